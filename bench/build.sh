@@ -1,0 +1,14 @@
+#!/bin/sh
+# build.sh: compiles the load client and the C reference servers into bench/build/, printing each
+# command. Usage: bench/build.sh, from anywhere. CC and CFLAGS may be set. Needs liburing 2.3 or
+# newer with its static library (Debian: liburing-dev).
+set -eu
+cd "$(dirname "$0")"
+mkdir -p build
+echo '*' >build/.gitignore
+
+set -x
+${CC:-gcc} -std=c11 ${CFLAGS:--O2} -Wall -Wextra -Werror -o build/client client.c
+${CC:-gcc} -std=c11 ${CFLAGS:--O2} -Wall -Wextra -Werror -o build/epoll_echo peers/epoll_echo.c
+${CC:-gcc} -std=c11 ${CFLAGS:--O2} -Wall -Wextra -Werror -o build/uring_echo peers/uring_echo.c \
+  -l:liburing.a

@@ -1,0 +1,40 @@
+/**
+ * Time, tasks and names of the runtime. `node:timers` and `node:dns` are the same in both.
+ *
+ * @module
+ */
+import { lookup } from "node:dns/promises";
+import * as timers from "node:timers";
+import type { Host } from "../src/base/host.ts";
+
+interface NodeTimer {
+  unref(): void;
+}
+
+interface NodeTimers {
+  setTimeout(callback: () => void, delayMs: number): NodeTimer;
+  clearTimeout(timer: NodeTimer): void;
+  setImmediate(callback: () => void): unknown;
+}
+
+// deno-lint-ignore no-explicit-any
+const { setTimeout, clearTimeout, setImmediate } = timers as any as NodeTimers;
+
+export const host: Host = {
+  now: () => performance.now(),
+
+  setTimer(callback, delayMs) {
+    const timer = setTimeout(callback, delayMs);
+    timer.unref();
+    return { cancel: () => clearTimeout(timer) };
+  },
+
+  setMacrotask(callback) {
+    setImmediate(callback);
+  },
+
+  async resolve(name) {
+    const found = await lookup(name, { all: true });
+    return found.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
+  },
+};

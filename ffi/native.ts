@@ -1,0 +1,175 @@
+/**
+ * Implements the core's port on the opened library: the last place that knows addresses.
+ *
+ * Mapped memory is seen through one `ArrayBuffer` each. When that buffer has been collected, no view
+ * of it can exist any more, and the library may hand the mapping out again; it is never unmapped.
+ *
+ * @module
+ */
+import type {
+  BellPort,
+  NativePort,
+  RingOpenOptions,
+  RingPort,
+  SystemFacts,
+} from "../src/ring/port.ts";
+import type { SlabMemory } from "../src/buf/slab.ts";
+import { LAYOUT } from "./layout.ts";
+import { loadLibrary } from "./load.ts";
+import { host } from "./host.ts";
+import type { Library, OpenLibrary, Runtime } from "./symbols.ts";
+
+const OPEN_SQPOLL = 1;
+const OPEN_BUFFERS = 2;
+
+const SYSTEM_TEXT_BYTES = 512;
+
+const OPS_AT = LAYOUT.headerWords * 4;
+const COMPLETIONS_AT = OPS_AT + LAYOUT.opCapacity * LAYOUT.opBytes;
+const BLOCKS_AT = COMPLETIONS_AT + LAYOUT.completionCapacity * LAYOUT.completionBytes;
+const CONTROL_BYTES = BLOCKS_AT + LAYOUT.blockCount * LAYOUT.blockBytes;
+
+class NativeRing implements RingPort {
+  readonly opCapacity = LAYOUT.opCapacity;
+  readonly completionCapacity = LAYOUT.completionCapacity;
+  readonly blockCount = LAYOUT.blockCount;
+  readonly blockBytes = LAYOUT.blockBytes;
+  readonly bufferCount = LAYOUT.bufferMax;
+  readonly header: Uint32Array;
+  readonly ops: Uint32Array;
+  readonly completions: Int32Array;
+  readonly blocks: Uint8Array;
+  readonly blockWords: Uint32Array;
+  readonly #library: Library;
+  readonly #runtime: Runtime;
+  readonly #id: number;
+
+  constructor(library: Library, runtime: Runtime, id: number, control: ArrayBuffer) {
+    this.#library = library;
+    this.#runtime = runtime;
+    this.#id = id;
+    this.header = new Uint32Array(control, 0, LAYOUT.headerWords);
+    this.ops = new Uint32Array(control, OPS_AT, (LAYOUT.opCapacity * LAYOUT.opBytes) / 4);
+    const completionWords = (LAYOUT.completionCapacity * LAYOUT.completionBytes) / 4;
+    this.completions = new Int32Array(control, COMPLETIONS_AT, completionWords);
+    const blocksBytes = LAYOUT.blockCount * LAYOUT.blockBytes;
+    this.blocks = new Uint8Array(control, BLOCKS_AT, blocksBytes);
+    this.blockWords = new Uint32Array(control, BLOCKS_AT, blocksBytes / 4);
+  }
+
+  turn(opCount: number, flags: number): number {
+    return this.#library.ur_turn(this.#id, opCount, flags);
+  }
+
+  arm(): number {
+    return this.#library.ur_arm(this.#id);
+  }
+
+  openBell(onWake: () => void): BellPort {
+    return this.#runtime.openBell(this.#library.ur_ring_bell(this.#id), onWake);
+  }
+
+  close(): number {
+    return this.#library.ur_ring_close(this.#id);
+  }
+
+  socket(family: number): number {
+    return this.#library.ur_socket(this.#id, family);
+  }
+
+  bind(fd: number, block: number, length: number): number {
+    return this.#library.ur_bind(this.#id, fd, block, length);
+  }
+
+  listen(fd: number, backlog: number): number {
+    return this.#library.ur_listen(this.#id, fd, backlog);
+  }
+
+  address(fd: number, which: 0 | 1, block: number): number {
+    return this.#library.ur_address(this.#id, fd, which, block);
+  }
+
+  setOption(fd: number, option: number, value: number): number {
+    return this.#library.ur_set_option(this.#id, fd, option, value);
+  }
+
+  getOption(fd: number, option: number): number {
+    return this.#library.ur_get_option(this.#id, fd, option);
+  }
+
+  shutdown(fd: number, how: 0 | 1 | 2): number {
+    return this.#library.ur_shutdown(this.#id, fd, how);
+  }
+
+  closeDescriptor(fd: number, discard: boolean): number {
+    return this.#library.ur_close(this.#id, fd, discard ? 1 : 0);
+  }
+
+  unlink(block: number, length: number): number {
+    return this.#library.ur_unlink(this.#id, block, length);
+  }
+}
+
+class Native implements NativePort {
+  readonly #library: Library;
+  readonly #view: OpenLibrary["view"];
+  readonly #runtime: Runtime;
+  readonly #collected = new FinalizationRegistry<number>((slab) => {
+    this.#library.ur_slab_release(slab);
+  });
+
+  constructor(runtime: Runtime, opened: OpenLibrary) {
+    this.#runtime = runtime;
+    this.#library = opened.library;
+    this.#view = opened.view;
+  }
+
+  mapSlab(sizeBytes: number): SlabMemory {
+    const id = this.#library.ur_slab_map(sizeBytes);
+    if (id < 0) throw new RangeError(`Cannot map ${sizeBytes} bytes of buffers: errno ${-id}`);
+    return { id, bytes: new Uint8Array(this.#viewSlab(id, sizeBytes)) };
+  }
+
+  openRing(options: RingOpenOptions): RingPort | number {
+    const flags = (options.sqPoll ? OPEN_SQPOLL : 0) | (options.buffers ? OPEN_BUFFERS : 0);
+    const library = this.#library;
+    const ring = library.ur_ring_open(options.entries, options.completionEntries, flags);
+    if (ring < 0) return ring;
+    const control = this.#viewSlab(library.ur_ring_control(ring), CONTROL_BYTES);
+    return new NativeRing(library, this.#runtime, ring, control);
+  }
+
+  system(): SystemFacts {
+    const text = new Uint8Array(SYSTEM_TEXT_BYTES);
+    const length = this.#library.ur_system(text, text.length);
+    const decoded = new TextDecoder().decode(text.subarray(0, Math.max(length, 0)));
+    const [kernel = "", disabled = "", memlock = "-1"] = decoded.split("\n");
+    return { kernel, disabled, memlockBytes: Number(memlock) };
+  }
+
+  probe(): number {
+    return this.#library.ur_probe();
+  }
+
+  setTimer(callback: () => void, delayMs: number): unknown {
+    return host.setTimer(callback, delayMs);
+  }
+
+  warn(message: string): void {
+    // deno-lint-ignore no-console
+    console.warn(message);
+  }
+
+  #viewSlab(slab: number, sizeBytes: number): ArrayBuffer {
+    const buffer = this.#view(this.#library.ur_slab_address(slab), sizeBytes);
+    this.#collected.register(buffer, slab);
+    return buffer;
+  }
+}
+
+let opened: Native | null = null;
+
+/** The port of this thread; loads the library when first called. Throws LoadError. */
+export function openNative(runtime: Runtime): NativePort {
+  return opened ??= new Native(runtime, loadLibrary(runtime));
+}

@@ -1,0 +1,825 @@
+/*
+ * uringnet shim: thin C over liburing. No policy: what to submit, retry, time out or own is decided
+ * by the caller; this file checks bounds, prepares entries, enters the kernel and copies back.
+ *
+ * The order of events in one turn:
+ *   op records --stage()--> submission queue --enter()--> kernel --collect()--> completion records
+ *
+ * Waking a sleeping event loop, with kernel objects only:
+ *   data ring --eventfd--> bell ring: READ(eventfd) linked to SEND(pair[0]) --> pair[1] in the
+ *   runtime's own epoll. The eventfd is enabled only while armed, so that a busy ring rings nothing.
+ *
+ * Invariants
+ * - Slabs, rings and their private memory are mapped once and recycled, never unmapped: the kernel
+ *   may finish late, and a view in the caller's heap may outlive everything.
+ * - A thread that ends takes its rings with it (thread-specific destructor): operations are
+ *   cancelled and awaited for at most EXIT_WAIT_MS, then descriptors are closed. A ring that does
+ *   not drain in that time is abandoned with its memory.
+ */
+#define _GNU_SOURCE
+#include "shim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+/* Slabs of one process. 65,536 x 4 MiB is 256 GiB of address space: more than any pool asks for. */
+#define SLAB_MAX 65536u
+/* Rings of one process: 2 for each of 512 threads with a split network. */
+#define RING_MAX 1024u
+/* Descriptor numbers that can be owned. The kernel's own default ceiling (fs.nr_open) is the same. */
+#define DESCRIPTOR_MAX (1u << 20)
+/* Bell ring: one chain of two entries is armed at a time. */
+#define BELL_ENTRIES 8u
+#define BUFFER_GROUP 0
+/* Enters in one turn. 6.13+ runs 20 deferred completions in each: 128 x 20 exceeds the region. */
+#define ENTER_MAX 128u
+#define EXIT_WAIT_MS 1000
+/* Unread bytes that a graceful close throws away, in steps, before it closes all the same. */
+#define DISCARD_STEP_BYTES (1u << 20)
+#define DISCARD_STEP_MAX 16u
+/* user_data of entries whose completion nobody waits for. */
+#define USER_DATA_NONE UINT64_MAX
+/* Bit of user_data that marks an accept; slots stay below it. */
+#define ACCEPT_TAG 0x80000000u
+
+struct slab {
+  uint8_t *base;
+  uint32_t size;
+  _Atomic uint32_t live;
+  pthread_t owner;
+};
+
+/* What the kernel reads for one SENDMSG or ACCEPT, private to C; one for each block. */
+struct message {
+  struct msghdr header;
+  struct iovec iovecs[UR_IOVEC_MAX];
+};
+
+struct ring {
+  struct io_uring data;
+  struct io_uring bell;
+  pthread_t owner;
+  uint32_t control; /* slab id */
+  uint32_t *header;
+  struct ur_op *ops;
+  struct ur_completion *completions;
+  uint8_t *blocks;
+  struct message *messages;
+  struct io_uring_buf_ring *buffers;
+  uint64_t event_value;
+  int event_fd;
+  int pair[2]; /* [0] is written by the bell ring, [1] is adopted by the runtime */
+  dev_t pair_device;
+  ino_t pair_inode;
+  uint32_t in_flight;
+  uint32_t id;
+  bool open;
+  bool abandoned; /* did not drain: never used again */
+  bool polled;    /* SQPOLL: the kernel's thread takes entries */
+  bool armed;
+  bool bell_taken; /* pair[1] was handed to the runtime, which closes it */
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t thread_key;
+static struct slab slabs[SLAB_MAX];
+static uint32_t slab_count;
+static struct ring *rings[RING_MAX];
+/* Ring id + 1 of the ring that owns the descriptor, 0 when it is not ours. */
+static _Atomic uint16_t descriptor_ring[DESCRIPTOR_MAX];
+static _Atomic uint32_t descriptor_end; /* one past the highest number ever owned */
+
+static const uint32_t layout[] = {
+    UR_ABI_VERSION,
+    UR_BUILD_TIME,
+    UR_SOURCE_HASH,
+    UR_HEADER_WORDS,
+    UR_OP_CAPACITY,
+    sizeof(struct ur_op),
+    UR_COMPLETION_CAPACITY,
+    sizeof(struct ur_completion),
+    UR_BLOCK_COUNT,
+    UR_BLOCK_BYTES,
+    UR_IOVEC_MAX,
+    UR_ADDRESS_BYTES,
+    UR_BUFFER_MAX,
+    offsetof(struct ur_op, fd),
+    offsetof(struct ur_op, flags),
+    offsetof(struct ur_completion, result),
+    IORING_CQE_F_SOCK_NONEMPTY,
+    IORING_CQE_BUFFER_SHIFT,
+};
+
+_Static_assert(sizeof(struct ur_op) == 32, "op record");
+_Static_assert(sizeof(struct ur_completion) == 16, "completion record");
+_Static_assert(UR_IOVEC_MAX * 12 <= UR_BLOCK_BYTES, "a block holds a full iovec batch");
+_Static_assert(UR_ADDRESS_BYTES + 4 <= UR_BLOCK_BYTES, "a block holds an address and its length");
+_Static_assert(sizeof(struct sockaddr_storage) == UR_ADDRESS_BYTES, "address");
+
+#define CONTROL_OPS (UR_HEADER_WORDS * 4u)
+#define CONTROL_COMPLETIONS (CONTROL_OPS + UR_OP_CAPACITY * 32u)
+#define CONTROL_BLOCKS (CONTROL_COMPLETIONS + UR_COMPLETION_CAPACITY * 16u)
+#define CONTROL_BYTES (CONTROL_BLOCKS + UR_BLOCK_COUNT * UR_BLOCK_BYTES)
+
+int32_t ur_layout(uint32_t index) {
+  if (index >= sizeof(layout) / sizeof(layout[0])) return -EINVAL;
+  return (int32_t)layout[index];
+}
+
+/* ---- slabs ------------------------------------------------------------------------------- */
+
+static void watch_thread(void);
+
+static void *map_memory(size_t size) {
+  void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return base == MAP_FAILED ? NULL : base;
+}
+
+int32_t ur_slab_map(uint32_t size) {
+  if (size == 0 || size > (1u << 30)) return -EINVAL;
+  int32_t id = -ENOMEM;
+  pthread_mutex_lock(&lock);
+  for (uint32_t i = 0; i < slab_count; i++) {
+    if (slabs[i].size == size && !atomic_load_explicit(&slabs[i].live, memory_order_relaxed)) {
+      id = (int32_t)i;
+      break;
+    }
+  }
+  if (id < 0 && slab_count < SLAB_MAX) {
+    uint8_t *base = map_memory(size);
+    if (base) {
+      /* A child must not see, and its exit not disturb, memory that the kernel fills for us. */
+      madvise(base, size, MADV_DONTFORK);
+      id = (int32_t)slab_count;
+      slabs[slab_count].base = base;
+      slabs[slab_count].size = size;
+      slab_count++;
+    }
+  }
+  if (id >= 0) {
+    slabs[id].owner = pthread_self();
+    atomic_store_explicit(&slabs[id].live, 1, memory_order_release);
+  }
+  pthread_mutex_unlock(&lock);
+  if (id >= 0) watch_thread();
+  return id;
+}
+
+static struct slab *slab_at(uint32_t id) {
+  if (id >= SLAB_MAX || !atomic_load_explicit(&slabs[id].live, memory_order_acquire)) return NULL;
+  return &slabs[id];
+}
+
+void *ur_slab_address(uint32_t id) {
+  struct slab *slab = slab_at(id);
+  return slab ? slab->base : NULL;
+}
+
+static void recycle_slab(struct slab *slab) {
+  madvise(slab->base, slab->size, MADV_DONTNEED);
+  atomic_store_explicit(&slab->live, 0, memory_order_release);
+}
+
+int32_t ur_slab_release(uint32_t id) {
+  struct slab *slab = slab_at(id);
+  if (!slab) return -EINVAL;
+  if (!pthread_equal(slab->owner, pthread_self())) return -EPERM;
+  pthread_mutex_lock(&lock);
+  recycle_slab(slab);
+  pthread_mutex_unlock(&lock);
+  return 0;
+}
+
+/* The address of slab/offset/length, or NULL when any byte of it lies outside. */
+static uint8_t *resolve(uint32_t id, uint32_t offset, uint32_t length) {
+  struct slab *slab = slab_at(id);
+  if (!slab || length == 0 || offset > slab->size || length > slab->size - offset) return NULL;
+  return slab->base + offset;
+}
+
+/* ---- system ------------------------------------------------------------------------------ */
+
+int32_t ur_system(void *text, uint32_t capacity) {
+  struct utsname name;
+  if (uname(&name) < 0) return -errno;
+  char disabled[16] = "";
+  int fd = open("/proc/sys/kernel/io_uring_disabled", O_RDONLY | O_CLOEXEC);
+  if (fd >= 0) {
+    ssize_t n = read(fd, disabled, sizeof(disabled) - 1);
+    disabled[n > 0 ? strcspn(disabled, "\n") : 0] = 0;
+    close(fd);
+  }
+  struct rlimit limit = {0, 0};
+  getrlimit(RLIMIT_MEMLOCK, &limit);
+  int n = snprintf(text, capacity, "%s\n%s\n%lld", name.release, disabled,
+                   limit.rlim_cur == RLIM_INFINITY ? -1LL : (long long)limit.rlim_cur);
+  return n < 0 || (uint32_t)n >= capacity ? -ENOSPC : n;
+}
+
+static unsigned setup_flags(uint32_t flags) {
+  unsigned common = IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
+  if (flags & UR_OPEN_SQPOLL) return common | IORING_SETUP_SQPOLL;
+  return common | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
+}
+
+int32_t ur_probe(void) {
+  struct io_uring data;
+  struct io_uring_params params;
+  memset(&params, 0, sizeof(params));
+  params.flags = setup_flags(0);
+  params.cq_entries = 16;
+  int result = io_uring_queue_init_params(8, &data, &params);
+  if (result < 0) return result;
+  io_uring_queue_exit(&data);
+  return 0;
+}
+
+/* ---- descriptors ------------------------------------------------------------------------- */
+
+static struct ring *ring_at(uint32_t id) {
+  struct ring *ring = id < RING_MAX ? rings[id] : NULL;
+  if (!ring || !ring->open || !pthread_equal(ring->owner, pthread_self())) return NULL;
+  return ring;
+}
+
+/* Two rings of one thread (one for each direction) share their descriptors. */
+static bool owns(int32_t fd) {
+  if (fd < 0 || (uint32_t)fd >= DESCRIPTOR_MAX) return false;
+  uint32_t id = atomic_load_explicit(&descriptor_ring[fd], memory_order_relaxed);
+  return id != 0 && ring_at(id - 1) != NULL;
+}
+
+static int32_t adopt(uint32_t ring, int32_t fd) {
+  if ((uint32_t)fd >= DESCRIPTOR_MAX) {
+    close(fd);
+    return -EMFILE;
+  }
+  atomic_store_explicit(&descriptor_ring[fd], (uint16_t)(ring + 1), memory_order_relaxed);
+  uint32_t end = atomic_load_explicit(&descriptor_end, memory_order_relaxed);
+  while (end <= (uint32_t)fd &&
+         !atomic_compare_exchange_weak(&descriptor_end, &end, (uint32_t)fd + 1)) {
+  }
+  return fd;
+}
+
+static void close_owned(int32_t fd) {
+  atomic_store_explicit(&descriptor_ring[fd], 0, memory_order_relaxed);
+  close(fd);
+}
+
+static void close_all(uint32_t ring) {
+  uint32_t end = atomic_load(&descriptor_end);
+  for (uint32_t fd = 0; fd < end; fd++)
+    if (atomic_load_explicit(&descriptor_ring[fd], memory_order_relaxed) == ring + 1) close_owned((int32_t)fd);
+}
+
+/* ---- staging ----------------------------------------------------------------------------- */
+
+static void note_enter(struct ring *ring, int result, unsigned submitted_before) {
+  ring->header[UR_HEADER_ENTERS]++;
+  ring->header[UR_HEADER_ENTER_ERROR] = result < 0 ? (uint32_t)-result : 0;
+  ring->header[UR_HEADER_SUBMISSIONS] += submitted_before - io_uring_sq_ready(&ring->data);
+}
+
+/* Submits what is staged and runs deferred completions. EINTR, EAGAIN and EBUSY mean: later. */
+static void enter(struct ring *ring) {
+  unsigned ready = io_uring_sq_ready(&ring->data);
+  note_enter(ring, io_uring_submit_and_get_events(&ring->data), ready);
+}
+
+static struct io_uring_sqe *take_entry(struct ring *ring) {
+  struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->data);
+  if (sqe) return sqe;
+  unsigned ready = io_uring_sq_ready(&ring->data);
+  note_enter(ring, io_uring_submit(&ring->data), ready);
+  sqe = io_uring_get_sqe(&ring->data);
+  if (sqe || !(ring->data.flags & IORING_SETUP_SQPOLL)) return sqe;
+  io_uring_sqring_wait(&ring->data);
+  return io_uring_get_sqe(&ring->data);
+}
+
+static uint8_t *block_at(struct ring *ring, uint32_t block) {
+  return block < UR_BLOCK_COUNT ? ring->blocks + (size_t)block * UR_BLOCK_BYTES : NULL;
+}
+
+/* Builds the private iovecs of a block from its triples. */
+static struct msghdr *build_message(struct ring *ring, uint32_t block, uint32_t count) {
+  uint8_t *bytes = block_at(ring, block);
+  if (!bytes || count == 0 || count > UR_IOVEC_MAX) return NULL;
+  struct message *message = &ring->messages[block];
+  const uint32_t *triple = (const uint32_t *)bytes;
+  for (uint32_t i = 0; i < count; i++, triple += 3) {
+    uint8_t *base = resolve(triple[0], triple[1], triple[2]);
+    if (!base) return NULL;
+    message->iovecs[i].iov_base = base;
+    message->iovecs[i].iov_len = triple[2];
+  }
+  memset(&message->header, 0, sizeof(message->header));
+  message->header.msg_iov = message->iovecs;
+  message->header.msg_iovlen = count;
+  return &message->header;
+}
+
+/* Prepares one entry. 0, or -errno when the record must not reach the kernel. */
+static int32_t prepare(struct ring *ring, const struct ur_op *op, struct io_uring_sqe *sqe) {
+  uint8_t *bytes;
+  struct msghdr *header;
+  switch (op->opcode) {
+    case UR_OP_NOP:
+      io_uring_prep_nop(sqe);
+      return 0;
+    case UR_OP_RECV:
+      if (!(bytes = resolve(op->slab, op->offset, op->length))) return -EFAULT;
+      io_uring_prep_recv(sqe, op->fd, bytes, op->length, 0);
+      break;
+    case UR_OP_RECV_SELECT:
+      if (!ring->buffers || op->length == 0) return -ENOBUFS;
+      io_uring_prep_recv(sqe, op->fd, NULL, op->length, 0);
+      sqe->flags |= IOSQE_BUFFER_SELECT;
+      sqe->buf_group = BUFFER_GROUP;
+      break;
+    case UR_OP_SEND:
+      if (!(bytes = resolve(op->slab, op->offset, op->length))) return -EFAULT;
+      io_uring_prep_send(sqe, op->fd, bytes, op->length, MSG_NOSIGNAL | MSG_WAITALL);
+      break;
+    case UR_OP_SENDMSG:
+      if (!(header = build_message(ring, op->slab, op->length))) return -EFAULT;
+      io_uring_prep_sendmsg(sqe, op->fd, header, MSG_NOSIGNAL | MSG_WAITALL);
+      break;
+    case UR_OP_ACCEPT:
+      if (!(bytes = block_at(ring, op->slab))) return -EFAULT;
+      *(uint32_t *)(bytes + UR_ADDRESS_BYTES) = UR_ADDRESS_BYTES;
+      io_uring_prep_accept(sqe, op->fd, (struct sockaddr *)bytes, (socklen_t *)(bytes + UR_ADDRESS_BYTES),
+                           SOCK_CLOEXEC);
+      break;
+    case UR_OP_CONNECT:
+      if (!(bytes = block_at(ring, op->slab)) || op->length > UR_ADDRESS_BYTES) return -EFAULT;
+      io_uring_prep_connect(sqe, op->fd, (struct sockaddr *)bytes, op->length);
+      break;
+    default:
+      return -EINVAL;
+  }
+  if (op->flags & UR_FLAG_POLL_FIRST) sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+  return owns(op->fd) ? 0 : -EBADF;
+}
+
+static uint64_t user_data(uint32_t slot, uint32_t generation) {
+  return ((uint64_t)generation << 32) | slot;
+}
+
+static int32_t provide(struct ring *ring, const struct ur_op *op) {
+  uint8_t *bytes = resolve(op->slab, op->offset, op->length);
+  if (!ring->buffers || op->slot >= UR_BUFFER_MAX || !bytes) return -EFAULT;
+  io_uring_buf_ring_add(ring->buffers, bytes, op->length, (unsigned short)op->slot, UR_BUFFER_MAX - 1, 0);
+  io_uring_buf_ring_advance(ring->buffers, 1);
+  return 0;
+}
+
+/* Returns 0 when the record went to the kernel or needs no completion, else the result to report. */
+static int32_t stage(struct ring *ring, const struct ur_op *op) {
+  if (op->opcode == UR_OP_PROVIDE) return provide(ring, op);
+  if (op->slot >= ACCEPT_TAG) return -EINVAL;
+  struct io_uring_sqe *sqe = take_entry(ring);
+  if (!sqe) return -EAGAIN;
+  if (op->opcode == UR_OP_CANCEL) {
+    uint32_t tag = op->flags & UR_FLAG_OF_ACCEPT ? ACCEPT_TAG : 0;
+    io_uring_prep_cancel64(sqe, user_data(op->offset | tag, op->length), 0);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    io_uring_sqe_set_data64(sqe, USER_DATA_NONE);
+    return 0;
+  }
+  int32_t result = prepare(ring, op, sqe);
+  if (result < 0) {
+    /* The entry is taken already: it becomes a no-op that reports nothing. */
+    io_uring_prep_nop(sqe);
+    sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+    io_uring_sqe_set_data64(sqe, USER_DATA_NONE);
+    return result;
+  }
+  uint32_t tag = op->opcode == UR_OP_ACCEPT ? ACCEPT_TAG : 0;
+  io_uring_sqe_set_data64(sqe, user_data(op->slot | tag, op->generation));
+  ring->in_flight++;
+  return 0;
+}
+
+/* ---- the turn ---------------------------------------------------------------------------- */
+
+static void put(struct ring *ring, uint32_t at, uint64_t data, int32_t result, uint32_t flags) {
+  struct ur_completion *record = &ring->completions[at];
+  record->slot = (uint32_t)data;
+  record->generation = (uint32_t)(data >> 32);
+  record->result = result;
+  record->flags = flags;
+}
+
+/* An accepted descriptor is owned from the moment it is seen, whoever still waits for it. */
+static int32_t accepted(struct ring *ring, int32_t result) {
+  return result < 0 ? result : adopt(ring->id, result);
+}
+
+/* Copies completions behind the first `count` records; returns the new count. */
+static uint32_t collect(struct ring *ring, uint32_t count) {
+  struct io_uring_cqe *cqe;
+  unsigned head, seen = 0;
+  io_uring_for_each_cqe(&ring->data, head, cqe) {
+    if (count == UR_COMPLETION_CAPACITY) break;
+    seen++;
+    if (cqe->user_data == USER_DATA_NONE) continue;
+    if (!(cqe->flags & IORING_CQE_F_MORE)) ring->in_flight--;
+    uint64_t data = cqe->user_data;
+    int32_t result = cqe->res;
+    if (data & ACCEPT_TAG) {
+      data &= ~(uint64_t)ACCEPT_TAG;
+      result = accepted(ring, result);
+    }
+    put(ring, count++, data, result, cqe->flags);
+  }
+  io_uring_cq_advance(&ring->data, seen);
+  return count;
+}
+
+static unsigned pending_flags(struct ring *ring) {
+  return atomic_load_explicit((_Atomic unsigned *)ring->data.sq.kflags, memory_order_acquire) &
+         (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+}
+
+/* Entries that wait in the submission queue for an enter of ours. */
+static bool unsubmitted(struct ring *ring) {
+  return !ring->polled && io_uring_sq_ready(&ring->data) != 0;
+}
+
+static uint32_t drain(struct ring *ring, uint32_t count) {
+  if (ring->polled && io_uring_sq_ready(&ring->data)) enter(ring);
+  for (uint32_t i = 0; i < ENTER_MAX; i++) {
+    unsigned pending = pending_flags(ring);
+    if (pending & IORING_SQ_CQ_OVERFLOW) ring->header[UR_HEADER_OVERFLOWS]++;
+    if (!pending && !unsubmitted(ring)) break;
+    enter(ring);
+    count = collect(ring, count);
+    if (count == UR_COMPLETION_CAPACITY || ring->header[UR_HEADER_ENTER_ERROR]) break;
+  }
+  return collect(ring, count);
+}
+
+static bool has_work(struct ring *ring) {
+  return pending_flags(ring) || io_uring_cq_ready(&ring->data) || unsubmitted(ring);
+}
+
+int32_t ur_turn(uint32_t id, uint32_t op_count, uint32_t flags) {
+  struct ring *ring = ring_at(id);
+  if (!ring) return -EPERM;
+  if (op_count > UR_OP_CAPACITY) return -EINVAL;
+  if (flags & UR_TURN_WOKEN) ring->armed = false;
+  io_uring_cq_eventfd_toggle(&ring->data, false);
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < op_count; i++) {
+    const struct ur_op *op = &ring->ops[i];
+    int32_t result = stage(ring, op);
+    if (result < 0) put(ring, count++, user_data(op->slot, op->generation), result, 0);
+  }
+  count = drain(ring, count);
+  ring->header[UR_HEADER_COMPLETIONS] += count;
+  ring->header[UR_HEADER_IN_FLIGHT] = ring->in_flight;
+  ring->header[UR_HEADER_MORE] = has_work(ring);
+  return (int32_t)count;
+}
+
+/* ---- the doorbell ------------------------------------------------------------------------ */
+
+/* A completion on the bell ring means that a chain broke: skipped successes leave none. */
+static void collect_bell(struct ring *ring) {
+  struct io_uring_cqe *cqe;
+  unsigned head, seen = 0;
+  io_uring_for_each_cqe(&ring->bell, head, cqe) seen++;
+  io_uring_cq_advance(&ring->bell, seen);
+  if (seen) ring->armed = false;
+}
+
+static int32_t arm_bell(struct ring *ring) {
+  struct io_uring_sqe *heard = io_uring_get_sqe(&ring->bell);
+  struct io_uring_sqe *told = io_uring_get_sqe(&ring->bell);
+  if (!heard || !told) return -EBUSY;
+  io_uring_prep_read(heard, ring->event_fd, &ring->event_value, sizeof(ring->event_value), 0);
+  heard->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
+  io_uring_prep_send(told, ring->pair[0], "!", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+  told->flags |= IOSQE_CQE_SKIP_SUCCESS;
+  int submitted = io_uring_submit(&ring->bell);
+  if (submitted < 0) return submitted;
+  ring->armed = true;
+  ring->header[UR_HEADER_ARMS]++;
+  return 0;
+}
+
+int32_t ur_arm(uint32_t id) {
+  struct ring *ring = ring_at(id);
+  if (!ring) return -EPERM;
+  collect_bell(ring);
+  io_uring_cq_eventfd_toggle(&ring->data, true);
+  if (!ring->armed) {
+    int32_t result = arm_bell(ring);
+    if (result < 0) return result;
+  }
+  /* Enabled first, looked at second: work queued before the first store is seen here, work queued
+   * after it signals the eventfd. */
+  atomic_thread_fence(memory_order_seq_cst);
+  return has_work(ring);
+}
+
+/* ---- opening and closing a ring ---------------------------------------------------------- */
+
+static int32_t open_bell(struct ring *ring) {
+  struct io_uring_params params;
+  memset(&params, 0, sizeof(params));
+  int result = io_uring_queue_init_params(BELL_ENTRIES, &ring->bell, &params);
+  if (result < 0) return result;
+  result = ring->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (result < 0) goto close_ring;
+  result = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ring->pair);
+  if (result < 0) goto close_event;
+  struct stat info;
+  if (fstat(ring->pair[1], &info) == 0) {
+    ring->pair_device = info.st_dev;
+    ring->pair_inode = info.st_ino;
+  }
+  result = io_uring_register_eventfd(&ring->data, ring->event_fd);
+  if (result == 0) return 0;
+  errno = -result;
+  close(ring->pair[0]);
+  close(ring->pair[1]);
+close_event:
+  result = -errno;
+  close(ring->event_fd);
+  errno = -result;
+close_ring:
+  result = -errno;
+  io_uring_queue_exit(&ring->bell);
+  return result;
+}
+
+static int32_t open_buffers(struct ring *ring) {
+  if (!ring->buffers) ring->buffers = map_memory(UR_BUFFER_MAX * sizeof(struct io_uring_buf));
+  if (!ring->buffers) return -ENOMEM;
+  struct io_uring_buf_reg registration;
+  memset(&registration, 0, sizeof(registration));
+  registration.ring_addr = (uintptr_t)ring->buffers;
+  registration.ring_entries = UR_BUFFER_MAX;
+  registration.bgid = BUFFER_GROUP;
+  io_uring_buf_ring_init(ring->buffers);
+  return io_uring_register_buf_ring(&ring->data, &registration, 0);
+}
+
+static int32_t open_data(struct ring *ring, uint32_t entries, uint32_t completion_entries, uint32_t flags) {
+  struct io_uring_params params;
+  memset(&params, 0, sizeof(params));
+  params.flags = setup_flags(flags);
+  params.cq_entries = completion_entries;
+  params.sq_thread_idle = 50; /* milliseconds until the kernel's polling thread sleeps */
+  int result = io_uring_queue_init_params(entries, &ring->data, &params);
+  if (result < 0) return result;
+  ring->polled = flags & UR_OPEN_SQPOLL;
+  io_uring_ring_dontfork(&ring->data);
+  /* Saves a descriptor look-up on each enter. Not fatal: a thread has only 16 such places. */
+  io_uring_register_ring_fd(&ring->data);
+  if (flags & UR_OPEN_BUFFERS) result = open_buffers(ring);
+  if (result == 0) result = open_bell(ring);
+  if (result < 0) io_uring_queue_exit(&ring->data);
+  return result;
+}
+
+/* A recycled ring, or a new one. Under the lock. */
+static struct ring *take_ring(void) {
+  for (uint32_t i = 0; i < RING_MAX; i++) {
+    if (rings[i] && (rings[i]->open || rings[i]->abandoned)) continue;
+    if (!rings[i]) {
+      struct ring *ring = map_memory(sizeof(struct ring));
+      if (!ring) return NULL;
+      ring->id = i;
+      ring->messages = map_memory(UR_BLOCK_COUNT * sizeof(struct message));
+      if (!ring->messages) return NULL;
+      rings[i] = ring;
+    }
+    rings[i]->open = true;
+    rings[i]->owner = pthread_self();
+    return rings[i];
+  }
+  return NULL;
+}
+
+int32_t ur_ring_open(uint32_t entries, uint32_t completion_entries, uint32_t flags) {
+  pthread_mutex_lock(&lock);
+  struct ring *ring = take_ring();
+  pthread_mutex_unlock(&lock);
+  if (!ring) return -ENOMEM;
+  int32_t result = ur_slab_map(CONTROL_BYTES);
+  if (result >= 0) {
+    uint8_t *base = slabs[result].base;
+    ring->control = (uint32_t)result;
+    ring->header = (uint32_t *)base;
+    ring->ops = (struct ur_op *)(base + CONTROL_OPS);
+    ring->completions = (struct ur_completion *)(base + CONTROL_COMPLETIONS);
+    ring->blocks = base + CONTROL_BLOCKS;
+    ring->in_flight = 0;
+    ring->armed = ring->bell_taken = false;
+    result = open_data(ring, entries, completion_entries, flags);
+    if (result < 0) ur_slab_release(ring->control);
+  }
+  if (result < 0) {
+    ring->open = false;
+    return result;
+  }
+  watch_thread();
+  return (int32_t)ring->id;
+}
+
+int32_t ur_ring_control(uint32_t id) {
+  struct ring *ring = ring_at(id);
+  return ring ? (int32_t)ring->control : -EPERM;
+}
+
+int32_t ur_ring_bell(uint32_t id) {
+  struct ring *ring = ring_at(id);
+  if (!ring) return -EPERM;
+  ring->bell_taken = true;
+  return ring->pair[1];
+}
+
+/* Cancels what is in flight and waits for the kernel to hand it back. False: time ran out. */
+static bool retire_operations(struct ring *ring) {
+  struct io_uring_sync_cancel_reg cancel;
+  memset(&cancel, 0, sizeof(cancel));
+  cancel.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;
+  cancel.timeout.tv_nsec = 1000000;
+  for (int waited = 0; ring->in_flight && waited < EXIT_WAIT_MS; waited++) {
+    io_uring_register_sync_cancel(&ring->data, &cancel);
+    struct __kernel_timespec moment = {.tv_sec = 0, .tv_nsec = 1000000};
+    struct io_uring_cqe *cqe;
+    io_uring_submit_and_wait_timeout(&ring->data, &cqe, 1, &moment, NULL);
+    io_uring_get_events(&ring->data);
+    while (collect(ring, 0) == UR_COMPLETION_CAPACITY) {
+    }
+  }
+  return ring->in_flight == 0;
+}
+
+static void close_bell(struct ring *ring, bool thread_ends) {
+  io_uring_queue_exit(&ring->bell);
+  close(ring->event_fd);
+  close(ring->pair[0]);
+  if (!ring->bell_taken) {
+    close(ring->pair[1]);
+    return;
+  }
+  /* A runtime that ends with its thread may have forgotten the end that it adopted. */
+  struct stat info;
+  if (thread_ends && fstat(ring->pair[1], &info) == 0 && info.st_dev == ring->pair_device &&
+      info.st_ino == ring->pair_inode)
+    close(ring->pair[1]);
+}
+
+static int32_t shut_ring(struct ring *ring, bool thread_ends) {
+  bool drained = retire_operations(ring);
+  close_all(ring->id);
+  close_bell(ring, thread_ends);
+  io_uring_queue_exit(&ring->data);
+  ring->abandoned = !drained;
+  ring->open = false;
+  return drained ? 0 : -EBUSY;
+}
+
+int32_t ur_ring_close(uint32_t id) {
+  struct ring *ring = ring_at(id);
+  return ring ? shut_ring(ring, false) : -EPERM;
+}
+
+/* Runs on the ending thread: with a worker of either runtime, and with nothing else. */
+static void end_thread(void *unused) {
+  (void)unused;
+  bool drained = true;
+  for (uint32_t i = 0; i < RING_MAX; i++) {
+    if (ring_at(i) && shut_ring(rings[i], true) < 0) drained = false;
+  }
+  pthread_mutex_lock(&lock);
+  for (uint32_t i = 0; drained && i < slab_count; i++) {
+    if (slab_at(i) && pthread_equal(slabs[i].owner, pthread_self())) recycle_slab(&slabs[i]);
+  }
+  pthread_mutex_unlock(&lock);
+}
+
+static void make_key(void) { pthread_key_create(&thread_key, end_thread); }
+
+static void watch_thread(void) {
+  pthread_once(&once, make_key);
+  pthread_setspecific(thread_key, &thread_key);
+}
+
+/* ---- sockets ----------------------------------------------------------------------------- */
+
+int32_t ur_socket(uint32_t id, uint32_t family) {
+  if (!ring_at(id)) return -EPERM;
+  int fd = socket((int)family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  return fd < 0 ? -errno : adopt(id, fd);
+}
+
+static struct sockaddr *address_at(uint32_t id, int32_t fd, uint32_t block, uint32_t length) {
+  struct ring *ring = ring_at(id);
+  if (!ring || !owns(fd) || length > UR_ADDRESS_BYTES) return NULL;
+  return (struct sockaddr *)block_at(ring, block);
+}
+
+int32_t ur_bind(uint32_t id, int32_t fd, uint32_t block, uint32_t length) {
+  struct sockaddr *address = address_at(id, fd, block, length);
+  if (!address) return -EBADF;
+  return bind(fd, address, length) < 0 ? -errno : 0;
+}
+
+int32_t ur_listen(uint32_t id, int32_t fd, uint32_t backlog) {
+  if (!ring_at(id) || !owns(fd)) return -EBADF;
+  return listen(fd, backlog > INT32_MAX ? INT32_MAX : (int)backlog) < 0 ? -errno : 0;
+}
+
+int32_t ur_address(uint32_t id, int32_t fd, uint32_t which, uint32_t block) {
+  struct sockaddr *address = address_at(id, fd, block, UR_ADDRESS_BYTES);
+  if (!address) return -EBADF;
+  socklen_t length = UR_ADDRESS_BYTES;
+  int result = which ? getpeername(fd, address, &length) : getsockname(fd, address, &length);
+  return result < 0 ? -errno : (int32_t)length;
+}
+
+static const struct {
+  int level;
+  int name;
+} options[UR_OPTION_COUNT] = {
+    [UR_OPTION_NO_DELAY] = {IPPROTO_TCP, TCP_NODELAY},
+    [UR_OPTION_LINGER_SECONDS] = {SOL_SOCKET, SO_LINGER},
+    [UR_OPTION_KEEP_ALIVE] = {SOL_SOCKET, SO_KEEPALIVE},
+    [UR_OPTION_KEEP_IDLE] = {IPPROTO_TCP, TCP_KEEPIDLE},
+    [UR_OPTION_KEEP_INTERVAL] = {IPPROTO_TCP, TCP_KEEPINTVL},
+    [UR_OPTION_KEEP_COUNT] = {IPPROTO_TCP, TCP_KEEPCNT},
+    [UR_OPTION_REUSE_ADDRESS] = {SOL_SOCKET, SO_REUSEADDR},
+    [UR_OPTION_REUSE_PORT] = {SOL_SOCKET, SO_REUSEPORT},
+    [UR_OPTION_IPV6_ONLY] = {IPPROTO_IPV6, IPV6_V6ONLY},
+    [UR_OPTION_SEND_BUFFER] = {SOL_SOCKET, SO_SNDBUF},
+    [UR_OPTION_RECEIVE_BUFFER] = {SOL_SOCKET, SO_RCVBUF},
+};
+
+int32_t ur_set_option(uint32_t id, int32_t fd, uint32_t option, int32_t value) {
+  if (!ring_at(id) || !owns(fd)) return -EBADF;
+  if (option >= UR_OPTION_COUNT) return -EINVAL;
+  struct linger linger = {.l_onoff = value >= 0, .l_linger = value >= 0 ? value : 0};
+  bool lingers = option == UR_OPTION_LINGER_SECONDS;
+  const void *bytes = lingers ? (const void *)&linger : (const void *)&value;
+  socklen_t size = lingers ? sizeof(linger) : sizeof(value);
+  return setsockopt(fd, options[option].level, options[option].name, bytes, size) < 0 ? -errno : 0;
+}
+
+int32_t ur_get_option(uint32_t id, int32_t fd, uint32_t option) {
+  if (!ring_at(id) || !owns(fd)) return -EBADF;
+  if (option >= UR_OPTION_COUNT) return -EINVAL;
+  struct linger linger = {0, 0};
+  int32_t value = 0;
+  bool lingers = option == UR_OPTION_LINGER_SECONDS;
+  socklen_t size = lingers ? sizeof(linger) : sizeof(value);
+  void *bytes = lingers ? (void *)&linger : (void *)&value;
+  if (getsockopt(fd, options[option].level, options[option].name, bytes, &size) < 0) return -errno;
+  return lingers ? (linger.l_onoff ? linger.l_linger : -1) : value;
+}
+
+int32_t ur_shutdown(uint32_t id, int32_t fd, uint32_t how) {
+  if (!ring_at(id) || !owns(fd)) return -EBADF;
+  return shutdown(fd, (int)how) < 0 ? -errno : 0;
+}
+
+int32_t ur_close(uint32_t id, int32_t fd, uint32_t discard) {
+  if (!ring_at(id) || !owns(fd)) return -EBADF;
+  for (uint32_t i = 0; discard && i < DISCARD_STEP_MAX; i++) {
+    if (recv(fd, NULL, DISCARD_STEP_BYTES, MSG_TRUNC | MSG_DONTWAIT) <= 0) break;
+  }
+  close_owned(fd);
+  return 0;
+}
+
+int32_t ur_unlink(uint32_t id, uint32_t block, uint32_t length) {
+  struct ring *ring = ring_at(id);
+  uint8_t *path = ring ? block_at(ring, block) : NULL;
+  if (!path || length >= UR_BLOCK_BYTES) return -EINVAL;
+  path[length] = 0;
+  return unlink((const char *)path) < 0 ? -errno : 0;
+}

@@ -1,0 +1,153 @@
+/*
+ * uringnet shim: the ABI between the TypeScript core and liburing.
+ *
+ * Rules
+ * - Every function returns >= 0 or -errno. Nothing prints, nothing calls back, no thread is started.
+ * - Memory that the kernel may touch is mapped here and never unmapped while the process lives.
+ *   The caller names it by (slab, offset, length), all u32; every triple is checked here.
+ * - A ring belongs to the thread that opened it; any other thread gets -EPERM.
+ * - Descriptors belong to a ring of the calling thread; any other number gets -EBADF.
+ *
+ * One control slab per ring, shared with the caller:
+ *
+ *   0              header    UR_HEADER_WORDS x u32
+ *   ops            UR_OP_CAPACITY x struct ur_op                 caller writes, ur_turn reads
+ *   completions    UR_COMPLETION_CAPACITY x struct ur_completion ur_turn writes, caller reads
+ *   blocks         UR_BLOCK_COUNT x UR_BLOCK_BYTES               iovec triples or one socket address
+ *
+ * A block belongs to the operation that names it until that operation's final completion. The
+ * iovec and msghdr structures that the kernel reads are built from it in memory that only C sees.
+ */
+#ifndef URINGNET_SHIM_H
+#define URINGNET_SHIM_H
+
+#include <stdint.h>
+
+#define UR_ABI_VERSION 1u
+
+/* Set by the build: seconds since 1970 (0 when reproducible), and the first 32 bits of the hash of
+ * the sources, by which one build is told from another. */
+#ifndef UR_BUILD_TIME
+#define UR_BUILD_TIME 0u
+#endif
+#ifndef UR_SOURCE_HASH
+#define UR_SOURCE_HASH 0u
+#endif
+
+#define UR_HEADER_WORDS 64u
+#define UR_OP_CAPACITY 1024u
+#define UR_COMPLETION_CAPACITY 2048u
+#define UR_BLOCK_COUNT 1024u
+#define UR_BLOCK_BYTES 512u
+#define UR_IOVEC_MAX 32u
+#define UR_ADDRESS_BYTES 128u /* sizeof(struct sockaddr_storage) */
+#define UR_BUFFER_MAX 256u    /* entries of the provided-buffer ring */
+
+/* What one op record asks for. */
+enum ur_opcode {
+  UR_OP_NOP = 0,
+  UR_OP_RECV = 1,        /* into slab/offset/length */
+  UR_OP_RECV_SELECT = 2, /* into a provided buffer, at most length bytes */
+  UR_OP_SEND = 3,        /* from slab/offset/length */
+  UR_OP_SENDMSG = 4,     /* block: `length` triples (slab, offset, length) */
+  UR_OP_ACCEPT = 5,      /* block: receives the peer's address, length word at UR_ADDRESS_BYTES */
+  UR_OP_CONNECT = 6,     /* block: holds the address of `length` bytes */
+  UR_OP_CANCEL = 7,      /* target: offset = slot, length = generation; has no completion */
+  UR_OP_PROVIDE = 8,     /* gives slab/offset/length as buffer `slot`; has no completion */
+};
+
+/* Flags of an op record. */
+#define UR_FLAG_POLL_FIRST 1u
+#define UR_FLAG_OF_ACCEPT 2u /* of CANCEL: the target is an accept */
+
+/* 32 bytes. `slab` is the block index for SENDMSG, ACCEPT and CONNECT. */
+struct ur_op {
+  uint32_t opcode;
+  uint32_t slot;
+  uint32_t generation;
+  int32_t fd;
+  uint32_t slab;
+  uint32_t offset;
+  uint32_t length;
+  uint32_t flags;
+};
+
+/* 16 bytes. `flags` are the kernel's cqe flags. */
+struct ur_completion {
+  uint32_t slot;
+  uint32_t generation;
+  int32_t result;
+  uint32_t flags;
+};
+
+/* Words of the header: running totals, wrapping at 2^32. */
+enum ur_header {
+  UR_HEADER_ENTERS = 0,
+  UR_HEADER_SUBMISSIONS = 1,
+  UR_HEADER_COMPLETIONS = 2,
+  UR_HEADER_OVERFLOWS = 3,
+  UR_HEADER_IN_FLIGHT = 4, /* operations whose final completion has not been seen */
+  UR_HEADER_ARMS = 5,
+  UR_HEADER_MORE = 6, /* 1 when the last turn left work behind */
+  UR_HEADER_ENTER_ERROR = 7,
+};
+
+/* Flags of ur_ring_open. */
+#define UR_OPEN_SQPOLL 1u
+#define UR_OPEN_BUFFERS 2u /* registers the provided-buffer ring */
+
+/* Flags of ur_turn. */
+#define UR_TURN_WOKEN 1u /* the doorbell was heard: it must be armed again before sleeping */
+
+/* Options of ur_set_option. */
+enum ur_option {
+  UR_OPTION_NO_DELAY = 0,
+  UR_OPTION_LINGER_SECONDS = 1, /* negative: off */
+  UR_OPTION_KEEP_ALIVE = 2,
+  UR_OPTION_KEEP_IDLE = 3,
+  UR_OPTION_KEEP_INTERVAL = 4,
+  UR_OPTION_KEEP_COUNT = 5,
+  UR_OPTION_REUSE_ADDRESS = 6,
+  UR_OPTION_REUSE_PORT = 7,
+  UR_OPTION_IPV6_ONLY = 8,
+  UR_OPTION_SEND_BUFFER = 9,
+  UR_OPTION_RECEIVE_BUFFER = 10,
+  UR_OPTION_COUNT = 11,
+};
+
+#define UR_EXPORT __attribute__((visibility("default")))
+
+/* Constants of this header, by index, for the check at load; -EINVAL past the last. */
+UR_EXPORT int32_t ur_layout(uint32_t index);
+/* Writes "release\nio_uring_disabled\nmemlock soft limit" as text; returns its length. */
+UR_EXPORT int32_t ur_system(void *text, uint32_t capacity);
+/* Opens and closes a ring with the flags that the core needs. 0 or -errno of io_uring_setup. */
+UR_EXPORT int32_t ur_probe(void);
+
+UR_EXPORT int32_t ur_slab_map(uint32_t size);
+UR_EXPORT void *ur_slab_address(uint32_t slab);
+UR_EXPORT int32_t ur_slab_release(uint32_t slab);
+
+UR_EXPORT int32_t ur_ring_open(uint32_t entries, uint32_t completion_entries, uint32_t flags);
+UR_EXPORT int32_t ur_ring_close(uint32_t ring);
+UR_EXPORT int32_t ur_ring_control(uint32_t ring);
+UR_EXPORT int32_t ur_ring_bell(uint32_t ring);
+UR_EXPORT int32_t ur_turn(uint32_t ring, uint32_t op_count, uint32_t flags);
+/* 0: armed, the caller may sleep. 1: work is there already, take a turn. */
+UR_EXPORT int32_t ur_arm(uint32_t ring);
+
+UR_EXPORT int32_t ur_socket(uint32_t ring, uint32_t family);
+UR_EXPORT int32_t ur_bind(uint32_t ring, int32_t fd, uint32_t block, uint32_t length);
+UR_EXPORT int32_t ur_listen(uint32_t ring, int32_t fd, uint32_t backlog);
+/* which: 0 local, 1 peer. Writes the address into the block, returns its length. */
+UR_EXPORT int32_t ur_address(uint32_t ring, int32_t fd, uint32_t which, uint32_t block);
+UR_EXPORT int32_t ur_set_option(uint32_t ring, int32_t fd, uint32_t option, int32_t value);
+UR_EXPORT int32_t ur_get_option(uint32_t ring, int32_t fd, uint32_t option);
+/* how: 0 receive half, 1 send half, 2 both. */
+UR_EXPORT int32_t ur_shutdown(uint32_t ring, int32_t fd, uint32_t how);
+/* discard: 1 empties the receive queue first, so that close sends no RST over unread bytes. */
+UR_EXPORT int32_t ur_close(uint32_t ring, int32_t fd, uint32_t discard);
+/* Removes the socket file whose path of `length` bytes stands in the block. */
+UR_EXPORT int32_t ur_unlink(uint32_t ring, uint32_t block, uint32_t length);
+
+#endif

@@ -1,0 +1,87 @@
+/**
+ * The foreign functions, one row each, in a vocabulary that both loaders translate: `u32`, `i32`,
+ * `bytes` (a view whose address is used during the call and no longer) and `address`.
+ *
+ * All but `ur_slab_address` return a count or -errno. `shim.h` has the contract of each.
+ *
+ * @module
+ */
+
+export type ForeignType = "u32" | "i32" | "bytes" | "address";
+
+export interface ForeignFunction {
+  readonly args: readonly ForeignType[];
+  readonly returns: ForeignType;
+}
+
+function calls<const Args extends readonly ForeignType[]>(...args: Args): {
+  readonly args: Args;
+  readonly returns: "i32";
+} {
+  return { args, returns: "i32" };
+}
+
+export const SYMBOLS = {
+  ur_layout: calls("u32"), //                             uint32_t index
+  ur_system: calls("bytes", "u32"), //                    void *text, uint32_t capacity
+  ur_probe: calls(),
+  ur_slab_map: calls("u32"), //                           uint32_t size
+  ur_slab_address: { args: ["u32"], returns: "address" }, // uint32_t slab
+  ur_slab_release: calls("u32"), //                       uint32_t slab
+  ur_ring_open: calls("u32", "u32", "u32"), //            uint32_t entries, completions, flags
+  ur_ring_close: calls("u32"), //                         uint32_t ring
+  ur_ring_control: calls("u32"), //                       uint32_t ring
+  ur_ring_bell: calls("u32"), //                          uint32_t ring
+  ur_turn: calls("u32", "u32", "u32"), //                 uint32_t ring, op_count, flags
+  ur_arm: calls("u32"), //                                uint32_t ring
+  ur_socket: calls("u32", "u32"), //                      uint32_t ring, family
+  ur_bind: calls("u32", "i32", "u32", "u32"), //          ring, int32_t fd, block, length
+  ur_listen: calls("u32", "i32", "u32"), //               ring, fd, backlog
+  ur_address: calls("u32", "i32", "u32", "u32"), //       ring, fd, which, block
+  ur_set_option: calls("u32", "i32", "u32", "i32"), //    ring, fd, option, int32_t value
+  ur_get_option: calls("u32", "i32", "u32"), //           ring, fd, option
+  ur_shutdown: calls("u32", "i32", "u32"), //             ring, fd, how
+  ur_close: calls("u32", "i32", "u32"), //                ring, fd, discard
+  ur_unlink: calls("u32", "u32", "u32"), //               ring, block, length
+} as const satisfies Record<string, ForeignFunction>;
+
+type Argument<T> = T extends "bytes" ? Uint8Array : number;
+
+type Arguments<Args extends readonly ForeignType[]> = {
+  -readonly [Index in keyof Args]: Argument<Args[Index]>;
+};
+
+type Result<T> = T extends "address" ? unknown : number;
+
+/** The functions as TypeScript sees them. An address is opaque: it only goes into `view`. */
+export type Library = {
+  readonly [Name in keyof typeof SYMBOLS]: (
+    ...args: Arguments<(typeof SYMBOLS)[Name]["args"]>
+  ) => Result<(typeof SYMBOLS)[Name]["returns"]>;
+};
+
+/** What one runtime's loader gives: the functions, and a buffer over mapped memory. */
+export interface OpenLibrary {
+  readonly library: Library;
+  /** One `ArrayBuffer` over `sizeBytes` of mapped memory. Taken once for each mapping. */
+  view(address: unknown, sizeBytes: number): ArrayBuffer;
+}
+
+/** The runtime's end of the wake-up path: adopts a socket and says when a byte came. */
+export interface Bell {
+  ref(): void;
+  unref(): void;
+  close(): void;
+}
+
+/** What differs between the runtimes, and nothing else. */
+export interface Runtime {
+  readonly name: "deno" | "bun";
+  /** Opens the library at `path`, or throws with the loader's own words. */
+  open(path: string): OpenLibrary;
+  /** Places bytes in an anonymous file; returns its descriptor, or throws. */
+  anonymousFile(name: string, bytes: Uint8Array): { path: string; close(): void };
+  openBell(fd: number, onWake: () => void): Bell;
+  /** An environment variable, or undefined when unset or not permitted. Never prompts. */
+  environment(name: string): string | undefined;
+}

@@ -1,0 +1,134 @@
+/**
+ * TCP over io_uring for Deno and Bun.
+ *
+ * ```ts
+ * import { Network } from "./mod.ts";
+ *
+ * await using network = await Network.start();
+ * const listener = await network.bind("127.0.0.1:7000");
+ * for await (const connection of listener) {
+ *   (async () => {
+ *     for (let data; (data = await connection.stream.recvSome()) !== null;) {
+ *       await connection.sink.send(data);
+ *     }
+ *     await connection.close();
+ *   })();
+ * }
+ * ```
+ *
+ * Importing this module does nothing; `Network.start()` loads the shared library and opens a ring.
+ * This is the only file that knows both the core (`src/`) and the runtimes (`ffi/`).
+ *
+ * @module
+ */
+import { bunRuntime } from "./ffi/bun.ts";
+import { denoRuntime } from "./ffi/deno.ts";
+import { host } from "./ffi/host.ts";
+import { openNative } from "./ffi/native.ts";
+import { LIMITS } from "./src/base/limits.ts";
+import { NetworkError } from "./src/base/network_error.ts";
+import { BufferPool as CorePool } from "./src/buf/buffer_pool.ts";
+import { BufferPoolConfig, type BufferPoolFields } from "./src/buf/buffer_pool_config.ts";
+import { Publisher } from "./src/metrics/publisher.ts";
+import { type Capabilities, explainRefusal, featuresOf } from "./src/net/capabilities.ts";
+import { type NetworkConfig, resolveConfig } from "./src/net/config.ts";
+import { NetworkCore } from "./src/net/network.ts";
+import { openNetwork } from "./src/net/open_network.ts";
+import type { NativePort } from "./src/ring/port.ts";
+
+export {
+  NetworkError,
+  type NetworkErrorCode,
+  type OperationName,
+} from "./src/base/network_error.ts";
+export type { BufferPoolStats, SizeClassStats } from "./src/buf/buffer_pool.ts";
+export { BufferPoolConfig, type BufferPoolFields } from "./src/buf/buffer_pool_config.ts";
+export { IoBuf } from "./src/buf/io_buf.ts";
+export { IoBufMut } from "./src/buf/io_buf_mut.ts";
+export { IoBufs, type IoBufsPart } from "./src/buf/io_bufs.ts";
+export type { Address, SocketAddress, UnixAddress } from "./src/net/address.ts";
+export type { CallOptions } from "./src/net/call_options.ts";
+export type { Capabilities } from "./src/net/capabilities.ts";
+export type { KeepAlive, MetricsRegistry, NetworkConfig, RingConfig } from "./src/net/config.ts";
+export type { Connection } from "./src/net/connection.ts";
+export { type BindOptions, Listener } from "./src/net/listener.ts";
+export type { NetworkStats } from "./src/net/network.ts";
+export type { Sendable } from "./src/net/send_loader.ts";
+export { Sink } from "./src/net/sink.ts";
+export { Stream } from "./src/net/stream.ts";
+export type { SpinConfig } from "./src/ring/spinner.ts";
+
+/** Chunks in one vectored send. */
+export const IOVEC_BATCH_SIZE = LIMITS.iovecBatchSize;
+
+function native(): NativePort {
+  if ("Bun" in globalThis) return openNative(bunRuntime);
+  if ("Deno" in globalThis) return openNative(denoRuntime);
+  throw new Error("uringnet runs in Deno and in Bun; this is neither");
+}
+
+function unsupported(cause: unknown): NetworkError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new NetworkError(`Cannot start the network: ${reason}`, {
+    code: "Unsupported",
+    operation: "start",
+    cause,
+  });
+}
+
+/** TCP over io_uring, for the thread that started it. */
+export class Network extends NetworkCore {
+  /**
+   * Loads the library and opens the ring. Rejects with TypeError or RangeError for a wrong
+   * configuration, with a NetworkError "Unsupported" that says why io_uring cannot be used here.
+   */
+  // deno-lint-ignore require-await
+  static async start(config: NetworkConfig = {}): Promise<Network> {
+    const resolved = resolveConfig(config);
+    let port: NativePort;
+    try {
+      port = native();
+    } catch (cause) {
+      throw unsupported(cause);
+    }
+    const context = openNetwork(port, host, resolved);
+    let detach = () => {};
+    const network = new Network(context, "io_uring", () => detach());
+    if (resolved.registry !== null) {
+      detach = Publisher.attach(resolved.registry, resolved.metricsPrefix, network.metricSource());
+    }
+    return network;
+  }
+}
+
+/** A pool of its own: for buffers before a network is there, or shared by several networks. */
+export class BufferPool extends CorePool {
+  /** Loads the library. Throws a NetworkError "Unsupported" when that fails. */
+  constructor(config: BufferPoolConfig | BufferPoolFields = BufferPoolConfig.forNetwork()) {
+    let port: NativePort;
+    try {
+      port = native();
+    } catch (cause) {
+      throw unsupported(cause);
+    }
+    super(config, port);
+  }
+}
+
+/** Whether and how io_uring can be used here. Never throws, opens nothing that stays open. */
+export function probe(): Capabilities {
+  try {
+    const port = native();
+    const system = port.system();
+    const result = port.probe();
+    return {
+      supported: result === 0,
+      reason: result === 0 ? null : explainRefusal(-result, system),
+      kernel: system.kernel,
+      features: result === 0 ? featuresOf(system.kernel) : {},
+    };
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return { supported: false, reason, kernel: null, features: {} };
+  }
+}

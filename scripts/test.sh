@@ -1,0 +1,111 @@
+#!/bin/sh
+# Everything that must hold before a change is kept. Runs all of it even when a step fails, then
+# prints a summary; its last line is "N passed, N failed", over both runtimes and the steps.
+set -u
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root" || exit 1
+export NO_COLOR=1 DENO_NO_UPDATE_CHECK=1
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+summary=$logs/summary
+passed=0
+failed=0
+skipped=0
+
+note() {
+  printf '  %-22s %s\n' "$1" "$2" >>"$summary"
+}
+
+# step NAME COMMAND...: a check that either holds or counts as one failure.
+step() {
+  name=$1
+  shift
+  echo "--- $name"
+  if "$@"; then
+    note "$name" ok
+  else
+    failed=$((failed + 1))
+    note "$name" FAILED
+  fi
+}
+
+# existing PATH...: those that are there.
+existing() {
+  for path in "$@"; do
+    [ ! -e "$path" ] || echo "$path"
+  done
+}
+
+# number PATTERN FILE: the number that the last line matching the pattern captures, or 0.
+number() {
+  found=$(sed -n "s/$1/\1/p" "$2" | tail -n 1)
+  echo "${found:-0}"
+}
+
+# runner NAME LOG PASSED FAILED SKIPPED COMMAND...: a test runner, and the patterns of its counts.
+runner() {
+  name=$1
+  log=$logs/$2
+  passed_pattern=$3
+  failed_pattern=$4
+  skipped_pattern=$5
+  shift 5
+  echo "--- $name"
+  {
+    "$@" 2>&1
+    echo $? >"$log.status"
+  } | tee "$log"
+  status=$(cat "$log.status")
+  ran=$(number "$passed_pattern" "$log")
+  broke=$(number "$failed_pattern" "$log")
+  left=$(number "$skipped_pattern" "$log")
+  # A runner that crashed, found nothing or could not load a file has failed, whatever it counted.
+  if [ "$broke" = 0 ] && { [ "$status" != 0 ] || [ "$((ran + left))" = 0 ]; }; then
+    broke=1
+    note "$name" "exit status $status with $ran passed: counted as one failure"
+  fi
+  passed=$((passed + ran))
+  failed=$((failed + broke))
+  skipped=$((skipped + left))
+  note "$name" "$ran passed, $broke failed, $left skipped"
+  sed -n 's/.*> \(.*(skipped: .*)\).*/\1/p' "$log" | sed 's/ \.\.\. .*//; s/^/    - /' |
+    sort -u >>"$summary"
+}
+
+step setup sh scripts/setup.sh
+deno=$(sh scripts/tool.sh deno) || deno=false
+bun=$(sh scripts/tool.sh bun) || bun=false
+tsc=$(sh scripts/tool.sh tsc) || tsc=false
+
+step build sh scripts/build.sh
+step "deno fmt" "$deno" fmt --check
+step "deno lint" "$deno" lint
+# A library does not print.
+# shellcheck disable=SC2046 # one word per path
+step "deno lint (library)" "$deno" lint --rules-include=no-console \
+  $(existing mod.ts deps.ts src ffi)
+# shellcheck disable=SC2046
+step "deno check" "$deno" check $(existing mod.ts deps.ts tests examples bench)
+step tsc "$tsc" -p tsconfig.json
+step check-embed sh scripts/build.sh --check-embed
+
+# "ok | 12 passed | 1 failed | 2 ignored (3s)"
+counts='^[okFAILED]* |.*'
+runner "deno test" deno "$counts \([0-9]*\) passed.*" "$counts \([0-9]*\) failed.*" \
+  "$counts \([0-9]*\) ignored.*" \
+  "$deno" test --allow-ffi --allow-env --allow-net --allow-read --allow-run --allow-write \
+  --allow-sys tests/
+# " 12 pass", " 1 fail", " 2 skip", each on its own line
+runner "bun test" bun "^ *\([0-9]*\) pass$" "^ *\([0-9]*\) fail$" "^ *\([0-9]*\) skip$" \
+  "$bun" test tests/
+
+echo
+echo "Summary"
+cat "$summary"
+[ "$skipped" = 0 ] || echo "  $skipped skipped"
+echo
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,77 @@
+/**
+ * Refuses wrong values at once. Every message names the field, the wanted range and the value given.
+ *
+ * @module
+ */
+
+/** A value as it should stand in a message: short, quoted when it is text. */
+export function shown(value: unknown): string {
+  if (typeof value === "string") {
+    return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}...` : value);
+  }
+  if (value === null || typeof value !== "object") return String(value);
+  return Array.isArray(value) ? `an array of ${value.length}` : `an object (${kindOf(value)})`;
+}
+
+function kindOf(value: object): string {
+  return (value.constructor as { name?: string } | undefined)?.name || "Object";
+}
+
+function fail(field: string, wanted: string, value: unknown, wrongType: boolean): never {
+  const message = `Cannot use "${field}": wanted ${wanted}, given ${shown(value)}`;
+  throw wrongType ? new TypeError(message) : new RangeError(message);
+}
+
+/** The checks. Each returns the value, so that a table of fields reads like one. */
+export const check = {
+  fail(field: string, wanted: string, value: unknown): never {
+    fail(field, wanted, value, true);
+  },
+
+  integer(field: string, value: unknown, min: number, max: number): number {
+    const wanted = `an integer from ${min} to ${max}`;
+    if (typeof value !== "number") fail(field, wanted, value, true);
+    if (!Number.isInteger(value) || value < min || value > max) fail(field, wanted, value, false);
+    return value;
+  },
+
+  integerOrNull(field: string, value: unknown, min: number, max: number): number | null {
+    if (value === null) return null;
+    const wanted = `null or an integer from ${min} to ${max}`;
+    if (typeof value !== "number") fail(field, wanted, value, true);
+    if (!Number.isInteger(value) || value < min || value > max) fail(field, wanted, value, false);
+    return value;
+  },
+
+  boolean(field: string, value: unknown): boolean {
+    if (typeof value !== "boolean") fail(field, "true or false", value, true);
+    return value;
+  },
+
+  text(field: string, value: unknown): string {
+    if (typeof value !== "string") fail(field, "a string", value, true);
+    return value;
+  },
+
+  oneOf<T extends string>(field: string, value: unknown, choices: readonly T[]): T {
+    const wanted = choices.map((choice) => `"${choice}"`).join(" or ");
+    if (typeof value !== "string") fail(field, wanted, value, true);
+    if (!choices.includes(value as T)) fail(field, wanted, value, false);
+    return value as T;
+  },
+
+  /** A plain options object; undefined stands for one without fields. */
+  options(field: string, value: unknown, known: readonly string[]): Record<string, unknown> {
+    if (value === undefined) return {};
+    if (value === null || typeof value !== "object" || Array.isArray(value)) {
+      fail(field, "an object", value, true);
+    }
+    for (const key of Object.keys(value)) {
+      if (!known.includes(key)) {
+        const wanted = `only ${known.map((name) => `"${name}"`).join(", ")}`;
+        throw new TypeError(`Cannot use "${field}.${key}": wanted ${wanted}, given "${key}"`);
+      }
+    }
+    return value as Record<string, unknown>;
+  },
+};

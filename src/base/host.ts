@@ -1,0 +1,21 @@
+/**
+ * What the core needs of its runtime besides the ring: time, tasks and names. The real one is in
+ * `ffi/host.ts`; tests pass one whose clock they move.
+ *
+ * @module
+ */
+
+export interface HostTimer {
+  cancel(): void;
+}
+
+export interface Host {
+  /** Milliseconds of a clock that never goes back. */
+  now(): number;
+  /** Calls once, after at least `delayMs`. Does not keep the process alive. */
+  setTimer(callback: () => void, delayMs: number): HostTimer;
+  /** Calls after timers and I/O of the runtime had their chance. */
+  setMacrotask(callback: () => void): void;
+  /** Numeric addresses of a name, in the order of preference. */
+  resolve(name: string): Promise<readonly { address: string; family: 4 | 6 }[]>;
+}

@@ -1,0 +1,86 @@
+/**
+ * Counters in plain typed arrays. The hot path adds numbers; names and registries come into play
+ * only when somebody scrapes (`src/metrics`).
+ *
+ * @module
+ */
+
+/** Indexes into {@link Meter.counts}. */
+export const COUNT = Object.freeze({
+  inboundConnections: 0,
+  outboundConnections: 1,
+  inboundBytes: 2,
+  outboundBytes: 3,
+  enters: 4,
+  submissions: 5,
+  completions: 6,
+  wakeups: 7,
+  overflows: 8,
+  retriesSend: 9,
+  retriesRecv: 10,
+  retriesAccept: 11,
+  retriesConnect: 12,
+  shortSends: 13,
+  timeoutsSend: 14,
+  timeoutsRecv: 15,
+  timeoutsAccept: 16,
+  timeoutsConnect: 17,
+  cancellationsSend: 18,
+  cancellationsRecv: 19,
+  cancellationsAccept: 20,
+  cancellationsConnect: 21,
+  connections: 22,
+  length: 23,
+});
+
+/** A histogram with fixed upper bounds: one comparison chain and two additions for each value. */
+export class Histogram {
+  readonly bounds: Float64Array;
+  /** One more than the bounds: the last one counts what is above them all. */
+  readonly buckets: Float64Array;
+  sum = 0;
+
+  constructor(bounds: readonly number[]) {
+    this.bounds = Float64Array.from(bounds);
+    this.buckets = new Float64Array(bounds.length + 1);
+  }
+
+  observe(value: number): void {
+    const bounds = this.bounds;
+    let i = 0;
+    while (i < bounds.length && value > bounds[i]) i++;
+    this.buckets[i]++;
+    this.sum += value;
+  }
+}
+
+const SECONDS = [
+  0.00001,
+  0.000025,
+  0.00005,
+  0.0001,
+  0.00025,
+  0.0005,
+  0.001,
+  0.0025,
+  0.005,
+  0.01,
+  0.025,
+  0.05,
+  0.1,
+  0.25,
+  0.5,
+  1,
+  2.5,
+  5,
+  10,
+];
+
+/** What one network counts. */
+export class Meter {
+  readonly counts: Float64Array = new Float64Array(COUNT.length);
+  readonly batchSize: Histogram = new Histogram([0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]);
+  readonly sendIovecs: Histogram = new Histogram([1, 2, 4, 8, 16, 32]);
+  readonly sendSeconds: Histogram = new Histogram(SECONDS);
+  readonly recvSeconds: Histogram = new Histogram(SECONDS);
+}

@@ -1,0 +1,129 @@
+/**
+ * What every buffer handle has: memory, a range of it, and an end. A handle owns one reference of
+ * its slot from birth until it is released or moved, whichever comes first; after that every use
+ * throws, and `release` does nothing, so that `using` and `send` go together.
+ *
+ * @module
+ */
+import type { LeakTracker, Tracked } from "./leak_tracker.ts";
+import type { Slot } from "./slot.ts";
+
+const decoder = new TextDecoder();
+
+/** Shared by `IoBuf` and `IoBufMut`; not constructed by users. */
+export abstract class BufferHandle implements Tracked, Disposable {
+  #slot: Slot | null;
+  #start: number;
+  #length: number;
+  #view: Uint8Array | null = null;
+  #moved = false;
+  readonly #tracker: LeakTracker | null;
+  /** True while the garbage collector watches this handle. */
+  watched = false;
+
+  /** Takes over one reference of `slot`. */
+  constructor(slot: Slot, start: number, length: number, tracker: LeakTracker | null) {
+    this.#slot = slot;
+    this.#start = start;
+    this.#length = length;
+    this.#tracker = slot.pooled ? tracker : null;
+    this.#tracker?.add(this);
+  }
+
+  /** Bytes in this buffer. */
+  get length(): number {
+    this.#held();
+    return this.#length;
+  }
+
+  /** The live view over the bytes. Valid until release: copy what must live longer. */
+  get bytes(): Uint8Array {
+    const slot = this.#held();
+    return this.#view ??= slot.bytes.subarray(this.#start, this.#start + this.#length);
+  }
+
+  /** True when the memory is the pool's, false when the pool had none left. */
+  get pooled(): boolean {
+    return this.#held().pooled;
+  }
+
+  /** True once released or moved. */
+  get released(): boolean {
+    return this.#slot === null;
+  }
+
+  /** Copies the bytes to plain memory, then releases. */
+  toUint8Array(): Uint8Array<ArrayBuffer> {
+    const copy = this.bytes.slice() as Uint8Array<ArrayBuffer>;
+    this.release();
+    return copy;
+  }
+
+  /** Decodes the bytes as UTF-8, then releases. Malformed input becomes U+FFFD. */
+  text(): string {
+    const text = decoder.decode(this.bytes);
+    this.release();
+    return text;
+  }
+
+  /** Gives the memory back. Does nothing when that has happened, or when the buffer was moved. */
+  release(): void {
+    const slot = this.#slot;
+    if (slot === null) return;
+    this.#end();
+    slot.release();
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  /** @internal For the leak tracker. */
+  heldSlot(): Slot | null {
+    return this.#slot;
+  }
+
+  /** @internal Ends the handle; its reference of the slot passes to the caller. */
+  moveOut(): Slot {
+    const slot = this.#held();
+    this.#moved = true;
+    this.#end();
+    return slot;
+  }
+
+  /** @internal Where the bytes begin in the slot; kept after the end, for the mover. */
+  get start(): number {
+    return this.#start;
+  }
+
+  /** @internal The length, also after the end, for the mover. */
+  get span(): number {
+    return this.#length;
+  }
+
+  /** @internal */
+  get tracker(): LeakTracker | null {
+    return this.#tracker;
+  }
+
+  protected setRange(start: number, length: number): void {
+    this.#start = start;
+    this.#length = length;
+    this.#view = null;
+  }
+
+  #held(): Slot {
+    if (this.#slot === null) {
+      throw new TypeError(
+        `Cannot use a buffer that was ${this.#moved ? "moved (given to send)" : "released"}`,
+      );
+    }
+    return this.#slot;
+  }
+
+  #end(): void {
+    this.#slot = null;
+    this.#view = null;
+    if (this.watched) this.#tracker?.forget(this);
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * Buffers that the kernel can read and write, in power-of-two classes with a fixed count each.
+ *
+ *   alloc(100)  -> class 128, or plain memory when that class is empty or the size is too large
+ *   tryAlloc(n) -> the same, but a NetworkError instead of plain memory
+ *
+ * Exhaustion never cascades into a larger class: one greedy size cannot starve the others.
+ *
+ * @module
+ */
+import { check } from "../base/check.ts";
+import { LIMITS } from "../base/limits.ts";
+import { NetworkError } from "../base/network_error.ts";
+import { BufferPoolConfig, type BufferPoolFields } from "./buffer_pool_config.ts";
+import { IoBuf } from "./io_buf.ts";
+import { IoBufMut } from "./io_buf_mut.ts";
+import { LeakTracker } from "./leak_tracker.ts";
+import { SizeClass } from "./size_class.ts";
+import type { SlabSource } from "./slab.ts";
+import { Slot } from "./slot.ts";
+
+/** Numbers of one class. */
+export interface SizeClassStats {
+  sizeBytes: number;
+  allocated: number;
+  available: number;
+  allocations: number;
+  exhausted: number;
+}
+
+export interface BufferPoolStats {
+  classes: SizeClassStats[];
+  oversized: number;
+  leaked: number;
+}
+
+export class BufferPool {
+  readonly config: BufferPoolConfig;
+  readonly #classes: SizeClass[];
+  readonly #tracker: LeakTracker;
+  readonly #minShift: number;
+  #oversized = 0;
+
+  constructor(config: BufferPoolConfig | BufferPoolFields, source: SlabSource) {
+    this.config = config instanceof BufferPoolConfig ? config : new BufferPoolConfig(config);
+    const { maxPerClass, debug } = this.config;
+    this.#classes = this.config.sizeClasses.map((sizeBytes) =>
+      new SizeClass(sizeBytes, maxPerClass, debug, source)
+    );
+    this.#tracker = new LeakTracker(source);
+    this.#minShift = 31 - Math.clz32(this.config.minSize);
+    if (this.config.prefill) { for (const sizeClass of this.#classes) sizeClass.prefill(); }
+  }
+
+  /**
+   * A writable buffer of `length` bytes with undefined contents. Falls back to plain memory, which
+   * works everywhere but is copied once more when sent.
+   */
+  alloc(length: number): IoBufMut {
+    check.integer("length", length, 0, LIMITS.lengthMax);
+    return this.handleMut(length === 0 ? Slot.plain(new Uint8Array(0)) : this.take(length), length);
+  }
+
+  /** As `alloc`, but throws a NetworkError: "PoolExhausted" or "PoolOversized". */
+  tryAlloc(length: number): IoBufMut {
+    check.integer("length", length, 0, LIMITS.lengthMax);
+    if (length === 0) return this.alloc(0);
+    const slot = this.tryTake(length);
+    if (slot !== null) return this.handleMut(slot, length);
+    const oversized = length > this.config.maxSize;
+    const reason = oversized
+      ? `larger than the largest class of ${this.config.maxSize} bytes`
+      : `all ${this.config.maxPerClass} buffers of its class are in use`;
+    throw new NetworkError(`Cannot allocate ${length} bytes from the pool: ${reason}`, {
+      code: oversized ? "PoolOversized" : "PoolExhausted",
+      operation: "alloc",
+    });
+  }
+
+  /** Current numbers, one entry for each class. */
+  stats(): BufferPoolStats {
+    const classes = this.#classes.map((sizeClass) => ({
+      sizeBytes: sizeClass.sizeBytes,
+      allocated: sizeClass.allocated,
+      available: sizeClass.available,
+      allocations: sizeClass.allocations,
+      exhausted: sizeClass.exhausted,
+    }));
+    return { classes, oversized: this.#oversized, leaked: this.#tracker.leaked };
+  }
+
+  /** @internal Kernel-visible memory of at least `length` bytes, or null. */
+  tryTake(length: number): Slot | null {
+    const index = length <= this.config.minSize ? 0 : 32 - Math.clz32(length - 1) - this.#minShift;
+    if (index >= this.#classes.length) {
+      this.#oversized++;
+      return null;
+    }
+    return this.#classes[index].take();
+  }
+
+  /** @internal Memory of at least `length` bytes, the pool's when it has any. */
+  take(length: number): Slot {
+    return this.tryTake(length) ?? Slot.plain(new Uint8Array(length));
+  }
+
+  /** @internal Slots left in the class that serves `length`; 0 when it is too large. */
+  availableFor(length: number): number {
+    const index = length <= this.config.minSize ? 0 : 32 - Math.clz32(length - 1) - this.#minShift;
+    return index < this.#classes.length ? this.#classes[index].available : 0;
+  }
+
+  /** @internal A handle that takes over one reference of `slot`. */
+  handle(slot: Slot, start: number, length: number): IoBuf {
+    return new IoBuf(slot, start, length, this.#tracker);
+  }
+
+  /** @internal */
+  handleMut(slot: Slot, length: number): IoBufMut {
+    return new IoBufMut(slot, 0, length, this.#tracker);
+  }
+
+  /** @internal Puts what is still held under the garbage collector's watch now. */
+  sweep(): void {
+    this.#tracker.sweep();
+  }
+}

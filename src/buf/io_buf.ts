@@ -1,0 +1,53 @@
+/**
+ * A read-only buffer, shared by reference count: `slice` and `clone` copy no bytes.
+ *
+ * @module
+ */
+import { check } from "../base/check.ts";
+import { BufferHandle } from "./buffer_handle.ts";
+import { Slot } from "./slot.ts";
+
+const encoder = new TextEncoder();
+
+/** Received bytes, or frozen ones. Release it, move it into `send`, or bind it with `using`. */
+export class IoBuf extends BufferHandle {
+  /** Copies bytes or UTF-8 text into plain memory. */
+  static from(source: Uint8Array | string): IoBuf {
+    const bytes = typeof source === "string" ? encoder.encode(source) : source;
+    if (!(bytes instanceof Uint8Array)) check.fail("source", "a Uint8Array or a string", source);
+    const copy = source === bytes ? bytes.slice() : bytes;
+    return new IoBuf(Slot.plain(copy), 0, copy.length, null);
+  }
+
+  /** Another handle on the same bytes. */
+  clone(): IoBuf {
+    return this.slice(0, this.length);
+  }
+
+  /** Another handle on bytes `start` to `end` (exclusive); both count from the beginning. */
+  slice(start: number, end: number = this.length): IoBuf {
+    const length = this.length;
+    check.integer("start", start, 0, length);
+    check.integer("end", end, start, length);
+    const slot = this.heldSlot() as Slot;
+    if (start === end) return IoBuf.from(new Uint8Array(0));
+    slot.retain();
+    return new IoBuf(slot, this.start + start, end - start, this.tracker);
+  }
+
+  /** Drops the first `count` bytes of this handle. */
+  advance(count: number): void {
+    check.integer("count", count, 0, this.length);
+    this.setRange(this.start + count, this.length - count);
+  }
+
+  /** @internal Takes in the bytes right behind this buffer's; false when they are elsewhere. */
+  absorb(other: IoBuf): boolean {
+    if (other.heldSlot() !== this.heldSlot() || other.start !== this.start + this.span) {
+      return false;
+    }
+    this.setRange(this.start, this.span + other.span);
+    other.release();
+    return true;
+  }
+}

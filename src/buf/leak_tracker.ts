@@ -1,0 +1,80 @@
+/**
+ * The safety net under buffers that are dropped without release.
+ *
+ * Watching every handle with a FinalizationRegistry would cost more than the whole send path, and
+ * nearly all handles are released within a turn or two. So handles rest in a nursery first:
+ *
+ *   handle made -> nursery --(released meanwhile: forgotten)-->
+ *                          --(still held after a while: watched by the registry)--> reclaimed, counted
+ *
+ * The nursery holds its handles strongly for at most {@link NURSERY_MS}, or until it is full.
+ *
+ * @module
+ */
+import type { SlabSource } from "./slab.ts";
+import type { Slot } from "./slot.ts";
+
+/** How long a handle rests unwatched. */
+const NURSERY_MS = 10;
+
+/** Handles in the nursery: bounds both its memory and the length of one sweep (about 20 us). */
+const NURSERY_COUNT_MAX = 4_096;
+
+/** What the tracker needs of a handle. */
+export interface Tracked {
+  /** The memory it still holds, or null when released or moved. */
+  heldSlot(): Slot | null;
+  watched: boolean;
+}
+
+export class LeakTracker {
+  readonly #source: SlabSource;
+  readonly #registry = new FinalizationRegistry<Slot>((slot) => this.#reclaim(slot));
+  #nursery: Tracked[] = [];
+  #timed = false;
+  #warned = false;
+  leaked = 0;
+
+  constructor(source: SlabSource) {
+    this.#source = source;
+  }
+
+  add(handle: Tracked): void {
+    if (this.#nursery.push(handle) >= NURSERY_COUNT_MAX) this.sweep();
+    if (this.#timed) return;
+    this.#timed = true;
+    this.#source.setTimer(() => {
+      this.#timed = false;
+      this.sweep();
+    }, NURSERY_MS);
+  }
+
+  /** Moves what is still held from the nursery to the registry. */
+  sweep(): void {
+    const nursery = this.#nursery;
+    this.#nursery = [];
+    for (const handle of nursery) {
+      const slot = handle.heldSlot();
+      if (slot === null || handle.watched) continue;
+      handle.watched = true;
+      this.#registry.register(handle, slot, handle);
+    }
+  }
+
+  /** A watched handle was released after all. */
+  forget(handle: Tracked): void {
+    handle.watched = false;
+    this.#registry.unregister(handle);
+  }
+
+  #reclaim(slot: Slot): void {
+    this.leaked++;
+    slot.release();
+    if (this.#warned) return;
+    this.#warned = true;
+    this.#source.warn(
+      "uringnet: a buffer was dropped without release() and reclaimed by the garbage collector; " +
+        "use `using`, release(), or give it to send() (said once; buffer_pool_leaked_total counts)",
+    );
+  }
+}

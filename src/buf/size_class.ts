@@ -1,0 +1,85 @@
+/**
+ * The slots of one size: a fixed number, cut from slabs as they are first needed, handed out last in
+ * first out so that the next user finds them in the processor's cache.
+ *
+ *   slab k: [slot][slot][slot]...     a slab holds SLAB_BYTES / size slots, at least one
+ *
+ * @module
+ */
+import type { SlabMemory, SlabSource } from "./slab.ts";
+import { Slot } from "./slot.ts";
+
+/** Slabs grow in steps of this size: small enough to be cheap, large enough to be few. */
+const SLAB_BYTES = 1 << 20;
+
+/** What released memory is filled with in debug mode: reading it is a use after release. */
+export const DEBUG_FILL = 0xdb;
+
+export class SizeClass {
+  readonly sizeBytes: number;
+  readonly countMax: number;
+  readonly #source: SlabSource;
+  readonly #debug: boolean;
+  readonly #free: Slot[] = [];
+  #slab: SlabMemory | null = null;
+  #slabCut = 0;
+  created = 0;
+  allocations = 0;
+  exhausted = 0;
+
+  constructor(sizeBytes: number, countMax: number, debug: boolean, source: SlabSource) {
+    this.sizeBytes = sizeBytes;
+    this.countMax = countMax;
+    this.#debug = debug;
+    this.#source = source;
+  }
+
+  /** Slots in somebody's hands. */
+  get allocated(): number {
+    return this.created - this.#free.length;
+  }
+
+  /** Slots that can still be taken, cut or not. */
+  get available(): number {
+    return this.countMax - this.allocated;
+  }
+
+  /** A slot with one reference, or null when all are in use. Contents are undefined. */
+  take(): Slot | null {
+    const slot = this.#free.pop() ?? this.#cut();
+    if (slot === null) {
+      this.exhausted++;
+      return null;
+    }
+    slot.references = 1;
+    this.allocations++;
+    return slot;
+  }
+
+  put(slot: Slot): void {
+    if (this.#debug) slot.bytes.fill(DEBUG_FILL);
+    this.#free.push(slot);
+  }
+
+  /** Creates all slots now. */
+  prefill(): void {
+    while (this.created < this.countMax) {
+      const slot = this.#cut();
+      if (slot !== null) this.#free.push(slot);
+    }
+  }
+
+  #cut(): Slot | null {
+    if (this.created === this.countMax) return null;
+    if (this.#slab === null || this.#slabCut + this.sizeBytes > this.#slab.bytes.length) {
+      const wanted = Math.min(SLAB_BYTES, (this.countMax - this.created) * this.sizeBytes);
+      this.#slab = this.#source.mapSlab(Math.max(wanted, this.sizeBytes));
+      this.#slabCut = 0;
+    }
+    const offset = this.#slabCut;
+    this.#slabCut += this.sizeBytes;
+    this.created++;
+    const bytes = this.#slab.bytes.subarray(offset, offset + this.sizeBytes);
+    return new Slot(this.#slab.id, offset, bytes, this);
+  }
+}

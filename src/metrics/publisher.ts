@@ -1,0 +1,169 @@
+/**
+ * Publishes networks on a prom-client registry, when it is scraped and not before.
+ *
+ * One set of metrics serves all networks that share a registry and a prefix: gauges add up what is
+ * open, counters also keep what closed networks had counted, so that they never go back.
+ *
+ *   scrape -> registry -> metric.get() -> reads the typed arrays of every network
+ *
+ * @module
+ */
+import type { Histogram } from "../base/meter.ts";
+import { type Definition, DEFINITIONS, type MetricSource, type Sample } from "./definitions.ts";
+
+/** A prom-client `Registry`, or anything with its two methods. */
+export interface Registry {
+  // deno-lint-ignore no-explicit-any
+  registerMetric(metric: any): void;
+  removeSingleMetric?(name: string): void;
+}
+
+interface HistogramTotal {
+  bounds: ArrayLike<number>;
+  buckets: Float64Array;
+  sum: number;
+}
+
+interface MetricValue extends Sample {
+  metricName?: string;
+}
+
+const publishers = new WeakMap<Registry, Map<string, Publisher>>();
+
+function addHistogram(total: HistogramTotal, histogram: Histogram): void {
+  for (let i = 0; i < total.buckets.length; i++) total.buckets[i] += histogram.buckets[i];
+  total.sum += histogram.sum;
+}
+
+function emptyHistogram(like: Histogram): HistogramTotal {
+  return { bounds: like.bounds, buckets: new Float64Array(like.buckets.length), sum: 0 };
+}
+
+function labelKey(labels: Record<string, string>): string {
+  return Object.values(labels).join("\0");
+}
+
+export class Publisher {
+  readonly #registry: Registry;
+  readonly #prefix: string;
+  readonly #sources = new Set<MetricSource>();
+  /** What closed networks had counted: by metric name, then by labels. */
+  readonly #retired = new Map<string, Map<string, Sample>>();
+  readonly #retiredHistograms = new Map<string, HistogramTotal>();
+
+  private constructor(registry: Registry, prefix: string) {
+    this.#registry = registry;
+    this.#prefix = prefix;
+  }
+
+  /** Adds a network. Returns how to take it away again; the last one unregisters the metrics. */
+  static attach(registry: Registry, prefix: string, source: MetricSource): () => void {
+    const byPrefix = publishers.get(registry) ?? new Map<string, Publisher>();
+    publishers.set(registry, byPrefix);
+    let publisher = byPrefix.get(prefix);
+    if (publisher === undefined) {
+      publisher = new Publisher(registry, prefix);
+      publisher.#register();
+      byPrefix.set(prefix, publisher);
+    }
+    const attached = publisher;
+    attached.#sources.add(source);
+    return () => {
+      attached.#retire(source);
+      if (attached.#sources.size > 0) return;
+      attached.#unregister();
+      byPrefix.delete(prefix);
+    };
+  }
+
+  #register(): void {
+    for (const definition of DEFINITIONS) {
+      const name = this.#prefix + definition.name;
+      const get = () => this.#read(definition, name);
+      // prom-client asks a metric for its data with get() and resets it with reset().
+      this.#registry.registerMetric({ name, get, reset() {}, aggregator: "sum" });
+    }
+  }
+
+  #unregister(): void {
+    for (const { name } of DEFINITIONS) this.#registry.removeSingleMetric?.(this.#prefix + name);
+  }
+
+  #read(definition: Definition, name: string) {
+    for (const source of this.#sources) source.refresh();
+    const values = definition.kind === "histogram"
+      ? this.#histogramValues(definition, name)
+      : this.#scalarValues(definition);
+    return { name, help: definition.help, type: definition.kind, values, aggregator: "sum" };
+  }
+
+  #scalarValues(definition: Exclude<Definition, { kind: "histogram" }>): MetricValue[] {
+    const totals = new Map<string, Sample>();
+    const retired = this.#retired.get(definition.name);
+    if (retired !== undefined) addSamples(totals, [...retired.values()]);
+    // Networks may share a pool: its numbers count once.
+    const pools = new Set<unknown>();
+    for (const source of this.#sources) {
+      if (definition.name.startsWith("buffer_pool_")) {
+        if (pools.has(source.pool)) continue;
+        pools.add(source.pool);
+      }
+      addSamples(totals, definition.read(source));
+    }
+    return [...totals.values()];
+  }
+
+  #histogramValues(
+    definition: Extract<Definition, { kind: "histogram" }>,
+    name: string,
+  ): MetricValue[] {
+    let total = this.#retiredHistograms.get(definition.name) ?? null;
+    total = total === null ? null : { ...total, buckets: total.buckets.slice() };
+    for (const source of this.#sources) {
+      const histogram = definition.read(source);
+      total ??= emptyHistogram(histogram);
+      addHistogram(total, histogram);
+    }
+    return total === null ? [] : exposition(name, total);
+  }
+
+  #retire(source: MetricSource): void {
+    source.refresh();
+    this.#sources.delete(source);
+    for (const definition of DEFINITIONS) {
+      if (definition.kind === "histogram") {
+        const histogram = definition.read(source);
+        const total = this.#retiredHistograms.get(definition.name) ?? emptyHistogram(histogram);
+        addHistogram(total, histogram);
+        this.#retiredHistograms.set(definition.name, total);
+      } else if (definition.kind === "counter" && !definition.name.startsWith("buffer_pool_")) {
+        const totals = this.#retired.get(definition.name) ?? new Map<string, Sample>();
+        addSamples(totals, definition.read(source));
+        this.#retired.set(definition.name, totals);
+      }
+    }
+  }
+}
+
+function addSamples(totals: Map<string, Sample>, samples: Sample[]): void {
+  for (const { labels, value } of samples) {
+    const key = labelKey(labels);
+    const total = totals.get(key);
+    if (total === undefined) totals.set(key, { labels, value });
+    else total.value += value;
+  }
+}
+
+/** Cumulative buckets, sum and count, as prom-client's own histograms report them. */
+function exposition(name: string, total: HistogramTotal): MetricValue[] {
+  const values: MetricValue[] = [];
+  let cumulative = 0;
+  for (let i = 0; i < total.buckets.length; i++) {
+    cumulative += total.buckets[i];
+    const le = i < total.bounds.length ? String(total.bounds[i]) : "+Inf";
+    values.push({ labels: { le }, value: cumulative, metricName: `${name}_bucket` });
+  }
+  values.push({ labels: {}, value: total.sum, metricName: `${name}_sum` });
+  values.push({ labels: {}, value: cumulative, metricName: `${name}_count` });
+  return values;
+}

@@ -1,0 +1,31 @@
+/**
+ * One `accept()`.
+ *
+ * @module
+ */
+import type { Linked } from "../base/fifo.ts";
+import { Call } from "./call.ts";
+
+/** Who takes a call that gives up out of its queue. */
+export interface AcceptCallOwner {
+  expireCall(call: AcceptCall): void;
+  abortCall(call: AcceptCall, reason: unknown): void;
+}
+
+export class AcceptCall extends Call implements Linked<AcceptCall> {
+  next: AcceptCall | null = null;
+  readonly #owner: AcceptCallOwner;
+
+  constructor(owner: AcceptCallOwner) {
+    super();
+    this.#owner = owner;
+  }
+
+  override expire(): void {
+    this.#owner.expireCall(this);
+  }
+
+  override abort(reason: unknown): void {
+    this.#owner.abortCall(this, reason);
+  }
+}

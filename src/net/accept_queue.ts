@@ -1,0 +1,181 @@
+/**
+ * The accepting machine of one listener: a queue of `accept()` calls, one operation in flight.
+ *
+ * Invariants
+ * - A call that gives up does not cancel the operation: the connection that it may still bring goes
+ *   to the next call, or waits in `#ready`, so that none is lost.
+ * - EMFILE and its kin pause accepting, with growing pauses, and do not end calls: the peers wait in
+ *   the backlog until descriptors are free again.
+ *
+ * @module
+ */
+import { ERRNO, errnoText } from "../base/errno.ts";
+import { Fifo } from "../base/fifo.ts";
+import type { HostTimer } from "../base/host.ts";
+import { LIMITS } from "../base/limits.ts";
+import { COUNT } from "../base/meter.ts";
+import { NetworkError } from "../base/network_error.ts";
+import { AcceptCall, type AcceptCallOwner } from "./accept_call.ts";
+import { AcceptOperation } from "./accept_operation.ts";
+import type { SocketAddress, UnixAddress } from "./address.ts";
+import type { Connection } from "./connection.ts";
+import type { Holder } from "./holder.ts";
+import type { NetworkContext } from "./network_context.ts";
+
+/** The peer went away before it was accepted, or the network had a hiccup: accept(2), "errors". */
+const TRANSIENT = new Set(
+  ["EAGAIN", "EINTR", "ECONNABORTED", "EPROTO", "ENETDOWN", "ENOPROTOOPT", "EHOSTDOWN"]
+    .concat("EHOSTUNREACH", "EOPNOTSUPP", "ENETUNREACH", "EPERM", "ETIMEDOUT")
+    .map((name) => ERRNO[name]),
+);
+
+/** The process or the system ran out of something that comes back. */
+const EXHAUSTED = new Set([ERRNO.EMFILE, ERRNO.ENFILE, ERRNO.ENOBUFS, ERRNO.ENOMEM]);
+
+export type ConnectionMaker = (
+  fd: number,
+  peer: SocketAddress | UnixAddress | null,
+) => Connection;
+
+export class AcceptQueue implements AcceptCallOwner {
+  readonly #context: NetworkContext;
+  readonly #name: string;
+  readonly #make: ConnectionMaker;
+  readonly #landed: () => void;
+  readonly #operation: AcceptOperation;
+  readonly #calls = new Fifo<AcceptCall>();
+  readonly #ready: Connection[] = [];
+  #closed: NetworkError | null = null;
+  #pauseMs: number = LIMITS.acceptBackOffFirstMs;
+  #pause: HostTimer | null = null;
+  #failures = 0;
+
+  constructor(
+    context: NetworkContext,
+    fd: number,
+    name: string,
+    make: ConnectionMaker,
+    landed: () => void,
+  ) {
+    this.#context = context;
+    this.#name = name;
+    this.#make = make;
+    this.#landed = landed;
+    this.#operation = new AcceptOperation(context.recvRing.recvLane, fd, this.#done);
+  }
+
+  get idle(): boolean {
+    return this.#operation.idle;
+  }
+
+  get closed(): boolean {
+    return this.#closed !== null;
+  }
+
+  closedError(): NetworkError {
+    return new NetworkError(`Cannot accept on ${this.#name}: the listener is closed`, {
+      code: "Closed",
+      operation: "accept",
+      cause: this.#closed ?? undefined,
+    });
+  }
+
+  /** A connection that came for a call which had given up. */
+  takeReady(): Connection | null {
+    return this.#ready.shift() ?? null;
+  }
+
+  push(call: AcceptCall, holder: Holder): void {
+    call.begin(holder);
+    this.#calls.push(call);
+    this.#request();
+  }
+
+  close(error: NetworkError): void {
+    this.#closed = error;
+    this.#pause?.cancel();
+    this.#pause = null;
+    for (let call = this.#calls.shift(); call !== null; call = this.#calls.shift()) {
+      call.fail(this.closedError());
+    }
+    for (const connection of this.#ready.splice(0)) connection.reset();
+    this.#operation.lane.ring.cancel(this.#operation);
+  }
+
+  /** Frees the operation's slot; only when idle. */
+  retire(): void {
+    this.#operation.lane.ring.retire(this.#operation);
+  }
+
+  expireCall(call: AcceptCall): void {
+    this.#calls.remove(call);
+    this.#context.meter.counts[COUNT.timeoutsAccept]++;
+    call.fail(
+      new NetworkError(`Cannot accept on ${this.#name}: ${call.timeoutMs} ms passed`, {
+        code: "Timeout",
+        operation: "accept",
+      }),
+    );
+  }
+
+  abortCall(call: AcceptCall, reason: unknown): void {
+    this.#calls.remove(call);
+    call.fail(reason);
+  }
+
+  #request(): void {
+    if (this.#calls.count === 0 || this.#closed !== null || this.#pause !== null) return;
+    if (this.#operation.idle) this.#operation.lane.ring.submit(this.#operation);
+  }
+
+  readonly #done = (result: number, peer: SocketAddress | UnixAddress | null): void => {
+    if (result >= 0) this.#accepted(result, peer);
+    else if (this.#closed === null) this.#failed(-result);
+    if (this.#closed !== null) this.#landed();
+    else this.#request();
+  };
+
+  #accepted(fd: number, peer: SocketAddress | UnixAddress | null): void {
+    this.#pauseMs = LIMITS.acceptBackOffFirstMs;
+    this.#failures = 0;
+    if (this.#closed !== null) {
+      this.#context.recvRing.port.closeDescriptor(fd, false);
+      return;
+    }
+    this.#context.meter.counts[COUNT.inboundConnections]++;
+    let connection: Connection;
+    try {
+      connection = this.#make(fd, peer);
+    } catch (error) {
+      this.#calls.shift()?.fail(error);
+      return;
+    }
+    const call = this.#calls.shift();
+    if (call === null) this.#ready.push(connection);
+    else call.succeed(connection);
+  }
+
+  #failed(errno: number): void {
+    if (TRANSIENT.has(errno) && ++this.#failures <= LIMITS.retryCountMax) {
+      this.#context.meter.counts[COUNT.retriesAccept]++;
+      return;
+    }
+    if (EXHAUSTED.has(errno)) {
+      this.#context.meter.counts[COUNT.retriesAccept]++;
+      this.#pause = this.#context.host.setTimer(() => {
+        this.#pause = null;
+        this.#request();
+      }, this.#pauseMs);
+      this.#pauseMs = Math.min(this.#pauseMs * 2, LIMITS.acceptBackOffLastMs);
+      return;
+    }
+    this.#failures = 0;
+    this.#calls.shift()?.fail(
+      new NetworkError(`Cannot accept on ${this.#name}: ${errnoText(errno)}`, {
+        code: "AcceptFailed",
+        operation: "accept",
+        errno,
+      }),
+    );
+  }
+}

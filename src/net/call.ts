@@ -1,0 +1,120 @@
+/**
+ * One pending promise: its budget, its abort signal, and its share in keeping the process alive.
+ *
+ *   promise() -> begin() -> ... -> settle: exactly one of succeed / fail
+ *
+ * Invariants
+ * - `settle` happens once; afterwards no timer, listener or hold of this call remains.
+ * - A call that ends does not end the kernel operation behind it: that owns its memory until its
+ *   completion, whoever still waits.
+ *
+ * @module
+ */
+import { assert } from "../base/assert.ts";
+import type { Deadline } from "../ring/timing_wheel.ts";
+import { type CallOptions, checkOptions, checkSignal, checkTimeout } from "./call_options.ts";
+import type { Holder } from "./holder.ts";
+
+type Resolve = (value: unknown) => void;
+type Reject = (reason: unknown) => void;
+
+// The executor runs within `new Promise`, so one function can serve all calls without a closure.
+let current: Call | null = null;
+function execute(resolve: Resolve, reject: Reject): void {
+  (current as Call).take(resolve, reject);
+  current = null;
+}
+
+export abstract class Call implements Deadline {
+  deadlineNext: Deadline | null = null;
+  deadlinePrevious: Deadline | null = null;
+  deadlineMs = 0;
+  deadlineTick = -1;
+  /** Milliseconds of the ring's clock at the beginning. */
+  startedMs = 0;
+  timeoutMs: number | null = null;
+  #resolve: Resolve | null = null;
+  #reject: Reject | null = null;
+  #holder: Holder | null = null;
+  #signal: AbortSignal | null = null;
+  #onAbort: (() => void) | null = null;
+
+  /** The budget ran out. Must settle the call, now or when the kernel answers a cancel. */
+  abstract expire(): void;
+
+  /** The signal was aborted. Must settle the call, as `expire`. */
+  abstract abort(reason: unknown): void;
+
+  get settled(): boolean {
+    return this.#resolve === null;
+  }
+
+  /** The promise of this call; made once. */
+  promise<T>(): Promise<T> {
+    current = this;
+    return new Promise<unknown>(execute) as Promise<T>;
+  }
+
+  /** @internal */
+  take(resolve: Resolve, reject: Reject): void {
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  /**
+   * Reads the options, before the promise exists. Throws TypeError or RangeError for wrong ones,
+   * and the signal's reason when it is aborted already.
+   */
+  prepare(options: CallOptions | undefined, fallbackMs: number | null): void {
+    this.timeoutMs = fallbackMs;
+    if (options === undefined) return;
+    checkOptions(options);
+    this.timeoutMs = checkTimeout(options, fallbackMs);
+    const signal = checkSignal(options);
+    if (signal === null) return;
+    if (signal.aborted) throw signal.reason;
+    this.#signal = signal;
+  }
+
+  /** Starts the budget, listens to the signal, keeps the process alive. */
+  begin(holder: Holder): void {
+    this.#holder = holder;
+    this.startedMs = holder.context.now;
+    holder.hold();
+    if (this.timeoutMs !== null) holder.context.wheel.add(this, this.timeoutMs);
+    if (this.#signal !== null) this.#listen(this.#signal);
+  }
+
+  succeed(value: unknown): void {
+    const resolve = this.#resolve;
+    assert(resolve !== null, "a call settles once");
+    this.#end();
+    resolve(value);
+  }
+
+  fail(reason: unknown): void {
+    const reject = this.#reject;
+    assert(reject !== null, "a call settles once");
+    this.#end();
+    reject(reason);
+  }
+
+  /** Stops the clock and the signal; what happens next is decided by the kernel's answer. */
+  disarm(): void {
+    if (this.deadlineTick >= 0) this.#holder?.context.wheel.remove(this);
+    if (this.#onAbort !== null) this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#onAbort = null;
+  }
+
+  #listen(signal: AbortSignal): void {
+    this.#onAbort = () => this.abort(signal.reason);
+    signal.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  #end(): void {
+    this.#resolve = this.#reject = null;
+    this.disarm();
+    this.#holder?.unhold();
+    this.#holder = null;
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * One attempt to connect to one address: owns the descriptor from its creation until it is either
+ * handed over connected or closed after the operation has landed.
+ *
+ * @module
+ */
+import { ERRNO } from "../base/errno.ts";
+import { COUNT } from "../base/meter.ts";
+import type { Deadline } from "../ring/timing_wheel.ts";
+import { AF_INET, AF_INET6, AF_UNIX, type SocketAddress, type UnixAddress } from "./address.ts";
+import { ConnectOperation } from "./connect_operation.ts";
+import { parseIp } from "./ip.ts";
+import type { NetworkContext } from "./network_context.ts";
+
+/** `errno` 0: connected, and the descriptor is the callee's now. */
+export type AttemptDone = (errno: number, fd: number, family: number) => void;
+
+export class ConnectAttempt implements Deadline {
+  deadlineNext: Deadline | null = null;
+  deadlinePrevious: Deadline | null = null;
+  deadlineMs = 0;
+  deadlineTick = -1;
+  readonly #context: NetworkContext;
+  readonly #address: SocketAddress | UnixAddress;
+  readonly #family: number;
+  #done: AttemptDone | null;
+  #operation: ConnectOperation | null = null;
+  #fd = -1;
+  #expired = false;
+
+  constructor(context: NetworkContext, address: SocketAddress | UnixAddress, done: AttemptDone) {
+    this.#context = context;
+    this.#address = address;
+    this.#done = done;
+    this.#family = "path" in address
+      ? AF_UNIX
+      : parseIp(address.hostname)?.family === 6
+      ? AF_INET6
+      : AF_INET;
+  }
+
+  /** Begins; ends by itself after `timeoutMs`, if given. */
+  start(timeoutMs: number | null): void {
+    const { recvRing, wheel } = this.#context;
+    this.#fd = recvRing.port.socket(this.#family);
+    if (this.#fd < 0) {
+      const errno = -this.#fd;
+      queueMicrotask(() => this.#finish(errno));
+      return;
+    }
+    const landed = (result: number) => this.#landed(result);
+    this.#operation = new ConnectOperation(recvRing.recvLane, this.#fd, this.#address, landed);
+    if (timeoutMs !== null) wheel.add(this, timeoutMs);
+    recvRing.submit(this.#operation);
+  }
+
+  /** The share of the budget ran out. */
+  expire(): void {
+    this.#expired = true;
+    this.#withdraw();
+  }
+
+  /** Gives up; `done` is not called any more. */
+  cancel(): void {
+    this.#done = null;
+    this.#withdraw();
+  }
+
+  #withdraw(): void {
+    const operation = this.#operation;
+    if (operation === null) return;
+    const { recvRing, meter } = this.#context;
+    meter.counts[COUNT.cancellationsConnect]++;
+    if (recvRing.cancel(operation)) this.#landed(-ERRNO.ECANCELED);
+  }
+
+  #landed(result: number): void {
+    const { recvRing, wheel } = this.#context;
+    wheel.remove(this);
+    if (this.#operation !== null) recvRing.retire(this.#operation);
+    this.#operation = null;
+    if (result >= 0 && this.#done !== null) {
+      this.#finish(0);
+      return;
+    }
+    recvRing.port.closeDescriptor(this.#fd, false);
+    this.#finish(this.#expired ? ERRNO.ETIMEDOUT : -result);
+  }
+
+  #finish(errno: number): void {
+    const done = this.#done;
+    this.#done = null;
+    if (done !== null) done(errno, this.#fd, this.#family);
+  }
+}

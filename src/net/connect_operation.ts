@@ -1,0 +1,47 @@
+/**
+ * One connect on the ring. The address stands in a block that this operation owns until the end.
+ *
+ * @module
+ */
+import { ERRNO } from "../base/errno.ts";
+import type { Lane } from "../ring/lane.ts";
+import type { OpWriter } from "../ring/op_writer.ts";
+import { Operation } from "../ring/operation.ts";
+import { type SocketAddress, type UnixAddress, writeSockaddr } from "./address.ts";
+
+export class ConnectOperation extends Operation {
+  readonly #fd: number;
+  readonly #address: SocketAddress | UnixAddress;
+  readonly #done: (result: number) => void;
+  #block = -1;
+
+  constructor(
+    lane: Lane,
+    fd: number,
+    address: SocketAddress | UnixAddress,
+    done: (result: number) => void,
+  ) {
+    super(lane);
+    this.#fd = fd;
+    this.#address = address;
+    this.#done = done;
+  }
+
+  override prepare(writer: OpWriter): boolean {
+    const { blocks } = this.lane.ring;
+    this.#block = blocks.take();
+    if (this.#block < 0) {
+      queueMicrotask(() => this.#done(-ERRNO.EAGAIN));
+      return false;
+    }
+    const { length } = writeSockaddr(blocks.bytes(this.#block), this.#address);
+    writer.connect(this.#fd, this.#block, length);
+    return true;
+  }
+
+  override complete(result: number, _flags: number): void {
+    this.lane.ring.blocks.put(this.#block);
+    this.#block = -1;
+    this.#done(result);
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * One connection: a sink, a stream, and the end of both.
+ *
+ * @module
+ */
+import { check } from "../base/check.ts";
+import { COUNT } from "../base/meter.ts";
+import { NetworkError } from "../base/network_error.ts";
+import type { SocketAddress, UnixAddress } from "./address.ts";
+import { checkKeepAlive, type KeepAlive } from "./config.ts";
+import type { Closeable, NetworkContext } from "./network_context.ts";
+import { Sink } from "./sink.ts";
+import { Socket } from "./socket.ts";
+import { Stream } from "./stream.ts";
+import { readableOf, writableOf } from "./web_streams.ts";
+
+const UNKNOWN: UnixAddress = Object.freeze({ path: "" });
+
+export class Connection implements AsyncDisposable, Closeable {
+  /** The sending half. */
+  readonly sink: Sink;
+  /** The receiving half. */
+  readonly stream: Stream;
+  readonly remoteAddress: SocketAddress | UnixAddress;
+  readonly #socket: Socket;
+  #localAddress: SocketAddress | UnixAddress | null = null;
+  #readable: ReadableStream<Uint8Array> | null = null;
+  #writable: WritableStream<Uint8Array> | null = null;
+  #closing: Promise<void> | null = null;
+
+  private constructor(socket: Socket, peer: SocketAddress | UnixAddress | null) {
+    this.#socket = socket;
+    this.sink = new Sink(socket);
+    this.stream = new Stream(socket);
+    this.remoteAddress = peer ?? socket.address(1) ?? UNKNOWN;
+  }
+
+  /** @internal Takes over a connected descriptor; closes it when that fails. */
+  static adopt(
+    context: NetworkContext,
+    fd: number,
+    family: number,
+    peer: SocketAddress | UnixAddress | null,
+  ): Connection {
+    const socket = new Socket(context, fd, family);
+    context.meter.counts[COUNT.connections]++;
+    try {
+      socket.configure();
+    } catch (error) {
+      void socket.end("reset");
+      throw error;
+    }
+    const connection = new Connection(socket, peer);
+    context.open.add(connection);
+    void socket.closed.then(() => context.open.delete(connection));
+    return connection;
+  }
+
+  /** Read when first asked for: it costs a system call that most servers never need. */
+  get localAddress(): SocketAddress | UnixAddress {
+    return this.#localAddress ??= this.#socket.address(0) ?? UNKNOWN;
+  }
+
+  /** The stream as a web stream, made on first use. Cancelling it ends the receiving half. */
+  get readable(): ReadableStream<Uint8Array> {
+    return this.#readable ??= readableOf(this.stream);
+  }
+
+  /** The sink as a web stream, made on first use. Closing it half-closes; aborting resets. */
+  get writable(): WritableStream<Uint8Array> {
+    return this.#writable ??= writableOf(this.sink, () => this.reset());
+  }
+
+  /** TCP_NODELAY. Throws TypeError for anything but a boolean. */
+  setNoDelay(on = true): void {
+    this.#socket.setNoDelay(check.boolean("on", on));
+  }
+
+  /** Keep-alive probing: on, off, or with its times. */
+  setKeepAlive(options: boolean | KeepAlive): void {
+    if (options === null || options === undefined) {
+      check.fail("options", "a boolean or an object", options);
+    }
+    this.#socket.setKeepAlive(checkKeepAlive("options", options));
+  }
+
+  /** Pending calls keep the process alive (the default). */
+  ref(): void {
+    this.#socket.ref();
+  }
+
+  /** Pending calls do not keep the process alive. */
+  unref(): void {
+    this.#socket.unref();
+  }
+
+  /**
+   * Graceful end: pending sends first, within `shutdownTimeoutMs`, then FIN. Pending receives get
+   * "Closed" at once. Resolves when the descriptor is closed. Idempotent.
+   */
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  /** Abrupt end: pending calls get "Closed", the peer gets RST. */
+  reset(): void {
+    const error = new NetworkError("The connection was reset", {
+      code: "Closed",
+      operation: "close",
+    });
+    this.stream.abandon(error);
+    this.sink.abandon(error);
+    void this.#socket.end("reset");
+    this.#closing ??= this.#socket.closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const error = new NetworkError("The connection was closed", {
+      code: "Closed",
+      operation: "close",
+    });
+    this.stream.abandon(error);
+    await this.sink.close();
+    this.sink.abandon(error);
+    await this.#socket.end("graceful");
+  }
+}

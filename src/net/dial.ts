@@ -1,0 +1,123 @@
+/**
+ * Connecting: name lookup, then one address after the other, all within one budget.
+ *
+ * Each address gets an equal share of what is left of the budget, so that one that does not answer
+ * leaves time for the next.
+ *
+ * @module
+ */
+import { ERRNO, errnoText } from "../base/errno.ts";
+import { COUNT } from "../base/meter.ts";
+import { NetworkError } from "../base/network_error.ts";
+import { formatAddress, type SocketAddress, type UnixAddress } from "./address.ts";
+import { Call } from "./call.ts";
+import { ConnectAttempt } from "./connect_attempt.ts";
+import { Connection } from "./connection.ts";
+import { Holder } from "./holder.ts";
+import { lookUp } from "./look_up.ts";
+import type { Dialing, NetworkContext } from "./network_context.ts";
+
+export class Dial extends Call implements Dialing {
+  readonly #context: NetworkContext;
+  readonly #address: SocketAddress | UnixAddress;
+  readonly #name: string;
+  #candidates: (SocketAddress | UnixAddress)[] = [];
+  #attempt: ConnectAttempt | null = null;
+  #last: NetworkError | null = null;
+
+  constructor(context: NetworkContext, address: SocketAddress | UnixAddress) {
+    super();
+    this.#context = context;
+    this.#address = address;
+    this.#name = formatAddress(address);
+  }
+
+  /** The connection, or a NetworkError: "ConnectionFailed", "Timeout", "Closed". */
+  start(): Promise<Connection> {
+    const promise = this.promise<Connection>();
+    this.begin(new Holder(this.#context));
+    this.#context.dials.add(this);
+    lookUp(this.#context.host, this.#address).then(
+      (candidates) => {
+        this.#candidates = candidates;
+        if (!this.settled) this.#next();
+      },
+      (cause) => this.giveUp(this.#lookupError(cause)),
+    );
+    return promise;
+  }
+
+  override expire(): void {
+    this.#context.meter.counts[COUNT.timeoutsConnect]++;
+    this.giveUp(
+      new NetworkError(`Cannot connect to ${this.#name}: ${this.timeoutMs} ms passed`, {
+        code: "Timeout",
+        operation: "dial",
+        cause: this.#last ?? undefined,
+      }),
+    );
+  }
+
+  override abort(reason: unknown): void {
+    this.giveUp(reason);
+  }
+
+  /** Ends the dial; the kernel's part is cancelled and its descriptor closed when it lands. */
+  giveUp(reason: unknown): void {
+    if (this.settled) return;
+    this.#context.dials.delete(this);
+    this.fail(reason);
+    this.#attempt?.cancel();
+    this.#attempt = null;
+  }
+
+  /** Starts the next attempt, or fails with the last one's error. */
+  #next(): void {
+    const address = this.#candidates.shift();
+    if (address === undefined) {
+      this.giveUp(this.#last ?? this.#error(ERRNO.EADDRNOTAVAIL, this.#address));
+      return;
+    }
+    this.#attempt = new ConnectAttempt(this.#context, address, (errno, fd, family) => {
+      this.#attempt = null;
+      if (errno === 0) {
+        this.#connected(fd, family);
+        return;
+      }
+      this.#last = this.#error(errno, address);
+      this.#next();
+    });
+    const left = this.deadlineMs - this.#context.host.now();
+    const several = this.#candidates.length > 0 && this.timeoutMs !== null;
+    this.#attempt.start(several ? left / (this.#candidates.length + 1) : null);
+  }
+
+  #connected(fd: number, family: number): void {
+    this.#context.dials.delete(this);
+    this.#context.meter.counts[COUNT.outboundConnections]++;
+    try {
+      this.succeed(Connection.adopt(this.#context, fd, family, null));
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #error(errno: number, address: SocketAddress | UnixAddress): NetworkError {
+    const numeric = formatAddress(address);
+    const subject = numeric === this.#name ? numeric : `${this.#name} (${numeric})`;
+    return new NetworkError(`Cannot connect to ${subject}: ${errnoText(errno)}`, {
+      code: "ConnectionFailed",
+      operation: "dial",
+      errno,
+    });
+  }
+
+  #lookupError(cause: unknown): NetworkError {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return new NetworkError(`Cannot connect to ${this.#name}: name lookup failed: ${reason}`, {
+      code: "ConnectionFailed",
+      operation: "dial",
+      cause,
+    });
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Receiving straight into a result, without the read buffer: memory is taken slot by slot, and the
+ * kernel is asked for no byte more than is missing.
+ *
+ * @module
+ */
+import type { Slot } from "../buf/slot.ts";
+import type { OpWriter } from "../ring/op_writer.ts";
+import type { NetworkContext } from "./network_context.ts";
+import type { ReadBuffer } from "./read_buffer.ts";
+import type { RecvCall } from "./recv_call.ts";
+
+export class DirectRead {
+  readonly #context: NetworkContext;
+  #slot: Slot | null = null;
+  #filled = 0;
+  /** The slot is of the reserve: its bytes are copied out as they come. */
+  #reserved = false;
+  /** The call is gone: what the flight brings goes to the read buffer. */
+  #orphaned = false;
+
+  constructor(context: NetworkContext) {
+    this.#context = context;
+  }
+
+  /** Writes the record for up to `missing` bytes. False: there is no memory for it now. */
+  prepare(writer: OpWriter, fd: number, missing: number, flags: number): boolean {
+    const slot = this.#slot ?? this.#take(missing);
+    if (slot === null) return false;
+    this.#slot = slot;
+    this.#orphaned = false;
+    const length = Math.min(missing, slot.capacity - this.#filled);
+    writer.recv(fd, slot.slab, slot.offset + this.#filled, length, flags);
+    return true;
+  }
+
+  /** The flight brought `count` bytes. They go to `call`, or to `buffer` when it has left. */
+  land(count: number, call: RecvCall | null, buffer: ReadBuffer): void {
+    const slot = this.#slot;
+    if (slot === null) return;
+    const start = this.#filled;
+    this.#filled += count;
+    if (this.#orphaned || call === null || call.result === null) {
+      this.#orphaned = false;
+      this.#toBuffer(slot, start, buffer);
+    } else {
+      this.#toResult(slot, start, call);
+    }
+  }
+
+  /** The call left, and its result with it: the flight's bytes will be the buffer's. */
+  orphan(): void {
+    this.#orphaned = this.#slot !== null;
+  }
+
+  /** Forgets the memory; only while nothing is in flight. */
+  drop(): void {
+    this.#slot?.release();
+    this.#slot = null;
+    this.#filled = 0;
+  }
+
+  #take(missing: number): Slot | null {
+    const { pool, reserve } = this.#context;
+    const slot = pool.tryTake(Math.min(missing, pool.config.maxSize));
+    this.#reserved = slot === null;
+    this.#filled = 0;
+    return slot ?? reserve.take();
+  }
+
+  /** Each arrival becomes a chunk of the result; the slot stays while it has room and is wanted. */
+  #toResult(slot: Slot, start: number, call: RecvCall): void {
+    const count = this.#filled - start;
+    const { pool } = this.#context;
+    if (count > 0) {
+      if (this.#reserved) {
+        const copy = pool.take(count);
+        copy.bytes.set(slot.bytes.subarray(start, this.#filled));
+        call.result?.append(pool.handle(copy, 0, count));
+        this.#filled = 0;
+      } else {
+        slot.retain();
+        call.result?.extend(pool.handle(slot, start, count));
+      }
+    }
+    const full = this.#filled === slot.capacity;
+    if (full || this.#reserved || call.remaining === 0) this.drop();
+  }
+
+  #toBuffer(slot: Slot, start: number, buffer: ReadBuffer): void {
+    if (this.#filled > start) {
+      const count = this.#filled - start;
+      const copy = this.#context.pool.take(count);
+      copy.bytes.set(slot.bytes.subarray(start, this.#filled));
+      if (!buffer.push(copy, 0, count)) copy.release();
+    }
+    this.drop();
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * Waiting for a send queue to run empty: `flush`, half close, graceful close.
+ *
+ * @module
+ */
+import { NetworkError } from "../base/network_error.ts";
+import { Call } from "./call.ts";
+import type { SendQueue } from "./send_queue.ts";
+
+export class DrainCall extends Call {
+  readonly #queue: SendQueue;
+  /** Whether the end of the budget cancels what is left (close) or only this call (flush). */
+  readonly #cancels: boolean;
+
+  constructor(queue: SendQueue, cancels: boolean) {
+    super();
+    this.#queue = queue;
+    this.#cancels = cancels;
+  }
+
+  /** Settles when the queue is empty, or when it has failed. */
+  start(): Promise<void> {
+    const promise = this.promise<void>();
+    this.begin(this.#queue.socket);
+    this.#queue.whenDrained(() => {
+      if (!this.settled) this.succeed(undefined);
+    });
+    return promise;
+  }
+
+  override expire(): void {
+    if (!this.#cancels) {
+      this.fail(
+        new NetworkError(`Cannot flush: ${this.timeoutMs} ms passed`, {
+          code: "Timeout",
+          operation: "flush",
+        }),
+      );
+      return;
+    }
+    this.#queue.closeNow(
+      new NetworkError(`Cannot send: the sink was closed and ${this.timeoutMs} ms passed`, {
+        code: "Closed",
+        operation: "send",
+      }),
+    );
+    this.succeed(undefined);
+  }
+
+  override abort(reason: unknown): void {
+    this.fail(reason);
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * The orderly end of everything that is open on a network.
+ *
+ *   listeners close -> work in flight finishes, or the time runs out -> the rest is reset
+ *
+ * Work in flight is what has an end in sight: a dial, a queued send, a receive that has part of its
+ * message. A receive that waits for a message to begin could wait for ever; it gets "Closed" at
+ * once, as if its connection had been closed.
+ *
+ * @module
+ */
+import { NetworkError } from "../base/network_error.ts";
+import { Connection } from "./connection.ts";
+import type { Closeable, NetworkContext } from "./network_context.ts";
+
+/** How often a connection in the middle of a message is looked at again. */
+const LOOK_AGAIN_MS = 5;
+
+/** Resolves when nothing is open any more. */
+export async function drainNetwork(context: NetworkContext): Promise<void> {
+  const { shutdownTimeoutMs } = context.config;
+  let expired = false;
+  const force = () => {
+    expired = true;
+    for (const dial of context.dials) dial.giveUp(closedError());
+    for (const open of context.open) open.reset();
+  };
+  context.hold();
+  const timer = shutdownTimeoutMs === null ? null : context.host.setTimer(force, shutdownTimeoutMs);
+  try {
+    await closeAll(context, (open) => !(open instanceof Connection), () => expired);
+    while (context.dials.size > 0 && !expired) await pause(context);
+    await closeAll(context, () => true, () => expired);
+    while (context.recvRing.flying > 0 || context.sendRing.flying > 0) {
+      context.recvRing.cancelAll();
+      if (context.split) context.sendRing.cancelAll();
+      await pause(context);
+    }
+  } finally {
+    timer?.cancel();
+    context.unhold();
+  }
+}
+
+function closedError(): NetworkError {
+  return new NetworkError("Cannot connect: the network was closed", {
+    code: "Closed",
+    operation: "dial",
+  });
+}
+
+async function closeAll(
+  context: NetworkContext,
+  chosen: (open: Closeable) => boolean,
+  expired: () => boolean,
+): Promise<void> {
+  const waits: Promise<void>[] = [];
+  for (const open of context.open) if (chosen(open)) waits.push(closeOne(context, open, expired));
+  await Promise.all(waits);
+}
+
+async function closeOne(
+  context: NetworkContext,
+  open: Closeable,
+  expired: () => boolean,
+): Promise<void> {
+  if (open instanceof Connection) {
+    while (open.stream.midMessage && !expired()) await pause(context);
+  }
+  await open.close();
+}
+
+function pause(context: NetworkContext): Promise<void> {
+  return new Promise((resolve) => context.host.setTimer(resolve, LOOK_AGAIN_MS));
+}

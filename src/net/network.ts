@@ -1,0 +1,159 @@
+/**
+ * A network: rings, pool and clock of one thread, and everything that is open on them.
+ *
+ * @module
+ */
+import { COUNT } from "../base/meter.ts";
+import { NetworkError } from "../base/network_error.ts";
+import type { BufferPool } from "../buf/buffer_pool.ts";
+import { type Address, parseAddress } from "./address.ts";
+import type { CallOptions } from "./call_options.ts";
+import type { Connection } from "./connection.ts";
+import { Dial } from "./dial.ts";
+import { drainNetwork } from "./drain_network.ts";
+import { type BindOptions, checkBindOptions, Listener } from "./listener.ts";
+import { lookUp } from "./look_up.ts";
+import type { NetworkContext } from "./network_context.ts";
+
+/** Plain numbers; the totals count from the start of the network. */
+export interface NetworkStats {
+  connections: number;
+  inboundConnections: number;
+  outboundConnections: number;
+  inboundBytes: number;
+  outboundBytes: number;
+  /** Operations with the kernel or waiting for it, by direction. */
+  sendsPending: number;
+  receivesPending: number;
+  ringEnters: number;
+  ringSubmissions: number;
+  ringCompletions: number;
+  ringWakeups: number;
+  ringOverflows: number;
+  shortSends: number;
+}
+
+export abstract class NetworkCore implements AsyncDisposable {
+  /** Where buffers come from. */
+  readonly pool: BufferPool;
+  /** What carries the traffic. */
+  readonly backend: "io_uring" | "portable";
+  readonly #context: NetworkContext;
+  readonly #afterClose: () => void;
+  #closing: Promise<void> | null = null;
+
+  /** @internal `afterClose` runs once, when nothing of the network remains. */
+  constructor(
+    context: NetworkContext,
+    backend: "io_uring" | "portable",
+    afterClose: () => void,
+  ) {
+    this.#context = context;
+    this.pool = context.pool;
+    this.backend = backend;
+    this.#afterClose = afterClose;
+  }
+
+  /**
+   * Binds and listens. Port 0 takes a free one; the listener's `localAddress` says which. Rejects
+   * with TypeError or RangeError for a wrong address, with a NetworkError "BindFailed" or "Closed".
+   */
+  async bind(address: Address, options?: BindOptions): Promise<Listener> {
+    const checked = checkBindOptions(options);
+    const parsed = parseAddress(address, 0);
+    this.#throwClosed("bind");
+    const [numeric] = await lookUp(this.#context.host, parsed).catch((cause) => {
+      throw new NetworkError(`Cannot bind: name lookup failed: ${cause?.message ?? cause}`, {
+        code: "BindFailed",
+        operation: "bind",
+        cause,
+      });
+    });
+    this.#throwClosed("bind");
+    return Listener.bind(this.#context, numeric, checked);
+  }
+
+  /**
+   * Connects; names are looked up and their addresses tried in turn, all within one budget
+   * (`connectTimeoutMs`). Rejects with a NetworkError: "ConnectionFailed", "Timeout", "Closed".
+   */
+  dial(address: Address, options?: CallOptions): Promise<Connection> {
+    try {
+      const dial = new Dial(this.#context, parseAddress(address, 1));
+      dial.prepare(options, this.#context.config.connectTimeoutMs);
+      this.#throwClosed("dial");
+      return dial.start();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Current numbers. */
+  stats(): NetworkStats {
+    const { sendRing, recvRing, split } = this.#context;
+    recvRing.publish();
+    if (split) sendRing.publish();
+    const { counts } = this.#context.meter;
+    return {
+      connections: counts[COUNT.connections],
+      inboundConnections: counts[COUNT.inboundConnections],
+      outboundConnections: counts[COUNT.outboundConnections],
+      inboundBytes: counts[COUNT.inboundBytes],
+      outboundBytes: counts[COUNT.outboundBytes],
+      sendsPending: sendRing.sendLane.pending,
+      receivesPending: recvRing.recvLane.pending,
+      ringEnters: counts[COUNT.enters],
+      ringSubmissions: counts[COUNT.submissions],
+      ringCompletions: counts[COUNT.completions],
+      ringWakeups: counts[COUNT.wakeups],
+      ringOverflows: counts[COUNT.overflows],
+      shortSends: counts[COUNT.shortSends],
+    };
+  }
+
+  /**
+   * Ends the network: listeners stop, work in flight (sends, dials, receives in the middle of a
+   * message) finishes within `shutdownTimeoutMs`, the rest is cancelled with "Closed". Resolves when
+   * no descriptor, timer or operation remains. Idempotent.
+   */
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#context.accepting = false;
+    await drainNetwork(this.#context);
+    const { wheel, sendRing, recvRing, split, pool } = this.#context;
+    wheel.close();
+    if (split) sendRing.close();
+    recvRing.close();
+    pool.sweep();
+    this.#afterClose();
+  }
+
+  #throwClosed(operation: "bind" | "dial"): void {
+    if (this.#context.accepting) return;
+    throw new NetworkError(`Cannot ${operation}: the network is closed`, {
+      code: "Closed",
+      operation,
+    });
+  }
+
+  /** @internal What the metrics read; `src/metrics` has the type. */
+  metricSource() {
+    const { meter, pool, sendRing, recvRing, split } = this.#context;
+    return {
+      meter,
+      pool,
+      pending: () => ({ sends: sendRing.sendLane.pending, receives: recvRing.recvLane.pending }),
+      refresh() {
+        recvRing.publish();
+        if (split) sendRing.publish();
+      },
+    };
+  }
+}

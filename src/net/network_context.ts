@@ -1,0 +1,80 @@
+/**
+ * What the parts of one network share: rings, clock, pool, configuration, and who is open.
+ *
+ * @module
+ */
+import type { Host } from "../base/host.ts";
+import type { Meter } from "../base/meter.ts";
+import type { BufferPool } from "../buf/buffer_pool.ts";
+import type { SizeClass } from "../buf/size_class.ts";
+import type { Ring } from "../ring/ring.ts";
+import type { TimingWheel } from "../ring/timing_wheel.ts";
+import type { ResolvedConfig } from "./config.ts";
+
+/** Something that the network closes with itself. */
+export interface Closeable {
+  close(): Promise<void>;
+  /** Ends at once; `close` then resolves soon. */
+  reset(): void;
+}
+
+/** A dial that is not connected yet. */
+export interface Dialing {
+  giveUp(reason: unknown): void;
+}
+
+export interface NetworkContextParts {
+  config: ResolvedConfig;
+  host: Host;
+  meter: Meter;
+  pool: BufferPool;
+  /** Kernel-visible buffers for when the pool has none, so that each direction makes progress. */
+  reserve: SizeClass;
+  wheel: TimingWheel;
+  sendRing: Ring;
+  recvRing: Ring;
+}
+
+export class NetworkContext implements NetworkContextParts {
+  readonly config: ResolvedConfig;
+  readonly host: Host;
+  readonly meter: Meter;
+  readonly pool: BufferPool;
+  readonly reserve: SizeClass;
+  readonly wheel: TimingWheel;
+  readonly sendRing: Ring;
+  readonly recvRing: Ring;
+  /** Connections and listeners that are not closed yet. */
+  readonly open = new Set<Closeable>();
+  readonly dials = new Set<Dialing>();
+  /** False from the beginning of `Network.close`. */
+  accepting = true;
+
+  constructor(parts: NetworkContextParts) {
+    this.config = parts.config;
+    this.host = parts.host;
+    this.meter = parts.meter;
+    this.pool = parts.pool;
+    this.reserve = parts.reserve;
+    this.wheel = parts.wheel;
+    this.sendRing = parts.sendRing;
+    this.recvRing = parts.recvRing;
+  }
+
+  /** Milliseconds at the last turn. */
+  get now(): number {
+    return this.recvRing.now;
+  }
+
+  get split(): boolean {
+    return this.sendRing !== this.recvRing;
+  }
+
+  hold(): void {
+    this.recvRing.pump.hold();
+  }
+
+  unhold(): void {
+    this.recvRing.pump.unhold();
+  }
+}

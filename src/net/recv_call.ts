@@ -1,0 +1,44 @@
+/**
+ * One `recv` or `recvSome`: what is wanted, and for large ones what was received straight into the
+ * result so far.
+ *
+ * @module
+ */
+import type { Linked } from "../base/fifo.ts";
+import { IoBufs } from "../buf/io_bufs.ts";
+import { Call } from "./call.ts";
+import type { RecvQueue } from "./recv_queue.ts";
+
+export class RecvCall extends Call implements Linked<RecvCall> {
+  next: RecvCall | null = null;
+  readonly #queue: RecvQueue;
+  /** Exactly this many bytes, or at most. */
+  readonly exact: boolean;
+  readonly length: number;
+  /** The result under construction: only calls that bypass the read buffer have one. */
+  result: IoBufs | null = null;
+
+  constructor(queue: RecvQueue, length: number, exact: boolean) {
+    super();
+    this.#queue = queue;
+    this.length = length;
+    this.exact = exact;
+  }
+
+  get operation(): "recv" | "recvSome" {
+    return this.exact ? "recv" : "recvSome";
+  }
+
+  /** Bytes still missing from the result. */
+  get remaining(): number {
+    return this.length - (this.result?.length ?? 0);
+  }
+
+  override expire(): void {
+    this.#queue.expireCall(this);
+  }
+
+  override abort(reason: unknown): void {
+    this.#queue.abortCall(this, reason);
+  }
+}

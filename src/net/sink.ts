@@ -1,0 +1,113 @@
+/**
+ * The sending half of a connection.
+ *
+ * @module
+ */
+import { NetworkError } from "../base/network_error.ts";
+import type { CallOptions } from "./call_options.ts";
+import { DrainCall } from "./drain_call.ts";
+import { SendCall } from "./send_call.ts";
+import { type Sendable, SendLoader } from "./send_loader.ts";
+import { SendQueue } from "./send_queue.ts";
+import type { Socket } from "./socket.ts";
+
+export class Sink {
+  readonly #socket: Socket;
+  readonly #queue: SendQueue;
+  readonly #loader: SendLoader;
+  #closing: Promise<void> | null = null;
+  /** The error of a send that had resolved when it was buffered; shown once. */
+  #late: { error: unknown } | null = null;
+
+  /** @internal */
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    this.#queue = new SendQueue(socket);
+    this.#loader = new SendLoader(socket.context.pool, this.#queue.gather);
+  }
+
+  /** True once the half is closed, by `close` or by a failure. */
+  get closed(): boolean {
+    return this.#queue.closed;
+  }
+
+  /** Bytes that the kernel took. */
+  get bytesSent(): number {
+    return this.#queue.bytesSent;
+  }
+
+  /** Bytes that were given to `send` and are not with the kernel yet. */
+  get bytesQueued(): number {
+    return this.#queue.queuedBytes;
+  }
+
+  /**
+   * Sends all of `data` and resolves when the kernel has every byte; awaiting it is the backpressure.
+   * Calls may overlap: they leave in order, in as few kernel operations as possible.
+   *
+   * Arrays up to 64 KiB and text are copied before this returns; a larger array must not change
+   * until the promise settles. Buffers (`IoBuf`, `IoBufMut`, `IoBufs`) are moved in, whatever comes.
+   *
+   * Rejects with a NetworkError: "SendFailed", "Timeout" (both with `bytesDone`) or "Closed"; with
+   * the signal's reason when aborted; with TypeError or RangeError for what cannot be sent. When a
+   * part of a failed send was taken, FIN is sent and the half is closed.
+   */
+  send(data: Sendable, options?: CallOptions): Promise<void> {
+    const call = new SendCall(this.#queue);
+    try {
+      call.prepare(options, this.#socket.context.config.writeTimeoutMs);
+      this.#loader.load(call, data);
+      if (this.#queue.closed) throw this.#queue.closedError("send");
+      this.#throwLate();
+    } catch (error) {
+      call.dropPieces();
+      return Promise.reject(error);
+    }
+    if (call.totalBytes === 0) return Promise.resolve();
+    const { writeBufferSize } = this.#socket.context.config;
+    const fits = this.#queue.queuedBytes + call.totalBytes <= writeBufferSize;
+    const promise = call.promise<void>();
+    call.begin(this.#socket);
+    this.#queue.push(call);
+    if (!fits) return promise;
+    promise.catch((error) => this.#late = { error });
+    return Promise.resolve();
+  }
+
+  /** Waits until the kernel has everything that was given to `send`. */
+  async flush(options?: CallOptions): Promise<void> {
+    const call = new DrainCall(this.#queue, false);
+    call.prepare(options, this.#socket.context.config.writeTimeoutMs);
+    if (!this.#queue.empty) await call.start();
+    this.#throwLate();
+  }
+
+  /**
+   * Half close: sends what is queued, then FIN; the stream goes on. Idempotent. Resolves when FIN is
+   * sent, or when `shutdownTimeoutMs` ran out and the rest was given up.
+   */
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  /** @internal Ends pending sends with `error` and takes no more. */
+  abandon(error: NetworkError): void {
+    this.#queue.closeNow(error);
+  }
+
+  async #close(): Promise<void> {
+    const reason = new NetworkError("The sink was closed", { code: "Closed", operation: "close" });
+    this.#queue.closeAfterQueue(reason);
+    if (this.#queue.empty && this.#queue.idle) return;
+    const call = new DrainCall(this.#queue, true);
+    call.timeoutMs = this.#socket.context.config.shutdownTimeoutMs;
+    await call.start();
+  }
+
+  #throwLate(): void {
+    if (this.#late === null) return;
+    const { error } = this.#late;
+    this.#late = null;
+    throw error;
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * One connected descriptor and its end.
+ *
+ * Order of events at the end: operations are cancelled -> each lands -> the descriptor is closed ->
+ * `closed` resolves. A descriptor number is therefore never free while an operation names it.
+ *
+ * @module
+ */
+import { ERRNO, errnoText } from "../base/errno.ts";
+import { COUNT } from "../base/meter.ts";
+import { NetworkError } from "../base/network_error.ts";
+import type { Operation } from "../ring/operation.ts";
+import { type RingPort, SOCKET_OPTION } from "../ring/port.ts";
+import { AF_UNIX, readSockaddr, type SocketAddress, type UnixAddress } from "./address.ts";
+import type { KeepAlive } from "./config.ts";
+import { Holder } from "./holder.ts";
+import type { NetworkContext } from "./network_context.ts";
+
+/** How the descriptor ends: FIN after what was sent, or RST. */
+export type SocketEnd = "graceful" | "reset";
+
+/** errno of options and shutdowns that only say that the peer was faster. */
+const GONE = [ERRNO.ENOTCONN, ERRNO.EINVAL, ERRNO.ECONNRESET];
+
+export class Socket extends Holder {
+  readonly fd: number;
+  readonly family: number;
+  readonly #operations: Operation[] = [];
+  #end: SocketEnd | null = null;
+  #descriptorOpen = true;
+  readonly #closed = Promise.withResolvers<void>();
+
+  constructor(context: NetworkContext, fd: number, family: number) {
+    super(context);
+    this.fd = fd;
+    this.family = family;
+  }
+
+  /** Resolves when the descriptor is closed. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  get ending(): boolean {
+    return this.#end !== null;
+  }
+
+  get port(): RingPort {
+    return this.context.recvRing.port;
+  }
+
+  /** Operations that the end has to wait for. */
+  attach(operation: Operation): void {
+    this.#operations.push(operation);
+  }
+
+  /** Applies the configured options. A failure is reported: the connection would not be as asked. */
+  configure(): void {
+    const { tcpNoDelay, soLinger, keepAlive } = this.context.config;
+    if (soLinger !== null) this.setOption("soLinger", SOCKET_OPTION.lingerSeconds, soLinger);
+    if (this.family === AF_UNIX) return;
+    if (tcpNoDelay !== null) this.setNoDelay(tcpNoDelay);
+    if (keepAlive !== null) this.setKeepAlive(keepAlive);
+  }
+
+  setNoDelay(on: boolean): void {
+    if (this.family === AF_UNIX) return;
+    this.setOption("tcpNoDelay", SOCKET_OPTION.noDelay, on ? 1 : 0);
+  }
+
+  setKeepAlive(keepAlive: KeepAlive | null): void {
+    if (this.family === AF_UNIX) return;
+    this.setOption("keepAlive", SOCKET_OPTION.keepAlive, keepAlive === null ? 0 : 1);
+    const fields = [
+      [SOCKET_OPTION.keepIdle, keepAlive?.idleSeconds],
+      [SOCKET_OPTION.keepInterval, keepAlive?.intervalSeconds],
+      [SOCKET_OPTION.keepCount, keepAlive?.count],
+    ] as const;
+    for (const [option, value] of fields) {
+      if (value !== undefined) this.setOption("keepAlive", option, value);
+    }
+  }
+
+  setOption(name: string, option: number, value: number): void {
+    if (!this.#descriptorOpen) return;
+    const result = this.port.setOption(this.fd, option, value);
+    if (result >= 0 || GONE.includes(-result)) return;
+    throw new NetworkError(`Cannot set ${name} to ${value}: ${errnoText(-result)}`, {
+      code: "ConnectionFailed",
+      operation: "option",
+      errno: -result,
+    });
+  }
+
+  address(which: 0 | 1): SocketAddress | UnixAddress | null {
+    const { blocks } = this.context.recvRing;
+    const block = blocks.take();
+    if (block < 0) return null;
+    const length = this.port.address(this.fd, which, block);
+    const address = length < 0 ? null : readSockaddr(blocks.bytes(block), length);
+    blocks.put(block);
+    return address;
+  }
+
+  /** Sends FIN. What the peer sent stays readable. */
+  shutdownSend(): void {
+    if (this.#descriptorOpen) this.port.shutdown(this.fd, 1);
+  }
+
+  /** Ends the socket; the first end decides, but a reset overtakes a graceful one. */
+  end(how: SocketEnd): Promise<void> {
+    if (this.#end === null || (how === "reset" && this.#descriptorOpen)) {
+      this.#end = how;
+      if (how === "reset") this.setOption("soLinger", SOCKET_OPTION.lingerSeconds, 0);
+      else if (this.context.config.soLinger !== 0) this.port.shutdown(this.fd, 2);
+      for (const operation of this.#operations) operation.lane.ring.cancel(operation);
+      this.landed();
+    }
+    return this.closed;
+  }
+
+  /** An operation came back: closes the descriptor when it was the last one of an ended socket. */
+  landed(): void {
+    if (this.#end === null || !this.#descriptorOpen) return;
+    for (const operation of this.#operations) if (!operation.idle) return;
+    this.#descriptorOpen = false;
+    this.#closeDescriptor(this.#end);
+    for (const operation of this.#operations) operation.lane.ring.retire(operation);
+    this.context.meter.counts[COUNT.connections]--;
+    this.#closed.resolve();
+  }
+
+  #closeDescriptor(end: SocketEnd): void {
+    const { soLinger } = this.context.config;
+    const graceful = end === "graceful" && soLinger !== 0;
+    // With a positive linger time close(2) would block the thread; the kernel goes on without it.
+    if (graceful && soLinger !== null) {
+      this.port.setOption(this.fd, SOCKET_OPTION.lingerSeconds, -1);
+    }
+    this.port.closeDescriptor(this.fd, graceful && this.family !== AF_UNIX);
+  }
+}

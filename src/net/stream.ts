@@ -1,0 +1,134 @@
+/**
+ * The receiving half of a connection.
+ *
+ * @module
+ */
+import { check } from "../base/check.ts";
+import { LIMITS } from "../base/limits.ts";
+import type { NetworkError } from "../base/network_error.ts";
+import type { IoBuf } from "../buf/io_buf.ts";
+import { IoBufs } from "../buf/io_bufs.ts";
+import type { CallOptions } from "./call_options.ts";
+import { RecvCall } from "./recv_call.ts";
+import { RecvQueue } from "./recv_queue.ts";
+import type { Socket } from "./socket.ts";
+
+const EMPTY = new Uint8Array(0);
+
+/** What `recvSome` asks for in unbuffered mode when no length is given. */
+const UNBUFFERED_BYTES = 65_536;
+
+export class Stream implements AsyncIterable<Uint8Array> {
+  readonly #socket: Socket;
+  readonly #queue: RecvQueue;
+  readonly #someLength: number;
+
+  /** @internal */
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    this.#queue = new RecvQueue(socket);
+    this.#someLength = socket.context.config.readBufferSize || UNBUFFERED_BYTES;
+  }
+
+  /** Bytes that have arrived and can be had without waiting. */
+  get buffered(): number {
+    return this.#queue.buffer.length;
+  }
+
+  /** True once the peer has closed its half, an error ended this one, or the connection is closed. */
+  get closed(): boolean {
+    return this.#queue.ended;
+  }
+
+  /** Bytes that the kernel delivered. */
+  get bytesReceived(): number {
+    return this.#queue.bytesReceived;
+  }
+
+  /**
+   * Receives exactly `length` bytes. Calls are served in order. A timeout or an abort loses nothing:
+   * what had arrived stays buffered, and the next call continues from it.
+   *
+   * Rejects with a NetworkError: "RecvFailed" (`endOfStream` when the peer closed first, `bytesDone`
+   * what had arrived), "Timeout", "Closed"; with the signal's reason when aborted; with TypeError or
+   * RangeError for a wrong length.
+   */
+  recv(length: number, options?: CallOptions): Promise<IoBufs> {
+    const queue = this.#queue;
+    try {
+      check.integer("length", length, 0, LIMITS.lengthMax);
+      if (length === 0) return Promise.resolve(new IoBufs());
+      if (options === undefined && queue.quiet && queue.buffer.length >= length) {
+        return Promise.resolve(queue.buffer.take(length));
+      }
+      return this.#start<IoBufs>(new RecvCall(queue, length, true), options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Receives what is there, 1 to `maxLength` bytes (default: the read buffer's size), waiting only
+   * when nothing is. Null at a clean end of the stream, and then always. Rejects as `recv`.
+   */
+  recvSome(
+    maxLength: number = this.#someLength,
+    options?: CallOptions,
+  ): Promise<IoBuf | null> {
+    const queue = this.#queue;
+    try {
+      check.integer("maxLength", maxLength, 1, LIMITS.lengthMax);
+      if (options === undefined && queue.quiet && queue.buffer.length > 0) {
+        return Promise.resolve(queue.buffer.takeSome(maxLength));
+      }
+      return this.#start<IoBuf | null>(new RecvCall(queue, maxLength, false), options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** `length` buffered bytes, at once, or null when fewer are buffered or a call waits for them. */
+  tryRecv(length: number): IoBufs | null {
+    check.integer("length", length, 0, LIMITS.lengthMax);
+    if (length === 0) return new IoBufs();
+    const queue = this.#queue;
+    return queue.quiet && queue.buffer.length >= length ? queue.buffer.take(length) : null;
+  }
+
+  /**
+   * A live view over at most `maxLength` buffered bytes, without I/O and without consuming. Valid
+   * until the next call on this stream. Always empty in unbuffered mode.
+   */
+  peek(maxLength: number): Uint8Array {
+    check.integer("maxLength", maxLength, 0, LIMITS.lengthMax);
+    if (this.#socket.context.config.readBufferSize === 0) return EMPTY;
+    return this.#queue.buffer.peek(maxLength);
+  }
+
+  /** Yields plain copies of what arrives, until the end of the stream. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    for (;;) {
+      const chunk = await this.recvSome();
+      if (chunk === null) return;
+      yield chunk.toUint8Array();
+    }
+  }
+
+  /** @internal Ends pending calls with "Closed". */
+  abandon(error: NetworkError): void {
+    this.#queue.close(error);
+  }
+
+  /** @internal A call is in the middle of a message: it has received a part of what it wants. */
+  get midMessage(): boolean {
+    return this.#queue.midMessage;
+  }
+
+  #start<T>(call: RecvCall, options: CallOptions | undefined): Promise<T> {
+    call.prepare(options, this.#socket.context.config.readTimeoutMs);
+    const promise = call.promise<T>();
+    call.begin(this.#socket);
+    this.#queue.push(call);
+    return promise;
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * Scratch blocks: 512 bytes that hold one socket address or the iovec triples of one vectored send.
+ * A block belongs to its operation until the final completion.
+ *
+ * @module
+ */
+import type { RingPort } from "./port.ts";
+
+export class BlockList {
+  readonly #port: RingPort;
+  readonly #free: number[] = [];
+  #created = 0;
+
+  constructor(port: RingPort) {
+    this.#port = port;
+  }
+
+  /** A block, or -1 when all are in use. */
+  take(): number {
+    const block = this.#free.pop();
+    if (block !== undefined) return block;
+    return this.#created < this.#port.blockCount ? this.#created++ : -1;
+  }
+
+  put(block: number): void {
+    this.#free.push(block);
+  }
+
+  /** Blocks in somebody's hands. */
+  get used(): number {
+    return this.#created - this.#free.length;
+  }
+
+  /** The bytes of a block. */
+  bytes(block: number): Uint8Array {
+    const { blocks, blockBytes } = this.#port;
+    return blocks.subarray(block * blockBytes, (block + 1) * blockBytes);
+  }
+
+  /** Writes one (slab, offset, length) triple. */
+  writeTriple(block: number, index: number, slab: number, offset: number, length: number): void {
+    const words = this.#port.blockWords;
+    const at = (block * this.#port.blockBytes) / 4 + index * 3;
+    words[at] = slab;
+    words[at + 1] = offset;
+    words[at + 2] = length;
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * Writes op records into the region that the shim reads, eight words each:
+ *
+ *   word   0        1     2           3   4           5       6       7
+ *          op code  slot  generation  fd  slab/block  offset  length  flags
+ *
+ * @module
+ */
+import { OP_CODE } from "./port.ts";
+
+export class OpWriter {
+  readonly #ops: Uint32Array;
+  readonly #capacity: number;
+  #count = 0;
+  #slot = 0;
+  #generation = 0;
+
+  constructor(ops: Uint32Array, capacity: number) {
+    this.#ops = ops;
+    this.#capacity = capacity;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  get full(): boolean {
+    return this.#count === this.#capacity;
+  }
+
+  clear(): void {
+    this.#count = 0;
+  }
+
+  /** The operation that the next record belongs to. */
+  address(slot: number, generation: number): void {
+    this.#slot = slot;
+    this.#generation = generation;
+  }
+
+  recv(fd: number, slab: number, offset: number, length: number, flags: number): void {
+    this.#write(OP_CODE.recv, fd, slab, offset, length, flags);
+  }
+
+  recvSelect(fd: number, length: number, flags: number): void {
+    this.#write(OP_CODE.recvSelect, fd, 0, 0, length, flags);
+  }
+
+  send(fd: number, slab: number, offset: number, length: number): void {
+    this.#write(OP_CODE.send, fd, slab, offset, length, 0);
+  }
+
+  sendmsg(fd: number, block: number, iovecCount: number): void {
+    this.#write(OP_CODE.sendmsg, fd, block, 0, iovecCount, 0);
+  }
+
+  accept(fd: number, block: number): void {
+    this.#write(OP_CODE.accept, fd, block, 0, 0, 0);
+  }
+
+  connect(fd: number, block: number, addressBytes: number): void {
+    this.#write(OP_CODE.connect, fd, block, 0, addressBytes, 0);
+  }
+
+  cancel(slot: number, generation: number, flags: number): void {
+    this.address(0, 0);
+    this.#write(OP_CODE.cancel, 0, 0, slot, generation, flags);
+  }
+
+  provide(buffer: number, slab: number, offset: number, length: number): void {
+    this.address(buffer, 0);
+    this.#write(OP_CODE.provide, 0, slab, offset, length, 0);
+  }
+
+  #write(
+    code: number,
+    fd: number,
+    slab: number,
+    offset: number,
+    length: number,
+    flags: number,
+  ): void {
+    const ops = this.#ops;
+    const at = this.#count++ * 8;
+    ops[at] = code;
+    ops[at + 1] = this.#slot;
+    ops[at + 2] = this.#generation;
+    ops[at + 3] = fd;
+    ops[at + 4] = slab;
+    ops[at + 5] = offset;
+    ops[at + 6] = length;
+    ops[at + 7] = flags;
+  }
+}

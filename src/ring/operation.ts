@@ -1,0 +1,53 @@
+/**
+ * One kernel operation and everything that it owns: buffers, iovecs, address bytes, the socket.
+ *
+ *   idle --submit--> ready --prepare--> flying --final completion--> idle
+ *                      \--withdraw--> idle
+ *
+ * Invariants
+ * - What `prepare` named stays referenced by the operation until `complete` was called for it. The
+ *   caller's interest may end before; ownership does not.
+ * - At most one record of an operation is with the kernel. A cancel does not count.
+ * - (slot, generation) names one flight: the generation changes with each, so that a completion
+ *   that is not this flight's is recognised.
+ *
+ * @module
+ */
+import type { Linked } from "../base/fifo.ts";
+import type { Lane } from "./lane.ts";
+import type { OpWriter } from "./op_writer.ts";
+
+export const OPERATION_IDLE = 0;
+export const OPERATION_READY = 1;
+export const OPERATION_FLYING = 2;
+
+export type OperationState =
+  | typeof OPERATION_IDLE
+  | typeof OPERATION_READY
+  | typeof OPERATION_FLYING;
+
+export abstract class Operation implements Linked<Operation> {
+  next: Operation | null = null;
+  readonly lane: Lane;
+  state: OperationState = OPERATION_IDLE;
+  slot = -1;
+  generation = 0;
+  /** Flags of the cancel record. */
+  readonly cancelFlags: number = 0;
+  /** A cancel was asked for this flight. */
+  canceling = false;
+
+  constructor(lane: Lane) {
+    this.lane = lane;
+  }
+
+  get idle(): boolean {
+    return this.state === OPERATION_IDLE;
+  }
+
+  /** Writes exactly one record, or returns false when there is nothing left to do. */
+  abstract prepare(writer: OpWriter): boolean;
+
+  /** The kernel is done with this flight. May submit again. Must not throw. */
+  abstract complete(result: number, flags: number): void;
+}

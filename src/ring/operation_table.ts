@@ -1,0 +1,61 @@
+/**
+ * Who is in flight: slot -> operation. The source of truth for what the kernel still owes us.
+ *
+ * An operation keeps its slot between flights and gives it back when its socket is closed; what
+ * tells flights apart is the generation. The table holds each flying operation, and through it all
+ * that the kernel may touch, against the garbage collector.
+ *
+ * @module
+ */
+import { assert } from "../base/assert.ts";
+import { type Operation, OPERATION_FLYING, OPERATION_IDLE } from "./operation.ts";
+
+/** Slots are below this: the bit above them marks an accept on its way through the kernel. */
+const SLOT_COUNT_MAX = 0x4000_0000;
+
+export class OperationTable {
+  readonly #operations: (Operation | null)[] = [];
+  readonly #free: number[] = [];
+  flying = 0;
+
+  /** Starts a flight: gives the operation a slot if it has none, and the next generation. */
+  launch(operation: Operation): void {
+    assert(operation.state !== OPERATION_FLYING, "one flight at a time");
+    if (operation.slot < 0) {
+      operation.slot = this.#free.pop() ?? this.#operations.length;
+      assert(operation.slot < SLOT_COUNT_MAX, "slots fit their field");
+      this.#operations[operation.slot] = operation;
+    }
+    operation.generation = (operation.generation + 1) >>> 0;
+    operation.state = OPERATION_FLYING;
+    operation.canceling = false;
+    this.flying++;
+  }
+
+  /** Ends a flight. Null when the completion belongs to none: the record is stale. */
+  land(slot: number, generation: number): Operation | null {
+    const operation = this.#operations[slot];
+    if (operation === undefined || operation === null) return null;
+    if (operation.generation !== generation >>> 0) return null;
+    if (operation.state !== OPERATION_FLYING) return null;
+    operation.state = OPERATION_IDLE;
+    this.flying--;
+    return operation;
+  }
+
+  /** Takes the slot of an operation that will not fly again. */
+  retire(operation: Operation): void {
+    assert(operation.state !== OPERATION_FLYING, "a slot is freed after the final completion");
+    if (operation.slot < 0) return;
+    this.#operations[operation.slot] = null;
+    this.#free.push(operation.slot);
+    operation.slot = -1;
+  }
+
+  /** Calls for each operation that is with the kernel. */
+  eachFlying(visit: (operation: Operation) => void): void {
+    for (const operation of this.#operations) {
+      if (operation !== null && operation.state === OPERATION_FLYING) visit(operation);
+    }
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * The interface that `ffi/` implements: what the core may ask of the unsafe room. Types only.
+ *
+ * Numbers are counts or -errno, as in C. Nothing here throws except where it says so, and nothing
+ * calls back but the bell.
+ *
+ * @module
+ */
+import type { SlabMemory, SlabSource } from "../buf/slab.ts";
+
+/** Codes of op records; `ffi/shim.h` has the same list. */
+export const OP_CODE = Object.freeze({
+  nop: 0,
+  recv: 1,
+  recvSelect: 2,
+  send: 3,
+  sendmsg: 4,
+  accept: 5,
+  connect: 6,
+  cancel: 7,
+  provide: 8,
+});
+
+/** Flag of an op record: wait for readiness before the first attempt. */
+export const OP_FLAG_POLL_FIRST = 1;
+
+/** Flag of a cancel record: the target is an accept. */
+export const OP_FLAG_OF_ACCEPT = 2;
+
+/** Flags of {@link RingPort.turn}. */
+export const TURN_WOKEN = 1;
+
+/** Flags of a completion that the core reads (include/uapi/linux/io_uring.h). */
+export const CQE_BUFFER = 1;
+export const CQE_SOCKET_NONEMPTY = 4;
+export const CQE_BUFFER_SHIFT = 16;
+
+/** Words of the ring's header. */
+export const HEADER = Object.freeze({
+  enters: 0,
+  submissions: 1,
+  completions: 2,
+  overflows: 3,
+  inFlight: 4,
+  arms: 5,
+  more: 6,
+  enterError: 7,
+});
+
+/** Names of `setOption`, in the order of the shim's table. */
+export const SOCKET_OPTION = Object.freeze({
+  noDelay: 0,
+  lingerSeconds: 1,
+  keepAlive: 2,
+  keepIdle: 3,
+  keepInterval: 4,
+  keepCount: 5,
+  reuseAddress: 6,
+  reusePort: 7,
+  ipv6Only: 8,
+  sendBuffer: 9,
+  receiveBuffer: 10,
+});
+
+export interface RingOpenOptions {
+  /** Submission queue entries; a power of two. */
+  entries: number;
+  completionEntries: number;
+  sqPoll: boolean;
+  /** Register the group of provided read buffers. */
+  buffers: boolean;
+}
+
+/** The system as the shim sees it. */
+export interface SystemFacts {
+  kernel: string;
+  /** `kernel.io_uring_disabled`: "0", "1", "2", or "" where the kernel has no such switch. */
+  disabled: string;
+  /** Soft limit of locked memory in bytes; -1 when unlimited. */
+  memlockBytes: number;
+}
+
+/** The wake-up path of one ring. The callback runs in the runtime's event loop. */
+export interface BellPort {
+  ref(): void;
+  unref(): void;
+  close(): void;
+}
+
+/** One ring. Only the thread that opened it may call. */
+export interface RingPort {
+  readonly opCapacity: number;
+  readonly completionCapacity: number;
+  readonly blockCount: number;
+  readonly blockBytes: number;
+  readonly bufferCount: number;
+  /** Running totals, see {@link HEADER}. */
+  readonly header: Uint32Array;
+  /** Op records, 8 words each. */
+  readonly ops: Uint32Array;
+  /** Completion records, 4 words each. */
+  readonly completions: Int32Array;
+  /** Scratch for addresses and iovec triples. */
+  readonly blocks: Uint8Array;
+  readonly blockWords: Uint32Array;
+
+  /** Submits `opCount` records, collects completions. Returns their count. */
+  turn(opCount: number, flags: number): number;
+  /** 0: the bell will ring, sleep. 1: there is work. */
+  arm(): number;
+  openBell(onWake: () => void): BellPort;
+  /** Cancels and awaits what is left, closes every descriptor of the ring. */
+  close(): number;
+
+  socket(family: number): number;
+  bind(fd: number, block: number, length: number): number;
+  listen(fd: number, backlog: number): number;
+  /** Writes the local (0) or peer (1) address into the block; returns its length. */
+  address(fd: number, which: 0 | 1, block: number): number;
+  setOption(fd: number, option: number, value: number): number;
+  getOption(fd: number, option: number): number;
+  /** 0 the receiving half, 1 the sending half, 2 both. */
+  shutdown(fd: number, how: 0 | 1 | 2): number;
+  /** `discard` throws unread bytes away first, so that the peer sees FIN and not RST. */
+  closeDescriptor(fd: number, discard: boolean): number;
+  unlink(block: number, length: number): number;
+}
+
+/** The library of one thread. */
+export interface NativePort extends SlabSource {
+  mapSlab(sizeBytes: number): SlabMemory;
+  /** Returns the ring, or -errno. */
+  openRing(options: RingOpenOptions): RingPort | number;
+  system(): SystemFacts;
+  /** 0, or -errno of opening a ring with the flags that the core needs. */
+  probe(): number;
+}

@@ -1,0 +1,105 @@
+/**
+ * The read buffers that the kernel may choose from when data arrives, so that an idle connection
+ * holds none.
+ *
+ *   pool or reserve --provide--> kernel --completion names the buffer--> take() --> the stream
+ *                                                        giveBack() <-- when it copied the bytes out
+ *
+ * Invariants
+ * - A provided slot holds one reference, which passes to whoever takes it.
+ * - No more buffers are with the kernel than receives that could use one: with few connections few
+ *   buffers circulate, and they stay in the processor's cache.
+ * - When the pool runs low, buffers of a small reserve circulate instead; their bytes are always
+ *   copied out, so they come back at once and reading never stops.
+ *
+ * @module
+ */
+import { assert } from "../base/assert.ts";
+import { LIMITS } from "../base/limits.ts";
+import type { BufferPool } from "../buf/buffer_pool.ts";
+import { SizeClass } from "../buf/size_class.ts";
+import type { SlabSource } from "../buf/slab.ts";
+import type { Slot } from "../buf/slot.ts";
+import type { OpWriter } from "./op_writer.ts";
+
+export class ProvidedBuffers {
+  readonly #pool: BufferPool;
+  readonly #reserve: SizeClass;
+  readonly #sizeBytes: number;
+  readonly #countMax: number;
+  readonly #slots: (Slot | null)[] = [];
+  readonly #free: number[] = [];
+  readonly #spare: Slot[] = [];
+  #provided = 0;
+  /** Receives that are with the kernel, or about to be, and choose from here. */
+  wanted = 0;
+
+  constructor(pool: BufferPool, source: SlabSource, sizeBytes: number, countMax: number) {
+    this.#pool = pool;
+    this.#sizeBytes = sizeBytes;
+    this.#countMax = countMax;
+    this.#reserve = new SizeClass(sizeBytes, LIMITS.reserveBufferCount, false, source);
+    for (let id = countMax - 1; id >= 0; id--) this.#free.push(id);
+  }
+
+  /** Buffers with the kernel. */
+  get provided(): number {
+    return this.#provided;
+  }
+
+  /** Writes as many provide records as are useful and fit. */
+  stage(writer: OpWriter): void {
+    const target = Math.min(this.wanted, this.#countMax);
+    while (this.#provided < target && !writer.full) {
+      const slot = this.#spare.pop() ?? this.#fresh();
+      if (slot === null) return;
+      const id = this.#free.pop() as number;
+      this.#slots[id] = slot;
+      this.#provided++;
+      writer.provide(id, slot.slab, slot.offset, this.#sizeBytes);
+    }
+  }
+
+  /** The buffer that a completion named. */
+  take(id: number): Slot {
+    const slot = this.#slots[id];
+    assert(slot !== null && slot !== undefined, "the kernel names a provided buffer");
+    this.#slots[id] = null;
+    this.#free.push(id);
+    this.#provided--;
+    return slot;
+  }
+
+  /** A taken buffer whose bytes were copied out: it circulates again. */
+  giveBack(slot: Slot): void {
+    if (slot.references === 1 && this.#spare.length < this.#countMax) this.#spare.push(slot);
+    else slot.release();
+  }
+
+  /** Whether a taken buffer may go to the user: it is the pool's, and the pool has plenty. */
+  mayLend(slot: Slot): boolean {
+    return !this.#isReserve(slot) && this.#poolHasPlenty();
+  }
+
+  /** Gives everything back; only after the ring is closed. */
+  release(): void {
+    for (const slot of this.#slots) slot?.release();
+    for (const slot of this.#spare) slot.release();
+    this.#slots.length = this.#spare.length = 0;
+    this.#provided = 0;
+  }
+
+  #fresh(): Slot | null {
+    if (this.#poolHasPlenty()) return this.#pool.tryTake(this.#sizeBytes);
+    return this.#reserve.available > 0 ? this.#reserve.take() : null;
+  }
+
+  #isReserve(slot: Slot): boolean {
+    return slot.home === this.#reserve;
+  }
+
+  /** A quarter of the class stays for everybody else. */
+  #poolHasPlenty(): boolean {
+    return this.#pool.availableFor(this.#sizeBytes) * 4 > this.#pool.config.maxPerClass;
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * When to take a turn, and when to sleep.
+ *
+ *   submit -> microtask, again while new submissions keep coming -> turn -+-> completions: again
+ *                                                                         |
+ *                       sleep, bell armed <- spin until the budget ends <-+-> nothing came
+ *
+ * - Quiescence: a turn waits until a whole round of microtasks brought no submission, so that all
+ *   that the user's code does in reaction to one batch goes to the kernel in one call.
+ * - Fairness: turns chain in microtasks, but after a few of them timers and I/O of the runtime run.
+ * - Arm, then recheck: the bell is enabled before the last look, so no wake-up is lost.
+ * - The bell keeps the process alive exactly while calls are held (see `hold`).
+ *
+ * @module
+ */
+import { LIMITS } from "../base/limits.ts";
+import { COUNT } from "../base/meter.ts";
+import { type BellPort, TURN_WOKEN } from "./port.ts";
+import type { Ring } from "./ring.ts";
+import { type SpinConfig, Spinner } from "./spinner.ts";
+
+/** Microtask rounds without a submission that count as quiet: `await` chains take up to three. */
+const QUIET_ROUND_COUNT = 2;
+
+type PumpState = "asleep" | "scheduled" | "yielding" | "spinning" | "closed";
+
+export class Pump {
+  readonly #ring: Ring;
+  readonly #spinner: Spinner;
+  readonly #bell: BellPort;
+  #state: PumpState = "asleep";
+  #held = 0;
+  #referenced = false;
+  #seen = 0;
+  #quietRounds = 0;
+  #chained = 0;
+  #spinUntilMs = 0;
+  #asleepSinceMs = 0;
+  #woken = 0;
+  #macrotaskQueued = false;
+
+  constructor(ring: Ring, spin: SpinConfig | null) {
+    this.#ring = ring;
+    this.#spinner = new Spinner(spin);
+    this.#bell = ring.port.openBell(this.#onWake);
+    this.#bell.unref();
+  }
+
+  /** Something was submitted: a turn follows. */
+  schedule(): void {
+    if (this.#state !== "asleep" && this.#state !== "spinning") return;
+    this.#state = "scheduled";
+    this.#queueStep();
+  }
+
+  /** A call is pending that should keep the process alive. */
+  hold(): void {
+    if (this.#held++ === 0 && this.#state === "asleep") this.#settleReference();
+  }
+
+  /** The counterpart of `hold`. */
+  unhold(): void {
+    if (--this.#held === 0 && this.#state === "asleep") this.#settleReference();
+  }
+
+  close(): void {
+    this.#state = "closed";
+    this.#bell.close();
+  }
+
+  #queueStep(): void {
+    this.#seen = this.#ring.submitted;
+    this.#quietRounds = 0;
+    queueMicrotask(this.#step);
+  }
+
+  readonly #step = (): void => {
+    if (this.#state !== "scheduled") return;
+    const submitted = this.#ring.submitted;
+    if (submitted !== this.#seen) {
+      this.#seen = submitted;
+      this.#quietRounds = 0;
+      queueMicrotask(this.#step);
+    } else if (++this.#quietRounds < QUIET_ROUND_COUNT) {
+      queueMicrotask(this.#step);
+    } else {
+      this.#turn();
+    }
+  };
+
+  #turn(): void {
+    const ring = this.#ring;
+    const woken = this.#woken;
+    this.#woken = 0;
+    const count = ring.turn(woken);
+    if (this.#isClosed()) return;
+    if (count > 0 || ring.more || ring.staged) this.#chain();
+    else if (ring.flying === 0) this.#sleep();
+    else this.#spin();
+  }
+
+  #chain(): void {
+    if (++this.#chained < LIMITS.chainedTurnCountMax) {
+      this.#state = "scheduled";
+      this.#queueStep();
+      return;
+    }
+    this.#chained = 0;
+    this.#state = "yielding";
+    this.#queueMacrotask();
+  }
+
+  /** At most one at a time: what it does is decided by the state in which it finds the pump. */
+  #queueMacrotask(): void {
+    if (this.#macrotaskQueued) return;
+    this.#macrotaskQueued = true;
+    this.#ring.host.setMacrotask(this.#onMacrotask);
+  }
+
+  readonly #onMacrotask = (): void => {
+    this.#macrotaskQueued = false;
+    if (this.#state === "spinning") {
+      this.#spinStep();
+    } else if (this.#state === "yielding") {
+      this.#state = "scheduled";
+      this.#queueStep();
+    }
+  };
+
+  #spin(): void {
+    this.#chained = 0;
+    const budgetUs = this.#spinner.budgetUs;
+    if (budgetUs === 0) {
+      this.#arm();
+      return;
+    }
+    this.#state = "spinning";
+    this.#spinUntilMs = this.#ring.now + budgetUs / 1_000;
+    this.#queueMacrotask();
+  }
+
+  #spinStep(): void {
+    const ring = this.#ring;
+    const count = ring.turn(0);
+    if (this.#isClosed()) return;
+    if (count > 0 || ring.more) {
+      this.#spinner.hit();
+      this.#chain();
+    } else if (ring.now < this.#spinUntilMs) {
+      this.#queueMacrotask();
+    } else {
+      this.#spinner.miss();
+      this.#arm();
+    }
+  }
+
+  #arm(): void {
+    const result = this.#ring.port.arm();
+    if (result === 0) this.#sleep();
+    else if (result > 0) this.#chain();
+    // The bell could not be armed (memory, most likely): look again from the event loop.
+    else this.#yieldAndRetry();
+  }
+
+  #yieldAndRetry(): void {
+    this.#state = "yielding";
+    this.#queueMacrotask();
+  }
+
+  /** A call, so that the compiler does not believe that the state is still what it was. */
+  #isClosed(): boolean {
+    return this.#state === "closed";
+  }
+
+  #sleep(): void {
+    this.#chained = 0;
+    this.#state = "asleep";
+    this.#asleepSinceMs = this.#ring.now;
+    this.#settleReference();
+  }
+
+  #settleReference(): void {
+    const wanted = this.#held > 0;
+    if (wanted === this.#referenced) return;
+    this.#referenced = wanted;
+    if (wanted) this.#bell.ref();
+    else this.#bell.unref();
+  }
+
+  readonly #onWake = (): void => {
+    if (this.#state === "closed") return;
+    this.#woken = TURN_WOKEN;
+    this.#ring.meter.counts[COUNT.wakeups]++;
+    if (this.#state !== "asleep") return;
+    this.#spinner.woke((this.#ring.host.now() - this.#asleepSinceMs) * 1_000);
+    this.#turn();
+  };
+}

@@ -1,0 +1,190 @@
+/**
+ * One ring: stages operations, takes turns, hands completions to their operations.
+ *
+ *   submit() -> lane -> stage: prepare() writes a record -> port.turn() -> kernel
+ *   complete() <- table.land() <------------------ completion record <------- kernel
+ *
+ * Order within a turn: provided buffers, cancels, resubmitted operations, fresh ones. Completions
+ * are only handed out after the kernel was left; what they cause goes into the next turn. User code
+ * never runs inside: operations settle promises, whose reactions run afterwards.
+ *
+ * @module
+ */
+import { assert } from "../base/assert.ts";
+import type { Host } from "../base/host.ts";
+import { COUNT, type Meter } from "../base/meter.ts";
+import type { BufferPool } from "../buf/buffer_pool.ts";
+import type { SlabSource } from "../buf/slab.ts";
+import { BlockList } from "./block_list.ts";
+import { Lane } from "./lane.ts";
+import { OpWriter } from "./op_writer.ts";
+import { type Operation, OPERATION_FLYING, OPERATION_IDLE, OPERATION_READY } from "./operation.ts";
+import { OperationTable } from "./operation_table.ts";
+import { HEADER, type RingPort } from "./port.ts";
+import { ProvidedBuffers } from "./provided_buffers.ts";
+import { Pump } from "./pump.ts";
+import type { SpinConfig } from "./spinner.ts";
+
+export interface RingOptions {
+  port: RingPort;
+  host: Host;
+  meter: Meter;
+  /** Operations in flight, for each lane. */
+  inFlightMax: number;
+  spin: SpinConfig | null;
+  /** Where read buffers come from; null when this ring does not receive. */
+  reads: { pool: BufferPool; source: SlabSource; sizeBytes: number } | null;
+}
+
+export class Ring {
+  readonly port: RingPort;
+  readonly host: Host;
+  readonly meter: Meter;
+  readonly blocks: BlockList;
+  readonly sendLane: Lane;
+  readonly recvLane: Lane;
+  readonly buffers: ProvidedBuffers | null;
+  readonly pump: Pump;
+  /** Milliseconds at the last turn: what durations are measured with on the hot path. */
+  now: number;
+  /** Submissions and cancels since the ring was opened: the pump watches it for quiescence. */
+  submitted = 0;
+  readonly #table = new OperationTable();
+  readonly #writer: OpWriter;
+  readonly #cancels: Operation[] = [];
+  readonly #lastHeader = new Float64Array(4);
+
+  constructor(options: RingOptions) {
+    const { port, host, meter, inFlightMax, spin, reads } = options;
+    this.port = port;
+    this.host = host;
+    this.meter = meter;
+    this.now = host.now();
+    this.blocks = new BlockList(port);
+    this.#writer = new OpWriter(port.ops, port.opCapacity);
+    this.sendLane = new Lane(this, inFlightMax);
+    this.recvLane = new Lane(this, inFlightMax);
+    this.buffers = reads === null
+      ? null
+      : new ProvidedBuffers(reads.pool, reads.source, reads.sizeBytes, port.bufferCount);
+    this.pump = new Pump(this, spin);
+  }
+
+  /** Operations with the kernel. */
+  get flying(): number {
+    return this.#table.flying;
+  }
+
+  /** Queues an operation for the next turn. */
+  submit(operation: Operation, again = false): void {
+    assert(operation.state === OPERATION_IDLE, "an operation is submitted once at a time");
+    operation.state = OPERATION_READY;
+    operation.lane.push(operation, again);
+    this.submitted++;
+    this.pump.schedule();
+  }
+
+  /**
+   * Ends an operation early. True: it had not reached the kernel and is idle again. False: it is
+   * with the kernel, a cancel is on its way, and `complete` will be called with whatever happened.
+   */
+  cancel(operation: Operation): boolean {
+    if (operation.state === OPERATION_IDLE) return true;
+    if (operation.state === OPERATION_READY) {
+      operation.lane.remove(operation);
+      operation.state = OPERATION_IDLE;
+      return true;
+    }
+    if (operation.canceling) return false;
+    operation.canceling = true;
+    this.#cancels.push(operation);
+    this.submitted++;
+    this.pump.schedule();
+    return false;
+  }
+
+  /** Frees the slot of an operation that will not be submitted again. */
+  retire(operation: Operation): void {
+    this.#table.retire(operation);
+  }
+
+  /** Whether a turn would submit anything. */
+  get staged(): boolean {
+    return this.sendLane.stageable || this.recvLane.stageable || this.#cancels.length > 0;
+  }
+
+  /** Takes one turn. Returns the number of completions; the header says whether more wait. */
+  turn(flags: number): number {
+    const writer = this.#writer;
+    writer.clear();
+    this.#stage(writer);
+    const count = this.port.turn(writer.count, flags);
+    assert(count >= 0, `a turn fails only on the wrong thread or after close (${count})`);
+    this.now = this.host.now();
+    if (count > 0) this.meter.batchSize.observe(count);
+    const completions = this.port.completions;
+    for (let i = 0, at = 0; i < count; i++, at += 4) {
+      const operation = this.#table.land(completions[at], completions[at + 1]);
+      if (operation === null) continue;
+      operation.lane.inFlight--;
+      operation.complete(completions[at + 2], completions[at + 3]);
+    }
+    return count;
+  }
+
+  /** Whether the last turn left work in the kernel's queues. */
+  get more(): boolean {
+    return this.port.header[HEADER.more] !== 0;
+  }
+
+  /** Adds what the shim counted since the last time. Its words wrap at 2^32. */
+  publish(): void {
+    const { header } = this.port;
+    const counts = this.meter.counts;
+    for (let word = 0; word < 4; word++) {
+      const total = header[word];
+      counts[COUNT.enters + (word < 3 ? word : 4)] += (total - this.#lastHeader[word]) >>> 0;
+      this.#lastHeader[word] = total;
+    }
+  }
+
+  /** Asks the kernel to end everything that flies. */
+  cancelAll(): void {
+    this.#table.eachFlying((operation) => void this.cancel(operation));
+  }
+
+  /** Closes the ring. What is still in flight is cancelled and awaited in the shim. */
+  close(): void {
+    this.publish();
+    this.pump.close();
+    this.port.close();
+    this.buffers?.release();
+  }
+
+  #stage(writer: OpWriter): void {
+    const cancels = this.#cancels;
+    let canceled = 0;
+    for (; canceled < cancels.length && !writer.full; canceled++) {
+      const operation = cancels[canceled];
+      const flies = operation.state === OPERATION_FLYING && operation.canceling;
+      if (flies) writer.cancel(operation.slot, operation.generation, operation.cancelFlags);
+    }
+    if (canceled > 0) cancels.splice(0, canceled);
+    this.#stageLane(this.sendLane, writer);
+    this.#stageLane(this.recvLane, writer);
+  }
+
+  #stageLane(lane: Lane, writer: OpWriter): void {
+    this.buffers?.stage(writer);
+    while (lane.stageable && !writer.full) {
+      const operation = lane.shift() as Operation;
+      this.#table.launch(operation);
+      writer.address(operation.slot, operation.generation);
+      if (operation.prepare(writer)) {
+        lane.inFlight++;
+      } else {
+        this.#table.land(operation.slot, operation.generation);
+      }
+    }
+  }
+}
