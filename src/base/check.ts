@@ -9,6 +9,8 @@ export function shown(value: unknown): string {
   if (typeof value === "string") {
     return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}...` : value);
   }
+  if (typeof value === "function") return "a function";
+  if (typeof value === "bigint") return `${value}n`;
   if (value === null || typeof value !== "object") return String(value);
   return Array.isArray(value) ? `an array of ${value.length}` : `an object (${kindOf(value)})`;
 }
@@ -29,18 +31,24 @@ export const check = {
   },
 
   integer(field: string, value: unknown, min: number, max: number): number {
-    const wanted = `an integer from ${min} to ${max}`;
-    if (typeof value !== "number") fail(field, wanted, value, true);
-    if (!Number.isInteger(value) || value < min || value > max) fail(field, wanted, value, false);
-    return value;
+    // The message is only made when it is needed: this runs for every receive.
+    if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) {
+      return value as number;
+    }
+    return fail(field, `an integer from ${min} to ${max}`, value, typeof value !== "number");
   },
 
   integerOrNull(field: string, value: unknown, min: number, max: number): number | null {
     if (value === null) return null;
-    const wanted = `null or an integer from ${min} to ${max}`;
-    if (typeof value !== "number") fail(field, wanted, value, true);
-    if (!Number.isInteger(value) || value < min || value > max) fail(field, wanted, value, false);
-    return value;
+    if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) {
+      return value as number;
+    }
+    return fail(
+      field,
+      `null or an integer from ${min} to ${max}`,
+      value,
+      typeof value !== "number",
+    );
   },
 
   boolean(field: string, value: unknown): boolean {

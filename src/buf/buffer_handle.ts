@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { LeakTracker, Tracked } from "./leak_tracker.ts";
+import type { Tracked } from "./leak_tracker.ts";
 import type { Slot } from "./slot.ts";
 
 const decoder = new TextDecoder();
@@ -17,17 +17,15 @@ export abstract class BufferHandle implements Tracked, Disposable {
   #length: number;
   #view: Uint8Array | null = null;
   #moved = false;
-  readonly #tracker: LeakTracker | null;
   /** True while the garbage collector watches this handle. */
   watched = false;
 
   /** Takes over one reference of `slot`. */
-  constructor(slot: Slot, start: number, length: number, tracker: LeakTracker | null) {
+  constructor(slot: Slot, start: number, length: number) {
     this.#slot = slot;
     this.#start = start;
     this.#length = length;
-    this.#tracker = slot.pooled ? tracker : null;
-    this.#tracker?.add(this);
+    slot.home?.tracker?.add(this);
   }
 
   /** Bytes in this buffer. */
@@ -101,11 +99,6 @@ export abstract class BufferHandle implements Tracked, Disposable {
     return this.#length;
   }
 
-  /** @internal */
-  get tracker(): LeakTracker | null {
-    return this.#tracker;
-  }
-
   protected setRange(start: number, length: number): void {
     this.#start = start;
     this.#length = length;
@@ -122,8 +115,8 @@ export abstract class BufferHandle implements Tracked, Disposable {
   }
 
   #end(): void {
+    if (this.watched) this.#slot?.home?.tracker?.forget(this);
     this.#slot = null;
     this.#view = null;
-    if (this.watched) this.#tracker?.forget(this);
   }
 }

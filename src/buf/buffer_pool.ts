@@ -44,10 +44,10 @@ export class BufferPool {
   constructor(config: BufferPoolConfig | BufferPoolFields, source: SlabSource) {
     this.config = config instanceof BufferPoolConfig ? config : new BufferPoolConfig(config);
     const { maxPerClass, debug } = this.config;
-    this.#classes = this.config.sizeClasses.map((sizeBytes) =>
-      new SizeClass(sizeBytes, maxPerClass, debug, source)
-    );
     this.#tracker = new LeakTracker(source);
+    this.#classes = this.config.sizeClasses.map((sizeBytes) =>
+      new SizeClass(sizeBytes, maxPerClass, debug, source, this.#tracker)
+    );
     this.#minShift = 31 - Math.clz32(this.config.minSize);
     if (this.config.prefill) { for (const sizeClass of this.#classes) sizeClass.prefill(); }
   }
@@ -112,12 +112,12 @@ export class BufferPool {
 
   /** @internal A handle that takes over one reference of `slot`. */
   handle(slot: Slot, start: number, length: number): IoBuf {
-    return new IoBuf(slot, start, length, this.#tracker);
+    return new IoBuf(slot, start, length);
   }
 
   /** @internal */
   handleMut(slot: Slot, length: number): IoBufMut {
-    return new IoBufMut(slot, 0, length, this.#tracker);
+    return new IoBufMut(slot, 0, length);
   }
 
   /** @internal Puts what is still held under the garbage collector's watch now. */

@@ -45,18 +45,20 @@ export class BufferPoolConfig {
   /** Fields that are left out are those of {@link BufferPoolConfig.forNetwork}. */
   constructor(fields: BufferPoolFields = {}) {
     const given = check.options("pool", fields, KNOWN) as BufferPoolFields;
-    this.minSize = powerOfTwo("pool.minSize", given.minSize ?? 128);
-    this.maxSize = powerOfTwo("pool.maxSize", given.maxSize ?? 65_536);
+    const { minSize = 128, maxSize = 65_536, maxPerClass = 4_096 } = given;
+    const { prefill = false, debug = false } = given;
+    this.minSize = powerOfTwo("pool.minSize", minSize);
+    this.maxSize = powerOfTwo("pool.maxSize", maxSize);
     if (this.maxSize < this.minSize) {
       throw new RangeError(
         `Cannot use "pool.maxSize": wanted at least minSize (${this.minSize}), given ${this.maxSize}`,
       );
     }
     this.maxPerClass = given.budgetBytes === undefined
-      ? check.integer("pool.maxPerClass", given.maxPerClass ?? 4_096, 1, COUNT_MAX)
+      ? check.integer("pool.maxPerClass", maxPerClass, 1, COUNT_MAX)
       : this.#countFor(given.budgetBytes);
-    this.prefill = check.boolean("pool.prefill", given.prefill ?? false);
-    this.debug = check.boolean("pool.debug", given.debug ?? false);
+    this.prefill = check.boolean("pool.prefill", prefill);
+    this.debug = check.boolean("pool.debug", debug);
   }
 
   /** 128 bytes to 64 KiB, 4,096 each, created when first needed. */

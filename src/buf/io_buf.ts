@@ -16,7 +16,7 @@ export class IoBuf extends BufferHandle {
     const bytes = typeof source === "string" ? encoder.encode(source) : source;
     if (!(bytes instanceof Uint8Array)) check.fail("source", "a Uint8Array or a string", source);
     const copy = source === bytes ? bytes.slice() : bytes;
-    return new IoBuf(Slot.plain(copy), 0, copy.length, null);
+    return new IoBuf(Slot.plain(copy), 0, copy.length);
   }
 
   /** Another handle on the same bytes. */
@@ -32,7 +32,7 @@ export class IoBuf extends BufferHandle {
     const slot = this.heldSlot() as Slot;
     if (start === end) return IoBuf.from(new Uint8Array(0));
     slot.retain();
-    return new IoBuf(slot, this.start + start, end - start, this.tracker);
+    return new IoBuf(slot, this.start + start, end - start);
   }
 
   /** Drops the first `count` bytes of this handle. */

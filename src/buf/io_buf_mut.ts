@@ -23,8 +23,6 @@ export class IoBufMut extends BufferHandle {
 
   /** Ends this handle and returns a read-only, shareable one over the same bytes. No copy. */
   freeze(): IoBuf {
-    const tracker = this.tracker;
-    const slot = this.moveOut();
-    return new IoBuf(slot, this.start, this.span, tracker);
+    return new IoBuf(this.moveOut(), this.start, this.span);
   }
 }

@@ -106,6 +106,8 @@ export class IoBufs implements Disposable {
 
   /** Cuts off the first `at` bytes and returns them; the rest stays here. */
   split(at: number): IoBufs {
+    this.#held();
+    check.integer("at", at, 0, this.#length);
     const front = this.slice(0, at);
     this.advance(at);
     return front;
@@ -120,7 +122,7 @@ export class IoBufs implements Disposable {
       return chunks[0];
     }
     const bytes = this.toUint8Array();
-    return new IoBuf(Slot.plain(bytes), 0, bytes.length, null);
+    return new IoBuf(Slot.plain(bytes), 0, bytes.length);
   }
 
   /** Copies the bytes to plain memory, then releases. */
@@ -187,9 +189,7 @@ export class IoBufs implements Disposable {
     if (part instanceof IoBufs) return part.moveOut();
     if (part instanceof IoBufMut) return this.#nonEmpty(part.freeze());
     if (part instanceof IoBuf) {
-      const tracker = part.tracker;
-      const slot = part.moveOut();
-      return this.#nonEmpty(new IoBuf(slot, part.start, part.span, tracker));
+      return this.#nonEmpty(new IoBuf(part.moveOut(), part.start, part.span));
     }
     if (typeof part === "string" || part instanceof Uint8Array) {
       return this.#nonEmpty(IoBuf.from(part));

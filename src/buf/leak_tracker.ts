@@ -30,7 +30,8 @@ export interface Tracked {
 export class LeakTracker {
   readonly #source: SlabSource;
   readonly #registry = new FinalizationRegistry<Slot>((slot) => this.#reclaim(slot));
-  #nursery: Tracked[] = [];
+  readonly #nursery: (Tracked | null)[] = [];
+  #count = 0;
   #timed = false;
   #warned = false;
   leaked = 0;
@@ -40,7 +41,8 @@ export class LeakTracker {
   }
 
   add(handle: Tracked): void {
-    if (this.#nursery.push(handle) >= NURSERY_COUNT_MAX) this.sweep();
+    this.#nursery[this.#count++] = handle;
+    if (this.#count === NURSERY_COUNT_MAX) this.sweep();
     if (this.#timed) return;
     this.#timed = true;
     this.#source.setTimer(() => {
@@ -52,8 +54,11 @@ export class LeakTracker {
   /** Moves what is still held from the nursery to the registry. */
   sweep(): void {
     const nursery = this.#nursery;
-    this.#nursery = [];
-    for (const handle of nursery) {
+    const count = this.#count;
+    this.#count = 0;
+    for (let i = 0; i < count; i++) {
+      const handle = nursery[i] as Tracked;
+      nursery[i] = null;
       const slot = handle.heldSlot();
       if (slot === null || handle.watched) continue;
       handle.watched = true;

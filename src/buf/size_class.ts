@@ -6,8 +6,9 @@
  *
  * @module
  */
+import type { LeakTracker } from "./leak_tracker.ts";
 import type { SlabMemory, SlabSource } from "./slab.ts";
-import { Slot } from "./slot.ts";
+import { Slot, type SlotHome } from "./slot.ts";
 
 /** Slabs grow in steps of this size: small enough to be cheap, large enough to be few. */
 const SLAB_BYTES = 1 << 20;
@@ -15,7 +16,8 @@ const SLAB_BYTES = 1 << 20;
 /** What released memory is filled with in debug mode: reading it is a use after release. */
 export const DEBUG_FILL = 0xdb;
 
-export class SizeClass {
+export class SizeClass implements SlotHome {
+  readonly tracker: LeakTracker | null;
   readonly sizeBytes: number;
   readonly countMax: number;
   readonly #source: SlabSource;
@@ -27,7 +29,14 @@ export class SizeClass {
   allocations = 0;
   exhausted = 0;
 
-  constructor(sizeBytes: number, countMax: number, debug: boolean, source: SlabSource) {
+  constructor(
+    sizeBytes: number,
+    countMax: number,
+    debug: boolean,
+    source: SlabSource,
+    tracker: LeakTracker | null,
+  ) {
+    this.tracker = tracker;
     this.sizeBytes = sizeBytes;
     this.countMax = countMax;
     this.#debug = debug;

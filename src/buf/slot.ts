@@ -10,12 +10,15 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
+import type { LeakTracker } from "./leak_tracker.ts";
 
 /** The slab id of memory that the kernel cannot see. */
 export const PLAIN_SLAB = 0xffff_ffff;
 
-/** Takes slots back. */
+/** Takes slots back, and watches the handles on them. */
 export interface SlotHome {
+  /** Null where handles are not watched. */
+  readonly tracker: LeakTracker | null;
   put(slot: Slot): void;
 }
 

@@ -118,6 +118,11 @@ const BUFFER_SIZE_MAX = 1 << 28;
 const LINGER_SECONDS_MAX = 32_767;
 const SPIN_US_MAX = 10_000;
 
+/** The default stands for undefined only: null has a meaning of its own, or is a wrong value. */
+function or(value: unknown, fallback: unknown): unknown {
+  return value === undefined ? fallback : value;
+}
+
 function budget(field: string, value: unknown, fallback: number | null): number | null {
   if (value === undefined) return fallback;
   return check.integerOrNull(field, value, 1, LIMITS.timeoutMsMax);
@@ -143,7 +148,7 @@ function checkSpin(value: unknown): SpinConfig | null {
   const known = ["budgetUs", "maxBudgetUs", "quickWakeUs"];
   const given = check.options("ring.spin", value, known);
   const read = (name: string, fallback: number) =>
-    check.integer(`ring.spin.${name}`, given[name] ?? fallback, 0, SPIN_US_MAX);
+    check.integer(`ring.spin.${name}`, or(given[name], fallback), 0, SPIN_US_MAX);
   const budgetUs = read("budgetUs", 50);
   const maxBudgetUs = read("maxBudgetUs", Math.max(300, budgetUs));
   if (maxBudgetUs < budgetUs) {
@@ -157,13 +162,13 @@ function checkSpin(value: unknown): SpinConfig | null {
 function checkRing(value: unknown): ResolvedConfig["ring"] {
   const known = ["entries", "maxInFlight", "topology", "sqPoll", "ioPoll", "spin"];
   const given = check.options("ring", value, known);
-  const entries = check.integer("ring.entries", given.entries ?? 256, 1, 32_768);
+  const entries = check.integer("ring.entries", or(given.entries, 256), 1, 32_768);
   return Object.freeze({
     entries: Math.max(8, 1 << (32 - Math.clz32(entries - 1))),
-    maxInFlight: check.integer("ring.maxInFlight", given.maxInFlight ?? 65_536, 1, 1 << 20),
-    topology: check.oneOf("ring.topology", given.topology ?? "shared", ["shared", "split"]),
-    sqPoll: check.boolean("ring.sqPoll", given.sqPoll ?? false),
-    ioPoll: check.boolean("ring.ioPoll", given.ioPoll ?? false),
+    maxInFlight: check.integer("ring.maxInFlight", or(given.maxInFlight, 65_536), 1, 1 << 20),
+    topology: check.oneOf("ring.topology", or(given.topology, "shared"), ["shared", "split"]),
+    sqPoll: check.boolean("ring.sqPoll", or(given.sqPoll, false)),
+    ioPoll: check.boolean("ring.ioPoll", or(given.ioPoll, false)),
     spin: checkSpin(given.spin),
   });
 }
@@ -182,7 +187,7 @@ function checkRegistry(value: unknown): MetricsRegistry | null {
 }
 
 function checkPrefix(value: unknown): string {
-  const prefix = check.text("metricsPrefix", value ?? "uringnet_");
+  const prefix = check.text("metricsPrefix", or(value, "uringnet_"));
   if (!/^([a-zA-Z_:][a-zA-Z0-9_:]*)?$/.test(prefix)) {
     throw new RangeError(
       `Cannot use "metricsPrefix": wanted letters, digits, "_" and ":", given "${prefix}"`,
@@ -194,10 +199,10 @@ function checkPrefix(value: unknown): string {
 /** Checks every field. Throws TypeError or RangeError naming the field, the range, the value. */
 export function resolveConfig(config: unknown): ResolvedConfig {
   const given = check.options("config", config, KNOWN);
-  const noDelay = given.tcpNoDelay === undefined ? true : given.tcpNoDelay;
-  const linger = given.soLinger === undefined ? null : given.soLinger;
+  const noDelay = or(given.tcpNoDelay, true);
+  const linger = or(given.soLinger, null);
   const size = (name: string, fallback: number) =>
-    check.integer(name, given[name] ?? fallback, 0, BUFFER_SIZE_MAX);
+    check.integer(name, or(given[name], fallback), 0, BUFFER_SIZE_MAX);
   return Object.freeze({
     tcpNoDelay: noDelay === null ? null : check.boolean("tcpNoDelay", noDelay),
     soLinger: check.integerOrNull("soLinger", linger, 0, LINGER_SECONDS_MAX),
@@ -214,6 +219,6 @@ export function resolveConfig(config: unknown): ResolvedConfig {
     pool: checkPool(given.pool),
     registry: checkRegistry(given.registry),
     metricsPrefix: checkPrefix(given.metricsPrefix),
-    backend: check.oneOf("backend", given.backend ?? "auto", ["auto", "io_uring", "portable"]),
+    backend: check.oneOf("backend", or(given.backend, "auto"), ["auto", "io_uring", "portable"]),
   });
 }

@@ -93,7 +93,7 @@ export function openNetwork(
     host,
     meter,
     pool,
-    reserve: new SizeClass(LIMITS.copyWindowBytes, LIMITS.reserveBufferCount, false, native),
+    reserve: new SizeClass(LIMITS.copyWindowBytes, LIMITS.reserveBufferCount, false, native, null),
     wheel: new TimingWheel(host),
     sendRing,
     recvRing,

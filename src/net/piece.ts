@@ -1,17 +1,22 @@
 /**
  * A range of memory that waits to be sent. It owns one reference of its slot until it is dropped.
  *
+ * Pieces are reused by their call: an empty one refers to {@link NO_SLOT}.
+ *
  * @module
  */
-import type { Slot } from "../buf/slot.ts";
+import { Slot } from "../buf/slot.ts";
+
+/** What an unused piece refers to. */
+const NO_SLOT = Slot.plain(new Uint8Array(0));
 
 export class Piece {
-  slot: Slot;
-  offset: number;
-  length: number;
+  slot: Slot = NO_SLOT;
+  offset = 0;
+  length = 0;
 
   /** Takes over one reference of `slot`. */
-  constructor(slot: Slot, offset: number, length: number) {
+  set(slot: Slot, offset: number, length: number): void {
     this.slot = slot;
     this.offset = offset;
     this.length = length;
@@ -26,6 +31,9 @@ export class Piece {
   }
 
   drop(): void {
-    this.slot.release();
+    const { slot } = this;
+    this.slot = NO_SLOT;
+    this.length = 0;
+    slot.release();
   }
 }

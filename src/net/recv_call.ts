@@ -13,16 +13,14 @@ export class RecvCall extends Call implements Linked<RecvCall> {
   next: RecvCall | null = null;
   readonly #queue: RecvQueue;
   /** Exactly this many bytes, or at most. */
-  readonly exact: boolean;
-  readonly length: number;
+  exact = false;
+  length = 0;
   /** The result under construction: only calls that bypass the read buffer have one. */
   result: IoBufs | null = null;
 
-  constructor(queue: RecvQueue, length: number, exact: boolean) {
+  constructor(queue: RecvQueue) {
     super();
     this.#queue = queue;
-    this.length = length;
-    this.exact = exact;
   }
 
   get operation(): "recv" | "recvSome" {

@@ -32,7 +32,7 @@ import type { ProvidedBuffers } from "../ring/provided_buffers.ts";
 import { DirectRead } from "./direct_read.ts";
 import { outcomeOf } from "./outcome.ts";
 import { ReadBuffer } from "./read_buffer.ts";
-import type { RecvCall } from "./recv_call.ts";
+import { RecvCall } from "./recv_call.ts";
 import { Retrier } from "./retrier.ts";
 import type { Socket } from "./socket.ts";
 
@@ -50,6 +50,7 @@ export class RecvQueue extends Operation {
   readonly #retrier: Retrier;
   readonly #capacity: number;
   readonly #buffers: ProvidedBuffers | null;
+  #spare: RecvCall | null = null;
   #filling = false;
   #nonEmpty = false;
   #end: RecvEnd | null = null;
@@ -79,6 +80,15 @@ export class RecvQueue extends Operation {
   get midMessage(): boolean {
     const call = this.#calls.head;
     return call !== null && (this.buffer.length > 0 || (call.result?.length ?? 0) > 0);
+  }
+
+  /** A call to push: the last settled one, when it is free. */
+  newCall(length: number, exact: boolean): RecvCall {
+    const call = this.#spare ?? new RecvCall(this);
+    this.#spare = null;
+    call.length = length;
+    call.exact = exact;
+    return call;
   }
 
   push(call: RecvCall): void {
@@ -201,6 +211,7 @@ export class RecvQueue extends Operation {
     const { ring } = this.lane;
     ring.meter.recvSeconds.observe((ring.now - call.startedMs) / 1_000);
     call.succeed(value);
+    this.#spare = call;
   }
 
   /** A fill brought `length` bytes: to the first call if it wants just those, else buffered. */

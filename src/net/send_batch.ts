@@ -12,7 +12,7 @@
 import { LIMITS } from "../base/limits.ts";
 import { PLAIN_SLAB, type Slot } from "../buf/slot.ts";
 import type { OpWriter } from "../ring/op_writer.ts";
-import { Piece } from "./piece.ts";
+import type { Piece } from "./piece.ts";
 import type { SendCall } from "./send_call.ts";
 import type { SendQueue } from "./send_queue.ts";
 
@@ -65,10 +65,10 @@ export class SendBatch {
 
   /** Adds a call's pieces; false when the batch is full. */
   #addPieces(call: SendCall): boolean {
-    for (let i = call.first; i < call.pieces.length; i++) {
+    for (let i = call.first; i < call.count; i++) {
       if (this.bytes >= BATCH_BYTES_MAX) return false;
-      const piece = call.pieces[i];
-      if (!this.#settlePiece(call, piece)) return false;
+      const piece = call.pieceAt(i);
+      if (!this.#settlePiece(call, i, piece)) return false;
       if (!this.#addRange(piece)) return false;
       call.flying = true;
     }
@@ -76,11 +76,10 @@ export class SendBatch {
   }
 
   /** Makes a piece's bytes visible to the kernel, and contiguous with its neighbours if small. */
-  #settlePiece(call: SendCall, piece: Piece): boolean {
+  #settlePiece(call: SendCall, index: number, piece: Piece): boolean {
     const plain = piece.slot.slab === PLAIN_SLAB;
     if (!plain) {
-      const alone = this.#count === 0 && call.next === null &&
-        call.pieces.length - call.first === 1;
+      const alone = this.#count === 0 && call.next === null && call.count - call.first === 1;
       if (alone || piece.length >= LIMITS.gatherCopyBytes || this.#extends(piece)) return true;
       if (piece.slot === this.#queue.gather.slot) return true;
     }
@@ -88,16 +87,17 @@ export class SendBatch {
     const windowed = piece.length > LIMITS.copyWindowBytes;
     const length = windowed ? LIMITS.copyWindowBytes : piece.length;
     const slot = gather.room(length);
-    if (slot === null) return plain ? this.#settleInReserve(call, piece) : true;
+    if (slot === null) return plain ? this.#settleInReserve(call, index, piece) : true;
     const at = gather.end;
     slot.bytes.set(piece.slot.bytes.subarray(piece.offset, piece.offset + length), at);
     gather.commit(length);
-    this.#replace(call, piece, slot, at, length);
+    if (length < piece.length) call.cut(index, length);
+    piece.moveTo(slot, at);
     return true;
   }
 
   /** The pool has nothing left: a buffer of the network's reserve, freed when this batch lands. */
-  #settleInReserve(call: SendCall, piece: Piece): boolean {
+  #settleInReserve(call: SendCall, index: number, piece: Piece): boolean {
     const slot = this.#queue.socket.context.reserve.take();
     if (slot === null) {
       if (this.#count === 0) this.#queue.refuse(null);
@@ -105,19 +105,9 @@ export class SendBatch {
     }
     const length = Math.min(piece.length, slot.capacity);
     slot.bytes.set(piece.slot.bytes.subarray(piece.offset, piece.offset + length));
-    this.#replace(call, piece, slot, 0, length);
+    if (length < piece.length) call.cut(index, length);
+    piece.moveTo(slot, 0);
     return true;
-  }
-
-  /** The first `length` bytes of a piece live elsewhere now; the rest becomes a piece behind it. */
-  #replace(call: SendCall, piece: Piece, slot: Slot, offset: number, length: number): void {
-    if (length < piece.length) {
-      piece.slot.retain();
-      const rest = new Piece(piece.slot, piece.offset + length, piece.length - length);
-      call.pieces.splice(call.pieces.indexOf(piece) + 1, 0, rest);
-      piece.length = length;
-    }
-    piece.moveTo(slot, offset);
   }
 
   /** Copies windows of the call's source into kernel-visible memory. Returns windows in use. */
@@ -149,14 +139,9 @@ export class SendBatch {
       if (this.#count === 0) this.#queue.refuse(error);
       return false;
     }
-    const piece = new Piece(slot, 0, length);
-    if (!this.#addRange(piece)) {
-      call.add(piece);
-      return false;
-    }
-    call.add(piece);
-    call.flying = true;
     if (source.remaining === 0) call.source = null;
+    if (!this.#addRange(call.add(slot, 0, length))) return false;
+    call.flying = true;
     return true;
   }
 

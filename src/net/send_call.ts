@@ -1,25 +1,32 @@
 /**
  * One `send`: its bytes, in the order in which they leave, and how many the kernel took.
  *
- *   pieces[first..] : memory that is ready     source : a caller's array, copied window by window
+ *   pieces first..count: memory that is ready     source : a caller's array, copied window by window
  *
  * @module
  */
 import type { Linked } from "../base/fifo.ts";
-import { ByteSource } from "./byte_source.ts";
+import type { Slot } from "../buf/slot.ts";
+import type { ByteSource } from "./byte_source.ts";
 import { Call } from "./call.ts";
-import type { Piece } from "./piece.ts";
+import { Piece } from "./piece.ts";
 import type { SendQueue } from "./send_queue.ts";
 
 /** Why a call whose bytes are with the kernel ends when the kernel answers. */
 export type SendEnding = { kind: "timeout" } | { kind: "abort"; reason: unknown };
 
+/** Pieces that a settled call keeps for its next use. */
+const KEPT_PIECE_COUNT = 64;
+
 export class SendCall extends Call implements Linked<SendCall> {
   next: SendCall | null = null;
   readonly #queue: SendQueue;
-  readonly pieces: Piece[] = [];
+  /** Reused from call to call: only `first` up to `count` are in use. */
+  readonly #pieces: Piece[] = [];
   /** Index of the first piece that is not sent. */
   first = 0;
+  /** One past the last piece. */
+  count = 0;
   source: ByteSource | null = null;
   totalBytes = 0;
   sentBytes = 0;
@@ -30,6 +37,12 @@ export class SendCall extends Call implements Linked<SendCall> {
   constructor(queue: SendQueue) {
     super();
     this.#queue = queue;
+  }
+
+  /** Makes a settled call ready for the next `send`. */
+  renew(): void {
+    this.totalBytes = this.sentBytes = 0;
+    this.ending = null;
   }
 
   override expire(): void {
@@ -44,15 +57,36 @@ export class SendCall extends Call implements Linked<SendCall> {
     return this.sentBytes === this.totalBytes;
   }
 
-  add(piece: Piece): void {
-    this.pieces.push(piece);
+  /** The piece at an index from `first` to `count`. */
+  pieceAt(index: number): Piece {
+    return this.#pieces[index];
+  }
+
+  /** Adds a range at the end; takes over one reference of `slot`. */
+  add(slot: Slot, offset: number, length: number): Piece {
+    const index = this.count++;
+    if (index === this.#pieces.length) this.#pieces.push(new Piece());
+    const piece = this.#pieces[index];
+    piece.set(slot, offset, length);
+    return piece;
+  }
+
+  /** Cuts the piece at `index`: its first `length` bytes stay, the rest becomes the next piece. */
+  cut(index: number, length: number): void {
+    const piece = this.#pieces[index];
+    const rest = new Piece();
+    piece.slot.retain();
+    rest.set(piece.slot, piece.offset + length, piece.length - length);
+    piece.length = length;
+    this.#pieces.splice(index + 1, 0, rest);
+    this.count++;
   }
 
   /** Counts bytes as sent and drops the pieces they filled; returns how many belonged to others. */
   consume(count: number): number {
     let rest = count;
-    while (rest > 0 && this.first < this.pieces.length) {
-      const piece = this.pieces[this.first];
+    while (rest > 0 && this.first < this.count) {
+      const piece = this.#pieces[this.first];
       const taken = Math.min(rest, piece.length);
       piece.offset += taken;
       piece.length -= taken;
@@ -62,18 +96,19 @@ export class SendCall extends Call implements Linked<SendCall> {
       piece.drop();
       this.first++;
     }
-    if (this.first === this.pieces.length && this.first > 0) {
-      this.pieces.length = 0;
-      this.first = 0;
-    }
+    if (this.first === this.count) this.#forgetPieces();
     return rest;
   }
 
   /** Drops what is left. */
   dropPieces(): void {
-    for (let i = this.first; i < this.pieces.length; i++) this.pieces[i].drop();
-    this.pieces.length = 0;
-    this.first = 0;
+    for (let i = this.first; i < this.count; i++) this.#pieces[i].drop();
+    this.#forgetPieces();
     this.source = null;
+  }
+
+  #forgetPieces(): void {
+    this.first = this.count = 0;
+    if (this.#pieces.length > KEPT_PIECE_COUNT) this.#pieces.length = KEPT_PIECE_COUNT;
   }
 }

@@ -12,7 +12,6 @@ import type { IoBufMut } from "../buf/io_buf_mut.ts";
 import { IoBufs } from "../buf/io_bufs.ts";
 import { ByteSource } from "./byte_source.ts";
 import type { GatherBuffer } from "./gather_buffer.ts";
-import { Piece } from "./piece.ts";
 import type { SendCall } from "./send_call.ts";
 
 /** Arrays and text are copied, buffers are moved in and released when they are sent. */
@@ -69,7 +68,7 @@ export class SendLoader {
     const { start, span } = buffer;
     call.totalBytes += span;
     if (span === 0) slot.release();
-    else call.add(new Piece(slot, start, span));
+    else call.add(slot, start, span);
   }
 
   #loadHandles(call: SendCall, buffers: IoBufs): void {
@@ -89,12 +88,12 @@ export class SendLoader {
       const at = this.#gather.end;
       gathered.bytes.set(view, at);
       this.#gather.commit(length);
-      call.add(new Piece(gathered, at, length));
+      call.add(gathered, at, length);
       return;
     }
     const slot = this.#pool.take(length);
     slot.bytes.set(view);
-    call.add(new Piece(slot, 0, length));
+    call.add(slot, 0, length);
   }
 
   #loadViews(call: SendCall, views: readonly Uint8Array[]): void {
@@ -115,7 +114,7 @@ export class SendLoader {
     const at = gathered === null ? 0 : this.#gather.end;
     source.read(slot.bytes, at, length);
     if (gathered !== null) this.#gather.commit(length);
-    call.add(new Piece(slot, at, length));
+    call.add(slot, at, length);
     call.source = source.remaining > 0 ? source : null;
   }
 }

@@ -23,7 +23,7 @@ import { GatherBuffer } from "./gather_buffer.ts";
 import { outcomeOf } from "./outcome.ts";
 import { Retrier } from "./retrier.ts";
 import { SendBatch } from "./send_batch.ts";
-import type { SendCall, SendEnding } from "./send_call.ts";
+import { SendCall, type SendEnding } from "./send_call.ts";
 import type { Socket } from "./socket.ts";
 
 export class SendQueue extends Operation {
@@ -34,6 +34,7 @@ export class SendQueue extends Operation {
   readonly #retrier: Retrier;
   /** Why the half is closed. */
   #closed: NetworkError | null = null;
+  #spare: SendCall | null = null;
   #finSent = false;
   #drained: (() => void)[] = [];
   /** Bytes in the queue: what write buffering compares with its limit. */
@@ -69,6 +70,15 @@ export class SendQueue extends Operation {
       operation,
       cause: cause ?? undefined,
     });
+  }
+
+  /** A call to fill and push: the last settled one, when it is free. */
+  newCall(): SendCall {
+    const call = this.#spare;
+    if (call === null) return new SendCall(this);
+    this.#spare = null;
+    call.renew();
+    return call;
   }
 
   push(call: SendCall): void {
@@ -183,6 +193,7 @@ export class SendQueue extends Operation {
     const { ring } = this.lane;
     ring.meter.sendSeconds.observe((ring.now - call.startedMs) / 1_000);
     call.succeed(undefined);
+    this.#spare = call;
   }
 
   #failed(result: number): void {

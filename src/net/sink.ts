@@ -6,7 +6,6 @@
 import { NetworkError } from "../base/network_error.ts";
 import type { CallOptions } from "./call_options.ts";
 import { DrainCall } from "./drain_call.ts";
-import { SendCall } from "./send_call.ts";
 import { type Sendable, SendLoader } from "./send_loader.ts";
 import { SendQueue } from "./send_queue.ts";
 import type { Socket } from "./socket.ts";
@@ -53,7 +52,7 @@ export class Sink {
    * part of a failed send was taken, FIN is sent and the half is closed.
    */
   send(data: Sendable, options?: CallOptions): Promise<void> {
-    const call = new SendCall(this.#queue);
+    const call = this.#queue.newCall();
     try {
       call.prepare(options, this.#socket.context.config.writeTimeoutMs);
       this.#loader.load(call, data);

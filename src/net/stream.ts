@@ -9,7 +9,7 @@ import type { NetworkError } from "../base/network_error.ts";
 import type { IoBuf } from "../buf/io_buf.ts";
 import { IoBufs } from "../buf/io_bufs.ts";
 import type { CallOptions } from "./call_options.ts";
-import { RecvCall } from "./recv_call.ts";
+import type { RecvCall } from "./recv_call.ts";
 import { RecvQueue } from "./recv_queue.ts";
 import type { Socket } from "./socket.ts";
 
@@ -61,7 +61,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
       if (options === undefined && queue.quiet && queue.buffer.length >= length) {
         return Promise.resolve(queue.buffer.take(length));
       }
-      return this.#start<IoBufs>(new RecvCall(queue, length, true), options);
+      return this.#start<IoBufs>(queue.newCall(length, true), options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -81,7 +81,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
       if (options === undefined && queue.quiet && queue.buffer.length > 0) {
         return Promise.resolve(queue.buffer.takeSome(maxLength));
       }
-      return this.#start<IoBuf | null>(new RecvCall(queue, maxLength, false), options);
+      return this.#start<IoBuf | null>(queue.newCall(maxLength, false), options);
     } catch (error) {
       return Promise.reject(error);
     }

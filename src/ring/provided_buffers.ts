@@ -38,7 +38,7 @@ export class ProvidedBuffers {
     this.#pool = pool;
     this.#sizeBytes = sizeBytes;
     this.#countMax = countMax;
-    this.#reserve = new SizeClass(sizeBytes, LIMITS.reserveBufferCount, false, source);
+    this.#reserve = new SizeClass(sizeBytes, LIMITS.reserveBufferCount, false, source, null);
     for (let id = countMax - 1; id >= 0; id--) this.#free.push(id);
   }
 

@@ -88,15 +88,27 @@ export class Pump {
     }
   };
 
-  #turn(): void {
-    const ring = this.#ring;
+  /** Takes a turn. One that follows a wake-up says so: the bell has to be armed again. */
+  #takeTurn(): number {
     const woken = this.#woken;
     this.#woken = 0;
-    const count = ring.turn(woken);
+    return this.#ring.turn(woken);
+  }
+
+  #turn(): void {
+    const ring = this.#ring;
+    const count = this.#takeTurn();
     if (this.#isClosed()) return;
     if (count > 0 || ring.more || ring.staged) this.#chain();
     else if (ring.flying === 0) this.#sleep();
     else this.#spin();
+  }
+
+  /** Every turn tells the shim whether the bell was heard: only then it is armed again. */
+  #takeTurn(): number {
+    const woken = this.#woken;
+    this.#woken = 0;
+    return this.#ring.turn(woken);
   }
 
   #chain(): void {
@@ -141,7 +153,7 @@ export class Pump {
 
   #spinStep(): void {
     const ring = this.#ring;
-    const count = ring.turn(0);
+    const count = this.#takeTurn();
     if (this.#isClosed()) return;
     if (count > 0 || ring.more) {
       this.#spinner.hit();
