@@ -104,13 +104,6 @@ export class Pump {
     else this.#spin();
   }
 
-  /** Every turn tells the shim whether the bell was heard: only then it is armed again. */
-  #takeTurn(): number {
-    const woken = this.#woken;
-    this.#woken = 0;
-    return this.#ring.turn(woken);
-  }
-
   #chain(): void {
     if (++this.#chained < LIMITS.chainedTurnCountMax) {
       this.#state = "scheduled";
