@@ -53,7 +53,7 @@ export type { KeepAlive, MetricsRegistry, NetworkConfig, RingConfig } from "./sr
 export type { Connection } from "./src/net/connection.ts";
 export { type BindOptions, Listener } from "./src/net/listener.ts";
 export type { NetworkStats } from "./src/net/network.ts";
-export type { Sendable } from "./src/net/send_loader.ts";
+export type { Sendable } from "./src/net/load_call.ts";
 export { Sink } from "./src/net/sink.ts";
 export { Stream } from "./src/net/stream.ts";
 export type { SpinConfig } from "./src/ring/spinner.ts";

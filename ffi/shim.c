@@ -474,7 +474,7 @@ static uint32_t drain(struct ring *ring, uint32_t count) {
     if (!pending && !unsubmitted(ring)) break;
     enter(ring);
     count = collect(ring, count);
-    if (count == UR_COMPLETION_CAPACITY || ring->header[UR_HEADER_ENTER_ERROR]) break;
+    if (count >= UR_TURN_TARGET || ring->header[UR_HEADER_ENTER_ERROR]) break;
   }
   return collect(ring, count);
 }

@@ -37,6 +37,8 @@
 #define UR_HEADER_WORDS 64u
 #define UR_OP_CAPACITY 1024u
 #define UR_COMPLETION_CAPACITY 2048u
+/* A turn stops collecting when it has this many: the caller then provides buffers anew. */
+#define UR_TURN_TARGET 256u
 #define UR_BLOCK_COUNT 1024u
 #define UR_BLOCK_BYTES 512u
 #define UR_IOVEC_MAX 32u

@@ -38,6 +38,7 @@ export class BufferPool {
   readonly config: BufferPoolConfig;
   readonly #classes: SizeClass[];
   readonly #tracker: LeakTracker;
+  readonly #minSize: number;
   readonly #minShift: number;
   #oversized = 0;
 
@@ -48,6 +49,7 @@ export class BufferPool {
     this.#classes = this.config.sizeClasses.map((sizeBytes) =>
       new SizeClass(sizeBytes, maxPerClass, debug, source, this.#tracker)
     );
+    this.#minSize = this.config.minSize;
     this.#minShift = 31 - Math.clz32(this.config.minSize);
     if (this.config.prefill) { for (const sizeClass of this.#classes) sizeClass.prefill(); }
   }
@@ -91,7 +93,7 @@ export class BufferPool {
 
   /** @internal Kernel-visible memory of at least `length` bytes, or null. */
   tryTake(length: number): Slot | null {
-    const index = length <= this.config.minSize ? 0 : 32 - Math.clz32(length - 1) - this.#minShift;
+    const index = this.#indexFor(length);
     if (index >= this.#classes.length) {
       this.#oversized++;
       return null;
@@ -104,10 +106,9 @@ export class BufferPool {
     return this.tryTake(length) ?? Slot.plain(new Uint8Array(length));
   }
 
-  /** @internal Slots left in the class that serves `length`; 0 when it is too large. */
-  availableFor(length: number): number {
-    const index = length <= this.config.minSize ? 0 : 32 - Math.clz32(length - 1) - this.#minShift;
-    return index < this.#classes.length ? this.#classes[index].available : 0;
+  /** @internal The class that serves `length`; null when it is too large. */
+  classFor(length: number): SizeClass | null {
+    return this.#classes[this.#indexFor(length)] ?? null;
   }
 
   /** @internal A handle that takes over one reference of `slot`. */
@@ -118,6 +119,10 @@ export class BufferPool {
   /** @internal */
   handleMut(slot: Slot, length: number): IoBufMut {
     return new IoBufMut(slot, 0, length);
+  }
+
+  #indexFor(length: number): number {
+    return length <= this.#minSize ? 0 : 32 - Math.clz32(length - 1) - this.#minShift;
   }
 
   /** @internal Puts what is still held under the garbage collector's watch now. */

@@ -19,13 +19,16 @@ export type AcceptDone = (result: number, peer: SocketAddress | UnixAddress | nu
 export class AcceptOperation extends Operation {
   readonly #fd: number;
   readonly #done: AcceptDone;
-  override readonly cancelFlags = OP_FLAG_OF_ACCEPT;
   #block = -1;
 
   constructor(lane: Lane, fd: number, done: AcceptDone) {
     super(lane);
     this.#fd = fd;
     this.#done = done;
+  }
+
+  override get cancelFlags(): number {
+    return OP_FLAG_OF_ACCEPT;
   }
 
   override prepare(writer: OpWriter): boolean {

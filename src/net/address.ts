@@ -70,8 +70,12 @@ export function parseAddress(given: unknown, portMin: 0 | 1): SocketAddress | Un
   if ("path" in address) return checkPath(address.path, given);
   const { hostname, port } = address as Partial<SocketAddress>;
   if (typeof hostname !== "string" || hostname === "") fail(given, "the hostname is missing");
-  if (/[\s\0/]/.test(hostname)) fail(given, "the hostname has a character that no name has");
-  const bare = /^\[(.*)\]$/.exec(hostname)?.[1] ?? hostname;
+  const bracketed = /^\[(.*)\]$/.exec(hostname)?.[1];
+  if (bracketed !== undefined && parseIp(bracketed)?.family !== 6) {
+    fail(given, "what stands in brackets is not an IPv6 address");
+  }
+  const bare = bracketed ?? hostname;
+  if (/[\s\0/[\]]/.test(bare)) fail(given, "the hostname has a character that no name has");
   return { hostname: bare, port: check.integer("port", port, portMin, 65_535) };
 }
 
@@ -119,7 +123,9 @@ export function readSockaddr(source: Uint8Array, length: number): SocketAddress 
     return { hostname: source.subarray(4, 8).join("."), port: view.getUint16(2, false) };
   }
   if (family === AF_INET6) {
-    return { hostname: formatIpv6(source.subarray(8, 24)), port: view.getUint16(2, false) };
+    const scope = view.getUint32(24, true);
+    const hostname = formatIpv6(source.subarray(8, 24)) + (scope === 0 ? "" : `%${scope}`);
+    return { hostname, port: view.getUint16(2, false) };
   }
   const path = decoder.decode(source.slice(2, Math.max(length, 2)));
   return { path: path.startsWith("\0") ? path : path.replace(/\0.*$/s, "") };

@@ -114,6 +114,7 @@ export abstract class Call implements Deadline {
   #end(): void {
     this.#resolve = this.#reject = null;
     this.disarm();
+    this.#signal = null; // Calls are reused.
     this.#holder?.unhold();
     this.#holder = null;
   }

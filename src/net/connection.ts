@@ -124,7 +124,9 @@ export class Connection implements AsyncDisposable, Closeable {
       operation: "close",
     });
     this.stream.abandon(error);
-    await this.sink.close();
+    // FIN before the RST that a linger time of 0 asks for would make the end look clean.
+    if (this.#socket.context.config.soLinger === 0) await this.sink.closeWithoutFin();
+    else await this.sink.close();
     this.sink.abandon(error);
     await this.#socket.end("graceful");
   }

@@ -89,10 +89,7 @@ export class DirectRead {
 
   #toBuffer(slot: Slot, start: number, buffer: ReadBuffer): void {
     if (this.#filled > start) {
-      const count = this.#filled - start;
-      const copy = this.#context.pool.take(count);
-      copy.bytes.set(slot.bytes.subarray(start, this.#filled));
-      if (!buffer.push(copy, 0, count)) copy.release();
+      buffer.pushCopy(slot, start, this.#filled);
     }
     this.drop();
   }

@@ -22,12 +22,13 @@ function parseIpv4(text: string): Uint8Array | null {
   return bytes;
 }
 
-function parseGroups(text: string): number[] | null {
+/** `last`: an IPv4 address may stand at the end. */
+function parseGroups(text: string, last: boolean): number[] | null {
   if (text === "") return [];
   const groups: number[] = [];
   const parts = text.split(":");
   for (let i = 0; i < parts.length; i++) {
-    if (i === parts.length - 1 && parts[i].includes(".")) {
+    if (last && i === parts.length - 1 && parts[i].includes(".")) {
       const bytes = parseIpv4(parts[i]);
       if (bytes === null) return null;
       groups.push((bytes[0] << 8) | bytes[1], (bytes[2] << 8) | bytes[3]);
@@ -42,8 +43,8 @@ function parseGroups(text: string): number[] | null {
 function parseIpv6(text: string): Uint8Array | null {
   const halves = text.split("::");
   if (halves.length > 2) return null;
-  const front = parseGroups(halves[0]);
-  const back = halves.length === 2 ? parseGroups(halves[1]) : [];
+  const front = parseGroups(halves[0], halves.length === 1);
+  const back = halves.length === 2 ? parseGroups(halves[1], true) : [];
   if (front === null || back === null) return null;
   const missing = 8 - front.length - back.length;
   if (halves.length === 2 ? missing < 1 : missing !== 0) return null;

@@ -50,6 +50,21 @@ export class ReadBuffer {
     return true;
   }
 
+  /** Copies the bytes: the slot stays the caller's. */
+  pushCopy(slot: Slot, start: number, end: number): void {
+    const copy = this.#pool.take(end - start);
+    copy.bytes.set(slot.bytes.subarray(start, end));
+    if (!this.push(copy, 0, end - start)) copy.release();
+  }
+
+  /** Takes in what a call had received and leaves. */
+  pushBack(held: IoBufs): void {
+    for (const chunk of held.moveOut()) {
+      const slot = chunk.moveOut();
+      if (!this.push(slot, chunk.start, chunk.start + chunk.span)) slot.release();
+    }
+  }
+
   /** The next bytes of the first range, at most `lengthMax`, as one buffer. */
   takeSome(lengthMax: number): IoBuf {
     const range = this.#ranges[0];

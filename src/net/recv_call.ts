@@ -33,10 +33,10 @@ export class RecvCall extends Call implements Linked<RecvCall> {
   }
 
   override expire(): void {
-    this.#queue.expireCall(this);
+    this.#queue.endCall(this, null);
   }
 
   override abort(reason: unknown): void {
-    this.#queue.abortCall(this, reason);
+    this.#queue.endCall(this, reason ?? new Error("aborted"));
   }
 }

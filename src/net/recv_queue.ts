@@ -14,10 +14,10 @@
  *
  * @module
  */
-import { ERRNO, errnoText } from "../base/errno.ts";
+import { ERRNO } from "../base/errno.ts";
 import { Fifo } from "../base/fifo.ts";
 import { COUNT } from "../base/meter.ts";
-import { NetworkError } from "../base/network_error.ts";
+import type { NetworkError } from "../base/network_error.ts";
 import { IoBufs } from "../buf/io_bufs.ts";
 import { Slot } from "../buf/slot.ts";
 import type { OpWriter } from "../ring/op_writer.ts";
@@ -33,21 +33,17 @@ import { DirectRead } from "./direct_read.ts";
 import { outcomeOf } from "./outcome.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import { RecvCall } from "./recv_call.ts";
+import { type RecvEnd, recvError, recvTimeout } from "./recv_error.ts";
 import { Retrier } from "./retrier.ts";
 import type { Socket } from "./socket.ts";
 
-/** How the half ended. `shown` once a call has been told. */
-type RecvEnd =
-  | { kind: "eof"; shown: boolean }
-  | { kind: "error"; errno: number; shown: boolean }
-  | { kind: "closed"; error: NetworkError };
-
 export class RecvQueue extends Operation {
   readonly socket: Socket;
-  readonly buffer: ReadBuffer;
   readonly #calls = new Fifo<RecvCall>();
-  readonly #direct: DirectRead;
-  readonly #retrier: Retrier;
+  // Made when first needed: what is not there does not fall out of the processor's cache.
+  #buffer: ReadBuffer | null = null;
+  #direct: DirectRead | null = null;
+  #retrier: Retrier | null = null;
   readonly #capacity: number;
   readonly #buffers: ProvidedBuffers | null;
   #spare: RecvCall | null = null;
@@ -59,12 +55,18 @@ export class RecvQueue extends Operation {
   constructor(socket: Socket) {
     super(socket.context.recvRing.recvLane);
     this.socket = socket;
-    this.buffer = new ReadBuffer(socket.context.pool);
-    this.#direct = new DirectRead(socket.context);
-    this.#retrier = new Retrier(this, COUNT.retriesRecv);
     this.#capacity = socket.context.config.readBufferSize;
     this.#buffers = socket.context.recvRing.buffers;
     socket.attach(this);
+  }
+
+  /** Bytes that have arrived and are not asked for. */
+  get buffered(): number {
+    return this.#buffer === null ? 0 : this.#buffer.length;
+  }
+
+  get buffer(): ReadBuffer {
+    return this.#buffer ??= new ReadBuffer(this.socket.context.pool);
   }
 
   get ended(): boolean {
@@ -79,7 +81,7 @@ export class RecvQueue extends Operation {
   /** The first call has received a part of what it wants. */
   get midMessage(): boolean {
     const call = this.#calls.head;
-    return call !== null && (this.buffer.length > 0 || (call.result?.length ?? 0) > 0);
+    return call !== null && (this.buffered > 0 || (call.result?.length ?? 0) > 0);
   }
 
   /** A call to push: the last settled one, when it is free. */
@@ -93,37 +95,28 @@ export class RecvQueue extends Operation {
 
   push(call: RecvCall): void {
     this.#calls.push(call);
-    this.serve();
+    // Nothing there and nothing asked for yet: straight to the kernel.
+    const first = this.#calls.head === call && this.buffered === 0 && this.#end === null;
+    if (first && this.#free) this.#request(call);
+    else this.serve();
   }
 
   /** Ends pending calls with "Closed" and forgets what is buffered. */
   close(error: NetworkError): void {
     if (this.#end?.kind === "closed") return;
     this.#end = { kind: "closed", error };
-    this.#retrier.stop();
+    this.#retrier?.stop();
     if (this.lane.ring.cancel(this)) this.#unwantFill();
     this.serve();
-    if (this.idle) this.#direct.drop();
-    this.buffer.clear();
+    if (this.idle) this.#direct?.drop();
+    this.#buffer?.clear();
   }
 
-  expireCall(call: RecvCall): void {
-    const { counts } = this.lane.ring.meter;
-    counts[COUNT.timeoutsRecv]++;
+  /** A call's budget (`reason` is null) or patience ended. */
+  endCall(call: RecvCall, reason: unknown): void {
     this.#leave(call);
-    const bytesDone = Math.min(this.buffer.length, call.length);
-    call.fail(
-      new NetworkError(
-        `Cannot receive ${call.length} bytes: ${call.timeoutMs} ms passed after ${bytesDone} bytes`,
-        { code: "Timeout", operation: call.operation, bytesDone },
-      ),
-    );
-    this.serve();
-  }
-
-  abortCall(call: RecvCall, reason: unknown): void {
-    this.#leave(call);
-    call.fail(reason);
+    if (reason === null) this.lane.ring.meter.counts[COUNT.timeoutsRecv]++;
+    call.fail(reason ?? recvTimeout(call, Math.min(this.buffered, call.length)));
     this.serve();
   }
 
@@ -135,14 +128,15 @@ export class RecvQueue extends Operation {
     }
     const flags = this.#nonEmpty ? 0 : OP_FLAG_POLL_FIRST;
     if (this.#filling) {
-      const length = Math.max(this.#capacity - this.buffer.length, 1);
+      const length = Math.max(this.#capacity - this.buffered, 1);
       writer.recvSelect(this.socket.fd, length, flags);
       return true;
     }
+    this.#direct ??= new DirectRead(this.socket.context);
     if (this.#direct.prepare(writer, this.socket.fd, call.remaining, flags)) return true;
     queueMicrotask(() => {
       if (!this.idle || this.#calls.head === null) return;
-      if (!this.#retrier.retry("later")) this.#finish(-ERRNO.ENOBUFS);
+      if (!this.#retry("later")) this.#finish(-ERRNO.ENOBUFS);
       this.serve();
     });
     return false;
@@ -157,17 +151,17 @@ export class RecvQueue extends Operation {
     if (result > 0) {
       this.bytesReceived += result;
       this.lane.ring.meter.counts[COUNT.inboundBytes] += result;
-      this.#retrier.progress();
+      this.#retrier?.progress();
       if (slot !== null) this.#arrived(slot, result);
-      else this.#direct.land(result, this.#calls.head, this.buffer);
+      else this.#direct?.land(result, this.#calls.head, this.buffer);
     } else {
       if (slot !== null) (this.#buffers as ProvidedBuffers).giveBack(slot);
-      else this.#direct.land(0, this.#calls.head, this.buffer);
+      else this.#direct?.land(0, this.#calls.head, this.buffer);
       this.#finish(result);
     }
     if (this.#end?.kind === "closed") {
-      this.#direct.drop();
-      this.buffer.clear();
+      this.#direct?.drop();
+      this.#buffer?.clear();
     }
     this.serve();
     if (this.socket.ending) this.socket.landed();
@@ -178,28 +172,26 @@ export class RecvQueue extends Operation {
     for (let call = this.#calls.head; call !== null; call = this.#calls.head) {
       if (!this.#serveCall(call)) break;
     }
-    if (this.#calls.head !== null && this.idle && this.#end === null && !this.#retrier.waiting) {
-      this.#request(this.#calls.head);
-    }
+    const next = this.#calls.head;
+    if (next !== null && this.#end === null && this.#free) this.#request(next);
   }
 
   /** Whether the first call could be settled. */
   #serveCall(call: RecvCall): boolean {
     if (call.result !== null) {
-      if (call.remaining > 0) return this.#end !== null && this.#failFirst(call);
+      const enough = call.exact ? call.remaining === 0 : call.remaining < call.length;
+      if (!enough) return this.#end !== null && this.#failFirst(call);
       const result = call.result;
       call.result = null;
-      this.#succeed(call, result);
+      // recvSome takes what one flight brought: one range.
+      this.#succeed(call, call.exact ? result : result.moveOut()[0]);
       return true;
     }
-    const { buffer } = this;
+    const { buffered } = this;
     if (this.#end?.kind !== "closed") {
-      if (call.exact && buffer.length >= call.length) {
-        this.#succeed(call, buffer.take(call.length));
-        return true;
-      }
-      if (!call.exact && buffer.length > 0) {
-        this.#succeed(call, buffer.takeSome(call.length));
+      const { exact, length } = call;
+      if (buffered >= (exact ? length : 1)) {
+        this.#succeed(call, exact ? this.buffer.take(length) : this.buffer.takeSome(length));
         return true;
       }
     }
@@ -219,32 +211,23 @@ export class RecvQueue extends Operation {
     const buffers = this.#buffers as ProvidedBuffers;
     const lend = buffers.mayLend(slot);
     const call = this.#calls.head;
-    const fits = call !== null && this.buffer.length === 0 && call.result === null &&
+    const fits = call !== null && this.buffered === 0 && call.result === null &&
       (call.exact ? call.length === length : call.length >= length);
     if (fits && lend) {
       const handle = this.socket.context.pool.handle(slot, 0, length);
       this.#succeed(call, call.exact ? IoBufs.single(handle) : handle);
       return;
     }
-    if (lend) {
-      if (!this.buffer.push(slot, 0, length)) buffers.giveBack(slot);
-      return;
-    }
-    const copy = this.socket.context.pool.take(length);
-    copy.bytes.set(slot.bytes.subarray(0, length));
-    buffers.giveBack(slot);
-    if (!this.buffer.push(copy, 0, length)) copy.release();
+    if (!lend) this.buffer.pushCopy(slot, 0, length);
+    if (!lend || !this.buffer.push(slot, 0, length)) buffers.giveBack(slot);
   }
 
   /** Submits what the first call needs: straight into its result, or a fill. */
   #request(call: RecvCall): void {
-    const buffered = this.buffer.length;
-    const missing = call.length - buffered;
+    const { buffered } = this;
     const direct = call.result !== null || this.#capacity === 0 ||
-      (call.exact && missing >= this.#capacity);
-    if (direct && call.result === null) {
-      call.result = buffered > 0 ? this.buffer.take(buffered) : new IoBufs();
-    }
+      (call.exact && call.length - buffered >= this.#capacity);
+    if (direct) call.result ??= buffered > 0 ? this.buffer.take(buffered) : new IoBufs();
     this.#filling = !direct;
     if (!direct) (this.#buffers as ProvidedBuffers).wanted++;
     this.lane.ring.submit(this);
@@ -263,24 +246,27 @@ export class RecvQueue extends Operation {
     if (!first || call.result === null) return;
     this.#leaveResult(call);
     if (!this.idle) this.lane.ring.meter.counts[COUNT.cancellationsRecv]++;
-    if (this.lane.ring.cancel(this)) this.#direct.drop();
+    if (this.lane.ring.cancel(this)) this.#direct?.drop();
   }
 
   /** The half may end here: what that means for the calls is decided in `serve`. */
   #finish(result: number): void {
     const outcome = outcomeOf(result);
-    if (outcome === "zero") {
-      this.#end ??= { kind: "eof", shown: false };
-      return;
-    }
-    if (outcome === "canceled") return;
+    if (outcome === "canceled" && this.canceling) return;
     if (outcome === "again" || outcome === "later") {
       if (this.#end !== null || this.#calls.head === null) return;
-      // The kernel had no read buffer left: it gets one with the next turn.
-      const starved = result === -ERRNO.ENOBUFS && this.#buffers !== null;
-      if (this.#retry(starved ? "again" : outcome)) return;
+      // The kernel had no read buffer left: `serve` asks again, and the next turn brings some.
+      if (result === -ERRNO.ENOBUFS && this.#buffers?.provided === 0) return;
+      if (this.#retry(outcome)) return;
     }
-    this.#end ??= { kind: "error", errno: -result, shown: false };
+    this.#end ??= outcome === "zero"
+      ? { kind: "eof", shown: false }
+      : { kind: "error", errno: -result, shown: false };
+  }
+
+  /** Not in flight, and not in a pause after which it is submitted by itself. */
+  get #free(): boolean {
+    return this.idle && !this.#retrier?.waiting;
   }
 
   #retry(how: "again" | "later"): boolean {
@@ -289,6 +275,7 @@ export class RecvQueue extends Operation {
       this.#filling = true;
       (this.#buffers as ProvidedBuffers).wanted++;
     }
+    this.#retrier ??= new Retrier(this, COUNT.retriesRecv);
     if (this.#retrier.retry(how)) return true;
     this.#unwantFill();
     return false;
@@ -303,7 +290,7 @@ export class RecvQueue extends Operation {
     }
     this.#leaveResult(call);
     this.#calls.shift();
-    call.fail(this.#errorFor(call, end));
+    call.fail(recvError(call, end, this.buffered));
     return true;
   }
 
@@ -312,36 +299,8 @@ export class RecvQueue extends Operation {
     const held = call.result;
     if (held === null) return;
     call.result = null;
-    for (const chunk of held.moveOut()) {
-      const slot = chunk.moveOut();
-      if (!this.buffer.push(slot, chunk.start, chunk.start + chunk.span)) slot.release();
-    }
-    if (this.idle) this.#direct.drop();
-    else this.#direct.orphan();
-  }
-
-  #errorFor(call: RecvCall, end: RecvEnd): NetworkError {
-    const bytesDone = this.buffer.length;
-    const { operation, length } = call;
-    const wanted = call.exact ? `${length} bytes` : "bytes";
-    if (end.kind === "closed") {
-      return new NetworkError(`Cannot receive ${wanted}: ${end.error.message}`, {
-        code: "Closed",
-        operation,
-        bytesDone,
-        cause: end.error,
-      });
-    }
-    const first = !end.shown;
-    end.shown = true;
-    const endOfStream = end.kind === "eof";
-    const reason = end.kind === "eof" ? "the peer closed" : errnoText(end.errno);
-    return new NetworkError(`Cannot receive ${wanted}: ${reason} after ${bytesDone} bytes`, {
-      code: first || (endOfStream && bytesDone > 0) ? "RecvFailed" : "Closed",
-      operation,
-      errno: end.kind === "error" ? end.errno : null,
-      bytesDone,
-      endOfStream,
-    });
+    this.buffer.pushBack(held);
+    if (this.idle) this.#direct?.drop();
+    else this.#direct?.orphan();
   }
 }

@@ -6,7 +6,7 @@
  * @module
  */
 import type { Linked } from "../base/fifo.ts";
-import type { Slot } from "../buf/slot.ts";
+import { PLAIN_SLAB, type Slot } from "../buf/slot.ts";
 import type { ByteSource } from "./byte_source.ts";
 import { Call } from "./call.ts";
 import { Piece } from "./piece.ts";
@@ -55,6 +55,16 @@ export class SendCall extends Call implements Linked<SendCall> {
 
   get done(): boolean {
     return this.sentBytes === this.totalBytes;
+  }
+
+  /** Nothing but one range that the kernel can see, and no call behind this one. */
+  get alone(): boolean {
+    return this.next === null && this.source === null && this.count - this.first === 1 &&
+      !this.settled && this.firstPiece.slot.slab !== PLAIN_SLAB;
+  }
+
+  get firstPiece(): Piece {
+    return this.#pieces[this.first];
   }
 
   /** The piece at an index from `first` to `count`. */

@@ -13,7 +13,7 @@
  *
  * @module
  */
-import { ERRNO, errnoText } from "../base/errno.ts";
+import { ERRNO } from "../base/errno.ts";
 import { Fifo } from "../base/fifo.ts";
 import { COUNT } from "../base/meter.ts";
 import { NetworkError } from "../base/network_error.ts";
@@ -22,21 +22,28 @@ import { Operation } from "../ring/operation.ts";
 import { GatherBuffer } from "./gather_buffer.ts";
 import { outcomeOf } from "./outcome.ts";
 import { Retrier } from "./retrier.ts";
+import { sendClosed, sendError, sendTimeout, sinkClosed } from "./send_error.ts";
 import { SendBatch } from "./send_batch.ts";
 import { SendCall, type SendEnding } from "./send_call.ts";
 import type { Socket } from "./socket.ts";
 
 export class SendQueue extends Operation {
   readonly socket: Socket;
-  readonly gather: GatherBuffer;
   readonly #calls = new Fifo<SendCall>();
-  readonly #batch: SendBatch;
-  readonly #retrier: Retrier;
+  // Made when first needed: a connection that sends one buffer at a time needs none of them, and
+  // what is not there does not fall out of the processor's cache.
+  #gather: GatherBuffer | null = null;
+  #batch: SendBatch | null = null;
+  #retrier: Retrier | null = null;
+  #drained: (() => void)[] | null = null;
+  /** Bytes with the kernel. */
+  #flyingBytes = 0;
   /** Why the half is closed. */
   #closed: NetworkError | null = null;
+  /** What the calls that are with the kernel get when it has answered. */
+  #abandoned: NetworkError | null = null;
   #spare: SendCall | null = null;
   #finSent = false;
-  #drained: (() => void)[] = [];
   /** Bytes in the queue: what write buffering compares with its limit. */
   queuedBytes = 0;
   bytesSent = 0;
@@ -44,9 +51,6 @@ export class SendQueue extends Operation {
   constructor(socket: Socket) {
     super(socket.context.sendRing.sendLane);
     this.socket = socket;
-    this.gather = new GatherBuffer(socket.context.pool);
-    this.#batch = new SendBatch(this);
-    this.#retrier = new Retrier(this, COUNT.retriesSend);
     socket.attach(this);
   }
 
@@ -62,14 +66,14 @@ export class SendQueue extends Operation {
     return this.#calls;
   }
 
+  /** Where small sends are written behind each other. */
+  get gather(): GatherBuffer {
+    return this.#gather ??= new GatherBuffer(this.socket.context.pool);
+  }
+
   /** The error for a call that comes too late. */
   closedError(operation: "send" | "flush"): NetworkError {
-    const cause = this.#closed;
-    return new NetworkError(`Cannot ${operation} to a closed sink`, {
-      code: "Closed",
-      operation,
-      cause: cause ?? undefined,
-    });
+    return sinkClosed(operation, this.#closed);
   }
 
   /** A call to fill and push: the last settled one, when it is free. */
@@ -81,33 +85,48 @@ export class SendQueue extends Operation {
     return call;
   }
 
+  /** A call that is not pushed after all. */
+  dropCall(call: SendCall): void {
+    call.dropPieces();
+    if (this.empty && this.idle) this.#gather?.rest();
+  }
+
   push(call: SendCall): void {
     this.#calls.push(call);
     this.queuedBytes += call.totalBytes;
     this.#wake();
   }
 
+  /** A call was turned away: its bytes go, also those that had been gathered. */
+  dropCall(call: SendCall): void {
+    call.dropPieces();
+    if (this.empty && this.idle) this.#gather?.rest();
+  }
+
   /** Calls back when nothing is queued or in flight. */
   whenDrained(callback: () => void): void {
     if (this.empty && this.idle) callback();
-    else this.#drained.push(callback);
+    else (this.#drained ??= []).push(callback);
   }
 
   /** Later calls get "Closed"; what is queued still goes out, then FIN. */
-  closeAfterQueue(reason: NetworkError): void {
+  closeAfterQueue(reason: NetworkError, fin: boolean): void {
     this.#closed ??= reason;
-    this.whenDrained(() => this.#sendFin());
+    if (fin) this.whenDrained(() => this.#sendFin());
   }
 
   /** Ends every call with `error` now; those with the kernel when it answers. */
   closeNow(error: NetworkError): void {
     this.#closed ??= error;
-    this.#retrier.stop();
-    const flying = !this.lane.ring.cancel(this);
-    for (let call = this.#calls.head; call !== null; call = call.next) {
-      if (!call.settled) this.#reject(call, error);
+    this.#retrier?.stop();
+    if (this.lane.ring.cancel(this)) {
+      this.#dropAll(error);
+      return;
     }
-    if (!flying) this.#dropAll(error);
+    this.#abandoned ??= error;
+    for (let call = this.#calls.head; call !== null; call = call.next) {
+      if (!call.settled && !call.flying) call.fail(sendClosed(call, error));
+    }
   }
 
   /** A call's budget or patience ended. */
@@ -121,18 +140,34 @@ export class SendQueue extends Operation {
       return;
     }
     this.#settleEnding(call, ending);
+    // An operation that had not reached the kernel has nothing left to do.
+    if (this.empty && this.lane.ring.cancel(this)) this.#rest();
   }
 
   override prepare(writer: OpWriter): boolean {
-    return this.#batch.prepare(writer);
+    const call = this.#calls.head;
+    if (call !== null && call.alone) {
+      // The common case: one call with one range that the kernel can see.
+      const { slot, offset, length } = call.firstPiece;
+      call.flying = true;
+      this.#flyingBytes = length;
+      this.lane.ring.meter.sendIovecs.observe(1);
+      writer.send(this.socket.fd, slot.slab, slot.offset + offset, length);
+      return true;
+    }
+    this.#batch ??= new SendBatch(this);
+    const prepared = this.#batch.prepare(writer);
+    this.#flyingBytes = this.#batch.bytes;
+    return prepared;
   }
 
   override complete(result: number, _flags: number): void {
-    this.#batch.land();
+    this.#batch?.land();
+    if (this.#calls.head !== null) this.#calls.head.flying = false;
     if (result > 0) this.#took(result);
     else this.#failed(result);
     this.#settleEndings();
-    if (this.idle && !this.#retrier.waiting) {
+    if (this.idle && !this.#waiting) {
       if (this.#calls.count > 0 && !this.#finSent) this.lane.ring.submit(this, true);
       else this.#rest();
     }
@@ -141,42 +176,47 @@ export class SendQueue extends Operation {
 
   /** The batch could not be built for want of memory, or because a source is gone. */
   refuse(error: unknown): void {
-    if (error === null) {
-      // Not from within prepare(): the operation must be idle before it is submitted again.
-      queueMicrotask(() => {
-        if (!this.idle || this.#calls.head === null) return;
-        if (!this.#retrier.retry("later")) this.#fail(-ERRNO.ENOBUFS);
-      });
-      return;
-    }
+    // Not from within prepare(): the operation must be idle before it is submitted again.
     queueMicrotask(() => {
       const call = this.#calls.head;
-      if (call !== null && !call.flying) this.#failCall(call, error);
+      if (call === null || call.flying || !this.idle) return;
+      if (error !== null) this.#failCall(call, error);
+      else if (!this.#retry("later")) this.#fail(-ERRNO.ENOBUFS);
       this.#wake();
     });
   }
 
   #wake(): void {
-    if (this.idle && !this.#retrier.waiting && this.#calls.count > 0 && !this.#finSent) {
+    if (this.idle && !this.#waiting && this.#calls.count > 0 && !this.#finSent) {
       this.lane.ring.submit(this);
     } else if (this.empty && this.idle) {
       this.#rest();
     }
   }
 
+  /** A pause after ENOBUFS: the operation will be submitted by itself. */
+  get #waiting(): boolean {
+    return this.#retrier !== null && this.#retrier.waiting;
+  }
+
+  #retry(how: "again" | "later"): boolean {
+    this.#retrier ??= new Retrier(this, COUNT.retriesSend);
+    return this.#retrier.retry(how);
+  }
+
   #rest(): void {
-    this.gather.rest();
+    this.#gather?.rest();
     const drained = this.#drained;
-    if (drained.length === 0) return;
-    this.#drained = [];
+    if (drained === null) return;
+    this.#drained = null;
     for (const callback of drained) callback();
   }
 
   #took(count: number): void {
     const { ring } = this.lane;
-    if (count < this.#batch.bytes) ring.meter.counts[COUNT.shortSends]++;
+    if (count < this.#flyingBytes) ring.meter.counts[COUNT.shortSends]++;
     ring.meter.counts[COUNT.outboundBytes] += count;
-    this.#retrier.progress();
+    this.#retrier?.progress();
     this.bytesSent += count;
     this.queuedBytes -= count;
     let rest = count;
@@ -198,22 +238,11 @@ export class SendQueue extends Operation {
 
   #failed(result: number): void {
     const outcome = outcomeOf(result);
-    switch (outcome) {
-      case "again":
-      case "later":
-        if (this.#wanted() && this.#retrier.retry(outcome)) return;
-        break;
-      case "canceled":
-        if (this.#anyEnding() || this.#closed !== null) return;
-        break;
-      default:
-        break;
-    }
+    const ending = this.#abandoned !== null || this.#anyEnding();
+    if (ending && outcome === "canceled") return;
+    const again = outcome === "again" || outcome === "later";
+    if (again && !ending && !this.#finSent && this.#retry(outcome)) return;
     this.#fail(result);
-  }
-
-  #wanted(): boolean {
-    return !this.#anyEnding() && !this.#finSent && !this.socket.ending;
   }
 
   /** A hard error: the first call gets it, the half is closed, the others get "Closed". */
@@ -221,12 +250,7 @@ export class SendQueue extends Operation {
     const call = this.#calls.head;
     if (call === null) return;
     const transient = outcomeOf(result) === "later" || outcomeOf(result) === "again";
-    const reason = result === 0 ? "the kernel took 0 bytes" : errnoText(-result);
-    const error = new NetworkError(
-      `Cannot send ${call.totalBytes} bytes: ${reason} after ${call.sentBytes} bytes`,
-      { code: "SendFailed", operation: "send", errno: -result, bytesDone: call.sentBytes },
-    );
-    this.#failCall(call, error, !transient);
+    this.#failCall(call, sendError(call, result), !transient);
   }
 
   /** Ends one call. Poisons the half when part of it went out, or when the error is the half's. */
@@ -254,21 +278,10 @@ export class SendQueue extends Operation {
   #dropAll(error: NetworkError): void {
     for (let call = this.#calls.shift(); call !== null; call = this.#calls.shift()) {
       call.dropPieces();
-      if (!call.settled) this.#reject(call, error);
+      if (!call.settled) call.fail(sendClosed(call, error));
     }
     this.queuedBytes = 0;
     this.#rest();
-  }
-
-  #reject(call: SendCall, error: NetworkError): void {
-    call.fail(
-      new NetworkError(error.message, {
-        code: "Closed",
-        operation: "send",
-        bytesDone: call.sentBytes,
-        cause: error.cause ?? undefined,
-      }),
-    );
   }
 
   #remove(call: SendCall): void {
@@ -290,22 +303,11 @@ export class SendQueue extends Operation {
       if (call.ending !== null && !call.settled) this.#settleEnding(call, call.ending);
       call = next;
     }
-    // closeNow() rejected what was with the kernel: now it can be dropped.
-    if (this.#closed !== null && this.#calls.head?.settled) this.#dropAll(this.#closed);
+    if (this.#abandoned !== null) this.#dropAll(this.#abandoned);
   }
 
   #settleEnding(call: SendCall, ending: SendEnding): void {
-    const { counts } = this.lane.ring.meter;
-    if (ending.kind === "abort") {
-      this.#failCall(call, ending.reason);
-      return;
-    }
-    counts[COUNT.timeoutsSend]++;
-    const bytesDone = call.sentBytes;
-    const error = new NetworkError(
-      `Cannot send ${call.totalBytes} bytes: ${call.timeoutMs} ms passed after ${bytesDone} bytes`,
-      { code: "Timeout", operation: "send", bytesDone },
-    );
-    this.#failCall(call, error);
+    if (ending.kind === "timeout") this.lane.ring.meter.counts[COUNT.timeoutsSend]++;
+    this.#failCall(call, ending.kind === "timeout" ? sendTimeout(call) : ending.reason);
   }
 }

@@ -6,14 +6,15 @@
 import { NetworkError } from "../base/network_error.ts";
 import type { CallOptions } from "./call_options.ts";
 import { DrainCall } from "./drain_call.ts";
-import { type Sendable, SendLoader } from "./send_loader.ts";
+import { loadCall, type Sendable } from "./load_call.ts";
 import { SendQueue } from "./send_queue.ts";
 import type { Socket } from "./socket.ts";
 
 export class Sink {
   readonly #socket: Socket;
   readonly #queue: SendQueue;
-  readonly #loader: SendLoader;
+  readonly #writeBufferSize: number;
+  readonly #timeoutMs: number | null;
   #closing: Promise<void> | null = null;
   /** The error of a send that had resolved when it was buffered; shown once. */
   #late: { error: unknown } | null = null;
@@ -22,7 +23,8 @@ export class Sink {
   constructor(socket: Socket) {
     this.#socket = socket;
     this.#queue = new SendQueue(socket);
-    this.#loader = new SendLoader(socket.context.pool, this.#queue.gather);
+    this.#writeBufferSize = socket.context.config.writeBufferSize;
+    this.#timeoutMs = socket.context.config.writeTimeoutMs;
   }
 
   /** True once the half is closed, by `close` or by a failure. */
@@ -54,29 +56,29 @@ export class Sink {
   send(data: Sendable, options?: CallOptions): Promise<void> {
     const call = this.#queue.newCall();
     try {
-      call.prepare(options, this.#socket.context.config.writeTimeoutMs);
-      this.#loader.load(call, data);
-      if (this.#queue.closed) throw this.#queue.closedError("send");
+      // First of all: a buffer is moved in, whatever comes.
+      loadCall(this.#queue, call, data);
+      call.prepare(options, this.#timeoutMs);
       this.#throwLate();
+      if (this.#queue.closed) throw this.#queue.closedError("send");
     } catch (error) {
-      call.dropPieces();
+      this.#queue.dropCall(call);
       return Promise.reject(error);
     }
     if (call.totalBytes === 0) return Promise.resolve();
-    const { writeBufferSize } = this.#socket.context.config;
-    const fits = this.#queue.queuedBytes + call.totalBytes <= writeBufferSize;
+    const fits = this.#queue.queuedBytes + call.totalBytes <= this.#writeBufferSize;
     const promise = call.promise<void>();
     call.begin(this.#socket);
     this.#queue.push(call);
     if (!fits) return promise;
-    promise.catch((error) => this.#late = { error });
+    promise.catch((error) => this.#late ??= { error });
     return Promise.resolve();
   }
 
   /** Waits until the kernel has everything that was given to `send`. */
   async flush(options?: CallOptions): Promise<void> {
     const call = new DrainCall(this.#queue, false);
-    call.prepare(options, this.#socket.context.config.writeTimeoutMs);
+    call.prepare(options, this.#timeoutMs);
     if (!this.#queue.empty) await call.start();
     this.#throwLate();
   }
@@ -86,7 +88,12 @@ export class Sink {
    * sent, or when `shutdownTimeoutMs` ran out and the rest was given up.
    */
   close(): Promise<void> {
-    return this.#closing ??= this.#close();
+    return this.#closing ??= this.#close(true);
+  }
+
+  /** @internal As `close`, but leaves the last word to the socket: RST must not come after FIN. */
+  closeWithoutFin(): Promise<void> {
+    return this.#closing ??= this.#close(false);
   }
 
   /** @internal Ends pending sends with `error` and takes no more. */
@@ -94,9 +101,9 @@ export class Sink {
     this.#queue.closeNow(error);
   }
 
-  async #close(): Promise<void> {
+  async #close(fin: boolean): Promise<void> {
     const reason = new NetworkError("The sink was closed", { code: "Closed", operation: "close" });
-    this.#queue.closeAfterQueue(reason);
+    this.#queue.closeAfterQueue(reason, fin);
     if (this.#queue.empty && this.#queue.idle) return;
     const call = new DrainCall(this.#queue, true);
     call.timeoutMs = this.#socket.context.config.shutdownTimeoutMs;

@@ -22,17 +22,19 @@ export class Stream implements AsyncIterable<Uint8Array> {
   readonly #socket: Socket;
   readonly #queue: RecvQueue;
   readonly #someLength: number;
+  readonly #timeoutMs: number | null;
 
   /** @internal */
   constructor(socket: Socket) {
     this.#socket = socket;
     this.#queue = new RecvQueue(socket);
+    this.#timeoutMs = socket.context.config.readTimeoutMs;
     this.#someLength = socket.context.config.readBufferSize || UNBUFFERED_BYTES;
   }
 
   /** Bytes that have arrived and can be had without waiting. */
   get buffered(): number {
-    return this.#queue.buffer.length;
+    return this.#queue.buffered;
   }
 
   /** True once the peer has closed its half, an error ended this one, or the connection is closed. */
@@ -58,7 +60,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
     try {
       check.integer("length", length, 0, LIMITS.lengthMax);
       if (length === 0) return Promise.resolve(new IoBufs());
-      if (options === undefined && queue.quiet && queue.buffer.length >= length) {
+      if (options === undefined && queue.quiet && queue.buffered >= length) {
         return Promise.resolve(queue.buffer.take(length));
       }
       return this.#start<IoBufs>(queue.newCall(length, true), options);
@@ -71,17 +73,15 @@ export class Stream implements AsyncIterable<Uint8Array> {
    * Receives what is there, 1 to `maxLength` bytes (default: the read buffer's size), waiting only
    * when nothing is. Null at a clean end of the stream, and then always. Rejects as `recv`.
    */
-  recvSome(
-    maxLength: number = this.#someLength,
-    options?: CallOptions,
-  ): Promise<IoBuf | null> {
+  recvSome(maxLength?: number, options?: CallOptions): Promise<IoBuf | null> {
     const queue = this.#queue;
     try {
-      check.integer("maxLength", maxLength, 1, LIMITS.lengthMax);
-      if (options === undefined && queue.quiet && queue.buffer.length > 0) {
-        return Promise.resolve(queue.buffer.takeSome(maxLength));
+      const length = maxLength === undefined ? this.#someLength : maxLength;
+      check.integer("maxLength", length, 1, LIMITS.lengthMax);
+      if (options === undefined && queue.quiet && queue.buffered > 0) {
+        return Promise.resolve(queue.buffer.takeSome(length));
       }
-      return this.#start<IoBuf | null>(queue.newCall(maxLength, false), options);
+      return this.#start<IoBuf | null>(queue.newCall(length, false), options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -92,7 +92,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
     check.integer("length", length, 0, LIMITS.lengthMax);
     if (length === 0) return new IoBufs();
     const queue = this.#queue;
-    return queue.quiet && queue.buffer.length >= length ? queue.buffer.take(length) : null;
+    return queue.quiet && queue.buffered >= length ? queue.buffer.take(length) : null;
   }
 
   /**
@@ -125,7 +125,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
   }
 
   #start<T>(call: RecvCall, options: CallOptions | undefined): Promise<T> {
-    call.prepare(options, this.#socket.context.config.readTimeoutMs);
+    call.prepare(options, this.#timeoutMs);
     const promise = call.promise<T>();
     call.begin(this.#socket);
     this.#queue.push(call);

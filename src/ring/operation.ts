@@ -32,13 +32,16 @@ export abstract class Operation implements Linked<Operation> {
   state: OperationState = OPERATION_IDLE;
   slot = -1;
   generation = 0;
-  /** Flags of the cancel record. */
-  readonly cancelFlags: number = 0;
   /** A cancel was asked for this flight. */
   canceling = false;
 
   constructor(lane: Lane) {
     this.lane = lane;
+  }
+
+  /** Flags of the cancel record. */
+  get cancelFlags(): number {
+    return 0;
   }
 
   get idle(): boolean {

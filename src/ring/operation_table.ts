@@ -16,6 +16,8 @@ const SLOT_COUNT_MAX = 0x4000_0000;
 export class OperationTable {
   readonly #operations: (Operation | null)[] = [];
   readonly #free: number[] = [];
+  /** Of the last flight. One count for all: a slot's next owner cannot repeat its last one's. */
+  #generation = 0;
   flying = 0;
 
   /** Starts a flight: gives the operation a slot if it has none, and the next generation. */
@@ -26,7 +28,7 @@ export class OperationTable {
       assert(operation.slot < SLOT_COUNT_MAX, "slots fit their field");
       this.#operations[operation.slot] = operation;
     }
-    operation.generation = (operation.generation + 1) >>> 0;
+    operation.generation = this.#generation = (this.#generation + 1) >>> 0;
     operation.state = OPERATION_FLYING;
     operation.canceling = false;
     this.flying++;

@@ -23,7 +23,8 @@ import type { Slot } from "../buf/slot.ts";
 import type { OpWriter } from "./op_writer.ts";
 
 export class ProvidedBuffers {
-  readonly #pool: BufferPool;
+  /** The pool's class; null when reads are larger than any. */
+  readonly #class: SizeClass | null;
   readonly #reserve: SizeClass;
   readonly #sizeBytes: number;
   readonly #countMax: number;
@@ -35,7 +36,7 @@ export class ProvidedBuffers {
   wanted = 0;
 
   constructor(pool: BufferPool, source: SlabSource, sizeBytes: number, countMax: number) {
-    this.#pool = pool;
+    this.#class = pool.classFor(sizeBytes);
     this.#sizeBytes = sizeBytes;
     this.#countMax = countMax;
     this.#reserve = new SizeClass(sizeBytes, LIMITS.reserveBufferCount, false, source, null);
@@ -76,9 +77,9 @@ export class ProvidedBuffers {
     else slot.release();
   }
 
-  /** Whether a taken buffer may go to the user: it is the pool's, and the pool has plenty. */
+  /** Whether a taken buffer may go to the user: it is the pool's, not the reserve's. */
   mayLend(slot: Slot): boolean {
-    return !this.#isReserve(slot) && this.#poolHasPlenty();
+    return slot.home !== this.#reserve;
   }
 
   /** Gives everything back; only after the ring is closed. */
@@ -90,16 +91,9 @@ export class ProvidedBuffers {
   }
 
   #fresh(): Slot | null {
-    if (this.#poolHasPlenty()) return this.#pool.tryTake(this.#sizeBytes);
+    const shared = this.#class;
+    // A quarter of the class stays for everybody else.
+    if (shared !== null && shared.available * 4 > shared.countMax) return shared.take();
     return this.#reserve.available > 0 ? this.#reserve.take() : null;
-  }
-
-  #isReserve(slot: Slot): boolean {
-    return slot.home === this.#reserve;
-  }
-
-  /** A quarter of the class stays for everybody else. */
-  #poolHasPlenty(): boolean {
-    return this.#pool.availableFor(this.#sizeBytes) * 4 > this.#pool.config.maxPerClass;
   }
 }

@@ -1,0 +1,53 @@
+/**
+ * What a receive that cannot be served is told.
+ *
+ * The first call that meets the end gets "RecvFailed"; the half is closed then, and later calls get
+ * "Closed", unless buffered bytes show again how far the stream had come.
+ *
+ * @module
+ */
+import { errnoText } from "../base/errno.ts";
+import { NetworkError } from "../base/network_error.ts";
+import type { RecvCall } from "./recv_call.ts";
+
+/** How the half ended. `shown` once a call has been told. */
+export type RecvEnd =
+  | { kind: "eof"; shown: boolean }
+  | { kind: "error"; errno: number; shown: boolean }
+  | { kind: "closed"; error: NetworkError };
+
+function subject(call: RecvCall): string {
+  return call.exact ? `Cannot receive ${call.length} bytes` : "Cannot receive";
+}
+
+/** The error for `call`, with `buffered` bytes that stay readable. Marks the end as shown. */
+export function recvError(call: RecvCall, end: RecvEnd, buffered: number): NetworkError {
+  const { operation } = call;
+  if (end.kind === "closed") {
+    return new NetworkError(`${subject(call)}: ${end.error.message}`, {
+      code: "Closed",
+      operation,
+      bytesDone: buffered,
+      cause: end.error,
+    });
+  }
+  const endOfStream = end.kind === "eof";
+  const told = end.shown && !(endOfStream && buffered > 0);
+  end.shown = true;
+  const reason = end.kind === "eof" ? "the peer closed" : errnoText(end.errno);
+  return new NetworkError(`${subject(call)}: ${reason} after ${buffered} bytes`, {
+    code: told ? "Closed" : "RecvFailed",
+    operation,
+    errno: end.kind === "error" ? end.errno : null,
+    bytesDone: buffered,
+    endOfStream,
+  });
+}
+
+/** The error of a call whose budget ran out. */
+export function recvTimeout(call: RecvCall, bytesDone: number): NetworkError {
+  return new NetworkError(
+    `${subject(call)}: ${call.timeoutMs} ms passed after ${bytesDone} bytes`,
+    { code: "Timeout", operation: call.operation, bytesDone },
+  );
+}
