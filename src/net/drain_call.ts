@@ -44,7 +44,8 @@ export class DrainCall extends Call {
         operation: "send",
       }),
     );
-    this.succeed(undefined);
+    // When nothing was with the kernel, the queue is empty by now and has said so.
+    if (!this.settled) this.succeed(undefined);
   }
 
   override abort(reason: unknown): void {

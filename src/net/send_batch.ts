@@ -84,8 +84,8 @@ export class SendBatch {
       if (piece.slot === this.#queue.gather.slot) return true;
     }
     const { gather } = this.#queue;
-    const windowed = piece.length > LIMITS.copyWindowBytes;
-    const length = windowed ? LIMITS.copyWindowBytes : piece.length;
+    const { maxSize } = this.#queue.socket.context.pool.config;
+    const length = Math.min(piece.length, LIMITS.copyWindowBytes, maxSize);
     const slot = gather.room(length);
     if (slot === null) return plain ? this.#settleInReserve(call, index, piece) : true;
     const at = gather.end;
@@ -98,9 +98,11 @@ export class SendBatch {
 
   /** The pool has nothing left: a buffer of the network's reserve, freed when this batch lands. */
   #settleInReserve(call: SendCall, index: number, piece: Piece): boolean {
+    // One for each batch: a send that its peer does not read must not hold the whole reserve.
+    if (this.#count > 0) return false;
     const slot = this.#queue.socket.context.reserve.take();
     if (slot === null) {
-      if (this.#count === 0) this.#queue.refuse(null);
+      this.#queue.refuse(null);
       return false;
     }
     const length = Math.min(piece.length, slot.capacity);
@@ -115,7 +117,8 @@ export class SendBatch {
     let windows = used;
     while (call.source !== null && windows < LIMITS.copyWindowCount) {
       const { pool, reserve } = this.#queue.socket.context;
-      const wanted = Math.min(call.source.remaining, LIMITS.copyWindowBytes);
+      const windowBytes = Math.min(LIMITS.copyWindowBytes, pool.config.maxSize);
+      const wanted = Math.min(call.source.remaining, windowBytes);
       const slot = pool.tryTake(wanted) ?? (this.#count === 0 ? reserve.take() : null);
       if (slot === null) {
         if (this.#count === 0) this.#queue.refuse(null);

@@ -97,12 +97,6 @@ export class SendQueue extends Operation {
     this.#wake();
   }
 
-  /** A call was turned away: its bytes go, also those that had been gathered. */
-  dropCall(call: SendCall): void {
-    call.dropPieces();
-    if (this.empty && this.idle) this.#gather?.rest();
-  }
-
   /** Calls back when nothing is queued or in flight. */
   whenDrained(callback: () => void): void {
     if (this.empty && this.idle) callback();

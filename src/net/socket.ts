@@ -45,11 +45,6 @@ export class Socket extends Holder {
     return this.#end !== null;
   }
 
-  /** Every end of this socket is a reset: linger time 0. */
-  get resets(): boolean {
-    return this.context.config.soLinger === 0;
-  }
-
   get port(): RingPort {
     return this.context.recvRing.port;
   }
