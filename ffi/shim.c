@@ -7,7 +7,7 @@
  *
  * Waking a sleeping event loop, with kernel objects only:
  *   data ring --eventfd--> bell ring: READ(eventfd) linked to SEND(pair[0]) --> pair[1] in the
- *   runtime's own epoll. The eventfd is enabled only while armed, so that a busy ring rings nothing.
+ *   runtime's own epoll. The eventfd is enabled only while armed: a busy ring rings nothing.
  *
  * Invariants
  * - Slabs, rings and their private memory are mapped once and recycled, never unmapped: the kernel
@@ -43,7 +43,7 @@
 #define SLAB_MAX 65536u
 /* Rings of one process: 2 for each of 512 threads with a split network. */
 #define RING_MAX 1024u
-/* Descriptor numbers that can be owned. The kernel's own default ceiling (fs.nr_open) is the same. */
+/* Descriptor numbers that can be owned: the kernel's own default ceiling (fs.nr_open). */
 #define DESCRIPTOR_MAX (1u << 20)
 /* Bell ring: one chain of two entries is armed at a time. */
 #define BELL_ENTRIES 8u
@@ -144,12 +144,17 @@ int32_t ur_layout(uint32_t index) {
   return (int32_t)layout[index];
 }
 
+#ifdef UR_FAULTS
+#include "faults.h"
+#endif
+
 /* ---- slabs ------------------------------------------------------------------------------- */
 
 static void watch_thread(void);
 
 static void *map_memory(size_t size) {
-  void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
   return base == MAP_FAILED ? NULL : base;
 }
 
@@ -237,7 +242,8 @@ int32_t ur_system(void *text, uint32_t capacity) {
 static unsigned setup_flags(uint32_t flags) {
   unsigned common = IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
   if (flags & UR_OPEN_SQPOLL) return common | IORING_SETUP_SQPOLL;
-  return common | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
+  return common | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+         IORING_SETUP_TASKRUN_FLAG;
 }
 
 int32_t ur_probe(void) {
@@ -288,7 +294,8 @@ static void close_owned(int32_t fd) {
 static void close_all(uint32_t ring) {
   uint32_t end = atomic_load(&descriptor_end);
   for (uint32_t fd = 0; fd < end; fd++)
-    if (atomic_load_explicit(&descriptor_ring[fd], memory_order_relaxed) == ring + 1) close_owned((int32_t)fd);
+    if (atomic_load_explicit(&descriptor_ring[fd], memory_order_relaxed) == ring + 1)
+      close_owned((int32_t)fd);
 }
 
 /* ---- staging ----------------------------------------------------------------------------- */
@@ -367,8 +374,8 @@ static int32_t prepare(struct ring *ring, const struct ur_op *op, struct io_urin
     case UR_OP_ACCEPT:
       if (!(bytes = block_at(ring, op->slab))) return -EFAULT;
       *(uint32_t *)(bytes + UR_ADDRESS_BYTES) = UR_ADDRESS_BYTES;
-      io_uring_prep_accept(sqe, op->fd, (struct sockaddr *)bytes, (socklen_t *)(bytes + UR_ADDRESS_BYTES),
-                           SOCK_CLOEXEC);
+      io_uring_prep_accept(sqe, op->fd, (struct sockaddr *)bytes,
+                           (socklen_t *)(bytes + UR_ADDRESS_BYTES), SOCK_CLOEXEC);
       break;
     case UR_OP_CONNECT:
       if (!(bytes = block_at(ring, op->slab)) || op->length > UR_ADDRESS_BYTES) return -EFAULT;
@@ -388,15 +395,42 @@ static uint64_t user_data(uint32_t slot, uint32_t generation) {
 static int32_t provide(struct ring *ring, const struct ur_op *op) {
   uint8_t *bytes = resolve(op->slab, op->offset, op->length);
   if (!ring->buffers || op->slot >= UR_BUFFER_MAX || !bytes) return -EFAULT;
-  io_uring_buf_ring_add(ring->buffers, bytes, op->length, (unsigned short)op->slot, UR_BUFFER_MAX - 1, 0);
+  unsigned short id = (unsigned short)op->slot;
+  io_uring_buf_ring_add(ring->buffers, bytes, op->length, id, UR_BUFFER_MAX - 1, 0);
   io_uring_buf_ring_advance(ring->buffers, 1);
   return 0;
 }
 
-/* Returns 0 when the record went to the kernel or needs no completion, else the result to report. */
+#ifdef UR_FAULTS
+/* Stands for a completion with result 0, which `stage` cannot return. */
+#define INJECTED_ZERO INT32_MIN
+
+/* Lets at most `bytes` of an operation through. */
+static void clamp_op(struct ring *ring, struct ur_op *op, uint32_t bytes) {
+  bool counted = op->opcode >= UR_OP_RECV && op->opcode <= UR_OP_SEND;
+  if (counted && op->length > bytes) op->length = bytes;
+  uint8_t *block = op->opcode == UR_OP_SENDMSG ? block_at(ring, op->slab) : NULL;
+  if (!block || op->length == 0) return;
+  uint32_t *triple = (uint32_t *)block;
+  op->length = 1;
+  if (triple[2] > bytes) triple[2] = bytes;
+}
+#endif
+
+/* 0: the record went to the kernel or needs no completion. Else the result to report. */
 static int32_t stage(struct ring *ring, const struct ur_op *op) {
   if (op->opcode == UR_OP_PROVIDE) return provide(ring, op);
   if (op->slot >= ACCEPT_TAG) return -EINVAL;
+#ifdef UR_FAULTS
+  struct ur_op faulty = *op;
+  struct fault_rule *rule = op->opcode == UR_OP_CANCEL ? NULL : fault_for(op);
+  if (rule && rule->action == UR_FAULT_ERRNO) return -(int32_t)rule->value;
+  if (rule && rule->action == UR_FAULT_ZERO) return INJECTED_ZERO;
+  if (rule && rule->action == UR_FAULT_CLAMP) clamp_op(ring, &faulty, rule->value);
+  if (rule && rule->action >= UR_FAULT_DELAY)
+    fault_remember(user_data(op->slot, op->generation), rule);
+  op = &faulty;
+#endif
   struct io_uring_sqe *sqe = take_entry(ring);
   if (!sqe) return -EAGAIN;
   if (op->opcode == UR_OP_CANCEL) {
@@ -450,6 +484,9 @@ static uint32_t collect(struct ring *ring, uint32_t count) {
       data &= ~(uint64_t)ACCEPT_TAG;
       result = accepted(ring, result);
     }
+#ifdef UR_FAULTS
+    if (fault_hold(data, result, cqe->flags)) continue;
+#endif
     put(ring, count++, data, result, cqe->flags);
   }
   io_uring_cq_advance(&ring->data, seen);
@@ -493,12 +530,27 @@ int32_t ur_turn(uint32_t id, uint32_t op_count, uint32_t flags) {
   for (uint32_t i = 0; i < op_count; i++) {
     const struct ur_op *op = &ring->ops[i];
     int32_t result = stage(ring, op);
+#ifdef UR_FAULTS
+    if (result == INJECTED_ZERO) {
+      put(ring, count++, user_data(op->slot, op->generation), 0, 0);
+      continue;
+    }
+#endif
     if (result < 0) put(ring, count++, user_data(op->slot, op->generation), result, 0);
   }
   count = drain(ring, count);
+#ifdef UR_FAULTS
+  struct fault_held held;
+  while (count < UR_COMPLETION_CAPACITY && fault_release(&held))
+    put(ring, count++, held.data, held.result, held.flags);
+  fault_tick();
+#endif
   ring->header[UR_HEADER_COMPLETIONS] += count;
   ring->header[UR_HEADER_IN_FLIGHT] = ring->in_flight;
   ring->header[UR_HEADER_MORE] = has_work(ring);
+#ifdef UR_FAULTS
+  ring->header[UR_HEADER_MORE] |= fault_held_count != 0;
+#endif
   return (int32_t)count;
 }
 
@@ -586,7 +638,8 @@ static int32_t open_buffers(struct ring *ring) {
   return io_uring_register_buf_ring(&ring->data, &registration, 0);
 }
 
-static int32_t open_data(struct ring *ring, uint32_t entries, uint32_t completion_entries, uint32_t flags) {
+static int32_t open_data(struct ring *ring, uint32_t entries, uint32_t completion_entries,
+                         uint32_t flags) {
   struct io_uring_params params;
   memset(&params, 0, sizeof(params));
   params.flags = setup_flags(flags);

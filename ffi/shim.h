@@ -2,7 +2,7 @@
  * uringnet shim: the ABI between the TypeScript core and liburing.
  *
  * Rules
- * - Every function returns >= 0 or -errno. Nothing prints, nothing calls back, no thread is started.
+ * - Every function returns >= 0 or -errno. Nothing prints or calls back, no thread is started.
  * - Memory that the kernel may touch is mapped here and never unmapped while the process lives.
  *   The caller names it by (slab, offset, length), all u32; every triple is checked here.
  * - A ring belongs to the thread that opened it; any other thread gets -EPERM.
@@ -13,7 +13,7 @@
  *   0              header    UR_HEADER_WORDS x u32
  *   ops            UR_OP_CAPACITY x struct ur_op                 caller writes, ur_turn reads
  *   completions    UR_COMPLETION_CAPACITY x struct ur_completion ur_turn writes, caller reads
- *   blocks         UR_BLOCK_COUNT x UR_BLOCK_BYTES               iovec triples or one socket address
+ *   blocks         UR_BLOCK_COUNT x UR_BLOCK_BYTES               iovec triples or one address
  *
  * A block belongs to the operation that names it until that operation's final completion. The
  * iovec and msghdr structures that the kernel reads are built from it in memory that only C sees.
