@@ -32,7 +32,7 @@ import { BufferPoolConfig, type BufferPoolFields } from "./src/buf/buffer_pool_c
 import { Publisher } from "./src/metrics/publisher.ts";
 import { type Capabilities, explainRefusal, featuresOf } from "./src/net/capabilities.ts";
 import { type NetworkConfig, resolveConfig } from "./src/net/config.ts";
-import { NetworkCore } from "./src/net/network.ts";
+import { NetworkCore } from "./src/net/network_core.ts";
 import { openNetwork } from "./src/net/open_network.ts";
 import type { NativePort } from "./src/ring/port.ts";
 
@@ -52,7 +52,7 @@ export type { Capabilities } from "./src/net/capabilities.ts";
 export type { KeepAlive, MetricsRegistry, NetworkConfig, RingConfig } from "./src/net/config.ts";
 export type { Connection } from "./src/net/connection.ts";
 export { type BindOptions, Listener } from "./src/net/listener.ts";
-export type { NetworkStats } from "./src/net/network.ts";
+export type { NetworkStats } from "./src/net/network_core.ts";
 export type { Sendable } from "./src/net/load_call.ts";
 export { Sink } from "./src/net/sink.ts";
 export { Stream } from "./src/net/stream.ts";

@@ -1,8 +1,8 @@
 /**
  * Implements the core's port on the opened library: the last place that knows addresses.
  *
- * Mapped memory is seen through one `ArrayBuffer` each. When that buffer has been collected, no view
- * of it can exist any more, and the library may hand the mapping out again; it is never unmapped.
+ * Mapped memory is seen through one `ArrayBuffer` each. When that has been collected, no view of it
+ * can exist any more, and the library may hand the mapping out again; it is never unmapped.
  *
  * @module
  */

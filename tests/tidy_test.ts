@@ -32,7 +32,7 @@ const FFI_MAY_IMPORT = /^(?:src\/ring\/port\.ts|src\/buf\/slab\.ts|src\/base\/[^
 
 /** Files that may print, and why. */
 const CONSOLE_ALLOWED: Readonly<Record<string, string>> = {
-  "src/buf/leak_tracker.ts": "warns once about a buffer that was dropped without release",
+  "ffi/native.ts": "warns once about a buffer that was dropped without release",
 };
 
 const BANNED_OUTSIDE_FFI = ["Deno.", "Bun.", "bun:ffi", "Pointer", "dlopen", "BigInt("];

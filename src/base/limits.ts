@@ -50,6 +50,13 @@ export const LIMITS = Object.freeze({
   /** Buffers kept aside for reads when the pool has none left, so that reading never stops. */
   reserveBufferCount: 8,
 
+  /**
+   * When the pool has none left, each send in flight gets one buffer of this size, as many as there
+   * are sends: a peer that does not read holds its own, never another's.
+   */
+  sendReserveBytes: 16_384,
+  sendReserveCount: 1 << 20,
+
   /** Connections that arrived for an accept() call which gave up meanwhile. */
   acceptReadyCountMax: 1,
 

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { COUNT, type Histogram, type Meter } from "../base/meter.ts";
+import type { Histogram } from "../base/histogram.ts";
+import { COUNT, type Meter } from "../base/meter.ts";
 import type { BufferPool } from "../buf/buffer_pool.ts";
 
 /** What can be read of one network at scrape time. */

@@ -8,7 +8,8 @@
  *
  * @module
  */
-import type { Histogram } from "../base/meter.ts";
+import type { Histogram } from "../base/histogram.ts";
+import type { BufferPool } from "../buf/buffer_pool.ts";
 import { type Definition, DEFINITIONS, type MetricSource, type Sample } from "./definitions.ts";
 
 /** A prom-client `Registry`, or anything with its two methods. */
@@ -50,6 +51,8 @@ export class Publisher {
   /** What closed networks had counted: by metric name, then by labels. */
   readonly #retired = new Map<string, Map<string, Sample>>();
   readonly #retiredHistograms = new Map<string, HistogramTotal>();
+  /** The part of `#retired` that a pool without an open network counted: it may get one again. */
+  readonly #retiredPools = new WeakMap<BufferPool, Map<string, Sample[]>>();
 
   private constructor(registry: Registry, prefix: string) {
     this.#registry = registry;
@@ -67,26 +70,36 @@ export class Publisher {
       byPrefix.set(prefix, publisher);
     }
     const attached = publisher;
-    attached.#sources.add(source);
+    attached.#admit(source);
     return () => {
+      if (!attached.#sources.has(source)) return;
       attached.#retire(source);
       if (attached.#sources.size > 0) return;
-      attached.#unregister();
+      attached.#unregister(DEFINITIONS);
       byPrefix.delete(prefix);
     };
   }
 
   #register(): void {
-    for (const definition of DEFINITIONS) {
-      const name = this.#prefix + definition.name;
-      const get = () => this.#read(definition, name);
-      // prom-client asks a metric for its data with get() and resets it with reset().
-      this.#registry.registerMetric({ name, get, reset() {}, aggregator: "sum" });
+    const registered: Definition[] = [];
+    try {
+      for (const definition of DEFINITIONS) {
+        const name = this.#prefix + definition.name;
+        // prom-client asks a metric for its data with get() and resets it with reset(). For the
+        // OpenMetrics format it takes the suffix off the names of counters, and adds it again.
+        const get = () => this.#read(definition, metric.name);
+        const metric = { name, type: definition.kind, get, reset() {}, aggregator: "sum" };
+        this.#registry.registerMetric(metric);
+        registered.push(definition);
+      }
+    } catch (error) {
+      this.#unregister(registered);
+      throw error;
     }
   }
 
-  #unregister(): void {
-    for (const { name } of DEFINITIONS) this.#registry.removeSingleMetric?.(this.#prefix + name);
+  #unregister(definitions: readonly Definition[]): void {
+    for (const { name } of definitions) this.#registry.removeSingleMetric?.(this.#prefix + name);
   }
 
   #read(definition: Definition, name: string) {
@@ -127,19 +140,37 @@ export class Publisher {
     return total === null ? [] : exposition(name, total);
   }
 
+  #admit(source: MetricSource): void {
+    this.#sources.add(source);
+    const counted = this.#retiredPools.get(source.pool);
+    if (counted === undefined) return;
+    this.#retiredPools.delete(source.pool);
+    for (const [name, samples] of counted) {
+      const negative = samples.map(({ labels, value }) => ({ labels, value: -value }));
+      addSamples(this.#retired.get(name) as Map<string, Sample>, negative);
+    }
+  }
+
   #retire(source: MetricSource): void {
     source.refresh();
     this.#sources.delete(source);
+    const counted = new Map<string, Sample[]>();
+    const poolOpen = [...this.#sources].some((other) => other.pool === source.pool);
+    if (!poolOpen) this.#retiredPools.set(source.pool, counted);
     for (const definition of DEFINITIONS) {
       if (definition.kind === "histogram") {
         const histogram = definition.read(source);
         const total = this.#retiredHistograms.get(definition.name) ?? emptyHistogram(histogram);
         addHistogram(total, histogram);
         this.#retiredHistograms.set(definition.name, total);
-      } else if (definition.kind === "counter" && !definition.name.startsWith("buffer_pool_")) {
+      } else if (definition.kind === "counter") {
+        const ofPool = definition.name.startsWith("buffer_pool_");
+        if (ofPool && poolOpen) continue;
         const totals = this.#retired.get(definition.name) ?? new Map<string, Sample>();
-        addSamples(totals, definition.read(source));
+        const samples = definition.read(source);
+        addSamples(totals, samples);
         this.#retired.set(definition.name, totals);
+        if (ofPool) counted.set(definition.name, samples);
       }
     }
   }

@@ -12,7 +12,7 @@ import type { Closeable, NetworkContext } from "./network_context.ts";
 import { Sink } from "./sink.ts";
 import { Socket } from "./socket.ts";
 import { Stream } from "./stream.ts";
-import { readableOf, writableOf } from "./web_streams.ts";
+import { webStreams } from "./web_streams.ts";
 
 const UNKNOWN: UnixAddress = Object.freeze({ path: "" });
 
@@ -63,12 +63,12 @@ export class Connection implements AsyncDisposable, Closeable {
 
   /** The stream as a web stream, made on first use. Cancelling it ends the receiving half. */
   get readable(): ReadableStream<Uint8Array> {
-    return this.#readable ??= readableOf(this.stream);
+    return this.#readable ??= webStreams.readable(this.stream);
   }
 
   /** The sink as a web stream, made on first use. Closing it half-closes; aborting resets. */
   get writable(): WritableStream<Uint8Array> {
-    return this.#writable ??= writableOf(this.sink, () => this.reset());
+    return this.#writable ??= webStreams.writable(this.sink, () => this.reset());
   }
 
   /** TCP_NODELAY. Throws TypeError for anything but a boolean. */

@@ -14,8 +14,6 @@ export class DirectRead {
   readonly #context: NetworkContext;
   #slot: Slot | null = null;
   #filled = 0;
-  /** The slot is of the reserve: its bytes are copied out as they come. */
-  #reserved = false;
   /** The call is gone: what the flight brings goes to the read buffer. */
   #orphaned = false;
 
@@ -61,11 +59,9 @@ export class DirectRead {
   }
 
   #take(missing: number): Slot | null {
-    const { pool, reserve } = this.#context;
-    const slot = pool.tryTake(Math.min(missing, pool.config.maxSize));
-    this.#reserved = slot === null;
+    const { pool } = this.#context;
     this.#filled = 0;
-    return slot ?? reserve.take();
+    return pool.tryTake(Math.min(missing, pool.config.maxSize));
   }
 
   /** Each arrival becomes a chunk of the result; the slot stays while it has room and is wanted. */
@@ -73,18 +69,11 @@ export class DirectRead {
     const count = this.#filled - start;
     const { pool } = this.#context;
     if (count > 0) {
-      if (this.#reserved) {
-        const copy = pool.take(count);
-        copy.bytes.set(slot.bytes.subarray(start, this.#filled));
-        call.result?.append(pool.handle(copy, 0, count));
-        this.#filled = 0;
-      } else {
-        slot.retain();
-        call.result?.extend(pool.handle(slot, start, count));
-      }
+      slot.retain();
+      call.result?.extend(pool.handle(slot, start, count));
     }
     const full = this.#filled === slot.capacity;
-    if (full || this.#reserved || call.remaining === 0) this.drop();
+    if (full || call.remaining === 0) this.drop();
   }
 
   #toBuffer(slot: Slot, start: number, buffer: ReadBuffer): void {

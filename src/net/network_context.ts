@@ -28,7 +28,7 @@ export interface NetworkContextParts {
   host: Host;
   meter: Meter;
   pool: BufferPool;
-  /** Kernel-visible buffers for when the pool has none, so that each direction makes progress. */
+  /** Kernel-visible buffers for sends when the pool has none: one for each operation in flight. */
   reserve: SizeClass;
   wheel: TimingWheel;
   sendRing: Ring;

@@ -24,6 +24,9 @@ const ENTRIES_MIN = 8;
 const COMPLETIONS_PER_ENTRY = 8;
 const COMPLETION_ENTRIES_MAX = 65_536;
 
+/** Size of provided buffers when `readBufferSize` is 0. */
+const UNBUFFERED_BYTES = 65_536;
+
 function openRing(native: NativePort, config: ResolvedConfig, buffers: boolean): RingPort {
   let { entries } = config.ring;
   for (;;) {
@@ -74,9 +77,10 @@ export function openNetwork(
   const meter = new Meter();
   const split = config.ring.topology === "split";
   const { maxInFlight: inFlightMax, spin } = config.ring;
-  const sizeBytes = config.readBufferSize;
-  const reads = sizeBytes > 0 ? { pool, source: native, sizeBytes } : null;
-  const recvPort = openRing(native, config, reads !== null);
+  // Without read buffering they serve receives for which the pool has no memory.
+  const sizeBytes = config.readBufferSize || UNBUFFERED_BYTES;
+  const reads = { pool, source: native, sizeBytes };
+  const recvPort = openRing(native, config, true);
   let sendPort: RingPort | null = null;
   try {
     if (split) sendPort = openRing(native, config, false);
@@ -93,7 +97,7 @@ export function openNetwork(
     host,
     meter,
     pool,
-    reserve: new SizeClass(LIMITS.copyWindowBytes, LIMITS.reserveBufferCount, false, native, null),
+    reserve: new SizeClass(LIMITS.sendReserveBytes, LIMITS.sendReserveCount, false, native, null),
     wheel: new TimingWheel(host),
     sendRing,
     recvRing,

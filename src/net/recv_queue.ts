@@ -134,12 +134,11 @@ export class RecvQueue extends Operation {
     }
     this.#direct ??= new DirectRead(this.socket.context);
     if (this.#direct.prepare(writer, this.socket.fd, call.remaining, flags)) return true;
-    queueMicrotask(() => {
-      if (!this.idle || this.#calls.head === null) return;
-      if (!this.#retry("later")) this.#finish(-ERRNO.ENOBUFS);
-      this.serve();
-    });
-    return false;
+    // The pool has nothing left: a provided buffer, which is taken only when data arrives.
+    this.#filling = true;
+    (this.#buffers as ProvidedBuffers).wanted++;
+    writer.recvSelect(this.socket.fd, call.remaining, flags);
+    return true;
   }
 
   override complete(result: number, flags: number): void {
@@ -220,6 +219,8 @@ export class RecvQueue extends Operation {
     }
     if (!lend) this.buffer.pushCopy(slot, 0, length);
     if (!lend || !this.buffer.push(slot, 0, length)) buffers.giveBack(slot);
+    // A direct receive that found the pool empty goes on with what came this way.
+    if (call !== null && call.result !== null) call.result.append(this.buffer.take(this.buffered));
   }
 
   /** Submits what the first call needs: straight into its result, or a fill. */
@@ -259,9 +260,10 @@ export class RecvQueue extends Operation {
       if (result === -ERRNO.ENOBUFS && this.#buffers?.provided === 0) return;
       if (this.#retry(outcome)) return;
     }
-    this.#end ??= outcome === "zero"
+    const { resetSeen } = this.socket;
+    this.#end ??= outcome === "zero" && !resetSeen
       ? { kind: "eof", shown: false }
-      : { kind: "error", errno: -result, shown: false };
+      : { kind: "error", errno: -result || ERRNO.ECONNRESET, shown: false };
   }
 
   /** Not in flight, and not in a pause after which it is submitted by itself. */

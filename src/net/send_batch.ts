@@ -96,11 +96,11 @@ export class SendBatch {
     return true;
   }
 
-  /** The pool has nothing left: a buffer of the network's reserve, freed when this batch lands. */
+  /** The pool has nothing left: one buffer of the network's reserve, freed when this batch lands. */
   #settleInReserve(call: SendCall, index: number, piece: Piece): boolean {
     // One for each batch: a send that its peer does not read must not hold the whole reserve.
     if (this.#count > 0) return false;
-    const slot = this.#queue.socket.context.reserve.take();
+    const slot = this.#count === 0 ? this.#queue.socket.context.reserve.take() : null;
     if (slot === null) {
       this.#queue.refuse(null);
       return false;

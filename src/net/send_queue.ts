@@ -233,9 +233,12 @@ export class SendQueue extends Operation {
   #failed(result: number): void {
     const outcome = outcomeOf(result);
     const ending = this.#abandoned !== null || this.#anyEnding();
-    if (ending && outcome === "canceled") return;
     const again = outcome === "again" || outcome === "later";
-    if (again && !ending && !this.#finSent && this.#retry(outcome)) return;
+    // A cancel may also show as EINTR. Those that end are settled, the others are sent again.
+    if (ending && (again || outcome === "canceled")) return;
+    if (again && !this.#finSent && this.#retry(outcome)) return;
+    // Not EPIPE: that comes from a peer that had sent FIN before, whose bytes are all there.
+    if (result === -ERRNO.ECONNRESET) this.socket.resetSeen = true;
     this.#fail(result);
   }
 

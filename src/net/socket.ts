@@ -25,6 +25,11 @@ const GONE = [ERRNO.ENOTCONN, ERRNO.EINVAL, ERRNO.ECONNRESET];
 export class Socket extends Holder {
   readonly fd: number;
   readonly family: number;
+  /**
+   * A send was told that the peer reset the connection. The kernel says so once: to a receive it
+   * then shows a plain end, which is none.
+   */
+  resetSeen = false;
   readonly #operations: Operation[] = [];
   #end: SocketEnd | null = null;
   #descriptorOpen = true;

@@ -9,7 +9,7 @@ import type { Sink } from "./sink.ts";
 import type { Stream } from "./stream.ts";
 
 /** Pulls from `stream` when the consumer wants more; backpressure is the consumer's. */
-export function readableOf(stream: Stream): ReadableStream<Uint8Array> {
+function readable(stream: Stream): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       const chunk = await stream.recvSome();
@@ -28,10 +28,13 @@ export function readableOf(stream: Stream): ReadableStream<Uint8Array> {
 }
 
 /** Writes to `sink`; a write resolves when the kernel has the bytes. */
-export function writableOf(sink: Sink, reset: () => void): WritableStream<Uint8Array> {
+function writable(sink: Sink, reset: () => void): WritableStream<Uint8Array> {
   return new WritableStream<Uint8Array>({
     write: (chunk) => sink.send(chunk),
     close: () => sink.close(),
     abort: () => reset(),
   });
 }
+
+/** The two views. */
+export const webStreams = { readable, writable };
