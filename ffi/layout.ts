@@ -50,7 +50,9 @@ export function buildTime(read: (index: number) => number): number {
   return read(BUILD_TIME_INDEX) >>> 0;
 }
 
-/** The first eight hexadecimal digits of the hash of the sources that the library was built from. */
+/**
+ * The first eight hexadecimal digits of the hash of the sources that the library was built from.
+ */
 export function sourceHash(read: (index: number) => number): string {
   return (read(SOURCE_HASH_INDEX) >>> 0).toString(16).padStart(8, "0");
 }

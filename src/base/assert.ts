@@ -1,5 +1,6 @@
 /**
- * Assertions for our own bugs, always on. What the world can do wrong is an error, not an assertion.
+ * Assertions for our own bugs, always on. What the world can do wrong is an error, not an
+ * assertion.
  *
  * @module
  */

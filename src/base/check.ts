@@ -1,5 +1,6 @@
 /**
- * Refuses wrong values at once. Every message names the field, the wanted range and the value given.
+ * Refuses wrong values at once. Every message names the field, the wanted range and the value
+ * given.
  *
  * @module
  */

@@ -7,8 +7,8 @@
 
 export const LIMITS = Object.freeze({
   /**
-   * Chunks in one vectored send. Larger batches save few system calls and cost the kernel more set-up
-   * for each; the sweep in docs/PERFORMANCE.md shows a flat curve from 16 on.
+   * Chunks in one vectored send. Larger batches save few system calls and cost the kernel more
+   * set-up for each; the sweep in docs/PERFORMANCE.md shows a flat curve from 16 on.
    */
   iovecBatchSize: 32,
 

@@ -1,5 +1,6 @@
 /**
- * How large a pool is: power-of-two classes from `minSize` to `maxSize`, `maxPerClass` buffers each.
+ * How large a pool is: power-of-two classes from `minSize` to `maxSize`, `maxPerClass` buffers
+ * each.
  *
  * @module
  */
@@ -51,7 +52,8 @@ export class BufferPoolConfig {
     this.maxSize = powerOfTwo("pool.maxSize", maxSize);
     if (this.maxSize < this.minSize) {
       throw new RangeError(
-        `Cannot use "pool.maxSize": wanted at least minSize (${this.minSize}), given ${this.maxSize}`,
+        `Cannot use "pool.maxSize": wanted at least minSize (${this.minSize}), ` +
+          `given ${this.maxSize}`,
       );
     }
     this.maxPerClass = given.budgetBytes === undefined

@@ -1,5 +1,6 @@
 /**
- * Several buffers as one byte string. No bytes are copied until `coalesce`, `toUint8Array` or `text`.
+ * Several buffers as one byte string. No bytes are copied until `coalesce`, `toUint8Array` or
+ * `text`.
  *
  * @module
  */

@@ -5,7 +5,8 @@
  * nearly all handles are released within a turn or two. So handles rest in a nursery first:
  *
  *   handle made -> nursery --(released meanwhile: forgotten)-->
- *                          --(still held after a while: watched by the registry)--> reclaimed, counted
+ *                          --(still held after a while: watched by the registry)--> reclaimed,
+ *                          counted
  *
  * The nursery holds its handles strongly for at most {@link NURSERY_MS}, or until it is full.
  *

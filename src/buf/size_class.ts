@@ -1,6 +1,6 @@
 /**
- * The slots of one size: a fixed number, cut from slabs as they are first needed, handed out last in
- * first out so that the next user finds them in the processor's cache.
+ * The slots of one size: a fixed number, cut from slabs as they are first needed, handed out last
+ * in first out so that the next user finds them in the processor's cache.
  *
  *   slab k: [slot][slot][slot]...     a slab holds SLAB_BYTES / size slots, at least one
  *

@@ -1,6 +1,6 @@
 /**
- * One accept on the ring. The kernel writes the peer's address into a block that this operation owns
- * until the connection is there.
+ * One accept on the ring. The kernel writes the peer's address into a block that this operation
+ * owns until the connection is there.
  *
  * @module
  */

@@ -4,8 +4,8 @@
  * Invariants
  * - A call that gives up does not cancel the operation: the connection that it may still bring goes
  *   to the next call, or waits in `#ready`, so that none is lost.
- * - EMFILE and its kin pause accepting, with growing pauses, and do not end calls: the peers wait in
- *   the backlog until descriptors are free again.
+ * - EMFILE and its kin pause accepting, with growing pauses, and do not end calls: the peers wait
+ *   in the backlog until descriptors are free again.
  *
  * @module
  */

@@ -29,7 +29,9 @@ export interface MetricsRegistry {
 export interface RingConfig {
   /** Submission queue entries, 8 to 32,768. @default {256} */
   entries?: number;
-  /** Operations in flight for each direction, 1 to 1,048,576; further calls wait. @default {65_536} */
+  /**
+   * Operations in flight for each direction, 1 to 1,048,576; further calls wait. @default {65_536}
+   */
   maxInFlight?: number;
   /** One ring for both directions, or one for each. @default {"shared"} */
   topology?: "shared" | "split";
@@ -153,7 +155,8 @@ function checkSpin(value: unknown): SpinConfig | null {
   const maxBudgetUs = read("maxBudgetUs", Math.max(300, budgetUs));
   if (maxBudgetUs < budgetUs) {
     throw new RangeError(
-      `Cannot use "ring.spin.maxBudgetUs": wanted at least budgetUs (${budgetUs}), given ${maxBudgetUs}`,
+      `Cannot use "ring.spin.maxBudgetUs": wanted at least budgetUs (${budgetUs}), ` +
+        `given ${maxBudgetUs}`,
     );
   }
   return { budgetUs, maxBudgetUs, quickWakeUs: read("quickWakeUs", 150) };

@@ -4,8 +4,8 @@
  *
  *   [ sent | with the kernel | waiting | free ... ]
  *
- * Bytes behind the last written one are free even while earlier ones are with the kernel. The buffer
- * holds one reference of its slot, each piece in it another.
+ * Bytes behind the last written one are free even while earlier ones are with the kernel. The
+ * buffer holds one reference of its slot, each piece in it another.
  *
  * @module
  */

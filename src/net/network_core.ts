@@ -113,8 +113,8 @@ export abstract class NetworkCore implements AsyncDisposable {
 
   /**
    * Ends the network: listeners stop, work in flight (sends, dials, receives in the middle of a
-   * message) finishes within `shutdownTimeoutMs`, the rest is cancelled with "Closed". Resolves when
-   * no descriptor, timer or operation remains. Idempotent.
+   * message) finishes within `shutdownTimeoutMs`, the rest is cancelled with "Closed". Resolves
+   * when no descriptor, timer or operation remains. Idempotent.
    */
   close(): Promise<void> {
     return this.#closing ??= this.#close();

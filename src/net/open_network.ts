@@ -20,7 +20,9 @@ import { NetworkContext } from "./network_context.ts";
 /** A ring smaller than this is not worth having: ENOMEM is final then. */
 const ENTRIES_MIN = 8;
 
-/** Completion entries for each submission entry: receives wait for long, completions come in bursts. */
+/**
+ * Completion entries for each submission entry: receives wait for long, completions come in bursts.
+ */
 const COMPLETIONS_PER_ENTRY = 8;
 const COMPLETION_ENTRIES_MAX = 65_536;
 

@@ -96,7 +96,9 @@ export class SendBatch {
     return true;
   }
 
-  /** The pool has nothing left: one buffer of the network's reserve, freed when this batch lands. */
+  /**
+   * The pool has nothing left: one buffer of the network's reserve, freed when this batch lands.
+   */
   #settleInReserve(call: SendCall, index: number, piece: Piece): boolean {
     // One for each batch: a send that its peer does not read must not hold the whole reserve.
     if (this.#count > 0) return false;

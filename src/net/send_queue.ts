@@ -8,8 +8,8 @@
  * - The batch in flight is a prefix of the queue; nothing is taken out of that prefix until it has
  *   landed, so its memory cannot go away under the kernel.
  * - A short send resumes at the exact byte, also inside an iovec: pieces know where they stand.
- * - A call of which some but not all bytes went out, and which fails, poisons the half: FIN is sent,
- *   later calls get "Closed". A call of which no byte went out leaves the half as it was.
+ * - A call of which some but not all bytes went out, and which fails, poisons the half: FIN is
+ *   sent, later calls get "Closed". A call of which no byte went out leaves the half as it was.
  *
  * @module
  */

@@ -43,11 +43,12 @@ export class Sink {
   }
 
   /**
-   * Sends all of `data` and resolves when the kernel has every byte; awaiting it is the backpressure.
-   * Calls may overlap: they leave in order, in as few kernel operations as possible.
+   * Sends all of `data` and resolves when the kernel has every byte; awaiting it is the
+   * backpressure. Calls may overlap: they leave in order, in as few kernel operations as possible.
    *
    * Arrays up to 64 KiB and text are copied before this returns; a larger array must not change
-   * until the promise settles. Buffers (`IoBuf`, `IoBufMut`, `IoBufs`) are moved in, whatever comes.
+   * until the promise settles. Buffers (`IoBuf`, `IoBufMut`, `IoBufs`) are moved in, whatever
+   * comes.
    *
    * Rejects with a NetworkError: "SendFailed", "Timeout" (both with `bytesDone`) or "Closed"; with
    * the signal's reason when aborted; with TypeError or RangeError for what cannot be sent. When a
@@ -84,8 +85,8 @@ export class Sink {
   }
 
   /**
-   * Half close: sends what is queued, then FIN; the stream goes on. Idempotent. Resolves when FIN is
-   * sent, or when `shutdownTimeoutMs` ran out and the rest was given up.
+   * Half close: sends what is queued, then FIN; the stream goes on. Idempotent. Resolves when FIN
+   * is sent, or when `shutdownTimeoutMs` ran out and the rest was given up.
    */
   close(): Promise<void> {
     return this.#closing ??= this.#close(true);

@@ -59,7 +59,9 @@ export class Socket extends Holder {
     this.#operations.push(operation);
   }
 
-  /** Applies the configured options. A failure is reported: the connection would not be as asked. */
+  /**
+   * Applies the configured options. A failure is reported: the connection would not be as asked.
+   */
   configure(): void {
     const { tcpNoDelay, soLinger, keepAlive } = this.context.config;
     if (soLinger !== null) this.setOption("soLinger", SOCKET_OPTION.lingerSeconds, soLinger);

@@ -37,7 +37,9 @@ export class Stream implements AsyncIterable<Uint8Array> {
     return this.#queue.buffered;
   }
 
-  /** True once the peer has closed its half, an error ended this one, or the connection is closed. */
+  /**
+   * True once the peer has closed its half, an error ended this one, or the connection is closed.
+   */
   get closed(): boolean {
     return this.#queue.ended;
   }
@@ -48,12 +50,12 @@ export class Stream implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Receives exactly `length` bytes. Calls are served in order. A timeout or an abort loses nothing:
-   * what had arrived stays buffered, and the next call continues from it.
+   * Receives exactly `length` bytes. Calls are served in order. A timeout or an abort loses
+   * nothing: what had arrived stays buffered, and the next call continues from it.
    *
-   * Rejects with a NetworkError: "RecvFailed" (`endOfStream` when the peer closed first, `bytesDone`
-   * what had arrived), "Timeout", "Closed"; with the signal's reason when aborted; with TypeError or
-   * RangeError for a wrong length.
+   * Rejects with a NetworkError: "RecvFailed" (`endOfStream` when the peer closed first,
+   * `bytesDone` what had arrived), "Timeout", "Closed"; with the signal's reason when aborted; with
+   * TypeError or RangeError for a wrong length.
    */
   recv(length: number, options?: CallOptions): Promise<IoBufs> {
     const queue = this.#queue;

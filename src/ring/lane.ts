@@ -1,8 +1,8 @@
 /**
  * One direction of a ring: its own budget of operations in flight, its own order, its own gauge.
  *
- * Waiting receives can therefore never use up what sends need, whether the two lanes share a ring or
- * have one each. Resubmitted operations go before fresh ones: they hold resources already.
+ * Waiting receives can therefore never use up what sends need, whether the two lanes share a ring
+ * or have one each. Resubmitted operations go before fresh ones: they hold resources already.
  *
  * @module
  */

@@ -3,7 +3,8 @@
  * holds none.
  *
  *   pool or reserve --provide--> kernel --completion names the buffer--> take() --> the stream
- *                                                        giveBack() <-- when it copied the bytes out
+ *                                                        giveBack() <-- when it copied the bytes
+ *                                                        out
  *
  * Invariants
  * - A provided slot holds one reference, which passes to whoever takes it.
