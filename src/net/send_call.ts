@@ -1,7 +1,7 @@
 /**
  * One `send`: its bytes, in the order in which they leave, and how many the kernel took.
  *
- *   pieces first..count: memory that is ready     source : a caller's array, copied window by window
+ *   pieces first..count: memory that is ready   source: a caller's array, read window by window
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
  * Deadlines: a hashed wheel with one coarse timer, because a timer for each call costs 1.4 us.
  *
- *   slot = ceil(deadline / tick) mod SLOT_COUNT      4,096 slots x 5 ms = 20.48 s for one revolution
+ *   slot = ceil(deadline / tick) mod SLOT_COUNT     4,096 x 5 ms = 20.48 s for one revolution
  *
  * Entries are linked through themselves: adding and removing are O(1) and allocate nothing. A
  * deadline beyond one revolution rests in the last slot and is placed anew when that comes by.
