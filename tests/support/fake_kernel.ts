@@ -1,0 +1,309 @@
+/**
+ * A tiny model of TCP: descriptors, listeners, byte queues with limited room, FIN and RST. It knows
+ * nothing of rings; operations are attempted by `fake_ring.ts` when their socket says that it is
+ * worth it.
+ *
+ * What it takes over from Linux, because the core must cope with it: an error of a socket is told
+ * once; bytes that arrived before RST stay readable; close with unread bytes sends RST; bytes for a
+ * closed socket are answered with RST; the lowest free descriptor number is used next.
+ *
+ * @module
+ */
+import { ERRNO } from "../../src/base/errno.ts";
+import { formatAddress, type SocketAddress, type UnixAddress } from "../../src/net/address.ts";
+import type { FakeHost } from "./fake_host.ts";
+import { FakeSocket } from "./fake_socket.ts";
+import { type Faults } from "./faults.ts";
+import { MemoryWatch } from "./memory_watch.ts";
+
+const { EADDRINUSE, EAGAIN, ECONNREFUSED, ECONNRESET, EINVAL, EMFILE, ENOTCONN, EPIPE } = ERRNO;
+const ETIMEDOUT = ERRNO.ETIMEDOUT;
+
+const FIRST_FD = 3;
+const SYN_RETRY_MS = 1_000;
+const SYN_RETRY_COUNT = 6;
+
+type Address = SocketAddress | UnixAddress;
+
+export interface KernelOptions {
+  sendCapacity?: number;
+  recvCapacity?: number;
+  /** Milliseconds that bytes and signals travel. */
+  latencyMs?: () => number;
+  descriptorMax?: number;
+}
+
+export class FakeKernel {
+  readonly host: FakeHost;
+  readonly faults: Faults;
+  readonly memory: MemoryWatch;
+  /** Broken rules; a test fails when there is one. */
+  readonly violations: Error[] = [];
+  readonly sockets = new Map<number, FakeSocket>();
+  /** Every socket there ever was, in the order of birth. */
+  readonly all: FakeSocket[] = [];
+  readonly options: Required<KernelOptions>;
+  readonly #listeners = new Map<string, FakeSocket>();
+  #port = 40_000;
+
+  constructor(host: FakeHost, faults: Faults, options: KernelOptions = {}) {
+    this.host = host;
+    this.faults = faults;
+    this.memory = new MemoryWatch((text) => this.complain(text));
+    this.options = {
+      sendCapacity: 65_536,
+      recvCapacity: 65_536,
+      latencyMs: () => 0.02,
+      descriptorMax: 1_024,
+      ...options,
+    };
+  }
+
+  /** Notes a broken rule. */
+  complain(text: string): void {
+    this.violations.push(new Error(`fake kernel: ${text}`));
+  }
+
+  require(holds: boolean, text: string): void {
+    if (!holds) this.complain(text);
+  }
+
+  // ---- descriptors ---------------------------------------------------------------------------
+
+  socket(family: number): number {
+    const socket = this.#make(family);
+    return this.#give(socket);
+  }
+
+  at(fd: number): FakeSocket | null {
+    return this.sockets.get(fd) ?? null;
+  }
+
+  #make(family: number): FakeSocket {
+    const socket = new FakeSocket(this.all.length, family);
+    socket.sendCapacity = this.options.sendCapacity;
+    socket.recvCapacity = this.options.recvCapacity;
+    this.all.push(socket);
+    return socket;
+  }
+
+  #give(socket: FakeSocket): number {
+    let fd = FIRST_FD;
+    while (this.sockets.has(fd)) fd++;
+    if (fd >= this.options.descriptorMax) return -EMFILE;
+    socket.fd = fd;
+    this.sockets.set(fd, socket);
+    return fd;
+  }
+
+  close(socket: FakeSocket, discard: boolean): void {
+    for (const op of socket.ops) this.complain(`close of fd ${socket.fd} under ${op.name}`);
+    this.sockets.delete(socket.fd);
+    socket.fd = -1;
+    if (socket.state === "listening") this.#closeListener(socket);
+    if (discard) socket.inbox.clear();
+    if (socket.peer !== null) this.#deliverSoon(socket.peer);
+    if (socket.state !== "connected" || socket.dead) return;
+    if (socket.lingerSeconds === 0 || socket.inbox.length > 0) {
+      this.#abort(socket);
+    } else {
+      this.#queueFin(socket);
+      // Its receive queue takes nothing more: what still arrives is answered with RST.
+      socket.shutRead = true;
+    }
+  }
+
+  #closeListener(listener: FakeSocket): void {
+    this.#listeners.delete(keyOf(listener.local as Address));
+    for (const socket of listener.backlog.splice(0)) this.#abort(socket);
+  }
+
+  // ---- addresses -----------------------------------------------------------------------------
+
+  bind(socket: FakeSocket, address: Address): number {
+    const local = "port" in address && address.port === 0
+      ? { ...address, port: this.#port++ }
+      : address;
+    if (this.#listeners.has(keyOf(local))) return -EADDRINUSE;
+    socket.local = local;
+    return 0;
+  }
+
+  listen(socket: FakeSocket, backlog: number): number {
+    if (socket.local === null || socket.state !== "new") return -EINVAL;
+    if (this.#listeners.has(keyOf(socket.local))) return -EADDRINUSE;
+    socket.state = "listening";
+    socket.backlogMax = Math.max(backlog, 1);
+    this.#listeners.set(keyOf(socket.local), socket);
+    return 0;
+  }
+
+  /** Begins a handshake; `ended` is called with 0 or -errno. */
+  connect(socket: FakeSocket, address: Address, ended: (result: number) => void): void {
+    socket.state = "connecting";
+    socket.remote = address;
+    const local = "path" in address
+      ? { path: "" }
+      : { hostname: address.hostname, port: this.#port++ };
+    socket.local = local;
+    let attempts = 0;
+    const attempt = () => {
+      if (socket.dead || !socket.open) return;
+      const listener = this.#listeners.get(keyOf(address));
+      if (listener === undefined) {
+        socket.state = "new";
+        ended(-ECONNREFUSED);
+      } else if (listener.backlog.length >= listener.backlogMax) {
+        if (++attempts < SYN_RETRY_COUNT) this.host.at(SYN_RETRY_MS, attempt);
+        else ended(-ETIMEDOUT);
+      } else {
+        this.#establish(socket, listener);
+        ended(0);
+      }
+    };
+    this.host.at(this.options.latencyMs(), attempt);
+  }
+
+  #establish(socket: FakeSocket, listener: FakeSocket): void {
+    const server = this.#make(socket.family);
+    server.state = socket.state = "connected";
+    server.local = listener.local;
+    server.remote = socket.local;
+    server.peer = socket;
+    socket.peer = server;
+    listener.backlog.push(server);
+    listener.accept?.ready();
+  }
+
+  /** A connected descriptor, or -errno: -EAGAIN when none waits. */
+  accept(listener: FakeSocket): number {
+    if (listener.backlog.length === 0) return -EAGAIN;
+    const fd = this.#give(listener.backlog[0]);
+    if (fd >= 0) listener.backlog.shift();
+    return fd;
+  }
+
+  // ---- bytes ---------------------------------------------------------------------------------
+
+  /** Takes bytes to send: how many, 0 when there is no room, or -errno. */
+  write(socket: FakeSocket, bytes: Uint8Array): number {
+    if (socket.error !== 0) {
+      socket.errorTaker = socket.send;
+      return -this.#tellError(socket);
+    }
+    if (socket.finQueued || socket.dead) return -EPIPE;
+    if (socket.peer === null) return -ENOTCONN;
+    const count = Math.min(socket.sendCapacity - socket.outbox.length, bytes.length);
+    if (count <= 0) return 0;
+    const taken = bytes.slice(0, count);
+    socket.outbox.push(taken);
+    socket.wire.append(taken);
+    this.#deliverSoon(socket);
+    return count;
+  }
+
+  /** Whether a receive would not wait. */
+  readable(socket: FakeSocket): boolean {
+    return socket.inbox.length > 0 || socket.error !== 0 || socket.finArrived ||
+      socket.shutRead || socket.dead;
+  }
+
+  /** Gives received bytes: how many, 0 at the end, or -errno. */
+  read(socket: FakeSocket, target: Uint8Array): number {
+    if (socket.inbox.length > 0) {
+      const count = socket.inbox.take(target);
+      if (socket.peer !== null) this.#deliverSoon(socket.peer);
+      return count;
+    }
+    if (socket.error !== 0) return -this.#tellError(socket);
+    // A send was told of the RST: the receive sees a plain end. The core knows better once that
+    // send has failed, but not while its completion is on its way, nor when it only says "so many
+    // bytes".
+    const taker = socket.errorTaker;
+    if (taker !== null && (taker.state !== "collected" || taker.result > 0)) {
+      socket.errorLost = true;
+    }
+    return 0;
+  }
+
+  shutdown(socket: FakeSocket, how: number): number {
+    if (socket.state !== "connected" || socket.dead) return -ENOTCONN;
+    if (how === 1) socket.finCount++;
+    if (how !== 0) this.#queueFin(socket);
+    if (how !== 1) socket.shutRead = true;
+    socket.recv?.ready();
+    socket.send?.ready();
+    return 0;
+  }
+
+  /** The network gives the connection up: RST to both ends. */
+  breakConnection(socket: FakeSocket): void {
+    const { peer } = socket;
+    this.#resetArrives(socket);
+    if (peer !== null) this.#resetArrives(peer);
+  }
+
+  #tellError(socket: FakeSocket): number {
+    const { error } = socket;
+    socket.error = 0;
+    return error;
+  }
+
+  #queueFin(socket: FakeSocket): void {
+    if (socket.finQueued) return;
+    socket.finQueued = true;
+    this.#deliverSoon(socket);
+  }
+
+  #deliverSoon(socket: FakeSocket): void {
+    if (socket.delivering || socket.dead) return;
+    if (socket.outbox.length === 0 && !socket.finQueued) return;
+    socket.delivering = true;
+    this.host.at(this.options.latencyMs(), () => this.#deliver(socket));
+  }
+
+  #deliver(socket: FakeSocket): void {
+    socket.delivering = false;
+    const peer = socket.peer as FakeSocket;
+    if (socket.dead || peer.dead) return;
+    const waiting = socket.outbox.length;
+    if (waiting > 0 && !peer.open && peer.shutRead) {
+      this.#resetArrives(socket);
+      return;
+    }
+    const count = Math.min(waiting, peer.recvCapacity - peer.inbox.length);
+    if (count > 0) {
+      socket.outbox.moveTo(peer.inbox, this.faults.int(1, 4) === 1 ? Math.ceil(count / 2) : count);
+      peer.recv?.ready();
+      socket.send?.ready();
+      this.#deliverSoon(socket);
+    }
+    if (socket.outbox.length === 0 && socket.finQueued && !peer.finArrived) {
+      peer.finArrived = true;
+      peer.recv?.ready();
+    }
+  }
+
+  /** This end gives up at once: RST travels to the peer, what was not delivered is lost. */
+  #abort(socket: FakeSocket): void {
+    socket.dead = true;
+    socket.outbox.clear();
+    const { peer } = socket;
+    if (peer === null) return;
+    this.host.at(this.options.latencyMs(), () => this.#resetArrives(peer));
+  }
+
+  #resetArrives(socket: FakeSocket): void {
+    if (socket.dead) return;
+    socket.dead = true;
+    socket.outbox.clear();
+    // tcp_reset(): EPIPE in CLOSE_WAIT, where the peer had closed its half before.
+    socket.error = socket.finArrived ? EPIPE : ECONNRESET;
+    socket.recv?.ready();
+    socket.send?.ready();
+  }
+}
+
+function keyOf(address: Address): string {
+  return formatAddress(address);
+}

@@ -1,0 +1,69 @@
+/**
+ * One operation that the fake kernel has.
+ *
+ *   armed: waits for its socket   queued: will be attempted   posted: has a result   collected: gone
+ *
+ * @module
+ */
+import { OP_CODE } from "../../src/ring/port.ts";
+import type { FakeSocket } from "./fake_socket.ts";
+import type { Region } from "./memory_watch.ts";
+
+export type FakeOpState = "armed" | "queued" | "posted" | "collected";
+
+export type FakeOpKind = "recv" | "recvSelect" | "send" | "sendmsg" | "accept" | "connect" | "nop";
+
+const KINDS = new Map<number, FakeOpKind>([
+  [OP_CODE.nop, "nop"],
+  [OP_CODE.recv, "recv"],
+  [OP_CODE.recvSelect, "recvSelect"],
+  [OP_CODE.send, "send"],
+  [OP_CODE.sendmsg, "sendmsg"],
+  [OP_CODE.accept, "accept"],
+  [OP_CODE.connect, "connect"],
+]);
+
+export class FakeOp {
+  readonly kind: FakeOpKind;
+  readonly slot: number;
+  readonly generation: number;
+  readonly socket: FakeSocket;
+  /** Bytes that it may move. */
+  readonly length: number;
+  /** Where a connect goes; the peer's address of an accept is written here. */
+  readonly block: number;
+  state: FakeOpState = "armed";
+  readonly regions: Region[] = [];
+  blockBytes: Uint8Array | null = null;
+  /** Bytes that a send has moved so far (MSG_WAITALL). */
+  done = 0;
+  canceled = false;
+  result = 0;
+  flags = 0;
+  /** Tells the ring that there is something to look at. */
+  readonly ready: () => void;
+
+  constructor(
+    code: number,
+    slot: number,
+    generation: number,
+    socket: FakeSocket,
+    length: number,
+    block: number,
+    ready: (op: FakeOp) => void,
+  ) {
+    const kind = KINDS.get(code);
+    if (kind === undefined) throw new Error(`op code ${code}`);
+    this.kind = kind;
+    this.slot = slot;
+    this.generation = generation;
+    this.socket = socket;
+    this.length = length;
+    this.block = block;
+    this.ready = () => ready(this);
+  }
+
+  get name(): string {
+    return `${this.kind} ${this.slot}.${this.generation} on fd ${this.socket.fd}`;
+  }
+}

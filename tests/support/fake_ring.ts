@@ -1,0 +1,731 @@
+/**
+ * The core's port on plain memory: op records in, completions out, as `ffi/shim.c` and the kernel
+ * below it do it, with seeded faults.
+ *
+ * - Completions appear only in `turn()`: what a socket has to say waits as task work, of which one
+ *   enter runs at most 20 items.
+ * - Each operation gets exactly one completion. A cancel may win, lose, or find a part done.
+ * - The bell is a chain: eventfd -> one byte for the runtime. It is signalled only between `arm()`
+ *   and the next turn, and must be armed again once it was heard.
+ *
+ * Rules that the real kernel cannot check are checked here and noted in `kernel.violations`.
+ *
+ * @module
+ */
+import { ERRNO } from "../../src/base/errno.ts";
+import { readSockaddr, writeSockaddr } from "../../src/net/address.ts";
+import {
+  type BellPort,
+  CQE_BUFFER,
+  CQE_BUFFER_SHIFT,
+  CQE_SOCKET_NONEMPTY,
+  HEADER,
+  OP_CODE,
+  OP_FLAG_OF_ACCEPT,
+  OP_FLAG_POLL_FIRST,
+  type RingOpenOptions,
+  type RingPort,
+  TURN_WOKEN,
+} from "../../src/ring/port.ts";
+import type { FakeKernel } from "./fake_kernel.ts";
+import { FakeOp } from "./fake_op.ts";
+import type { FakeSocket } from "./fake_socket.ts";
+import type { Region } from "./memory_watch.ts";
+
+const IOVEC_MAX = 32;
+const SLOT_MAX = 0x4000_0000;
+const LENGTH_OFFSET = 128;
+/** Deferred completions that one enter runs, since 6.13. */
+const WORK_PER_ENTER = 20;
+const ENTERS_PER_TURN = 64;
+const AGAIN_COUNT_MAX = 40;
+const MEMORY_COUNT_MAX = 8;
+const LATE_MS_MAX = 20;
+
+const SOFT_ERRNOS = [ERRNO.EAGAIN, ERRNO.EINTR];
+const MEMORY_ERRNOS = [ERRNO.ENOBUFS, ERRNO.ENOMEM];
+const HARD_ERRNOS = [ERRNO.ECONNRESET, ERRNO.EPIPE, ERRNO.EIO, ERRNO.ETIMEDOUT, ERRNO.EHOSTUNREACH];
+const CONNECT_ERRNOS = [ERRNO.ECONNREFUSED, ERRNO.EHOSTUNREACH, ERRNO.ENETUNREACH, ERRNO.EACCES];
+const ACCEPT_ERRNOS = [ERRNO.ECONNABORTED, ERRNO.EPROTO, ERRNO.EPERM, ERRNO.ENETDOWN];
+
+export interface FakeRingSizes {
+  opCapacity: number;
+  completionCapacity: number;
+  blockCount: number;
+  bufferCount: number;
+}
+
+export const DEFAULT_SIZES: Readonly<FakeRingSizes> = Object.freeze({
+  opCapacity: 1_024,
+  completionCapacity: 2_048,
+  blockCount: 1_024,
+  bufferCount: 256,
+});
+
+class FakeBell implements BellPort {
+  referenced = true;
+  closed = false;
+  readonly onWake: () => void;
+
+  constructor(onWake: () => void) {
+    this.onWake = onWake;
+  }
+
+  ref(): void {
+    this.referenced = true;
+  }
+
+  unref(): void {
+    this.referenced = false;
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+}
+
+export class FakeRing implements RingPort {
+  readonly opCapacity: number;
+  readonly completionCapacity: number;
+  readonly blockCount: number;
+  readonly blockBytes = 512;
+  readonly bufferCount: number;
+  readonly header = new Uint32Array(64);
+  readonly ops: Uint32Array;
+  readonly completions: Int32Array;
+  readonly blocks: Uint8Array;
+  readonly blockWords: Uint32Array;
+  readonly #kernel: FakeKernel;
+  readonly #options: RingOpenOptions;
+  /** Operations that the core has not been given the completion of. */
+  readonly #inFlight = new Map<number, FakeOp>();
+  readonly #blockOwners = new Map<number, FakeOp>();
+  readonly #provided = new Map<number, Region>();
+  readonly #work: FakeOp[] = [];
+  #queue: FakeOp[] = [];
+  #bell: FakeBell | null = null;
+  #eventEnabled = false;
+  #eventCount = 0;
+  #armed = false;
+  #chain = false;
+  /** The byte that the runtime has not read yet. */
+  #told = false;
+  closed = false;
+
+  constructor(kernel: FakeKernel, options: RingOpenOptions, sizes: FakeRingSizes) {
+    this.#kernel = kernel;
+    this.#options = options;
+    this.opCapacity = sizes.opCapacity;
+    this.completionCapacity = sizes.completionCapacity;
+    this.blockCount = sizes.blockCount;
+    this.bufferCount = sizes.bufferCount;
+    this.ops = new Uint32Array(sizes.opCapacity * 8);
+    this.completions = new Int32Array(sizes.completionCapacity * 4);
+    const blocks = new ArrayBuffer(sizes.blockCount * this.blockBytes);
+    this.blocks = new Uint8Array(blocks);
+    this.blockWords = new Uint32Array(blocks);
+  }
+
+  /** Operations whose completion the core has not seen. */
+  get inFlightCount(): number {
+    return this.#inFlight.size;
+  }
+
+  /** One line for each operation, for messages. */
+  describe(): string {
+    const ops = [...this.#inFlight.values()].map((op) => `${op.name} (${op.state})`);
+    return `${ops.join(", ") || "nothing"}; bell ${this.#armed ? "armed" : "idle"}` +
+      `, chain ${this.#chain}, work ${this.#hasWork}`;
+  }
+
+  get bellReferenced(): boolean {
+    return this.#bell !== null && !this.#bell.closed && this.#bell.referenced;
+  }
+
+  get bellClosed(): boolean {
+    return this.#bell === null || this.#bell.closed;
+  }
+
+  // ---- the turn ------------------------------------------------------------------------------
+
+  turn(opCount: number, flags: number): number {
+    const kernel = this.#kernel;
+    kernel.require(!this.closed, "a turn after close");
+    kernel.require(opCount <= this.opCapacity, "more records than fit");
+    if ((flags & TURN_WOKEN) !== 0) this.#armed = false;
+    this.#eventEnabled = false;
+    let count = 0;
+    for (let at = 0; at < opCount; at++) {
+      const failed = this.#stage(at * 8);
+      if (failed !== null) this.#put(count++, failed.slot, failed.generation, failed.result, 0);
+    }
+    count = this.#drain(count);
+    const { header } = this;
+    header[HEADER.submissions] += opCount;
+    header[HEADER.completions] += count;
+    header[HEADER.inFlight] = this.#inFlight.size;
+    header[HEADER.more] = this.#hasWork ? 1 : 0;
+    return count;
+  }
+
+  #drain(before: number): number {
+    const { faults } = this.#kernel;
+    let count = before;
+    for (let i = 0; i < ENTERS_PER_TURN && this.#work.length > 0; i++) {
+      this.header[HEADER.enters]++;
+      if (faults.strikes("reordered")) shuffle(this.#work, (max) => faults.int(0, max));
+      for (const op of this.#work.splice(0, WORK_PER_ENTER)) this.#run(op);
+      count = this.#collect(count);
+      if (count === this.completionCapacity || faults.strikes("splitTurns")) break;
+    }
+    return this.#collect(count);
+  }
+
+  #collect(before: number): number {
+    let count = before;
+    if (this.#kernel.faults.strikes("reordered")) {
+      shuffle(this.#queue, (max) => this.#kernel.faults.int(0, max));
+    }
+    let seen = 0;
+    for (const op of this.#queue) {
+      if (count === this.completionCapacity) break;
+      seen++;
+      this.#put(count++, op.slot, op.generation, op.result, op.flags);
+      this.#handBack(op);
+    }
+    this.#queue = this.#queue.slice(seen);
+    return count;
+  }
+
+  #put(at: number, slot: number, generation: number, result: number, flags: number): void {
+    this.completions.set([slot, generation, result, flags], at * 4);
+  }
+
+  get #hasWork(): boolean {
+    return this.#work.length > 0 || this.#queue.length > 0;
+  }
+
+  // ---- the bell ------------------------------------------------------------------------------
+
+  arm(): number {
+    this.#kernel.require(!this.closed, "arm after close");
+    this.#eventEnabled = true;
+    if (!this.#armed) {
+      if (this.#kernel.faults.strikes("armFails")) return -ERRNO.ENOMEM;
+      this.#armed = true;
+      this.#chain = true;
+      this.header[HEADER.arms]++;
+      if (this.#eventCount > 0) this.#signal();
+    }
+    return this.#hasWork ? 1 : 0;
+  }
+
+  openBell(onWake: () => void): BellPort {
+    this.#bell = new FakeBell(onWake);
+    return this.#bell;
+  }
+
+  /** A byte waits for the runtime's loop. */
+  get told(): boolean {
+    return this.#told;
+  }
+
+  /** The runtime's loop reads the byte. */
+  hear(): void {
+    if (!this.#told) return;
+    this.#told = false;
+    if (this.#bell !== null && !this.#bell.closed) this.#bell.onWake();
+  }
+
+  /** Wakes the runtime for nothing. */
+  disturb(): void {
+    if (this.#chain && !this.closed) this.#signal();
+  }
+
+  #signal(): void {
+    this.#eventCount++;
+    if (!this.#chain) return;
+    this.#chain = false;
+    this.#eventCount = 0;
+    this.#told = true;
+  }
+
+  // ---- staging -------------------------------------------------------------------------------
+
+  #stage(at: number): { slot: number; generation: number; result: number } | null {
+    const { ops } = this;
+    const [code, slot, generation, fd] = [ops[at], ops[at + 1], ops[at + 2], ops[at + 3]];
+    const [slab, offset, length, flags] = [ops[at + 4], ops[at + 5], ops[at + 6], ops[at + 7]];
+    const kernel = this.#kernel;
+    if (code === OP_CODE.provide) {
+      this.#provide(slot, slab, offset, length);
+      return null;
+    }
+    if (code === OP_CODE.cancel) {
+      this.#cancel(offset, length, flags);
+      return null;
+    }
+    kernel.require(slot < SLOT_MAX, `slot ${slot} is too large`);
+    kernel.require(!this.#inFlight.has(slot), `slot ${slot} is in flight already`);
+    const socket = kernel.at(fd);
+    if (socket === null) {
+      kernel.complain(`op code ${code} on descriptor ${fd}, which is not open`);
+      return { slot, generation, result: -ERRNO.EBADF };
+    }
+    if (kernel.faults.storms("again", `stage ${socket.id} ${code}`, AGAIN_COUNT_MAX)) {
+      return { slot, generation, result: -ERRNO.EAGAIN };
+    }
+    const op = new FakeOp(code, slot, generation, socket, length, slab, (op) => this.#wake(op));
+    this.#inFlight.set(slot, op);
+    this.#occupy(op);
+    this.#own(op, slab, offset, length);
+    this.#start(op, (flags & OP_FLAG_POLL_FIRST) !== 0);
+    return null;
+  }
+
+  /** One operation of a kind for each socket. */
+  #occupy(op: FakeOp): void {
+    const { socket } = op;
+    const place = placeOf(op);
+    if (place === null) return;
+    const other = socket[place];
+    if (other !== null) this.#kernel.complain(`${op.name}: ${other.name} is in flight already`);
+    socket[place] = op;
+  }
+
+  /** The kernel has what the record names until the completion. */
+  #own(op: FakeOp, slab: number, offset: number, length: number): void {
+    const { memory } = this.#kernel;
+    const lend = (slab: number, offset: number, length: number, writes: boolean) => {
+      const region = memory.lend({ slab, offset, length, writes, owner: op.name });
+      if (region !== null) op.regions.push(region);
+    };
+    switch (op.kind) {
+      case "recv":
+        lend(slab, offset, length, true);
+        break;
+      case "recvSelect":
+        this.#kernel.require(this.#options.buffers, "recvSelect without a buffer ring");
+        this.#kernel.require(length > 0, "recvSelect of 0 bytes");
+        break;
+      case "send":
+        lend(slab, offset, length, false);
+        break;
+      case "sendmsg":
+        this.#ownBlock(op);
+        this.#kernel.require(length >= 1 && length <= IOVEC_MAX, `${length} iovecs`);
+        for (let i = 0, at = (slab * this.blockBytes) / 4; i < length; i++, at += 3) {
+          const words = this.blockWords;
+          lend(words[at], words[at + 1], words[at + 2], false);
+        }
+        break;
+      case "accept":
+      case "connect":
+        this.#ownBlock(op);
+        break;
+      case "nop":
+        break;
+    }
+  }
+
+  #ownBlock(op: FakeOp): void {
+    const kernel = this.#kernel;
+    kernel.require(op.block < this.blockCount, `block ${op.block} is out of bounds`);
+    const owner = this.#blockOwners.get(op.block);
+    if (owner !== undefined) kernel.complain(`${op.name}: its block belongs to ${owner.name}`);
+    this.#blockOwners.set(op.block, op);
+    op.blockBytes = this.#blockAt(op.block).slice();
+  }
+
+  #blockAt(block: number): Uint8Array {
+    return this.blocks.subarray(block * this.blockBytes, (block + 1) * this.blockBytes);
+  }
+
+  #start(op: FakeOp, pollFirst: boolean): void {
+    const kernel = this.#kernel;
+    if (op.kind === "connect") {
+      this.#startConnect(op);
+    } else if (pollFirst || kernel.faults.strikes("deferred")) {
+      if (this.#worthIt(op)) this.#enqueue(op);
+    } else {
+      this.#attempt(op);
+    }
+  }
+
+  #startConnect(op: FakeOp): void {
+    const kernel = this.#kernel;
+    if (kernel.faults.strikes("connectErrno")) {
+      const errno = kernel.faults.pick(CONNECT_ERRNOS);
+      kernel.host.at(kernel.options.latencyMs(), () => {
+        if (op.state === "armed") this.#wakeWith(op, -errno);
+      });
+      return;
+    }
+    const address = readSockaddr(op.blockBytes as Uint8Array, op.length);
+    kernel.connect(op.socket, address, (result) => {
+      if (op.state === "armed") this.#wakeWith(op, result);
+    });
+  }
+
+  #provide(id: number, slab: number, offset: number, length: number): void {
+    const kernel = this.#kernel;
+    kernel.require(this.#options.buffers && id < this.bufferCount, `buffer ${id} is out of bounds`);
+    kernel.require(!this.#provided.has(id), `buffer ${id} is provided twice`);
+    const region = kernel.memory.lend({
+      slab,
+      offset,
+      length,
+      writes: true,
+      owner: `provided buffer ${id}`,
+    });
+    if (region !== null) this.#provided.set(id, region);
+  }
+
+  #cancel(slot: number, generation: number, flags: number): void {
+    const { faults } = this.#kernel;
+    const op = this.#inFlight.get(slot);
+    if (op === undefined || op.generation !== generation) return;
+    if (op.state === "posted" || op.state === "collected") return;
+    const wanted = op.kind === "accept" ? OP_FLAG_OF_ACCEPT : 0;
+    this.#kernel.require(flags === wanted, `cancel of ${op.name} with flags ${flags}`);
+    op.canceled = true;
+    if (op.state === "armed") this.#enqueue(op);
+    // Queued already: task work decides who was first.
+    else if (faults.strikes("cancelLoses")) op.canceled = false;
+  }
+
+  // ---- attempts ------------------------------------------------------------------------------
+
+  /** A socket has something for an operation that waits. */
+  #wake(op: FakeOp): void {
+    if (op.state === "armed" && this.#worthIt(op)) this.#enqueue(op);
+  }
+
+  #wakeWith(op: FakeOp, result: number): void {
+    op.result = result;
+    op.done = -1; // A connect has its result before task work runs.
+    this.#enqueue(op);
+  }
+
+  #enqueue(op: FakeOp): void {
+    op.state = "queued";
+    this.#work.push(op);
+    if (this.#eventEnabled) this.#signal();
+  }
+
+  /** What poll(2) would say. */
+  #worthIt(op: FakeOp): boolean {
+    const { socket } = op;
+    switch (op.kind) {
+      case "recv":
+      case "recvSelect":
+        return this.#kernel.readable(socket);
+      case "send":
+      case "sendmsg":
+        return socket.dead || socket.finQueued || socket.error !== 0 ||
+          socket.outbox.length < socket.sendCapacity;
+      case "accept":
+        return socket.backlog.length > 0;
+      default:
+        return true;
+    }
+  }
+
+  /** Task work of one operation. */
+  #run(op: FakeOp): void {
+    if (op.state !== "queued") return;
+    op.state = "armed";
+    const { faults } = this.#kernel;
+    if (!op.canceled) {
+      this.#attempt(op);
+      return;
+    }
+    if (faults.strikes("cancelLoses")) {
+      this.#attempt(op);
+      if (op.state !== "armed") return;
+    }
+    const interrupted = faults.strikes("cancelInterrupts");
+    const errno = interrupted ? ERRNO.EINTR : ERRNO.ECANCELED;
+    this.#post(op, op.done > 0 ? op.done : -errno, 0);
+  }
+
+  #attempt(op: FakeOp): void {
+    if (op.kind === "connect") {
+      if (op.done < 0) this.#post(op, op.result, 0);
+      return;
+    }
+    if (op.kind === "nop") {
+      this.#post(op, 0, 0);
+      return;
+    }
+    if (this.#softFault(op)) return;
+    if (op.kind === "accept") this.#accept(op);
+    else if (op.kind === "send" || op.kind === "sendmsg") this.#send(op);
+    else this.#recv(op);
+  }
+
+  #softFault(op: FakeOp): boolean {
+    const { faults } = this.#kernel;
+    const { socket, kind } = op;
+    if (op.done > 0) return false;
+    const subject = `${kind} ${socket.id}`;
+    if (faults.storms("again", subject, AGAIN_COUNT_MAX)) {
+      this.#post(op, -faults.pick(SOFT_ERRNOS), 0);
+    } else if (kind !== "accept" && faults.storms("memory", subject, MEMORY_COUNT_MAX)) {
+      this.#post(op, -faults.pick(MEMORY_ERRNOS), 0);
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  #accept(op: FakeOp): void {
+    const kernel = this.#kernel;
+    const { faults } = kernel;
+    const { socket } = op;
+    if (faults.storms("exhausted", String(socket.id), MEMORY_COUNT_MAX)) {
+      this.#post(op, -faults.pick([ERRNO.EMFILE, ERRNO.ENFILE, ERRNO.ENOBUFS]), 0);
+      return;
+    }
+    if (faults.storms("acceptTransient", String(socket.id), AGAIN_COUNT_MAX)) {
+      this.#post(op, -faults.pick(ACCEPT_ERRNOS), 0);
+      return;
+    }
+    const result = kernel.accept(socket);
+    if (result === -ERRNO.EAGAIN) return;
+    if (result >= 0) {
+      const block = this.#blockAt(op.block);
+      const peer = (kernel.at(result) as FakeSocket).remote;
+      const { length } = writeSockaddr(block, peer ?? { path: "?" });
+      const named = peer !== null && !("path" in peer && peer.path === "");
+      new DataView(block.buffer, block.byteOffset).setUint32(
+        LENGTH_OFFSET,
+        named ? length : 2,
+        true,
+      );
+      op.blockBytes = null;
+    }
+    this.#post(op, result, 0);
+  }
+
+  #send(op: FakeOp): void {
+    const { faults } = this.#kernel;
+    const total = op.regions.reduce((sum, region) => sum + region.length, 0);
+    if (op.done === 0 && faults.strikes("zeroSend")) {
+      this.#post(op, 0, 0);
+      return;
+    }
+    if (op.done === 0 && faults.strikes("sendErrno")) {
+      this.#post(op, -faults.pick(HARD_ERRNOS), 0);
+      return;
+    }
+    const stopAt = op.done + faults.shorten("shortSend", total - op.done);
+    for (let at = 0, i = 0; i < op.regions.length && op.done < stopAt; i++) {
+      const region = op.regions[i];
+      const from = op.done - at;
+      at += region.length;
+      if (from >= region.length) continue;
+      const count = Math.min(region.length - from, stopAt - op.done);
+      const wrote = this.#write(op, region, from, count);
+      if (wrote < 0) {
+        this.#post(op, op.done > 0 ? op.done : wrote, 0);
+        return;
+      }
+      op.done += wrote;
+      if (wrote < count) return; // No room: waits for more (MSG_WAITALL).
+    }
+    this.#post(op, op.done, 0);
+  }
+
+  #write(op: FakeOp, region: Region, from: number, count: number): number {
+    const { memory } = this.#kernel;
+    memory.verify(region);
+    const bytes = memory.resolve(region.slab, region.offset + from, count) as Uint8Array;
+    return this.#kernel.write(op.socket, bytes);
+  }
+
+  #recv(op: FakeOp): void {
+    const kernel = this.#kernel;
+    const { faults } = kernel;
+    const { socket } = op;
+    if (faults.strikes("recvErrno")) {
+      this.#post(op, -faults.pick(HARD_ERRNOS), 0);
+      return;
+    }
+    if (!kernel.readable(socket)) return;
+    const select = op.kind === "recvSelect";
+    let id = -1;
+    let region = op.regions[0];
+    if (select) {
+      const [first] = this.#provided;
+      if (first === undefined) {
+        this.#post(op, -ERRNO.ENOBUFS, 0);
+        return;
+      }
+      [id, region] = first;
+    }
+    kernel.memory.verify(region);
+    const room = Math.min(region.length, op.length);
+    const wanted = socket.inbox.length > 0
+      ? faults.shorten("shortRecv", Math.min(room, socket.inbox.length))
+      : room;
+    const target = kernel.memory.resolve(region.slab, region.offset, wanted) as Uint8Array;
+    const result = kernel.read(socket, target);
+    if (result > 0) region.snapshot = snapshotOf(kernel, region);
+    const nonEmpty = socket.inbox.length > 0 ? CQE_SOCKET_NONEMPTY : 0;
+    const consumed = select && (result > 0 || faults.strikes("bufferWithoutBytes"));
+    const buffer = consumed ? CQE_BUFFER | (id << CQE_BUFFER_SHIFT) : 0;
+    if (consumed) {
+      this.#provided.delete(id);
+      op.regions.push(region);
+    }
+    this.#post(op, result, nonEmpty | buffer);
+  }
+
+  // ---- completions ---------------------------------------------------------------------------
+
+  #post(op: FakeOp, result: number, flags: number): void {
+    const kernel = this.#kernel;
+    kernel.require(op.state === "armed" || op.state === "queued", `${op.name} completes twice`);
+    op.state = "posted";
+    op.result = result;
+    op.flags = flags;
+    if (!kernel.faults.strikes("late")) {
+      this.#publish(op);
+      return;
+    }
+    kernel.host.at(kernel.faults.int(1, LATE_MS_MAX), () => {
+      this.#publish(op);
+      if (this.#eventEnabled) this.#signal();
+    });
+  }
+
+  #publish(op: FakeOp): void {
+    this.#queue.push(op);
+  }
+
+  /** The core gets its completion: what the operation named is the core's again. */
+  #handBack(op: FakeOp): void {
+    const { memory } = this.#kernel;
+    op.state = "collected";
+    for (const region of op.regions) {
+      memory.verify(region);
+      memory.giveBack(region);
+    }
+    if (op.blockBytes !== null) {
+      const same = op.blockBytes.every((byte, at) => byte === this.#blockAt(op.block)[at]);
+      if (!same) this.#kernel.complain(`${op.name}: its block changed while in flight`);
+    }
+    if (this.#blockOwners.get(op.block) === op) this.#blockOwners.delete(op.block);
+    this.#inFlight.delete(op.slot);
+    const place = placeOf(op);
+    if (place !== null && op.socket[place] === op) op.socket[place] = null;
+  }
+
+  close(): number {
+    const kernel = this.#kernel;
+    kernel.require(!this.closed, "a ring is closed twice");
+    kernel.require(this.#inFlight.size === 0, `close with in flight: ${this.describe()}`);
+    this.closed = true;
+    for (const region of this.#provided.values()) kernel.memory.giveBack(region);
+    this.#provided.clear();
+    return 0;
+  }
+
+  // ---- calls that do not wait ----------------------------------------------------------------
+
+  socket(family: number): number {
+    return this.#kernel.socket(family);
+  }
+
+  bind(fd: number, block: number, length: number): number {
+    const socket = this.#open(fd, "bind", block);
+    return socket === null
+      ? -ERRNO.EBADF
+      : this.#kernel.bind(socket, readSockaddr(this.#blockAt(block), length));
+  }
+
+  listen(fd: number, backlog: number): number {
+    const socket = this.#open(fd, "listen");
+    return socket === null ? -ERRNO.EBADF : this.#kernel.listen(socket, backlog);
+  }
+
+  address(fd: number, which: 0 | 1, block: number): number {
+    const socket = this.#open(fd, "address", block);
+    const address = which === 0 ? socket?.local : socket?.remote;
+    if (address === undefined || address === null) return -ERRNO.ENOTCONN;
+    if ("path" in address && address.path === "") return 2;
+    return writeSockaddr(this.#blockAt(block), address).length;
+  }
+
+  setOption(fd: number, option: number, value: number): number {
+    const socket = this.#open(fd, "setOption");
+    if (socket === null) return -ERRNO.EBADF;
+    socket.options.set(option, value);
+    if (option === 1) socket.lingerSeconds = value;
+    return 0;
+  }
+
+  getOption(fd: number, option: number): number {
+    return this.#open(fd, "getOption")?.options.get(option) ?? -ERRNO.EINVAL;
+  }
+
+  shutdown(fd: number, how: 0 | 1 | 2): number {
+    const socket = this.#open(fd, "shutdown");
+    return socket === null ? -ERRNO.EBADF : this.#kernel.shutdown(socket, how);
+  }
+
+  closeDescriptor(fd: number, discard: boolean): number {
+    const socket = this.#open(fd, "close");
+    if (socket === null) return -ERRNO.EBADF;
+    this.#kernel.close(socket, discard);
+    return 0;
+  }
+
+  unlink(block: number, _length: number): number {
+    this.#checkBlock(block, "unlink");
+    return 0;
+  }
+
+  #open(fd: number, what: string, block = -1): FakeSocket | null {
+    const kernel = this.#kernel;
+    kernel.require(!this.closed, `${what} after close`);
+    if (block >= 0) this.#checkBlock(block, what);
+    const socket = kernel.at(fd);
+    if (socket === null) kernel.complain(`${what} on descriptor ${fd}, which is not open`);
+    return socket;
+  }
+
+  #checkBlock(block: number, what: string): void {
+    const owner = this.#blockOwners.get(block);
+    if (owner !== undefined) this.#kernel.complain(`${what}: its block belongs to ${owner.name}`);
+  }
+}
+
+function placeOf(op: FakeOp): "recv" | "send" | "accept" | "connect" | null {
+  switch (op.kind) {
+    case "recv":
+    case "recvSelect":
+      return "recv";
+    case "send":
+    case "sendmsg":
+      return "send";
+    case "accept":
+      return "accept";
+    case "connect":
+      return "connect";
+    default:
+      return null;
+  }
+}
+
+function snapshotOf(kernel: FakeKernel, region: Region): Uint8Array {
+  return (kernel.memory.resolve(region.slab, region.offset, region.length) as Uint8Array).slice();
+}
+
+function shuffle<T>(items: T[], int: (max: number) => number): void {
+  for (let index = items.length - 1; index > 0; index--) {
+    const other = int(index);
+    [items[index], items[other]] = [items[other], items[index]];
+  }
+}

@@ -1,0 +1,219 @@
+/**
+ * One random scenario: a plan from a seed, played to its end, and judged.
+ *
+ *   oracle:  messages of the sender --must be--> bytes on the wire --must be--> bytes received
+ *
+ * @module
+ */
+import { NetworkError } from "../../src/base/network_error.ts";
+import type { Connection } from "../../src/net/connection.ts";
+import type { Listener } from "../../src/net/listener.ts";
+import { Random } from "../harness.ts";
+import { contentOf } from "./content.ts";
+import type { FakeSocket } from "./fake_socket.ts";
+import type { FaultKind } from "./faults.ts";
+import { drawPlan, isLossless, mustSend, type Plan } from "./random_plan.ts";
+import { type Message, Side } from "./side.ts";
+import { Sim, type SimNetwork } from "./sim.ts";
+
+export interface ScenarioResult {
+  seed: number;
+  plan: Plan;
+  stepCount: number;
+  connectionCount: number;
+  messageCount: number;
+  byteCount: number;
+  faults: ReadonlyMap<FaultKind, number>;
+}
+
+/** What may be done to the world before it starts: canaries plant their bug here. */
+export type Prepare = (sim: Sim) => void;
+
+/** Plays a seed. Throws when anything is not as it must be. */
+export async function runScenario(
+  seed: number,
+  prepare: Prepare = () => {},
+): Promise<ScenarioResult> {
+  const random = new Random(seed);
+  const plan = drawPlan(random);
+  const { faults, kernel, sizes } = plan;
+  const sim = new Sim({ seed: random.next(), faults, kernel, sizes });
+  if (plan.late) sim.host.lateness = () => sim.random.float() * 10;
+  prepare(sim);
+  const scenario = new Scenario(sim, plan);
+  try {
+    await sim.run(() => scenario.play());
+    scenario.judge();
+  } catch (cause) {
+    throw new Error(`seed ${seed}: ${cause instanceof Error ? cause.message : cause}`, { cause });
+  }
+  const wires = sim.kernel.all.map((socket) => socket.wire.length);
+  return {
+    seed,
+    plan,
+    stepCount: sim.stepCount,
+    connectionCount: scenario.sides.length / 2,
+    messageCount: scenario.sides.reduce((sum, side) => sum + side.messages.length, 0),
+    byteCount: wires.reduce((sum, length) => sum + length, 0),
+    faults: sim.faults.struck,
+  };
+}
+
+class Scenario {
+  readonly sides: Side[] = [];
+  readonly #sim: Sim;
+  readonly #plan: Plan;
+  readonly #random: Random;
+  #listener: Listener | null = null;
+  #closing: Promise<void>[] = [];
+
+  constructor(sim: Sim, plan: Plan) {
+    this.#sim = sim;
+    this.#plan = plan;
+    this.#random = sim.random.fork();
+  }
+
+  async play(): Promise<void> {
+    const { config, networkCount, connectionCount } = this.#plan;
+    const server = this.#sim.open(config);
+    const client = networkCount === 1 ? server : this.#sim.open(config);
+    this.#listener = await server.bind("127.0.0.1:0");
+    const accepting = this.#accept(this.#listener, server);
+    this.#disrupt(server, client);
+    const dials: Promise<void>[] = [];
+    for (let i = 0; i < connectionCount; i++) dials.push(this.#dial(client));
+    await Promise.all(dials);
+    await this.#listener.close();
+    await accepting;
+    await Promise.all(this.sides.map((side) => side.end));
+    await Promise.all([server.close(), client.close(), ...this.#closing]);
+  }
+
+  /** The wires against what the senders know, the readers against the wires. */
+  judge(): void {
+    this.#sim.checkNothingLeft();
+    for (const side of this.sides) {
+      this.#judgeWire(side);
+      this.#judgeReader(side);
+    }
+  }
+
+  #judgeWire({ messages, socket }: Side): void {
+    const { wire } = socket;
+    let at = 0;
+    const lastSure = messages.findLastIndex(({ fate }) =>
+      fate.kind === "sent" || (fate.kind === "exact" && fate.bytes > 0)
+    );
+    messages.forEach((message, index) => {
+      let count = this.#bytesOf(message, wire.length - at, index < lastSure);
+      // Of several that failed, the bytes at the end belong to the one whose bytes they are.
+      const unsure = message.fate.kind === "unknown" && message.fate.bytes === 0;
+      if (unsure && !wire.holds(contentOf(message.key, count), at)) count = 0;
+      if (!wire.holds(contentOf(message.key, count), at)) {
+        throw new Error(
+          `fd of socket ${socket.id}: message ${index} of ${message.length} bytes ` +
+            `(${JSON.stringify(message.fate)}) is not on the wire at ${at} of ${wire.length}: ` +
+            JSON.stringify(messages.map(({ length, fate }) => [length, fate])),
+        );
+      }
+      at += count;
+    });
+    if (at !== wire.length) {
+      throw new Error(`socket ${socket.id}: ${wire.length - at} bytes were sent by nobody`);
+    }
+    const failed = messages.find(({ fate }) => "code" in fate && fate.code === "SendFailed");
+    if (isLossless(this.#plan) && failed) {
+      throw new Error(`a soft fault ended a send: ${JSON.stringify(messages)}`);
+    }
+    if (mustSend(this.#plan) && messages.some(({ fate }) => fate.kind !== "sent")) {
+      throw new Error(`a send failed without a reason: ${JSON.stringify(messages)}`);
+    }
+  }
+
+  /** How many bytes of a message must be on the wire, of which `left` are not explained yet. */
+  #bytesOf({ fate, length }: Message, left: number, moreFollow: boolean): number {
+    switch (fate.kind) {
+      case "pending":
+        throw new Error("a send did not settle");
+      case "sent":
+        return length;
+      case "exact":
+        return fate.bytes;
+      case "unknown":
+        // Of a failed message nothing went out, or nothing else followed.
+        return moreFollow ? 0 : Math.min(left, length);
+    }
+  }
+
+  #judgeReader({ readEnd, received, socket }: Side): void {
+    const { wire } = socket.peer as FakeSocket;
+    if (readEnd === "eof" && received !== wire.length && !socket.errorLost) {
+      throw new Error(`a clean end after ${received} of ${wire.length} bytes`);
+    }
+    if (isLossless(this.#plan) && readEnd !== "eof") {
+      throw new Error(`the stream ended with "${readEnd}" after ${received} bytes, for no reason`);
+    }
+  }
+
+  async #dial(network: SimNetwork): Promise<void> {
+    const random = this.#random;
+    if (random.chance(0.5)) await this.#sim.sleep(random.float() * 5);
+    const options = random.chance(0.1) ? { timeoutMs: random.int(0, 3) } : undefined;
+    let connection: Connection;
+    try {
+      connection = await network.dial(this.#listener!.localAddress, options);
+    } catch (error) {
+      if (error instanceof NetworkError) return;
+      throw error;
+    }
+    await this.#begin(network, connection).end;
+  }
+
+  async #accept(listener: Listener, network: SimNetwork): Promise<void> {
+    const random = this.#random.fork();
+    for (;;) {
+      try {
+        const options = random.chance(0.3) ? { timeoutMs: random.int(1, 10) } : {};
+        this.#begin(network, await listener.accept(options));
+      } catch (error) {
+        if (!(error instanceof NetworkError)) throw error;
+        if (error.code === "Closed") return;
+      }
+    }
+  }
+
+  #begin(network: SimNetwork, connection: Connection): Side {
+    const local = connection.localAddress as { port: number };
+    const remote = connection.remoteAddress as { port: number };
+    const socket = this.#sim.kernel.all.find((socket) =>
+      (socket.local as { port: number } | null)?.port === local.port &&
+      (socket.remote as { port: number } | null)?.port === remote.port
+    );
+    const side = new Side(this.#sim, this.#plan, network, connection, socket as FakeSocket);
+    // Awaited at the end; until then a failure is not an unhandled rejection.
+    side.end.catch(() => {});
+    this.sides.push(side);
+    return side;
+  }
+
+  #disrupt(server: SimNetwork, client: SimNetwork): void {
+    const { disruptions, faults } = this.#plan;
+    const random = this.#random.fork();
+    const soon = (action: () => void) => void this.#sim.host.at(random.float() * 40, action);
+    if (disruptions.closes) {
+      soon(() => this.sides.length > 0 && void random.pick(this.sides).connection.close());
+    }
+    if (disruptions.resets) {
+      soon(() => this.sides.length > 0 && random.pick(this.sides).connection.reset());
+    }
+    if (disruptions.networkClose) {
+      soon(() => this.#closing.push(random.pick([server, client]).close()));
+    }
+    if (!faults.reset) return;
+    this.#sim.onStep = () => {
+      if (!this.#sim.faults.strikes("reset")) return;
+      const connected = [...this.#sim.kernel.sockets.values()].filter((socket) => socket.peer);
+      if (connected.length > 0) this.#sim.kernel.breakConnection(random.pick(connected));
+    };
+  }
+}

@@ -1,0 +1,342 @@
+/**
+ * One end of a random connection: a sender and a receiver with a seed, and what they saw.
+ *
+ * @module
+ */
+import { NetworkError } from "../../src/base/network_error.ts";
+import { IoBufs } from "../../src/buf/io_bufs.ts";
+import type { IoBuf } from "../../src/buf/io_buf.ts";
+import type { CallOptions } from "../../src/net/call_options.ts";
+import type { Connection } from "../../src/net/connection.ts";
+import type { Sendable } from "../../src/net/load_call.ts";
+import type { Random } from "../harness.ts";
+import { contentOf } from "./content.ts";
+import type { FakeSocket } from "./fake_socket.ts";
+import type { Plan } from "./random_plan.ts";
+import type { Sim, SimNetwork } from "./sim.ts";
+
+/** What became of a message, as far as its sender knows. */
+export type Fate =
+  | { kind: "pending" }
+  | { kind: "sent" }
+  /** Exactly so many bytes went out. */
+  | { kind: "exact"; bytes: number; code: string }
+  /** At least so many. */
+  | { kind: "unknown"; bytes: number; code: string };
+
+export interface Message {
+  key: number;
+  length: number;
+  fate: Fate;
+}
+
+/** How the receiving half ended. */
+export type ReadEnd = "eof" | "error" | "closed" | "stopped";
+
+/** Why an abort of ours happened: nobody else may make up this reason. */
+export class Aborted extends Error {}
+
+const SMALL_BYTES = 300;
+const PENDING_MAX = 6;
+const GIVE_UP_AFTER = 20;
+
+export class Side {
+  readonly messages: Message[] = [];
+  readonly end: Promise<void>;
+  readEnd: ReadEnd | null = null;
+  received = 0;
+  /** Calls that have not settled. */
+  pending = 0;
+  #failure: unknown = null;
+  readonly #sim: Sim;
+  readonly #plan: Plan;
+  readonly #random: Random;
+  readonly #network: SimNetwork;
+  readonly #held: { value: IoBuf | IoBufs; position: number }[] = [];
+  #timedOut = 0;
+  #receiving = 0;
+
+  constructor(
+    sim: Sim,
+    plan: Plan,
+    network: SimNetwork,
+    readonly connection: Connection,
+    readonly socket: FakeSocket,
+  ) {
+    this.#sim = sim;
+    this.#plan = plan;
+    this.#network = network;
+    this.#random = sim.random.fork();
+    this.end = this.#live();
+  }
+
+  async #live(): Promise<void> {
+    await Promise.all([this.#write(), this.#read()]);
+    if (this.#random.chance(0.5)) await this.#sim.sleep(this.#random.float() * 10);
+    this.#releaseHeld(0);
+    await this.connection.close();
+    if (this.#failure !== null) throw this.#failure;
+    if (this.pending !== 0) throw new Error(`${this.pending} calls hang after close`);
+  }
+
+  // ---- sending -------------------------------------------------------------------------------
+
+  async #write(): Promise<void> {
+    const random = this.#random;
+    const { sink } = this.connection;
+    const count = random.int(0, this.#plan.messageCountMax);
+    const waits: Promise<void>[] = [];
+    for (let i = 0; i < count; i++) {
+      const length = this.#messageBytes();
+      const message: Message = { key: random.int(0, 60_000), length, fate: { kind: "pending" } };
+      this.messages.push(message);
+      const sending = this.#send(message);
+      waits.push(sending);
+      if (this.pending > PENDING_MAX || random.chance(0.4)) await sending;
+      if (random.chance(0.2)) await this.#sim.sleep(random.float() * 5);
+    }
+    await Promise.all(waits);
+    if (this.#plan.config.writeBufferSize && random.chance(0.5)) await sink.flush();
+    await sink.close();
+  }
+
+  #messageBytes(): number {
+    const random = this.#random;
+    const { messageBytesMax } = this.#plan;
+    if (random.chance(0.5)) return random.int(1, Math.min(SMALL_BYTES, messageBytesMax));
+    if (random.chance(0.6)) return random.int(1, Math.min(20_000, messageBytesMax));
+    return random.int(1, messageBytesMax);
+  }
+
+  async #send(message: Message): Promise<void> {
+    const { sendTimeouts, sendAborts } = this.#plan.disruptions;
+    this.pending++;
+    try {
+      const data = this.#sendable(message);
+      await this.connection.sink.send(data, this.#options(sendTimeouts, sendAborts));
+      message.fate = { kind: "sent" };
+    } catch (error) {
+      message.fate = this.#fateOf(error);
+    }
+    this.pending--;
+  }
+
+  #fateOf(error: unknown): Fate {
+    if (error instanceof Aborted) return { kind: "unknown", bytes: 0, code: "abort" };
+    if (!(error instanceof NetworkError)) {
+      this.#failure ??= error;
+      return { kind: "unknown", bytes: 0, code: "?" };
+    }
+    const { code, bytesDone } = error;
+    if (code === "Timeout" || code === "SendFailed") {
+      return { kind: "exact", bytes: bytesDone, code };
+    }
+    if (code !== "Closed") this.#failure ??= error;
+    return { kind: "unknown", bytes: bytesDone, code };
+  }
+
+  /** The bytes of a message in one of the shapes that `send` takes. */
+  #sendable({ key, length }: Message): Sendable {
+    const random = this.#random;
+    const bytes = contentOf(key, length);
+    switch (random.int(0, 6)) {
+      case 0:
+        return bytes;
+      case 1:
+        return bytes.buffer;
+      case 2:
+        return new TextDecoder().decode(bytes);
+      case 3: {
+        const buffer = this.#network.pool.alloc(length);
+        buffer.bytes.set(bytes);
+        return buffer;
+      }
+      case 4: {
+        const buffer = this.#network.pool.alloc(length);
+        buffer.bytes.set(bytes);
+        const frozen = buffer.freeze();
+        const copy = frozen.clone();
+        frozen.release();
+        return copy;
+      }
+      case 5:
+        return this.#parts(bytes);
+      default: {
+        const parts = new IoBufs();
+        for (const part of this.#parts(bytes)) {
+          const buffer = this.#network.pool.alloc(part.length);
+          buffer.bytes.set(part);
+          parts.append(random.chance(0.7) ? buffer : buffer.freeze());
+        }
+        return parts;
+      }
+    }
+  }
+
+  #parts(bytes: Uint8Array): Uint8Array[] {
+    const random = this.#random;
+    const parts: Uint8Array[] = [];
+    const countMax = random.pick([2, 10, 50]);
+    for (let at = 0; at < bytes.length;) {
+      const rest = bytes.length - at;
+      const span = random.chance(0.5) ? random.int(1, Math.min(rest, 100)) : random.int(1, rest);
+      const count = parts.length === countMax ? rest : span;
+      parts.push(bytes.subarray(at, at + count));
+      at += count;
+    }
+    return parts;
+  }
+
+  // ---- receiving -----------------------------------------------------------------------------
+
+  async #read(): Promise<void> {
+    const random = this.#random;
+    const { stream } = this.connection;
+    while (this.readEnd === null && this.#failure === null) {
+      this.#lookAhead();
+      const calls: Promise<void>[] = [];
+      const count = random.chance(0.8) ? 1 : random.int(2, 4);
+      for (let i = 0; i < count; i++) calls.push(this.#receive());
+      await Promise.all(calls);
+      this.#releaseHeld(3);
+      if (random.chance(0.1)) await this.#sim.sleep(random.float() * 8);
+    }
+    // A program that cannot read any more must not wait until the peer has read all of its own.
+    if (this.readEnd !== "eof") this.connection.reset();
+    if (this.readEnd === "eof" && stream.buffered > 0) {
+      this.#failure ??= new Error(`${stream.buffered} bytes are buffered behind the end`);
+    }
+    if (this.readEnd === "eof" && stream.bytesReceived !== this.received) {
+      this.#failure ??= new Error(`bytesReceived ${stream.bytesReceived}, not ${this.received}`);
+    }
+  }
+
+  /** What needs no waiting: `peek` and `tryRecv`. Nothing else is pending on the stream. */
+  #lookAhead(): void {
+    const random = this.#random;
+    const { stream } = this.connection;
+    if (random.chance(0.3)) {
+      this.#expect(stream.peek(random.int(1, 100_000)), this.received, "peek");
+    }
+    if (stream.buffered === 0 || random.chance(0.5)) return;
+    const length = random.int(1, stream.buffered + 1);
+    const got = stream.tryRecv(length);
+    if ((got === null) !== length > stream.buffered && got === null) {
+      this.#failure ??= new Error(`tryRecv(${length}) of ${stream.buffered} gave nothing`);
+    }
+    if (got !== null) this.#got(got, length, length);
+  }
+
+  async #receive(): Promise<void> {
+    const random = this.#random;
+    const { stream } = this.connection;
+    const { recvTimeouts, recvAborts } = this.#plan.disruptions;
+    // After many timeouts in a row, wait for what comes: a scenario has an end.
+    const patient = this.#timedOut > GIVE_UP_AFTER;
+    const options = this.#options(recvTimeouts && !patient, recvAborts && !patient);
+    const ended = stream.closed;
+    this.pending++;
+    this.#receiving++;
+    try {
+      if (random.chance(0.5) && !ended) {
+        const length = this.#recvBytes();
+        this.#got(await stream.recv(length, options), length, length);
+      } else {
+        const lengthMax = this.#recvBytes();
+        const got = await stream.recvSome(lengthMax, options);
+        if (got === null) this.readEnd ??= "eof";
+        else this.#got(got, 1, lengthMax);
+      }
+    } catch (error) {
+      this.#lost(error);
+    }
+    this.pending--;
+    this.#receiving--;
+  }
+
+  #recvBytes(): number {
+    const random = this.#random;
+    const { messageBytesMax } = this.#plan;
+    if (random.chance(0.4)) return random.int(1, 300);
+    return random.int(1, Math.min(random.pick([5_000, 70_000, 200_000]), messageBytesMax * 2));
+  }
+
+  #got(value: IoBuf | IoBufs, lengthMin: number, lengthMax: number): void {
+    this.#timedOut = 0;
+    const { length } = value;
+    if (length < lengthMin || length > lengthMax) {
+      this.#failure ??= new Error(`got ${length} bytes, wanted ${lengthMin} to ${lengthMax}`);
+    }
+    const position = this.received;
+    this.received += length;
+    this.#expectValue(value, position);
+    if (this.#random.chance(0.7)) value.release();
+    else this.#held.push({ value, position });
+  }
+
+  /** Looks at old buffers again: nobody else may have written to them. */
+  #releaseHeld(countMax: number): void {
+    while (this.#held.length > countMax) {
+      const { value, position } = this.#held.shift()!;
+      this.#expectValue(value, position);
+      value.release();
+    }
+  }
+
+  #expectValue(value: IoBuf | IoBufs, start: number): void {
+    const chunks = value instanceof IoBufs ? value.chunks : [value.bytes];
+    let position = start;
+    for (const chunk of chunks) {
+      this.#expect(chunk, position, "received");
+      position += chunk.length;
+    }
+  }
+
+  #expect(bytes: Uint8Array, position: number, what: string): void {
+    const { wire } = this.socket.peer as FakeSocket;
+    if (wire.holds(bytes, position)) return;
+    this.#failure ??= new Error(
+      `${what}: ${bytes.length} bytes at ${position} are not what was sent (${wire.length} were)`,
+    );
+  }
+
+  #lost(error: unknown): void {
+    if (error instanceof Aborted) {
+      this.#timedOut++;
+      return;
+    }
+    if (!(error instanceof NetworkError)) {
+      this.#failure ??= error;
+      return;
+    }
+    if (error.code === "Timeout") this.#timedOut++;
+    else if (error.code !== "Closed" && error.code !== "RecvFailed") this.#failure ??= error;
+    // After the end of the stream, recvSome() gives what is left, and then null.
+    else if (!error.endOfStream) this.#closed();
+  }
+
+  /** An error ended the half: what had arrived before stays readable. */
+  #closed(): void {
+    const { stream } = this.connection;
+    if (this.readEnd !== null || this.#receiving > 1) return;
+    const rest = stream.tryRecv(stream.buffered);
+    if (rest !== null && rest.length > 0) this.#got(rest, 1, rest.length);
+    this.readEnd = "error";
+  }
+
+  // ---- both ----------------------------------------------------------------------------------
+
+  #options(timeouts: boolean, aborts: boolean): CallOptions | undefined {
+    const random = this.#random;
+    const options: CallOptions = {};
+    if (timeouts && random.chance(0.3)) options.timeoutMs = random.int(0, 30);
+    if (aborts && random.chance(0.3)) {
+      const controller = new AbortController();
+      options.signal = controller.signal;
+      this.#sim.host.at(random.float() * 20, () => controller.abort(new Aborted("abort")));
+    }
+    return random.chance(0.5) || options.timeoutMs !== undefined || options.signal
+      ? options
+      : undefined;
+  }
+}

@@ -1,0 +1,208 @@
+/**
+ * A world in which everything happens in an order that a seed decides: fake kernel, fake clock, and
+ * the runtime's event loop, played by `run`.
+ *
+ *   microtasks until none is left -> check -> one of: macrotask | bell | timer or kernel event ->
+ *   ...
+ *
+ * @module
+ */
+import * as timers from "node:timers";
+import { COUNT } from "../../src/base/meter.ts";
+import { NetworkCore } from "../../src/net/network_core.ts";
+import type { NetworkContext } from "../../src/net/network_context.ts";
+import { openNetwork } from "../../src/net/open_network.ts";
+import { type NetworkConfig, resolveConfig } from "../../src/net/config.ts";
+import { Random } from "../harness.ts";
+import { FakeHost } from "./fake_host.ts";
+import { FakeKernel, type KernelOptions } from "./fake_kernel.ts";
+import { FakeNative } from "./fake_native.ts";
+import type { FakeRing, FakeRingSizes } from "./fake_ring.ts";
+import { type FaultRates, Faults } from "./faults.ts";
+
+const STEP_COUNT_MAX = 200_000;
+/** A scenario that takes longer than this on the fake clock hangs. */
+const FAKE_MS_MAX = 30 * 60_000;
+/** What one macrotask costs on the fake clock. */
+const STEP_MS_MAX = 0.04;
+
+export interface SimOptions {
+  seed?: number;
+  faults?: Partial<FaultRates>;
+  kernel?: KernelOptions;
+  sizes?: Partial<FakeRingSizes>;
+}
+
+/** A network on the fake kernel. */
+export class SimNetwork extends NetworkCore {
+  readonly context: NetworkContext;
+
+  constructor(context: NetworkContext) {
+    super(context, "io_uring", () => {});
+    this.context = context;
+  }
+}
+
+export class Sim {
+  readonly random: Random;
+  readonly host = new FakeHost();
+  readonly faults: Faults;
+  readonly kernel: FakeKernel;
+  readonly native: FakeNative;
+  readonly networks: SimNetwork[] = [];
+  /** Called between steps, while nothing runs. */
+  onStep: () => void = () => {};
+  stepCount = 0;
+  readonly #failures: unknown[] = [];
+
+  constructor(options: SimOptions = {}) {
+    this.random = new Random(options.seed ?? 1);
+    this.faults = new Faults(this.random.fork(), options.faults);
+    this.kernel = new FakeKernel(this.host, this.faults, options.kernel);
+    this.native = new FakeNative(this.kernel, options.sizes);
+  }
+
+  /** Opens a network; `pool.debug` is on unless the configuration says otherwise. */
+  open(config: NetworkConfig = {}): SimNetwork {
+    const pool = config.pool ?? { debug: true, maxPerClass: 64 };
+    const resolved = resolveConfig({ ...config, pool });
+    const network = new SimNetwork(openNetwork(this.native, this.host, resolved));
+    this.networks.push(network);
+    return network;
+  }
+
+  sleep(delayMs: number): Promise<void> {
+    return this.host.sleep(delayMs);
+  }
+
+  /** Plays the event loop until `body` is done and nothing is left to happen. */
+  async run<T>(body: () => Promise<T>): Promise<T> {
+    const restore = this.#catchMicrotasks();
+    let outcome: { value: T } | { error: unknown } | null = null;
+    try {
+      body().then((value) => outcome = { value }, (error) => outcome = { error });
+      while (await this.#step()) {
+        // A test that has failed needs no end of its world.
+        if (outcome !== null && "error" in outcome) break;
+      }
+      if (outcome === null) throw new Error(`the scenario hangs: ${this.describe()}`);
+    } finally {
+      restore();
+      this.kernel.memory.close();
+    }
+    const ended = outcome as { value: T } | { error: unknown };
+    if ("error" in ended) throw ended.error;
+    return ended.value;
+  }
+
+  /** What waits, for messages. */
+  describe(): string {
+    const rings = this.native.rings.map((ring, at) => `ring ${at}: ${ring.describe()}`);
+    const flying = this.networks.map(({ context }) =>
+      `${context.recvRing.flying}+${context.sendRing.flying} flying`
+    );
+    return [`${this.stepCount} steps`, ...rings, ...flying].join("; ");
+  }
+
+  /** What must hold between any two steps. */
+  check(): void {
+    if (this.#failures.length > 0) throw this.#failures[0];
+    if (this.kernel.violations.length > 0) throw this.kernel.violations[0];
+    const rings = new Set(
+      this.networks.flatMap(({ context }) => [context.recvRing, context.sendRing]),
+    );
+    for (const ring of rings) {
+      const port = ring.port as FakeRing;
+      const { flying } = ring;
+      if (!port.closed && flying !== port.inFlightCount) {
+        throw new Error(`${flying} operations fly, the kernel has ${port.describe()}`);
+      }
+    }
+  }
+
+  /** What must hold when all networks are closed and the test holds no buffer. */
+  checkNothingLeft(): void {
+    this.check();
+    const leaks: string[] = [];
+    for (const { context, pool } of this.networks) {
+      for (const { sizeBytes, allocated } of pool.stats().classes) {
+        if (allocated !== 0) leaks.push(`${allocated} slots of ${sizeBytes} bytes`);
+      }
+      if (pool.stats().leaked !== 0) leaks.push(`${pool.stats().leaked} buffers leaked`);
+      for (const ring of new Set([context.recvRing, context.sendRing])) {
+        if (ring.blocks.used !== 0) leaks.push(`${ring.blocks.used} blocks`);
+        if (ring.flying !== 0) leaks.push(`${ring.flying} operations`);
+        if (ring.sendLane.pending + ring.recvLane.pending !== 0) leaks.push("lanes not empty");
+      }
+      if (context.open.size + context.dials.size !== 0) leaks.push("something is open");
+      if (context.wheel.count !== 0) leaks.push(`${context.wheel.count} deadlines`);
+      const connections = context.meter.counts[COUNT.connections];
+      if (connections !== 0) leaks.push(`the gauge of connections says ${connections}`);
+    }
+    const { memory, sockets } = this.kernel;
+    if (memory.live.size !== 0) leaks.push(`${memory.live.size} slots of any class`);
+    if (memory.regionCount !== 0) leaks.push(`${memory.regionCount} regions with the kernel`);
+    if (sockets.size !== 0) leaks.push(`descriptors ${[...sockets.keys()].join()}`);
+    for (const ring of this.native.rings) {
+      if (!ring.closed) leaks.push("a ring is open");
+      if (!ring.bellClosed) leaks.push("a bell is open");
+    }
+    if (leaks.length > 0) throw new Error(`left over: ${leaks.join("; ")}`);
+  }
+
+  /** One thing happens. False: nothing is left that could. */
+  async #step(): Promise<boolean> {
+    await quiet();
+    this.check();
+    this.onStep();
+    this.stepCount++;
+    if (this.stepCount > STEP_COUNT_MAX || this.host.clockMs > FAKE_MS_MAX) {
+      throw new Error(`the scenario does not end: ${this.describe()}`);
+    }
+    const next = this.#choose();
+    if (next === null) return false;
+    this.#guard(next);
+    return true;
+  }
+
+  #choose(): (() => void) | null {
+    const { host, random, faults } = this;
+    const told = this.native.rings.filter((ring) => ring.told);
+    const due = host.nextMs <= host.clockMs;
+    const choices: (() => void)[] = [];
+    if (host.macrotasks.length > 0) {
+      choices.push(() => {
+        host.clockMs += random.float() * STEP_MS_MAX;
+        (host.macrotasks.shift() as () => void)();
+      });
+    }
+    if (told.length > 0) choices.push(() => random.pick(told).hear());
+    if (due || (choices.length === 0 && host.waiting > 0)) choices.push(() => host.takeNext()());
+    if (choices.length === 0) return null;
+    if (faults.strikes("spuriousBell")) return () => random.pick(this.native.rings).disturb();
+    return random.pick(choices);
+  }
+
+  #guard(callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      this.#failures.push(error);
+    }
+  }
+
+  /** An error in a microtask would end the test runner. */
+  #catchMicrotasks(): () => void {
+    const original = globalThis.queueMicrotask;
+    globalThis.queueMicrotask = (callback) => original(() => this.#guard(callback));
+    return () => globalThis.queueMicrotask = original;
+  }
+}
+
+// deno-lint-ignore no-explicit-any
+const { setImmediate } = timers as any as { setImmediate(callback: () => void): void };
+
+/** A macrotask of the real runtime: before it, every microtask has run. */
+function quiet(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,181 @@
+import { spawn } from "node:child_process";
+import process from "node:process";
+import { BufferPool } from "../../../src/buf/buffer_pool.ts";
+import { LeakTracker, type Tracked } from "../../../src/buf/leak_tracker.ts";
+import { assert, deferred, suite } from "../../harness.ts";
+import { PlainSlabSource } from "../../support/plain_slab_source.ts";
+
+/** Where the child process writes its findings. */
+const MARK = "findings: ";
+
+function makePool(maxPerClass = 8) {
+  const source = new PlainSlabSource();
+  return { source, pool: new BufferPool({ minSize: 64, maxSize: 64, maxPerClass }, source) };
+}
+
+/** A handle whose state the test decides. */
+function handle(slot: ReturnType<Tracked["heldSlot"]>): Tracked {
+  return { heldSlot: () => slot, watched: false };
+}
+
+/** Runs a program in a process of its own whose garbage collector can be called. */
+async function runCollected(body: string): Promise<Record<string, unknown>> {
+  const url = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
+  const program = `
+    import { BufferPool } from ${url("../../../src/buf/buffer_pool.ts")};
+    import { PlainSlabSource } from ${url("../../support/plain_slab_source.ts")};
+    const collect = globalThis.Bun ? () => Bun.gc(true) : globalThis.gc;
+    const source = new PlainSlabSource();
+    const pool = new BufferPool({ minSize: 64, maxSize: 64, maxPerClass: 100 }, source);
+    const turn = () => new Promise((resolve) => setTimeout(resolve, 1));
+    /** Collects until it is so, for a limited number of rounds. */
+    async function until(condition) {
+      for (let round = 0; round < 500 && !condition(); round++) { collect(); await turn(); }
+    }
+    ${body}`;
+  const inDeno = "Deno" in globalThis;
+  const flags = inDeno
+    ? ["run", "--no-config", "--no-lock", "--no-check", "--v8-flags=--expose-gc", "-"]
+    : ["run", "-"];
+  const child = spawn(process.execPath, flags, { stdio: ["pipe", "pipe", "inherit"] });
+  let output = "";
+  child.stdout.on("data", (chunk) => output += String(chunk));
+  child.stdin.end(program);
+  const closed = deferred<number | null>();
+  child.on("error", closed.reject);
+  child.on("close", closed.resolve);
+  assert.is(await closed.promise, 0, output);
+  const line = output.split("\n").find((text) => text.startsWith(MARK));
+  assert.ok(line !== undefined, output);
+  return JSON.parse((line as string).slice(MARK.length));
+}
+
+const test = suite("LeakTracker");
+
+test("a handle that is released within its first moments is never watched", () => {
+  const { source, pool } = makePool();
+  const buffer = pool.alloc(1);
+  buffer.release();
+  assert.is(source.runTimers(), 1);
+  assert.not.ok(buffer.watched);
+});
+
+test("a handle that is still held when the timer fires is watched until it is released", () => {
+  const { source, pool } = makePool();
+  const buffer = pool.alloc(1);
+  assert.not.ok(buffer.watched);
+  source.runTimers();
+  assert.ok(buffer.watched);
+  buffer.release();
+  assert.not.ok(buffer.watched);
+});
+
+test("a watched handle that is moved is watched no longer, its successor is", () => {
+  const { source, pool } = makePool();
+  const buffer = pool.alloc(1);
+  source.runTimers();
+  const fixed = buffer.freeze();
+  assert.not.ok(buffer.watched);
+  source.runTimers();
+  assert.ok(fixed.watched);
+  const piece = fixed.slice(0, 1);
+  source.runTimers();
+  assert.ok(piece.watched, "slices too");
+  fixed.release();
+  piece.release();
+});
+
+test("plain memory is not tracked at all", () => {
+  const { source, pool } = makePool(1);
+  const held = pool.alloc(1);
+  source.runTimers();
+  const plain = [pool.alloc(1), pool.alloc(0), pool.alloc(1_000)];
+  assert.is(source.timers.length, 0);
+  for (const buffer of [held, ...plain]) buffer.release();
+});
+
+test("one timer serves many handles, and none is set while nothing is new", () => {
+  const { source, pool } = makePool();
+  const buffers = [pool.alloc(1), pool.alloc(1), pool.alloc(1)];
+  assert.is(source.timers.length, 1);
+  source.runTimers();
+  assert.is(source.timers.length, 0);
+  const late = pool.alloc(1);
+  assert.is(source.timers.length, 1);
+  for (const buffer of [...buffers, late]) buffer.release();
+});
+
+test("BufferPool.sweep() watches what is held without waiting for the timer", () => {
+  const { pool } = makePool();
+  const [first, second] = [pool.alloc(1), pool.alloc(1)];
+  second.release();
+  pool.sweep();
+  assert.equal([first.watched, second.watched], [true, false]);
+  first.release();
+});
+
+test("the nursery is bounded: it is swept when it is full, and again after that", () => {
+  const source = new PlainSlabSource();
+  const tracker = new LeakTracker(source);
+  const { pool } = makePool();
+  const slot = pool.take(1);
+  const held = handle(slot);
+  tracker.add(held);
+  for (let i = 0; i < 4_094; i++) tracker.add(handle(null));
+  assert.not.ok(held.watched);
+  tracker.add(handle(null));
+  assert.ok(held.watched, "swept by the 4,096th handle");
+  const later = handle(slot);
+  tracker.add(later);
+  for (let i = 0; i < 4_095; i++) tracker.add(handle(null));
+  assert.ok(later.watched);
+  tracker.forget(held);
+  tracker.forget(later);
+  slot.release();
+});
+
+test("a dropped buffer is reclaimed and counted, the first one is warned of", async () => {
+  const found = await runCollected(`
+    const kept = pool.alloc(1);
+    (() => { for (let i = 0; i < 40; i++) pool.alloc(1).bytes[0] = i; })();
+    const before = pool.stats().classes[0].allocated;
+    source.runTimers();
+    await until(() => pool.stats().leaked === 40);
+    kept.bytes[0] = 1;
+    const { leaked, classes: [{ allocated, available }] } = pool.stats();
+    console.log(${JSON.stringify(MARK)} + JSON.stringify(
+      { before, leaked, allocated, available, warnings: source.warnings }));
+  `);
+  const { warnings, ...numbers } = found;
+  assert.equal(numbers, { before: 41, leaked: 40, allocated: 1, available: 99 });
+  assert.is((warnings as string[]).length, 1, "said once");
+  assert.match((warnings as string[])[0], "without release()");
+});
+
+test("released, moved and shared buffers are not counted as leaked", async () => {
+  // The last three are dropped on purpose: when they are gone, the collector has been through.
+  const found = await runCollected(`
+    const shared = pool.alloc(4).freeze();
+    (() => {
+      for (let i = 0; i < 30; i++) {
+        const buffer = pool.alloc(4);
+        if (i % 3 === 0) buffer.release();
+        else if (i % 3 === 1) buffer.freeze().release();
+        else { pool.sweep(); buffer.release(); }
+      }
+      shared.slice(1);
+      shared.clone();
+      pool.alloc(1);
+    })();
+    pool.sweep();
+    await until(() => pool.stats().leaked >= 3);
+    for (let round = 0; round < 5; round++) { collect(); await turn(); }
+    const { leaked, classes: [{ allocated }] } = pool.stats();
+    shared.release();
+    const after = pool.stats().classes[0].allocated;
+    console.log(${JSON.stringify(MARK)} + JSON.stringify({ leaked, allocated, after }));
+  `);
+  assert.equal(found, { leaked: 3, allocated: 1, after: 0 });
+});
+
+test.run();

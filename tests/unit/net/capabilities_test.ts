@@ -1,0 +1,98 @@
+import { ERRNO } from "../../../src/base/errno.ts";
+import { explainRefusal, featuresOf, kernelAtLeast } from "../../../src/net/capabilities.ts";
+import { assert, suite } from "../../harness.ts";
+
+const MODERN = { kernel: "6.12.5-amd64", disabled: "0", memlockBytes: 8_388_608 };
+
+const test = suite("capabilities");
+
+test("kernelAtLeast() compares numbers, not text", () => {
+  const cases: [string, number, number, boolean][] = [
+    ["6.1.0-18-amd64", 6, 1, true],
+    ["6.10.1", 6, 9, true],
+    ["6.9.1", 6, 10, false],
+    ["7.0.0", 6, 12, true],
+    ["5.19.0", 6, 0, false],
+    ["10.2", 6, 1, true],
+    ["6.1+", 6, 1, true],
+    ["", 6, 1, false],
+    ["unknown", 0, 1, false],
+  ];
+  for (const [kernel, major, minor, expected] of cases) {
+    assert.is(kernelAtLeast(kernel, major, minor), expected, `${kernel} >= ${major}.${minor}`);
+  }
+});
+
+test("explainRefusal() names the sysctl, its value and the remedy", () => {
+  for (const disabled of ["1", "2"]) {
+    const text = explainRefusal(ERRNO.EPERM, { ...MODERN, disabled });
+    assert.match(text, `kernel.io_uring_disabled=${disabled}`);
+    assert.match(text, "sysctl -w kernel.io_uring_disabled=0");
+    assert.not.match(text, "seccomp");
+  }
+});
+
+test("explainRefusal() suspects a seccomp filter when the sysctl allows", () => {
+  for (const disabled of ["0", ""]) {
+    for (const errno of [ERRNO.EPERM, ERRNO.EACCES, ERRNO.ENOSYS]) {
+      const text = explainRefusal(errno, { ...MODERN, disabled });
+      assert.match(text, "seccomp");
+      assert.match(text, "io_uring_setup, io_uring_enter and io_uring_register");
+      assert.match(text, "docker run --security-opt");
+    }
+  }
+});
+
+test("explainRefusal() tells a kernel without io_uring from a filter", () => {
+  const text = explainRefusal(ERRNO.ENOSYS, { ...MODERN, kernel: "4.19.0" });
+  assert.match(text, "kernel 4.19.0 has no io_uring");
+  assert.match(text, "Linux 6.1 or newer");
+  assert.not.match(text, "seccomp");
+});
+
+test("explainRefusal() names the kernel that does not know the flags", () => {
+  const text = explainRefusal(ERRNO.EINVAL, { ...MODERN, kernel: "5.15.0" });
+  assert.match(text, "kernel 5.15.0");
+  assert.match(text, "Linux 6.1 or newer");
+});
+
+test("explainRefusal() names the limit of locked memory and how to raise it", () => {
+  const limited = explainRefusal(ERRNO.ENOMEM, { ...MODERN, memlockBytes: 65_536 });
+  assert.match(limited, "65536 bytes");
+  assert.match(limited, "ulimit -l");
+  assert.match(limited, "--ulimit memlock=-1");
+  assert.match(explainRefusal(ERRNO.ENOMEM, { ...MODERN, memlockBytes: -1 }), "unlimited");
+});
+
+test("explainRefusal() names the limit of open files", () => {
+  for (const errno of [ERRNO.EMFILE, ERRNO.ENFILE]) {
+    assert.match(explainRefusal(errno, MODERN), "ulimit -n");
+  }
+});
+
+test("explainRefusal() gives the errno where there is no better explanation", () => {
+  assert.match(explainRefusal(ERRNO.EFAULT, MODERN), "io_uring_setup failed: bad address (EFAULT)");
+  assert.match(explainRefusal(599, MODERN), "E599");
+});
+
+test("every explanation is one sentence without a trailing period", () => {
+  for (const errno of Object.values(ERRNO)) {
+    for (const kernel of ["4.19.0", "6.12.0"]) {
+      for (const disabled of ["", "0", "2"]) {
+        const text = explainRefusal(errno, { ...MODERN, kernel, disabled });
+        assert.not.match(text, /[.\n]$/);
+        assert.not.match(text, "undefined");
+      }
+    }
+  }
+});
+
+test("featuresOf() follows the kernel's version", () => {
+  const oldest = featuresOf("6.1.0");
+  assert.ok(oldest.deferTaskrun && oldest.singleIssuer && oldest.providedBufferRings);
+  assert.not.ok(oldest.bundles || oldest.incrementalBuffers);
+  assert.ok(Object.values(featuresOf("6.12.0")).every((has) => has));
+  assert.ok(Object.values(featuresOf("5.10.0")).every((has) => !has));
+});
+
+test.run();

@@ -1,0 +1,69 @@
+import { assert, suite } from "../../harness.ts";
+import { IdleOperation, looseLane } from "../../support/idle_operation.ts";
+
+const test = suite("Lane");
+
+test("Lane.shift() gives resubmitted operations before fresh ones, each in their order", () => {
+  const lane = looseLane();
+  for (const name of ["fresh1", "again1", "fresh2", "again2"]) {
+    lane.push(new IdleOperation(lane, name), name.startsWith("again"));
+  }
+  const names: string[] = [];
+  for (let next = lane.shift(); next !== null; next = lane.shift()) {
+    names.push((next as IdleOperation).name);
+  }
+  assert.equal(names, ["again1", "again2", "fresh1", "fresh2"]);
+});
+
+test("Lane.pending counts what flies and what waits in either queue", () => {
+  const lane = looseLane();
+  lane.push(new IdleOperation(lane), false);
+  lane.push(new IdleOperation(lane), true);
+  lane.inFlight = 3;
+  assert.is(lane.pending, 5);
+  lane.shift();
+  assert.is(lane.pending, 4);
+});
+
+test("Lane.stageable is true while something waits and the budget allows it", () => {
+  const lane = looseLane(2);
+  assert.not.ok(lane.stageable, "nothing waits");
+  lane.push(new IdleOperation(lane), false);
+  assert.ok(lane.stageable);
+  lane.inFlight = 1;
+  assert.ok(lane.stageable);
+  lane.inFlight = 2;
+  assert.not.ok(lane.stageable, "the budget is used up");
+  lane.push(new IdleOperation(lane), true);
+  assert.not.ok(lane.stageable, "also for resubmitted ones");
+  lane.inFlight = 1;
+  lane.shift();
+  lane.shift();
+  assert.not.ok(lane.stageable);
+});
+
+test("Lane.remove() finds an operation in either queue, and says whether it did", () => {
+  const lane = looseLane();
+  const [again, fresh, other] = [1, 2, 3].map(() => new IdleOperation(lane));
+  lane.push(again, true);
+  lane.push(fresh, false);
+  assert.not.ok(lane.remove(other));
+  assert.ok(lane.remove(again));
+  assert.ok(lane.remove(fresh));
+  assert.not.ok(lane.remove(fresh));
+  assert.is(lane.pending, 0);
+  assert.is(lane.shift(), null);
+});
+
+test("an operation that was taken out can be pushed again", () => {
+  const lane = looseLane();
+  const [first, second] = [new IdleOperation(lane), new IdleOperation(lane)];
+  lane.push(first, false);
+  lane.push(second, false);
+  lane.remove(first);
+  lane.push(first, false);
+  assert.is(lane.shift(), second);
+  assert.is(lane.shift(), first);
+});
+
+test.run();
