@@ -82,7 +82,6 @@ export class Network extends NetworkCore {
    * Loads the library and opens the ring. Rejects with TypeError or RangeError for a wrong
    * configuration, with a NetworkError "Unsupported" that says why io_uring cannot be used here.
    */
-  // deno-lint-ignore require-await
   static async start(config: NetworkConfig = {}): Promise<Network> {
     const resolved = resolveConfig(config);
     let port: NativePort;
@@ -95,7 +94,14 @@ export class Network extends NetworkCore {
     let detach = () => {};
     const network = new Network(context, "io_uring", () => detach());
     if (resolved.registry !== null) {
-      detach = Publisher.attach(resolved.registry, resolved.metricsPrefix, network.metricSource());
+      const { registry, metricsPrefix } = resolved;
+      try {
+        detach = Publisher.attach(registry, metricsPrefix, network.metricSource());
+      } catch (error) {
+        // A name that is taken, most likely. The network was never anybody's.
+        await network.close();
+        throw error;
+      }
     }
     return network;
   }

@@ -40,6 +40,8 @@ export class BufferPoolConfig {
   readonly minSize: number;
   readonly maxSize: number;
   readonly maxPerClass: number;
+  /** The ceiling that `maxPerClass` was derived from, or null. Kept when sizes change. */
+  readonly budgetBytes: number | null;
   readonly prefill: boolean;
   readonly debug: boolean;
 
@@ -56,8 +58,10 @@ export class BufferPoolConfig {
           `given ${this.maxSize}`,
       );
     }
+    check.integer("pool.maxPerClass", maxPerClass, 1, COUNT_MAX);
+    this.budgetBytes = given.budgetBytes ?? null;
     this.maxPerClass = given.budgetBytes === undefined
-      ? check.integer("pool.maxPerClass", maxPerClass, 1, COUNT_MAX)
+      ? maxPerClass
       : this.#countFor(given.budgetBytes);
     this.prefill = check.boolean("pool.prefill", prefill);
     this.debug = check.boolean("pool.debug", debug);
@@ -106,8 +110,10 @@ export class BufferPoolConfig {
   }
 
   #with(fields: BufferPoolFields): BufferPoolConfig {
-    const { minSize, maxSize, maxPerClass, prefill, debug } = this;
-    return new BufferPoolConfig({ minSize, maxSize, maxPerClass, prefill, debug, ...fields });
+    const { minSize, maxSize, maxPerClass, budgetBytes, prefill, debug } = this;
+    const counted = budgetBytes === null || fields.maxPerClass !== undefined;
+    const count = counted ? { maxPerClass } : { budgetBytes };
+    return new BufferPoolConfig({ minSize, maxSize, prefill, debug, ...count, ...fields });
   }
 
   #bytesOfOneEach(): number {

@@ -2,6 +2,7 @@
  * Addresses: what users write, what the kernel reads (`struct sockaddr_*`), and back.
  *
  *   "127.0.0.1:80"  "[::1]:80"  "name:80"  "unix:/path"  { hostname, port }  { path }
+ *   "unix:@name" and { path: "\0name" }: an abstract socket, which is no file
  *
  * @module
  */
@@ -53,6 +54,7 @@ function checkPath(path: unknown, given: unknown): UnixAddress {
 }
 
 function parseText(text: string): SocketAddress | UnixAddress {
+  if (text.startsWith("unix:@")) return checkPath(`\0${text.slice(6)}`, text);
   if (text.startsWith("unix:")) return checkPath(text.slice(5), text);
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d+)$/.exec(text);
   if (match === null) fail(text, "it is malformed");

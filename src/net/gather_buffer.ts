@@ -33,7 +33,9 @@ export class GatherBuffer {
     this.#grown = this.#slot !== null || this.#grown;
     this.close();
     const wanted = Math.max(length, this.#grown ? NEXT_BYTES : FIRST_BYTES);
-    this.#slot = this.#pool.tryTake(wanted) ?? this.#pool.tryTake(length);
+    // Only what was really asked for counts as a request that the pool could not serve.
+    const roomy = (this.#pool.classFor(wanted)?.available ?? 0) > 0;
+    this.#slot = this.#pool.tryTake(roomy ? wanted : length);
     return this.#slot;
   }
 

@@ -61,9 +61,10 @@ export class NetworkContext implements NetworkContextParts {
     this.recvRing = parts.recvRing;
   }
 
-  /** Milliseconds at the last turn. */
+  /** Milliseconds: those of the last turn while turns follow each other, else taken now. */
   get now(): number {
-    return this.recvRing.now;
+    const { recvRing } = this;
+    return recvRing.pump.asleep ? this.host.now() : recvRing.now;
   }
 
   get split(): boolean {

@@ -48,6 +48,8 @@ export class RecvQueue extends Operation {
   readonly #buffers: ProvidedBuffers | null;
   #spare: RecvCall | null = null;
   #filling = false;
+  /** The pool had no memory for a direct receive: the next one takes a provided buffer. */
+  #starved = false;
   #nonEmpty = false;
   #end: RecvEnd | null = null;
   bytesReceived = 0;
@@ -128,17 +130,16 @@ export class RecvQueue extends Operation {
     }
     const flags = this.#nonEmpty ? 0 : OP_FLAG_POLL_FIRST;
     if (this.#filling) {
-      const length = Math.max(this.#capacity - this.buffered, 1);
-      writer.recvSelect(this.socket.fd, length, flags);
+      const room = Math.max(this.#capacity - this.buffered, 1);
+      writer.recvSelect(this.socket.fd, call.result === null ? room : call.remaining, flags);
       return true;
     }
     this.#direct ??= new DirectRead(this.socket.context);
     if (this.#direct.prepare(writer, this.socket.fd, call.remaining, flags)) return true;
     // The pool has nothing left: a provided buffer, which is taken only when data arrives.
-    this.#filling = true;
-    (this.#buffers as ProvidedBuffers).wanted++;
-    writer.recvSelect(this.socket.fd, call.remaining, flags);
-    return true;
+    this.#starved = true;
+    queueMicrotask(() => this.serve());
+    return false;
   }
 
   override complete(result: number, flags: number): void {
@@ -221,6 +222,7 @@ export class RecvQueue extends Operation {
     if (!lend || !this.buffer.push(slot, 0, length)) buffers.giveBack(slot);
     // A direct receive that found the pool empty goes on with what came this way.
     if (call !== null && call.result !== null) call.result.append(this.buffer.take(this.buffered));
+    this.#starved = false;
   }
 
   /** Submits what the first call needs: straight into its result, or a fill. */
@@ -229,8 +231,8 @@ export class RecvQueue extends Operation {
     const direct = call.result !== null || this.#capacity === 0 ||
       (call.exact && call.length - buffered >= this.#capacity);
     if (direct) call.result ??= buffered > 0 ? this.buffer.take(buffered) : new IoBufs();
-    this.#filling = !direct;
-    if (!direct) (this.#buffers as ProvidedBuffers).wanted++;
+    this.#filling = !direct || this.#starved;
+    if (this.#filling) (this.#buffers as ProvidedBuffers).wanted++;
     this.lane.ring.submit(this);
   }
 

@@ -46,6 +46,11 @@ export class Pump {
     this.#bell.unref();
   }
 
+  /** No turn is due: the ring's clock stands still until something happens. */
+  get asleep(): boolean {
+    return this.#state === "asleep";
+  }
+
   /** Something was submitted: a turn follows. */
   schedule(): void {
     if (this.#state !== "asleep" && this.#state !== "spinning") return;
