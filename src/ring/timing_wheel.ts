@@ -8,7 +8,8 @@
  *
  * Invariants
  * - An entry never expires early, and at most about one tick late when the event loop is free.
- * - The timer is set only while entries exist (it may fire once more after the last), and is set to the next occupied slot, found by bitmap.
+ * - The timer is set only while entries exist, to the next occupied slot, found by bitmap; it may
+ *   fire once more after the last was removed.
  * - A removed entry leaves nothing behind; an early timer finds an empty slot and is set again.
  *
  * @module

@@ -25,12 +25,28 @@ test("each builder changes its field in a copy and keeps the others", () => {
   const built = base.withMinSize(256).withMaxSize(1_024).withPrefill().withDebug();
   assert.equal(
     { ...built },
-    { minSize: 256, maxSize: 1_024, maxPerClass: 7, prefill: true, debug: true },
+    {
+      minSize: 256,
+      maxSize: 1_024,
+      maxPerClass: 7,
+      budgetBytes: null,
+      prefill: true,
+      debug: true,
+    },
   );
   assert.is(built.withMaxPerClass(3).maxPerClass, 3);
   assert.is(built.withPrefill(false).prefill, false);
   assert.is(built.withDebug(false).debug, false);
   assert.equal({ ...base }, { ...new BufferPoolConfig({ maxPerClass: 7 }) }, "unchanged");
+});
+
+test("a budget stays a ceiling when sizes change after it", () => {
+  const budget = new BufferPoolConfig({ minSize: 64, maxSize: 64 }).withBudgetBytes(6_400);
+  assert.is(budget.maxPerClass, 100);
+  const wider = budget.withMaxSize(128);
+  assert.is(wider.maxPerClass, 33, "6,400 / (64 + 128)");
+  assert.ok(wider.maxBytes <= 6_400);
+  assert.is(wider.withMaxPerClass(40).budgetBytes, null, "a count of its own ends the budget");
 });
 
 test("a config of one class is possible", () => {
