@@ -2,18 +2,18 @@
  * TCP over io_uring for Deno and Bun.
  *
  * ```ts
- * import { Network } from "./mod.ts";
+ * import { type Connection, Network } from "./mod.ts";
+ *
+ * async function echo(connection: Connection): Promise<void> {
+ *   await using _closed = connection;
+ *   for (let data; (data = await connection.stream.recvSome()) !== null;) {
+ *     await connection.sink.send(data);
+ *   }
+ * }
  *
  * await using network = await Network.start();
  * const listener = await network.bind("127.0.0.1:7000");
- * for await (const connection of listener) {
- *   (async () => {
- *     for (let data; (data = await connection.stream.recvSome()) !== null;) {
- *       await connection.sink.send(data);
- *     }
- *     await connection.close();
- *   })();
- * }
+ * for await (const connection of listener) echo(connection).catch(console.error);
  * ```
  *
  * Importing this module does nothing; `Network.start()` loads the shared library and opens a ring.

@@ -1,0 +1,81 @@
+/**
+ * Call objects are used again when they have settled: nothing of the last use may show in the next.
+ *
+ * @module
+ */
+import { Network } from "../../mod.ts";
+import { assert, deferred, suite } from "../harness.ts";
+
+const test = suite("reused calls");
+
+/** Two connected ends on a network of their own. */
+async function connected() {
+  const network = await Network.start();
+  const listener = await network.bind("127.0.0.1:0");
+  const accepted = listener.accept();
+  const client = await network.dial(listener.localAddress);
+  return { network, client, server: await accepted };
+}
+
+test("an old signal does not abort a later receive without one", async () => {
+  const { network, client, server } = await connected();
+  const abort = new AbortController();
+  const first = client.stream.recv(1, { signal: abort.signal });
+  await server.sink.send("a");
+  (await first).release();
+  const second = client.stream.recv(1);
+  abort.abort(new Error("of the first call"));
+  await server.sink.send("b");
+  assert.is((await second).text(), "b");
+  await network.close();
+});
+
+test("an old signal does not abort a later send without one", async () => {
+  const { network, client, server } = await connected();
+  const abort = new AbortController();
+  await client.sink.send("a", { signal: abort.signal });
+  const sent = client.sink.send(new Uint8Array(16 << 20));
+  abort.abort(new Error("of the first call"));
+  for (let left = 1 + (16 << 20); left > 0;) {
+    using data = await server.stream.recvSome();
+    left -= data?.length ?? left;
+  }
+  await sent;
+  await network.close();
+});
+
+test("an old budget does not end a later receive without one", async () => {
+  const { network, client, server } = await connected();
+  const first = client.stream.recv(1, { timeoutMs: 60 });
+  await server.sink.send("a");
+  (await first).release();
+  const second = client.stream.recv(1);
+  const later = deferred();
+  setTimeout(later.resolve, 150);
+  await later.promise;
+  await server.sink.send("b");
+  assert.is((await second).text(), "b");
+  await network.close();
+});
+
+test("send_seconds counts from the call, however long the network was idle before", async () => {
+  interface Metric {
+    name: string;
+    get(): { values: { metricName?: string; value: number }[] };
+  }
+  const metrics: Metric[] = [];
+  const registry = { registerMetric: (metric: Metric) => void metrics.push(metric) };
+  const network = await Network.start({ registry });
+  const listener = await network.bind("127.0.0.1:0");
+  const client = await network.dial(listener.localAddress);
+  const later = deferred();
+  setTimeout(later.resolve, 2_000);
+  await later.promise;
+  await client.sink.send("x");
+  const values = metrics.find(({ name }) => name.endsWith("send_seconds"))?.get().values ?? [];
+  const sum = values.find(({ metricName }) => metricName?.endsWith("_sum"))?.value ?? NaN;
+  assert.ok(sum < 1.5, `one send took ${sum} s by its own count`);
+  await network.close();
+});
+
+test.run();

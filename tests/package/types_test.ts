@@ -1,0 +1,143 @@
+/**
+ * What users of TypeScript see: the packed declarations, checked by tsc in strict mode with a
+ * program that uses most of the surface, and without this project's own settings.
+ *
+ * @module
+ */
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { assert, suite } from "../harness.ts";
+import { ROOT } from "./program.ts";
+import { emptyDirectory, pack, run, tool } from "./tools.ts";
+
+const CONSUMER = `import {
+  type Address, type BindOptions, BufferPool, BufferPoolConfig, type CallOptions,
+  type Capabilities, type Connection, IOVEC_BATCH_SIZE, IoBuf, IoBufMut, IoBufs, type KeepAlive,
+  Listener, Network, type NetworkConfig, NetworkError, type NetworkStats, probe, type Sendable,
+  Sink, type SocketAddress, Stream, type UnixAddress,
+} from "uringnet";
+
+const capabilities: Capabilities = probe();
+const batch: 32 | number = IOVEC_BATCH_SIZE;
+const keepAlive: KeepAlive = { idleSeconds: 60, count: 3 };
+const config: NetworkConfig = {
+  tcpNoDelay: null, keepAlive, connectTimeoutMs: 1_000, readTimeoutMs: null,
+  ring: { topology: "split", spin: false }, pool: BufferPoolConfig.forNetwork({ debug: true }),
+  registry: { registerMetric(metric: unknown) { void metric; } }, backend: "auto",
+};
+
+async function serve(listener: Listener, options: CallOptions): Promise<void> {
+  for await (const connection of listener) {
+    await using held: Connection = connection;
+    const sink: Sink = held.sink;
+    const stream: Stream = held.stream;
+    const exact: IoBufs = await stream.recv(4, options);
+    const some: IoBuf | null = await stream.recvSome(16);
+    const tried: IoBufs | null = stream.tryRecv(1);
+    const peeked: Uint8Array = stream.peek(8);
+    for await (const chunk of stream) peeked.set(chunk);
+    const parts: Sendable[] = ["text", new ArrayBuffer(1), [new Uint8Array(1)], exact];
+    for (const part of parts) await sink.send(part, { timeoutMs: null });
+    if (some !== null) await sink.send(some.slice(0, 1));
+    tried?.release();
+    await sink.flush();
+    held.setNoDelay();
+    held.setKeepAlive(keepAlive);
+    const readable: ReadableStream<Uint8Array> = held.readable;
+    const writable: WritableStream<Uint8Array> = held.writable;
+    const remote: SocketAddress | UnixAddress = held.remoteAddress;
+    console.log(readable.locked, writable.locked, "path" in remote ? remote.path : remote.port, sink.bytesSent);
+  }
+}
+
+async function main(address: Address, bind: BindOptions): Promise<NetworkStats> {
+  await using network: Network = await Network.start(config);
+  const pool: BufferPool = new BufferPool({ maxPerClass: 8 });
+  using buffer: IoBufMut = pool.alloc(16);
+  const listener = await network.bind(address, bind);
+  await serve(listener, { signal: AbortSignal.timeout(1_000) });
+  const stats = network.stats();
+  try {
+    await network.dial({ hostname: "::1", port: 80 });
+  } catch (error) {
+    if (error instanceof NetworkError && error.code === "Timeout") console.log(error.bytesDone);
+    // @ts-expect-error: there is no such code
+    if (error instanceof NetworkError && error.code === "TimedOut") console.log(buffer.capacity);
+  }
+  // @ts-expect-error: unknown fields are refused
+  await Network.start({ noDelay: true });
+  // @ts-expect-error: numbers cannot be sent
+  await (await network.dial("unix:/path")).sink.send(1);
+  return stats;
+}
+
+console.log(capabilities.reason, batch, await main("127.0.0.1:0", { reusePort: true }));
+`;
+
+const SETTINGS = {
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  // Declarations are checked as well, not only used.
+  skipLibCheck: false,
+  noEmit: true,
+  target: "ESNext",
+  lib: ["ESNext", "DOM", "DOM.AsyncIterable"],
+  types: [],
+};
+
+const MODULES = {
+  bundler: { module: "ESNext", moduleResolution: "bundler" },
+  nodenext: { module: "NodeNext", moduleResolution: "NodeNext" },
+};
+
+interface Context {
+  base: ReturnType<typeof emptyDirectory>;
+  app: string;
+}
+
+const test = suite<Context>("types of the package", {} as Context, { timeoutMs: 120_000 });
+
+test.before(async (context) => {
+  context.base = emptyDirectory();
+  const tarball = await pack(context.base.path);
+  context.app = join(context.base.path, "app");
+  const installed = join(context.app, "node_modules", "uringnet");
+  mkdirSync(installed, { recursive: true });
+  const unpack = ["tar", "-xzf", tarball, "-C", installed, "--strip-components=1"];
+  assert.is((await run(unpack, { cwd: context.app })).code, 0);
+  const promClient = join(ROOT, "node_modules", "prom-client");
+  symlinkSync(promClient, join(context.app, "node_modules", "prom-client"));
+  writeFileSync(join(context.app, "package.json"), '{ "name": "app", "type": "module" }\n');
+  writeFileSync(join(context.app, "consumer.ts"), CONSUMER);
+  const metrics = 'import { Registry } from "prom-client";\nimport { Network } from "uringnet";\n' +
+    "await Network.start({ registry: new Registry() });\n";
+  writeFileSync(join(context.app, "metrics.ts"), metrics);
+});
+
+test.after((context) => {
+  context.base[Symbol.dispose]();
+});
+
+for (const [name, settings] of Object.entries(MODULES)) {
+  test(`tsc accepts a program that uses the surface (${name})`, async (context) => {
+    const compilerOptions = { ...SETTINGS, ...settings };
+    const text = JSON.stringify({ compilerOptions, files: ["consumer.ts"] });
+    writeFileSync(join(context.app, "tsconfig.json"), text);
+    const ran = await run([tool("tsc"), "-p", "."], { cwd: context.app });
+    assert.is(ran.output, "");
+    assert.is(ran.code, 0);
+  });
+}
+
+test("a registry of prom-client is accepted as it is", async (context) => {
+  // prom-client's own declarations need those of Node, so they are not checked here.
+  const compilerOptions = { ...SETTINGS, ...MODULES.bundler, skipLibCheck: true };
+  const text = JSON.stringify({ compilerOptions, files: ["metrics.ts"] });
+  writeFileSync(join(context.app, "tsconfig.json"), text);
+  const ran = await run([tool("tsc"), "-p", "."], { cwd: context.app });
+  assert.is(ran.output, "");
+  assert.is(ran.code, 0);
+});
+
+test.run();
