@@ -57,6 +57,13 @@ export const LIMITS = Object.freeze({
   sendReserveBytes: 16_384,
   sendReserveCount: 1 << 20,
 
+  /**
+   * Address and iovec blocks that vectored sends, and dials, leave for others. Sends go on without
+   * one and dials wait; accepting and binding need theirs, however many peers do not read.
+   */
+  blocksKeptBySends: 128,
+  blocksKeptByDials: 64,
+
   /** Connections that arrived for an accept() call which gave up meanwhile. */
   acceptReadyCountMax: 1,
 

@@ -34,8 +34,8 @@ export class AcceptOperation extends Operation {
   override prepare(writer: OpWriter): boolean {
     this.#block = this.lane.ring.blocks.take();
     if (this.#block < 0) {
-      // All blocks are with vectored sends or dials; each of those ends.
-      queueMicrotask(() => this.#done(-ERRNO.EAGAIN, null));
+      // All blocks are with other listeners: to be tried again after a pause.
+      queueMicrotask(() => this.#done(-ERRNO.ENOBUFS, null));
       return false;
     }
     writer.accept(this.#fd, this.#block);

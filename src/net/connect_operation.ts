@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ERRNO } from "../base/errno.ts";
+import { LIMITS } from "../base/limits.ts";
 import type { Lane } from "../ring/lane.ts";
 import type { OpWriter } from "../ring/op_writer.ts";
 import { Operation } from "../ring/operation.ts";
@@ -29,9 +29,12 @@ export class ConnectOperation extends Operation {
 
   override prepare(writer: OpWriter): boolean {
     const { blocks } = this.lane.ring;
-    this.#block = blocks.take();
+    this.#block = blocks.take(LIMITS.blocksKeptByDials);
     if (this.#block < 0) {
-      queueMicrotask(() => this.#done(-ERRNO.EAGAIN));
+      // Other dials have them all; each of those ends. A retired operation has no slot.
+      this.lane.ring.host.setTimer(() => {
+        if (this.idle && this.slot >= 0) this.lane.ring.submit(this, true);
+      }, LIMITS.backOffFirstMs);
       return false;
     }
     const { length } = writeSockaddr(blocks.bytes(this.#block), this.#address);

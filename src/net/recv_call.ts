@@ -37,6 +37,6 @@ export class RecvCall extends Call implements Linked<RecvCall> {
   }
 
   override abort(reason: unknown): void {
-    this.#queue.endCall(this, reason ?? new Error("aborted"));
+    this.#queue.endCall(this, { reason });
   }
 }

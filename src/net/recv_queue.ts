@@ -115,10 +115,11 @@ export class RecvQueue extends Operation {
   }
 
   /** A call's budget (`reason` is null) or patience ended. */
-  endCall(call: RecvCall, reason: unknown): void {
+  endCall(call: RecvCall, abort: { reason: unknown } | null): void {
     this.#leave(call);
-    if (reason === null) this.lane.ring.meter.counts[COUNT.timeoutsRecv]++;
-    call.fail(reason ?? recvTimeout(call, Math.min(this.buffered, call.length)));
+    if (abort === null) this.lane.ring.meter.counts[COUNT.timeoutsRecv]++;
+    const reach = Math.min(this.buffered, call.length);
+    call.fail(abort === null ? recvTimeout(call, reach) : abort.reason);
     this.serve();
   }
 
@@ -130,8 +131,11 @@ export class RecvQueue extends Operation {
     }
     const flags = this.#nonEmpty ? 0 : OP_FLAG_POLL_FIRST;
     if (this.#filling) {
-      const room = Math.max(this.#capacity - this.buffered, 1);
-      writer.recvSelect(this.socket.fd, call.result === null ? room : call.remaining, flags);
+      // What is left of the buffer, but no less than the call still wants: with a full buffer and a
+      // call for a little more than that, it would be one byte at a time.
+      const room = Math.max(this.#capacity - this.buffered, call.length - this.buffered);
+      const length = call.result === null ? Math.min(room, this.#capacity) : call.remaining;
+      writer.recvSelect(this.socket.fd, length, flags);
       return true;
     }
     this.#direct ??= new DirectRead(this.socket.context);

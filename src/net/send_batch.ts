@@ -174,7 +174,7 @@ export class SendBatch {
   #write(writer: OpWriter): void {
     const { ring } = this.#queue.lane;
     const fd = this.#queue.socket.fd;
-    if (this.#count > 1) this.#block = ring.blocks.take();
+    if (this.#count > 1) this.#block = ring.blocks.take(LIMITS.blocksKeptBySends);
     if (this.#block < 0) {
       // One range, or no block is free: the first range alone, the rest with the next batch.
       this.bytes = this.#lengths[0];

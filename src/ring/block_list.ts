@@ -15,8 +15,9 @@ export class BlockList {
     this.#port = port;
   }
 
-  /** A block, or -1 when all are in use. */
-  take(): number {
+  /** A block, or -1 when only `kept` are left: those are for callers that cannot wait. */
+  take(kept = 0): number {
+    if (kept > 0 && this.#port.blockCount - this.used <= kept) return -1;
     const block = this.#free.pop();
     if (block !== undefined) return block;
     return this.#created < this.#port.blockCount ? this.#created++ : -1;

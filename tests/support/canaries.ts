@@ -63,15 +63,22 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
       }),
 
   /** An aborted or timed-out send gives its memory back although the kernel has it. */
-  "releases a piece in flight": () =>
-    replace(SendCall.prototype, "abort", (abort) =>
-      function (this: SendCall, reason: unknown) {
+  "releases a piece in flight": () => {
+    const early = (end: Method) =>
+      function (this: SendCall, ...data: unknown[]) {
         if (this.flying && this.count > this.first) {
           const { slot } = this.firstPiece;
-          if (slot.references === 1) slot.home?.put(slot);
+          slot.home?.put(slot);
         }
-        return abort.call(this, reason);
-      }),
+        return end.apply(this, data as never[]);
+      };
+    const restore = replace(SendCall.prototype, "abort", early);
+    const restoreToo = replace(SendCall.prototype, "expire", early);
+    return () => {
+      restore();
+      restoreToo();
+    };
+  },
 
   /** A cancel is noted but never reaches the kernel. */
   "forgets a cancel": () =>
@@ -94,9 +101,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
       (take) =>
         function (this: ProvidedBuffers, id: number) {
           const slot = take.call(this, id);
-          slot.retain();
           this.giveBack(slot);
-          if (slot.references === 2) slot.home?.put(slot);
           return slot;
         },
     ),
@@ -160,12 +165,12 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   /** The bytes of a receive are counted but lost when nobody waits. */
   "forgets what comes after a timeout": () =>
     replace(
-      RecvQueue.prototype,
-      "expireCall",
-      (expireCall) =>
-        function (this: RecvQueue, call: Parameters<RecvQueue["expireCall"]>[0]) {
-          expireCall.call(this, call);
-          this.buffer.clear();
+      ReadBuffer.prototype,
+      "pushBack",
+      (pushBack) =>
+        function (this: ReadBuffer, ...data: unknown[]) {
+          pushBack.apply(this, data);
+          this.clear();
         },
     ),
 
@@ -183,6 +188,6 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     );
   },
 
-  /** The kernel completes one operation twice. Not the core's bug: proves that the fake checks. */
+  /** The runtime never hears that something happened. */
   "does not ring the bell": () => replace(FakeRing.prototype, "hear", () => () => {}),
 };

@@ -1,7 +1,7 @@
 /**
  * One operation that the fake kernel has.
  *
- *   armed: waits for its socket   queued: will be attempted   posted: has a result   collected: gone
+ *   armed: waits for its socket   queued: to be attempted   posted: has a result   collected: gone
  *
  * @module
  */

@@ -122,13 +122,28 @@ export class Faults {
   readonly struck = new Map<FaultKind, number>();
   readonly #random: Random;
   readonly #storms = new Map<string, number>();
+  readonly #planned = new Map<FaultKind, number>();
+  /** Where the next short operations end, before chance decides again. */
+  readonly cuts: number[] = [];
 
   constructor(random: Random, rates: Partial<FaultRates> = {}) {
     this.#random = random;
     this.rates = { ...NO_FAULTS, ...rates };
   }
 
+  /** The next `count` times, this fault strikes for certain, however long the storm gets. */
+  plan(kind: FaultKind, count: number): void {
+    this.#planned.set(kind, count);
+  }
+
+  #due(kind: FaultKind): boolean {
+    const count = this.#planned.get(kind) ?? 0;
+    if (count > 0) this.#planned.set(kind, count - 1);
+    return count > 0;
+  }
+
   strikes(kind: FaultKind): boolean {
+    if (this.#due(kind)) return true;
     const rate = this.rates[kind];
     if (rate === 0 || !this.#random.chance(rate)) return false;
     this.struck.set(kind, (this.struck.get(kind) ?? 0) + 1);
@@ -137,6 +152,7 @@ export class Faults {
 
   /** As `strikes`, at most `countMax` times in a row for one `subject`. */
   storms(kind: FaultKind, subject: string, countMax: number): boolean {
+    if (this.#due(kind)) return true;
     const key = `${kind} ${subject}`;
     const count = this.#storms.get(key) ?? 0;
     const strikes = count < countMax && this.strikes(kind);
@@ -154,6 +170,8 @@ export class Faults {
 
   /** How many of `count` bytes an operation moves. */
   shorten(kind: "shortSend" | "shortRecv", count: number): number {
+    const cut = kind === "shortSend" ? this.cuts.shift() : undefined;
+    if (cut !== undefined) return Math.min(cut, count);
     if (count <= 1 || !this.strikes(kind)) return count;
     return this.strikes("oneByte") ? 1 : this.#random.int(1, count - 1);
   }

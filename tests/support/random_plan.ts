@@ -72,7 +72,7 @@ export function drawPlan(random: Random): Plan {
     sizes: {
       opCapacity: random.pick([8, 32, 1_024]),
       completionCapacity: random.pick([16, 64, 2_048]),
-      blockCount: random.pick([6, 16, 1_024]),
+      blockCount: random.pick([66, 130, 1_024]),
       bufferCount: random.pick([2, 8, 256]),
     },
     faults,
@@ -86,6 +86,10 @@ export function drawPlan(random: Random): Plan {
   if (random.chance(0.6)) plan.config.shutdownTimeoutMs = null;
   // A buffered send has resolved before it can fail, so nothing may end it here.
   if (!mustSend(plan)) delete plan.config.writeBufferSize;
+  // When the pool is empty, reads go through read buffers, however small those are.
+  const { readBufferSize } = plan.config;
+  const tinyReads = readBufferSize! > 0 && readBufferSize! < 1_000;
+  if (tinyReads) plan.messageBytesMax = Math.min(messageBytesMax, readBufferSize! * 100 + 400);
   if (plan.sizes.completionCapacity! < plan.sizes.opCapacity!) {
     plan.sizes.completionCapacity = plan.sizes.opCapacity!;
   }

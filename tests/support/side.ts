@@ -39,6 +39,8 @@ export class Aborted extends Error {}
 const SMALL_BYTES = 300;
 const PENDING_MAX = 6;
 const GIVE_UP_AFTER = 20;
+/** How long a call may outlive its budget: a tick, a late timer, the answer to a cancel. */
+const BUDGET_MS_OVER = 150;
 
 export class Side {
   readonly messages: Message[] = [];
@@ -110,14 +112,17 @@ export class Side {
 
   async #send(message: Message): Promise<void> {
     const { sendTimeouts, sendAborts } = this.#plan.disruptions;
+    const options = this.#options(sendTimeouts, sendAborts);
+    const startedMs = this.#sim.host.now();
     this.pending++;
     try {
       const data = this.#sendable(message);
-      await this.connection.sink.send(data, this.#options(sendTimeouts, sendAborts));
+      await this.connection.sink.send(data, options);
       message.fate = { kind: "sent" };
     } catch (error) {
       message.fate = this.#fateOf(error);
     }
+    this.#checkBudget(options, startedMs);
     this.pending--;
   }
 
@@ -235,6 +240,7 @@ export class Side {
     const patient = this.#timedOut > GIVE_UP_AFTER;
     const options = this.#options(recvTimeouts && !patient, recvAborts && !patient);
     const ended = stream.closed;
+    const startedMs = this.#sim.host.now();
     this.pending++;
     this.#receiving++;
     try {
@@ -250,6 +256,7 @@ export class Side {
     } catch (error) {
       this.#lost(error);
     }
+    this.#checkBudget(options, startedMs);
     this.pending--;
     this.#receiving--;
   }
@@ -325,6 +332,14 @@ export class Side {
   }
 
   // ---- both ----------------------------------------------------------------------------------
+
+  #checkBudget(options: CallOptions | undefined, startedMs: number): void {
+    const budgetMs = options?.timeoutMs;
+    if (budgetMs === undefined || budgetMs === null) return;
+    const tookMs = this.#sim.host.now() - startedMs;
+    if (tookMs <= budgetMs + BUDGET_MS_OVER) return;
+    this.#failure ??= new Error(`a call with a budget of ${budgetMs} ms took ${tookMs} ms`);
+  }
 
   #options(timeouts: boolean, aborts: boolean): CallOptions | undefined {
     const random = this.#random;

@@ -1,0 +1,45 @@
+/**
+ * Each planted bug must be caught. `URINGNET_CANARY=name` plays that one alone.
+ *
+ * @module
+ */
+import process from "node:process";
+import { assert, suite } from "../harness.ts";
+import { CANARIES } from "../support/canaries.ts";
+import { runScenario } from "../support/random_scenario.ts";
+
+/** Within so many seeds. */
+const SEED_COUNT_MAX = 60;
+
+const chosen = process.env.URINGNET_CANARY;
+const test = suite("sim/canary");
+
+/** The first seed that catches the bug, and how; null when none does. */
+async function catchCanary(name: string): Promise<{ seed: number; error: Error } | null> {
+  for (let seed = 1; seed <= SEED_COUNT_MAX; seed++) {
+    const takeOut = CANARIES[name]();
+    try {
+      await runScenario(seed);
+    } catch (error) {
+      return { seed, error: error as Error };
+    } finally {
+      takeOut();
+    }
+  }
+  return null;
+}
+
+for (const name of Object.keys(CANARIES)) {
+  if (chosen !== undefined && chosen !== name) continue;
+  test(`a core that ${name} is caught`, async () => {
+    const caught = await catchCanary(name);
+    assert.ok(caught !== null, `not caught by ${SEED_COUNT_MAX} seeds`);
+    if (chosen !== undefined) console.log(caught?.error);
+  }, { timeoutMs: 60_000 });
+}
+
+test("a core without a bug passes the same seeds", async () => {
+  for (let seed = 1; seed <= SEED_COUNT_MAX; seed++) await runScenario(seed);
+}, { timeoutMs: 60_000 });
+
+test.run();

@@ -1,0 +1,147 @@
+/**
+ * The ring itself on a fake kernel: full queues, the bell, and the end of a network.
+ *
+ * @module
+ */
+import { ERRNO } from "../../src/base/errno.ts";
+import { assert, suite } from "../harness.ts";
+import { contentOf } from "../support/content.ts";
+import { outcomeOf, withPair, withSeeds } from "../support/pair.ts";
+import { Sim } from "../support/sim.ts";
+
+const test = suite("sim/ring");
+
+test("queues of 8 entries carry 200 connections", async () => {
+  const sizes = { opCapacity: 8, completionCapacity: 8, blockCount: 66, bufferCount: 4 };
+  const faults = { splitTurns: 0.5, reordered: 0.5 };
+  await withPair({ sizes, faults }, async ({ network, listener }) => {
+    const echo = async () => {
+      const connection = await listener.accept();
+      const got = await connection.stream.recv(1_000);
+      await connection.sink.send(got);
+      await connection.close();
+    };
+    const call = async () => {
+      const connection = await network.dial(listener.localAddress);
+      await connection.sink.send(contentOf(1, 1_000));
+      const got = await connection.stream.recv(1_000);
+      assert.bytesEqual(got.toUint8Array(), contentOf(1, 1_000));
+      await connection.close();
+    };
+    const calls: Promise<void>[] = [];
+    for (let i = 0; i < 200; i++) calls.push(echo(), call());
+    await Promise.all(calls);
+  });
+});
+
+test("maxInFlight makes further calls wait in order", async () => {
+  const config = { ring: { maxInFlight: 4 } };
+  await withPair({ config }, async ({ network, listener }) => {
+    const connections = await Promise.all(
+      [1, 2, 3].flatMap(() => [network.dial(listener.localAddress), listener.accept()]),
+    );
+    for (const { sink } of connections) await sink.send(contentOf(1, 10));
+    for (const { stream } of connections) (await stream.recv(10)).release();
+    await Promise.all(connections.map((connection) => connection.close()));
+  });
+});
+
+test("a bell that cannot be armed stops nothing", async () => {
+  const config = { ring: { spin: false as const } };
+  await withSeeds(10, { config, faults: { armFails: 0.7 } }, async ({ client, server, sim }) => {
+    for (let i = 0; i < 5; i++) {
+      const receiving = server.stream.recv(100);
+      await sim.sleep(1);
+      await client.sink.send(contentOf(i, 100));
+      assert.bytesEqual((await receiving).toUint8Array(), contentOf(i, 100));
+    }
+  });
+});
+
+test("bells for nothing change nothing", async () => {
+  const faults = { spuriousBell: 0.5 };
+  await withSeeds(10, { faults }, async ({ client, server, sim }) => {
+    const receiving = server.stream.recv(100);
+    await sim.sleep(1);
+    await client.sink.send(contentOf(1, 100));
+    assert.bytesEqual((await receiving).toUint8Array(), contentOf(1, 100));
+  });
+});
+
+test("pending calls keep the process alive, an idle network does not", async () => {
+  await withPair({}, async ({ sim, client, server }) => {
+    const [ring] = sim.native.rings;
+    await sim.sleep(5);
+    assert.not(ring.bellReferenced, "idle");
+    const receiving = server.stream.recv(10);
+    await sim.sleep(5);
+    assert.ok(ring.bellReferenced, "a receive waits");
+    server.unref();
+    await sim.sleep(5);
+    assert.not(ring.bellReferenced, "its connection is unreferenced");
+    server.ref();
+    await client.sink.send(contentOf(1, 10));
+    (await receiving).release();
+    await sim.sleep(5);
+    assert.not(ring.bellReferenced, "idle again");
+  });
+});
+
+test("a ring that the limit of locked memory refuses is made smaller", async () => {
+  const sim = new Sim();
+  sim.native.refusals.push(-ERRNO.ENOMEM, -ERRNO.ENOMEM);
+  await sim.run(async () => {
+    const network = sim.open({ ring: { entries: 256 } });
+    assert.equal(sim.native.opened.map(({ entries }) => entries), [256, 128, 64]);
+    await network.close();
+  });
+  sim.checkNothingLeft();
+});
+
+test("a send ring that is refused closes the receive ring", () => {
+  const sim = new Sim();
+  const fails = () => sim.open({ ring: { topology: "split" } });
+  const open = sim.native.openRing.bind(sim.native);
+  let count = 0;
+  sim.native.openRing = (options) => ++count === 1 ? open(options) : -ERRNO.EPERM;
+  assert.throws(fails, (error: Error & { code: string }) => error.code === "Unsupported");
+  assert.ok(sim.native.rings[0].closed);
+});
+
+test("Network.close() in the middle of everything leaves nothing behind", async () => {
+  const faults = { late: 0.3, cancelLoses: 0.3, cancelInterrupts: 0.2, again: 0.2 };
+  const config = { shutdownTimeoutMs: 20 };
+  const kernel = { sendCapacity: 4_096, recvCapacity: 4_096 };
+  await withSeeds(40, { faults, config, kernel }, async (pair) => {
+    const { network, listener, client, server, sim } = pair;
+    const calls = [
+      client.sink.send(contentOf(1, 100_000)),
+      server.sink.send(contentOf(2, 100_000)),
+      client.stream.recv(10),
+      client.stream.recv(100_000),
+      server.stream.recvSome(),
+      listener.accept(),
+      network.dial(listener.localAddress),
+      network.dial("10.9.9.9:1"),
+    ].map((call) => outcomeOf(call as Promise<unknown>));
+    await sim.sleep(sim.random.float() * 10);
+    const startedMs = sim.host.now();
+    await network.close();
+    assert.ok(sim.host.now() - startedMs < 200, "close takes no longer than it may");
+    for (const end of await Promise.all(calls)) {
+      if ("error" in end) assert.is(typeof (end.error as { code: string }).code, "string");
+      else (end.value as { release?(): void } | null)?.release?.();
+    }
+    await assert.rejects(network.dial(listener.localAddress), { code: "Closed" });
+  });
+});
+
+test("close() of everything, twice and in any order, resolves", async () => {
+  await withSeeds(10, {}, async ({ network, listener, client, server, sim }) => {
+    const things = sim.random.shuffle([network, listener, client, server, client.sink, client]);
+    await Promise.all(things.map((thing) => thing.close()));
+    await Promise.all(things.map((thing) => thing.close()));
+  });
+});
+
+test.run();

@@ -1,0 +1,275 @@
+/**
+ * Sending on a fake kernel: short writes, retries, and sends whose callers change their minds.
+ *
+ * @module
+ */
+import { HEADER } from "../../src/ring/port.ts";
+import { IoBufs } from "../../src/buf/io_bufs.ts";
+import { assert, suite } from "../harness.ts";
+import { contentOf } from "../support/content.ts";
+import { outcomeOf, type Pair, withPair, withSeeds } from "../support/pair.ts";
+
+const test = suite("sim/send");
+
+const NARROW = { sendCapacity: 4_096, recvCapacity: 4_096 };
+/** What a narrow connection takes before its peer reads. */
+const NARROW_BYTES = 8_192;
+
+/** Chunks in pool memory, large enough to stay iovecs of their own. */
+function chunks({ network }: Pair, key: number, lengths: number[]): IoBufs {
+  const parts = new IoBufs();
+  let at = 0;
+  for (const length of lengths) {
+    const buffer = network.pool.alloc(length);
+    buffer.bytes.set(contentOf(key, length, at));
+    parts.append(buffer);
+    at += length;
+  }
+  return parts;
+}
+
+async function receives({ server }: Pair, expected: Uint8Array): Promise<void> {
+  const got = await server.stream.recv(expected.length);
+  assert.bytesEqual(got.toUint8Array(), expected);
+}
+
+/** Fills both socket buffers, so that the next send waits with no byte taken. */
+async function fill({ client, sim }: Pair): Promise<void> {
+  await client.sink.send(contentOf(9, NARROW_BYTES));
+  await sim.sleep(10);
+}
+
+test("Sink.send() resumes inside an iovec after a short write", async () => {
+  // Cuts at the edges of three iovecs, beside them, and inside.
+  for (const cut of [1, 2_999, 3_000, 3_001, 4_500, 5_999, 6_000, 8_999]) {
+    await withPair({}, async (pair) => {
+      pair.sim.faults.cuts.push(cut);
+      const sending = pair.client.sink.send(chunks(pair, 5, [3_000, 3_000, 3_000]));
+      await receives(pair, contentOf(5, 9_000));
+      await sending;
+      assert.is(pair.client.sink.bytesSent, 9_000);
+      assert.is(pair.network.stats().shortSends, 1);
+    });
+  }
+});
+
+test("Sink.send() arrives whole when the kernel takes one byte at a time", async () => {
+  const kernel = { sendCapacity: 1, recvCapacity: 1 };
+  await withPair({ kernel, faults: { shortSend: 1, oneByte: 1 } }, async (pair) => {
+    const sending = pair.client.sink.send(chunks(pair, 3, [100, 200, 50]));
+    await receives(pair, contentOf(3, 350));
+    await sending;
+  });
+});
+
+test("more than 32 chunks leave in sends of at most 32 iovecs", async () => {
+  // The fake ring refuses more.
+  await withPair({}, async (pair) => {
+    const lengths = new Array<number>(100).fill(2_100);
+    const sending = pair.client.sink.send(chunks(pair, 4, lengths));
+    await receives(pair, contentOf(4, 210_000));
+    await sending;
+  });
+});
+
+test("storms of EAGAIN and EINTR are not seen by the caller", async () => {
+  await withSeeds(20, { faults: { again: 0.7 } }, async (pair) => {
+    const sending = pair.client.sink.send(contentOf(1, 100_000));
+    await receives(pair, contentOf(1, 100_000));
+    await sending;
+  });
+});
+
+test("ENOBUFS retries are bounded and then fail with errno", async () => {
+  await withPair({}, async (pair) => {
+    const { sim, client } = pair;
+    sim.faults.plan("memory", 1_000);
+    const error = await assert.rejects(client.sink.send(contentOf(1, 100)), { code: "SendFailed" });
+    assert.ok(error.errno === "ENOBUFS" || error.errno === "ENOMEM", String(error.errno));
+    assert.is(error.bytesDone, 0);
+    // No byte had gone out: the sink stays as it was.
+    sim.faults.plan("memory", 0);
+    assert.not(client.sink.closed);
+    await client.sink.send(contentOf(2, 100));
+    await receives(pair, contentOf(2, 100));
+  });
+});
+
+test("a send that takes nothing is an error, not an endless loop", async () => {
+  await withPair({}, async ({ sim, client }) => {
+    sim.faults.plan("zeroSend", 1);
+    await assert.rejects(client.sink.send(contentOf(1, 100)), { code: "SendFailed", errno: null });
+    await assert.rejects(client.sink.send(contentOf(1, 100)), { code: "Closed" });
+  });
+});
+
+test("a hard errno ends the sends that wait with Closed", async () => {
+  await withPair({ kernel: NARROW }, async (pair) => {
+    await fill(pair);
+    const waiting = [contentOf(1, 100), contentOf(2, 100), contentOf(3, 5_000)]
+      .map((bytes) => outcomeOf(pair.client.sink.send(bytes)));
+    pair.server.reset();
+    const ends = await Promise.all(waiting) as { error: { code: string } }[];
+    assert.equal(ends.map(({ error }) => error.code), ["SendFailed", "Closed", "Closed"]);
+  });
+});
+
+test("a send aborted with no byte taken leaves order and sink intact", async () => {
+  await withSeeds(20, { kernel: NARROW, faults: { deferred: 0.5 } }, async (pair, seed) => {
+    const { sim, client } = pair;
+    await fill(pair);
+    const controller = new AbortController();
+    const { signal } = controller;
+    // Seeds decide whether the kernel has the send already.
+    const aborted = outcomeOf(client.sink.send(contentOf(1, 3_000), { signal }));
+    const next = client.sink.send(contentOf(2, 3_000));
+    if (seed % 2 === 0) await sim.sleep(sim.random.float());
+    const reason = new Error("changed my mind");
+    controller.abort(reason);
+    const last = client.sink.send(contentOf(3, 3_000));
+    await receives(pair, contentOf(9, NARROW_BYTES));
+    await receives(pair, contentOf(2, 3_000));
+    await receives(pair, contentOf(3, 3_000));
+    assert.equal(await aborted, { error: reason });
+    await Promise.all([next, last]);
+    assert.not(client.sink.closed);
+  });
+});
+
+test("a cancel that shows as EINTR ends no other send", async () => {
+  const faults = { cancelInterrupts: 1 };
+  await withPair({ kernel: NARROW, faults }, async (pair) => {
+    const { sim, client } = pair;
+    await fill(pair);
+    const controller = new AbortController();
+    const first = client.sink.send(contentOf(1, 3_000));
+    const second = outcomeOf(
+      client.sink.send(contentOf(2, 3_000), { signal: controller.signal }),
+    );
+    await sim.sleep(1);
+    controller.abort(new Error("enough"));
+    await sim.sleep(1);
+    await receives(pair, contentOf(9, NARROW_BYTES));
+    await receives(pair, contentOf(1, 3_000));
+    await first;
+    assert.ok("error" in await second);
+  });
+});
+
+test("a partially taken aborted send poisons and sends FIN once", async () => {
+  await withPair({ kernel: NARROW }, async (pair) => {
+    const { sim, client, server, clientSocket } = pair;
+    const controller = new AbortController();
+    const reason = new Error("too slow");
+    const aborted = outcomeOf(
+      client.sink.send(contentOf(1, 20_000), { signal: controller.signal }),
+    );
+    const waiting = outcomeOf(client.sink.send(contentOf(2, 10)));
+    await sim.sleep(10);
+    controller.abort(reason);
+    assert.equal(await aborted, { error: reason });
+    assert.is((await waiting as { error: { code: string } }).error.code, "Closed");
+    assert.ok(client.sink.closed);
+    await assert.rejects(client.sink.send(contentOf(2, 10)), { code: "Closed" });
+    await client.sink.close();
+    await receives(pair, contentOf(1, clientSocket.wire.length));
+    assert.is(await server.stream.recvSome(), null);
+    assert.is(clientSocket.finCount, 1);
+  });
+});
+
+test("a send that times out says how many bytes the kernel took", async () => {
+  await withPair({ kernel: NARROW }, async (pair) => {
+    const { client, clientSocket } = pair;
+    const sending = client.sink.send(contentOf(1, 20_000), { timeoutMs: 20 });
+    const error = await assert.rejects(sending, { code: "Timeout" });
+    assert.is(error.bytesDone, clientSocket.wire.length);
+    assert.is(error.bytesDone, NARROW_BYTES);
+  });
+});
+
+test("a cancel that comes too late lets the send succeed", async () => {
+  await withSeeds(10, { faults: { late: 1 } }, async (pair) => {
+    const controller = new AbortController();
+    const sending = pair.client.sink.send(contentOf(1, 100), { signal: controller.signal });
+    await pair.sim.sleep(0.5);
+    // The kernel has taken the bytes; only the completion is on its way.
+    controller.abort(new Error("too late"));
+    await sending;
+    await receives(pair, contentOf(1, 100));
+  });
+});
+
+test("user arrays detached between windows fail with TypeError and leak nothing", async () => {
+  await withPair({ kernel: NARROW }, async (pair) => {
+    const { sim, client, clientSocket } = pair;
+    const bytes = contentOf(1, 1_000_000);
+    const sending = outcomeOf(client.sink.send(bytes));
+    await sim.sleep(10);
+    bytes.buffer.transfer();
+    const draining = (async () => {
+      for await (const chunk of pair.server.stream) assert.ok(chunk.length > 0);
+    })();
+    const end = await sending;
+    assert.instance((end as { error: unknown }).error, TypeError);
+    await draining;
+    // What went out before is what was given, and the half is closed behind it.
+    const { wire } = clientSocket;
+    assert.ok(wire.length > 0 && wire.length < 1_000_000);
+    assert.ok(wire.holds(contentOf(1, wire.length), 0));
+    await assert.rejects(client.sink.send("more"), { code: "Closed" });
+  });
+});
+
+test("sends that queue up behind one in flight leave together", async () => {
+  await withPair({ kernel: NARROW }, async (pair) => {
+    const { sim, client } = pair;
+    await fill(pair);
+    const first = client.sink.send(contentOf(1, 10));
+    await sim.sleep(1);
+    const [ring] = sim.native.rings;
+    const before = ring.header[HEADER.submissions];
+    const sends: Promise<void>[] = [first];
+    for (let i = 0; i < 500; i++) sends.push(client.sink.send(contentOf(i, 8)));
+    await receives(pair, contentOf(9, NARROW_BYTES));
+    await Promise.all(sends);
+    // One send for all of them; the rest is what receiving took.
+    assert.ok(ring.header[HEADER.submissions] - before < 20);
+    (await pair.server.stream.recv(4_010)).release();
+  });
+});
+
+test("a send to a closed sink takes its buffers and gives them back", async () => {
+  await withPair({}, async ({ network, client }) => {
+    await client.sink.close();
+    const buffer = network.pool.alloc(100);
+    await assert.rejects(client.sink.send(buffer), { code: "Closed" });
+    assert.ok(buffer.released);
+    await assert.rejects(client.sink.send("small, and gathered"), { code: "Closed" });
+  });
+});
+
+test("an error of a buffered send shows on the next call", async () => {
+  await withPair({ config: { writeBufferSize: 10_000 } }, async ({ sim, client }) => {
+    sim.faults.plan("sendErrno", 1);
+    await client.sink.send(contentOf(1, 100));
+    await sim.sleep(1);
+    await assert.rejects(client.sink.flush(), { code: "SendFailed" });
+  });
+});
+
+test("an empty pool slows a send down and does not stop it", async () => {
+  const config = { pool: { maxPerClass: 1, debug: true } };
+  await withSeeds(10, { config, kernel: NARROW }, async (pair) => {
+    const sends = [70_000, 100, 30_000, 5_000, 200_000]
+      .map((length, key) => pair.client.sink.send(contentOf(key, length)));
+    await receives(pair, contentOf(0, 70_000));
+    await receives(pair, contentOf(1, 100));
+    await receives(pair, contentOf(2, 30_000));
+    await receives(pair, contentOf(3, 5_000));
+    await receives(pair, contentOf(4, 200_000));
+    await Promise.all(sends);
+  });
+});
+
+test.run();
