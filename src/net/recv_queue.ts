@@ -15,13 +15,11 @@
  * @module
  */
 import { ERRNO } from "../base/errno.ts";
-import { Fifo } from "../base/fifo.ts";
 import { COUNT } from "../base/meter.ts";
 import type { NetworkError } from "../base/network_error.ts";
 import { IoBufs } from "../buf/io_bufs.ts";
 import { Slot } from "../buf/slot.ts";
 import type { OpWriter } from "../ring/op_writer.ts";
-import { Operation } from "../ring/operation.ts";
 import {
   CQE_BUFFER,
   CQE_BUFFER_SHIFT,
@@ -30,20 +28,17 @@ import {
 } from "../ring/port.ts";
 import type { ProvidedBuffers } from "../ring/provided_buffers.ts";
 import { DirectRead } from "./direct_read.ts";
+import { HalfQueue } from "./half_queue.ts";
 import { outcomeOf } from "./outcome.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import { RecvCall } from "./recv_call.ts";
 import { type RecvEnd, recvError, recvTimeout } from "./recv_error.ts";
-import { Retrier } from "./retrier.ts";
 import type { Socket } from "./socket.ts";
 
-export class RecvQueue extends Operation {
-  readonly socket: Socket;
-  readonly #calls = new Fifo<RecvCall>();
+export class RecvQueue extends HalfQueue<RecvCall> {
   // Made when first needed: what is not there does not fall out of the processor's cache.
   #buffer: ReadBuffer | null = null;
   #direct: DirectRead | null = null;
-  #retrier: Retrier | null = null;
   readonly #capacity: number;
   readonly #buffers: ProvidedBuffers | null;
   #spare: RecvCall | null = null;
@@ -55,11 +50,13 @@ export class RecvQueue extends Operation {
   bytesReceived = 0;
 
   constructor(socket: Socket) {
-    super(socket.context.recvRing.recvLane);
-    this.socket = socket;
+    super(socket, socket.context.recvRing.recvLane);
     this.#capacity = socket.context.config.readBufferSize;
     this.#buffers = socket.context.recvRing.buffers;
-    socket.attach(this);
+  }
+
+  protected override get retryCounter(): number {
+    return COUNT.retriesRecv;
   }
 
   /** Bytes that have arrived and are not asked for. */
@@ -75,14 +72,9 @@ export class RecvQueue extends Operation {
     return this.#end !== null;
   }
 
-  /** True when no call waits: buffered bytes may be taken without overtaking anybody. */
-  get quiet(): boolean {
-    return this.#calls.count === 0;
-  }
-
   /** The first call has received a part of what it wants. */
   get midMessage(): boolean {
-    const call = this.#calls.head;
+    const call = this.calls.head;
     return call !== null && (this.buffered > 0 || (call.result?.length ?? 0) > 0);
   }
 
@@ -96,10 +88,10 @@ export class RecvQueue extends Operation {
   }
 
   push(call: RecvCall): void {
-    this.#calls.push(call);
+    this.calls.push(call);
     // Nothing there and nothing asked for yet: straight to the kernel.
-    const first = this.#calls.head === call && this.buffered === 0 && this.#end === null;
-    if (first && this.#free) this.#request(call);
+    const first = this.calls.head === call && this.buffered === 0 && this.#end === null;
+    if (first && this.free) this.#request(call);
     else this.serve();
   }
 
@@ -107,7 +99,7 @@ export class RecvQueue extends Operation {
   close(error: NetworkError): void {
     if (this.#end?.kind === "closed") return;
     this.#end = { kind: "closed", error };
-    this.#retrier?.stop();
+    this.stopRetrying();
     if (this.lane.ring.cancel(this)) this.#unwantFill();
     this.serve();
     if (this.idle) this.#direct?.drop();
@@ -124,7 +116,7 @@ export class RecvQueue extends Operation {
   }
 
   override prepare(writer: OpWriter): boolean {
-    const call = this.#calls.head;
+    const call = this.calls.head;
     if (call === null || this.#end !== null) {
       this.#unwantFill();
       return false;
@@ -155,12 +147,12 @@ export class RecvQueue extends Operation {
     if (result > 0) {
       this.bytesReceived += result;
       this.lane.ring.meter.counts[COUNT.inboundBytes] += result;
-      this.#retrier?.progress();
+      this.progressed();
       if (slot !== null) this.#arrived(slot, result);
-      else this.#direct?.land(result, this.#calls.head, this.buffer);
+      else this.#direct?.land(result, this.calls.head, this.buffer);
     } else {
       if (slot !== null) (this.#buffers as ProvidedBuffers).giveBack(slot);
-      else this.#direct?.land(0, this.#calls.head, this.buffer);
+      else this.#direct?.land(0, this.calls.head, this.buffer);
       this.#finish(result);
     }
     if (this.#end?.kind === "closed") {
@@ -173,11 +165,11 @@ export class RecvQueue extends Operation {
 
   /** Gives calls what is there, in order, and asks the kernel for what is not. */
   serve(): void {
-    for (let call = this.#calls.head; call !== null; call = this.#calls.head) {
+    for (let call = this.calls.head; call !== null; call = this.calls.head) {
       if (!this.#serveCall(call)) break;
     }
-    const next = this.#calls.head;
-    if (next !== null && this.#end === null && this.#free) this.#request(next);
+    const next = this.calls.head;
+    if (next !== null && this.#end === null && this.free) this.#request(next);
   }
 
   /** Whether the first call could be settled. */
@@ -203,7 +195,7 @@ export class RecvQueue extends Operation {
   }
 
   #succeed(call: RecvCall, value: unknown): void {
-    this.#calls.shift();
+    this.calls.shift();
     const { ring } = this.lane;
     ring.meter.recvSeconds.observe((ring.now - call.startedMs) / 1_000);
     call.succeed(value);
@@ -214,7 +206,7 @@ export class RecvQueue extends Operation {
   #arrived(slot: Slot, length: number): void {
     const buffers = this.#buffers as ProvidedBuffers;
     const lend = buffers.mayLend(slot);
-    const call = this.#calls.head;
+    const call = this.calls.head;
     const fits = call !== null && this.buffered === 0 && call.result === null &&
       (call.exact ? call.length === length : call.length >= length);
     if (fits && lend) {
@@ -248,8 +240,8 @@ export class RecvQueue extends Operation {
 
   /** Takes a call out; its bytes stay, in order. */
   #leave(call: RecvCall): void {
-    const first = this.#calls.head === call;
-    this.#calls.remove(call);
+    const first = this.calls.head === call;
+    this.calls.remove(call);
     if (!first || call.result === null) return;
     this.#leaveResult(call);
     if (!this.idle) this.lane.ring.meter.counts[COUNT.cancellationsRecv]++;
@@ -261,30 +253,23 @@ export class RecvQueue extends Operation {
     const outcome = outcomeOf(result);
     if (outcome === "canceled" && this.canceling) return;
     if (outcome === "again" || outcome === "later") {
-      if (this.#end !== null || this.#calls.head === null) return;
+      if (this.#end !== null || this.calls.head === null) return;
       // The kernel had no read buffer left: `serve` asks again, and the next turn brings some.
       if (result === -ERRNO.ENOBUFS && this.#buffers?.provided === 0) return;
-      if (this.#retry(outcome)) return;
+      if (this.#fillAgain(outcome)) return;
     }
-    const { resetSeen } = this.socket;
-    this.#end ??= outcome === "zero" && !resetSeen
+    this.#end ??= outcome === "zero" && !this.socket.resetSeen
       ? { kind: "eof", shown: false }
       : { kind: "error", errno: -result || ERRNO.ECONNRESET, shown: false };
   }
 
-  /** Not in flight, and not in a pause after which it is submitted by itself. */
-  get #free(): boolean {
-    return this.idle && !this.#retrier?.waiting;
-  }
-
-  #retry(how: "again" | "later"): boolean {
-    const call = this.#calls.head as RecvCall;
+  #fillAgain(how: "again" | "later"): boolean {
+    const call = this.calls.head as RecvCall;
     if (call.result === null && this.#capacity > 0) {
       this.#filling = true;
       (this.#buffers as ProvidedBuffers).wanted++;
     }
-    this.#retrier ??= new Retrier(this, COUNT.retriesRecv);
-    if (this.#retrier.retry(how)) return true;
+    if (this.retry(how)) return true;
     this.#unwantFill();
     return false;
   }
@@ -297,7 +282,7 @@ export class RecvQueue extends Operation {
       return true;
     }
     this.#leaveResult(call);
-    this.#calls.shift();
+    this.calls.shift();
     call.fail(recvError(call, end, this.buffered));
     return true;
   }

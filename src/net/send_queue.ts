@@ -14,27 +14,22 @@
  * @module
  */
 import { ERRNO } from "../base/errno.ts";
-import { Fifo } from "../base/fifo.ts";
 import { COUNT } from "../base/meter.ts";
 import { NetworkError } from "../base/network_error.ts";
 import type { OpWriter } from "../ring/op_writer.ts";
-import { Operation } from "../ring/operation.ts";
 import { GatherBuffer } from "./gather_buffer.ts";
+import { HalfQueue } from "./half_queue.ts";
 import { outcomeOf } from "./outcome.ts";
-import { Retrier } from "./retrier.ts";
 import { sendClosed, sendError, sendTimeout, sinkClosed } from "./send_error.ts";
 import { SendBatch } from "./send_batch.ts";
 import { SendCall, type SendEnding } from "./send_call.ts";
 import type { Socket } from "./socket.ts";
 
-export class SendQueue extends Operation {
-  readonly socket: Socket;
-  readonly #calls = new Fifo<SendCall>();
+export class SendQueue extends HalfQueue<SendCall> {
   // Made when first needed: a connection that sends one buffer at a time needs none of them, and
   // what is not there does not fall out of the processor's cache.
   #gather: GatherBuffer | null = null;
   #batch: SendBatch | null = null;
-  #retrier: Retrier | null = null;
   #drained: (() => void)[] | null = null;
   /** Bytes with the kernel. */
   #flyingBytes = 0;
@@ -49,9 +44,11 @@ export class SendQueue extends Operation {
   bytesSent = 0;
 
   constructor(socket: Socket) {
-    super(socket.context.sendRing.sendLane);
-    this.socket = socket;
-    socket.attach(this);
+    super(socket, socket.context.sendRing.sendLane);
+  }
+
+  protected override get retryCounter(): number {
+    return COUNT.retriesSend;
   }
 
   get closed(): boolean {
@@ -59,11 +56,7 @@ export class SendQueue extends Operation {
   }
 
   get empty(): boolean {
-    return this.#calls.count === 0;
-  }
-
-  get calls(): Fifo<SendCall> {
-    return this.#calls;
+    return this.calls.count === 0;
   }
 
   /** Where small sends are written behind each other. */
@@ -92,7 +85,7 @@ export class SendQueue extends Operation {
   }
 
   push(call: SendCall): void {
-    this.#calls.push(call);
+    this.calls.push(call);
     this.queuedBytes += call.totalBytes;
     this.#wake();
   }
@@ -112,13 +105,13 @@ export class SendQueue extends Operation {
   /** Ends every call with `error` now; those with the kernel when it answers. */
   closeNow(error: NetworkError): void {
     this.#closed ??= error;
-    this.#retrier?.stop();
+    this.stopRetrying();
     if (this.lane.ring.cancel(this)) {
       this.#dropAll(error);
       return;
     }
     this.#abandoned ??= error;
-    for (let call = this.#calls.head; call !== null; call = call.next) {
+    for (let call = this.calls.head; call !== null; call = call.next) {
       if (!call.settled && !call.flying) call.fail(sendClosed(call, error));
     }
   }
@@ -139,7 +132,7 @@ export class SendQueue extends Operation {
   }
 
   override prepare(writer: OpWriter): boolean {
-    const call = this.#calls.head;
+    const call = this.calls.head;
     if (call !== null && call.alone) {
       // The common case: one call with one range that the kernel can see.
       const { slot, offset, length } = call.firstPiece;
@@ -157,12 +150,12 @@ export class SendQueue extends Operation {
 
   override complete(result: number, _flags: number): void {
     this.#batch?.land();
-    if (this.#calls.head !== null) this.#calls.head.flying = false;
+    if (this.calls.head !== null) this.calls.head.flying = false;
     if (result > 0) this.#took(result);
     else this.#failed(result);
     this.#settleEndings();
-    if (this.idle && !this.#waiting) {
-      if (this.#calls.count > 0 && !this.#finSent) this.lane.ring.submit(this, true);
+    if (this.free) {
+      if (this.calls.count > 0 && !this.#finSent) this.lane.ring.submit(this, true);
       else this.#rest();
     }
     if (this.socket.ending) this.socket.landed();
@@ -172,30 +165,20 @@ export class SendQueue extends Operation {
   refuse(error: unknown): void {
     // Not from within prepare(): the operation must be idle before it is submitted again.
     queueMicrotask(() => {
-      const call = this.#calls.head;
+      const call = this.calls.head;
       if (call === null || call.flying || !this.idle) return;
       if (error !== null) this.#failCall(call, error);
-      else if (!this.#retry("later")) this.#fail(-ERRNO.ENOBUFS);
+      else if (!this.retry("later")) this.#fail(-ERRNO.ENOBUFS);
       this.#wake();
     });
   }
 
   #wake(): void {
-    if (this.idle && !this.#waiting && this.#calls.count > 0 && !this.#finSent) {
+    if (this.free && this.calls.count > 0 && !this.#finSent) {
       this.lane.ring.submit(this);
     } else if (this.empty && this.idle) {
       this.#rest();
     }
-  }
-
-  /** A pause after ENOBUFS: the operation will be submitted by itself. */
-  get #waiting(): boolean {
-    return this.#retrier !== null && this.#retrier.waiting;
-  }
-
-  #retry(how: "again" | "later"): boolean {
-    this.#retrier ??= new Retrier(this, COUNT.retriesSend);
-    return this.#retrier.retry(how);
   }
 
   #rest(): void {
@@ -210,19 +193,19 @@ export class SendQueue extends Operation {
     const { ring } = this.lane;
     if (count < this.#flyingBytes) ring.meter.counts[COUNT.shortSends]++;
     ring.meter.counts[COUNT.outboundBytes] += count;
-    this.#retrier?.progress();
+    this.progressed();
     this.bytesSent += count;
     this.queuedBytes -= count;
     let rest = count;
     while (rest > 0) {
-      const call = this.#calls.head as SendCall;
+      const call = this.calls.head as SendCall;
       rest = call.consume(rest);
       if (call.done) this.#succeed(call);
     }
   }
 
   #succeed(call: SendCall): void {
-    this.#calls.shift();
+    this.calls.shift();
     if (call.settled) return;
     const { ring } = this.lane;
     ring.meter.sendSeconds.observe((ring.now - call.startedMs) / 1_000);
@@ -236,7 +219,7 @@ export class SendQueue extends Operation {
     const again = outcome === "again" || outcome === "later";
     // A cancel may also show as EINTR. Those that end are settled, the others are sent again.
     if (ending && (again || outcome === "canceled")) return;
-    if (again && !this.#finSent && this.#retry(outcome)) return;
+    if (again && !this.#finSent && this.retry(outcome)) return;
     // Not EPIPE: that comes from a peer that had sent FIN before, whose bytes are all there.
     if (result === -ERRNO.ECONNRESET) this.socket.resetSeen = true;
     this.#fail(result);
@@ -244,7 +227,7 @@ export class SendQueue extends Operation {
 
   /** A hard error: the first call gets it, the half is closed, the others get "Closed". */
   #fail(result: number): void {
-    const call = this.#calls.head;
+    const call = this.calls.head;
     if (call === null) return;
     const transient = outcomeOf(result) === "later" || outcomeOf(result) === "again";
     this.#failCall(call, sendError(call, result), !transient);
@@ -273,7 +256,7 @@ export class SendQueue extends Operation {
   }
 
   #dropAll(error: NetworkError): void {
-    for (let call = this.#calls.shift(); call !== null; call = this.#calls.shift()) {
+    for (let call = this.calls.shift(); call !== null; call = this.calls.shift()) {
       call.dropPieces();
       if (!call.settled) call.fail(sendClosed(call, error));
     }
@@ -282,20 +265,20 @@ export class SendQueue extends Operation {
   }
 
   #remove(call: SendCall): void {
-    this.#calls.remove(call);
+    this.calls.remove(call);
     this.queuedBytes -= call.totalBytes - call.sentBytes;
     call.dropPieces();
   }
 
   #anyEnding(): boolean {
-    for (let call = this.#calls.head; call !== null; call = call.next) {
+    for (let call = this.calls.head; call !== null; call = call.next) {
       if (call.ending !== null || call.settled) return true;
     }
     return false;
   }
 
   #settleEndings(): void {
-    for (let call = this.#calls.head; call !== null;) {
+    for (let call = this.calls.head; call !== null;) {
       const next: SendCall | null = call.next;
       if (call.ending !== null && !call.settled) this.#settleEnding(call, call.ending);
       call = next;
