@@ -6,6 +6,7 @@
 import { lookup } from "node:dns/promises";
 import * as timers from "node:timers";
 import type { Host } from "../src/base/host.ts";
+import { Macrotasks } from "./macrotasks.ts";
 
 interface NodeTimer {
   unref(): void;
@@ -20,6 +21,8 @@ interface NodeTimers {
 // deno-lint-ignore no-explicit-any
 const { setTimeout, clearTimeout, setImmediate } = timers as any as NodeTimers;
 
+const macrotasks = "Bun" in globalThis ? new Macrotasks(setImmediate) : null;
+
 export const host: Host = {
   now: () => performance.now(),
 
@@ -30,7 +33,8 @@ export const host: Host = {
   },
 
   setMacrotask(callback) {
-    setImmediate(callback);
+    if (macrotasks === null) setImmediate(callback);
+    else macrotasks.set(callback);
   },
 
   async resolve(name) {

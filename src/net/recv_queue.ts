@@ -106,7 +106,7 @@ export class RecvQueue extends HalfQueue<RecvCall> {
     this.#buffer?.clear();
   }
 
-  /** A call's budget (`reason` is null) or patience ended. */
+  /** A call's budget (`abort` is null) or patience ended. */
   endCall(call: RecvCall, abort: { reason: unknown } | null): void {
     this.#leave(call);
     if (abort === null) this.lane.ring.meter.counts[COUNT.timeoutsRecv]++;

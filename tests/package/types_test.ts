@@ -46,7 +46,8 @@ async function serve(listener: Listener, options: CallOptions): Promise<void> {
     const readable: ReadableStream<Uint8Array> = held.readable;
     const writable: WritableStream<Uint8Array> = held.writable;
     const remote: SocketAddress | UnixAddress = held.remoteAddress;
-    console.log(readable.locked, writable.locked, "path" in remote ? remote.path : remote.port, sink.bytesSent);
+    const where = "path" in remote ? remote.path : remote.port;
+    console.log(readable.locked, writable.locked, where, sink.bytesSent);
   }
 }
 

@@ -1,0 +1,57 @@
+/**
+ * What every backend and topology must do, over real sockets. The claims are those of the
+ * specification, sections 2 to 7, and those that the original's own tests make.
+ *
+ * @module
+ */
+import { Network, type NetworkConfig } from "../../mod.ts";
+import { suite } from "../harness.ts";
+import {
+  closeChecked,
+  type ContractContext,
+  type ContractSuite,
+  descriptors,
+  expectNoNewDescriptors,
+} from "./fixture.ts";
+import { accepting } from "./parts/accepting.ts";
+import { arguments_ } from "./parts/arguments.ts";
+import { closing } from "./parts/closing.ts";
+import { connecting } from "./parts/connecting.ts";
+import { ended } from "./parts/ended.ts";
+import { networks } from "./parts/networks.ts";
+import { receiving } from "./parts/receiving.ts";
+import { scarcity } from "./parts/scarcity.ts";
+import { sendables } from "./parts/sendables.ts";
+import { sending } from "./parts/sending.ts";
+import { webStreams } from "./parts/web_streams.ts";
+
+/** The whole contract for one configuration, to be run. */
+export function contract(name: string, config: NetworkConfig): ContractSuite {
+  const context = {} as ContractContext;
+  const test = suite<ContractContext>(name, context, { timeoutMs: 8_000 });
+
+  test.before(async (context) => {
+    // The library and the runtime's own helpers are loaded by the first network, for good.
+    await (await Network.start(config)).close();
+    context.descriptors = descriptors();
+    context.network = await Network.start(config);
+  });
+
+  test.after(async ({ network, descriptors }) => {
+    await closeChecked(network);
+    await expectNoNewDescriptors(descriptors);
+  });
+
+  connecting(test, config);
+  accepting(test, config);
+  sendables(test, config);
+  sending(test, config);
+  receiving(test, config);
+  ended(test, config);
+  closing(test, config);
+  webStreams(test, config);
+  networks(test, config);
+  scarcity(test, config);
+  arguments_(test, config);
+  return test;
+}

@@ -1,0 +1,311 @@
+/**
+ * Closing, resetting, disposing: connections and networks, in every order and twice.
+ *
+ * @module
+ */
+import { type Connection, type NetworkConfig, NetworkError } from "../../../mod.ts";
+import { assert, bytesEqual } from "../../harness.ts";
+import {
+  connect,
+  type ContractSuite,
+  descriptors,
+  expectAlive,
+  expectEnd,
+  expectNoNewDescriptors,
+  expectText,
+  pattern,
+  pause,
+  readAll,
+  settledDescriptors,
+  settlesWithin,
+  started,
+} from "../fixture.ts";
+
+const TOO_MUCH = 24 << 20;
+
+/** Everything that may be done with a closed connection, and what comes of it. */
+async function expectClosed(connection: Connection): Promise<void> {
+  assert.ok(connection.sink.closed);
+  assert.ok(connection.stream.closed);
+  await assert.rejects(connection.sink.send("x"), { code: "Closed", operation: "send" });
+  await assert.rejects(connection.stream.recv(1), { code: "Closed", operation: "recv" });
+  await assert.rejects(connection.stream.recvSome(), { code: "Closed", operation: "recvSome" });
+  assert.is((await connection.stream.recv(0)).length, 0);
+  assert.is(connection.stream.tryRecv(1), null);
+  assert.is(connection.stream.peek(10).length, 0);
+  assert.is(connection.stream.buffered, 0);
+  connection.setNoDelay(true);
+  connection.setKeepAlive({ idleSeconds: 5 });
+  connection.ref();
+  connection.unref();
+  connection.reset();
+  await Promise.all([connection.close(), connection.sink.close(), connection.close()]);
+  await connection.sink.flush();
+  await connection[Symbol.asyncDispose]();
+}
+
+export function closing(test: ContractSuite, config: NetworkConfig): void {
+  test("close: pending sends first, then FIN", async ({ network }) => {
+    await using pair = await connect(network);
+    const bytes = pattern(8 << 20, 3);
+    const sends = [pair.client.sink.send(bytes), pair.client.sink.send("the end")];
+    const closed = pair.client.close();
+    const arrived = await readAll(pair.server);
+    bytesEqual(arrived.subarray(0, bytes.length), bytes);
+    assert.is(new TextDecoder().decode(arrived.subarray(bytes.length)), "the end");
+    await Promise.all([...sends, closed]);
+    await expectClosed(pair.client);
+  });
+
+  test("close ends pending receives at once, with Closed", async ({ network }) => {
+    await using pair = await connect(network);
+    const pending = [
+      pair.client.stream.recv(1),
+      pair.client.stream.recvSome(),
+      pair.client.stream.recv(1 << 20),
+    ].map((call) => assert.rejects(call, { code: "Closed" }));
+    const closed = pair.client.close();
+    await Promise.all(pending);
+    await closed;
+    await expectEnd(pair.server);
+    await expectClosed(pair.client);
+  });
+
+  test("close gives up sends that nobody reads after shutdownTimeoutMs", async () => {
+    await using own = await started({ ...config, shutdownTimeoutMs: 80 });
+    await using pair = await connect(own.network);
+    const sending = assert.rejects(pair.client.sink.send(pattern(TOO_MUCH)), { code: "Closed" });
+    const start = performance.now();
+    await pair.client.close();
+    const elapsed = performance.now() - start;
+    assert.ok(elapsed >= 80 && elapsed < 1_000, `it took ${elapsed} ms`);
+    const error = await sending;
+    assert.ok((error.bytesDone as number) > 0);
+    await expectClosed(pair.client);
+  });
+
+  test("half close gives up sends that nobody reads after shutdownTimeoutMs", async () => {
+    await using own = await started({ ...config, shutdownTimeoutMs: 80 });
+    await using pair = await connect(own.network);
+    const sending = assert.rejects(pair.client.sink.send(pattern(TOO_MUCH)), { code: "Closed" });
+    await pair.client.sink.close();
+    const error = await sending;
+    const arrived = await readAll(pair.server);
+    assert.is(arrived.length, error.bytesDone);
+    bytesEqual(arrived, pattern(TOO_MUCH).subarray(0, arrived.length));
+    await pair.server.sink.send("still here");
+    await expectText(pair.client, "still here");
+  });
+
+  test("reset: pending calls get Closed, the peer gets ECONNRESET", async ({ network }) => {
+    await using pair = await connect(network);
+    const sending = pair.client.sink.send(pattern(TOO_MUCH)).catch((error) => error);
+    const receiving = pair.client.stream.recv(1).catch((error) => error);
+    await pause(5);
+    pair.client.reset();
+    pair.client.reset();
+    assert.is((await sending).code, "Closed");
+    assert.is((await receiving).code, "Closed");
+    await expectClosed(pair.client);
+    const error = await readAll(pair.server).catch((error) => error);
+    assert.instance(error, NetworkError);
+    assert.is(error.errno, "ECONNRESET");
+  });
+
+  test("reset overtakes a close that is waiting", async ({ network }) => {
+    await using pair = await connect(network);
+    const sending = pair.client.sink.send(pattern(TOO_MUCH)).catch((error) => error);
+    const closed = pair.client.close();
+    assert.not(await settlesWithin(closed, 20));
+    pair.client.reset();
+    assert.ok(await settlesWithin(closed, 1_000), "close resolves");
+    assert.is((await sending).code, "Closed");
+  });
+
+  test("soLinger 0: close sends RST", async () => {
+    await using own = await started({ ...config, soLinger: 0 });
+    await using pair = await connect(own.network);
+    await expectAlive(pair);
+    await pair.client.close();
+    await assert.rejects(pair.server.stream.recvSome(), {
+      code: "RecvFailed",
+      errno: "ECONNRESET",
+    });
+  });
+
+  test("soLinger of seconds: close does not block, and what was sent arrives", async () => {
+    await using own = await started({ ...config, soLinger: 3 });
+    await using pair = await connect(own.network);
+    const bytes = pattern(1 << 20);
+    const arriving = readAll(pair.server);
+    void pair.client.sink.send(bytes);
+    const start = performance.now();
+    await pair.client.close();
+    assert.ok(performance.now() - start < 1_000);
+    bytesEqual(await arriving, bytes);
+  });
+
+  test("both ends close at the same moment", async ({ network }) => {
+    for (let round = 0; round < 50; round++) {
+      await using pair = await connect(network);
+      void pair.client.stream.recvSome().catch(() => {});
+      void pair.server.stream.recv(10).catch(() => {});
+      void pair.client.sink.send("x").catch(() => {});
+      await Promise.all([pair.client.close(), pair.server.close()]);
+    }
+    assert.is(network.stats().connections, 0);
+  });
+
+  test("await using closes connections, listeners and networks", async () => {
+    const before = descriptors();
+    let seen: Connection;
+    {
+      await using own = await started(config);
+      await using listener = await own.network.bind("127.0.0.1:0");
+      await using client = await own.network.dial(listener.localAddress);
+      await using server = await listener.accept();
+      await expectAlive({ client, server });
+      seen = client;
+    }
+    await expectClosed(seen);
+    await expectNoNewDescriptors(before);
+  });
+
+  test("a descriptor stays open until its last operation has come back", async ({ network }) => {
+    await using pair = await connect(network);
+    const before = await settledDescriptors();
+    const controller = new AbortController();
+    const recv = pair.client.stream.recv(1, { signal: controller.signal });
+    const sending = pair.client.sink.send(pattern(TOO_MUCH)).catch(() => {});
+    await pause(5);
+    controller.abort();
+    await recv.catch(() => {});
+    assert.is(descriptors().size, before, "an aborted call closes nothing");
+    pair.client.reset();
+    await pair.client.close();
+    assert.is(descriptors().size, before - 1, "closed when close() resolves");
+    await sending;
+  });
+
+  test("ref and unref of a connection, at any time", async ({ network }) => {
+    await using pair = await connect(network);
+    pair.client.unref();
+    const recv = pair.client.stream.recv(2);
+    pair.client.ref();
+    pair.client.unref();
+    await pair.server.sink.send("ok");
+    assert.is((await recv).text(), "ok");
+    pair.client.ref();
+    await expectAlive(pair);
+  });
+
+  test("the network closes everything that is open on it", async () => {
+    const before = descriptors();
+    const { network } = await started(config);
+    const listener = await network.bind("127.0.0.1:0");
+    const [client, server] = await Promise.all([
+      network.dial(listener.localAddress),
+      listener.accept(),
+    ]);
+    const pending = [
+      listener.accept(),
+      client.stream.recv(1),
+      server.stream.recvSome(),
+      client.stream.recv(100_000),
+    ].map((call) => assert.rejects(call, { code: "Closed" }));
+    const start = performance.now();
+    const closing = network.close();
+    await Promise.all(pending);
+    await closing;
+    assert.ok(performance.now() - start < 2_000, "nothing had to be waited for");
+    for (const connection of [client, server]) await expectClosed(connection);
+    await assert.rejects(listener.accept(), { code: "Closed" });
+    await assert.rejects(network.bind("127.0.0.1:0"), { code: "Closed", operation: "bind" });
+    await assert.rejects(network.dial("127.0.0.1:1"), { code: "Closed", operation: "dial" });
+    await Promise.all([network.close(), listener.close(), network[Symbol.asyncDispose]()]);
+    await expectNoNewDescriptors(before);
+  });
+
+  test("a closed network still knows its numbers and refuses politely", async () => {
+    const { network } = await started(config);
+    await using pair = await connect(network);
+    await pair.client.sink.send("x");
+    await expectText(pair.server, "x");
+    await network.close();
+    const stats = network.stats();
+    assert.is(stats.connections, 0);
+    assert.is(stats.outboundBytes, 1);
+    assert.is(stats.inboundBytes, 1);
+    await assert.rejects(pair.client.sink.send("hello"), { code: "Closed" });
+    await assert.rejects(pair.server.stream.recv(1), { code: "Closed" });
+    assert.ok("port" in pair.client.remoteAddress);
+    network.pool.alloc(100).release();
+  });
+
+  test("closing the network lets pending sends finish", async () => {
+    await using other = await started(config);
+    const { network } = await started(config);
+    await using pair = await connect(other.network, "127.0.0.1:0", network);
+    const bytes = pattern(8 << 20, 4);
+    const sending = pair.client.sink.send(bytes);
+    const closed = network.close();
+    bytesEqual(await readAll(pair.server), bytes);
+    await Promise.all([sending, closed]);
+  });
+
+  test("closing the network lets a receive in the middle of its message finish", async () => {
+    await using other = await started(config);
+    const { network } = await started(config);
+    await using pair = await connect(other.network, "127.0.0.1:0", network);
+    const recv = pair.client.stream.recv(10);
+    await pair.server.sink.send("01234");
+    await pause(20);
+    const closed = network.close();
+    assert.not(await settlesWithin(closed, 30), "it waits");
+    await pair.server.sink.send("56789");
+    assert.is((await recv).text(), "0123456789");
+    await closed;
+    await expectEnd(pair.server);
+  });
+
+  test("closing the network gives up after shutdownTimeoutMs", async () => {
+    const before = descriptors();
+    const { network } = await started({ ...config, shutdownTimeoutMs: 80, connectTimeoutMs: null });
+    {
+      await using pair = await connect(network);
+      const full = await network.bind("127.0.0.1:0", { backlog: 0 });
+      await network.dial(full.localAddress);
+      const stuck = [
+        pair.client.sink.send(pattern(TOO_MUCH)),
+        network.dial(full.localAddress),
+      ].map((call) => assert.rejects(call, { code: "Closed" }));
+      await pause(5);
+      const start = performance.now();
+      await network.close();
+      const elapsed = performance.now() - start;
+      assert.ok(elapsed >= 70 && elapsed < 1_500, `it took ${elapsed} ms`);
+      await Promise.all(stuck);
+    }
+    await expectNoNewDescriptors(before);
+  });
+
+  test("shutdownTimeoutMs 0 gives up at once", async () => {
+    const { network } = await started({ ...config, shutdownTimeoutMs: 0 });
+    await using pair = await connect(network);
+    const sending = assert.rejects(pair.client.sink.send(pattern(TOO_MUCH)), { code: "Closed" });
+    const recv = assert.rejects(pair.server.stream.recv(TOO_MUCH), { code: "Closed" });
+    await pause(5);
+    const start = performance.now();
+    await network.close();
+    assert.ok(performance.now() - start < 500);
+    await Promise.all([sending, recv]);
+  });
+
+  test("a network that was never used closes without a trace", async () => {
+    const before = descriptors();
+    for (let i = 0; i < 5; i++) {
+      await using _own = await started(config);
+    }
+    await expectNoNewDescriptors(before);
+  });
+}

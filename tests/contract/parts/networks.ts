@@ -1,0 +1,159 @@
+/**
+ * Networks themselves: numbers, several at once, sharing a pool, and every option.
+ *
+ * @module
+ */
+import { BufferPool, BufferPoolConfig, type NetworkConfig, probe } from "../../../mod.ts";
+import { assert } from "../../harness.ts";
+import {
+  connect,
+  type ContractSuite,
+  expectAlive,
+  expectBytes,
+  expectText,
+  pattern,
+  started,
+} from "../fixture.ts";
+
+export function networks(test: ContractSuite, config: NetworkConfig): void {
+  test("stats are plain numbers that add up", async () => {
+    await using own = await started(config);
+    const { network } = own;
+    for (const value of Object.values(network.stats())) assert.type(value, "number");
+    {
+      await using pair = await connect(network);
+      await pair.client.sink.send(pattern(100));
+      await pair.server.sink.send(await pair.server.stream.recv(100));
+      await expectBytes(pair.client, pattern(100));
+      const stats = network.stats();
+      assert.is(stats.connections, 2);
+      assert.is(stats.inboundConnections, 1);
+      assert.is(stats.outboundConnections, 1);
+      assert.is(stats.inboundBytes, 200);
+      assert.is(stats.outboundBytes, 200);
+      assert.ok(stats.ringEnters > 0 && stats.ringSubmissions >= 6 && stats.ringCompletions >= 6);
+      assert.is(stats.ringOverflows, 0);
+      const recv = pair.client.stream.recv(1);
+      assert.ok(network.stats().receivesPending >= 1);
+      await pair.server.sink.send("x");
+      (await recv).release();
+    }
+    const stats = network.stats();
+    assert.is(stats.connections, 0);
+    assert.is(stats.sendsPending, 0);
+    assert.is(stats.receivesPending, 0);
+  });
+
+  test("a network says what carries it", ({ network }) => {
+    assert.is(network.backend, config.backend ?? "io_uring");
+    const capabilities = probe();
+    assert.is(capabilities.supported, true);
+    assert.is(capabilities.reason, null);
+    assert.match(capabilities.kernel ?? "", /^\d+\.\d+/);
+    assert.type(capabilities.features, "object");
+  });
+
+  test("several networks in one thread, all talking to each other", async ({ network }) => {
+    await using second = await started(config);
+    await using third = await started({ ...config, readBufferSize: 0 });
+    const all = [network, second.network, third.network];
+    for (const listening of all) {
+      for (const dialing of all) {
+        await using pair = await connect(listening, "127.0.0.1:0", dialing);
+        await expectAlive(pair);
+      }
+    }
+    await second.network.close();
+    await using pair = await connect(third.network, "127.0.0.1:0", network);
+    await expectAlive(pair);
+  });
+
+  test("one pool serves two networks, and outlives both", async () => {
+    const pool = new BufferPool({ maxPerClass: 8 });
+    {
+      await using first = await started({ ...config, pool });
+      await using second = await started({ ...config, pool });
+      assert.is(first.network.pool, pool);
+      assert.is(second.network.pool, pool);
+      await using pair = await connect(first.network, "127.0.0.1:0", second.network);
+      const bytes = pattern(500_000);
+      const [received] = await Promise.all([
+        pair.server.stream.recv(bytes.length),
+        pair.client.sink.send(bytes),
+      ]);
+      await Promise.all([
+        expectBytes(pair.client, bytes),
+        pair.server.sink.send(received),
+      ]);
+      await pair[Symbol.asyncDispose]();
+      // The second network closes first; each check counts the whole pool.
+      await second.network.close();
+      await first.network.close();
+    }
+    const { classes, leaked } = pool.stats();
+    assert.ok(classes.every(({ allocated }) => allocated === 0));
+    assert.is(leaked, 0);
+    using buffer = pool.alloc(100);
+    assert.ok(buffer.pooled);
+  });
+
+  const options: readonly [string, NetworkConfig][] = [
+    ["nothing set", {}],
+    ["tcpNoDelay off", { tcpNoDelay: false }],
+    ["tcpNoDelay null", { tcpNoDelay: null }],
+    ["soLinger null", { soLinger: null }],
+    ["soLinger in seconds", { soLinger: 7 }],
+    ["keepAlive, all", { keepAlive: { idleSeconds: 30, intervalSeconds: 5, count: 3 } }],
+    ["keepAlive, some", { keepAlive: { idleSeconds: 30 } }],
+    ["keepAlive, none", { keepAlive: {} }],
+    ["no budgets", { connectTimeoutMs: null, readTimeoutMs: null, writeTimeoutMs: null }],
+    ["all budgets", { connectTimeoutMs: 5_000, readTimeoutMs: 5_000, writeTimeoutMs: 5_000 }],
+    ["shutdownTimeoutMs null", { shutdownTimeoutMs: null }],
+    ["no spinning", { ring: { spin: false } }],
+    ["much spinning", { ring: { spin: { budgetUs: 200, maxBudgetUs: 1_000, quickWakeUs: 500 } } }],
+    ["entries that are no power of two", { ring: { entries: 100 } }],
+    ["a large read buffer", {
+      readBufferSize: 1 << 20,
+      pool: { maxSize: 1 << 20, maxPerClass: 16 },
+    }],
+    ["a read buffer larger than the pool's largest", { readBufferSize: 200_000 }],
+    ["a read buffer of one byte", { readBufferSize: 1 }],
+    ["a write buffer", { writeBufferSize: 65_536 }],
+    ["a pool's configuration", { pool: BufferPoolConfig.forNetwork().withMaxPerClass(64) }],
+    ["a pool's fields", { pool: { minSize: 256, maxSize: 4_096, maxPerClass: 8, prefill: true } }],
+    ["a pool that marks what is released", { pool: { debug: true } }],
+    ["auto backend", { backend: "auto" }],
+  ];
+  for (const [name, fields] of options) {
+    test(`works with: ${name}`, async () => {
+      const ring = { ...config.ring, ...fields.ring };
+      await using own = await started({ ...config, ...fields, ring });
+      await using pair = await connect(own.network);
+      await expectAlive(pair);
+      const bytes = pattern(300_000);
+      const [, received] = await Promise.all([
+        pair.client.sink.send(bytes),
+        pair.server.stream.recv(bytes.length),
+      ]);
+      const echo = pair.server.sink.send(received);
+      await expectBytes(pair.client, bytes);
+      await echo;
+      await Promise.all([pair.client.close(), pair.server.close()]);
+    });
+  }
+
+  test("setNoDelay and setKeepAlive in all their forms", async ({ network }) => {
+    await using pair = await connect(network);
+    pair.client.setNoDelay();
+    pair.client.setNoDelay(false);
+    pair.client.setNoDelay(true);
+    pair.client.setKeepAlive(true);
+    pair.client.setKeepAlive(false);
+    pair.client.setKeepAlive({});
+    pair.client.setKeepAlive({ idleSeconds: 1, intervalSeconds: 1, count: 1 });
+    pair.client.setKeepAlive({ idleSeconds: 32_767, intervalSeconds: 32_767, count: 127 });
+    await expectAlive(pair);
+    await pair.server.sink.send("x");
+    await expectText(pair.client, "x");
+  });
+}

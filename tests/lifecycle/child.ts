@@ -1,0 +1,96 @@
+/**
+ * Runs one of `programs/` in a process of its own, in the runtime that runs the test, and listens
+ * to the lines that it prints.
+ *
+ * @module
+ */
+import { spawn } from "node:child_process";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { deferred } from "../harness.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+const children = new Set<ReturnType<typeof spawn>>();
+
+/** Ends what a failed test left running. */
+export function endChildren(): void {
+  for (const child of children) child.kill("SIGKILL");
+}
+
+/** How a program ended. */
+export interface Ending {
+  code: number | null;
+  signal: string | null;
+  output: string;
+  /** When it ended, on the clock of `performance.now()`. */
+  at: number;
+}
+
+export interface Program {
+  /** Waits for a line that matches, and returns the match. Fails when the program ends first. */
+  line(pattern: RegExp): Promise<RegExpExecArray>;
+  ended: Promise<Ending>;
+  running(): boolean;
+  kill(): void;
+}
+
+export interface ProgramOptions {
+  args?: readonly string[];
+  /** Limit of open descriptors. */
+  descriptorsMax?: number;
+}
+
+/** Starts `programs/<name>.ts`. */
+export function start(name: string, options: ProgramOptions = {}): Program {
+  const file = fileURLToPath(new URL(`./programs/${name}.ts`, import.meta.url));
+  const flags = "Deno" in globalThis
+    ? ["run", "--no-check", "--no-lock", "--config", `${root}/deno.json`, "-A", file]
+    : [file];
+  const limit = options.descriptorsMax;
+  const command = [process.execPath, ...flags, ...options.args ?? []];
+  // Half a second after its start Deno would look for updates, with descriptors of its own.
+  const env = { ...process.env, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" };
+  const child = limit === undefined
+    ? spawn(command[0], command.slice(1), { cwd: root, env })
+    : spawn("sh", ["-c", `ulimit -n ${limit} && exec "$0" "$@"`, ...command], { cwd: root, env });
+  children.add(child);
+  let output = "";
+  let running = true;
+  const ended = deferred<Ending>();
+  const listeners = new Set<() => void>();
+  const add = (chunk: unknown) => {
+    output += String(chunk);
+    for (const look of [...listeners]) look();
+  };
+  child.stdout.on("data", add);
+  child.stderr.on("data", add);
+  child.on("error", ended.reject);
+  child.on("exit", () => {
+    running = false;
+    children.delete(child);
+  });
+  child.on("close", (code, signal) => {
+    ended.resolve({ code, signal, output, at: performance.now() });
+  });
+  return {
+    ended: ended.promise,
+    running: () => running,
+    kill: () => void child.kill("SIGKILL"),
+    line(pattern) {
+      const found = deferred<RegExpExecArray>();
+      const look = () => {
+        const match = pattern.exec(output);
+        if (match === null) return;
+        listeners.delete(look);
+        found.resolve(match);
+      };
+      listeners.add(look);
+      look();
+      void ended.promise.then(() =>
+        found.reject(new Error(`"${name}" ended without ${pattern}:\n${output}`))
+      );
+      return found.promise;
+    },
+  };
+}

@@ -1,0 +1,122 @@
+/**
+ * How a process with a network lives and ends: each test runs a program in this runtime.
+ *
+ * @module
+ */
+import { assert, suite } from "../harness.ts";
+import { pause } from "../contract/fixture.ts";
+import { endChildren, type Program, start } from "./child.ts";
+
+const test = suite("lifecycle", {}, { timeoutMs: 40_000 });
+
+test.after(() => endChildren());
+
+/** What waits for nothing ends by itself, soon after its last line. */
+async function expectSoonEnd(program: Program, limitMs: number): Promise<void> {
+  await program.line(/<left>/);
+  const left = performance.now();
+  const { code, output, at } = await program.ended;
+  assert.is(code, 0, output);
+  assert.ok(at - left < limitMs, `it took ${Math.round(at - left)} ms to end:\n${output}`);
+}
+
+for (
+  const kind of ["nothing", "unref'd recv", "unref'd accept", "unref'd send", "closed network"]
+) {
+  test(`a process ends within a second when it leaves ${kind}`, async () => {
+    await expectSoonEnd(start("pending", { args: [kind] }), 1_000);
+  });
+}
+
+test("a pending recv, accept or send keeps the process alive", async () => {
+  const programs = ["recv", "accept", "send"].map((kind) => start("pending", { args: [kind] }));
+  await Promise.all(programs.map((program) => program.line(/<left>/)));
+  await pause(1_200);
+  for (const program of programs) assert.ok(program.running());
+  for (const program of programs) program.kill();
+  await Promise.all(programs.map((program) => program.ended));
+});
+
+test("a recv keeps the process alive only as long as it waits", async () => {
+  const kinds = ["recv with a budget", "recv, then unref", "aborted recv"];
+  await Promise.all(kinds.map(async (kind) => {
+    const program = start("pending", { args: [kind] });
+    await expectSoonEnd(program, 1_500);
+    const { output } = await program.ended;
+    if (kind === "recv with a budget") assert.match(output, "<Timeout>");
+    if (kind === "aborted recv") assert.match(output, "<aborted>");
+  }));
+});
+
+test("exit() under load: at once, with its code", async () => {
+  const program = start("ending", { args: ["exit"] });
+  await program.line(/<ending>/);
+  const start_ = performance.now();
+  const { code, output, at } = await program.ended;
+  assert.is(code, 7, output);
+  assert.ok(at - start_ < 500, `it took ${Math.round(at - start_)} ms`);
+});
+
+test("an uncaught error while calls are pending: ends at once, and not with 0", async () => {
+  const program = start("pending", { args: ["an error"] });
+  await program.line(/<left>/);
+  const left = performance.now();
+  const { code, signal, output, at } = await program.ended;
+  assert.is(signal, null, output);
+  assert.ok(code !== 0 && code !== null && code < 128, `code ${code}:\n${output}`);
+  assert.match(output, "on purpose");
+  assert.ok(at - left < 1_000, `it took ${Math.round(at - left)} ms`);
+});
+
+for (const kind of ["throw", "rejection"]) {
+  test(`an uncaught ${kind} under load: ends at once, and not with 0`, async () => {
+    const program = start("ending", { args: [kind] });
+    await program.line(/<ending>/);
+    const start_ = performance.now();
+    const { code, signal, output, at } = await program.ended;
+    assert.is(signal, null, output);
+    assert.ok(code !== 0 && code !== null && code < 128, `code ${code}:\n${output}`);
+    assert.match(output, "on purpose");
+    assert.ok(at - start_ < 1_000, `it took ${Math.round(at - start_)} ms`);
+  });
+}
+
+test("closing a network under load ends", async () => {
+  const program = start("ending", { args: ["close"] });
+  await program.line(/<ending>/);
+  const { code, output } = await program.ended;
+  assert.is(code, 0, output);
+  assert.match(output, "<closed>");
+});
+
+test("descriptors are as before after each network", async () => {
+  const program = start("descriptors");
+  const { code, output } = await program.ended;
+  assert.is(code, 0, output);
+  const counts = /<counts (.*)>/.exec(output)?.[1].split(" ").map(Number) ?? [];
+  assert.is(counts.length, 6, output);
+  assert.ok(counts.slice(1).every((count) => count <= counts[0]), `counts ${counts}`);
+});
+
+test("workers under load are terminated 20 times: nothing is left", async () => {
+  const { code, signal, output } = await start("terminate").ended;
+  assert.is(signal, null, output);
+  assert.is(code, 0, output);
+  const [, before, after] = /<descriptors (\d+) (\d+)>/.exec(output) ?? [];
+  assert.ok(before !== undefined, output);
+  assert.ok(Number(after) <= Number(before), `descriptors: ${before} before, ${after} after`);
+});
+
+test("a timer stays punctual while 50 connections echo flat out", async () => {
+  const { code, output } = await start("fairness").ended;
+  assert.is(code, 0, output);
+  const [line, ticks, echoes, , p99] =
+    /<ticks (\d+) echoes (\d+) p50 (\S+) p99 (\S+) max \S+>/.exec(output) ?? [];
+  assert.ok(line !== undefined, output);
+  console.log(line);
+  assert.ok(Number(echoes) > 3_000, line);
+  assert.ok(Number(ticks) > 100, line);
+  assert.ok(Number(p99) < 50, line);
+});
+
+test.run();

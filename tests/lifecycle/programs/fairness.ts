@@ -1,0 +1,50 @@
+/**
+ * Measures how late a 10 ms interval is while 50 connections echo flat out in the same thread.
+ *
+ * @module
+ */
+import { Network } from "../../../mod.ts";
+
+const DURATION_MS = 3_000;
+const network = await Network.start();
+const listener = await network.bind("127.0.0.1:0");
+const message = new Uint8Array(64);
+let stop = false;
+let echoes = 0;
+
+async function echo(): Promise<void> {
+  await using connection = await listener.accept();
+  for (let data = await connection.stream.recvSome(); data !== null;) {
+    await connection.sink.send(data);
+    data = await connection.stream.recvSome();
+  }
+}
+
+async function talk(): Promise<void> {
+  await using connection = await network.dial(listener.localAddress);
+  while (!stop) {
+    await connection.sink.send(message);
+    (await connection.stream.recv(message.length)).release();
+    echoes++;
+  }
+}
+
+const all = Array.from({ length: 50 }, () => Promise.all([echo(), talk()]));
+const late: number[] = [];
+let last = performance.now();
+const interval = setInterval(() => {
+  const now = performance.now();
+  late.push(now - last - 10);
+  last = now;
+}, 10);
+await new Promise((resolve) => setTimeout(resolve, DURATION_MS));
+clearInterval(interval);
+stop = true;
+await Promise.all(all);
+await network.close();
+late.sort((a, b) => a - b);
+const at = (part: number) => late[Math.min(Math.floor(late.length * part), late.length - 1)];
+console.log(
+  `<ticks ${late.length} echoes ${echoes} p50 ${at(0.5).toFixed(1)} p99 ${at(0.99).toFixed(1)} ` +
+    `max ${at(1).toFixed(1)}>`,
+);

@@ -1,0 +1,58 @@
+/**
+ * Accepts until it has no descriptor left, looks at what waiting costs, frees some, and goes on.
+ *
+ * @module
+ */
+import process from "node:process";
+import { type Connection, Network } from "../../../mod.ts";
+import { openSignals } from "./open_signals.ts";
+
+openSignals();
+
+const total = Number(process.argv.at(-1));
+const network = await Network.start();
+const listener = await network.bind("127.0.0.1:0");
+const { port } = listener.localAddress as { port: number };
+const accepted: Connection[] = [];
+let count = 0;
+const pause = (delayMs: number) => new Promise((resolve) => setTimeout(resolve, delayMs));
+
+async function echo(connection: Connection): Promise<void> {
+  for (let data = await connection.stream.recvSome(); data !== null;) {
+    await connection.sink.send(data);
+    data = await connection.stream.recvSome();
+  }
+}
+
+const accepting = (async () => {
+  while (count < total) {
+    const connection = await listener.accept();
+    count++;
+    accepted.push(connection);
+    void echo(connection).catch(() => {});
+  }
+})();
+
+// Both runtimes open descriptors of their own when these are first used.
+process.cpuUsage();
+await pause(1);
+console.log(`<port ${port}>`);
+// Descriptors run out when no connection has come for a while.
+for (let last = -1; last !== count || count === 0;) {
+  last = count;
+  await pause(200);
+}
+const atLimit = count;
+const before = process.cpuUsage();
+const start = performance.now();
+await pause(500);
+const used = process.cpuUsage(before);
+const busy = (used.user + used.system) / 1_000 / (performance.now() - start);
+console.log(`<limit ${atLimit} busy ${busy.toFixed(3)}>`);
+while (count < total) {
+  await Promise.all(accepted.splice(0, 5).map((connection) => connection.close()));
+  await pause(20);
+}
+await accepting;
+console.log(`<accepted ${count}>`);
+await network.close();
