@@ -16,7 +16,7 @@ interface Port {
   unref(): void;
 }
 
-const GAP = 64;
+const GAP = 8;
 
 export class Macrotasks {
   readonly #setImmediate: (callback: () => void) => void;
