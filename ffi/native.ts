@@ -35,6 +35,7 @@ class NativeRing implements RingPort {
   readonly blockCount = LAYOUT.blockCount;
   readonly blockBytes = LAYOUT.blockBytes;
   readonly bufferCount = LAYOUT.bufferMax;
+  readonly multishot = true;
   readonly header: Uint32Array;
   readonly ops: Uint32Array;
   readonly completions: Int32Array;

@@ -47,7 +47,8 @@
 #define DESCRIPTOR_MAX (1u << 20)
 /* Bell ring: one chain of two entries is armed at a time. */
 #define BELL_ENTRIES 8u
-#define BUFFER_GROUP 0
+#define GROUP_SINGLE 0
+#define GROUP_WATCH 1
 /* Enters in one turn. 6.13+ runs 20 deferred completions in each: 128 x 20 exceeds the region. */
 #define ENTER_MAX 128u
 #define EXIT_WAIT_MS 1000
@@ -82,7 +83,7 @@ struct ring {
   struct ur_completion *completions;
   uint8_t *blocks;
   struct message *messages;
-  struct io_uring_buf_ring *buffers;
+  struct io_uring_buf_ring *buffers[UR_BUFFER_GROUPS];
   uint64_t event_value;
   int event_fd;
   int pair[2]; /* [0] is written by the bell ring, [1] is adopted by the runtime */
@@ -121,6 +122,7 @@ static const uint32_t layout[] = {
     UR_IOVEC_MAX,
     UR_ADDRESS_BYTES,
     UR_BUFFER_MAX,
+    UR_BUFFER_GROUPS,
     offsetof(struct ur_op, fd),
     offsetof(struct ur_op, flags),
     offsetof(struct ur_completion, result),
@@ -358,10 +360,16 @@ static int32_t prepare(struct ring *ring, const struct ur_op *op, struct io_urin
       io_uring_prep_recv(sqe, op->fd, bytes, op->length, 0);
       break;
     case UR_OP_RECV_SELECT:
-      if (!ring->buffers || op->length == 0) return -ENOBUFS;
+      if (!ring->buffers[GROUP_SINGLE] || op->length == 0) return -ENOBUFS;
       io_uring_prep_recv(sqe, op->fd, NULL, op->length, 0);
       sqe->flags |= IOSQE_BUFFER_SELECT;
-      sqe->buf_group = BUFFER_GROUP;
+      sqe->buf_group = GROUP_SINGLE;
+      break;
+    case UR_OP_RECV_WATCH:
+      if (!ring->buffers[GROUP_WATCH]) return -ENOBUFS;
+      io_uring_prep_recv_multishot(sqe, op->fd, NULL, 0, 0);
+      sqe->flags |= IOSQE_BUFFER_SELECT;
+      sqe->buf_group = GROUP_WATCH;
       break;
     case UR_OP_SEND:
       if (!(bytes = resolve(op->slab, op->offset, op->length))) return -EFAULT;
@@ -394,10 +402,13 @@ static uint64_t user_data(uint32_t slot, uint32_t generation) {
 
 static int32_t provide(struct ring *ring, const struct ur_op *op) {
   uint8_t *bytes = resolve(op->slab, op->offset, op->length);
-  if (!ring->buffers || op->slot >= UR_BUFFER_MAX || !bytes) return -EFAULT;
+  uint32_t group = (uint32_t)op->fd;
+  if (group >= UR_BUFFER_GROUPS || op->slot >= UR_BUFFER_MAX || !bytes) return -EFAULT;
+  struct io_uring_buf_ring *buffers = ring->buffers[group];
+  if (!buffers) return -EFAULT;
   unsigned short id = (unsigned short)op->slot;
-  io_uring_buf_ring_add(ring->buffers, bytes, op->length, id, UR_BUFFER_MAX - 1, 0);
-  io_uring_buf_ring_advance(ring->buffers, 1);
+  io_uring_buf_ring_add(buffers, bytes, op->length, id, UR_BUFFER_MAX - 1, 0);
+  io_uring_buf_ring_advance(buffers, 1);
   return 0;
 }
 
@@ -626,15 +637,17 @@ close_ring:
   return result;
 }
 
-static int32_t open_buffers(struct ring *ring) {
-  if (!ring->buffers) ring->buffers = map_memory(UR_BUFFER_MAX * sizeof(struct io_uring_buf));
-  if (!ring->buffers) return -ENOMEM;
+static int32_t open_buffers(struct ring *ring, uint32_t group) {
+  struct io_uring_buf_ring *buffers = ring->buffers[group];
+  if (!buffers) buffers = map_memory(UR_BUFFER_MAX * sizeof(struct io_uring_buf));
+  if (!buffers) return -ENOMEM;
+  ring->buffers[group] = buffers;
   struct io_uring_buf_reg registration;
   memset(&registration, 0, sizeof(registration));
-  registration.ring_addr = (uintptr_t)ring->buffers;
+  registration.ring_addr = (uintptr_t)buffers;
   registration.ring_entries = UR_BUFFER_MAX;
-  registration.bgid = BUFFER_GROUP;
-  io_uring_buf_ring_init(ring->buffers);
+  registration.bgid = (uint16_t)group;
+  io_uring_buf_ring_init(buffers);
   return io_uring_register_buf_ring(&ring->data, &registration, 0);
 }
 
@@ -651,7 +664,8 @@ static int32_t open_data(struct ring *ring, uint32_t entries, uint32_t completio
   io_uring_ring_dontfork(&ring->data);
   /* Saves a descriptor look-up on each enter. Not fatal: a thread has only 16 such places. */
   io_uring_register_ring_fd(&ring->data);
-  if (flags & UR_OPEN_BUFFERS) result = open_buffers(ring);
+  for (uint32_t i = 0; flags & UR_OPEN_BUFFERS && i < UR_BUFFER_GROUPS && result == 0; i++)
+    result = open_buffers(ring, i);
   if (result == 0) result = open_bell(ring);
   if (result < 0) io_uring_queue_exit(&ring->data);
   return result;

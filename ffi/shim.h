@@ -43,7 +43,8 @@
 #define UR_BLOCK_BYTES 512u
 #define UR_IOVEC_MAX 32u
 #define UR_ADDRESS_BYTES 128u /* sizeof(struct sockaddr_storage) */
-#define UR_BUFFER_MAX 256u    /* entries of the provided-buffer ring */
+#define UR_BUFFER_MAX 256u    /* entries of each provided-buffer ring */
+#define UR_BUFFER_GROUPS 2u   /* 0: for single receives, 1: for multishot ones */
 
 /* What one op record asks for. */
 enum ur_opcode {
@@ -55,7 +56,8 @@ enum ur_opcode {
   UR_OP_ACCEPT = 5,      /* block: receives the peer's address, length word at UR_ADDRESS_BYTES */
   UR_OP_CONNECT = 6,     /* block: holds the address of `length` bytes */
   UR_OP_CANCEL = 7,      /* target: offset = slot, length = generation; has no completion */
-  UR_OP_PROVIDE = 8,     /* gives slab/offset/length as buffer `slot`; has no completion */
+  UR_OP_PROVIDE = 8,     /* gives slab/offset/length as buffer `slot` of group `fd`; no completion */
+  UR_OP_RECV_WATCH = 9,  /* multishot, into provided buffers of group 1; completes many times */
 };
 
 /* Flags of an op record. */

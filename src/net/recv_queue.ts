@@ -15,22 +15,20 @@
  * @module
  */
 import { ERRNO } from "../base/errno.ts";
+import { LIMITS } from "../base/limits.ts";
 import { COUNT } from "../base/meter.ts";
 import type { NetworkError } from "../base/network_error.ts";
 import { IoBufs } from "../buf/io_bufs.ts";
 import { Slot } from "../buf/slot.ts";
 import type { OpWriter } from "../ring/op_writer.ts";
-import {
-  CQE_BUFFER,
-  CQE_BUFFER_SHIFT,
-  CQE_SOCKET_NONEMPTY,
-  OP_FLAG_POLL_FIRST,
-} from "../ring/port.ts";
+import { CQE_SOCKET_NONEMPTY, OP_FLAG_POLL_FIRST } from "../ring/port.ts";
 import type { ProvidedBuffers } from "../ring/provided_buffers.ts";
+import { AF_UNIX } from "./address.ts";
 import { DirectRead } from "./direct_read.ts";
 import { HalfQueue } from "./half_queue.ts";
 import { outcomeOf } from "./outcome.ts";
 import { ReadBuffer } from "./read_buffer.ts";
+import { ReadSource } from "./read_source.ts";
 import { RecvCall } from "./recv_call.ts";
 import { type RecvEnd, recvError, recvTimeout } from "./recv_error.ts";
 import type { Socket } from "./socket.ts";
@@ -40,9 +38,8 @@ export class RecvQueue extends HalfQueue<RecvCall> {
   #buffer: ReadBuffer | null = null;
   #direct: DirectRead | null = null;
   readonly #capacity: number;
-  readonly #buffers: ProvidedBuffers | null;
+  readonly #source: ReadSource;
   #spare: RecvCall | null = null;
-  #filling = false;
   /** The pool had no memory for a direct receive: the next one takes a provided buffer. */
   #starved = false;
   #nonEmpty = false;
@@ -52,7 +49,9 @@ export class RecvQueue extends HalfQueue<RecvCall> {
   constructor(socket: Socket) {
     super(socket, socket.context.recvRing.recvLane);
     this.#capacity = socket.context.config.readBufferSize;
-    this.#buffers = socket.context.recvRing.buffers;
+    const { buffers, watchBuffers } = socket.context.recvRing;
+    const watches = socket.family !== AF_UNIX && this.#capacity > LIMITS.watchBufferBytes;
+    this.#source = new ReadSource(buffers as ProvidedBuffers, watches ? watchBuffers : null);
   }
 
   protected override get retryCounter(): number {
@@ -100,7 +99,7 @@ export class RecvQueue extends HalfQueue<RecvCall> {
     if (this.#end?.kind === "closed") return;
     this.#end = { kind: "closed", error };
     this.stopRetrying();
-    if (this.lane.ring.cancel(this)) this.#unwantFill();
+    if (this.lane.ring.cancel(this)) this.#source.unwant();
     this.serve();
     if (this.idle) this.#direct?.drop();
     this.#buffer?.clear();
@@ -118,16 +117,15 @@ export class RecvQueue extends HalfQueue<RecvCall> {
   override prepare(writer: OpWriter): boolean {
     const call = this.calls.head;
     if (call === null || this.#end !== null) {
-      this.#unwantFill();
+      this.#source.unwant();
       return false;
     }
     const flags = this.#nonEmpty ? 0 : OP_FLAG_POLL_FIRST;
-    if (this.#filling) {
-      // What is left of the buffer, but no less than the call still wants: with a full buffer and a
-      // call for a little more than that, it would be one byte at a time.
+    if (this.#source.wanted) {
+      // What is left of the buffer, but no less than the call wants: it could be single bytes else.
       const room = Math.max(this.#capacity - this.buffered, call.length - this.buffered);
       const length = call.result === null ? Math.min(room, this.#capacity) : call.remaining;
-      writer.recvSelect(this.socket.fd, length, flags);
+      this.#source.write(writer, this.socket.fd, length, flags);
       return true;
     }
     this.#direct ??= new DirectRead(this.socket.context);
@@ -140,10 +138,9 @@ export class RecvQueue extends HalfQueue<RecvCall> {
 
   override complete(result: number, flags: number): void {
     this.#nonEmpty = (flags & CQE_SOCKET_NONEMPTY) !== 0;
-    this.#unwantFill();
-    const slot = (flags & CQE_BUFFER) !== 0
-      ? (this.#buffers as ProvidedBuffers).take(flags >>> CQE_BUFFER_SHIFT)
-      : null;
+    const slot = this.#source.take(flags);
+    const starved = result === -ERRNO.ENOBUFS && this.#source.dry;
+    if (this.idle) this.#source.unwant();
     if (result > 0) {
       this.bytesReceived += result;
       this.lane.ring.meter.counts[COUNT.inboundBytes] += result;
@@ -151,9 +148,11 @@ export class RecvQueue extends HalfQueue<RecvCall> {
       if (slot !== null) this.#arrived(slot, result);
       else this.#direct?.land(result, this.calls.head, this.buffer);
     } else {
-      if (slot !== null) (this.#buffers as ProvidedBuffers).giveBack(slot);
+      if (slot !== null) this.#source.giveBack(slot);
       else this.#direct?.land(0, this.calls.head, this.buffer);
-      this.#finish(result);
+      // The kernel had no read buffer left: `serve` asks again, and the next turn brings some.
+      if (starved) this.#source.restart();
+      else this.#finish(result);
     }
     if (this.#end?.kind === "closed") {
       this.#direct?.drop();
@@ -169,7 +168,21 @@ export class RecvQueue extends HalfQueue<RecvCall> {
       if (!this.#serveCall(call)) break;
     }
     const next = this.calls.head;
-    if (next !== null && this.#end === null && this.free) this.#request(next);
+    if (next === null || this.#end !== null) return;
+    if (this.free) this.#request(next);
+    else if (this.#source.watching && this.#bypasses(next)) this.#endWatch();
+  }
+
+  /** Large enough to be received straight into its result. */
+  #bypasses(call: RecvCall): boolean {
+    return this.#capacity === 0 || (call.exact && call.length - this.buffered >= this.#capacity);
+  }
+
+  /** Ends a receive that completes many times; it may bring some more until then. */
+  #endWatch(): void {
+    this.#source.restart();
+    this.canceling = false;
+    this.lane.ring.cancel(this);
   }
 
   /** Whether the first call could be settled. */
@@ -204,18 +217,20 @@ export class RecvQueue extends HalfQueue<RecvCall> {
 
   /** A fill brought `length` bytes: to the first call if it wants just those, else buffered. */
   #arrived(slot: Slot, length: number): void {
-    const buffers = this.#buffers as ProvidedBuffers;
-    const lend = buffers.mayLend(slot);
+    const source = this.#source;
+    const lend = source.mayLend(slot);
     const call = this.calls.head;
     const fits = call !== null && this.buffered === 0 && call.result === null &&
       (call.exact ? call.length === length : call.length >= length);
+    source.note(length, call !== null);
     if (fits && lend) {
       const handle = this.socket.context.pool.handle(slot, 0, length);
       this.#succeed(call, call.exact ? IoBufs.single(handle) : handle);
       return;
     }
     if (!lend) this.buffer.pushCopy(slot, 0, length);
-    if (!lend || !this.buffer.push(slot, 0, length)) buffers.giveBack(slot);
+    if (!lend || !this.buffer.push(slot, 0, length)) source.giveBack(slot);
+    if (source.watching && this.buffered >= LIMITS.watchBufferBytes) this.#endWatch();
     // A direct receive that found the pool empty goes on with what came this way.
     if (call !== null && call.result !== null) call.result.append(this.buffer.take(this.buffered));
     this.#starved = false;
@@ -224,18 +239,10 @@ export class RecvQueue extends HalfQueue<RecvCall> {
   /** Submits what the first call needs: straight into its result, or a fill. */
   #request(call: RecvCall): void {
     const { buffered } = this;
-    const direct = call.result !== null || this.#capacity === 0 ||
-      (call.exact && call.length - buffered >= this.#capacity);
+    const direct = call.result !== null || this.#bypasses(call);
     if (direct) call.result ??= buffered > 0 ? this.buffer.take(buffered) : new IoBufs();
-    this.#filling = !direct || this.#starved;
-    if (this.#filling) (this.#buffers as ProvidedBuffers).wanted++;
+    if (!direct || this.#starved) this.#source.want(direct);
     this.lane.ring.submit(this);
-  }
-
-  #unwantFill(): void {
-    if (!this.#filling) return;
-    this.#filling = false;
-    (this.#buffers as ProvidedBuffers).wanted--;
   }
 
   /** Takes a call out; its bytes stay, in order. */
@@ -254,8 +261,6 @@ export class RecvQueue extends HalfQueue<RecvCall> {
     if (outcome === "canceled" && this.canceling) return;
     if (outcome === "again" || outcome === "later") {
       if (this.#end !== null || this.calls.head === null) return;
-      // The kernel had no read buffer left: `serve` asks again, and the next turn brings some.
-      if (result === -ERRNO.ENOBUFS && this.#buffers?.provided === 0) return;
       if (this.#fillAgain(outcome)) return;
     }
     this.#end ??= outcome === "zero" && !this.socket.resetSeen
@@ -265,12 +270,9 @@ export class RecvQueue extends HalfQueue<RecvCall> {
 
   #fillAgain(how: "again" | "later"): boolean {
     const call = this.calls.head as RecvCall;
-    if (call.result === null && this.#capacity > 0) {
-      this.#filling = true;
-      (this.#buffers as ProvidedBuffers).wanted++;
-    }
+    if (call.result === null && this.#capacity > 0) this.#source.want(true);
     if (this.retry(how)) return true;
-    this.#unwantFill();
+    this.#source.unwant();
     return false;
   }
 

@@ -46,6 +46,10 @@ export class OpWriter {
     this.#write(OP_CODE.recvSelect, fd, 0, 0, length, flags);
   }
 
+  recvWatch(fd: number, flags: number): void {
+    this.#write(OP_CODE.recvWatch, fd, 0, 0, 0, flags);
+  }
+
   send(fd: number, slab: number, offset: number, length: number): void {
     this.#write(OP_CODE.send, fd, slab, offset, length, 0);
   }
@@ -67,9 +71,9 @@ export class OpWriter {
     this.#write(OP_CODE.cancel, 0, 0, slot, generation, flags);
   }
 
-  provide(buffer: number, slab: number, offset: number, length: number): void {
+  provide(group: number, buffer: number, slab: number, offset: number, length: number): void {
     this.address(buffer, 0);
-    this.#write(OP_CODE.provide, 0, slab, offset, length, 0);
+    this.#write(OP_CODE.provide, group, slab, offset, length, 0);
   }
 
   #write(

@@ -51,6 +51,9 @@ export abstract class Operation implements Linked<Operation> {
   /** Writes exactly one record, or returns false when there is nothing left to do. */
   abstract prepare(writer: OpWriter): boolean;
 
-  /** The kernel is done with this flight. May submit again. Must not throw. */
+  /**
+   * The kernel answered. The flight is over, and the operation may be submitted again, unless
+   * `flags` has CQE_MORE. Must not throw.
+   */
   abstract complete(result: number, flags: number): void;
 }

@@ -34,12 +34,18 @@ export class OperationTable {
     this.flying++;
   }
 
-  /** Ends a flight. Null when the completion belongs to none: the record is stale. */
-  land(slot: number, generation: number): Operation | null {
+  /** The operation of a flight that goes on. Null when the completion belongs to none. */
+  find(slot: number, generation: number): Operation | null {
     const operation = this.#operations[slot];
     if (operation === undefined || operation === null) return null;
     if (operation.generation !== generation >>> 0) return null;
-    if (operation.state !== OPERATION_FLYING) return null;
+    return operation.state === OPERATION_FLYING ? operation : null;
+  }
+
+  /** Ends a flight. Null when the completion belongs to none: the record is stale. */
+  land(slot: number, generation: number): Operation | null {
+    const operation = this.find(slot, generation);
+    if (operation === null) return null;
     operation.state = OPERATION_IDLE;
     this.flying--;
     return operation;

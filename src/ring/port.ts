@@ -19,6 +19,7 @@ export const OP_CODE = Object.freeze({
   connect: 6,
   cancel: 7,
   provide: 8,
+  recvWatch: 9,
 });
 
 /** Flag of an op record: wait for readiness before the first attempt. */
@@ -32,6 +33,7 @@ export const TURN_WOKEN = 1;
 
 /** Flags of a completion that the core reads (include/uapi/linux/io_uring.h). */
 export const CQE_BUFFER = 1;
+export const CQE_MORE = 2;
 export const CQE_SOCKET_NONEMPTY = 4;
 export const CQE_BUFFER_SHIFT = 16;
 
@@ -94,6 +96,8 @@ export interface RingPort {
   readonly blockCount: number;
   readonly blockBytes: number;
   readonly bufferCount: number;
+  /** Whether one receive may complete many times here (`OP_CODE.recvWatch`). */
+  readonly multishot: boolean;
   /** Running totals, see {@link HEADER}. */
   readonly header: Uint32Array;
   /** Op records, 8 words each. */

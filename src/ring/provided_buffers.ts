@@ -27,7 +27,8 @@ export class ProvidedBuffers {
   /** The pool's class; null when reads are larger than any. */
   readonly #class: SizeClass | null;
   readonly #reserve: SizeClass;
-  readonly #sizeBytes: number;
+  readonly #group: number;
+  readonly sizeBytes: number;
   readonly #countMax: number;
   readonly #slots: (Slot | null)[] = [];
   readonly #free: number[] = [];
@@ -36,9 +37,17 @@ export class ProvidedBuffers {
   /** Receives that are with the kernel, or about to be, and choose from here. */
   wanted = 0;
 
-  constructor(pool: BufferPool, source: SlabSource, sizeBytes: number, countMax: number) {
+  /** `group` 0 serves single receives, 1 those that complete many times. */
+  constructor(
+    group: number,
+    pool: BufferPool,
+    source: SlabSource,
+    sizeBytes: number,
+    countMax: number,
+  ) {
+    this.#group = group;
     this.#class = pool.classFor(sizeBytes);
-    this.#sizeBytes = sizeBytes;
+    this.sizeBytes = sizeBytes;
     this.#countMax = countMax;
     this.#reserve = new SizeClass(sizeBytes, LIMITS.reserveBufferCount, false, source, null);
     for (let id = countMax - 1; id >= 0; id--) this.#free.push(id);
@@ -58,7 +67,7 @@ export class ProvidedBuffers {
       const id = this.#free.pop() as number;
       this.#slots[id] = slot;
       this.#provided++;
-      writer.provide(id, slot.slab, slot.offset, this.#sizeBytes);
+      writer.provide(this.#group, id, slot.slab, slot.offset, this.sizeBytes);
     }
   }
 

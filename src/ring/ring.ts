@@ -12,6 +12,7 @@
  */
 import { assert } from "../base/assert.ts";
 import type { Host } from "../base/host.ts";
+import { LIMITS } from "../base/limits.ts";
 import { COUNT, type Meter } from "../base/meter.ts";
 import type { BufferPool } from "../buf/buffer_pool.ts";
 import type { SlabSource } from "../buf/slab.ts";
@@ -20,7 +21,7 @@ import { Lane } from "./lane.ts";
 import { OpWriter } from "./op_writer.ts";
 import { type Operation, OPERATION_FLYING, OPERATION_IDLE, OPERATION_READY } from "./operation.ts";
 import { OperationTable } from "./operation_table.ts";
-import { HEADER, type RingPort } from "./port.ts";
+import { CQE_MORE, HEADER, type RingPort } from "./port.ts";
 import { ProvidedBuffers } from "./provided_buffers.ts";
 import { Pump } from "./pump.ts";
 import type { SpinConfig } from "./spinner.ts";
@@ -44,6 +45,8 @@ export class Ring {
   readonly sendLane: Lane;
   readonly recvLane: Lane;
   readonly buffers: ProvidedBuffers | null;
+  /** Small read buffers for receives that complete many times; null where there are none. */
+  readonly watchBuffers: ProvidedBuffers | null;
   readonly pump: Pump;
   /** Milliseconds at the last turn: what durations are measured with on the hot path. */
   now: number;
@@ -66,7 +69,17 @@ export class Ring {
     this.recvLane = new Lane(this, inFlightMax);
     this.buffers = reads === null
       ? null
-      : new ProvidedBuffers(reads.pool, reads.source, reads.sizeBytes, port.bufferCount);
+      : new ProvidedBuffers(0, reads.pool, reads.source, reads.sizeBytes, port.bufferCount);
+    const watches = reads !== null && port.multishot && reads.sizeBytes > LIMITS.watchBufferBytes;
+    this.watchBuffers = watches
+      ? new ProvidedBuffers(
+        1,
+        reads.pool,
+        reads.source,
+        LIMITS.watchBufferBytes,
+        port.bufferCount,
+      )
+      : null;
     this.pump = new Pump(this, spin);
   }
 
@@ -124,10 +137,7 @@ export class Ring {
     if (count > 0) this.meter.batchSize.observe(count);
     const completions = this.port.completions;
     for (let i = 0, at = 0; i < count; i++, at += 4) {
-      const operation = this.#table.land(completions[at], completions[at + 1]);
-      if (operation === null) continue;
-      operation.lane.inFlight--;
-      operation.complete(completions[at + 2], completions[at + 3]);
+      this.#deliver(completions[at], completions[at + 1], completions[at + 2], completions[at + 3]);
     }
     return count;
   }
@@ -159,6 +169,18 @@ export class Ring {
     this.pump.close();
     this.port.close();
     this.buffers?.release();
+    this.watchBuffers?.release();
+  }
+
+  #deliver(slot: number, generation: number, result: number, flags: number): void {
+    if ((flags & CQE_MORE) !== 0) {
+      this.#table.find(slot, generation)?.complete(result, flags);
+      return;
+    }
+    const operation = this.#table.land(slot, generation);
+    if (operation === null) return;
+    operation.lane.inFlight--;
+    operation.complete(result, flags);
   }
 
   #stage(writer: OpWriter): void {
@@ -176,6 +198,7 @@ export class Ring {
 
   #stageLane(lane: Lane, writer: OpWriter): void {
     this.buffers?.stage(writer);
+    this.watchBuffers?.stage(writer);
     while (lane.stageable && !writer.full) {
       const operation = lane.shift() as Operation;
       this.#table.launch(operation);

@@ -23,6 +23,7 @@ import { receiving } from "./parts/receiving.ts";
 import { scarcity } from "./parts/scarcity.ts";
 import { sendables } from "./parts/sendables.ts";
 import { sending } from "./parts/sending.ts";
+import { watching } from "./parts/watching.ts";
 import { webStreams } from "./parts/web_streams.ts";
 
 /** The whole contract for one configuration, to be run. */
@@ -47,6 +48,7 @@ export function contract(name: string, config: NetworkConfig): ContractSuite {
   sendables(test, config);
   sending(test, config);
   receiving(test, config);
+  watching(test, config);
   ended(test, config);
   closing(test, config);
   webStreams(test, config);

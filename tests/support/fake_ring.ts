@@ -90,6 +90,7 @@ export class FakeRing implements RingPort {
   readonly blockCount: number;
   readonly blockBytes = 512;
   readonly bufferCount: number;
+  readonly multishot = false;
   readonly header = new Uint32Array(64);
   readonly ops: Uint32Array;
   readonly completions: Int32Array;

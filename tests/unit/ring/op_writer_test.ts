@@ -44,6 +44,10 @@ test("each record has its words where the shim reads them", () => {
     record((writer) => writer.connect(5, 9, 28)),
     [connect, SLOT, GENERATION, 5, 9, 0, 28, 0],
   );
+  assert.equal(
+    record((writer) => writer.recvWatch(5, OP_FLAG_POLL_FIRST)),
+    [OP_CODE.recvWatch, SLOT, GENERATION, 5, 0, 0, 0, OP_FLAG_POLL_FIRST],
+  );
 });
 
 test("a cancel record names its target in offset and length", () => {
@@ -53,10 +57,10 @@ test("a cancel record names its target in offset and length", () => {
   );
 });
 
-test("a provide record has the buffer's id in the place of the slot", () => {
+test("a provide record: the buffer's id stands for the slot, its group for the fd", () => {
   assert.equal(
-    record((writer) => writer.provide(6, 2, 65_536, 4_096)),
-    [OP_CODE.provide, 6, 0, 0, 2, 65_536, 4_096, 0],
+    record((writer) => writer.provide(1, 6, 2, 65_536, 4_096)),
+    [OP_CODE.provide, 6, 0, 1, 2, 65_536, 4_096, 0],
   );
 });
 
@@ -71,6 +75,7 @@ test("the codes are the numbers of ffi/shim.h", () => {
     connect: 6,
     cancel: 7,
     provide: 8,
+    recvWatch: 9,
   });
 });
 

@@ -20,7 +20,7 @@ function setUp(options: Options = {}) {
   const { countMax = 64, maxPerClass = 100, sizeBytes = SIZE, opCapacity = 256 } = options;
   const source = new PlainSlabSource();
   const pool = new BufferPool({ minSize: 64, maxSize: SIZE, maxPerClass }, source);
-  const buffers = new ProvidedBuffers(pool, source, sizeBytes, countMax);
+  const buffers = new ProvidedBuffers(0, pool, source, sizeBytes, countMax);
   const ops = new Uint32Array(opCapacity * 8);
   const writer = new OpWriter(ops, opCapacity);
   /** Stages, and returns the records: [id, slab, offset, length]. */
