@@ -82,6 +82,10 @@ export class ReadBuffer {
     return result;
   }
 
+  takeAll(): IoBufs {
+    return this.take(this.#length);
+  }
+
   /** A view over what is buffered, at most `lengthMax` bytes; several ranges are joined first. */
   peek(lengthMax: number): Uint8Array {
     const length = Math.min(lengthMax, this.#length);

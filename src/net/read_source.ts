@@ -2,13 +2,14 @@
  * Where the bytes of one connection come from when they go through read buffers.
  *
  *   single: one receive, one buffer of `readBufferSize`, asked for when a call waits
- *   watch:  one receive that completes many times, small buffers, for connections whose messages are
+ *   watch:  one receive that completes many times, small buffers, for connections whose messages
+ *   are
  *           small and awaited one after the other
  *
  * A connection begins with single receives. After a row of small, awaited messages it watches; it
- * goes back when a message fills a small buffer, when bytes pile up, or when buffers run out. Neither
- * holds a buffer while the connection is idle. Unix sockets never watch: kernels before 2026 can miss
- * the end of a stream there.
+ * goes back when a message fills a small buffer, when bytes pile up, or when buffers run out.
+ * Neither holds a buffer while the connection is idle. Unix sockets never watch: kernels before
+ * 2026 can miss the end of a stream there.
  *
  * @module
  */

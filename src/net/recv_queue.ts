@@ -71,7 +71,7 @@ export class RecvQueue extends HalfQueue<RecvCall> {
     return this.#end !== null;
   }
 
-  /** The first call has received a part of what it wants. */
+  /** The first call has a part of what it wants. */
   get midMessage(): boolean {
     const call = this.calls.head;
     return call !== null && (this.buffered > 0 || (call.result?.length ?? 0) > 0);
@@ -238,9 +238,8 @@ export class RecvQueue extends HalfQueue<RecvCall> {
 
   /** Submits what the first call needs: straight into its result, or a fill. */
   #request(call: RecvCall): void {
-    const { buffered } = this;
     const direct = call.result !== null || this.#bypasses(call);
-    if (direct) call.result ??= buffered > 0 ? this.buffer.take(buffered) : new IoBufs();
+    if (direct) call.result ??= this.buffered > 0 ? this.buffer.takeAll() : new IoBufs();
     if (!direct || this.#starved) this.#source.want(direct);
     this.lane.ring.submit(this);
   }
