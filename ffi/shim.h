@@ -56,7 +56,7 @@ enum ur_opcode {
   UR_OP_ACCEPT = 5,      /* block: receives the peer's address, length word at UR_ADDRESS_BYTES */
   UR_OP_CONNECT = 6,     /* block: holds the address of `length` bytes */
   UR_OP_CANCEL = 7,      /* target: offset = slot, length = generation; has no completion */
-  UR_OP_PROVIDE = 8,     /* gives slab/offset/length as buffer `slot` of group `fd`; no completion */
+  UR_OP_PROVIDE = 8,     /* slab/offset/length is buffer `slot` of group `fd`; no completion */
   UR_OP_RECV_WATCH = 9,  /* multishot, into provided buffers of group 1; completes many times */
 };
 

@@ -55,7 +55,7 @@ export function watching(test: ContractSuite, config: NetworkConfig): void {
     await chat(pair);
   });
 
-  test("after a row of small messages, a large one arrives, and small ones again", async ({ network }) => {
+  test("after a row of small messages, a large one and more small ones", async ({ network }) => {
     await using pair = await connect(network);
     const random = new Random();
     for (let round = 0; round < 6; round++) {

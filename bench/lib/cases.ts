@@ -1,0 +1,230 @@
+/**
+ * The cases: what load is put on a server, which figure counts first, which peers take part.
+ *
+ * @module
+ */
+import type { MetricName } from "./metrics.ts";
+
+/** What the client in C does: the modes of bench/client.c. */
+export interface ClientWork {
+  kind: "client";
+  mode: "echo" | "framed" | "broadcast" | "sink" | "source" | "churn" | "idle";
+  connections: number;
+  size: number;
+  depth: number;
+}
+
+/** One connection with a message at fixed intervals. */
+export interface PacedWork {
+  kind: "paced";
+  messagesPerSecond: number;
+  size: number;
+}
+
+/** A program that measures itself: bench/iovec_sweep.ts. */
+export interface SweepWork {
+  kind: "iovec";
+}
+
+export interface Case {
+  name: string;
+  group: string;
+  title: string;
+  work: ClientWork | PacedWork | SweepWork;
+  /** The first figure: the one that ratios and charts are about. */
+  primary: MetricName;
+  /** The other figures, in order. */
+  others: readonly MetricName[];
+  /**
+   * Which peers take part: all; without exact mode and the one that does not spin; only the main
+   * ones; those that spin and not; servers with workers and the main ones.
+   */
+  peers: "all" | "plain" | "main" | "spin" | "workers" | "none";
+  /** Workers of the server, in the group of that name. */
+  workers?: number;
+  /** The value on the x axis when the group is a sweep. */
+  x?: number;
+  /** Windows shorter than this say nothing. */
+  secondsMin?: number;
+}
+
+const LATENCIES = ["p50", "p99", "p999"] as const;
+const MESSAGES = ["messagesPerSecond", ...LATENCIES] as const;
+
+/** 65536 -> "64 KiB" */
+export function sizeName(bytes: number): string {
+  if (bytes >= 1 << 20 && bytes % (1 << 20) === 0) return `${bytes >> 20} MiB`;
+  if (bytes >= 1 << 10 && bytes % (1 << 10) === 0) return `${bytes >> 10} KiB`;
+  return `${bytes} B`;
+}
+
+function client(
+  mode: ClientWork["mode"],
+  connections: number,
+  size: number,
+  depth = 1,
+): ClientWork {
+  return { kind: "client", mode, connections, size, depth };
+}
+
+function echo(connections: number, size: number): Case {
+  return {
+    name: `echo-${connections}x${size}`,
+    group: "echo",
+    title: `echo, ${connections} x ${sizeName(size)}`,
+    work: client("echo", connections, size),
+    primary: "cpuUs",
+    others: MESSAGES,
+    peers: "all",
+  };
+}
+
+function framed(connections: number, depth: number): Case {
+  return {
+    name: `framed-${connections}-d${depth}`,
+    group: "framed",
+    title: `framed requests, ${connections} x 64 B, depth ${depth}`,
+    work: client("framed", connections, 64, depth),
+    primary: "cpuUs",
+    others: MESSAGES,
+    peers: "plain",
+  };
+}
+
+function oneWay(mode: "sink" | "source"): Case {
+  return {
+    name: mode,
+    group: "stream",
+    title: `one-way stream, 256 KiB, the server ${mode === "sink" ? "receives" : "sends"}`,
+    work: client(mode, 1, 256 << 10),
+    primary: "cpuMsPerGib",
+    others: ["mibPerSecond"],
+    peers: "plain",
+  };
+}
+
+function workers(count: number): Case {
+  return {
+    name: `workers-${count}`,
+    group: "workers",
+    title: `echo, 50 x 64 B, ${count} worker${count === 1 ? "" : "s"} on one port`,
+    work: client("echo", 50, 64),
+    primary: "cpuUs",
+    others: MESSAGES,
+    peers: "workers",
+    workers: count,
+  };
+}
+
+type Axis = "depth" | "connections" | "size";
+
+function sweep(axis: Axis, x: number): Case {
+  const works: Record<Axis, ClientWork> = {
+    depth: client("echo", 50, 64, x),
+    connections: client("echo", x, 64),
+    size: client("echo", 8, x),
+  };
+  const titles: Record<Axis, string> = {
+    depth: `echo, 50 x 64 B, depth ${x}`,
+    connections: `echo, ${x} x 64 B`,
+    size: `echo, 8 x ${sizeName(x)}`,
+  };
+  return {
+    name: `${axis}-${x}`,
+    group: `sweep-${axis}`,
+    title: titles[axis],
+    work: works[axis],
+    primary: "cpuUs",
+    others: MESSAGES,
+    peers: "main",
+    x,
+  };
+}
+
+const SINGLE_CASES: readonly Case[] = [
+  {
+    name: "broadcast-200x64",
+    group: "broadcast",
+    title: "broadcast, 64 B to 200; a delivery is a message",
+    work: client("broadcast", 200, 64),
+    primary: "cpuUs",
+    others: MESSAGES,
+    peers: "plain",
+  },
+  oneWay("sink"),
+  oneWay("source"),
+  {
+    name: "churn",
+    group: "churn",
+    title: "connect, echo 64 B, close; 16 at a time",
+    work: client("churn", 16, 64),
+    primary: "cpuUs",
+    others: MESSAGES,
+    peers: "plain",
+  },
+  {
+    name: "idle-10000",
+    group: "idle",
+    title: "10,000 silent connections: memory of the server for each",
+    work: client("idle", 10_000, 64),
+    primary: "bytesPerConnection",
+    others: ["cpuMsPerSecond"],
+    peers: "plain",
+  },
+  {
+    name: "idle-cpu",
+    group: "idle-cpu",
+    title: "100 silent connections: CPU of the server",
+    work: client("idle", 100, 64),
+    primary: "cpuMsPerSecond",
+    others: [],
+    peers: "spin",
+    secondsMin: 3,
+  },
+  {
+    name: "paced-100",
+    group: "idle-cpu",
+    title: "100 messages of 64 B per second on one connection: CPU of the server",
+    work: { kind: "paced", messagesPerSecond: 100, size: 64 },
+    primary: "cpuMsPerSecond",
+    others: ["cpuUs", "p50", "p99"],
+    peers: "spin",
+    secondsMin: 3,
+  },
+];
+
+const IOVEC_CASE: Case = {
+  name: "iovec",
+  group: "iovec",
+  title: "1 to 64 pieces in one send: as iovecs and gathered by copy",
+  work: { kind: "iovec" },
+  primary: "cpuUsPerPiece",
+  others: [],
+  peers: "none",
+};
+
+export const CASES: readonly Case[] = [
+  ...[64, 4_096, 65_536].flatMap((size) => [1, 4, 50, 500].map((count) => echo(count, size))),
+  echo(8, 65_536),
+  ...[1, 50].flatMap((connections) => [1, 32].map((depth) => framed(connections, depth))),
+  ...SINGLE_CASES,
+  ...[1, 2, 4].map(workers),
+  ...[1, 4, 16, 32, 64].map((depth) => sweep("depth", depth)),
+  ...[1, 4, 16, 50, 200, 500, 2_000, 5_000].map((count) => sweep("connections", count)),
+  ...Array.from({ length: 8 }, (_, i) => sweep("size", 64 << (2 * i))),
+  IOVEC_CASE,
+];
+
+export const QUICK_CASES: readonly string[] = ["echo-50x64", "echo-50x4096", "echo-1x64"];
+
+/** Cases by name or by group, in the order of `CASES`. Throws for a name that is neither. */
+export function selectCases(names: readonly string[], all: readonly Case[] = CASES): Case[] {
+  for (const name of names) {
+    if (all.some((known) => known.name === name || known.group === name)) continue;
+    const groups = [...new Set(all.map(({ group }) => group))];
+    throw new RangeError(
+      `Cannot find case "${name}": wanted a name that --list shows or one of ${groups.join(" ")}`,
+    );
+  }
+  return all.filter(({ name, group }) => names.includes(name) || names.includes(group));
+}

@@ -1,0 +1,104 @@
+/**
+ * The arguments of `bench/run.ts`. See `--help` there.
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+
+export interface BenchOptions {
+  /** Names of cases or of groups of them; null runs what the mode has. */
+  cases: string[] | null;
+  /** Parts of names of peers; null runs all. */
+  peers: string[] | null;
+  mode: "full" | "quick" | "smoke";
+  rounds: number;
+  seconds: number;
+  warmup: number;
+  bars: boolean;
+  charts: boolean;
+  verify: boolean;
+  list: boolean;
+  help: boolean;
+}
+
+/** Rounds, and seconds of each measurement and of the warm-up before it. */
+const WINDOWS = {
+  full: { rounds: 5, seconds: 2, warmup: 1 },
+  quick: { rounds: 2, seconds: 0.4, warmup: 0.3 },
+  smoke: { rounds: 1, seconds: 0.3, warmup: 0.1 },
+} as const;
+
+const ROUNDS_MAX = 100;
+const SECONDS_MAX = 600;
+
+export const USAGE = `Usage: run.ts [options]
+
+  --case NAME,...   cases or groups of them; CASE=NAME says the same. --list shows all
+  --peers PART,...  peers whose name contains a part, as in --peers uringnet,listen
+  --rounds N        how often each peer is measured (${WINDOWS.full.rounds})
+  --seconds S       how long each time (${WINDOWS.full.seconds})
+  --quick           a few cases, ${WINDOWS.quick.rounds} rounds of ${WINDOWS.quick.seconds} s
+  --smoke           everything once, ${WINDOWS.smoke.seconds} s each: does it work at all
+  --bars            the cases that the bars need, then which of them are met
+  --charts          write docs/charts/*.svg
+  --verify          compare every byte where something comes back: costs the client time
+  --list, --help`;
+
+function number(name: string, text: string | undefined, fallback: number, max: number): number {
+  if (text === undefined || text === "") return fallback;
+  const value = Number(text);
+  if (!(value > 0 && value <= max)) {
+    throw new RangeError(`Cannot use "--${name} ${text}": wanted more than 0, at most ${max}`);
+  }
+  return value;
+}
+
+function names(texts: readonly string[]): string[] | null {
+  const all = texts.flatMap((text) => text.split(",")).map((name) => name.trim()).filter(Boolean);
+  return all.length === 0 ? null : all;
+}
+
+/** Throws TypeError or RangeError for what cannot be understood. */
+export function parseOptions(args: readonly string[]): BenchOptions {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      case: { type: "string", multiple: true, default: [] },
+      peers: { type: "string", multiple: true, default: [] },
+      rounds: { type: "string" },
+      seconds: { type: "string" },
+      quick: { type: "boolean", default: false },
+      smoke: { type: "boolean", default: false },
+      bars: { type: "boolean", default: false },
+      charts: { type: "boolean", default: false },
+      verify: { type: "boolean", default: false },
+      list: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  const cases = [...values.case];
+  for (const text of positionals) {
+    if (!text.startsWith("CASE=")) throw new TypeError(`Cannot understand "${text}"\n\n${USAGE}`);
+    cases.push(text.slice("CASE=".length));
+  }
+  const mode = values.smoke ? "smoke" : values.quick ? "quick" : "full";
+  const window = WINDOWS[mode];
+  const rounds = number("rounds", values.rounds, window.rounds, ROUNDS_MAX);
+  if (!Number.isInteger(rounds)) {
+    throw new RangeError(`Cannot use "--rounds ${rounds}": wanted a whole number`);
+  }
+  return {
+    cases: names(cases),
+    peers: names(values.peers),
+    mode,
+    rounds,
+    seconds: number("seconds", values.seconds, window.seconds, SECONDS_MAX),
+    warmup: window.warmup,
+    bars: values.bars,
+    charts: values.charts,
+    verify: values.verify || mode === "smoke",
+    list: values.list,
+    help: values.help,
+  };
+}

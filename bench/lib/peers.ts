@@ -1,0 +1,159 @@
+/**
+ * The peers: whole programs that are measured side by side. Each is started for one measurement.
+ *
+ * @module
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Case } from "./cases.ts";
+
+export type Runtime = "bun" | "deno" | "node";
+
+export interface Peer {
+  name: string;
+  family: "floor" | "uringnet" | "runtime";
+  /** Null for a program in C. */
+  runtime: Runtime | null;
+  /** The runtime's own sockets that it is compared with. */
+  own: string | null;
+  /** The sets of peers (`Case.peers`) that it belongs to. */
+  sets: readonly Case["peers"][];
+  /** The program below bench/ and its arguments after the port. */
+  program: string;
+  args(work: Case): string[];
+}
+
+/** Peers that serve every mode. */
+const ALWAYS = ["all", "plain", "spin"] as const;
+const MAIN = [...ALWAYS, "main", "workers"] as const;
+
+function mode(work: Case): string[] {
+  return ["--mode", serverMode(work)];
+}
+
+/** What the server does, told from what the client does. */
+function serverMode({ work }: Case): string {
+  if (work.kind !== "client" || work.mode === "churn" || work.mode === "idle") return "echo";
+  return work.mode;
+}
+
+function size({ work }: Case): number {
+  return "size" in work ? work.size : 0;
+}
+
+function cPeer(name: string, program: string, options: string[] = []): Peer {
+  return {
+    name,
+    family: "floor",
+    runtime: null,
+    own: null,
+    sets: name === "c_epoll" ? [...ALWAYS, "main"] : MAIN,
+    program: `build/${program}`,
+    args: (work) => [...mode(work), ...options],
+  };
+}
+
+function ringPeers(runtime: "bun" | "deno"): Peer[] {
+  const common = {
+    family: "uringnet" as const,
+    runtime,
+    own: runtime === "bun" ? "Bun.listen" : "Deno.listen",
+  };
+  const name = `uringnet/${runtime}`;
+  return [
+    { ...common, name, sets: MAIN, program: "peers/uringnet_echo.ts", args: mode },
+    {
+      ...common,
+      name: `${name} exact`,
+      sets: ["all"],
+      program: "peers/uringnet_echo.ts",
+      args: (work) => ["--exact", String(size(work))],
+    },
+    {
+      ...common,
+      name: `${name} no spin`,
+      sets: ["all", "spin"],
+      program: "peers/uringnet_workers.ts",
+      args: () => ["--workers", "0", "--spin", "off"],
+    },
+    {
+      ...common,
+      name: `${name} workers`,
+      sets: ["workers"],
+      program: "peers/uringnet_workers.ts",
+      args: (work) => ["--workers", String(work.workers ?? 1)],
+    },
+  ];
+}
+
+function socketPeer(name: string, runtime: Runtime, program: string, own: string | null): Peer {
+  const sets = own === name ? MAIN : ALWAYS;
+  return {
+    name,
+    family: "runtime",
+    runtime,
+    own: own === name ? null : own,
+    sets,
+    program: `peers/${program}`,
+    args: mode,
+  };
+}
+
+export const PEERS: readonly Peer[] = [
+  cPeer("c_uring/oneshot", "uring_echo", ["--recv", "oneshot"]),
+  cPeer("c_uring/multishot", "uring_echo", ["--recv", "multishot"]),
+  cPeer("c_epoll", "epoll_echo"),
+  ...ringPeers("bun"),
+  ...ringPeers("deno"),
+  socketPeer("Bun.listen", "bun", "bun_listen.ts", "Bun.listen"),
+  socketPeer("Deno.listen", "deno", "deno_listen.ts", "Deno.listen"),
+  socketPeer("node:net/bun", "bun", "node_net.mjs", "Bun.listen"),
+  socketPeer("node:net/deno", "deno", "node_net.mjs", "Deno.listen"),
+  socketPeer("node:net/node", "node", "node_net.mjs", null),
+];
+
+/** The peers of a case, in the order of the table. */
+export function peersOf(work: Case, parts: readonly string[] | null = null): Peer[] {
+  return PEERS.filter(({ name, sets }) =>
+    sets.includes(work.peers) &&
+    (parts === null || parts.some((part) => name.toLowerCase().includes(part.toLowerCase())))
+  );
+}
+
+export const BENCH_FOLDER = join(import.meta.dirname as string, "..");
+
+/** Finds the runtimes once: the command that starts a program in each, or why there is none. */
+export class Runtimes {
+  readonly #commands: Record<Runtime, string[] | string>;
+
+  constructor() {
+    const node = spawnSync("node", ["--version"]).status === 0;
+    this.#commands = {
+      bun: found("bun", []),
+      deno: found("deno", ["run", "--quiet", "--allow-all"]),
+      node: node ? ["node"] : "node is not in PATH",
+    };
+  }
+
+  /** How to start a peer on a free port, or the reason why it cannot run here. */
+  command(peer: Peer, work: Case): string[] | string {
+    const program = join(BENCH_FOLDER, peer.program);
+    if (!existsSync(program)) return `${peer.program} was not built: run bench/build.sh`;
+    const start = peer.runtime === null ? [] : this.#commands[peer.runtime];
+    return typeof start === "string" ? start : [...start, program, "0", ...peer.args(work)];
+  }
+
+  /** The command that starts a program, or null. */
+  of(runtime: Runtime): string[] | null {
+    const start = this.#commands[runtime];
+    return typeof start === "string" ? null : start;
+  }
+}
+
+/** A runtime that scripts/tool.sh finds. */
+function found(name: "bun" | "deno", args: string[]): string[] | string {
+  const tool = join(BENCH_FOLDER, "..", "scripts", "tool.sh");
+  const { status, stdout } = spawnSync("sh", [tool, name], { encoding: "utf8" });
+  return status === 0 ? [stdout.trim(), ...args] : `${name} is not installed`;
+}
