@@ -115,7 +115,11 @@ export abstract class BufferHandle implements Tracked, Disposable {
   }
 
   #end(): void {
-    if (this.watched) this.#slot?.home?.tracker?.forget(this);
+    const tracker = this.#slot?.home?.tracker ?? null;
+    if (tracker !== null) {
+      if (this.watched) tracker.forget(this);
+      else tracker.dropped();
+    }
     this.#slot = null;
     this.#view = null;
   }

@@ -125,6 +125,11 @@ export class BufferPool {
     return length <= this.#minSize ? 0 : 32 - Math.clz32(length - 1) - this.#minShift;
   }
 
+  /** @internal Watches over dropped handles. */
+  get tracker(): LeakTracker {
+    return this.#tracker;
+  }
+
   /** @internal Puts what is still held under the garbage collector's watch now. */
   sweep(): void {
     this.#tracker.sweep();

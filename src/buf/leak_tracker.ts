@@ -33,6 +33,9 @@ export class LeakTracker {
   readonly #registry = new FinalizationRegistry<Slot>((slot) => this.#reclaim(slot));
   readonly #nursery: (Tracked | null)[] = [];
   #count = 0;
+  /** Handles that are held and not watched. */
+  #live = 0;
+  #keepers = 0;
   #timed = false;
   #warned = false;
   leaked = 0;
@@ -42,14 +45,47 @@ export class LeakTracker {
   }
 
   add(handle: Tracked): void {
+    this.#live++;
     this.#nursery[this.#count++] = handle;
     if (this.#count === NURSERY_COUNT_MAX) this.sweep();
+    if (this.#keepers === 0) this.#startTimer();
+  }
+
+  /** A handle that is not watched was released or moved. */
+  dropped(): void {
+    this.#live--;
+  }
+
+  /** Somebody promises to call `settle` when handles were made and the thread becomes idle. */
+  keep(): void {
+    this.#keepers++;
+  }
+
+  /** The end of that promise. */
+  unkeep(): void {
+    this.#keepers--;
+    this.settle();
+  }
+
+  /** The thread becomes idle: what is still held is looked at once more, later. */
+  settle(): void {
+    if (this.#live > 0) this.#startTimer();
+    else this.#empty();
+  }
+
+  #startTimer(): void {
     if (this.#timed) return;
     this.#timed = true;
     this.#source.setTimer(() => {
       this.#timed = false;
       this.sweep();
     }, NURSERY_MS);
+  }
+
+  /** Nothing in the nursery is held: no timer is needed to find that out. */
+  #empty(): void {
+    for (let i = 0; i < this.#count; i++) this.#nursery[i] = null;
+    this.#count = 0;
   }
 
   /** Moves what is still held from the nursery to the registry. */
@@ -63,6 +99,7 @@ export class LeakTracker {
       const slot = handle.heldSlot();
       if (slot === null || handle.watched) continue;
       handle.watched = true;
+      this.#live--;
       this.#registry.register(handle, slot, handle);
     }
   }

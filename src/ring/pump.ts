@@ -186,6 +186,7 @@ export class Pump {
     this.#chained = 0;
     this.#state = "asleep";
     this.#asleepSinceMs = this.#ring.now;
+    this.#ring.settle();
     this.#settleReference();
   }
 

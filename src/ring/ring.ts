@@ -15,6 +15,7 @@ import type { Host } from "../base/host.ts";
 import { LIMITS } from "../base/limits.ts";
 import { COUNT, type Meter } from "../base/meter.ts";
 import type { BufferPool } from "../buf/buffer_pool.ts";
+import type { LeakTracker } from "../buf/leak_tracker.ts";
 import type { SlabSource } from "../buf/slab.ts";
 import { BlockList } from "./block_list.ts";
 import { Lane } from "./lane.ts";
@@ -55,6 +56,7 @@ export class Ring {
   readonly #table = new OperationTable();
   readonly #writer: OpWriter;
   readonly #cancels: Operation[] = [];
+  readonly #tracker: LeakTracker | null;
   readonly #lastHeader = new Float64Array(4);
 
   constructor(options: RingOptions) {
@@ -80,6 +82,8 @@ export class Ring {
         port.bufferCount,
       )
       : null;
+    this.#tracker = reads === null ? null : reads.pool.tracker;
+    this.#tracker?.keep();
     this.pump = new Pump(this, spin);
   }
 
@@ -147,6 +151,11 @@ export class Ring {
     return this.port.header[HEADER.more] !== 0;
   }
 
+  /** The pump goes to sleep. */
+  settle(): void {
+    this.#tracker?.settle();
+  }
+
   /** Adds what the shim counted since the last time. Its words wrap at 2^32. */
   publish(): void {
     const { header } = this.port;
@@ -167,6 +176,7 @@ export class Ring {
   close(): void {
     this.publish();
     this.pump.close();
+    this.#tracker?.unkeep();
     this.port.close();
     this.buffers?.release();
     this.watchBuffers?.release();
