@@ -8,7 +8,8 @@
 export const LIMITS = Object.freeze({
   /**
    * Chunks in one vectored send. Larger batches save few system calls and cost the kernel more
-   * set-up for each; the sweep in docs/PERFORMANCE.md shows a flat curve from 16 on.
+   * set-up for each; the sweep in docs/PERFORMANCE.md shows little gain from 16 to 32 and none
+   * after.
    */
   iovecBatchSize: 32,
 
