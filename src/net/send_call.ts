@@ -22,7 +22,7 @@ export class SendCall extends Call implements Linked<SendCall> {
   next: SendCall | null = null;
   readonly #queue: SendQueue;
   /** Reused from call to call: only `first` up to `count` are in use. */
-  readonly #pieces: Piece[] = [];
+  readonly #pieces: Piece[] = [new Piece()];
   /** Index of the first piece that is not sent. */
   first = 0;
   /** One past the last piece. */

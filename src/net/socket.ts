@@ -22,6 +22,8 @@ export type SocketEnd = "graceful" | "reset";
 /** errno of options and shutdowns that only say that the peer was faster. */
 const GONE = [ERRNO.ENOTCONN, ERRNO.EINVAL, ERRNO.ECONNRESET];
 
+const NONE: readonly Operation[] = Object.freeze([]);
+
 export class Socket extends Holder {
   readonly fd: number;
   readonly family: number;
@@ -30,10 +32,14 @@ export class Socket extends Holder {
    * then shows a plain end, which is none.
    */
   resetSeen = false;
-  readonly #operations: Operation[] = [];
+  /** One for each half. */
+  #operations: readonly Operation[] = NONE;
+  /** Called when the descriptor is closed, before `closed` resolves. */
+  onClosed: (() => void) | null = null;
   #end: SocketEnd | null = null;
   #descriptorOpen = true;
-  readonly #closed = Promise.withResolvers<void>();
+  /** Made when somebody waits. */
+  #closed: PromiseWithResolvers<void> | null = null;
 
   constructor(context: NetworkContext, fd: number, family: number) {
     super(context);
@@ -43,6 +49,8 @@ export class Socket extends Holder {
 
   /** Resolves when the descriptor is closed. */
   get closed(): Promise<void> {
+    this.#closed ??= Promise.withResolvers<void>();
+    if (!this.#descriptorOpen) this.#closed.resolve();
     return this.#closed.promise;
   }
 
@@ -56,7 +64,7 @@ export class Socket extends Holder {
 
   /** Operations that the end has to wait for. */
   attach(operation: Operation): void {
-    this.#operations.push(operation);
+    this.#operations = [...this.#operations, operation];
   }
 
   /**
@@ -134,7 +142,8 @@ export class Socket extends Holder {
     this.#closeDescriptor(this.#end);
     for (const operation of this.#operations) operation.lane.ring.retire(operation);
     this.context.meter.counts[COUNT.connections]--;
-    this.#closed.resolve();
+    this.onClosed?.();
+    this.#closed?.resolve();
   }
 
   #closeDescriptor(end: SocketEnd): void {
