@@ -23,17 +23,7 @@ wanted_files=20480
 ulimit -n "$wanted_files" 2>/dev/null || ulimit -n "$(ulimit -H -n)" 2>/dev/null ||
   echo "bench: the limit of open files stays at $(ulimit -n)" >&2
 
-# Compilers talk only when they fail.
-quietly() {
-  log=$(mktemp)
-  if "$@" >"$log" 2>&1; then
-    rm -f "$log"
-    return
-  fi
-  cat "$log" >&2
-  rm -f "$log"
-  exit 1
-}
+. scripts/quietly.sh
 sh scripts/setup.sh
 quietly sh scripts/build.sh
 quietly sh bench/build.sh

@@ -17,17 +17,7 @@ sh scripts/setup.sh
 deno=$(sh scripts/tool.sh deno)
 bun=$(sh scripts/tool.sh bun)
 
-# Compilers talk only when they fail.
-quietly() {
-  log=$(mktemp)
-  if "$@" >"$log" 2>&1; then
-    rm -f "$log"
-    return
-  fi
-  cat "$log" >&2
-  rm -f "$log"
-  exit 1
-}
+. scripts/quietly.sh
 library=ffi/build/liburingnet.so
 if [ ! "$library" -nt ffi/shim.c ] || [ ! "$library" -nt ffi/shim.h ]; then
   quietly sh scripts/build.sh

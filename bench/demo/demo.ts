@@ -14,7 +14,8 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { probe } from "../../mod.ts";
 import { readMachine } from "./machine.ts";
-import { type Report, runClient, type Server, startServer } from "./processes.ts";
+import { type Server, startServer } from "../lib/processes.ts";
+import { type Report, runClient } from "./processes.ts";
 import { endProgress, grouped, print, progress, style } from "./terminal.ts";
 
 interface Load {
@@ -95,6 +96,11 @@ function contestants(runtime: Runtime, load: Load): [name: string, args: string[
   return list;
 }
 
+/** Where a program runs, as `taskset -c` takes it; null where all may run anywhere. */
+function processor(program: "server" | "client"): string | null {
+  return machine.pins === null ? null : String(machine.pins[program]);
+}
+
 /** Servers are started when they are first needed and stay until the end, asleep in between. */
 const servers = new Map<string, Server>();
 
@@ -103,7 +109,7 @@ async function serverFor(runtime: Runtime, name: string, args: string[]): Promis
   const running = servers.get(key);
   if (running !== undefined) return running;
   const command = [...commands[runtime], ...args];
-  const server = await startServer(command, machine.pins?.server ?? null);
+  const server = await startServer(command, processor("server"));
   servers.set(key, server);
   return server;
 }
@@ -129,7 +135,7 @@ async function measure(server: Server, load: Load, label: string) {
   command.push(load.size, "--seconds", seconds, "--warmup", WARMUP_SECONDS);
   command.push("--server-pid", server.pid, "--verify", "--progress");
   return await runClient(command.map(String), {
-    pin: machine.pins?.client ?? null,
+    processors: processor("client"),
     onProgress: (line) => progress(`  ${label}: ${line.replace(/ +\d+ connections$/, "")}`),
   });
 }

@@ -41,7 +41,10 @@ function guard(): void {
 }
 
 /** `processors` is a list as `taskset -c` takes it; null leaves the choice to the kernel. */
-function start(command: readonly string[], processors: string | null): ChildProcess {
+export function startProgram(
+  command: readonly string[],
+  processors: string | null,
+): ChildProcess {
   const pinned = processors === null ? command : ["taskset", "-c", processors, ...command];
   const [program, ...args] = pinned;
   guard();
@@ -62,7 +65,7 @@ export async function startServer(
   command: readonly string[],
   processors: string | null,
 ): Promise<Server> {
-  const child = start(command, processors);
+  const child = startProgram(command, processors);
   let stderr = "";
   child.stderr?.on("data", (chunk) => stderr += chunk);
   const listening = Promise.withResolvers<number>();
@@ -100,7 +103,7 @@ export async function runProgram(
   processors: string | null,
   timeoutMs: number,
 ): Promise<Finished> {
-  const child = start(command, processors);
+  const child = startProgram(command, processors);
   const finished: Finished = { exitCode: 1, stdout: "", stderr: "" };
   child.stdout?.on("data", (chunk) => finished.stdout += chunk);
   child.stderr?.on("data", (chunk) => finished.stderr += chunk);

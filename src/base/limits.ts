@@ -57,6 +57,9 @@ export const LIMITS = Object.freeze({
   watchAfterCount: 16,
   watchBufferBytes: 8_192,
 
+  /** What is received at a time when `readBufferSize` is 0 and the call names no length. */
+  unbufferedReadBytes: 65_536,
+
   /** Buffers kept aside for reads when the pool has none left, so that reading never stops. */
   reserveBufferCount: 8,
 
@@ -73,9 +76,6 @@ export const LIMITS = Object.freeze({
    */
   blocksKeptBySends: 128,
   blocksKeptByDials: 64,
-
-  /** Connections that arrived for an accept() call which gave up meanwhile. */
-  acceptReadyCountMax: 1,
 
   /** Addresses of one name that dial() tries. */
   dialAddressCountMax: 8,

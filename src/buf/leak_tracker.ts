@@ -4,9 +4,9 @@
  * Watching every handle with a FinalizationRegistry would cost more than the whole send path, and
  * nearly all handles are released within a turn or two. So handles rest in a nursery first:
  *
- *   handle made -> nursery --(released meanwhile: forgotten)-->
- *                          --(still held after a while: watched by the registry)--> reclaimed,
- *                          counted
+ *   handle made -> nursery --(released meanwhile)--> forgotten
+ *                          --(still held after a while)--> watched by the registry
+ *                                      --(dropped)--> reclaimed, counted
  *
  * The nursery holds its handles strongly for at most {@link NURSERY_MS}, or until it is full.
  *

@@ -44,6 +44,7 @@ export class AcceptQueue implements AcceptCallOwner {
   readonly #landed: () => void;
   readonly #operation: AcceptOperation;
   readonly #calls = new Fifo<AcceptCall>();
+  /** One at the most: nothing is asked of the kernel while no call waits. */
   readonly #ready: Connection[] = [];
   #closed: NetworkError | null = null;
   #pauseMs: number = LIMITS.acceptBackOffFirstMs;

@@ -90,9 +90,8 @@ export abstract class NetworkCore implements AsyncDisposable {
 
   /** Current numbers. */
   stats(): NetworkStats {
-    const { sendRing, recvRing, split } = this.#context;
-    recvRing.publish();
-    if (split) sendRing.publish();
+    const { sendRing, recvRing } = this.#context;
+    this.#publish();
     const { counts } = this.#context.meter;
     return {
       connections: counts[COUNT.connections],
@@ -143,17 +142,21 @@ export abstract class NetworkCore implements AsyncDisposable {
     });
   }
 
+  /** Brings the ring's counts up to date. */
+  #publish(): void {
+    const { sendRing, recvRing, split } = this.#context;
+    recvRing.publish();
+    if (split) sendRing.publish();
+  }
+
   /** @internal What the metrics read; `src/metrics` has the type. */
   metricSource() {
-    const { meter, pool, sendRing, recvRing, split } = this.#context;
+    const { meter, pool, sendRing, recvRing } = this.#context;
     return {
       meter,
       pool,
       pending: () => ({ sends: sendRing.sendLane.pending, receives: recvRing.recvLane.pending }),
-      refresh() {
-        recvRing.publish();
-        if (split) sendRing.publish();
-      },
+      refresh: () => this.#publish(),
     };
   }
 }

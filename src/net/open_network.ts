@@ -26,9 +26,6 @@ const ENTRIES_MIN = 8;
 const COMPLETIONS_PER_ENTRY = 8;
 const COMPLETION_ENTRIES_MAX = 65_536;
 
-/** Size of provided buffers when `readBufferSize` is 0. */
-const UNBUFFERED_BYTES = 65_536;
-
 function openRing(native: NativePort, config: ResolvedConfig, buffers: boolean): RingPort {
   let { entries } = config.ring;
   for (;;) {
@@ -80,7 +77,7 @@ export function openNetwork(
   const split = config.ring.topology === "split";
   const { maxInFlight: inFlightMax, spin } = config.ring;
   // Without read buffering they serve receives for which the pool has no memory.
-  const sizeBytes = config.readBufferSize || UNBUFFERED_BYTES;
+  const sizeBytes = config.readBufferSize || LIMITS.unbufferedReadBytes;
   const reads = { pool, source: native, sizeBytes };
   const recvPort = openRing(native, config, true);
   let sendPort: RingPort | null = null;

@@ -2,9 +2,8 @@
  * Where the bytes of one connection come from when they go through read buffers.
  *
  *   single: one receive, one buffer of `readBufferSize`, asked for when a call waits
- *   watch:  one receive that completes many times, small buffers, for connections whose messages
- *   are
- *           small and awaited one after the other
+ *   watch:  one receive that completes many times, small buffers, for connections whose
+ *           messages are small and awaited one after the other
  *
  * A connection begins with single receives. After a row of small, awaited messages it watches; it
  * goes back when a message fills a small buffer, when bytes pile up, or when buffers run out.

@@ -223,6 +223,7 @@ export class RecvQueue extends HalfQueue<RecvCall> {
     const fits = call !== null && this.buffered === 0 && call.result === null &&
       (call.exact ? call.length === length : call.length >= length);
     source.note(length, call !== null);
+    if (source.watching && this.buffered + length >= LIMITS.watchBufferBytes) this.#endWatch();
     if (fits && lend) {
       const handle = this.socket.context.pool.handle(slot, 0, length);
       this.#succeed(call, call.exact ? IoBufs.single(handle) : handle);
@@ -230,7 +231,6 @@ export class RecvQueue extends HalfQueue<RecvCall> {
     }
     if (!lend) this.buffer.pushCopy(slot, 0, length);
     if (!lend || !this.buffer.push(slot, 0, length)) source.giveBack(slot);
-    if (source.watching && this.buffered >= LIMITS.watchBufferBytes) this.#endWatch();
     // A direct receive that found the pool empty goes on with what came this way.
     if (call !== null && call.result !== null) call.result.append(this.buffer.take(this.buffered));
     this.#starved = false;

@@ -102,7 +102,7 @@ export class SendBatch {
   #settleInReserve(call: SendCall, index: number, piece: Piece): boolean {
     // One for each batch: a send that its peer does not read must not hold the whole reserve.
     if (this.#count > 0) return false;
-    const slot = this.#count === 0 ? this.#queue.socket.context.reserve.take() : null;
+    const slot = this.#queue.socket.context.reserve.take();
     if (slot === null) {
       this.#queue.refuse(null);
       return false;

@@ -15,9 +15,6 @@ import type { Socket } from "./socket.ts";
 
 const EMPTY = new Uint8Array(0);
 
-/** What `recvSome` asks for in unbuffered mode when no length is given. */
-const UNBUFFERED_BYTES = 65_536;
-
 export class Stream implements AsyncIterable<Uint8Array> {
   readonly #socket: Socket;
   readonly #queue: RecvQueue;
@@ -29,7 +26,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
     this.#socket = socket;
     this.#queue = new RecvQueue(socket);
     this.#timeoutMs = socket.context.config.readTimeoutMs;
-    this.#someLength = socket.context.config.readBufferSize || UNBUFFERED_BYTES;
+    this.#someLength = socket.context.config.readBufferSize || LIMITS.unbufferedReadBytes;
   }
 
   /** Bytes that have arrived and can be had without waiting. */

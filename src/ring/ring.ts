@@ -4,7 +4,7 @@
  *   submit() -> lane -> stage: prepare() writes a record -> port.turn() -> kernel
  *   complete() <- table.land() <------------------ completion record <------- kernel
  *
- * Order within a turn: provided buffers, cancels, resubmitted operations, fresh ones. Completions
+ * Order within a turn: cancels, provided buffers, resubmitted operations, fresh ones. Completions
  * are only handed out after the kernel was left; what they cause goes into the next turn. User code
  * never runs inside: operations settle promises, whose reactions run afterwards.
  *

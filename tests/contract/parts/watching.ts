@@ -70,6 +70,21 @@ export function watching(test: ContractSuite, config: NetworkConfig): void {
     }
   });
 
+  test("after a row of small messages, large ones come in large parts", async ({ network }) => {
+    await using pair = await connect(network);
+    await chat(pair);
+    const total = 4 << 20;
+    const sent = pair.client.sink.send(pattern(total));
+    let largest = 0;
+    for (let received = 0; received < total;) {
+      using part = await pair.server.stream.recvSome();
+      received += part?.length ?? total;
+      largest = Math.max(largest, part?.length ?? 0);
+    }
+    await sent;
+    assert.ok(largest > 16_384, `${largest} bytes at the most`);
+  });
+
   test("after a row of small messages, a timeout loses nothing", async ({ network }) => {
     await using pair = await connect(network);
     await chat(pair);
