@@ -308,10 +308,27 @@ static void note_enter(struct ring *ring, int result, unsigned submitted_before)
   ring->header[UR_HEADER_SUBMISSIONS] += submitted_before - io_uring_sq_ready(&ring->data);
 }
 
-/* Submits what is staged and runs deferred completions. EINTR, EAGAIN and EBUSY mean: later. */
+static _Atomic unsigned *queue_flags(struct ring *ring) {
+  return (_Atomic unsigned *)ring->data.sq.kflags;
+}
+
+/*
+ * Submits what is staged and runs deferred completions. EINTR, EAGAIN and EBUSY mean: later.
+ *
+ * IORING_SQ_TASKRUN is taken off before: the kernel sets it after it has queued work, and when we
+ * ran that work in between, the flag stays although nothing is left, and a loop that believes it
+ * never ends (seen: 96 enters for each completion). The kernel never reads the flag, and what is
+ * queued at this moment is run by this enter, or flagged again when that is too much for one. An
+ * enter that failed has run nothing: the flag is put back.
+ */
 static void enter(struct ring *ring) {
   unsigned ready = io_uring_sq_ready(&ring->data);
-  note_enter(ring, io_uring_submit_and_get_events(&ring->data), ready);
+  unsigned flagged = atomic_load(queue_flags(ring)) & IORING_SQ_TASKRUN;
+  if (flagged) atomic_fetch_and(queue_flags(ring), ~IORING_SQ_TASKRUN);
+  int result = io_uring_submit_and_get_events(&ring->data);
+  if (flagged && (result < 0 || io_uring_sq_ready(&ring->data)))
+    atomic_fetch_or(queue_flags(ring), flagged);
+  note_enter(ring, result, ready);
 }
 
 static struct io_uring_sqe *take_entry(struct ring *ring) {
@@ -505,7 +522,7 @@ static uint32_t collect(struct ring *ring, uint32_t count) {
 }
 
 static unsigned pending_flags(struct ring *ring) {
-  return atomic_load_explicit((_Atomic unsigned *)ring->data.sq.kflags, memory_order_acquire) &
+  return atomic_load_explicit(queue_flags(ring), memory_order_acquire) &
          (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
 }
 
