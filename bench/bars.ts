@@ -1,15 +1,15 @@
 /**
  * The bars: how close to the floor the library wants to be, and how far below the runtimes' own
- * sockets, as figures that a run either meets or does not. `bench/run.ts --bars` measures and
- * judges.
+ * sockets, as figures that a run either meets or does not. `bench/run.ts --bars` measures them,
+ * bench/lib/verdicts.ts judges. Some rows have no limit: they show what spinning or copying costs,
+ * beside the bars.
  *
  * @module
  */
-import { CASES } from "./lib/cases.ts";
-import { formatNumber, type MetricName } from "./lib/metrics.ts";
-import { bestFloor, type CaseResult, findPeer, ratioTo, roundsOf } from "./lib/results.ts";
-import { difference, type Spread } from "./lib/statistics.ts";
-import { textTable } from "./lib/table.ts";
+import { type Case, CASES } from "./lib/cases.ts";
+import type { MetricName } from "./lib/metrics.ts";
+import { type Peer, PEERS, peersOf } from "./lib/peers.ts";
+import { FLOOR } from "./lib/results.ts";
 
 export type BarRuntime = "bun" | "deno";
 
@@ -17,14 +17,40 @@ export interface Bar {
   claim: string;
   cases: readonly string[];
   metric: MetricName;
+  /** Which of the library's peers is judged, as it is named after the runtime: "", " exact". */
+  subject: string;
   /**
-   * What the figure is measured against: the better of the C servers on io_uring, the runtime's own
-   * sockets, or, for exact mode, the same server with recvSome.
+   * What it is measured against: the best of the C servers on io_uring, the runtime's own sockets,
+   * or the library's peer that differs in one thing.
    */
-  against: "C" | "own" | "recvSome";
+  against: "C" | "own" | { peer: string };
+  /** Ratios, or differences in the metric's unit. */
+  compare: "ratio" | "difference";
   sense: "at most" | "at least";
-  /** Ratios; microseconds against recvSome. */
-  limits: Readonly<Record<BarRuntime, number>>;
+  /** Null shows the figure and judges nothing. */
+  limits: Readonly<Record<BarRuntime, number>> | null;
+}
+
+export const BAR_RUNTIMES = ["bun", "deno"] as const;
+
+/** A row about the library's plain peer; what is given replaces the rest. */
+function row(
+  claim: string,
+  cases: readonly string[],
+  metric: MetricName,
+  rest: Partial<Bar>,
+): Bar {
+  return {
+    claim,
+    cases,
+    metric,
+    subject: "",
+    against: "own",
+    compare: "ratio",
+    sense: "at most",
+    limits: null,
+    ...rest,
+  };
 }
 
 /** The same limit in both runtimes. */
@@ -39,61 +65,82 @@ function cost(
   metric: MetricName,
   [floor, bun, deno]: readonly [number, number, number],
 ): Bar[] {
-  const common = { claim, cases, metric, sense: "at most" as const };
   return [
-    { ...common, against: "C", limits: both(floor) },
-    { ...common, against: "own", limits: { bun, deno } },
+    row(claim, cases, metric, { against: "C", limits: both(floor) }),
+    row(claim, cases, metric, { limits: { bun, deno } }),
   ];
 }
 
 /** Messages per second against the runtime's own sockets. */
 function rate(claim: string, name: string, bun: number, deno: number): Bar {
-  return {
-    claim,
-    cases: [name],
-    metric: "messagesPerSecond",
-    against: "own",
-    sense: "at least",
-    limits: { bun, deno },
-  };
+  return row(claim, [name], "messagesPerSecond", { sense: "at least", limits: { bun, deno } });
 }
+
+/** Figures beside the bars: against C and the runtime's own sockets, without a limit. */
+function shown(claim: string, name: string, metric: MetricName, subject = ""): Bar[] {
+  return [
+    row(claim, [name], metric, { subject, against: "C" }),
+    row(claim, [name], metric, { subject }),
+  ];
+}
+
+const NO_SPIN = { against: { peer: " no spin" } } as const;
+const SPIN_CASES = ["echo-1x64", "echo-4x64"];
+
+/** What spinning brings and what it costs, one thing at a time. */
+const SPIN_ROWS: readonly Bar[] = [
+  row("spin on: messages per second", SPIN_CASES, "messagesPerSecond", NO_SPIN),
+  row("spin on: median latency", SPIN_CASES, "p50", NO_SPIN),
+  row("spin on: CPU of an echo", SPIN_CASES, "cpuUs", NO_SPIN),
+  row("spin on: CPU when idle", ["idle-cpu"], "cpuMsPerSecond", {
+    ...NO_SPIN,
+    compare: "difference",
+  }),
+  row("spin on: CPU at 100 messages/s", ["paced-100"], "cpuMsPerSecond", {
+    ...NO_SPIN,
+    compare: "difference",
+  }),
+  row("CPU when idle", ["idle-cpu"], "cpuMsPerSecond", { compare: "difference" }),
+  row("CPU at 100 messages/s", ["paced-100"], "cpuMsPerSecond", {}),
+];
 
 const CELLS = CASES.filter(({ group, work }) =>
   ["echo", "framed", "broadcast"].includes(group) && work.kind === "client"
 );
 
+const FRAMED = "framed-1-d32";
+const ECHOES = ["echo-50x64", "echo-50x4096"];
+
+/** Rounds differ by more than this; what is slower by more is slower. */
+const NOT_SLOWER = 1.02;
+
 export const BARS: readonly Bar[] = [
-  ...cost("CPU of an echo", ["echo-50x64", "echo-50x4096"], "cpuUs", [1.08, 0.92, 0.78]),
+  ...cost("CPU of an echo", ECHOES, "cpuUs", [1.08, 0.92, 0.78]),
   ...cost("CPU of a large echo", ["echo-8x65536"], "cpuUs", [1.1, 0.85, 0.9]),
   rate("round trips of one connection, spin on", "echo-1x64", 2.2, 2.5),
-  rate("round trips of four connections, spin on", "echo-4x64", 1.3, 1.8),
-  rate("framed requests, depth 32", "framed-1-d32", 5, 8),
+  rate("messages of four connections, spin on", "echo-4x64", 1.3, 1.8),
+  rate("framed, depth 32, one send each", FRAMED, 5, 8),
+  ...shown("framed, CPU of an answer", FRAMED, "cpuUs"),
   ...cost("CPU of a delivery, one to 200", ["broadcast-200x64"], "cpuUs", [1.1, 0.85, 0.6]),
-  ...cost("CPU of one-way streams", ["sink", "source"], "cpuMsPerGib", [1.15, 1, 0.95]),
-  {
-    claim: "memory of a silent connection",
-    cases: ["idle-10000"],
-    metric: "bytesPerConnection",
-    against: "own",
-    sense: "at most",
+  ...cost("CPU of a stream in", ["sink"], "cpuMsPerGib", [1.15, 1, 0.95]),
+  ...cost("CPU of a stream out, user memory", ["source"], "cpuMsPerGib", [1.15, 1, 0.95]),
+  ...shown("CPU of a stream out, pool memory", "source", "cpuMsPerGib", " pooled"),
+  row("memory of a silent connection", ["idle-10000"], "bytesPerConnection", {
     limits: { bun: 1.5, deno: 0.15 },
-  },
-  {
-    claim: "exact mode",
-    cases: ["echo-50x64", "echo-50x4096"],
-    metric: "cpuUs",
-    against: "recvSome",
-    sense: "at most",
+  }),
+  row("exact mode", ECHOES, "cpuUs", {
+    subject: " exact",
+    against: { peer: "" },
+    compare: "difference",
     limits: both(0.3),
-  },
-  {
-    claim: "p99",
-    cases: CELLS.map(({ name }) => name),
-    metric: "p99",
-    against: "own",
-    sense: "at most",
-    limits: both(1),
-  },
+  }),
+  row("metrics on", ECHOES, "cpuUs", {
+    subject: " metrics",
+    against: { peer: "" },
+    limits: both(NOT_SLOWER),
+  }),
+  ...SPIN_ROWS,
+  row("p99", CELLS.map(({ name }) => name), "p99", { limits: both(1) }),
 ];
 
 /** The cases that the bars are about, in the order of `CASES`. */
@@ -102,74 +149,28 @@ export function casesOfBars(): string[] {
   return CASES.map(({ name }) => name).filter((name) => needed.has(name));
 }
 
-export interface Verdict {
-  bar: Bar;
-  runtime: BarRuntime;
-  case: string;
-  limit: number;
-  /** Null when there is nothing to judge. */
-  figure: Spread | null;
-  /** By the median. Null when there is nothing to judge. */
-  met: boolean | null;
+/** The name of the peer that a bar judges. */
+export function subjectName({ subject }: Bar, runtime: BarRuntime): string {
+  return `uringnet/${runtime}${subject}`;
 }
 
-function figureOf(bar: Bar, runtime: BarRuntime, result: CaseResult): Spread | null {
-  const plain = findPeer(result, `uringnet/${runtime}`);
-  if (bar.against === "recvSome") {
-    const exact = findPeer(result, `uringnet/${runtime} exact`);
-    if (plain === null || exact === null) return null;
-    return difference(roundsOf(exact, bar.metric), roundsOf(plain, bar.metric));
-  }
-  if (plain === null) return null;
-  const other = bar.against === "C" ? bestFloor(result) : findPeer(result, plain.own);
-  return ratioTo(plain, other, bar.metric);
+/** The name of what a peer is measured against; null for the best of the C servers. */
+export function otherName({ against }: Bar, runtime: BarRuntime): string | null {
+  if (against === "C") return null;
+  if (against !== "own") return `uringnet/${runtime}${against.peer}`;
+  return PEERS.find(({ name }) => name === `uringnet/${runtime}`)?.own ?? null;
 }
 
-/** One verdict for each bar, runtime and case. */
-export function judge(results: readonly CaseResult[], bars: readonly Bar[] = BARS): Verdict[] {
-  return bars.flatMap((bar) =>
-    bar.cases.flatMap((name) =>
-      (["bun", "deno"] as const).map((runtime): Verdict => {
-        const result = results.find((candidate) => candidate.case.name === name);
-        const limit = bar.limits[runtime];
-        const figure = result === undefined ? null : figureOf(bar, runtime, result);
-        const median = figure?.median ?? null;
-        const met = median === null
-          ? null
-          : bar.sense === "at most"
-          ? median <= limit
-          : median >= limit;
-        return { bar, runtime, case: name, limit, figure, met };
-      })
-    )
+/** The peers of a case that the bars about it need, and no others: bars are many. */
+export function peersOfBars(work: Case, parts: readonly string[] | null = null): Peer[] {
+  const bars = BARS.filter(({ cases }) => cases.includes(work.name));
+  const needed = new Set(
+    bars.flatMap((bar) =>
+      BAR_RUNTIMES.flatMap((runtime) => [subjectName(bar, runtime), otherName(bar, runtime)])
+    ),
   );
-}
-
-function row({ bar, runtime, case: name, limit, figure, met }: Verdict): string[] {
-  const unit = bar.against === "recvSome" ? " us" : "";
-  const show = (value: number) => formatNumber(value, 2);
-  return [
-    met === null ? "not measured" : met ? "met" : "NOT MET",
-    bar.claim,
-    name,
-    runtime,
-    bar.against,
-    figure === null ? "-" : `${show(figure.median)}${unit}`,
-    figure === null ? "-" : `${show(figure.min)}..${show(figure.max)}`,
-    `${bar.sense} ${limit}${unit}`,
-  ];
-}
-
-/** The columns before the figures. */
-const TEXT_COLUMNS = 5;
-
-/** The table of verdicts, with a count below. */
-export function describeVerdicts(verdicts: readonly Verdict[]): string {
-  const header = ["verdict", "claim", "case", "in", "against", "figure", "min..max", "bar"];
-  const count = (wanted: boolean | null) => verdicts.filter(({ met }) => met === wanted).length;
-  return [
-    textTable(header, verdicts.map(row), TEXT_COLUMNS),
-    "",
-    `${count(true)} met, ${count(false)} not met, ${count(null)} not measured`,
-  ].join("\n");
+  const floor = bars.some(({ against }) => against === "C");
+  return peersOf(work, parts).filter(({ name }) =>
+    needed.has(name) || (floor && name.startsWith(FLOOR))
+  );
 }

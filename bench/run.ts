@@ -13,27 +13,29 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { casesOfBars, describeVerdicts, judge } from "./bars.ts";
-import { type Case, CASES, QUICK_CASES, selectCases } from "./lib/cases.ts";
+import { casesOfBars, peersOfBars } from "./bars.ts";
+import { type Case, CASES, CHART_CASES, QUICK_CASES, selectCases } from "./lib/cases.ts";
 import { drawCharts, writeCharts } from "./lib/draw.ts";
-import { runIovec } from "./lib/iovec.ts";
 import { describeMachine, type Machine, readMachine } from "./lib/machine.ts";
 import { type BenchOptions, parseOptions, USAGE } from "./lib/options.ts";
-import { BENCH_FOLDER, Runtimes } from "./lib/peers.ts";
-import { formatSeconds, Progress } from "./lib/progress.ts";
-import { type CaseResult, type RunRecord, writeRecord } from "./lib/results.ts";
+import { BENCH_FOLDER, peersOf, Runtimes } from "./lib/peers.ts";
+import { Estimate, formatSeconds, Progress } from "./lib/progress.ts";
+import { type CaseResult, readResults, type RunRecord, writeRecord } from "./lib/results.ts";
 import { Runner } from "./lib/runner.ts";
-import { caseTable, sweepTable } from "./lib/table.ts";
-
-/** Parts of the window that each of the sweep's 56 points gets. */
-const IOVEC_WINDOW_PART = 0.1;
+import { Sweeper, sweepSeconds } from "./lib/sweeps.ts";
+import { caseTable, missingPeers, sweepTable } from "./lib/table.ts";
+import { describeVerdicts, judge } from "./lib/verdicts.ts";
 
 /** More cases than this do not show in the name of the file. */
 const NAMED_CASES_MAX = 3;
 
 function chosenCases(options: BenchOptions): Case[] {
   if (options.cases !== null) return selectCases(options.cases);
-  if (options.bars) return selectCases(casesOfBars());
+  const wanted = [
+    ...(options.bars ? casesOfBars() : []),
+    ...(options.charts ? CHART_CASES : []),
+  ];
+  if (wanted.length > 0) return selectCases(wanted);
   return options.mode === "quick" ? selectCases(QUICK_CASES) : [...CASES];
 }
 
@@ -42,7 +44,8 @@ function recordName(options: BenchOptions): string {
   if (options.cases !== null) {
     return options.cases.length <= NAMED_CASES_MAX ? options.cases.join("+") : "selected";
   }
-  if (options.bars) return "bars";
+  if (options.bars) return options.charts ? "bars+charts" : "bars";
+  if (options.charts) return "charts";
   return options.mode === "full" ? "all" : options.mode;
 }
 
@@ -72,48 +75,60 @@ class Bench {
   }
 
   async run(): Promise<number> {
-    const { rounds, seconds, warmup, verify, mode, peers } = this.#options;
+    const { rounds, seconds, warmup, verify, mode } = this.#options;
     const cases = chosenCases(this.#options);
     const plan = {
       cases,
-      peers,
+      peersOf: this.#peersOf,
       rounds,
       window: { seconds, warmup, verify },
       quick: mode !== "full",
     };
-    const runner = new Runner(plan, this.#machine, this.#runtimes, this.#progress);
-    const { print } = this;
-    print(describeMachine(this.#machine));
-    print(
-      `${cases.length} cases, ${rounds} round${rounds === 1 ? "" : "s"} of ${seconds} s: about ` +
-        formatSeconds(runner.secondsLeft),
-    );
-    if (cases.some(({ group }) => group === "workers") && this.#machine.pins.workers === null) {
-      print("Fewer than three processors: workers share them with the client");
+    const estimate = new Estimate();
+    const runner = new Runner(plan, this.#machine, this.#runtimes, this.#progress, estimate);
+    const sweeper = new Sweeper(this.#machine, this.#runtimes, this.#progress, estimate);
+    for (const { work } of cases) {
+      if (work.kind === "sweep") estimate.expect(sweepSeconds(work.over, { seconds, rounds }));
     }
+    this.#announce(cases, estimate);
     let path = "";
     for (const work of cases) {
-      if (work.work.kind === "iovec") await this.#sweepPieces(work);
+      if (work.work.kind === "sweep") this.#addSweeps(await sweeper.run(work, { seconds, rounds }));
       else this.#add(await runner.run(work));
       path = this.#write();
     }
-    this.#conclude(path);
+    conclude(this.#record.results, this.#options, this.print);
+    if (path !== "") this.print(`\nWritten to bench/results/${path.split("/").at(-1)}`);
     return this.#record.results.some((result) => wasMeasured(result)) ? 0 : 1;
   }
 
   readonly print = (text: string): void => this.#progress.print(text);
+
+  /** For the bars alone, only the peers that they are about. */
+  readonly #peersOf = (work: Case) => {
+    const { bars, charts, cases, peers } = this.#options;
+    return bars && !charts && cases === null ? peersOfBars(work, peers) : peersOf(work, peers);
+  };
+
+  #announce(cases: readonly Case[], estimate: Estimate): void {
+    const { rounds, seconds } = this.#options;
+    this.print(describeMachine(this.#machine));
+    this.print(
+      `${cases.length} cases, ${rounds} round${rounds === 1 ? "" : "s"} of ${seconds} s: about ` +
+        formatSeconds(estimate.secondsLeft),
+    );
+    if (cases.some(({ group }) => group === "workers") && this.#machine.pins.workers === null) {
+      this.print("Fewer than three processors: workers share them with the client");
+    }
+  }
 
   #add(result: CaseResult): void {
     this.#record.results.push(result);
     this.print(`\n${caseTable(result)}`);
   }
 
-  async #sweepPieces(work: Case): Promise<void> {
-    const { seconds, rounds } = this.#options;
-    const window = { seconds: seconds * IOVEC_WINDOW_PART, rounds };
-    for (const runtime of ["bun", "deno"] as const) {
-      this.#progress.show(`${work.name}, ${runtime}`);
-      const results = await runIovec(work, runtime, window, this.#machine, this.#runtimes);
+  #addSweeps(sweeps: readonly CaseResult[][]): void {
+    for (const results of sweeps) {
       this.#record.results.push(...results);
       this.print(`\n${sweepTable(results)}`);
     }
@@ -121,26 +136,49 @@ class Bench {
 
   /** After each case: a run that is broken off leaves what it has. */
   #write(): string {
-    const { mode, cases, peers } = this.#options;
-    const whole = mode === "full" && cases === null && peers === null;
+    const { mode, cases, peers, bars, charts } = this.#options;
+    const whole = mode === "full" && cases === null && peers === null && !bars && !charts;
     const folder = join(BENCH_FOLDER, "results");
     return writeRecord(folder, recordName(this.#options), this.#record, whole);
   }
+}
 
-  #conclude(path: string): void {
-    const { results } = this.#record;
-    for (const group of ["sweep-depth", "sweep-connections", "sweep-size"]) {
-      const points = results.filter((result) => result.case.group === group);
-      if (points.length > 1) this.print(`\n${sweepTable(points)}`);
-    }
-    if (this.#options.bars) this.print(`\n${describeVerdicts(judge(results))}`);
-    if (this.#options.charts) {
-      const charts = drawCharts(results);
-      writeCharts(join(BENCH_FOLDER, "..", "docs", "charts"), charts);
-      this.print(`\n${charts.size} charts in docs/charts`);
-    }
-    if (path !== "") this.print(`\nWritten to bench/results/${path.split("/").at(-1)}`);
+const SWEEP_GROUPS = ["sweep-depth", "sweep-connections", "sweep-size", "workers"];
+
+/** What is said about all results together. */
+function conclude(
+  results: readonly CaseResult[],
+  { bars, charts }: BenchOptions,
+  print: (text: string) => void,
+): void {
+  for (const group of SWEEP_GROUPS) {
+    const points = results.filter((result) => result.case.group === group);
+    if (points.length > 1) print(`\n${sweepTable(points)}`);
   }
+  if (bars) print(`\n${describeVerdicts(judge(results))}`);
+  if (charts) {
+    const drawn = drawCharts(results);
+    writeCharts(join(BENCH_FOLDER, "..", "docs", "charts"), drawn);
+    print(`\n${drawn.size} charts in docs/charts`);
+  }
+  const missing = missingPeers(results);
+  if (missing.length > 0) print(`\nMissing peers:\n${missing.join("\n")}`);
+}
+
+/** Tables, verdicts and charts of what was measured before. */
+function showAgain(options: BenchOptions, paths: readonly string[]): number {
+  const results = readResults(paths);
+  for (const result of results) {
+    const { group, x } = result.case;
+    if (x === undefined || SWEEP_GROUPS.includes(group)) console.log(`${caseTable(result)}\n`);
+  }
+  for (const group of new Set(results.map((result) => result.case.group))) {
+    const points = results.filter((result) => result.case.group === group);
+    const own = points.length > 1 && points[0].case.work.kind === "sweep";
+    if (own) console.log(`${sweepTable(points)}\n`);
+  }
+  conclude(results, options, console.log);
+  return 0;
 }
 
 function wasMeasured({ peers }: CaseResult): boolean {
@@ -160,6 +198,7 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(options.help ? USAGE : listCases());
     return 0;
   }
+  if (options.from !== null) return showAgain(options, options.from);
   if (!existsSync(join(BENCH_FOLDER, "build", "client"))) {
     console.error("The client is missing: run bench/build.sh");
     return 1;

@@ -21,10 +21,32 @@ export interface PacedWork {
   size: number;
 }
 
-/** A program that measures itself: bench/iovec_sweep.ts. */
+/**
+ * A program that measures itself, bench/piece_sweep.ts: sends of several pieces.
+ *
+ *   pieces     how many pieces there are
+ *   threshold  how long they are, all gathered by copy or all as iovecs
+ *   batch      how many iovecs leave in one operation
+ */
 export interface SweepWork {
-  kind: "iovec";
+  kind: "sweep";
+  over: "pieces" | "threshold" | "batch";
 }
+
+/**
+ * Sets of peers: those that every case has; without programs on node:net and the like, for sweeps;
+ * with and without spinning; with exact mode and metrics; answering frames together as well;
+ * sending from pool memory as well; servers with workers; none.
+ */
+export type PeerSet =
+  | "plain"
+  | "main"
+  | "spin"
+  | "modes"
+  | "framed"
+  | "source"
+  | "workers"
+  | "none";
 
 export interface Case {
   name: string;
@@ -35,11 +57,8 @@ export interface Case {
   primary: MetricName;
   /** The other figures, in order. */
   others: readonly MetricName[];
-  /**
-   * Which peers take part: all; without exact mode and the one that does not spin; only the main
-   * ones; those that spin and not; servers with workers and the main ones.
-   */
-  peers: "all" | "plain" | "main" | "spin" | "workers" | "none";
+  /** Which peers take part. */
+  peers: PeerSet;
   /** Workers of the server, in the group of that name. */
   workers?: number;
   /** The value on the x axis when the group is a sweep. */
@@ -67,6 +86,12 @@ function client(
   return { kind: "client", mode, connections, size, depth };
 }
 
+/** Spinning shows with few connections; modes are compared where a bar is. */
+function echoPeers(connections: number, size: number): PeerSet {
+  if (connections <= 4) return "spin";
+  return connections === 50 && size <= 4_096 ? "modes" : "plain";
+}
+
 function echo(connections: number, size: number): Case {
   return {
     name: `echo-${connections}x${size}`,
@@ -75,7 +100,7 @@ function echo(connections: number, size: number): Case {
     work: client("echo", connections, size),
     primary: "cpuUs",
     others: MESSAGES,
-    peers: "all",
+    peers: echoPeers(connections, size),
   };
 }
 
@@ -83,11 +108,11 @@ function framed(connections: number, depth: number): Case {
   return {
     name: `framed-${connections}-d${depth}`,
     group: "framed",
-    title: `framed requests, ${connections} x 64 B, depth ${depth}`,
+    title: `framed requests, ${connections} x 64 B, depth ${depth}, one send for each answer`,
     work: client("framed", connections, 64, depth),
     primary: "cpuUs",
     others: MESSAGES,
-    peers: "plain",
+    peers: "framed",
   };
 }
 
@@ -99,7 +124,7 @@ function oneWay(mode: "sink" | "source"): Case {
     work: client(mode, 1, 256 << 10),
     primary: "cpuMsPerGib",
     others: ["mibPerSecond"],
-    peers: "plain",
+    peers: mode === "source" ? "source" : "plain",
   };
 }
 
@@ -113,6 +138,7 @@ function workers(count: number): Case {
     others: MESSAGES,
     peers: "workers",
     workers: count,
+    x: count,
   };
 }
 
@@ -193,15 +219,23 @@ const SINGLE_CASES: readonly Case[] = [
   },
 ];
 
-const IOVEC_CASE: Case = {
-  name: "iovec",
-  group: "iovec",
-  title: "1 to 64 pieces in one send: as iovecs and gathered by copy",
-  work: { kind: "iovec" },
-  primary: "cpuUsPerPiece",
-  others: [],
-  peers: "none",
-};
+function pieceSweep(over: SweepWork["over"], title: string): Case {
+  return {
+    name: over,
+    group: over,
+    title,
+    work: { kind: "sweep", over },
+    primary: "cpuUsPerPiece",
+    others: [],
+    peers: "none",
+  };
+}
+
+const PIECE_SWEEPS: readonly Case[] = [
+  pieceSweep("pieces", "1 to 64 pieces in one send, and the same bytes as one buffer"),
+  pieceSweep("threshold", "16 pieces in one send: gathered by copy and as iovecs"),
+  pieceSweep("batch", "64 pieces in one send: 1 to 64 iovecs in one operation"),
+];
 
 export const CASES: readonly Case[] = [
   ...[64, 4_096, 65_536].flatMap((size) => [1, 4, 50, 500].map((count) => echo(count, size))),
@@ -212,10 +246,26 @@ export const CASES: readonly Case[] = [
   ...[1, 4, 16, 32, 64].map((depth) => sweep("depth", depth)),
   ...[1, 4, 16, 50, 200, 500, 2_000, 5_000].map((count) => sweep("connections", count)),
   ...Array.from({ length: 8 }, (_, i) => sweep("size", 64 << (2 * i))),
-  IOVEC_CASE,
+  ...PIECE_SWEEPS,
 ];
 
-export const QUICK_CASES: readonly string[] = ["echo-50x64", "echo-50x4096", "echo-1x64"];
+export const QUICK_CASES: readonly string[] = [
+  "echo-50x64",
+  "echo-50x4096",
+  "echo-1x64",
+  "framed-1-d32",
+];
+
+/** What the charts of the documentation are drawn from: cases and groups of them. */
+export const CHART_CASES: readonly string[] = [
+  "sweep-connections",
+  "sweep-size",
+  "sweep-depth",
+  "workers",
+  "pieces",
+  "threshold",
+  "batch",
+];
 
 /** Cases by name or by group, in the order of `CASES`. Throws for a name that is neither. */
 export function selectCases(names: readonly string[], all: readonly Case[] = CASES): Case[] {

@@ -41,7 +41,7 @@ const LINE_COLOURS = [
   "#1b7c83",
   "#bf3989",
   "#953800",
-  "#24292f",
+  "#8c959f",
 ];
 const GRID = { stroke: "#d0d7de", "stroke-width": 1 };
 const WHISKER = { stroke: "#24292f", "stroke-width": 1.2 };

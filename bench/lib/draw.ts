@@ -6,7 +6,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { barChart, lineChart } from "./charts.ts";
-import { type Case, sizeName } from "./cases.ts";
+import { type Case, sizeName, type SweepWork } from "./cases.ts";
 import { METRICS } from "./metrics.ts";
 import { type CaseResult, findPeer, spreadOf } from "./results.ts";
 
@@ -14,8 +14,8 @@ import { type CaseResult, findPeer, spreadOf } from "./results.ts";
 type Charts = Map<string, string>;
 
 function axis({ primary }: Case): string {
-  const { label, unit } = METRICS[primary];
-  return `${label}${unit === "" ? "" : `, ${unit}`}`;
+  const { axis, unit } = METRICS[primary];
+  return `${axis}${unit === "" ? "" : `, ${unit}`}`;
 }
 
 function barsOf(result: CaseResult): string | null {
@@ -28,15 +28,41 @@ function barsOf(result: CaseResult): string | null {
   return barChart({ title, axis: axis(result.case), digits: METRICS[primary].digits, bars });
 }
 
-const SWEEP_AXES: Record<string, { title: string; xAxis: string }> = {
-  "sweep-depth": { title: "echo, 50 x 64 B", xAxis: "messages in flight on each connection" },
-  "sweep-connections": { title: "echo, 64 B", xAxis: "connections" },
-  "iovec-bun": { title: "pieces in one send, Bun", xAxis: "pieces" },
-  "iovec-deno": { title: "pieces in one send, Deno", xAxis: "pieces" },
-  "sweep-size": { title: "echo, 8 connections", xAxis: "bytes of a message" },
+interface SweepAxis {
+  title: string;
+  xAxis: string;
+}
+
+const SWEEP_AXES: Record<string, SweepAxis> = {
+  "sweep-depth": {
+    title: "Echo of 64 B over 50 connections",
+    xAxis: "messages in flight on each connection",
+  },
+  "sweep-connections": { title: "Echo of 64 B", xAxis: "connections" },
+  "sweep-size": { title: "Echo over 8 connections", xAxis: "size of a message" },
+  workers: { title: "Echo of 64 B over 50 connections", xAxis: "workers of the server" },
 };
 
-function linesOf(group: string, results: readonly CaseResult[]): string | null {
+const PIECE_AXES: Record<SweepWork["over"], SweepAxis> = {
+  pieces: { title: "Pieces in one send", xAxis: "pieces" },
+  threshold: { title: "16 pieces in one send: copied or not", xAxis: "size of a piece" },
+  batch: { title: "64 pieces in one send", xAxis: "iovecs in one operation" },
+};
+
+const RUNTIME_NAMES: Record<string, string> = { bun: "Bun", deno: "Deno" };
+
+function axesOf({ work, group }: Case): SweepAxis {
+  if (work.kind !== "sweep") return SWEEP_AXES[group];
+  const { title, xAxis } = PIECE_AXES[work.over];
+  return { title: `${title}, ${RUNTIME_NAMES[group.split("-").at(-1) as string]}`, xAxis };
+}
+
+/** Whether the values of x are bytes. */
+function inBytes({ work, group }: Case): boolean {
+  return group === "sweep-size" || (work.kind === "sweep" && work.over === "threshold");
+}
+
+function linesOf(results: readonly CaseResult[]): string | null {
   const first = results[0];
   const { primary } = first.case;
   const series = first.peers.map(({ peer }) => ({
@@ -47,8 +73,9 @@ function linesOf(group: string, results: readonly CaseResult[]): string | null {
     }),
   })).filter(({ values }) => values.some((value) => value !== null));
   if (series.length === 0) return null;
-  const xs = results.map(({ case: { x = 0 } }) => group === "sweep-size" ? sizeName(x) : String(x));
-  const { title, xAxis } = SWEEP_AXES[group];
+  const bytes = inBytes(first.case);
+  const xs = results.map(({ case: { x = 0 } }) => bytes ? sizeName(x) : x.toLocaleString("en-US"));
+  const { title, xAxis } = axesOf(first.case);
   const yAxis = axis(first.case);
   return lineChart({ title, xAxis, yAxis, xs, series });
 }
@@ -68,7 +95,7 @@ export function drawCharts(results: readonly CaseResult[]): Charts {
     if (chart !== null) charts.set(name, chart);
   }
   for (const [group, points] of sweeps) {
-    const chart = points.length < 2 ? null : linesOf(group, points);
+    const chart = points.length < 2 ? null : linesOf(points);
     if (chart !== null) charts.set(group, chart);
   }
   return charts;

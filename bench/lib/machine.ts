@@ -5,9 +5,10 @@
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import process from "node:process";
 import { cpus, loadavg, release, totalmem } from "node:os";
-import type { Runtimes } from "./peers.ts";
+import { join } from "node:path";
+import process from "node:process";
+import { BENCH_FOLDER, type Runtimes } from "./peers.ts";
 
 export interface Machine {
   cpu: string;
@@ -82,6 +83,19 @@ function liburingVersion(): string {
   return `${part("MAJOR")}.${part("MINOR")}`;
 }
 
+/** "0.1.0", and where there is a repository "0.1.0 at 1a2b3c4", with "changed" when it was. */
+function libraryVersion(): string {
+  const root = join(BENCH_FOLDER, "..");
+  const manifest = readFileSync(join(root, "package.json"), "utf8");
+  const { version: number } = JSON.parse(manifest) as { version: string };
+  const git = (...args: string[]) =>
+    spawnSync("git", ["-C", root, ...args], { encoding: "utf8" }).stdout?.trim() ?? "";
+  const revision = git("rev-parse", "--short", "HEAD");
+  if (revision === "") return number;
+  const changed = git("status", "--porcelain", "--", "src", "ffi", "mod.ts") !== "";
+  return `${number} at ${revision}${changed ? ", changed" : ""}`;
+}
+
 export function readMachine(runtimes: Runtimes): Machine {
   const processors = cpus();
   const programs = {
@@ -98,7 +112,12 @@ export function readMachine(runtimes: Runtimes): Machine {
     cores: processors.length,
     memoryGib: Math.round(totalmem() / (1 << 30) * 10) / 10,
     kernel: release(),
-    versions: { ...versions, gcc: compilerVersion(), liburing: liburingVersion() },
+    versions: {
+      uringnet: libraryVersion(),
+      ...versions,
+      gcc: compilerVersion(),
+      liburing: liburingVersion(),
+    },
     loadAverage: loadavg()[0],
     pins: readPins(),
     openFilesMax: openFilesMax(),

@@ -113,7 +113,7 @@ export async function measure(
   window: Window,
   { pins }: Pick<Machine, "pins">,
 ): Promise<Sample> {
-  if (work.work.kind === "iovec") throw new TypeError("The sweep of pieces is no server's");
+  if (work.work.kind === "sweep") throw new TypeError("A sweep of pieces is no server's");
   const threads = work.peers === "workers";
   let server: Server;
   try {

@@ -1,8 +1,21 @@
 /**
- * What is measured: names, units and how many digits mean something.
+ * What is measured: names in tables and on axes, units and how many digits mean something.
  *
  * @module
  */
+
+interface Metric {
+  label: string;
+  /** Empty when the label has it. */
+  unit: string;
+  digits: number;
+  /** The label where there is room, without the unit. */
+  axis: string;
+}
+
+function metric(label: string, unit: string, digits: number, axis: string): Metric {
+  return { label, unit, digits, axis };
+}
 
 export type MetricName = keyof typeof METRICS;
 
@@ -10,16 +23,16 @@ export type MetricName = keyof typeof METRICS;
 export type Sample = Partial<Record<MetricName, number>>;
 
 export const METRICS = Object.freeze({
-  cpuUs: { label: "CPU/message", unit: "us", digits: 2 },
-  cpuUsPerPiece: { label: "CPU/piece", unit: "us", digits: 3 },
-  cpuMsPerGib: { label: "CPU/GiB", unit: "ms", digits: 0 },
-  cpuMsPerSecond: { label: "CPU/s", unit: "ms", digits: 2 },
-  bytesPerConnection: { label: "memory/connection", unit: "bytes", digits: 0 },
-  messagesPerSecond: { label: "messages/s", unit: "", digits: 0 },
-  mibPerSecond: { label: "MiB/s", unit: "", digits: 1 },
-  p50: { label: "p50", unit: "us", digits: 1 },
-  p99: { label: "p99", unit: "us", digits: 1 },
-  p999: { label: "p999", unit: "us", digits: 1 },
+  cpuUs: metric("CPU/message", "us", 2, "CPU time of the server for a message"),
+  cpuUsPerPiece: metric("CPU/piece", "us", 3, "CPU time of the sender for a piece"),
+  cpuMsPerGib: metric("CPU/GiB", "ms", 0, "CPU time of the server for a GiB"),
+  cpuMsPerSecond: metric("CPU/s", "ms", 2, "CPU time of the server in a second"),
+  bytesPerConnection: metric("memory/connection", "bytes", 0, "memory of a connection"),
+  messagesPerSecond: metric("messages/s", "", 0, "messages per second"),
+  mibPerSecond: metric("MiB/s", "", 1, "MiB per second"),
+  p50: metric("p50", "us", 1, "median latency"),
+  p99: metric("p99", "us", 1, "99th percentile of the latency"),
+  p999: metric("p999", "us", 1, "99.9th percentile of the latency"),
 });
 
 /** 1234.56 with 1 digit -> "1,234.6" */

@@ -16,6 +16,8 @@ export interface BenchOptions {
   warmup: number;
   bars: boolean;
   charts: boolean;
+  /** Files of results to be judged and drawn again; null measures. */
+  from: string[] | null;
   verify: boolean;
   list: boolean;
   help: boolean;
@@ -39,8 +41,9 @@ export const USAGE = `Usage: run.ts [options]
   --seconds S       how long each time (${WINDOWS.full.seconds})
   --quick           a few cases, ${WINDOWS.quick.rounds} rounds of ${WINDOWS.quick.seconds} s
   --smoke           everything once, ${WINDOWS.smoke.seconds} s each: does it work at all
-  --bars            the cases that the bars need, then which of them are met
-  --charts          write docs/charts/*.svg
+  --bars            the cases and peers that the bars need, then which of them are met
+  --charts          the sweeps, then docs/charts/*.svg; with --case or --bars, of those cases
+  --from FILE,...   measure nothing: tables, --bars and --charts of the results in these files
   --verify          compare every byte where something comes back: costs the client time
   --list, --help`;
 
@@ -72,6 +75,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
       smoke: { type: "boolean", default: false },
       bars: { type: "boolean", default: false },
       charts: { type: "boolean", default: false },
+      from: { type: "string", multiple: true, default: [] },
       verify: { type: "boolean", default: false },
       list: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
@@ -97,6 +101,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     warmup: window.warmup,
     bars: values.bars,
     charts: values.charts,
+    from: names(values.from),
     verify: values.verify || mode === "smoke",
     list: values.list,
     help: values.help,

@@ -6,7 +6,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { Case } from "./cases.ts";
+import type { Case, PeerSet } from "./cases.ts";
 
 export type Runtime = "bun" | "deno" | "node";
 
@@ -18,14 +18,14 @@ export interface Peer {
   /** The runtime's own sockets that it is compared with. */
   own: string | null;
   /** The sets of peers (`Case.peers`) that it belongs to. */
-  sets: readonly Case["peers"][];
+  sets: readonly PeerSet[];
   /** The program below bench/ and its arguments after the port. */
   program: string;
   args(work: Case): string[];
 }
 
 /** Peers that serve every mode. */
-const ALWAYS = ["all", "plain", "spin"] as const;
+const ALWAYS = ["plain", "spin", "modes", "framed", "source"] as const;
 const MAIN = [...ALWAYS, "main", "workers"] as const;
 
 function mode(work: Case): string[] {
@@ -42,8 +42,19 @@ function size({ work }: Case): number {
   return "size" in work ? work.size : 0;
 }
 
-function cPeer(name: string, program: string, options: string[] = []): Peer {
+/** The same peer, answering all frames that came together in one send. */
+function joinedPeer(peer: Peer): Peer {
   return {
+    ...peer,
+    name: `${peer.name} joined`,
+    own: peer.own === null ? null : `${peer.own} joined`,
+    sets: ["framed"],
+    args: (work) => ["--mode", "joined", ...peer.args(work).slice(mode(work).length)],
+  };
+}
+
+function cPeer(name: string, program: string, options: string[] = []): Peer[] {
+  const peer: Peer = {
     name,
     family: "floor",
     runtime: null,
@@ -52,6 +63,7 @@ function cPeer(name: string, program: string, options: string[] = []): Peer {
     program: `build/${program}`,
     args: (work) => [...mode(work), ...options],
   };
+  return [peer, joinedPeer(peer)];
 }
 
 function ringPeers(runtime: "bun" | "deno"): Peer[] {
@@ -59,24 +71,32 @@ function ringPeers(runtime: "bun" | "deno"): Peer[] {
     family: "uringnet" as const,
     runtime,
     own: runtime === "bun" ? "Bun.listen" : "Deno.listen",
+    program: "peers/uringnet_echo.ts",
   };
   const name = `uringnet/${runtime}`;
+  const peer: Peer = { ...common, name, sets: MAIN, args: mode };
   return [
-    { ...common, name, sets: MAIN, program: "peers/uringnet_echo.ts", args: mode },
+    peer,
     {
       ...common,
       name: `${name} exact`,
-      sets: ["all"],
-      program: "peers/uringnet_echo.ts",
+      sets: ["modes"],
       args: (work) => ["--exact", String(size(work))],
     },
     {
       ...common,
-      name: `${name} no spin`,
-      sets: ["all", "spin"],
-      program: "peers/uringnet_workers.ts",
-      args: () => ["--workers", "0", "--spin", "off"],
+      name: `${name} metrics`,
+      sets: ["modes"],
+      args: (work) => [...mode(work), "--metrics", "/dev/null"],
     },
+    {
+      ...common,
+      name: `${name} no spin`,
+      sets: ["spin"],
+      args: (work) => [...mode(work), "--spin", "off"],
+    },
+    joinedPeer(peer),
+    { ...common, name: `${name} pooled`, sets: ["source"], args: () => ["--mode", "pooled"] },
     {
       ...common,
       name: `${name} workers`,
@@ -87,9 +107,9 @@ function ringPeers(runtime: "bun" | "deno"): Peer[] {
   ];
 }
 
-function socketPeer(name: string, runtime: Runtime, program: string, own: string | null): Peer {
+function socketPeer(name: string, runtime: Runtime, program: string, own: string | null): Peer[] {
   const sets = own === name ? MAIN : ALWAYS;
-  return {
+  const peer: Peer = {
     name,
     family: "runtime",
     runtime,
@@ -98,19 +118,20 @@ function socketPeer(name: string, runtime: Runtime, program: string, own: string
     program: `peers/${program}`,
     args: mode,
   };
+  return [peer, joinedPeer(peer)];
 }
 
 export const PEERS: readonly Peer[] = [
-  cPeer("c_uring/oneshot", "uring_echo", ["--recv", "oneshot"]),
-  cPeer("c_uring/multishot", "uring_echo", ["--recv", "multishot"]),
-  cPeer("c_epoll", "epoll_echo"),
+  ...cPeer("c_uring/oneshot", "uring_echo", ["--recv", "oneshot"]),
+  ...cPeer("c_uring/multishot", "uring_echo", ["--recv", "multishot"]),
+  ...cPeer("c_epoll", "epoll_echo"),
   ...ringPeers("bun"),
   ...ringPeers("deno"),
-  socketPeer("Bun.listen", "bun", "bun_listen.ts", "Bun.listen"),
-  socketPeer("Deno.listen", "deno", "deno_listen.ts", "Deno.listen"),
-  socketPeer("node:net/bun", "bun", "node_net.mjs", "Bun.listen"),
-  socketPeer("node:net/deno", "deno", "node_net.mjs", "Deno.listen"),
-  socketPeer("node:net/node", "node", "node_net.mjs", null),
+  ...socketPeer("Bun.listen", "bun", "bun_listen.ts", "Bun.listen"),
+  ...socketPeer("Deno.listen", "deno", "deno_listen.ts", "Deno.listen"),
+  ...socketPeer("node:net/bun", "bun", "node_net.mjs", "Bun.listen"),
+  ...socketPeer("node:net/deno", "deno", "node_net.mjs", "Deno.listen"),
+  ...socketPeer("node:net/node", "node", "node_net.mjs", null),
 ];
 
 /** The peers of a case, in the order of the table. */

@@ -25,10 +25,11 @@ export function formatSeconds(seconds: number): string {
 export class Estimate {
   #expectedDone = 0;
   #tookDone = 0;
-  #expectedLeft: number;
+  #expectedLeft = 0;
 
-  constructor(expectedSeconds: number) {
-    this.#expectedLeft = expectedSeconds;
+  /** Steps that are to come take this long together. */
+  expect(seconds: number): void {
+    this.#expectedLeft += seconds;
   }
 
   /** A step is over; `took` is 0 when it turned out not to be needed. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Case } from "./cases.ts";
 import type { Machine } from "./machine.ts";
@@ -48,13 +48,16 @@ export function findPeer(result: CaseResult, name: string | null): PeerResult | 
   return result.peers.find(({ peer }) => peer === name) ?? null;
 }
 
+/** How the names of the C servers on io_uring begin. */
+export const FLOOR = "c_uring/";
+
 /** The C server on io_uring with the lower median of the case's first figure. */
 export function bestFloor(result: CaseResult): PeerResult | null {
   let best: PeerResult | null = null;
   let lowest = Infinity;
   for (const candidate of result.peers) {
     const found = spreadOf(candidate, result.case.primary);
-    if (!candidate.peer.startsWith("c_uring/") || found === null) continue;
+    if (!candidate.peer.startsWith(FLOOR) || found === null) continue;
     if (found.median >= lowest) continue;
     best = candidate;
     lowest = found.median;
@@ -105,6 +108,19 @@ function summarized(result: CaseResult): unknown {
 /** 2031-02-03T04:05:06.789Z -> 2031-02-03T04-05-06 */
 export function fileDate(date: string): string {
   return date.slice(0, 19).replaceAll(":", "-");
+}
+
+/**
+ * The results of several files, as they were when they were written; of a case that several have,
+ * the last.
+ */
+export function readResults(paths: readonly string[]): CaseResult[] {
+  const byName = new Map<string, CaseResult>();
+  for (const path of paths) {
+    const { results } = JSON.parse(readFileSync(path, "utf8")) as RunRecord;
+    for (const result of results) byName.set(result.case.name, result);
+  }
+  return [...byName.values()];
 }
 
 /** Writes `<name>-<date>.json`, and `latest.json` beside it when asked. Returns the path. */

@@ -7,14 +7,15 @@
 import { type Case } from "./cases.ts";
 import type { Machine } from "./machine.ts";
 import { measure, obstacle, StartError, type Window, windowOf } from "./measure.ts";
-import { type Peer, peersOf, type Runtimes } from "./peers.ts";
-import { Estimate, formatSeconds, type Progress } from "./progress.ts";
+import type { Peer, Runtimes } from "./peers.ts";
+import { type Estimate, formatSeconds, type Progress } from "./progress.ts";
 import { type CaseResult, newPeerResult, type PeerResult } from "./results.ts";
 import { rotated } from "./statistics.ts";
 
 export interface Plan {
   cases: readonly Case[];
-  peers: readonly string[] | null;
+  /** Which peers take part in a case. */
+  peersOf(work: Case): Peer[];
   rounds: number;
   window: Window;
   /** Nothing is to be learned: no case gets a longer window. */
@@ -39,29 +40,30 @@ export class Runner {
   readonly #steps: number;
   #step = 0;
 
-  constructor(plan: Plan, machine: Machine, runtimes: Runtimes, progress: Progress) {
+  constructor(
+    plan: Plan,
+    machine: Machine,
+    runtimes: Runtimes,
+    progress: Progress,
+    estimate: Estimate,
+  ) {
     this.#plan = plan;
     this.#machine = machine;
     this.#runtimes = runtimes;
     this.#progress = progress;
+    this.#estimate = estimate;
     let steps = 0;
-    let seconds = 0;
     for (const work of plan.cases) {
-      const count = peersOf(work, plan.peers).length * plan.rounds;
+      const count = plan.peersOf(work).length * plan.rounds;
       steps += count;
-      seconds += count * this.#expected(this.#windowOf(work));
+      estimate.expect(count * this.#expected(this.#windowOf(work)));
     }
     this.#steps = steps;
-    this.#estimate = new Estimate(seconds);
-  }
-
-  get secondsLeft(): number {
-    return this.#estimate.secondsLeft;
   }
 
   async run(work: Case): Promise<CaseResult> {
-    const { rounds, peers: parts } = this.#plan;
-    const peers = peersOf(work, parts);
+    const { rounds } = this.#plan;
+    const peers = this.#plan.peersOf(work);
     const window = this.#windowOf(work);
     const skipped = obstacle(work, this.#machine);
     const results = new Map(peers.map((peer) => [peer, newPeerResult(peer)]));

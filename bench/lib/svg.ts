@@ -40,6 +40,37 @@ export function line(
   return element("line", { x1, y1, x2, y2, ...attributes });
 }
 
+/**
+ * What becomes of colours on a dark page. Drawings name the light ones, which is what a reader gets
+ * who knows no style sheets.
+ */
+const DARK: Readonly<Record<string, string>> = {
+  "#ffffff": "#0d1117",
+  "#24292f": "#e6edf3",
+  "#57606a": "#9da7b3",
+  "#d0d7de": "#30363d",
+  "#8c959f": "#7d8590",
+  "#0969da": "#58a6ff",
+  "#d4a72c": "#d29922",
+  "#cf222e": "#ff7b72",
+  "#1a7f37": "#3fb950",
+  "#8250df": "#bc8cff",
+  "#bf8700": "#e3b341",
+  "#1b7c83": "#39c5cf",
+  "#bf3989": "#f778ba",
+  "#953800": "#f0883e",
+};
+
+/** One rule for each colour that a drawing uses. */
+function darkStyle(markup: string): string {
+  const rules = Object.entries(DARK).filter(([light]) => markup.includes(light))
+    .flatMap(([light, dark]) =>
+      ["fill", "stroke"].filter((name) => markup.includes(`${name}="${light}"`))
+        .map((name) => `[${name}="${light}"]{${name}:${dark}}`)
+    );
+  return `@media (prefers-color-scheme:dark){${rules.join("")}}`;
+}
+
 export interface Drawing {
   width: number;
   height: number;
@@ -48,7 +79,7 @@ export interface Drawing {
   parts: readonly string[];
 }
 
-/** A whole file, on a background of its own so that it can be read on any page. */
+/** A whole file, on a background of its own, light or dark as the reader prefers. */
 export function svg({ width, height, title, parts }: Drawing): string {
   const attributes = {
     xmlns: "http://www.w3.org/2000/svg",
@@ -60,10 +91,12 @@ export function svg({ width, height, title, parts }: Drawing): string {
     "font-size": 12,
     fill: "#24292f",
   };
+  const drawn = [element("rect", { width: "100%", height: "100%", fill: "#ffffff" }), ...parts];
+  const style = darkStyle(element("svg", attributes, drawn.join("")));
   const body = [
     element("title", {}, escapeXml(title)),
-    element("rect", { width: "100%", height: "100%", fill: "#ffffff" }),
-    ...parts,
+    element("style", {}, style),
+    ...drawn,
   ];
   return `${element("svg", attributes, `\n${body.join("\n")}\n`)}\n`;
 }

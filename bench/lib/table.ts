@@ -60,6 +60,16 @@ function remarks(result: CaseResult): string[] {
   ]);
 }
 
+/** Every peer that could not run, once, with the reason. */
+export function missingPeers(results: readonly CaseResult[]): string[] {
+  const lines = results.flatMap(({ peers }) =>
+    peers.flatMap(({ peer, missing }) => missing === null ? [] : [`  ${peer}: ${missing}`])
+  );
+  const skipped = results.filter((result) => result.skipped !== null)
+    .map((result) => `  all of ${result.case.name}: ${result.skipped}`);
+  return [...new Set([...lines, ...skipped])];
+}
+
 export function caseTable(result: CaseResult): string {
   const { title, name, primary, others } = result.case;
   const heads = `${name}: ${title}`;

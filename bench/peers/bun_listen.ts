@@ -3,7 +3,7 @@
  * one set of handlers for all sockets, the received buffer itself handed to write(), and the rest
  * kept for drain() when write() took only a part.
  *
- * Usage: bun bun_listen.ts PORT [--mode echo|framed|broadcast|sink|source]
+ * Usage: bun bun_listen.ts PORT [--mode echo|framed|joined|broadcast|sink|source]
  *
  * Port 0 picks a free one; `listening PORT` on stdout says which. The modes are those of
  * uring_echo.c. A socket with bytes that it could not write is paused, so a client that does not
@@ -17,7 +17,7 @@ import { Buffer } from "node:buffer";
 /** The part of a Bun socket that is used here. */
 interface Socket {
   data: Peer;
-  write(bytes: Uint8Array): number;
+  write(bytes: Uint8Array, at?: number, count?: number): number;
   pause(): void;
   resume(): void;
   end(): void;
@@ -78,6 +78,15 @@ function send(socket: Socket, bytes: Uint8Array): boolean {
   return false;
 }
 
+/** Writes a part of `bytes`, as `send`. */
+function sendPart(socket: Socket, bytes: Uint8Array, at: number, end: number): boolean {
+  if (socket.data.backlog.length > 0) return send(socket, bytes.subarray(at, end));
+  const written = Math.max(socket.write(bytes, at, end - at), 0);
+  if (written === end - at) return true;
+  socket.data.backlog.push(bytes.subarray(at + written, end));
+  return false;
+}
+
 /** Writes the backlog; false when some of it is left. */
 function flush(socket: Socket): boolean {
   const { backlog } = socket.data;
@@ -107,25 +116,31 @@ function resumeWhenFlushed(socket: Socket): void {
 
 // ---- Framed -------------------------------------------------------------------------------------
 
-/** Answers the complete frames of a contiguous piece and keeps what follows them. */
+/**
+ * Answers the complete frames of a contiguous piece, together or with a write for each, and keeps
+ * what follows them.
+ */
 function answerFrames(socket: Socket, bytes: Uint8Array): void {
   const peer = socket.data;
   const end = bytes.length;
   let at = 0;
   let needed = FRAME_HEADER_BYTES;
+  let behind = false;
   while (end - at >= FRAME_HEADER_BYTES) {
     const body =
       (bytes[at]! << 24 | bytes[at + 1]! << 16 | bytes[at + 2]! << 8 | bytes[at + 3]!) >>> 0;
     if (body > FRAME_BODY_BYTES_MAX) return socket.terminate();
     needed = FRAME_HEADER_BYTES + body;
     if (end - at < needed) break;
+    if (!joined && !sendPart(socket, bytes, at, at + needed)) behind = true;
     at += needed;
     needed = FRAME_HEADER_BYTES;
   }
   peer.neededBytes = needed;
   peer.partsBytes = end - at;
   peer.parts = at === end ? [] : [bytes.subarray(at)];
-  if (at > 0) answer(socket, at === end ? bytes : bytes.subarray(0, at));
+  if (joined && at > 0) answer(socket, at === end ? bytes : bytes.subarray(0, at));
+  if (behind) socket.pause();
 }
 
 function onFrameBytes(socket: Socket, chunk: Uint8Array): void {
@@ -179,6 +194,7 @@ function stream(socket: Socket): void {
 const MODES: Record<string, Handlers> = {
   echo: { data: answer, drain: resumeWhenFlushed },
   framed: { data: onFrameBytes, drain: resumeWhenFlushed },
+  joined: { data: onFrameBytes, drain: resumeWhenFlushed },
   broadcast: {
     data: onCast,
     drain(socket) {
@@ -190,6 +206,8 @@ const MODES: Record<string, Handlers> = {
 };
 
 const [portText = "0", flag = "--mode", mode = "echo"] = Bun.argv.slice(2);
+/** Frames: all that one event completed are answered in one write. */
+const joined = mode === "joined";
 const handlers = MODES[mode];
 if (flag !== "--mode" || handlers === undefined) throw new Error(`Cannot run mode "${mode}"`);
 

@@ -2,7 +2,8 @@
  * deno_listen.ts: the peer that uses Deno.listen(), written for speed: one loop per connection over
  * read() and write() with a buffer of its own, without web streams.
  *
- * Usage: deno run --allow-net deno_listen.ts PORT [--mode echo|framed|broadcast|sink|source]
+ * Usage: deno run --allow-net deno_listen.ts PORT
+ *          [--mode echo|framed|joined|broadcast|sink|source]
  *
  * Port 0 picks a free one; `listening PORT` on stdout says which. The modes are those of
  * uring_echo.c. A connection is not read from before what it sent is answered; in a broadcast one
@@ -33,29 +34,31 @@ async function echo(connection: Deno.TcpConn): Promise<void> {
   }
 }
 
-/** The bytes of all complete frames before `end`, and the length of the first incomplete one. */
-function completeFrames(buffer: Uint8Array, end: number): { at: number; needed: number } {
-  let at = 0;
-  while (end - at >= FRAME_HEADER_BYTES) {
-    const body =
-      (buffer[at]! << 24 | buffer[at + 1]! << 16 | buffer[at + 2]! << 8 | buffer[at + 3]!) >>> 0;
-    if (body > FRAME_BODY_BYTES_MAX) throw new Error(`Cannot answer a frame of ${body} bytes`);
-    const needed = FRAME_HEADER_BYTES + body;
-    if (end - at < needed) return { at, needed };
-    at += needed;
-  }
-  return { at, needed: FRAME_HEADER_BYTES };
+/** The length of the frame at `at`, as far as it can be known from the bytes before `end`. */
+function frameBytes(buffer: Uint8Array, at: number, end: number): number {
+  if (end - at < FRAME_HEADER_BYTES) return FRAME_HEADER_BYTES;
+  const body =
+    (buffer[at]! << 24 | buffer[at + 1]! << 16 | buffer[at + 2]! << 8 | buffer[at + 3]!) >>> 0;
+  if (body > FRAME_BODY_BYTES_MAX) throw new Error(`Cannot answer a frame of ${body} bytes`);
+  return FRAME_HEADER_BYTES + body;
 }
 
-async function framed(connection: Deno.TcpConn): Promise<void> {
+/** Answers the frames that one read completed: together, or with a write for each. */
+async function serveFrames(connection: Deno.TcpConn, joined: boolean): Promise<void> {
   let buffer = new Uint8Array(BUFFER_BYTES);
   let end = 0;
   for (;;) {
     const count = await connection.read(end === 0 ? buffer : buffer.subarray(end));
     if (count === null) return;
     end += count;
-    const { at, needed } = completeFrames(buffer, end);
-    if (at > 0) await writeAll(connection, buffer.subarray(0, at));
+    let at = 0;
+    let needed = frameBytes(buffer, at, end);
+    while (end - at >= needed) {
+      if (!joined) await writeAll(connection, buffer.subarray(at, at + needed));
+      at += needed;
+      needed = frameBytes(buffer, at, end);
+    }
+    if (joined && at > 0) await writeAll(connection, buffer.subarray(0, at));
     if (at > 0 && at < end) buffer.copyWithin(0, at, end);
     end -= at;
     if (needed <= buffer.length) continue;
@@ -71,8 +74,8 @@ let lastCast: Promise<unknown> = Promise.resolve();
 /** Sends to all; a receiver that is gone is its own loop's concern. */
 async function cast(bytes: Uint8Array): Promise<void> {
   const sends: Promise<void>[] = [];
-  for (const member of members) sends.push(writeAll(member, bytes).catch(() => {}));
-  await Promise.all(sends);
+  for (const member of members) sends.push(writeAll(member, bytes));
+  await Promise.allSettled(sends);
 }
 
 async function broadcast(connection: Deno.TcpConn): Promise<void> {
@@ -113,7 +116,14 @@ async function run(serve: Serve, connection: Deno.TcpConn): Promise<void> {
   connection.close();
 }
 
-const MODES: Record<string, Serve> = { echo, framed, broadcast, sink, source };
+const MODES: Record<string, Serve> = {
+  echo,
+  framed: (connection) => serveFrames(connection, false),
+  joined: (connection) => serveFrames(connection, true),
+  broadcast,
+  sink,
+  source,
+};
 
 const [portText = "0", flag = "--mode", mode = "echo"] = Deno.args;
 const serve = MODES[mode];

@@ -7,13 +7,15 @@
  * a socket takes less than offered is EPOLLOUT armed, and EPOLLIN disarmed until all is gone, so a
  * client that does not read is not read from either.
  *
- * Usage: epoll_echo PORT [--mode echo|framed|broadcast|sink|source] [--buffer BYTES]
+ * Usage: epoll_echo PORT [--mode echo|framed|joined|broadcast|sink|source]
+ *                        [--buffer BYTES]
  *
  * Port 0 picks a free one; `listening PORT` on stdout says which. SIGTERM ends it.
  *
  *   echo       answers bytes with the same bytes
- *   framed     answers a frame (4-byte big-endian length, body) when it is complete; all frames
- *              that one read completed leave in one send
+ *   framed     answers a frame (4-byte big-endian length, body) when it is complete, each with a
+ *              send of its own
+ *   joined     the same, but all frames that one read completed leave in one send
  *   broadcast  sends what any connection says to all connections, one piece at a time
  *   sink       reads and forgets
  *   source     after the first byte, sends a stream whose byte at position p is (p mod 256)
@@ -49,9 +51,10 @@ enum {
     SOURCE_SENDS_PER_TURN = 4,   /* So that one fast connection cannot hold the loop. */
 };
 
-enum mode { ECHO, FRAMED, BROADCAST, SINK, SOURCE, MODE_COUNT };
+enum mode { ECHO, FRAMED, JOINED, BROADCAST, SINK, SOURCE, MODE_COUNT };
 
-static const char *const MODE_NAMES[MODE_COUNT] = {"echo", "framed", "broadcast", "sink", "source"};
+static const char *const MODE_NAMES[MODE_COUNT] = {"echo",      "framed", "joined",
+                                                   "broadcast", "sink",   "source"};
 
 struct connection {
     int fd;
@@ -296,6 +299,28 @@ static void consume(struct connection *connection, size_t count)
     }
 }
 
+/* One send for each frame in the first `count` bytes; false as send_out(). */
+static bool send_frames(struct connection *connection, size_t count)
+{
+    for (size_t at = 0; at < count;) {
+        uint32_t body;
+        memcpy(&body, connection->data + at, sizeof body);
+        const size_t length = (size_t)ntohl(body) + FRAME_HEADER_BYTES;
+        connection->out = connection->data + at;
+        connection->out_bytes = length;
+        if (!send_out(connection)) return false;
+        at += length;
+    }
+    return true;
+}
+
+static bool send_joined(struct connection *connection, size_t count)
+{
+    connection->out = connection->data;
+    connection->out_bytes = count;
+    return send_out(connection);
+}
+
 /* Answers the complete frames; the rest moves to the front when they are gone. */
 static void answer_frames(struct connection *connection)
 {
@@ -306,9 +331,9 @@ static void answer_frames(struct connection *connection)
         return;
     }
     if (count > 0) {
-        connection->out = connection->data;
-        connection->out_bytes = count;
-        if (!send_out(connection)) return;
+        const bool whole = mode == JOINED ? send_joined(connection, count)
+                                          : send_frames(connection, count);
+        if (!whole) return;
         consume(connection, count);
     }
     reserve(connection, needed);
@@ -335,7 +360,8 @@ static void on_data(struct connection *connection)
         connection->out_bytes = connection->length;
         if (send_out(connection)) connection->length = 0;
         return;
-    case FRAMED: answer_frames(connection); return;
+    case FRAMED:
+    case JOINED: answer_frames(connection); return;
     case BROADCAST: queue_cast(connection); return;
     case SINK: connection->length = 0; return;
     default:
@@ -369,6 +395,7 @@ static void on_writable(struct connection *connection)
     switch (mode) {
     case BROADCAST: finish_member(connection); return;
     case FRAMED:
+    case JOINED:
         consume(connection, (size_t)(end - connection->data));
         answer_frames(connection);
         break;

@@ -2,7 +2,7 @@
  * node_net.mjs: the peer that uses node:net, run by Node, Bun and Deno alike. It follows write()'s
  * answer: a socket that could not take all is not read from before it has drained.
  *
- * Usage: node node_net.mjs PORT [--mode echo|framed|broadcast|sink|source]
+ * Usage: node node_net.mjs PORT [--mode echo|framed|joined|broadcast|sink|source]
  *        bun node_net.mjs PORT ...
  *        deno run --allow-net node_net.mjs PORT ...
  *
@@ -31,18 +31,14 @@ function echo(socket) {
   socket.on("drain", () => socket.resume());
 }
 
-/** The bytes of all complete frames, and the length of the first incomplete one. */
-function completeFrames(bytes) {
-  let at = 0;
-  while (bytes.length - at >= FRAME_HEADER_BYTES) {
-    const needed = FRAME_HEADER_BYTES + bytes.readUInt32BE(at);
-    if (bytes.length - at < needed) return { at, needed };
-    at += needed;
-  }
-  return { at, needed: FRAME_HEADER_BYTES };
+/** The length of the frame at `at`, as far as it can be known. */
+function frameBytes(bytes, at) {
+  if (bytes.length - at < FRAME_HEADER_BYTES) return FRAME_HEADER_BYTES;
+  return FRAME_HEADER_BYTES + bytes.readUInt32BE(at);
 }
 
-function framed(socket) {
+/** Answers the frames that one event completed: together, or with a write for each. */
+function serveFrames(socket, joined) {
   let parts = [];
   let partsBytes = 0;
   let neededBytes = FRAME_HEADER_BYTES;
@@ -55,12 +51,18 @@ function framed(socket) {
       if (partsBytes < neededBytes) return;
       bytes = Buffer.concat(parts, partsBytes);
     }
-    const { at, needed } = completeFrames(bytes);
+    let at = 0;
+    let needed = frameBytes(bytes, at);
+    while (bytes.length - at >= needed) {
+      if (!joined) answer(socket, bytes.subarray(at, at + needed));
+      at += needed;
+      needed = frameBytes(bytes, at);
+    }
     if (needed > FRAME_HEADER_BYTES + FRAME_BODY_BYTES_MAX) return socket.destroy();
     neededBytes = needed;
     partsBytes = bytes.length - at;
     parts = partsBytes === 0 ? [] : [bytes.subarray(at)];
-    if (at > 0) answer(socket, partsBytes === 0 ? bytes : bytes.subarray(0, at));
+    if (joined && at > 0) answer(socket, partsBytes === 0 ? bytes : bytes.subarray(0, at));
   });
 }
 
@@ -108,7 +110,14 @@ function source(socket) {
   socket.on("drain", stream);
 }
 
-const MODES = { echo, framed, broadcast, sink, source };
+const MODES = {
+  echo,
+  framed: (socket) => serveFrames(socket, false),
+  joined: (socket) => serveFrames(socket, true),
+  broadcast,
+  sink,
+  source,
+};
 
 const [portText = "0", flag = "--mode", mode = "echo"] = process.argv.slice(2);
 const serve = MODES[mode];

@@ -5,14 +5,15 @@
  * CQSIZE; the ring's descriptor is registered. A turn is one system call: it submits all that the
  * last turn's completions led to, runs deferred work and waits for at least one completion.
  *
- * Usage: uring_echo PORT [--mode echo|framed|broadcast|sink|source] [--recv oneshot|multishot]
- *                        [--buffer BYTES]
+ * Usage: uring_echo PORT [--mode echo|framed|joined|broadcast|sink|source]
+ *                        [--recv oneshot|multishot] [--buffer BYTES]
  *
  * Port 0 picks a free one; `listening PORT` on stdout says which. SIGTERM ends it.
  *
  *   echo       answers bytes with the same bytes
- *   framed     answers a frame (4-byte big-endian length, body) when it is complete; all frames
- *              that one wake-up completed leave in one send
+ *   framed     answers a frame (4-byte big-endian length, body) when it is complete, each with a
+ *              send of its own: up to 64 linked ones, so that they stay in order
+ *   joined     the same, but all frames that one wake-up completed leave in one send
  *   broadcast  sends what any connection says to all connections, one piece at a time
  *   sink       reads and forgets
  *   source     after the first byte, sends a stream whose byte at position p is (p mod 256)
@@ -26,7 +27,7 @@
  *              pressure.
  *
  * Sends carry MSG_WAITALL, so the kernel finishes short ones: a short count is a failure. At most
- * one send is in flight per connection.
+ * one send, or one chain of them, is in flight per connection.
  *
  * Life of a connection: accepted, `operations` counts what the kernel holds of it; `failed` or
  * `ended` say that it is to go; it is freed when nothing is in flight and no cast of it is pending.
@@ -65,14 +66,16 @@ enum {
     SPANS_MAX = 16,                 /* Shared buffers that leave in one send. */
     FRAME_HEADER_BYTES = 4,
     FRAME_BODY_BYTES_MAX = 16 << 20,
+    CHAIN_MAX = 64,                 /* Linked sends. */
     SOURCE_BLOCK_BYTES = 256 << 10,
 };
 
 static const uint16_t NO_BUFFER = UINT16_MAX;
 
-enum mode { ECHO, FRAMED, BROADCAST, SINK, SOURCE, MODE_COUNT };
+enum mode { ECHO, FRAMED, JOINED, BROADCAST, SINK, SOURCE, MODE_COUNT };
 
-static const char *const MODE_NAMES[MODE_COUNT] = {"echo", "framed", "broadcast", "sink", "source"};
+static const char *const MODE_NAMES[MODE_COUNT] = {"echo",      "framed", "joined",
+                                                   "broadcast", "sink",   "source"};
 
 /* What a completion is about: the low bits of its user data, above them the connection. */
 enum operation { ACCEPT, RECEIVE, SEND, CAST, OPERATION_MASK = 3 };
@@ -89,7 +92,9 @@ struct connection {
     uint8_t *data;             /* Bytes received and not yet answered: */
     size_t capacity;
     size_t length;
-    size_t sending;            /* How many bytes the send in flight must report. */
+    uint32_t sends;            /* Sends in flight, */
+    size_t sending;            /* how many bytes they must report together, */
+    size_t sent;               /* and how many they have reported. */
     uint32_t spans_out;        /* How many shared buffers it covers. */
     uint16_t first_buffer;     /* Multishot: queue of shared buffers with unanswered bytes. */
     uint16_t last_buffer;
@@ -193,15 +198,19 @@ static void open_shared(void)
 
 /* ---- Submissions -------------------------------------------------------------------------- */
 
-static struct io_uring_sqe *next_sqe(void)
+/* Makes room for `count` entries, so that they enter the kernel together. */
+static void make_room(unsigned count)
 {
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
-    while (sqe == NULL) {
+    while (io_uring_sq_space_left(&ring) < count) {
         const int result = io_uring_submit(&ring);
         if (result < 0 && result != -EINTR && result != -EBUSY) die("io_uring_submit", -result);
-        sqe = io_uring_get_sqe(&ring);
     }
-    return sqe;
+}
+
+static struct io_uring_sqe *next_sqe(void)
+{
+    make_room(1);
+    return io_uring_get_sqe(&ring);
 }
 
 static void tag(struct io_uring_sqe *sqe, struct connection *connection, enum operation operation)
@@ -234,12 +243,20 @@ static void arm_receive(struct connection *connection)
     tag(sqe, connection, RECEIVE);
 }
 
+/* `sends` sends with `count` bytes together are about to be prepared. */
+static void begin_sending(struct connection *connection, uint32_t sends, size_t count)
+{
+    connection->busy = true;
+    connection->sends = sends;
+    connection->sending = count;
+    connection->sent = 0;
+}
+
 static void send_bytes(struct connection *connection, const uint8_t *bytes, size_t count)
 {
     struct io_uring_sqe *sqe = next_sqe();
     io_uring_prep_send(sqe, connection->fd, bytes, count, MSG_WAITALL | MSG_NOSIGNAL);
-    connection->busy = true;
-    connection->sending = count;
+    begin_sending(connection, 1, count);
     tag(sqe, connection, SEND);
 }
 
@@ -262,8 +279,7 @@ static void send_shared(struct connection *connection)
     connection->message.msg_iov = connection->spans;
     connection->message.msg_iovlen = spans;
     io_uring_prep_sendmsg(sqe, connection->fd, &connection->message, MSG_WAITALL | MSG_NOSIGNAL);
-    connection->busy = true;
-    connection->sending = bytes;
+    begin_sending(connection, 1, bytes);
     tag(sqe, connection, SEND);
 }
 
@@ -354,6 +370,27 @@ static void assemble(struct connection *connection)
     }
 }
 
+/* One send for each of the frames in the first `count` bytes, in a chain: a short one ends it. */
+static void send_frames(struct connection *connection, size_t count)
+{
+    size_t at = 0;
+    uint32_t frames = 0;
+    make_room(CHAIN_MAX);
+    while (at < count && frames < CHAIN_MAX) {
+        uint32_t body;
+        memcpy(&body, connection->data + at, sizeof body);
+        const size_t length = (size_t)ntohl(body) + FRAME_HEADER_BYTES;
+        struct io_uring_sqe *sqe = next_sqe();
+        io_uring_prep_send(sqe, connection->fd, connection->data + at, length,
+                           MSG_WAITALL | MSG_NOSIGNAL);
+        at += length;
+        frames += 1;
+        if (at < count && frames < CHAIN_MAX) sqe->flags |= IOSQE_IO_LINK;
+        tag(sqe, connection, SEND);
+    }
+    begin_sending(connection, frames, at);
+}
+
 static bool answer_frames(struct connection *connection)
 {
     size_t needed;
@@ -363,8 +400,9 @@ static bool answer_frames(struct connection *connection)
         connection->failed = true;
         return false;
     }
-    if (count > 0) send_bytes(connection, connection->data, count);
-    else reserve(connection, needed);
+    if (count == 0) reserve(connection, needed);
+    else if (mode == JOINED) send_bytes(connection, connection->data, count);
+    else send_frames(connection, count);
     return count > 0;
 }
 
@@ -428,7 +466,8 @@ static bool answer(struct connection *connection)
         if (multishot) send_shared(connection);
         else send_bytes(connection, connection->data, connection->length);
         return true;
-    case FRAMED: return answer_frames(connection);
+    case FRAMED:
+    case JOINED: return answer_frames(connection);
     case BROADCAST: queue_cast(connection); return true;
     case SINK: forget_bytes(connection); return false;
     default:
@@ -486,9 +525,12 @@ static void on_received(struct connection *connection, const struct io_uring_cqe
 static void on_sent(struct connection *connection, int result)
 {
     connection->operations -= 1;
+    connection->sends -= 1;
+    if (result > 0) connection->sent += (size_t)result;
+    if (connection->sends > 0) return;
     connection->busy = false;
-    if (result < 0 || (size_t)result != connection->sending) connection->failed = true;
-    if (mode == FRAMED) consume(connection, connection->sending);
+    if (connection->sent != connection->sending) connection->failed = true;
+    if (mode == FRAMED || mode == JOINED) consume(connection, connection->sending);
     else connection->length = 0;
     for (; connection->spans_out > 0; connection->spans_out--) pop_shared(connection);
     if (mode == SOURCE && !connection->failed) send_bytes(connection, block, sizeof block);

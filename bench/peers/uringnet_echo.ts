@@ -1,13 +1,16 @@
 /*
  * uringnet_echo.ts: the peer that uses this library, in Deno and in Bun.
  *
- * Usage: bun uringnet_echo.ts PORT [--mode echo|framed|broadcast|sink|source] [--exact BYTES]
- *          [--topology shared|split] [--metrics FILE]
+ * Usage: bun uringnet_echo.ts PORT [--mode echo|framed|joined|broadcast|sink|source|pooled]
+ *          [--exact BYTES] [--spin on|off] [--metrics FILE] [--read-buffer BYTES]
+ *          [--topology shared|split]
  *        deno run --allow-ffi uringnet_echo.ts PORT ...     (--metrics: --allow-write as well)
  *
  * Port 0 picks a free one; `listening PORT` on stdout says which. The modes are those of
- * uring_echo.c. With --exact, echo receives messages of exactly that many bytes. SIGTERM ends it,
- * after the metrics were written to FILE when one was given.
+ * uring_echo.c; `source` sends memory of the program, which is copied on its way, `pooled` sends
+ * buffers of the pool, which are not. With --exact, echo receives messages of exactly that many
+ * bytes. With --spin off, waiting is always done asleep. SIGTERM ends it, after the metrics were
+ * written to FILE when one was given.
  *
  * A connection is not read from before what it sent is with the kernel, so a client that does not
  * read is not read from either; in a broadcast one piece at a time is sent to all.
@@ -17,14 +20,15 @@
 import { writeFileSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { type Connection, type IoBuf, IoBufs, Network } from "../../mod.ts";
+import { type Connection, type IoBuf, IoBufs, Network, type Stream } from "../../mod.ts";
 
 type Serve = (connection: Connection) => Promise<void>;
 
 const FRAME_HEADER_BYTES = 4;
 const FRAME_BODY_BYTES_MAX = 16 << 20;
-const SOURCE_BLOCK_BYTES = 64 << 10;
-const SOURCE_BLOCKS_PER_SEND = 4;
+const SOURCE_BLOCK_BYTES = 256 << 10;
+const POOLED_BYTES = 64 << 10;
+const POOLED_PER_SEND = SOURCE_BLOCK_BYTES / POOLED_BYTES;
 
 // ---- Echo ---------------------------------------------------------------------------------------
 
@@ -48,32 +52,44 @@ function bodyBytes(header: Uint8Array, at: number): number {
   return body;
 }
 
-/** The bytes of all complete frames in the buffer. */
-function completeFrames(buffered: Uint8Array): number {
-  let at = 0;
-  while (buffered.length - at >= FRAME_HEADER_BYTES) {
-    const next = at + FRAME_HEADER_BYTES + bodyBytes(buffered, at);
-    if (next > buffered.length) break;
-    at = next;
-  }
-  return at;
+/** The end of the frame that begins at `at`; 0 when it is not complete. */
+function frameEnd(buffered: Uint8Array, at: number): number {
+  if (buffered.length - at < FRAME_HEADER_BYTES) return 0;
+  const end = at + FRAME_HEADER_BYTES + bodyBytes(buffered, at);
+  return end <= buffered.length ? end : 0;
 }
 
-/**
- * Complete frames leave together as they lie in the buffer; else one is waited for by its parts.
- */
+/** Waits for a frame that is not complete, by its parts. */
+async function nextFrame(stream: Stream): Promise<IoBufs> {
+  const header = (await stream.recv(FRAME_HEADER_BYTES)).coalesce();
+  const body = await stream.recv(bodyBytes(header.bytes, 0));
+  return new IoBufs(header, body);
+}
+
+/** The lengths of the complete frames that are buffered. */
+function frameLengths(buffered: Uint8Array): number[] {
+  const lengths: number[] = [];
+  for (let at = 0, end = 0; (end = frameEnd(buffered, at)) > 0; at = end) lengths.push(end - at);
+  return lengths;
+}
+
+/** One send for each frame. Those of frames that came together overlap: the library joins them. */
 async function framed({ stream, sink }: Connection): Promise<void> {
   for (;;) {
-    const frames = stream.tryRecv(completeFrames(stream.peek(stream.buffered))) as IoBufs;
-    if (frames.length > 0) {
-      await sink.send(frames);
-      continue;
-    }
-    const header = (await stream.recv(FRAME_HEADER_BYTES)).coalesce();
-    const body = await stream.recv(bodyBytes(header.bytes, 0));
-    const frame = new IoBufs(header, body);
-    const more = completeFrames(stream.peek(stream.buffered));
-    await sink.send(more === 0 ? frame : frame.append(stream.tryRecv(more) as IoBufs));
+    const lengths = frameLengths(stream.peek(stream.buffered));
+    const sends = lengths.map((length) => sink.send(stream.tryRecv(length) as IoBufs));
+    if (sends.length === 0) sends.push(sink.send(await nextFrame(stream)));
+    await Promise.all(sends);
+  }
+}
+
+/** Complete frames leave together as they lie in the buffer. */
+async function joined({ stream, sink }: Connection): Promise<void> {
+  for (;;) {
+    const buffered = stream.peek(stream.buffered);
+    let count = 0;
+    for (let end = 0; (end = frameEnd(buffered, count)) > 0;) count = end;
+    await sink.send(count > 0 ? stream.tryRecv(count) as IoBufs : await nextFrame(stream));
   }
 }
 
@@ -85,9 +101,9 @@ let lastCast: Promise<unknown> = Promise.resolve();
 /** Sends one buffer to all, without a copy; a receiver that is gone is its own loop's concern. */
 async function cast(piece: IoBuf): Promise<void> {
   const sends: Promise<void>[] = [];
-  for (const { sink } of members) sends.push(sink.send(piece.clone()).catch(() => {}));
+  for (const { sink } of members) sends.push(sink.send(piece.clone()));
   piece.release();
-  await Promise.all(sends);
+  await Promise.allSettled(sends);
 }
 
 async function broadcast(connection: Connection): Promise<void> {
@@ -109,21 +125,23 @@ async function drain({ stream }: Connection): Promise<void> {
   for (let data; (data = await stream.recvSome()) !== null;) data.release();
 }
 
-let block: IoBuf | null = null;
+/** The byte at position p is p mod 256. */
+const block = Uint8Array.from({ length: SOURCE_BLOCK_BYTES }, (_, position) => position);
 
-function sourceBlock(network: Network): IoBuf {
-  const buffer = network.pool.alloc(SOURCE_BLOCK_BYTES);
-  for (let position = 0; position < buffer.length; position++) buffer.bytes[position] = position;
-  return buffer.freeze();
+async function source({ stream, sink }: Connection): Promise<void> {
+  (await stream.recv(1)).release();
+  for (;;) await sink.send(block);
 }
 
 /** Every send shares the same memory: nothing is copied in this process. */
-async function source({ stream, sink }: Connection): Promise<void> {
+async function pooled({ stream, sink }: Connection): Promise<void> {
   (await stream.recv(1)).release();
-  block ??= sourceBlock(network);
+  const buffer = network.pool.alloc(POOLED_BYTES);
+  buffer.bytes.set(block.subarray(0, POOLED_BYTES));
+  using shared = buffer.freeze();
   for (;;) {
     const blocks = new IoBufs();
-    for (let i = 0; i < SOURCE_BLOCKS_PER_SEND; i++) blocks.append(block.clone());
+    for (let i = 0; i < POOLED_PER_SEND; i++) blocks.append(shared.clone());
     await sink.send(blocks);
   }
 }
@@ -146,28 +164,40 @@ const { values, positionals } = parseArgs({
   options: {
     mode: { type: "string", default: "echo" },
     exact: { type: "string" },
-    topology: { type: "string", default: "shared" },
+    spin: { type: "string", default: "on" },
     metrics: { type: "string" },
+    "read-buffer": { type: "string" },
+    topology: { type: "string", default: "shared" },
   },
 });
 const exactly = values.exact === undefined ? null : Number(values.exact);
 const MODES: Record<string, Serve> = {
   echo: exactly === null ? echo : echoExactly(exactly),
   framed,
+  joined,
   broadcast,
   sink: drain,
   source,
+  pooled,
 };
 const serve = MODES[values.mode];
 if (serve === undefined) throw new Error(`Cannot run mode "${values.mode}"`);
+if (values.spin !== "on" && values.spin !== "off") {
+  throw new RangeError(`Cannot spin "${values.spin}": wanted "on" or "off"`);
+}
 
 const metricsFile = values.metrics ?? null;
 const registry = metricsFile === null
   ? null
   : new (await (await import("../../deps.ts")).loadPromClient()).Registry();
+const readBytes = values["read-buffer"] === undefined ? null : Number(values["read-buffer"]);
 const network = await Network.start({
-  ring: { topology: values.topology as "shared" | "split" },
+  ring: {
+    topology: values.topology as "shared" | "split",
+    ...(values.spin === "off" ? { spin: false } : {}),
+  },
   ...(registry === null ? {} : { registry }),
+  ...(readBytes === null ? {} : { readBufferSize: readBytes, pool: { maxSize: readBytes } }),
 });
 process.on("SIGTERM", async () => {
   if (registry !== null && metricsFile !== null) {

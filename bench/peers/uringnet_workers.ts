@@ -2,11 +2,10 @@
  * uringnet_workers.ts: an echo server of several threads on one port (`reusePort`), each with a
  * network of its own; the kernel shares connections out among them.
  *
- * Usage: bun uringnet_workers.ts PORT [--workers N] [--spin on|off]
+ * Usage: bun uringnet_workers.ts PORT [--workers N]
  *        deno run --allow-ffi --allow-read uringnet_workers.ts PORT ...
  *
- * Port 0 picks a free one; `listening PORT` on stdout says which, when all listen. With 0 workers
- * the main thread serves. With --spin off, waiting is always done asleep.
+ * Port 0 picks a free one; `listening PORT` on stdout says which, when all listen.
  *
  * Limits: loopback only, 64 workers.
  */
@@ -16,11 +15,6 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { type Connection, Network } from "../../mod.ts";
-
-interface Settings {
-  port: number;
-  spin: boolean;
-}
 
 const WORKERS_MAX = 64;
 
@@ -36,21 +30,19 @@ async function run(connection: Connection): Promise<void> {
 }
 
 /** Listens, says where, and serves without end. */
-async function serve({ port, spin }: Settings, onListening: (port: number) => void) {
-  const network = await Network.start({ ring: spin ? {} : { spin: false } });
+async function serve(port: number): Promise<void> {
+  const network = await Network.start();
   const options = { backlog: 4_096, reusePort: true };
   const listener = await network.bind(`127.0.0.1:${port}`, options);
-  onListening("port" in listener.localAddress ? listener.localAddress.port : 0);
+  parentPort?.postMessage("port" in listener.localAddress ? listener.localAddress.port : 0);
   for await (const connection of listener) run(connection);
 }
 
 /** Starts the workers one by one: the first one's port is everybody's. */
-async function startWorkers(count: number, { port, spin }: Settings): Promise<number> {
+async function startWorkers(count: number, port: number): Promise<number> {
   let shared = port;
   for (let i = 0; i < count; i++) {
-    const worker = new Worker(fileURLToPath(import.meta.url), {
-      workerData: { port: shared, spin },
-    });
+    const worker = new Worker(fileURLToPath(import.meta.url), { workerData: shared });
     worker.on("error", (error) => {
       console.error(error);
       process.exit(1);
@@ -66,22 +58,15 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: {
       workers: { type: "string", default: "1" },
-      spin: { type: "string", default: "on" },
     },
   });
   const count = Number(values.workers);
-  if (!(Number.isInteger(count) && count >= 0 && count <= WORKERS_MAX)) {
-    throw new RangeError(`Cannot start "${values.workers}" workers: wanted 0 to ${WORKERS_MAX}`);
-  }
-  if (values.spin !== "on" && values.spin !== "off") {
-    throw new RangeError(`Cannot spin "${values.spin}": wanted "on" or "off"`);
+  if (!(Number.isInteger(count) && count >= 1 && count <= WORKERS_MAX)) {
+    throw new RangeError(`Cannot start "${values.workers}" workers: wanted 1 to ${WORKERS_MAX}`);
   }
   process.on("SIGTERM", () => process.exit(0));
-  const settings = { port: Number(positionals[0] ?? "0"), spin: values.spin === "on" };
-  const listening = (port: number) => console.log(`listening ${port}`);
-  if (count === 0) await serve(settings, listening);
-  else listening(await startWorkers(count, settings));
+  console.log(`listening ${await startWorkers(count, Number(positionals[0] ?? "0"))}`);
 }
 
 if (isMainThread) await main();
-else await serve(workerData as Settings, (port) => parentPort?.postMessage(port));
+else await serve(workerData as number);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { selectCases } from "../../bench/lib/cases.ts";
 import { barChart, lineChart } from "../../bench/lib/charts.ts";
 import { drawCharts } from "../../bench/lib/draw.ts";
 import { element, escapeXml, roundUp } from "../../bench/lib/svg.ts";
@@ -91,6 +92,40 @@ test("a line chart has a line for each series and a point for each value", () =>
   assert.not.ok(/NaN|Infinity/.test(chart));
 });
 
+test("a sweep of pieces is drawn for each runtime, with sizes on its axis", () => {
+  const base = selectCases(["threshold"])[0];
+  const results = [64, 2_048].map((x) => ({
+    ...caseResult("echo-1x64", "cpuUsPerPiece", { "Bun.listen": [x] }),
+    case: { ...base, name: `threshold-deno-${x}`, group: "threshold-deno", x },
+  }));
+  const charts = drawCharts(results);
+  assert.equal([...charts.keys()], ["threshold-deno"]);
+  const chart = charts.get("threshold-deno")!;
+  for (const text of ["copied or not, Deno<", ">2 KiB<", ">size of a piece<", "a piece, us<"]) {
+    assert.ok(chart.includes(text), text);
+  }
+});
+
+test("every colour of a drawing has one for a dark page", () => {
+  const bars = (["floor", "uringnet", "runtime"] as const).map((family) => (
+    { label: family, family, value: value(5) }
+  ));
+  const series = Array.from({ length: 10 }, (_, i) => ({ label: `${i}`, values: [value(i)] }));
+  const charts = [
+    barChart({ title: "t", axis: "us", digits: 2, bars }),
+    lineChart({ title: "t", xAxis: "x", yAxis: "y", xs: ["1"], series }),
+  ];
+  for (const chart of charts) {
+    elementsOf(chart);
+    const [, style] = /<style>(.*)<\/style>/.exec(chart)!;
+    assert.ok(style.startsWith("@media (prefers-color-scheme:dark){"));
+    for (const [colour, name, light] of chart.matchAll(/(fill|stroke)="(#\w+)"/g)) {
+      assert.ok(style.includes(`[${colour}]{${name}:#`), colour);
+      assert.not.ok(style.includes(`[${colour}]{${name}:${light}}`), colour);
+    }
+  }
+});
+
 test("an axis ends at a round number", () => {
   assert.is(roundUp(7.3), 10);
   assert.is(roundUp(2.4), 2.5);
@@ -100,13 +135,15 @@ test("an axis ends at a round number", () => {
 
 test("cases become bars, sweeps of several points become lines", () => {
   const depth = [1, 4].map((x) => caseResult(`depth-${x}`, "cpuUs", { "Bun.listen": [x, x] }));
+  const workers = [1, 2].map((x) => caseResult(`workers-${x}`, "cpuUs", { "Bun.listen": [x] }));
   const charts = drawCharts([
     caseResult("echo-1x64", "cpuUs", { "Bun.listen": [1, 2, 3] }),
     caseResult("churn", "cpuUs", { "Bun.listen": [null] }),
     caseResult("size-64", "cpuUs", { "Bun.listen": [1] }),
     ...depth,
+    ...workers,
   ]);
-  assert.equal([...charts.keys()], ["echo-1x64", "sweep-depth"]);
+  assert.equal([...charts.keys()], ["echo-1x64", "sweep-depth", "workers"]);
   for (const chart of charts.values()) elementsOf(chart);
 });
 

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { casesOfBars } from "../../bench/bars.ts";
-import { CASES, QUICK_CASES, selectCases } from "../../bench/lib/cases.ts";
+import { casesOfBars, peersOfBars } from "../../bench/bars.ts";
+import { CASES, CHART_CASES, QUICK_CASES, selectCases } from "../../bench/lib/cases.ts";
 import { choosePins, expandList } from "../../bench/lib/machine.ts";
 import { obstacle, windowOf } from "../../bench/lib/measure.ts";
 import { parseOptions } from "../../bench/lib/options.ts";
@@ -56,18 +56,49 @@ test("every case has a name of its own", () => {
   assert.is(new Set(CASES.map(({ name }) => name)).size, CASES.length);
   assert.is(selectCases(QUICK_CASES).length, QUICK_CASES.length);
   assert.ok(selectCases(casesOfBars()).length > 10);
+  assert.ok(selectCases(CHART_CASES).length > CHART_CASES.length);
 });
 
-test("the peers of an echo are all of them, workers apart", () => {
-  const expected = PEERS.filter((peer) => !peer.name.endsWith(" workers"));
-  assert.equal(peersOf(caseOf("echo-50x64")), expected);
+test("every case that has peers has the floor, the library and the runtimes' own sockets", () => {
+  for (const work of CASES.filter(({ peers }) => peers !== "none")) {
+    const names = peersOf(work).map(({ name }) => name);
+    for (const name of ["c_uring/oneshot", "uringnet/bun", "uringnet/deno", "Bun.listen"]) {
+      assert.ok(names.includes(name), `${name} in ${work.name}`);
+    }
+    assert.is(new Set(names).size, names.length);
+  }
 });
 
-test("exact mode and no spin take part where they differ", () => {
-  assert.ok(namesOf("idle-cpu").includes("uringnet/bun no spin"));
-  assert.not.ok(namesOf("idle-cpu").includes("uringnet/bun exact"));
-  assert.not.ok(namesOf("framed-1-d32").some((name) => name.includes(" ")));
-  assert.ok(namesOf("workers-2").includes("uringnet/deno workers"));
+test("peers that differ in one thing take part where it is looked at", () => {
+  const variants = (name: string) =>
+    namesOf(name).filter((peer) => peer.startsWith("uringnet/bun ")).map((peer) => peer.slice(13));
+  assert.equal(variants("echo-50x64"), ["exact", "metrics"]);
+  assert.equal(variants("echo-4x64"), ["no spin"]);
+  assert.equal(variants("echo-500x64"), []);
+  assert.equal(variants("idle-cpu"), ["no spin"]);
+  assert.equal(variants("framed-1-d32"), ["joined"]);
+  assert.equal(variants("source"), ["pooled"]);
+  assert.equal(variants("workers-2"), ["workers"]);
+});
+
+test("frames are answered one by one and together, by every peer", () => {
+  const names = namesOf("framed-50-d1");
+  const joined = names.filter((name) => name.endsWith(" joined"));
+  assert.equal(
+    joined.map((name) => name.slice(0, -" joined".length)),
+    names.filter((name) => !joined.includes(name)),
+  );
+});
+
+test("bars ask for the peers that they compare, in every case that they name", () => {
+  const names = (name: string) => peersOfBars(caseOf(name)).map((peer) => peer.name);
+  assert.equal(names("idle-10000"), ["uringnet/bun", "uringnet/deno", "Bun.listen", "Deno.listen"]);
+  assert.ok(names("echo-50x64").includes("uringnet/deno metrics"));
+  assert.ok(names("framed-1-d32").includes("c_uring/oneshot joined"));
+  assert.equal(peersOfBars(caseOf("idle-10000"), ["deno."]).map((peer) => peer.name), [
+    "Deno.listen",
+  ]);
+  for (const name of casesOfBars()) assert.ok(names(name).length >= 4, name);
 });
 
 test("peers can be picked by a part of their names", () => {
@@ -79,7 +110,12 @@ test("servers are told the mode, and what only they need", () => {
   const args = (peer: string, name: string) =>
     PEERS.find((candidate) => candidate.name === peer)?.args(caseOf(name)).join(" ");
   assert.is(args("c_uring/multishot", "framed-1-d32"), "--mode framed --recv multishot");
+  assert.is(
+    args("c_uring/multishot joined", "framed-1-d32"),
+    "--mode joined --recv multishot",
+  );
   assert.is(args("Bun.listen", "churn"), "--mode echo");
+  assert.is(args("uringnet/bun no spin", "echo-1x64"), "--mode echo --spin off");
   assert.is(args("uringnet/deno exact", "echo-50x4096"), "--exact 4096");
   assert.is(args("uringnet/bun workers", "workers-4"), "--workers 4");
 });

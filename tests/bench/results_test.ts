@@ -6,23 +6,29 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Bar, BARS, describeVerdicts, judge } from "../../bench/bars.ts";
-import { CASES } from "../../bench/lib/cases.ts";
-import { sweepResults } from "../../bench/lib/iovec.ts";
+import { type Bar, BARS } from "../../bench/bars.ts";
+import { CASES, selectCases } from "../../bench/lib/cases.ts";
 import type { Machine } from "../../bench/lib/machine.ts";
 import { type ClientReport, sampleOf } from "../../bench/lib/measure.ts";
+import { peersOf } from "../../bench/lib/peers.ts";
 import {
   bestFloor,
   findPeer,
   ratioTo,
+  readResults,
   type RunRecord,
   writeRecord,
 } from "../../bench/lib/results.ts";
-import { caseTable, sweepTable, textTable } from "../../bench/lib/table.ts";
+import { programsOf, SweepResults } from "../../bench/lib/sweeps.ts";
+import { caseTable, missingPeers, sweepTable, textTable } from "../../bench/lib/table.ts";
+import { replaceOnce } from "../../bench/lib/variants.ts";
+import { describeVerdicts, judge } from "../../bench/lib/verdicts.ts";
 import { assert, suite } from "../harness.ts";
 import { caseResult } from "./fixture.ts";
 
 const test = suite("bench results");
+
+const caseOf = (name: string) => selectCases([name])[0];
 
 const ECHO = {
   "c_uring/oneshot": [5, 6, 7],
@@ -66,16 +72,59 @@ test("a case that was skipped says why", () => {
   assert.match(caseTable(result), /not measured: too few files/);
 });
 
-test("a sweep is one table over its axis", () => {
-  const points = [1, 2].map((pieces) => ({
-    pieces,
-    size: 64,
-    method: "IoBufs" as const,
-    cpuUsPerPiece: [pieces, pieces + 1, pieces + 2],
-  }));
-  const base = CASES.find(({ work }) => work.kind === "iovec")!;
-  const table = sweepTable(sweepResults(base, "bun", 1, points));
-  assert.match(table, /CPU\/piece us +1 +2\n64 B, IoBufs +2\.000 +3\.000/);
+const SWEEP = CASES.find(({ name }) => name === "pieces")!;
+const point = (x: number, line: string) => ({
+  pieces: x,
+  size: 64,
+  method: "IoBufs" as const,
+  x,
+  line,
+});
+
+test("a sweep is one table over its axis, in ascending order, one row for each line", () => {
+  const sweep = new SweepResults(SWEEP, "bun", 1);
+  for (const figure of [3, 1, 2]) {
+    sweep.add(point(4, "a"), { cpuUsPerPiece: figure });
+    sweep.add(point(1, "a"), { cpuUsPerPiece: figure + 1 });
+  }
+  sweep.fail(point(4, "b"), 0, "it did not start");
+  assert.match(sweepTable(sweep.all), /CPU\/piece us +1 +4\na +3\.000 +2\.000/);
+  assert.equal(sweep.all.map((result) => result.case.name), ["pieces-bun-1", "pieces-bun-4"]);
+  assert.equal(findPeer(sweep.all[1], "b")?.failures, ["round 1: it did not start"]);
+});
+
+test("sweeps differ in one constant, and have a figure of every line at every x", () => {
+  for (const over of ["pieces", "threshold", "batch"] as const) {
+    const points = programsOf(over).flatMap((program) => program.points);
+    const xs = new Set(points.map(({ x }) => x));
+    const lines = new Set(points.map(({ line }) => line));
+    const places = new Set(points.map(({ x, line }) => `${x} ${line}`));
+    assert.is(places.size, points.length);
+    assert.is(places.size, xs.size * lines.size, over);
+  }
+  const batches = programsOf("batch").map(({ constants }) => constants?.iovecBatchSize);
+  assert.equal(batches, [1, 2, 4, 8, 16, 32, 64]);
+});
+
+test("a constant is changed in one place, or the change is refused", () => {
+  assert.is(replaceOnce("a: 1, b: 2", /(?<=b: )\d/, "3"), "a: 1, b: 3");
+  assert.throws(() => replaceOnce("a: 1, a: 2", /(?<=a: )\d/, "3"), /2 places/);
+  assert.throws(() => replaceOnce("", /a/, "b"), /0 places/);
+  const limits = readFileSync(new URL("../../src/base/limits.ts", import.meta.url), "utf8");
+  for (const name of ["gatherCopyBytes", "iovecBatchSize"]) {
+    assert.match(replaceOnce(limits, new RegExp(`(?<=\\n {2}${name}: )[\\d_]+`), "7"), /: 7,/);
+  }
+});
+
+test("a peer that could not run is named once, and so is a case that was skipped", () => {
+  const first = caseResult("echo-50x64", "cpuUs", ECHO);
+  const second = caseResult("echo-4x64", "cpuUs", { "Bun.listen": [1] });
+  first.peers[4].missing = second.peers[0].missing = "bun is not installed";
+  const third = { ...caseResult("idle-10000", "cpuUs", {}), skipped: "too few files" };
+  assert.equal(missingPeers([first, second, third]), [
+    "  Bun.listen: bun is not installed",
+    "  all of idle-10000: too few files",
+  ]);
 });
 
 test("a report gives the figures of its case", () => {
@@ -120,6 +169,9 @@ test("a record is written with its ratios, and as the latest when asked", () => 
     assert.is(results[0].floor, "c_uring/multishot");
     assert.is(results[0].peers[2].figures.cpuUs.toOwn, 0.5);
     assert.equal(results[0].peers[2].samples[1], { cpuUs: 12 });
+    const [again] = readResults([path, join(folder, "latest.json")]);
+    assert.equal(findPeer(again, "uringnet/bun")?.samples.length, 3);
+    assert.is(again.case.name, "echo-50x64");
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -135,32 +187,57 @@ test("every bar is about cases that are measured, in the figure that they have",
   }
 });
 
+test("every peer that a bar compares takes part in its cases", () => {
+  const results = BARS.flatMap(({ cases }) => cases).map((name) =>
+    caseResult(name, "cpuUs", Object.fromEntries(peersOf(caseOf(name)).map((p) => [p.name, []])))
+  );
+  for (const { reason, bar } of judge(results)) assert.match(reason ?? "", /no figure/, bar.claim);
+});
+
+const BAR: Bar = {
+  claim: "",
+  cases: ["echo-50x64"],
+  metric: "cpuUs",
+  subject: "",
+  against: "own",
+  compare: "ratio",
+  sense: "at most",
+  limits: { bun: 0.5, deno: 0.5 },
+};
+
 test("a bar is met by the median, in the sense that it has", () => {
   const results = [caseResult("echo-50x64", "cpuUs", ECHO)];
-  const bar: Bar = {
-    claim: "",
-    cases: ["echo-50x64"],
-    metric: "cpuUs",
-    against: "own",
-    sense: "at most",
-    limits: { bun: 0.5, deno: 0.5 },
-  };
-  const met = (change: Partial<Bar>) => judge(results, [{ ...bar, ...change }])[0].met;
+  const met = (change: Partial<Bar>) => judge(results, [{ ...BAR, ...change }])[0].met;
+  const exact = { subject: " exact", against: { peer: "" }, compare: "difference" } as const;
   assert.is(met({}), true);
   assert.is(met({ limits: { bun: 0.49, deno: 1 } }), false);
   assert.is(met({ sense: "at least", limits: { bun: 0.49, deno: 1 } }), true);
   assert.is(met({ against: "C", limits: { bun: 1.25, deno: 1 } }), true);
-  assert.is(met({ against: "recvSome", limits: { bun: 0.15, deno: 1 } }), false);
-  assert.is(met({ against: "recvSome", limits: { bun: 0.21, deno: 1 } }), true);
+  assert.is(met({ ...exact, limits: { bun: 0.15, deno: 1 } }), false);
+  assert.is(met({ ...exact, limits: { bun: 0.21, deno: 1 } }), true);
+  assert.is(met({ limits: null }), null);
 });
 
-test("a bar without measurements is neither met nor not", () => {
-  const verdicts = judge([caseResult("echo-50x64", "cpuUs", ECHO)]);
+test("a verdict has both figures and the peers that they are of", () => {
+  const [bun, deno] = judge([caseResult("echo-50x64", "cpuUs", ECHO)], [
+    { ...BAR, against: "C" },
+  ]);
+  assert.is(bun.other, "c_uring/multishot");
+  assert.equal([bun.ours?.median, bun.theirs?.median, bun.figure?.median], [5.5, 5, 1.25]);
+  assert.is(deno.reason, "uringnet/deno took no part");
+});
+
+test("a bar without measurements is neither met nor not, and says why", () => {
+  const echo = caseResult("echo-50x64", "cpuUs", ECHO);
+  echo.peers[4] = { ...echo.peers[4], missing: "bun is not installed", samples: [] };
+  const verdicts = judge([echo]);
   const deno = verdicts.find(({ runtime, case: name }) => runtime === "deno" && name === "sink");
   assert.is(deno?.met, null);
   const text = describeVerdicts(verdicts);
-  assert.match(text, /not measured +CPU of one-way streams +sink +deno/);
-  assert.match(text, /\d+ met, \d+ not met, \d+ not measured$/);
+  assert.match(text, /not measured +CPU of a stream in +sink +uringnet\/deno/);
+  assert.match(text, /\d+ met, \d+ not met, \d+ shown, \d+ not measured\n/);
+  assert.match(text, /echo-50x64, uringnet\/bun: Bun\.listen: bun is not installed/);
+  assert.match(text, /sink, uringnet\/deno: the case was not run/);
 });
 
 test.run();

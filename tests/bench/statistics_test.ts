@@ -61,7 +61,9 @@ test("a percentile is one of the values", () => {
 });
 
 test("an estimate follows how long the finished steps took", () => {
-  const estimate = new Estimate(10);
+  const estimate = new Estimate();
+  estimate.expect(4);
+  estimate.expect(6);
   assert.is(estimate.secondsLeft, 10);
   estimate.done(2, 4);
   assert.is(estimate.secondsLeft, 16);

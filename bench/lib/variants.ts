@@ -1,0 +1,93 @@
+/**
+ * The library with other constants: a copy of its sources below bench/build/, in which single lines
+ * are changed, so that a constant can be measured without becoming an option.
+ *
+ * Every copy has room for the largest batch in its shim, so that copies differ in nothing else.
+ *
+ * @module
+ */
+import { spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { BENCH_FOLDER } from "./peers.ts";
+
+/** The constants of src/base/limits.ts that are swept. */
+export interface Constants {
+  gatherCopyBytes: number;
+  iovecBatchSize: number;
+}
+
+/** The largest batch that a copy can be given: a power of two whose triples fill a block. */
+export const BATCH_SIZE_MAX = 64;
+const BLOCK_BYTES = 1_024;
+
+const ROOT = join(BENCH_FOLDER, "..");
+const VARIANTS_FOLDER = join(BENCH_FOLDER, "build", "variants");
+
+/** Replaces what `pattern` finds; throws unless that is one place. */
+export function replaceOnce(text: string, pattern: RegExp, replacement: string): string {
+  const found = [...text.matchAll(new RegExp(pattern, "g"))].length;
+  if (found !== 1) throw new Error(`${pattern} is in ${found} places: wanted one`);
+  return text.replace(pattern, replacement);
+}
+
+function edit(path: string, changes: readonly (readonly [RegExp, string])[]): void {
+  let text = readFileSync(path, "utf8");
+  for (const [pattern, replacement] of changes) text = replaceOnce(text, pattern, replacement);
+  writeFileSync(path, text);
+}
+
+/** A copy with room for large batches, compiled. */
+function makeBase(folder: string): void {
+  mkdirSync(join(folder, "ffi"), { recursive: true });
+  mkdirSync(join(folder, "scripts"));
+  cpSync(join(ROOT, "mod.ts"), join(folder, "mod.ts"));
+  cpSync(join(ROOT, "src"), join(folder, "src"), { recursive: true });
+  cpSync(join(ROOT, "scripts", "build.sh"), join(folder, "scripts", "build.sh"));
+  for (const name of readdirSync(join(ROOT, "ffi"))) {
+    if (name !== "build") cpSync(join(ROOT, "ffi", name), join(folder, "ffi", name));
+  }
+  edit(join(folder, "ffi", "shim.h"), [
+    [/(?<=define UR_BLOCK_BYTES )\d+/, String(BLOCK_BYTES)],
+    [/(?<=define UR_IOVEC_MAX )\d+/, String(BATCH_SIZE_MAX)],
+  ]);
+  edit(join(folder, "ffi", "layout.ts"), [
+    [/(?<=blockBytes: )\d+/, String(BLOCK_BYTES)],
+    [/(?<=iovecMax: )\d+/, String(BATCH_SIZE_MAX)],
+  ]);
+  const { status, stderr } = spawnSync("sh", [join(folder, "scripts", "build.sh")], {
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error(`the copy of the library was not built: ${stderr}`);
+}
+
+/** Makes copies when they are first wanted; those of an earlier run are forgotten. */
+export class Variants {
+  #base: string | null = null;
+  readonly #made = new Map<string, string>();
+
+  /** The path of the module that a program imports; null stands for the library as it is. */
+  library(constants: Constants | null): string {
+    if (constants === null) return join(ROOT, "mod.ts");
+    const { gatherCopyBytes, iovecBatchSize } = constants;
+    const name = `gather-${gatherCopyBytes}-batch-${iovecBatchSize}`;
+    const known = this.#made.get(name);
+    if (known !== undefined) return known;
+    if (this.#base === null) {
+      const base = join(VARIANTS_FOLDER, "base");
+      if (existsSync(VARIANTS_FOLDER)) rmSync(VARIANTS_FOLDER, { recursive: true });
+      makeBase(base);
+      this.#base = base;
+    }
+    const folder = join(VARIANTS_FOLDER, name);
+    cpSync(this.#base, folder, { recursive: true });
+    edit(join(folder, "src", "base", "limits.ts"), [
+      [/(?<=\n {2}gatherCopyBytes: )[\d_]+/, String(gatherCopyBytes)],
+      [/(?<=\n {2}iovecBatchSize: )\d+/, String(iovecBatchSize)],
+    ]);
+    const path = join(folder, "mod.ts");
+    this.#made.set(name, path);
+    return path;
+  }
+}
