@@ -27,6 +27,7 @@ type Serve = (connection: Connection) => Promise<void>;
 const FRAME_HEADER_BYTES = 4;
 const FRAME_BODY_BYTES_MAX = 16 << 20;
 const SOURCE_BLOCK_BYTES = 256 << 10;
+const WRITE_BUFFER_BYTES = 64 << 10;
 const POOLED_BYTES = 64 << 10;
 const POOLED_PER_SEND = SOURCE_BLOCK_BYTES / POOLED_BYTES;
 
@@ -98,12 +99,19 @@ async function joined({ stream, sink }: Connection): Promise<void> {
 const members = new Set<Connection>();
 let lastCast: Promise<unknown> = Promise.resolve();
 
-/** Sends one buffer to all, without a copy; a receiver that is gone is its own loop's concern. */
+/**
+ * Sends one buffer to all, without a copy. With a write buffer, a send waits only for a receiver
+ * that is further behind than that; one that is gone takes no more part.
+ */
 async function cast(piece: IoBuf): Promise<void> {
-  const sends: Promise<void>[] = [];
-  for (const { sink } of members) sends.push(sink.send(piece.clone()));
+  for (const member of members) {
+    try {
+      await member.sink.send(piece.clone());
+    } catch {
+      members.delete(member);
+    }
+  }
   piece.release();
-  await Promise.allSettled(sends);
 }
 
 async function broadcast(connection: Connection): Promise<void> {
@@ -197,6 +205,7 @@ const network = await Network.start({
     ...(values.spin === "off" ? { spin: false } : {}),
   },
   ...(registry === null ? {} : { registry }),
+  ...(values.mode === "broadcast" ? { writeBufferSize: WRITE_BUFFER_BYTES } : {}),
   ...(readBytes === null ? {} : { readBufferSize: readBytes, pool: { maxSize: readBytes } }),
 });
 process.on("SIGTERM", async () => {

@@ -21,7 +21,11 @@ export class IoBuf extends BufferHandle {
 
   /** Another handle on the same bytes. */
   clone(): IoBuf {
-    return this.slice(0, this.length);
+    const length = this.length;
+    if (length === 0) return IoBuf.from(new Uint8Array(0));
+    const slot = this.heldSlot() as Slot;
+    slot.retain();
+    return new IoBuf(slot, this.start, length);
   }
 
   /** Another handle on bytes `start` to `end` (exclusive); both count from the beginning. */

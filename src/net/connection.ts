@@ -52,7 +52,7 @@ export class Connection implements AsyncDisposable, Closeable {
     }
     const connection = new Connection(socket, peer);
     context.open.add(connection);
-    socket.onClosed = () => context.open.delete(connection);
+    socket.owner = connection;
     return connection;
   }
 

@@ -7,8 +7,14 @@ import { NetworkError } from "../base/network_error.ts";
 import type { CallOptions } from "./call_options.ts";
 import { DrainCall } from "./drain_call.ts";
 import { loadCall, type Sendable } from "./load_call.ts";
+import type { SendCall } from "./send_call.ts";
 import { SendQueue } from "./send_queue.ts";
 import type { Socket } from "./socket.ts";
+
+/** One promise for all sends that are done when they return. */
+const DONE: Promise<void> = Promise.resolve();
+
+function ignore(): void {}
 
 export class Sink {
   readonly #socket: Socket;
@@ -18,6 +24,7 @@ export class Sink {
   #closing: Promise<void> | null = null;
   /** The error of a send that had resolved when it was buffered; shown once. */
   #late: { error: unknown } | null = null;
+  #keepLate: ((error: unknown) => void) | null = null;
 
   /** @internal */
   constructor(socket: Socket) {
@@ -66,14 +73,12 @@ export class Sink {
       this.#queue.dropCall(call);
       return Promise.reject(error);
     }
-    if (call.totalBytes === 0) return Promise.resolve();
+    if (call.totalBytes === 0) return DONE;
     const fits = this.#queue.queuedBytes + call.totalBytes <= this.#writeBufferSize;
-    const promise = call.promise<void>();
+    const promise = fits ? this.#buffer(call) : call.promise<void>();
     call.begin(this.#socket);
     this.#queue.push(call);
-    if (!fits) return promise;
-    promise.catch((error) => this.#late ??= { error });
-    return Promise.resolve();
+    return promise;
   }
 
   /** Waits until the kernel has everything that was given to `send`. */
@@ -109,6 +114,13 @@ export class Sink {
     const call = new DrainCall(this.#queue, true);
     call.timeoutMs = this.#socket.context.config.shutdownTimeoutMs;
     await call.start();
+  }
+
+  /** Nobody waits for this call: its error is shown to the next send or flush. */
+  #buffer(call: SendCall): Promise<void> {
+    this.#keepLate ??= (error) => this.#late ??= { error };
+    call.take(ignore, this.#keepLate);
+    return DONE;
   }
 
   #throwLate(): void {

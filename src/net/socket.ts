@@ -14,15 +14,13 @@ import { type RingPort, SOCKET_OPTION } from "../ring/port.ts";
 import { AF_UNIX, readSockaddr, type SocketAddress, type UnixAddress } from "./address.ts";
 import type { KeepAlive } from "./config.ts";
 import { Holder } from "./holder.ts";
-import type { NetworkContext } from "./network_context.ts";
+import type { Closeable, NetworkContext } from "./network_context.ts";
 
 /** How the descriptor ends: FIN after what was sent, or RST. */
 export type SocketEnd = "graceful" | "reset";
 
 /** errno of options and shutdowns that only say that the peer was faster. */
 const GONE = [ERRNO.ENOTCONN, ERRNO.EINVAL, ERRNO.ECONNRESET];
-
-const NONE: readonly Operation[] = Object.freeze([]);
 
 export class Socket extends Holder {
   readonly fd: number;
@@ -33,9 +31,10 @@ export class Socket extends Holder {
    */
   resetSeen = false;
   /** One for each half. */
-  #operations: readonly Operation[] = NONE;
-  /** Called when the descriptor is closed, before `closed` resolves. */
-  onClosed: (() => void) | null = null;
+  #sending: Operation | null = null;
+  #receiving: Operation | null = null;
+  /** What the network forgets when the descriptor is closed, before `closed` resolves. */
+  owner: Closeable | null = null;
   #end: SocketEnd | null = null;
   #descriptorOpen = true;
   /** Made when somebody waits. */
@@ -62,9 +61,10 @@ export class Socket extends Holder {
     return this.context.recvRing.port;
   }
 
-  /** Operations that the end has to wait for. */
+  /** Operations that the end has to wait for: one for each half. */
   attach(operation: Operation): void {
-    this.#operations = [...this.#operations, operation];
+    if (this.#sending === null) this.#sending = operation;
+    else this.#receiving = operation;
   }
 
   /**
@@ -128,7 +128,8 @@ export class Socket extends Holder {
       this.#end = how;
       if (how === "reset") this.setOption("soLinger", SOCKET_OPTION.lingerSeconds, 0);
       else if (this.context.config.soLinger !== 0) this.port.shutdown(this.fd, 2);
-      for (const operation of this.#operations) operation.lane.ring.cancel(operation);
+      this.#sending?.lane.ring.cancel(this.#sending);
+      this.#receiving?.lane.ring.cancel(this.#receiving);
       this.landed();
     }
     return this.closed;
@@ -137,12 +138,15 @@ export class Socket extends Holder {
   /** An operation came back: closes the descriptor when it was the last one of an ended socket. */
   landed(): void {
     if (this.#end === null || !this.#descriptorOpen) return;
-    for (const operation of this.#operations) if (!operation.idle) return;
+    const sending = this.#sending;
+    const receiving = this.#receiving;
+    if (sending?.idle === false || receiving?.idle === false) return;
     this.#descriptorOpen = false;
     this.#closeDescriptor(this.#end);
-    for (const operation of this.#operations) operation.lane.ring.retire(operation);
+    sending?.lane.ring.retire(sending);
+    receiving?.lane.ring.retire(receiving);
     this.context.meter.counts[COUNT.connections]--;
-    this.onClosed?.();
+    if (this.owner !== null) this.context.open.delete(this.owner);
     this.#closed?.resolve();
   }
 
