@@ -2,9 +2,10 @@
  * How long to look again before going to sleep. Waking through the event loop costs about 25 us; a
  * reply that comes sooner than that is cheaper to wait for.
  *
- * Policy: a hit makes the budget a quarter larger, a miss an eighth smaller, and a wake-up that
- * came quickly after falling asleep half as large again, between the base budget's floor and the
- * largest budget.
+ * Policy: a hit makes the budget a quarter larger, up to the largest one; a miss makes it an eighth
+ * smaller, and below a quarter of the base there is no spinning at all: one look through the event
+ * loop costs more than that. A wake-up that came quickly after falling asleep makes it half as
+ * large again, and brings it back.
  *
  * @module
  */
@@ -17,8 +18,8 @@ export interface SpinConfig {
   quickWakeUs: number;
 }
 
-/** The budget shrinks to this part of the configured one when spinning keeps missing. */
-const FLOOR_PART = 1 / 16;
+/** Below this part of the configured budget spinning ends until a quick wake-up. */
+const FLOOR_PART = 1 / 4;
 
 export class Spinner {
   readonly #config: SpinConfig | null;
@@ -41,7 +42,8 @@ export class Spinner {
 
   miss(): void {
     if (this.#config === null) return;
-    this.#budgetUs = Math.max(this.#budgetUs * 0.875, this.#config.budgetUs * FLOOR_PART);
+    const smaller = this.#budgetUs * 0.875;
+    this.#budgetUs = smaller < this.#config.budgetUs * FLOOR_PART ? 0 : smaller;
   }
 
   /** Called with the length of a sleep that a wake-up ended. */
