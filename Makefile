@@ -49,7 +49,7 @@ stress: build ## run the long stress tests
 bench: build ## measure against the peers
 	@sh scripts/bench.sh
 
-bench-quick: build ## measure in about a minute, less exactly
+bench-quick: build ## measure a few bars in a minute and a half, less exactly
 	@sh scripts/bench.sh --quick
 
 clean: ## remove what was built

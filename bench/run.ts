@@ -13,7 +13,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { casesOfBars, peersOfBars } from "./bars.ts";
+import { BARS, casesOfBars, peersOfBars } from "./bars.ts";
 import { type Case, CASES, CHART_CASES, QUICK_CASES, selectCases } from "./lib/cases.ts";
 import { drawCharts, writeCharts } from "./lib/draw.ts";
 import { describeMachine, type Machine, readMachine } from "./lib/machine.ts";
@@ -106,8 +106,9 @@ class Bench {
 
   /** For the bars alone, only the peers that they are about. */
   readonly #peersOf = (work: Case) => {
-    const { bars, charts, cases, peers } = this.#options;
-    return bars && !charts && cases === null ? peersOfBars(work, peers) : peersOf(work, peers);
+    const { bars, charts, cases, peers, mode } = this.#options;
+    const judged = cases === null && !charts && (bars || mode === "quick");
+    return judged ? peersOfBars(work, peers) : peersOf(work, peers);
   };
 
   #announce(cases: readonly Case[], estimate: Estimate): void {
@@ -148,14 +149,21 @@ const SWEEP_GROUPS = ["sweep-depth", "sweep-connections", "sweep-size", "workers
 /** What is said about all results together. */
 function conclude(
   results: readonly CaseResult[],
-  { bars, charts }: BenchOptions,
+  { bars, charts, mode }: BenchOptions,
   print: (text: string) => void,
 ): void {
   for (const group of SWEEP_GROUPS) {
     const points = results.filter((result) => result.case.group === group);
     if (points.length > 1) print(`\n${sweepTable(points)}`);
   }
+  // In a hurry only the bars of the cases that were run; else what is missing is shown as well.
+  const names = new Set(results.map((result) => result.case.name));
+  const judged = BARS.map((bar) => ({
+    ...bar,
+    cases: bar.cases.filter((name) => names.has(name)),
+  }));
   if (bars) print(`\n${describeVerdicts(judge(results))}`);
+  else if (mode === "quick") print(`\n${describeVerdicts(judge(results, judged))}`);
   if (charts) {
     const drawn = drawCharts(results);
     writeCharts(join(BENCH_FOLDER, "..", "docs", "charts"), drawn);

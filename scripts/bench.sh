@@ -2,10 +2,12 @@
 # Measures the library against its peers: installs and builds what is missing, then runs
 # bench/run.ts, which has the options (--help).
 #
-#   scripts/bench.sh                       everything: takes more than an hour
-#   scripts/bench.sh --quick               three cases in about a minute
+#   scripts/bench.sh                       everything: takes about three hours
+#   scripts/bench.sh --quick               a few bars in a minute and a half
 #   scripts/bench.sh --case echo-50x64     one case, or a group of them; also: CASE=echo-50x64
-#   scripts/bench.sh --bars                the cases that the bars need, and which bars are met
+#   scripts/bench.sh --bars                what the bars need, and which of them are met
+#   scripts/bench.sh --charts              the sweeps, drawn to docs/charts
+#   scripts/bench.sh --from FILE --bars    what was measured before, judged again; also --charts
 #   scripts/bench.sh --list                what there is
 #
 # Also: make bench CASE=echo-50x64 ROUNDS=3 SECONDS=1 ARGS=--charts. The program runs in Bun;

@@ -23,10 +23,13 @@ export interface BenchOptions {
   help: boolean;
 }
 
-/** Rounds, and seconds of each measurement and of the warm-up before it. */
+/**
+ * Rounds, and seconds of each measurement and of the warm-up before it. Bun takes some 50,000
+ * messages until everything is compiled: after a second the figures of a busy machine still fall.
+ */
 const WINDOWS = {
-  full: { rounds: 5, seconds: 2, warmup: 1 },
-  quick: { rounds: 2, seconds: 0.4, warmup: 0.3 },
+  full: { rounds: 5, seconds: 2, warmup: 2 },
+  quick: { rounds: 2, seconds: 0.4, warmup: 0.6 },
   smoke: { rounds: 1, seconds: 0.3, warmup: 0.1 },
 } as const;
 
@@ -39,7 +42,8 @@ export const USAGE = `Usage: run.ts [options]
   --peers PART,...  peers whose name contains a part, as in --peers uringnet,listen
   --rounds N        how often each peer is measured (${WINDOWS.full.rounds})
   --seconds S       how long each time (${WINDOWS.full.seconds})
-  --quick           a few cases, ${WINDOWS.quick.rounds} rounds of ${WINDOWS.quick.seconds} s
+  --warmup S        how long the server is loaded before that (${WINDOWS.full.warmup})
+  --quick           a few bars, ${WINDOWS.quick.rounds} rounds of ${WINDOWS.quick.seconds} s
   --smoke           everything once, ${WINDOWS.smoke.seconds} s each: does it work at all
   --bars            the cases and peers that the bars need, then which of them are met
   --charts          the sweeps, then docs/charts/*.svg; with --case or --bars, of those cases
@@ -71,6 +75,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
       peers: { type: "string", multiple: true, default: [] },
       rounds: { type: "string" },
       seconds: { type: "string" },
+      warmup: { type: "string" },
       quick: { type: "boolean", default: false },
       smoke: { type: "boolean", default: false },
       bars: { type: "boolean", default: false },
@@ -98,7 +103,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     mode,
     rounds,
     seconds: number("seconds", values.seconds, window.seconds, SECONDS_MAX),
-    warmup: window.warmup,
+    warmup: number("warmup", values.warmup, window.warmup, SECONDS_MAX),
     bars: values.bars,
     charts: values.charts,
     from: names(values.from),

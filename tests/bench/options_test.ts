@@ -35,6 +35,7 @@ test("modes choose windows, and options change them", () => {
   assert.is(parseOptions(["--smoke"]).verify, true);
   const { rounds, seconds } = parseOptions(["--quick", "--rounds", "7", "--seconds", "0.5"]);
   assert.is(rounds, 7);
+  assert.is(parseOptions(["--warmup", "3"]).warmup, 3);
   assert.is(seconds, 0.5);
 });
 
