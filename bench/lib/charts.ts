@@ -23,7 +23,7 @@ export interface LineChart {
   yAxis: string;
   /** One label for each position. */
   xs: readonly string[];
-  series: readonly { label: string; values: readonly (Spread | null)[] }[];
+  series: readonly { label: string; family: Family; values: readonly (Spread | null)[] }[];
 }
 
 const COLOURS: Record<Family, string> = {
@@ -31,18 +31,21 @@ const COLOURS: Record<Family, string> = {
   uringnet: "#0969da",
   runtime: "#d4a72c",
 };
-const LINE_COLOURS = [
-  "#0969da",
-  "#cf222e",
-  "#1a7f37",
-  "#8250df",
-  "#bf8700",
-  "#57606a",
-  "#1b7c83",
-  "#bf3989",
-  "#953800",
-  "#8c959f",
-];
+/** Lines of one family, in order: the floor is grey, the runtimes' own sockets are warm. */
+const LINE_COLOURS: Record<Family, readonly string[]> = {
+  floor: ["#8c959f", "#57606a", "#24292f"],
+  uringnet: [
+    "#0969da",
+    "#8250df",
+    "#1b7c83",
+    "#1a7f37",
+    "#cf222e",
+    "#bf8700",
+    "#bf3989",
+    "#953800",
+  ],
+  runtime: ["#bf8700", "#cf222e", "#953800", "#bf3989"],
+};
 const GRID = { stroke: "#d0d7de", "stroke-width": 1 };
 const WHISKER = { stroke: "#24292f", "stroke-width": 1.2 };
 
@@ -84,11 +87,22 @@ export function barChart({ title, axis, digits, bars }: BarChart): string {
 }
 
 const PLOT = { left: 70, right: 190, top: 56, bottom: 52, width: 860, height: 420 };
-const LOGARITHMIC_FROM = 20;
+/** Values that differ by more than this factor are drawn on a logarithmic scale. */
+const LOGARITHMIC_FROM = 5;
 
 interface Scale {
   at(value: number): number;
   ticks: number[];
+}
+
+/** 1, 2 and 5 times powers of ten, from the last below `least` to the first above `greatest`. */
+function logarithmicTicks(least: number, greatest: number): number[] {
+  const first = Math.floor(Math.log10(least));
+  const last = Math.ceil(Math.log10(greatest));
+  const all = Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i))
+    .flatMap((power) => [power, 2 * power, 5 * power]);
+  const from = all.findLastIndex((tick) => tick <= least);
+  return all.slice(from, all.findIndex((tick) => tick >= greatest) + 1);
 }
 
 /** Linear from zero, or logarithmic when the values are far apart. */
@@ -96,13 +110,10 @@ function verticalScale(least: number, greatest: number): Scale {
   const bottom = PLOT.height - PLOT.bottom;
   const room = bottom - PLOT.top;
   if (least > 0 && greatest / least > LOGARITHMIC_FROM) {
-    const first = Math.floor(Math.log10(least));
-    const last = Math.max(Math.ceil(Math.log10(greatest)), first + 1);
-    const ticks = Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i));
-    return {
-      at: (value) => bottom - (Math.log10(value) - first) / (last - first) * room,
-      ticks,
-    };
+    const ticks = logarithmicTicks(least, greatest);
+    const first = Math.log10(ticks[0]);
+    const last = Math.log10(ticks[ticks.length - 1]);
+    return { at: (value) => bottom - (Math.log10(value) - first) / (last - first) * room, ticks };
   }
   const end = greatest > 0 ? roundUp(greatest) : 1;
   return {
@@ -143,6 +154,15 @@ function seriesParts(
   return parts;
 }
 
+/** The colour of each series: the next one of its family. */
+function lineColours(series: LineChart["series"]): string[] {
+  const used: Record<Family, number> = { floor: 0, uringnet: 0, runtime: 0 };
+  return series.map(({ family }) => {
+    const colours = LINE_COLOURS[family];
+    return colours[used[family]++ % colours.length];
+  });
+}
+
 /** Lines over positions that are equally far apart, as the steps of a sweep are by factors. */
 export function lineChart({ title, xAxis, yAxis, xs, series }: LineChart): string {
   const all = series.flatMap(({ values }) => values.filter((value) => value !== null));
@@ -169,8 +189,9 @@ export function lineChart({ title, xAxis, yAxis, xs, series }: LineChart): strin
   for (const [index, label] of xs.entries()) {
     parts.push(text(x(index), bottom + 18, label, { "text-anchor": "middle" }));
   }
+  const colours = lineColours(series);
   for (const [index, { label, values }] of series.entries()) {
-    const colour = LINE_COLOURS[index % LINE_COLOURS.length];
+    const colour = colours[index];
     const y = PLOT.top + 8 + index * 20;
     const at = PLOT.width - PLOT.right + 16;
     parts.push(

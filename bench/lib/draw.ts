@@ -65,8 +65,9 @@ function inBytes({ work, group }: Case): boolean {
 function linesOf(results: readonly CaseResult[]): string | null {
   const first = results[0];
   const { primary } = first.case;
-  const series = first.peers.map(({ peer }) => ({
+  const series = first.peers.map(({ peer, family }) => ({
     label: peer,
+    family,
     values: results.map((result) => {
       const found = findPeer(result, peer);
       return found === null ? null : spreadOf(found, primary);

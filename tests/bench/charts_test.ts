@@ -82,14 +82,38 @@ test("nothing of a bar chart leaves its drawing", () => {
 
 test("a line chart has a line for each series and a point for each value", () => {
   const series = [
-    { label: "a", values: [value(1), null, value(3)] },
-    { label: "b", values: [value(100), value(200), value(300)] },
+    { label: "a", family: "floor" as const, values: [value(1), null, value(3)] },
+    { label: "b", family: "floor" as const, values: [value(100), value(200), value(300)] },
   ];
   const chart = lineChart({ title: "t", xAxis: "x", yAxis: "y", xs: ["1", "2", "4"], series });
   const names = elementsOf(chart);
   assert.is(count(names, "polyline"), 2);
   assert.is(count(names, "circle"), 5);
   assert.not.ok(/NaN|Infinity/.test(chart));
+  const strokes = [...chart.matchAll(/<polyline[^>]* stroke="(#\w+)"/g)].map(([, colour]) =>
+    colour
+  );
+  assert.is(new Set(strokes).size, 2);
+});
+
+test("values far apart are on a logarithmic scale that ends next to them", () => {
+  const draw = (...medians: number[]) =>
+    [
+      ...lineChart({
+        title: "",
+        xAxis: "",
+        yAxis: "",
+        xs: medians.map((_, i) => `x${i}`),
+        series: [{
+          label: "",
+          family: "floor",
+          values: medians.map((median) => ({ median, min: median, max: median })),
+        }],
+      }).matchAll(/>([\d.,]+)</g),
+    ].map(([, label]) => label);
+  assert.equal(draw(6, 39, 110), ["5", "10", "20", "50", "100", "200"]);
+  assert.equal(draw(0.1, 1), ["0.1", "0.2", "0.5", "1"]);
+  assert.equal(draw(6, 9), ["0", "2.5", "5", "7.5", "10"]);
 });
 
 test("a sweep of pieces is drawn for each runtime, with sizes on its axis", () => {
@@ -110,7 +134,10 @@ test("every colour of a drawing has one for a dark page", () => {
   const bars = (["floor", "uringnet", "runtime"] as const).map((family) => (
     { label: family, family, value: value(5) }
   ));
-  const series = Array.from({ length: 10 }, (_, i) => ({ label: `${i}`, values: [value(i)] }));
+  const families = ["floor", "uringnet", "runtime"] as const;
+  const series = Array.from({ length: 24 }, (_, i) => (
+    { label: `${i}`, family: families[i % 3], values: [value(i)] }
+  ));
   const charts = [
     barChart({ title: "t", axis: "us", digits: 2, bars }),
     lineChart({ title: "t", xAxis: "x", yAxis: "y", xs: ["1"], series }),
