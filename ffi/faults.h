@@ -129,6 +129,9 @@ UR_EXPORT int32_t ur_fault_count(uint32_t index) {
   return index < UR_FAULT_RULES ? (int32_t)fault_rules[index].acted : -EINVAL;
 }
 
+/* Completions of this thread that are kept back. */
+UR_EXPORT int32_t ur_fault_held(void) { return (int32_t)fault_held_count; }
+
 static bool fault_matches(const struct fault_rule *rule, const struct ur_op *op) {
   if (rule->action == UR_FAULT_NONE) return false;
   if (rule->fd >= 0 && rule->fd != op->fd) return false;

@@ -17,7 +17,7 @@ export interface FaultContext extends Record<string, unknown> {
   descriptors: Map<string, string>;
 }
 
-/** A suite with a healthy network. After each test the table is empty, at its end nothing is left. */
+/** A suite with a healthy network. Each test begins with an empty table, the last leaves nothing. */
 export function faultSuite(name: string): Suite<FaultContext> {
   const test = suite<FaultContext>(name, {} as FaultContext, { timeoutMs: 60_000 });
   test.before(async (context) => {
@@ -51,7 +51,7 @@ export async function soon(condition: () => boolean, what: string): Promise<void
   }
 }
 
-/** Closes a network and checks that it got everything back. Rules that would hold on are cleared. */
+/** Closes a network and checks that it got everything back. */
 export async function closeEmpty(network: FaultyNetwork): Promise<void> {
   const { recvRing, sendRing } = network.context;
   await network.close();
@@ -124,6 +124,9 @@ export function withPair(
     const pair = await connectFaulty(faulty, healthy);
     try {
       await body(pair);
+    } catch (error) {
+      table.only(); // What it holds would keep the pair from closing.
+      throw error;
     } finally {
       pair.server.reset();
       await closePair(pair);

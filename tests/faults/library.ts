@@ -76,6 +76,8 @@ type Control = {
   ur_fault_set(...values: number[]): number;
   // deno-lint-ignore camelcase
   ur_fault_count(index: number): number;
+  // deno-lint-ignore camelcase
+  ur_fault_held(): number;
 };
 
 function openControl(): Control {
@@ -88,13 +90,15 @@ function openControl(): Control {
     return ffi.dlopen(path, {
       ur_fault_set: { args: numbers(7, "i32"), returns: "i32" },
       ur_fault_count: { args: ["u32"], returns: "i32" },
+      ur_fault_held: { args: [], returns: "i32" },
     }).symbols;
   }
   return Deno.dlopen(path, {
     ur_fault_set: { parameters: numbers(7, "i32"), result: "i32" },
     ur_fault_count: { parameters: ["u32"], result: "i32" },
+    ur_fault_held: { parameters: [], result: "i32" },
   }).symbols;
 }
 
-/** The C side of the table: `ur_fault_set` and `ur_fault_count`. */
+/** The C side of the table. */
 export const control: Control = openControl();

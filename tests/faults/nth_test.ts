@@ -1,6 +1,7 @@
 /**
  * The n-th operation of a scenario fails, for n = 1 to 200 and each kind of operation: every call
- * ends in success or in an error that says what happened, bytes are right up to it, nothing is left.
+ * ends in success or in an error that says what happened, bytes are right up to it, and nothing is
+ * left.
  *
  * Each n takes the next errno of a list. `make torture` sets URINGNET_TORTURE, and then each n is
  * played with every errno.

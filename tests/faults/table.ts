@@ -64,4 +64,9 @@ function acted(index = 0): number {
   return control.ur_fault_count(index);
 }
 
-export const table = { set, clear, only, acted };
+/** Completions of this thread that are kept back. */
+function held(): number {
+  return control.ur_fault_held();
+}
+
+export const table = { set, clear, only, acted, held };
