@@ -80,7 +80,8 @@ export function start(name: string, options: ProgramOptions = {}): Program {
     ended: ended.promise,
     running: () => running,
     kill: () => void child.kill("SIGKILL"),
-    signal: (name) => void child.kill(name),
+    // Not child.kill(): in Deno that sends one signal and no second.
+    signal: (name) => void process.kill(child.pid as number, name),
     line(pattern) {
       const found = deferred<RegExpExecArray>();
       const look = () => {
