@@ -1,5 +1,5 @@
 #!/bin/sh
-# Echoes messages with faults on and compares every byte, in each runtime. See tests/faults/verify.ts.
+# Echoes messages with faults on and compares every byte, in each runtime: tests/faults/verify.ts.
 #
 #   scripts/verify.sh [MESSAGES] [SEED]     default: 1,000,000 messages in each runtime
 #

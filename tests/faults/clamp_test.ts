@@ -55,7 +55,7 @@ const SENDABLES: readonly [string, number, (bytes: Uint8Array, n: FaultyNetwork)
 for (const [name, length, make] of SENDABLES) {
   test(`class 1: ${name} of ${length} bytes leaves byte by byte`, async ({ healthy }) => {
     await withPair(healthy, {}, async ({ faulty, client, server }) => {
-      table.only(...ONE_BYTE);
+      table.reset(...ONE_BYTE);
       const bytes = pattern(length, 5);
       const arrived = readAll(server);
       await client.sink.send(make(bytes, faulty));
@@ -69,7 +69,7 @@ for (const [name, length, make] of SENDABLES) {
 
 test("class 1: overlapping sends of all kinds leave byte by byte, in order", async (context) => {
   await withPair(context.healthy, {}, async ({ faulty, client, server }) => {
-    table.only(...ONE_BYTE);
+    table.reset(...ONE_BYTE);
     const random = new Random(7);
     const script = new Script(40_000);
     const arrived = readAll(server);
@@ -94,7 +94,7 @@ async function receiveAll(
   body: (pair: FaultyPair, script: Script) => Promise<void>,
 ): Promise<void> {
   await withPair(healthy, config, async (pair) => {
-    table.only(...ONE_BYTE);
+    table.reset(...ONE_BYTE);
     const script = new Script(length, 3);
     const sent = pair.server.sink.send(script.next(length));
     await body(pair, script);
@@ -152,7 +152,7 @@ test("class 1: peek and tryRecv see what came byte by byte", async (context) => 
 
 test("class 1: a watch brings single bytes, thousands of them", async (context) => {
   await withPair(context.healthy, {}, async ({ client, server }) => {
-    table.only(...ONE_BYTE);
+    table.reset(...ONE_BYTE);
     const script = new Script(12_000);
     for (let i = 0; i < LIMITS.watchAfterCount * 20; i++) {
       const bytes = script.next(1 + i % 30);
@@ -165,7 +165,7 @@ test("class 1: a watch brings single bytes, thousands of them", async (context) 
 
 test("class 1: web streams carry single bytes both ways", async ({ healthy }) => {
   await withPair(healthy, {}, async ({ client, server }) => {
-    table.only(...ONE_BYTE);
+    table.reset(...ONE_BYTE);
     const bytes = pattern(3_000, 9);
     const echo = server.readable.pipeTo(server.writable);
     const writer = client.writable.getWriter();
@@ -182,7 +182,7 @@ test("class 1: web streams carry single bytes both ways", async ({ healthy }) =>
 
 test("class 1: an echo on the side with faults, message by message", async ({ healthy }) => {
   await withPair(healthy, {}, async ({ client, server }) => {
-    table.only(...ONE_BYTE);
+    table.reset(...ONE_BYTE);
     const echo = (async () => {
       for (let data; (data = await client.stream.recvSome()) !== null;) {
         await client.sink.send(data);

@@ -17,7 +17,7 @@ export interface FaultContext extends Record<string, unknown> {
   descriptors: Map<string, string>;
 }
 
-/** A suite with a healthy network. Each test begins with an empty table, the last leaves nothing. */
+/** A suite with a healthy network. Tests begin with an empty table, the last leaves nothing. */
 export function faultSuite(name: string): Suite<FaultContext> {
   const test = suite<FaultContext>(name, {} as FaultContext, { timeoutMs: 60_000 });
   test.before(async (context) => {
@@ -27,7 +27,7 @@ export function faultSuite(name: string): Suite<FaultContext> {
     context.descriptors = descriptors();
     context.healthy = await Network.start();
   });
-  test.after.each(() => table.only());
+  test.after.each(() => table.reset());
   test.after(async ({ healthy, descriptors }) => {
     assert.is(healthy.stats().connections, 0, "connections of the healthy side");
     await healthy.close();
@@ -78,7 +78,7 @@ export async function withFaulty(
   try {
     await body(faulty);
   } catch (error) {
-    table.only();
+    table.reset();
     void faulty.close();
     throw error;
   }
@@ -101,7 +101,7 @@ export async function connectFaulty(
   healthy: Network,
   address = "127.0.0.1:0",
 ): Promise<FaultyPair> {
-  table.only();
+  table.reset();
   const listener = await healthy.bind(address);
   const [client, server] = await Promise.all([
     faulty.dial(listener.localAddress),
@@ -125,7 +125,7 @@ export function withPair(
     try {
       await body(pair);
     } catch (error) {
-      table.only(); // What it holds would keep the pair from closing.
+      table.reset(); // What it holds would keep the pair from closing.
       throw error;
     } finally {
       pair.server.reset();

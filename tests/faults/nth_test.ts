@@ -67,12 +67,12 @@ function sweep(
     for (let n = 1; n <= N_MAX; n++) {
       for (const errno of EVERY_ERRNO ? errnos : [errnos[n % errnos.length]]) {
         const fault: Fault = { on: kind, errno, after: n - 1, repeat: 1 };
-        const arm = (...others: Fault[]) => table.only(fault, ...others);
+        const arm = (...others: Fault[]) => table.reset(fault, ...others);
         try {
           await withFaulty({ shutdownTimeoutMs: 1_000, ...config }, async (faulty) => {
             await scenario({ faulty, healthy, errno, n, arm });
             assert.is(table.acted(), 1, "the fault came to pass");
-            table.only();
+            table.reset();
           });
         } catch (error) {
           if (error instanceof Error) error.message = `n = ${n}, ${errno}: ${error.message}`;

@@ -98,7 +98,7 @@ for (const [way, kind, config, warmUpCount] of WAYS) {
       await withPair(c.healthy, config, async (pair) => {
         const { client: { stream }, server } = pair;
         const script = new Script(2_000);
-        table.only(hold(kind));
+        table.reset(hold(kind));
         await warmUp(pair, script, warmUpCount);
         const { call, now, ended } = make((options) => stream.recv(1_000, options));
         const result = ended(call);
@@ -119,7 +119,7 @@ for (const [way, kind, config, warmUpCount] of WAYS) {
       await withPair(c.healthy, config, async (pair) => {
         const { client: { stream }, server, faulty } = pair;
         const script = new Script(60_000);
-        table.only(hold("cancel"));
+        table.reset(hold("cancel"));
         await warmUp(pair, script, warmUpCount);
         const { call, now, ended } = make((options) => stream.recv(1_000, options));
         const result = ended(call);
@@ -143,7 +143,7 @@ for (const [way, kind, config, warmUpCount] of WAYS) {
       await withPair(c.healthy, config, async (pair) => {
         const { client: { stream }, server } = pair;
         const script = new Script(2_000);
-        table.only({ on: kind, delayTurns: 200 });
+        table.reset({ on: kind, delayTurns: 200 });
         await warmUp(pair, script, warmUpCount);
         const { call, now, ended } = make((options) => stream.recv(1_000, options));
         const result = ended(call);
@@ -161,7 +161,7 @@ for (const [way, kind, config, warmUpCount] of WAYS) {
     test(`class 5: ${how}() while a completion ${way} is on its way`, async (context) => {
       await withFaulty(config, async (faulty) => {
         const pair = await connectFaulty(faulty, context.healthy);
-        table.only(hold(kind));
+        table.reset(hold(kind));
         const script = new Script(3_000);
         await warmUp(pair, script, warmUpCount);
         const waiting = errorOf(pair.client.stream.recv(1_000));
@@ -200,7 +200,7 @@ async function connectFaultyAgain(
 test("class 4: a large receive that is aborted keeps its parts in order", async ({ healthy }) => {
   await withPair(healthy, {}, async ({ client: { stream }, server, faulty }) => {
     const script = new Script(300_000);
-    table.only({ ...hold("cancel"), repeat: 100 });
+    table.reset({ ...hold("cancel"), repeat: 100 });
     for (let i = 0; i < 6; i++) {
       const controller = new AbortController();
       const call = stream.recv(100_000, { signal: controller.signal });
@@ -225,7 +225,7 @@ test("class 4: a large receive that is aborted keeps its parts in order", async 
 for (const [ending, make] of ENDINGS) {
   test(`class 4: a send ${ending} after the kernel took all of it: it succeeds`, async (c) => {
     await withPair(c.healthy, {}, async ({ client: { sink }, server }) => {
-      table.only(hold("send"));
+      table.reset(hold("send"));
       const { call, now } = make((options) => sink.send("hello", options));
       await held();
       now();
@@ -242,7 +242,7 @@ for (const [ending, make] of ENDINGS) {
   test(`class 4: a send ${ending}, more is taken before its cancel: true bytes, FIN`, async (c) => {
     await withPair(c.healthy, {}, async ({ client: { sink, stream }, server, faulty }) => {
       const script = new Script(24 << 20);
-      table.only(hold("cancel", 100));
+      table.reset(hold("cancel", 100));
       const { call, now, ended } = make((options) => sink.send(script.next(24 << 20), options));
       call.catch(() => {});
       const behind = errorOf(sink.send("behind"));
@@ -267,7 +267,7 @@ for (const [ending, make] of ENDINGS) {
   test(`class 3: a send ${ending}, its cancel is lost and sent again`, async ({ healthy }) => {
     await withPair(healthy, {}, async ({ client: { sink }, server, faulty }) => {
       const script = new Script(24 << 20);
-      table.only({ on: "cancel", errno: "EALREADY", repeat: 1 });
+      table.reset({ on: "cancel", errno: "EALREADY", repeat: 1 });
       const { call, now, ended } = make((options) => sink.send(script.next(24 << 20), options));
       const result = ended(call);
       await until(() => sink.bytesSent > 0 && withKernel(faulty) === 1, "a part is taken");
@@ -287,7 +287,7 @@ test("class 3: cancels that are lost for ever do not keep a network from closing
   const accepting = errorOf((await faulty.bind("127.0.0.1:0")).accept());
   const waiting = errorOf(client.stream.recv(10));
   await soon(() => withKernel(faulty) === 2, "both are with the kernel");
-  table.only({ on: "cancel", errno: "EALREADY" });
+  table.reset({ on: "cancel", errno: "EALREADY" });
   client.reset();
   expectError(await waiting, { code: "Closed", operation: "recv" });
   await closeEmpty(faulty);
@@ -302,7 +302,7 @@ test("class 3: cancels that are lost for ever do not keep a network from closing
 test("class 13: an accept completes as its listener closes: the peer is hung up on", async (c) => {
   await withFaulty({}, async (faulty) => {
     const listener = await faulty.bind("127.0.0.1:0");
-    table.only(hold("accept"));
+    table.reset(hold("accept"));
     const accepting = errorOf(listener.accept());
     const client = await c.healthy.dial(listener.localAddress);
     await held();
@@ -320,7 +320,7 @@ for (const [ending, make] of ENDINGS) {
   test(`class 13: an accept ${ending} as a connection comes: the next one has it`, async (c) => {
     await withFaulty({}, async (faulty) => {
       const listener = await faulty.bind("127.0.0.1:0");
-      table.only(hold("accept"));
+      table.reset(hold("accept"));
       const { call, now, ended } = make((options) => listener.accept(options));
       const result = ended(call);
       const client = await c.healthy.dial(listener.localAddress);
@@ -338,7 +338,7 @@ for (const [ending, make] of ENDINGS) {
   test(`class 14: a dial ${ending} as it is connected: its socket is closed`, async (c) => {
     await withFaulty({}, async (faulty) => {
       const listener = await c.healthy.bind("127.0.0.1:0");
-      table.only(hold("connect"));
+      table.reset(hold("connect"));
       const { call, now, ended } = make((options) => faulty.dial(listener.localAddress, options));
       const result = ended(call);
       const server = await listener.accept();
@@ -357,7 +357,7 @@ test("class 13: a network closes while an accept, a connect and a receive are he
   const faulty = new FaultyNetwork({ shutdownTimeoutMs: 50 });
   const pair = await connectFaulty(faulty, c.healthy);
   const listener = await faulty.bind("127.0.0.1:0");
-  table.only(hold("any", 100));
+  table.reset(hold("any", 100));
   const calls = [
     errorOf(listener.accept()),
     errorOf(faulty.dial(pair.listener.localAddress)),
@@ -384,7 +384,7 @@ async function chat(
 ): Promise<void> {
   const pairs: FaultyPair[] = [];
   for (let i = 0; i < 8; i++) pairs.push(await connectFaulty(faulty, healthy));
-  table.only(...faults);
+  table.reset(...faults);
   await Promise.all(pairs.map(async ({ client, server }, index) => {
     const random = new Random(index);
     const echo = async ({ sink, stream }: Connection) => {

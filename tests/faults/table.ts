@@ -53,8 +53,8 @@ function clear(index: number): void {
   control.ur_fault_set(index, 0, 0, 0, 0, 0, -1);
 }
 
-/** The table holds these rules and no other. */
-function only(...faults: Fault[]): void {
+/** Forgets every rule, lets go what they hold, and sets these. */
+function reset(...faults: Fault[]): void {
   for (let index = 0; index < RULE_COUNT; index++) clear(index);
   faults.forEach((fault, index) => set(index, fault));
 }
@@ -69,4 +69,4 @@ function held(): number {
   return control.ur_fault_held();
 }
 
-export const table = { set, clear, only, acted, held };
+export const table = { set, clear, reset, acted, held };

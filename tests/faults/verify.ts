@@ -176,7 +176,7 @@ export async function verify(options: VerifyOptions): Promise<VerifyResult> {
   } finally {
     clearInterval(timer);
     for (let i = 0; i < RULE_COUNT; i++) result.faults += table.acted(i);
-    table.only();
+    table.reset();
   }
   result.seconds = (performance.now() - start) / 1_000;
   await Promise.all(connections.map((connection) => connection.close()));
