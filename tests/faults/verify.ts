@@ -41,6 +41,8 @@ export interface VerifyResult {
 
 const CONNECTION_COUNT = 64;
 const RULE_COUNT = 8;
+/** Together below the limit of attempts in a row, if all rules should meet one connection. */
+const ERRNO_REPEAT_MAX = 4;
 /** Messages after which one rule is replaced. */
 const MESSAGES_PER_RULE = 50;
 const PROGRESS_EVERY_MS = 250;
@@ -54,9 +56,10 @@ function randomFault(random: Random): Fault {
   const span = { after: random.int(0, 50), repeat: random.int(1, 200) };
   switch (random.int(0, 6)) {
     case 0:
-      return { on, errno: random.pick(["EAGAIN", "EINTR"]), ...span };
-    case 1:
-      return { on, errno: random.pick(["ENOBUFS", "ENOMEM"]), ...span, repeat: random.int(1, 4) };
+    case 1: {
+      const errno = random.pick(["EAGAIN", "EINTR", "ENOBUFS", "ENOMEM"]);
+      return { on, errno, after: span.after, repeat: random.int(1, ERRNO_REPEAT_MAX) };
+    }
     case 2:
       return { on, delayTurns: random.int(1, 30), ...span };
     case 3:
