@@ -5,7 +5,7 @@ TSC = $(shell sh scripts/tool.sh tsc)
 SOURCES = $(wildcard mod.ts deps.ts tests examples bench)
 
 .DEFAULT_GOAL = help
-.PHONY: help setup build embed test test-deno test-bun fmt lint check demo stress bench bench-quick clean
+.PHONY: help setup build embed test test-deno test-bun fmt lint check demo stress bench bench-quick torture verify clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -51,6 +51,13 @@ bench: build ## measure against the peers
 
 bench-quick: build ## measure a few bars in a minute and a half, less exactly
 	@sh scripts/bench.sh --quick
+
+torture: build ## fail the n-th operation with every errno, n = 1 to 200 (minutes)
+	URINGNET_TORTURE=1 $(BUN) test tests/faults/nth_test.ts
+	URINGNET_TORTURE=1 $(DENO) test --allow-ffi --allow-env --allow-net --allow-read --allow-run --allow-write --allow-sys tests/faults/nth_test.ts
+
+verify: build ## echo with faults on, compare every byte: MESSAGES=1000000
+	@sh scripts/verify.sh $(or $(MESSAGES),1000000)
 
 clean: ## remove what was built
 	rm -rf ffi/build bench/build types

@@ -1,25 +1,35 @@
 /*
  * A fault table for tests: compiled in only with -DUR_FAULTS, so that no released build can be told
- * to fail. Include it once, from shim.c.
+ * to fail. Included once, in the middle of shim.c: it uses what stands above.
  *
  * A rule says: of the operations with this op code (and descriptor), leave the first `after` alone,
  * then act on the next `repeat` of them. Rules are looked at in order; the first that acts decides.
  *
- *   errno    the operation does not reach the kernel; it completes with -value
- *   clamp    at most `value` bytes of it reach the kernel: a short send or receive
- *   zero     it does not reach the kernel; it completes with 0
- *   delay    its completion is shown `value` turns late
+ *   errno    the operation does not reach the kernel; it completes with -value. A cancel has no
+ *            completion: it is lost.
+ *   clamp    at most `value` bytes of it reach the kernel: a short send or receive. A provided
+ *            buffer becomes that short, and with it each completion of a watch. A watch itself
+ *            becomes a receive that completes once, as one that the kernel ended early.
+ *   zero     a send or receive does not reach the kernel; it completes with 0
+ *   delay    its completion is shown `value` turns late, or when the rule is set again if `value`
+ *            is UR_FAULT_FOREVER. A cancel reaches the kernel that late.
  *   reorder  its completion is shown behind those that come with it
  *
- * The table is one for the process, as the library is: tests that use it run in their own.
+ * Completions of one operation keep their order: no kernel mixes those up. The table is one for the
+ * process; what is held back belongs to a ring and ends with it.
  */
 #ifndef URINGNET_FAULTS_H
 #define URINGNET_FAULTS_H
 
 #define UR_FAULT_RULES 32u
-#define UR_FAULT_HELD 1024u
-/* Larger op codes in a rule stand for every operation. */
+#define UR_FAULT_HELD 4096u
+/* In a rule: every operation that completes. */
 #define UR_FAULT_ANY 255u
+#define UR_FAULT_FOREVER UINT32_MAX
+/* What `fault_stage` returns besides -errno. */
+#define FAULT_NONE 0
+#define FAULT_ZERO INT32_MIN
+#define FAULT_LOST (INT32_MIN + 1)
 
 enum ur_fault_action {
   UR_FAULT_NONE = 0,
@@ -39,34 +49,78 @@ struct fault_rule {
   int32_t fd; /* -1: any */
   uint32_t seen;
   uint32_t acted;
+  uint32_t serial; /* counts settings: what an older one holds is let go */
 };
 
-/* Completions that are kept back. */
-struct fault_held {
-  uint64_t data;
-  int32_t result;
-  uint32_t flags;
+/* How long something is kept back. */
+struct fault_wait {
+  uint32_t ring;
+  uint32_t rule;
+  uint32_t serial;
   uint32_t turns;
 };
 
-/* What was decided for an operation whose completion is to be changed, by user_data. */
+/* An operation in flight whose completions are to be kept back. */
 struct fault_mark {
+  struct fault_wait wait;
   uint64_t data;
-  uint32_t action;
-  uint32_t value;
+};
+
+/* A completion that is kept back. */
+struct fault_completion {
+  struct fault_wait wait;
+  uint64_t data;
+  int32_t result;
+  uint32_t flags;
+};
+
+/* A cancel that is kept back. */
+struct fault_cancel {
+  struct fault_wait wait;
+  struct ur_op op;
 };
 
 static struct fault_rule fault_rules[UR_FAULT_RULES];
-static __thread struct fault_held fault_held[UR_FAULT_HELD];
-static __thread uint32_t fault_held_count;
 static __thread struct fault_mark fault_marks[UR_FAULT_HELD];
 static __thread uint32_t fault_mark_count;
+static __thread struct fault_completion fault_held[UR_FAULT_HELD];
+static __thread uint32_t fault_held_count;
+static __thread struct fault_cancel fault_cancels[UR_FAULT_HELD];
+static __thread uint32_t fault_cancel_count;
 
-/* Sets rule `index`; action 0 clears it. */
+static bool moves_bytes(uint32_t opcode) {
+  return (opcode >= UR_OP_RECV && opcode <= UR_OP_SENDMSG) || opcode == UR_OP_RECV_WATCH;
+}
+
+/* Whether a rule makes sense: what does nothing would let a test pass that tests nothing. */
+static bool fault_fits(uint32_t action, uint32_t opcode, uint32_t value) {
+  bool known = opcode <= UR_OP_RECV_WATCH || opcode == UR_FAULT_ANY;
+  bool provides = opcode == UR_OP_PROVIDE;
+  switch (action) {
+    case UR_FAULT_NONE:
+      return true;
+    case UR_FAULT_ERRNO:
+      return known && !provides && value > 0 && value < 4096;
+    case UR_FAULT_CLAMP:
+      return (moves_bytes(opcode) || provides) && value > 0;
+    case UR_FAULT_ZERO:
+      return moves_bytes(opcode);
+    case UR_FAULT_DELAY:
+      return known && !provides && value > 0;
+    case UR_FAULT_REORDER:
+      return known && !provides && opcode != UR_OP_CANCEL;
+    default:
+      return false;
+  }
+}
+
+/* Sets rule `index`; action 0 clears it. What the rule had held for ever is let go. */
 UR_EXPORT int32_t ur_fault_set(uint32_t index, uint32_t action, uint32_t opcode, uint32_t value,
                                uint32_t after, uint32_t repeat, int32_t fd) {
-  if (index >= UR_FAULT_RULES || action > UR_FAULT_REORDER) return -EINVAL;
-  fault_rules[index] = (struct fault_rule){action, opcode, value, after, repeat, fd, 0, 0};
+  if (index >= UR_FAULT_RULES || !fault_fits(action, opcode, value)) return -EINVAL;
+  uint32_t serial = fault_rules[index].serial + 1;
+  fault_rules[index] =
+      (struct fault_rule){action, opcode, value, after, repeat, fd, 0, 0, serial};
   return 0;
 }
 
@@ -75,14 +129,21 @@ UR_EXPORT int32_t ur_fault_count(uint32_t index) {
   return index < UR_FAULT_RULES ? (int32_t)fault_rules[index].acted : -EINVAL;
 }
 
+/* Completions of this thread that are kept back. */
+UR_EXPORT int32_t ur_fault_held(void) { return (int32_t)fault_held_count; }
+
+static bool fault_matches(const struct fault_rule *rule, const struct ur_op *op) {
+  if (rule->action == UR_FAULT_NONE) return false;
+  if (rule->fd >= 0 && rule->fd != op->fd) return false;
+  if (rule->opcode != UR_FAULT_ANY) return rule->opcode == op->opcode;
+  return op->opcode != UR_OP_CANCEL && op->opcode != UR_OP_PROVIDE;
+}
+
 /* The rule that acts on this operation, or NULL. */
 static struct fault_rule *fault_for(const struct ur_op *op) {
   for (uint32_t i = 0; i < UR_FAULT_RULES; i++) {
     struct fault_rule *rule = &fault_rules[i];
-    if (rule->action == UR_FAULT_NONE) continue;
-    if (rule->opcode != op->opcode && rule->opcode != UR_FAULT_ANY) continue;
-    if (rule->fd >= 0 && rule->fd != op->fd) continue;
-    if (rule->seen++ < rule->after) continue;
+    if (!fault_matches(rule, op) || rule->seen++ < rule->after) continue;
     if (rule->acted >= rule->repeat) continue;
     rule->acted++;
     return rule;
@@ -90,39 +151,149 @@ static struct fault_rule *fault_for(const struct ur_op *op) {
   return NULL;
 }
 
-static void fault_remember(uint64_t data, const struct fault_rule *rule) {
-  if (fault_mark_count == UR_FAULT_HELD) return;
-  fault_marks[fault_mark_count++] = (struct fault_mark){data, rule->action, rule->value};
+/* Cuts triples (slab, offset, length) after `bytes`; returns how many are left. */
+static uint32_t fault_cut(uint32_t *triple, uint32_t count, uint32_t bytes) {
+  for (uint32_t i = 0; i < count; i++, triple += 3) {
+    if (triple[2] >= bytes) {
+      triple[2] = bytes;
+      return i + 1;
+    }
+    bytes -= triple[2];
+  }
+  return count;
+}
+
+/* Lets at most `bytes` of an operation through. */
+static void fault_clamp(struct ring *ring, struct ur_op *op, uint32_t bytes) {
+  uint8_t *block = op->opcode == UR_OP_SENDMSG ? block_at(ring, op->slab) : NULL;
+  if (block && op->length <= UR_IOVEC_MAX)
+    op->length = fault_cut((uint32_t *)block, op->length, bytes);
+  else if (op->opcode == UR_OP_RECV_WATCH || op->length > bytes)
+    op->length = bytes;
+}
+
+static struct fault_wait fault_wait_of(struct ring *ring, const struct fault_rule *rule) {
+  uint32_t turns = rule->action == UR_FAULT_DELAY ? rule->value : 0;
+  return (struct fault_wait){ring->id, (uint32_t)(rule - fault_rules), rule->serial, turns};
+}
+
+static bool fault_due(const struct fault_wait *wait) {
+  if (wait->turns == UR_FAULT_FOREVER) return fault_rules[wait->rule].serial != wait->serial;
+  return wait->turns == 0;
+}
+
+static int32_t fault_keep_back(struct ring *ring, const struct ur_op *op,
+                               const struct fault_rule *rule) {
+  struct fault_wait wait = fault_wait_of(ring, rule);
+  if (op->opcode == UR_OP_CANCEL) {
+    if (fault_cancel_count == UR_FAULT_HELD) return FAULT_NONE;
+    fault_cancels[fault_cancel_count++] = (struct fault_cancel){wait, *op};
+    return FAULT_LOST;
+  }
+  if (fault_mark_count < UR_FAULT_HELD)
+    fault_marks[fault_mark_count++] =
+        (struct fault_mark){wait, user_data(op->slot, op->generation)};
+  return FAULT_NONE;
+}
+
+/* Applies the table to a record that is about to be staged. Not FAULT_NONE: do not stage it. */
+static int32_t fault_stage(struct ring *ring, struct ur_op *op) {
+  struct fault_rule *rule = fault_for(op);
+  if (!rule) return FAULT_NONE;
+  switch (rule->action) {
+    case UR_FAULT_ERRNO:
+      return op->opcode == UR_OP_CANCEL ? FAULT_LOST : -(int32_t)rule->value;
+    case UR_FAULT_ZERO:
+      return FAULT_ZERO;
+    case UR_FAULT_CLAMP:
+      fault_clamp(ring, op, rule->value);
+      return FAULT_NONE;
+    default:
+      return fault_keep_back(ring, op, rule);
+  }
+}
+
+/* No completion may be taken from the kernel now: it could not be kept back. */
+static bool fault_full(void) { return fault_held_count == UR_FAULT_HELD; }
+
+/* The first completion that is kept back of this operation, or NULL. */
+static struct fault_completion *fault_first(uint32_t ring, uint64_t data) {
+  for (uint32_t i = 0; i < fault_held_count; i++)
+    if (fault_held[i].wait.ring == ring && fault_held[i].data == data) return &fault_held[i];
+  return NULL;
 }
 
 /* Whether the completion is kept back for now. */
-static bool fault_hold(uint64_t data, int32_t result, uint32_t flags) {
-  for (uint32_t i = 0; i < fault_mark_count; i++) {
-    if (fault_marks[i].data != data) continue;
-    uint32_t turns = fault_marks[i].action == UR_FAULT_DELAY ? fault_marks[i].value : 0;
-    fault_marks[i] = fault_marks[--fault_mark_count];
-    if (fault_held_count == UR_FAULT_HELD) return false;
-    fault_held[fault_held_count++] = (struct fault_held){data, result, flags, turns};
-    return true;
-  }
-  return false;
+static bool fault_hold(struct ring *ring, uint64_t data, int32_t result, uint32_t flags) {
+  struct fault_mark *mark = NULL;
+  for (uint32_t i = 0; i < fault_mark_count && !mark; i++)
+    if (fault_marks[i].wait.ring == ring->id && fault_marks[i].data == data) mark = &fault_marks[i];
+  struct fault_completion *first = fault_first(ring->id, data);
+  if (!mark && !first) return false;
+  struct fault_wait wait = mark ? mark->wait : first->wait;
+  if (mark && !(flags & IORING_CQE_F_MORE)) *mark = fault_marks[--fault_mark_count];
+  fault_held[fault_held_count++] = (struct fault_completion){wait, data, result, flags};
+  return true;
 }
 
-/* The next completion that has been kept back long enough. */
-static bool fault_release(struct fault_held *held) {
+/* The next completion of this ring that has been kept back long enough. */
+static bool fault_release(struct ring *ring, struct fault_completion *released) {
   for (uint32_t i = 0; i < fault_held_count; i++) {
-    if (fault_held[i].turns > 0) continue;
-    *held = fault_held[i];
-    fault_held[i] = fault_held[--fault_held_count];
+    struct fault_completion *held = &fault_held[i];
+    if (held->wait.ring != ring->id || !fault_due(&held->wait)) continue;
+    if (fault_first(ring->id, held->data) != held) continue;
+    *released = *held;
+    memmove(held, held + 1, (--fault_held_count - i) * sizeof(*held));
     return true;
   }
   return false;
 }
 
-/* A turn has passed. */
-static void fault_tick(void) {
+/* The next cancel of this ring that has been kept back long enough. */
+static bool fault_release_cancel(struct ring *ring, struct ur_op *op) {
+  for (uint32_t i = 0; i < fault_cancel_count; i++) {
+    struct fault_cancel *held = &fault_cancels[i];
+    if (held->wait.ring != ring->id || !fault_due(&held->wait)) continue;
+    *op = held->op;
+    memmove(held, held + 1, (--fault_cancel_count - i) * sizeof(*held));
+    return true;
+  }
+  return false;
+}
+
+static void fault_count_down(struct ring *ring, struct fault_wait *wait) {
+  bool counted = wait->turns > 0 && wait->turns != UR_FAULT_FOREVER;
+  if (wait->ring == ring->id && counted) wait->turns--;
+}
+
+/* A turn of this ring has passed. True: something is still kept back, take another. */
+static bool fault_tick(struct ring *ring) {
+  bool left = false;
+  for (uint32_t i = 0; i < fault_held_count; i++) {
+    fault_count_down(ring, &fault_held[i].wait);
+    left |= fault_held[i].wait.ring == ring->id;
+  }
+  for (uint32_t i = 0; i < fault_cancel_count; i++) {
+    fault_count_down(ring, &fault_cancels[i].wait);
+    left |= fault_cancels[i].wait.ring == ring->id;
+  }
+  return left;
+}
+
+/* The ring ends: nothing of it is kept back any more. */
+static void fault_forget(uint32_t ring) {
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < fault_mark_count; i++)
+    if (fault_marks[i].wait.ring != ring) fault_marks[kept++] = fault_marks[i];
+  fault_mark_count = kept;
+  kept = 0;
   for (uint32_t i = 0; i < fault_held_count; i++)
-    if (fault_held[i].turns > 0) fault_held[i].turns--;
+    if (fault_held[i].wait.ring != ring) fault_held[kept++] = fault_held[i];
+  fault_held_count = kept;
+  kept = 0;
+  for (uint32_t i = 0; i < fault_cancel_count; i++)
+    if (fault_cancels[i].wait.ring != ring) fault_cancels[kept++] = fault_cancels[i];
+  fault_cancel_count = kept;
 }
 
 #endif

@@ -146,10 +146,6 @@ int32_t ur_layout(uint32_t index) {
   return (int32_t)layout[index];
 }
 
-#ifdef UR_FAULTS
-#include "faults.h"
-#endif
-
 /* ---- slabs ------------------------------------------------------------------------------- */
 
 static void watch_thread(void);
@@ -430,35 +426,11 @@ static int32_t provide(struct ring *ring, const struct ur_op *op) {
 }
 
 #ifdef UR_FAULTS
-/* Stands for a completion with result 0, which `stage` cannot return. */
-#define INJECTED_ZERO INT32_MIN
-
-/* Lets at most `bytes` of an operation through. */
-static void clamp_op(struct ring *ring, struct ur_op *op, uint32_t bytes) {
-  bool counted = op->opcode >= UR_OP_RECV && op->opcode <= UR_OP_SEND;
-  if (counted && op->length > bytes) op->length = bytes;
-  uint8_t *block = op->opcode == UR_OP_SENDMSG ? block_at(ring, op->slab) : NULL;
-  if (!block || op->length == 0) return;
-  uint32_t *triple = (uint32_t *)block;
-  op->length = 1;
-  if (triple[2] > bytes) triple[2] = bytes;
-}
+#include "faults.h"
 #endif
 
 /* 0: the record went to the kernel or needs no completion. Else the result to report. */
-static int32_t stage(struct ring *ring, const struct ur_op *op) {
-  if (op->opcode == UR_OP_PROVIDE) return provide(ring, op);
-  if (op->slot >= ACCEPT_TAG) return -EINVAL;
-#ifdef UR_FAULTS
-  struct ur_op faulty = *op;
-  struct fault_rule *rule = op->opcode == UR_OP_CANCEL ? NULL : fault_for(op);
-  if (rule && rule->action == UR_FAULT_ERRNO) return -(int32_t)rule->value;
-  if (rule && rule->action == UR_FAULT_ZERO) return INJECTED_ZERO;
-  if (rule && rule->action == UR_FAULT_CLAMP) clamp_op(ring, &faulty, rule->value);
-  if (rule && rule->action >= UR_FAULT_DELAY)
-    fault_remember(user_data(op->slot, op->generation), rule);
-  op = &faulty;
-#endif
+static int32_t submit(struct ring *ring, const struct ur_op *op) {
   struct io_uring_sqe *sqe = take_entry(ring);
   if (!sqe) return -EAGAIN;
   if (op->opcode == UR_OP_CANCEL) {
@@ -476,10 +448,27 @@ static int32_t stage(struct ring *ring, const struct ur_op *op) {
     io_uring_sqe_set_data64(sqe, USER_DATA_NONE);
     return result;
   }
+#ifdef UR_FAULTS
+  if (op->opcode == UR_OP_RECV_WATCH && op->length) {
+    sqe->ioprio &= (uint16_t)~IORING_RECV_MULTISHOT;
+    sqe->len = op->length;
+  }
+#endif
   uint32_t tag = op->opcode == UR_OP_ACCEPT ? ACCEPT_TAG : 0;
   io_uring_sqe_set_data64(sqe, user_data(op->slot | tag, op->generation));
   ring->in_flight++;
   return 0;
+}
+
+static int32_t stage(struct ring *ring, const struct ur_op *op) {
+#ifdef UR_FAULTS
+  struct ur_op faulty = *op;
+  int32_t verdict = fault_stage(ring, &faulty);
+  if (verdict != FAULT_NONE) return verdict;
+  op = &faulty;
+#endif
+  if (op->opcode == UR_OP_PROVIDE) return provide(ring, op);
+  return op->slot >= ACCEPT_TAG ? -EINVAL : submit(ring, op);
 }
 
 /* ---- the turn ---------------------------------------------------------------------------- */
@@ -503,6 +492,9 @@ static uint32_t collect(struct ring *ring, uint32_t count) {
   unsigned head, seen = 0;
   io_uring_for_each_cqe(&ring->data, head, cqe) {
     if (count == UR_COMPLETION_CAPACITY) break;
+#ifdef UR_FAULTS
+    if (fault_full()) break;
+#endif
     seen++;
     if (cqe->user_data == USER_DATA_NONE) continue;
     if (!(cqe->flags & IORING_CQE_F_MORE)) ring->in_flight--;
@@ -513,7 +505,7 @@ static uint32_t collect(struct ring *ring, uint32_t count) {
       result = accepted(ring, result);
     }
 #ifdef UR_FAULTS
-    if (fault_hold(data, result, cqe->flags)) continue;
+    if (fault_hold(ring, data, result, cqe->flags)) continue;
 #endif
     put(ring, count++, data, result, cqe->flags);
   }
@@ -555,11 +547,16 @@ int32_t ur_turn(uint32_t id, uint32_t op_count, uint32_t flags) {
   if (flags & UR_TURN_WOKEN) ring->armed = false;
   io_uring_cq_eventfd_toggle(&ring->data, false);
   uint32_t count = 0;
+#ifdef UR_FAULTS
+  struct ur_op late;
+  while (fault_release_cancel(ring, &late)) submit(ring, &late);
+#endif
   for (uint32_t i = 0; i < op_count; i++) {
     const struct ur_op *op = &ring->ops[i];
     int32_t result = stage(ring, op);
 #ifdef UR_FAULTS
-    if (result == INJECTED_ZERO) {
+    if (result == FAULT_LOST) continue;
+    if (result == FAULT_ZERO) {
       put(ring, count++, user_data(op->slot, op->generation), 0, 0);
       continue;
     }
@@ -568,16 +565,15 @@ int32_t ur_turn(uint32_t id, uint32_t op_count, uint32_t flags) {
   }
   count = drain(ring, count);
 #ifdef UR_FAULTS
-  struct fault_held held;
-  while (count < UR_COMPLETION_CAPACITY && fault_release(&held))
+  struct fault_completion held;
+  while (count < UR_COMPLETION_CAPACITY && fault_release(ring, &held))
     put(ring, count++, held.data, held.result, held.flags);
-  fault_tick();
 #endif
   ring->header[UR_HEADER_COMPLETIONS] += count;
   ring->header[UR_HEADER_IN_FLIGHT] = ring->in_flight;
   ring->header[UR_HEADER_MORE] = has_work(ring);
 #ifdef UR_FAULTS
-  ring->header[UR_HEADER_MORE] |= fault_held_count != 0;
+  ring->header[UR_HEADER_MORE] |= fault_tick(ring);
 #endif
   return (int32_t)count;
 }
@@ -779,6 +775,9 @@ static void close_bell(struct ring *ring, bool thread_ends) {
 }
 
 static int32_t shut_ring(struct ring *ring, bool thread_ends) {
+#ifdef UR_FAULTS
+  fault_forget(ring->id);
+#endif
   bool drained = retire_operations(ring);
   close_all(ring->id);
   close_bell(ring, thread_ends);

@@ -32,6 +32,16 @@ export const LIMITS = Object.freeze({
   backOffFirstMs: 1,
   backOffLastMs: 64,
 
+  /**
+   * First and longest pause after which a cancel is sent again while its operation has not come
+   * back: the kernel may have looked for it in the wrong moment (EALREADY), or not found it.
+   */
+  cancelAgainFirstMs: 20,
+  cancelAgainLastMs: 1_000,
+
+  /** How long a closing network waits for its operations once all of them were cancelled. */
+  handBackMs: 1_000,
+
   /** First and longest pause of accept after EMFILE and its kin. */
   acceptBackOffFirstMs: 5,
   acceptBackOffLastMs: 1_000,

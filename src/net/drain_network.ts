@@ -2,6 +2,7 @@
  * The orderly end of everything that is open on a network.
  *
  *   listeners close -> work in flight finishes, or the time runs out -> the rest is reset
+ *   -> the kernel hands back what it has, or `LIMITS.handBackMs` run out -> the ring takes it back
  *
  * Work in flight is what has an end in sight: a dial, a queued send, a receive that has part of its
  * message. A receive that waits for a message to begin could wait for ever; it gets "Closed" at
@@ -9,6 +10,8 @@
  *
  * @module
  */
+import type { HostTimer } from "../base/host.ts";
+import { LIMITS } from "../base/limits.ts";
 import { NetworkError } from "../base/network_error.ts";
 import { Connection } from "./connection.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
@@ -16,29 +19,44 @@ import type { Closeable, NetworkContext } from "./network_context.ts";
 /** How often a connection in the middle of a message is looked at again. */
 const LOOK_AGAIN_MS = 5;
 
-/** Resolves when nothing is open any more. */
+/** Resolves when nothing is open any more but what the kernel does not hand back. */
 export async function drainNetwork(context: NetworkContext): Promise<void> {
   const { shutdownTimeoutMs } = context.config;
+  const overdue = Promise.withResolvers<void>();
   let expired = false;
+  let last: HostTimer | null = null;
   const force = () => {
     expired = true;
     for (const dial of context.dials) dial.giveUp(closedError());
     for (const open of context.open) open.reset();
+    last = context.host.setTimer(overdue.resolve, LIMITS.handBackMs);
   };
   context.hold();
   const timer = shutdownTimeoutMs === null ? null : context.host.setTimer(force, shutdownTimeoutMs);
   try {
-    await closeAll(context, (open) => !(open instanceof Connection), () => expired);
-    while (context.dials.size > 0 && !expired) await pause(context);
-    await closeAll(context, () => true, () => expired);
-    while (context.recvRing.flying > 0 || context.sendRing.flying > 0) {
-      context.recvRing.cancelAll();
-      if (context.split) context.sendRing.cancelAll();
-      await pause(context);
-    }
+    await Promise.race([finish(context, () => expired), overdue.promise]);
+    await handBack(context);
   } finally {
     timer?.cancel();
+    (last as HostTimer | null)?.cancel();
     context.unhold();
+  }
+}
+
+async function finish(context: NetworkContext, expired: () => boolean): Promise<void> {
+  await closeAll(context, (open) => !(open instanceof Connection), expired);
+  while (context.dials.size > 0 && !expired()) await pause(context);
+  await closeAll(context, () => true, expired);
+}
+
+/** Waits for what is still with the kernel, such as the connects of dials that were given up. */
+async function handBack(context: NetworkContext): Promise<void> {
+  const end = context.host.now() + LIMITS.handBackMs;
+  const { recvRing, sendRing } = context;
+  while (recvRing.flying + sendRing.flying > 0 && context.host.now() < end) {
+    recvRing.cancelAll();
+    if (context.split) sendRing.cancelAll();
+    await pause(context);
   }
 }
 

@@ -11,7 +11,8 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
-import type { Host } from "../base/host.ts";
+import { ERRNO } from "../base/errno.ts";
+import type { Host, HostTimer } from "../base/host.ts";
 import { LIMITS } from "../base/limits.ts";
 import { COUNT, type Meter } from "../base/meter.ts";
 import type { BufferPool } from "../buf/buffer_pool.ts";
@@ -56,6 +57,8 @@ export class Ring {
   readonly #table = new OperationTable();
   readonly #writer: OpWriter;
   readonly #cancels: Operation[] = [];
+  #cancelTimer: HostTimer | null = null;
+  #cancelPauseMs: number = LIMITS.cancelAgainFirstMs;
   readonly #tracker: LeakTracker | null;
   readonly #lastHeader = new Float64Array(4);
 
@@ -176,8 +179,13 @@ export class Ring {
   close(): void {
     this.publish();
     this.pump.close();
+    this.#cancelTimer?.cancel();
     this.#tracker?.unkeep();
-    this.port.close();
+    // When the kernel has not handed everything back, what it may still write to stays taken.
+    if (this.port.close() < 0) return;
+    this.#table.eachFlying((operation) => {
+      this.#deliver(operation.slot, operation.generation, -ERRNO.ECANCELED, 0);
+    });
     this.buffers?.release();
     this.watchBuffers?.release();
   }
@@ -201,10 +209,28 @@ export class Ring {
       const flies = operation.state === OPERATION_FLYING && operation.canceling;
       if (flies) writer.cancel(operation.slot, operation.generation, operation.cancelFlags);
     }
-    if (canceled > 0) cancels.splice(0, canceled);
+    if (canceled > 0) {
+      cancels.splice(0, canceled);
+      this.#cancelTimer ??= this.host.setTimer(this.#cancelAgain, this.#cancelPauseMs);
+    }
     this.#stageLane(this.sendLane, writer);
     this.#stageLane(this.recvLane, writer);
   }
+
+  /** Sends the cancels again of what has not come back since. */
+  readonly #cancelAgain = (): void => {
+    this.#cancelTimer = null;
+    this.#table.eachFlying((operation) => {
+      if (operation.canceling) this.#cancels.push(operation);
+    });
+    if (this.#cancels.length === 0) {
+      this.#cancelPauseMs = LIMITS.cancelAgainFirstMs;
+      return;
+    }
+    this.#cancelPauseMs = Math.min(this.#cancelPauseMs * 2, LIMITS.cancelAgainLastMs);
+    this.submitted++;
+    this.pump.schedule();
+  };
 
   #stageLane(lane: Lane, writer: OpWriter): void {
     this.buffers?.stage(writer);

@@ -33,12 +33,15 @@ export interface Program {
   ended: Promise<Ending>;
   running(): boolean;
   kill(): void;
+  signal(name: "SIGSTOP" | "SIGCONT"): void;
 }
 
 export interface ProgramOptions {
   args?: readonly string[];
   /** Limit of open descriptors. */
   descriptorsMax?: number;
+  /** What runs the program: its command line follows. */
+  prefix?: readonly string[];
 }
 
 /** Starts `programs/<name>.ts`. */
@@ -48,7 +51,7 @@ export function start(name: string, options: ProgramOptions = {}): Program {
     ? ["run", "--no-check", "--no-lock", "--config", `${root}/deno.json`, "-A", file]
     : [file];
   const limit = options.descriptorsMax;
-  const command = [process.execPath, ...flags, ...options.args ?? []];
+  const command = [...options.prefix ?? [], process.execPath, ...flags, ...options.args ?? []];
   // Half a second after its start Deno would look for updates, with descriptors of its own.
   const env = { ...process.env, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" };
   const child = limit === undefined
@@ -77,6 +80,8 @@ export function start(name: string, options: ProgramOptions = {}): Program {
     ended: ended.promise,
     running: () => running,
     kill: () => void child.kill("SIGKILL"),
+    // Not child.kill(): in Deno that sends one signal and no second.
+    signal: (name) => void process.kill(child.pid as number, name),
     line(pattern) {
       const found = deferred<RegExpExecArray>();
       const look = () => {

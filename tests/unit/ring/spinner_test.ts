@@ -19,7 +19,7 @@ test("Spinner.hit() grows the budget by a quarter, up to the largest", () => {
   assert.is(spinner.budgetUs, 300);
 });
 
-test("Spinner.miss() shrinks the budget by an eighth, and ends it below a quarter of the base", () => {
+test("Spinner.miss() shrinks the budget by an eighth, and ends it below a quarter of it", () => {
   const spinner = new Spinner(CONFIG);
   spinner.miss();
   assert.is(spinner.budgetUs, 43.75);

@@ -1,0 +1,251 @@
+/**
+ * Fault classes that need a real kernel and were not tried elsewhere: overflowing queues, ports
+ * that run out, peers that are killed or stopped, suspended processes, a wake channel that is full.
+ * docs/RELIABILITY.md has the whole list.
+ *
+ * @module
+ */
+import { spawnSync } from "node:child_process";
+import { type Connection, Network, NetworkError } from "../../mod.ts";
+import {
+  closeChecked,
+  connect,
+  type ContractContext,
+  descriptors,
+  expectAlive,
+  expectNoNewDescriptors,
+  pattern,
+  pause,
+  settlesWithin,
+  started,
+  until,
+} from "../contract/fixture.ts";
+import { assert, bytesEqual, rejects, suite } from "../harness.ts";
+import { endChildren, start } from "../lifecycle/child.ts";
+import { write } from "../support/libc.ts";
+
+const test = suite<ContractContext>("classes", {} as ContractContext, { timeoutMs: 30_000 });
+
+test.before(async (context) => {
+  await (await Network.start()).close();
+  context.descriptors = descriptors();
+  context.network = await Network.start();
+});
+
+test.after(async ({ network, descriptors }) => {
+  endChildren();
+  await closeChecked(network);
+  await expectNoNewDescriptors(descriptors);
+});
+
+test("class 9: completions that overflow their queue are all delivered", async ({ network }) => {
+  // The kernel's own thread completes 300 receives before this one looks: the queue holds 64.
+  await using own = await started({ ring: { entries: 8, sqPoll: true } });
+  const listener = await own.network.bind("127.0.0.1:0");
+  const pairs: { client: Connection; server: Connection }[] = [];
+  for (let i = 0; i < 300; i++) {
+    const [client, server] = await Promise.all([
+      network.dial(listener.localAddress),
+      listener.accept(),
+    ]);
+    pairs.push({ client, server });
+  }
+  for (let round = 0; round < 5; round++) {
+    const received = pairs.map(({ server }) => server.stream.recv(100));
+    await pause(20);
+    await Promise.all(pairs.map(({ client }, i) => client.sink.send(pattern(100, round + i))));
+    // Not a wait for an event: the kernel's thread must get ahead of this one.
+    for (const end = performance.now() + 5; performance.now() < end;);
+    const messages = await Promise.all(received);
+    messages.forEach((bytes, i) => bytesEqual(bytes.toUint8Array(), pattern(100, round + i)));
+  }
+  assert.ok(own.network.stats().ringOverflows > 0, "the queue overflowed");
+  await Promise.all(pairs.flatMap(({ client, server }) => [client.close(), server.close()]));
+  await listener.close();
+});
+
+// ---------------------------------------------------------------------------------- ports run out
+
+const IN_NAMESPACE = ["unshare", "-rn", "sh", "-c"];
+const TEN_PORTS = 'ip link set lo up && echo "40000 40009" >/proc/sys/net/ipv4/ip_local_port_range';
+const { status } = spawnSync(IN_NAMESPACE[0], [...IN_NAMESPACE.slice(1), TEN_PORTS]);
+const noNamespace = status === 0 ? null : "no network namespace of one's own here";
+
+test.skipIf(noNamespace, "class 14: no local port is left, no route leads there", async () => {
+  const prefix = [...IN_NAMESPACE, `${TEN_PORTS} && exec "$0" "$@"`];
+  const { code, output } = await start("port_exhaustion", { prefix }).ended;
+  assert.is(code, 0, output);
+  assert.match(output, "<after 10: ConnectionFailed EADDRNOTAVAIL>");
+  assert.match(output, "<freed: connected>");
+  assert.match(output, "<no route: ConnectionFailed ENETUNREACH>");
+  assert.match(output, "<left 0>");
+});
+
+// ------------------------------------------------------------------------ stopped and killed peers
+
+async function echoed({ sink, stream }: Connection, length: number): Promise<void> {
+  const bytes = pattern(length, length);
+  const received = stream.recv(length);
+  await sink.send(bytes);
+  bytesEqual((await received).toUint8Array(), bytes);
+}
+
+test("class 15: a peer that is stopped, and goes on", async ({ network }) => {
+  const program = start("echo_server");
+  const address = `127.0.0.1:${(await program.line(/<port (\d+)>/))[1]}`;
+  const connections = await Promise.all([network.dial(address), network.dial(address)]);
+  for (const connection of connections) await echoed(connection, 1_000);
+  program.signal("SIGSTOP");
+  const [patient, hasty] = connections;
+  // The kernel of the peer still connects and takes bytes.
+  const late = await network.dial(address);
+  await patient.sink.send("are you there");
+  await rejects(patient.stream.recv(13, { timeoutMs: 100 }), { code: "Timeout", bytesDone: 0 });
+  const error = await rejects(hasty.sink.send(pattern(64 << 20), { timeoutMs: 100 }), {
+    code: "Timeout",
+    operation: "send",
+  });
+  assert.is(error.bytesDone, hasty.sink.bytesSent - 1_000);
+  program.signal("SIGCONT");
+  assert.is((await patient.stream.recv(13)).text(), "are you there");
+  await echoed(patient, 100_000);
+  await echoed(late, 100_000);
+  for (const connection of [patient, hasty, late]) connection.reset();
+  await Promise.all([patient, hasty, late].map((connection) => connection.close()));
+  program.kill();
+  await program.ended;
+});
+
+test("class 15: a peer that is killed with operations in flight", async ({ network }) => {
+  const program = start("echo_server");
+  const address = `127.0.0.1:${(await program.line(/<port (\d+)>/))[1]}`;
+  const idle = await network.dial(address);
+  const sending = await network.dial(address);
+  await echoed(idle, 1_000);
+  const waiting = idle.stream.recv(10);
+  const large = sending.sink.send(pattern(64 << 20));
+  waiting.catch(() => {});
+  large.catch(() => {});
+  // The peer sends back what nobody reads here, so both of its directions are in flight.
+  await until(() => sending.sink.bytesSent > 0, "a part is taken");
+  program.kill();
+  const received = await rejects(waiting, NetworkError);
+  assert.is(received.code, "RecvFailed");
+  assert.ok(received.endOfStream || received.errno === "ECONNRESET", `${received}`);
+  const sent = await rejects(large, { code: "SendFailed" });
+  assert.is(sent.bytesDone, sending.sink.bytesSent);
+  await program.ended;
+  await rejects(network.dial(address), { code: "ConnectionFailed", errno: "ECONNREFUSED" });
+  await Promise.all([idle.close(), sending.close()]);
+});
+
+test("class 24: a process that was stopped: each deadline fires once, and not early", async () => {
+  const program = start("deadlines");
+  await program.line(/<waiting>/);
+  await pause(100);
+  program.signal("SIGSTOP");
+  await pause(700);
+  program.signal("SIGCONT");
+  const { code, output } = await program.ended;
+  assert.is(code, 0, output);
+  assert.match(output, "<once 100 early 0>");
+});
+
+// ------------------------------------------------------------------- calls in reaction to others
+
+for (const how of ["close", "reset"] as const) {
+  test(`class 20: ${how}() inside the reaction to a completion`, async ({ network }) => {
+    await using pair = await connect(network);
+    const { client, server } = pair;
+    const reaction = client.stream.recv(5).then(async (received) => {
+      assert.is(received.text(), "hello");
+      const ends = [client[how](), client[how](), client.close(), client.sink.close()];
+      const late = [client.stream.recv(1), client.stream.recvSome(), client.sink.send("late")];
+      for (const call of late) await rejects(call, { code: "Closed" });
+      assert.is(client.stream.tryRecv(1), null);
+      await Promise.all(ends);
+    });
+    const behind = rejects(client.stream.recv(100), { code: "Closed" });
+    await server.sink.send("hello world");
+    await Promise.all([reaction, behind]);
+  });
+}
+
+test("class 20: Network.close() inside the reaction to a completion, twice", async () => {
+  const network = await Network.start();
+  const { client, server, listener } = await connect(network);
+  const accepting = rejects(listener.accept(), { code: "Closed" });
+  const reaction = client.stream.recv(5).then(async (received) => {
+    received.release();
+    await Promise.all([network.close(), network.close()]);
+  });
+  await server.sink.send("hello");
+  await Promise.all([reaction, accepting]);
+  await closeChecked(network);
+});
+
+// ------------------------------------------------------------------------------- the wake channel
+
+/** Starts a network and finds the sockets by which the kernel wakes the runtime. */
+async function withWakeChannel(
+  body: (network: Network, wake: (bytes: Uint8Array) => number) => Promise<void>,
+): Promise<void> {
+  const before = descriptors();
+  await using own = await started({});
+  const sockets = [...descriptors()]
+    .filter(([fd, target]) => target.startsWith("socket:") && before.get(fd) !== target)
+    .map(([fd]) => Number(fd));
+  assert.is(sockets.length, 2, "the two ends of the channel");
+  // One end is the runtime's; what is written there arrives at the other, and nobody reads it.
+  await body(own.network, (bytes) => Math.max(...sockets.map((fd) => write(fd, bytes))));
+}
+
+async function answered(pair: { client: Connection; server: Connection }): Promise<void> {
+  const received = pair.server.stream.recv(5, { timeoutMs: 5_000 });
+  await pair.client.sink.send("hello");
+  assert.is((await received).text(), "hello");
+}
+
+test("class 25: wake-ups for nothing, while bytes pass and while nothing happens", async (c) => {
+  await withWakeChannel(async (network, wake) => {
+    await using pair = await connect(network, "127.0.0.1:0", c.network);
+    for (let round = 0; round < 100; round++) {
+      for (let i = round % 4; i > 0; i--) assert.is(wake(new Uint8Array(1)), 1);
+      if (round % 5 === 0) await pause(2);
+      await answered(pair);
+    }
+    // Spurious wakes do not end a receive, nor does sleeping afterwards lose a true one.
+    const waiting = pair.server.stream.recv(5);
+    for (let i = 0; i < 10; i++) {
+      wake(new Uint8Array(1));
+      await pause(1);
+    }
+    assert.not(await settlesWithin(waiting, 5));
+    await pair.client.sink.send("hello");
+    assert.is((await waiting).text(), "hello");
+  });
+});
+
+test("class 25: a wake channel that is full loses no wake-up and blocks nobody", async (c) => {
+  await withWakeChannel(async (network, wake) => {
+    await using pair = await connect(network, "127.0.0.1:0", c.network);
+    await expectAlive(pair);
+    for (let round = 0; round < 20; round++) {
+      const received = pair.server.stream.recv(5, { timeoutMs: 5_000 });
+      await pause(3); // Longer than it spins: the bell is armed.
+      // Until the channel takes no more; nobody reads before this task ends.
+      const chunk = new Uint8Array(1_024);
+      let count = 0;
+      while (wake(chunk) > 0 && count < 10_000) count++;
+      while (wake(chunk.subarray(0, 1)) > 0 && count < 20_000) count++;
+      assert.ok(count > 10 && count < 20_000, `${count} writes filled it`);
+      // The bytes arrive in this very task, and the byte that should tell so finds no room.
+      const sent = pair.client.sink.send("hello");
+      assert.is((await received).text(), "hello");
+      await sent;
+    }
+    await expectAlive(pair);
+  });
+});
+
+test.run();
