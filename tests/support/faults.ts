@@ -41,6 +41,10 @@ export interface FaultRates {
   armFails: number;
   /** A receive that brings no byte consumes its buffer all the same. */
   bufferWithoutBytes: number;
+  /** A watch ends with bytes and without an error, as when the completion queue is full. */
+  watchEnds: number;
+  /** A cancel does not find the watch, which lives on (Linux 6.11). */
+  cancelMisses: number;
 
   // Hard ones.
   /** A send that takes nothing and says 0. */
@@ -70,6 +74,8 @@ export const NO_FAULTS: Readonly<FaultRates> = Object.freeze({
   spuriousBell: 0,
   armFails: 0,
   bufferWithoutBytes: 0,
+  watchEnds: 0,
+  cancelMisses: 0,
   zeroSend: 0,
   sendErrno: 0,
   recvErrno: 0,
@@ -95,6 +101,8 @@ export const USUAL_RATES: Readonly<FaultRates> = Object.freeze({
   spuriousBell: 0.02,
   armFails: 0.1,
   bufferWithoutBytes: 0.5,
+  watchEnds: 0.1,
+  cancelMisses: 0.8,
   zeroSend: 0.02,
   sendErrno: 0.02,
   recvErrno: 0.02,
