@@ -171,4 +171,22 @@ test("bytes that nobody awaits end a watch: they stay with the kernel", async ()
   });
 });
 
+test("buffers of the two kinds are not confused where one class serves small ones", async () => {
+  const config = { pool: { minSize: 16_384, maxPerClass: 4, debug: true } };
+  await withSeeds(5, { config }, async (pair) => {
+    await chat(pair);
+    const { client, server, sim } = pair;
+    // Two arrivals that nobody awaits: the second is copied behind the first, its buffer is free.
+    for (const at of [0, 100]) {
+      await client.sink.send(contentOf(1, 100, CHATTED + at));
+      await sim.sleep(1);
+    }
+    // From here on reads are single ones, of up to 64 KiB.
+    const sending = client.sink.send(contentOf(1, 300_000, CHATTED + 200));
+    await readOut(pair, 300_200);
+    assert.is(server.stream.buffered, 0);
+    await sending;
+  });
+});
+
 test.run();
