@@ -157,6 +157,35 @@ test("a large recv() takes over from a watch, whatever the cancel meets", async 
   });
 });
 
+test("a watch whose cancel is lost ends with its connection all the same", async () => {
+  const ends: [end: (pair: Pair) => unknown, codes: string[]][] = [
+    [({ server }) => server.close(), ["Closed"]],
+    [({ server }) => server.reset(), ["Closed"]],
+    // The client is closed as well, in the middle of a message.
+    [({ network }) => network.close(), ["Closed", "RecvFailed"]],
+  ];
+  for (const soLinger of [null, 0]) {
+    for (const [end, codes] of ends) {
+      await withSeeds(10, { config: { soLinger, shutdownTimeoutMs: 10 } }, async (pair) => {
+        await chat(pair);
+        const { rates } = pair.sim.faults;
+        Object.assign(rates, { cancelMisses: 1, late: 0.3 });
+        const { client, server, sim } = pair;
+        const waiting = outcomeOf(server.stream.recv(1_000));
+        const sending = outcomeOf(client.sink.send(contentOf(1, sim.random.int(1, 900), CHATTED)));
+        await sim.sleep(sim.random.float());
+        const startedMs = sim.host.now();
+        await end(pair);
+        const { error } = await waiting as { error: { code: string } };
+        assert.ok(codes.includes(error.code), error.code);
+        while (pair.serverSocket.open) await sim.sleep(1);
+        assert.ok(sim.host.now() - startedMs < 200, "the descriptor is closed soon");
+        await sending;
+      });
+    }
+  }
+});
+
 test("bytes that nobody awaits end a watch: they stay with the kernel", async () => {
   await withSeeds(10, {}, async (pair) => {
     await chat(pair);
