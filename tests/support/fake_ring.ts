@@ -446,9 +446,8 @@ export class FakeRing implements RingPort {
     const wanted = op.kind === "accept" ? OP_FLAG_OF_ACCEPT : 0;
     this.#kernel.require(flags === wanted, `cancel of ${op.name} with flags ${flags}`);
     op.canceled = true;
+    // Else it is queued already: task work decides who was first.
     if (op.state === "armed") this.#enqueue(op);
-    // Queued already: task work decides who was first.
-    else if (faults.strikes("cancelLoses")) op.canceled = false;
   }
 
   // ---- attempts ------------------------------------------------------------------------------
