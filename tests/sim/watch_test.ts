@@ -69,7 +69,7 @@ test("a watch that ends without an error or with want of buffers costs no byte",
   }
 });
 
-test("FIN behind bytes ends a watch after those bytes, with and without a buffer left", async () => {
+test("FIN behind bytes ends a watch after them, with and without a buffer left", async () => {
   for (const bufferCount of [1, 256]) {
     await withSeeds(10, { sizes: { bufferCount } }, async (pair) => {
       await chat(pair);

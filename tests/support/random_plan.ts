@@ -130,7 +130,9 @@ function drawFaults(random: Random): Partial<FaultRates> {
 }
 
 function drawConfig(random: Random, chatty: boolean): NetworkConfig {
-  const readBufferSizes = chatty ? [4_096, 10_000, 16_384, 65_536] : [0, 1, 256, 4_096, 65_536];
+  const readBufferSizes = chatty
+    ? [4_096, 10_000, 16_384, 65_536, 65_536]
+    : [0, 1, 256, 4_096, 65_536];
   const maxSize = random.pick([1_024, 16_384, 65_536]);
   return {
     readBufferSize: random.pick(readBufferSizes),
@@ -146,7 +148,7 @@ function drawConfig(random: Random, chatty: boolean): NetworkConfig {
     pool: {
       debug: true,
       maxPerClass: random.pick([1, 4, 16, 64]),
-      minSize: Math.min(random.pick([128, 128, 128, 1_024, 16_384]), maxSize),
+      minSize: Math.min(random.pick([128, 128, 1_024, 16_384]), maxSize),
       maxSize,
     },
   };
