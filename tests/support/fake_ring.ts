@@ -201,7 +201,7 @@ export class FakeRing implements RingPort {
     header[HEADER.submissions] += opCount;
     header[HEADER.completions] += count;
     header[HEADER.inFlight] = this.#inFlight.size;
-    header[HEADER.more] = this.#hasWork ? 1 : 0;
+    header[HEADER.more] = this.#seemsBusy() ? 1 : 0;
     return count;
   }
 
@@ -267,7 +267,12 @@ export class FakeRing implements RingPort {
       this.header[HEADER.arms]++;
       if (this.#eventCount > 0) this.#signal();
     }
-    return this.#hasWork ? 1 : 0;
+    return this.#seemsBusy() ? 1 : 0;
+  }
+
+  /** What the flags of the rings say. */
+  #seemsBusy(): boolean {
+    return this.#hasWork || this.#kernel.faults.strikes("staleFlag");
   }
 
   openBell(onWake: () => void): BellPort {
@@ -629,7 +634,7 @@ export class FakeRing implements RingPort {
     if (!kernel.readable(socket)) return false;
     const result = this.#fill(op, region);
     const nonEmpty = result >= 0 && (socket.inbox.length > 0 || socket.finArrived);
-    let flags = nonEmpty ? CQE_SOCKET_NONEMPTY : 0;
+    let flags = nonEmpty && !faults.strikes("noHint") ? CQE_SOCKET_NONEMPTY : 0;
     const consumed = group >= 0 && (result > 0 || faults.strikes("bufferWithoutBytes"));
     if (consumed) {
       this.#groups[group].delete(id);

@@ -39,6 +39,10 @@ export interface FaultRates {
   spuriousBell: number;
   /** The bell cannot be armed. */
   armFails: number;
+  /** The kernel's flags say that there is work where there is none. */
+  staleFlag: number;
+  /** A receive does not say that the socket has more, as on kernels and sockets that never do. */
+  noHint: number;
   /** A receive that brings no byte consumes its buffer all the same. */
   bufferWithoutBytes: number;
   /** A watch ends with bytes and without an error, as when the completion queue is full. */
@@ -73,6 +77,8 @@ export const NO_FAULTS: Readonly<FaultRates> = Object.freeze({
   acceptTransient: 0,
   spuriousBell: 0,
   armFails: 0,
+  staleFlag: 0,
+  noHint: 0,
   bufferWithoutBytes: 0,
   watchEnds: 0,
   cancelMisses: 0,
@@ -100,6 +106,8 @@ export const USUAL_RATES: Readonly<FaultRates> = Object.freeze({
   acceptTransient: 0.4,
   spuriousBell: 0.02,
   armFails: 0.1,
+  staleFlag: 0.5,
+  noHint: 1,
   bufferWithoutBytes: 0.5,
   watchEnds: 0.1,
   cancelMisses: 0.8,
