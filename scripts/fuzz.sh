@@ -1,25 +1,41 @@
 #!/bin/sh
-# Plays random scenarios on the fake kernel, in both runtimes at once.
+# Plays random scenarios on the fake kernel, in both runtimes at once, each with seeds of its own.
 #
-#   scripts/fuzz.sh SEEDS [FIRST]
+#   scripts/fuzz.sh [SEEDS [FIRST [RUNTIME...]]]    both: deno bun
+#
+# A failing seed is printed with the command that plays it again.
 set -u
 
 cd "$(dirname "$0")/.." || exit 1
 seeds=${1:-1000}
-first=${2:-$(($(date +%s) % 1000000000))}
-logs=$(mktemp -d)
-trap 'rm -rf "$logs"' EXIT
+first=${2:-}
+[ -n "$first" ] || first=$(($(date +%s) % 1000000000))
+[ $# -lt 2 ] || shift
+[ $# -eq 0 ] || shift
+[ $# -gt 0 ] || set -- deno bun
+for tool in "$@"; do
+  sh scripts/tool.sh "$tool" --version >/dev/null || exit 1
+done
 
-sh scripts/tool.sh deno run --allow-env --allow-read tests/sim/fuzz.ts "$seeds" "$first" \
-  >"$logs/deno" 2>&1 &
-deno=$!
-sh scripts/tool.sh bun tests/sim/fuzz.ts "$seeds" "$((first + seeds))" >"$logs/bun" 2>&1 &
-bun=$!
+play() {
+  case $1 in
+    deno) sh scripts/tool.sh deno run --allow-env --allow-read tests/sim/fuzz.ts "$seeds" "$2" ;;
+    bun) sh scripts/tool.sh bun tests/sim/fuzz.ts "$seeds" "$2" ;;
+    *)
+      echo "fuzz: no such runtime: $1" >&2
+      return 2
+      ;;
+  esac
+}
+
+pids=
+for runtime in "$@"; do
+  play "$runtime" "$first" &
+  pids="$pids $!"
+  first=$((first + seeds))
+done
 status=0
-wait "$deno" || status=1
-wait "$bun" || status=1
-for runtime in deno bun; do
-  echo "--- $runtime"
-  cat "$logs/$runtime"
+for pid in $pids; do
+  wait "$pid" || status=1
 done
 exit "$status"

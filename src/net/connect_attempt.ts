@@ -77,7 +77,10 @@ export class ConnectAttempt implements Deadline {
   #landed(result: number): void {
     const { recvRing, wheel } = this.#context;
     wheel.remove(this);
-    if (this.#operation !== null) recvRing.retire(this.#operation);
+    if (this.#operation !== null) {
+      this.#operation.stop();
+      recvRing.retire(this.#operation);
+    }
     this.#operation = null;
     if (result >= 0 && this.#done !== null) {
       this.#finish(0);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { HostTimer } from "../base/host.ts";
 import { LIMITS } from "../base/limits.ts";
 import type { Lane } from "../ring/lane.ts";
 import type { OpWriter } from "../ring/op_writer.ts";
@@ -14,6 +15,7 @@ export class ConnectOperation extends Operation {
   readonly #address: SocketAddress | UnixAddress;
   readonly #done: (result: number) => void;
   #block = -1;
+  #pause: HostTimer | null = null;
 
   constructor(
     lane: Lane,
@@ -31,15 +33,22 @@ export class ConnectOperation extends Operation {
     const { blocks } = this.lane.ring;
     this.#block = blocks.take(LIMITS.blocksKeptByDials);
     if (this.#block < 0) {
-      // Other dials have them all; each of those ends. A retired operation has no slot.
-      this.lane.ring.host.setTimer(() => {
-        if (this.idle && this.slot >= 0) this.lane.ring.submit(this, true);
+      // Other dials have them all; each of those ends.
+      this.#pause = this.lane.ring.host.setTimer(() => {
+        this.#pause = null;
+        this.lane.ring.submit(this, true);
       }, LIMITS.backOffFirstMs);
       return false;
     }
     const { length } = writeSockaddr(blocks.bytes(this.#block), this.#address);
     writer.connect(this.#fd, this.#block, length);
     return true;
+  }
+
+  /** Ends a pause: nobody waits for the connection any more. Only while it is idle. */
+  stop(): void {
+    this.#pause?.cancel();
+    this.#pause = null;
   }
 
   override complete(result: number, _flags: number): void {

@@ -93,6 +93,6 @@ export class ReadSource {
 
   #groupOf(slot: Slot): ProvidedBuffers {
     const watch = this.#watch;
-    return watch !== null && slot.capacity === watch.sizeBytes ? watch : this.#single;
+    return watch !== null && watch.serves(slot) ? watch : this.#single;
   }
 }

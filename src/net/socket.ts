@@ -127,7 +127,10 @@ export class Socket extends Holder {
     if (this.#end === null || (how === "reset" && this.#descriptorOpen)) {
       this.#end = how;
       if (how === "reset") this.setOption("soLinger", SOCKET_OPTION.lingerSeconds, 0);
-      else if (this.context.config.soLinger !== 0) this.port.shutdown(this.fd, 2);
+      const abrupt = how === "reset" || this.context.config.soLinger === 0;
+      // Ends a receive by itself: Linux 6.11 can fail to find a multishot one that is cancelled.
+      // Where RST follows, no FIN may go before it.
+      this.port.shutdown(this.fd, abrupt ? 0 : 2);
       this.#sending?.lane.ring.cancel(this.#sending);
       this.#receiving?.lane.ring.cancel(this.#receiving);
       this.landed();

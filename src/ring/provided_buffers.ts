@@ -87,6 +87,11 @@ export class ProvidedBuffers {
     else slot.release();
   }
 
+  /** Whether the slot is of a class that this group takes from. */
+  serves(slot: Slot): boolean {
+    return slot.home === this.#class || slot.home === this.#reserve;
+  }
+
   /** Whether a taken buffer may go to the user: it is the pool's, not the reserve's. */
   mayLend(slot: Slot): boolean {
     return slot.home !== this.#reserve;

@@ -38,6 +38,7 @@ export class TimingWheel {
   #tick: number;
   #timer: HostTimer | null = null;
   #timerTick = 0;
+  #closed = false;
 
   constructor(host: Host) {
     this.#host = host;
@@ -50,6 +51,7 @@ export class TimingWheel {
   }
 
   add(entry: Deadline, timeoutMs: number): void {
+    if (this.#closed) return; // The call is about to be refused.
     const now = this.#host.now();
     if (this.#count === 0) this.#tick = Math.floor(now / TICK_MS);
     entry.deadlineMs = now + timeoutMs;
@@ -67,8 +69,9 @@ export class TimingWheel {
     this.#unlink(entry);
   }
 
-  /** Forgets the timer and all entries. */
+  /** Forgets the timer and all entries, for good. */
   close(): void {
+    this.#closed = true;
     this.#timer?.cancel();
     this.#timer = null;
     for (let i = 0; i < SLOT_COUNT; i++) {

@@ -119,6 +119,22 @@ test("a dial aborted at any moment leaves nothing behind", async () => {
   });
 });
 
+test("a dial that is given up while it waits for memory leaves no timer", async () => {
+  const options = { sizes: { blockCount: 66 }, config: { shutdownTimeoutMs: 0 } };
+  await withPair(options, async ({ network, sim }) => {
+    sim.kernel.options.latencyMs = () => 50;
+    sim.host.lateness = () => 30;
+    const dials: Promise<unknown>[] = [];
+    for (let i = 0; i < 5; i++) dials.push(outcomeOf(network.dial("10.9.9.9:1")));
+    await sim.sleep(0.5);
+    assert.ok(sim.host.timers.size > 1, "some wait besides the one deadline of all");
+    sim.host.lateness = () => 0;
+    await network.close();
+    sim.checkNoTimers();
+    await Promise.all(dials);
+  });
+});
+
 test("a name with several addresses is dialled address by address", async () => {
   const sim = new Sim();
   sim.host.names.set("example.test", [

@@ -1,6 +1,7 @@
 /**
- * Plays random scenarios: `fuzz.ts SEEDS [FIRST]`. Stops at the first failure and says which seed,
- * unless URINGNET_FUZZ_GO_ON is set. URINGNET_CANARY=name plants one of the bugs of `canaries.ts`.
+ * Plays random scenarios: `fuzz.ts SEEDS FIRST`. Says now and then how far it is, stops at the
+ * first failure and says how to play that seed again. URINGNET_FUZZ_GO_ON goes on instead,
+ * URINGNET_CANARY=name plants one of the bugs of `canaries.ts`.
  *
  * @module
  */
@@ -9,36 +10,73 @@ import type { FaultKind } from "../support/faults.ts";
 import { CANARIES } from "../support/canaries.ts";
 import { runScenario } from "../support/random_scenario.ts";
 
-const [count = "1000", first] = process.argv.slice(2);
-const from = first === undefined ? Date.now() % 0x4000_0000 : Number(first);
-const to = from + Number(count);
-const totals = { steps: 0, connections: 0, messages: 0, bytes: 0 };
-const faults = new Map<FaultKind, number>();
+const PROGRESS_MS = 5_000;
+
+const runtime = process.versions.bun === undefined ? "deno" : "bun";
+const [seedCount, first] = process.argv.slice(2).map(Number);
+if (!Number.isSafeInteger(seedCount) || !Number.isSafeInteger(first)) {
+  throw new Error("usage: fuzz.ts SEEDS FIRST");
+}
 const canary = process.env.URINGNET_CANARY;
 if (canary !== undefined) CANARIES[canary]();
-const started = performance.now();
 
-console.log(`seeds ${from} to ${to - 1}`);
-for (let seed = from; seed < to; seed++) {
-  try {
-    const result = await runScenario(seed);
-    totals.steps += result.stepCount;
-    totals.connections += result.connectionCount;
-    totals.messages += result.messageCount;
-    totals.bytes += result.byteCount;
-    for (const [kind, times] of result.faults) faults.set(kind, (faults.get(kind) ?? 0) + times);
-  } catch (error) {
-    console.error(error);
-    console.error(`URINGNET_SEED=${seed} URINGNET_SEEDS=1 repeats this`);
-    if (process.env.URINGNET_FUZZ_GO_ON === undefined) process.exit(1);
-    process.exitCode = 1;
-  }
+const totals = {
+  seeds: 0,
+  failed: 0,
+  connections: 0,
+  messages: 0,
+  bytes: 0,
+  turns: 0,
+  watches: 0,
+  watchCompletions: 0,
+};
+const faults = new Map<FaultKind, number>();
+const startedMs = performance.now();
+let toldMs = startedMs;
+
+async function play(seed: number): Promise<void> {
+  const result = await runScenario(seed);
+  totals.connections += result.connectionCount;
+  totals.messages += result.messageCount;
+  totals.bytes += result.byteCount;
+  totals.turns += result.turnCount;
+  totals.watches += result.watchCount;
+  totals.watchCompletions += result.moreCount;
+  for (const [kind, times] of result.faults) faults.set(kind, (faults.get(kind) ?? 0) + times);
 }
 
-const seconds = (performance.now() - started) / 1_000;
-const struck = [...faults].map(([kind, times]) => `${kind} ${times}`).join(", ");
+function tellProgress(): void {
+  const now = performance.now();
+  if (now - toldMs < PROGRESS_MS) return;
+  toldMs = now;
+  const { seeds, failed, bytes } = totals;
+  const leftS = Math.ceil(((now - startedMs) / seeds) * (seedCount - seeds) / 1_000);
+  console.log(
+    `${runtime}: ${seeds} of ${seedCount} seeds, ${failed} failed, ` +
+      `${Math.round(bytes / 1e6)} MB compared, ${leftS} s left`,
+  );
+}
+
+console.log(`${runtime}: seeds ${first} to ${first + seedCount - 1}`);
+for (let seed = first; seed < first + seedCount; seed++) {
+  totals.seeds++;
+  try {
+    await play(seed);
+  } catch (error) {
+    totals.failed++;
+    console.error(error);
+    console.error(`${runtime}: again: make fuzz SEEDS=1 FIRST=${seed} RUNTIMES=${runtime}`);
+    if (process.env.URINGNET_FUZZ_GO_ON === undefined) break;
+  }
+  tellProgress();
+}
+
+const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1);
+const struck = [...faults].sort().map(([kind, times]) => `${kind} ${times}`);
+console.log(`${runtime}: faults: ${struck.join(", ")}`);
 console.log(
-  `${count} seeds in ${seconds.toFixed(1)} s: ${totals.connections} connections, ` +
-    `${totals.messages} messages, ${totals.bytes} bytes, ${totals.steps} steps`,
+  `${runtime}: ${totals.seeds} seeds in ${seconds} s, ${totals.failed} failed: ` +
+    `${totals.connections} connections, ${totals.messages} messages, ${totals.bytes} bytes, ` +
+    `${totals.turns} turns, ${totals.watches} watches with ${totals.watchCompletions} completions`,
 );
-console.log(`faults: ${struck}`);
+if (totals.failed > 0) process.exit(1);

@@ -136,6 +136,16 @@ test("Network.close() in the middle of everything leaves nothing behind", async 
   });
 });
 
+test("a call with a budget on a closed network is refused, and leaves no timer", async () => {
+  await withPair({}, async ({ network, client, sim }) => {
+    await network.close();
+    const timeoutMs = 60_000;
+    await assert.rejects(client.stream.recv(10, { timeoutMs }), { code: "Closed" });
+    await assert.rejects(client.sink.send("late", { timeoutMs }), { code: "Closed" });
+    sim.checkNoTimers();
+  });
+});
+
 test("close() of everything, twice and in any order, resolves", async () => {
   await withSeeds(10, {}, async ({ network, listener, client, server, sim }) => {
     const things = sim.random.shuffle([network, listener, client, server, client.sink, client]);

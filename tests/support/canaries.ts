@@ -13,6 +13,15 @@ import { RecvQueue } from "../../src/net/recv_queue.ts";
 import { TimingWheel } from "../../src/ring/timing_wheel.ts";
 import { ProvidedBuffers } from "../../src/ring/provided_buffers.ts";
 import { Slot } from "../../src/buf/slot.ts";
+import { ERRNO } from "../../src/base/errno.ts";
+import { Holder } from "../../src/net/holder.ts";
+import { Socket } from "../../src/net/socket.ts";
+import { ReadSource } from "../../src/net/read_source.ts";
+import { OpWriter } from "../../src/ring/op_writer.ts";
+import type { Operation } from "../../src/ring/operation.ts";
+import { OPERATION_FLYING } from "../../src/ring/operation.ts";
+import { OperationTable } from "../../src/ring/operation_table.ts";
+import { CQE_BUFFER, CQE_MORE } from "../../src/ring/port.ts";
 import { FakeRing } from "./fake_ring.ts";
 
 /** Plants the bug; the result takes it out again. */
@@ -32,7 +41,143 @@ function replace<T extends object>(
   return () => prototype[name] = original;
 }
 
+type Complete = RecvQueue["complete"];
+
+/** Replaces what a receiving half makes of its completions. */
+function replaceComplete(
+  make: (complete: Complete) => (this: RecvQueue, result: number, flags: number) => void,
+): () => void {
+  return replace(RecvQueue.prototype, "complete", make);
+}
+
+/** Bugs where one receive completes many times. */
+const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
+  /** A buffer whose bytes were copied out circulates twice. */
+  "gives a read buffer back twice": () =>
+    replace(
+      ProvidedBuffers.prototype,
+      "giveBack",
+      (giveBack) =>
+        function (this: ProvidedBuffers, slot: Slot) {
+          giveBack.call(this, slot);
+          if (slot.references === 1) giveBack.call(this, slot);
+        },
+    ),
+
+  /** One completion in twenty is overlooked, with its buffer. */
+  "drops a completion of a watch": () => {
+    let count = 0;
+    return replaceComplete((complete) =>
+      function (result, flags) {
+        const dropped = (flags & CQE_MORE) !== 0 && ++count % 20 === 0;
+        if (!dropped) complete.call(this, result, flags);
+      }
+    );
+  },
+
+  /** One completion in ten is held back until the next. */
+  "takes the completions of a watch in the wrong order": () => {
+    let count = 0;
+    const held = new WeakMap<RecvQueue, number[]>();
+    return replaceComplete((complete) =>
+      function (result, flags) {
+        const before = held.get(this);
+        if (before === undefined && (flags & CQE_MORE) !== 0 && ++count % 10 === 0) {
+          held.set(this, [result, flags]);
+          return;
+        }
+        held.delete(this);
+        complete.call(this, result, flags);
+        if (before !== undefined) complete.call(this, before[0], before[1]);
+      }
+    );
+  },
+
+  /** Whether there are more completions to come is not looked at. */
+  "does not notice that a watch has ended": () => {
+    const watches = new Set<string>();
+    let address = "";
+    const restore = [
+      replace(
+        OpWriter.prototype,
+        "address",
+        (set) =>
+          function (this: OpWriter, slot: number, generation: number) {
+            address = `${slot}.${generation}`;
+            set.call(this, slot, generation);
+          },
+      ),
+      replace(
+        OpWriter.prototype,
+        "recvWatch",
+        (recvWatch) =>
+          function (this: OpWriter, fd: number, flags: number) {
+            watches.add(address);
+            recvWatch.call(this, fd, flags);
+          },
+      ),
+      replace(
+        OperationTable.prototype,
+        "land",
+        (land) =>
+          function (this: OperationTable, slot: number, generation: number) {
+            const operation: Operation | null = land.call(this, slot, generation);
+            if (operation !== null && watches.has(`${slot}.${generation >>> 0}`)) {
+              operation.state = OPERATION_FLYING;
+            }
+            return operation;
+          },
+      ),
+    ];
+    return () => restore.reverse().forEach((one) => one());
+  },
+
+  /** Bytes that come between a cancel and its answer are thrown away. */
+  "loses what a cancelled receive still brings": () =>
+    replaceComplete((complete) =>
+      function (result, flags) {
+        const lost = this.canceling && result > 0 && (flags & CQE_BUFFER) !== 0;
+        complete.call(this, lost ? -ERRNO.ECANCELED : result, flags);
+      }
+    ),
+
+  /** A half that is closed keeps what its receive still brings. */
+  "buffers bytes after close": () => replace(ReadBuffer.prototype, "clear", () => () => {}),
+
+  /** Want of read buffers is taken for the end of the stream. */
+  "ends a stream when read buffers run out": () =>
+    replaceComplete((complete) =>
+      function (result, flags) {
+        complete.call(this, result === -ERRNO.ENOBUFS ? 0 : result, flags);
+      }
+    ),
+
+  /** One receive in thirty goes on to count as one that wants a buffer. */
+  "forgets that a receive has ended": () => {
+    let count = 0;
+    return replace(ReadSource.prototype, "unwant", (unwant) =>
+      function (this: ReadSource) {
+        const source = this.watching && ++count % 30 === 0;
+        if (source) this.want(false);
+        unwant.call(this);
+      });
+  },
+
+  /** A descriptor is closed while a receive is with the kernel. */
+  "closes a descriptor under a receive": () =>
+    replace(
+      Socket.prototype,
+      "attach",
+      (attach) =>
+        function (this: Socket, operation: Operation) {
+          if (!(operation instanceof RecvQueue)) attach.call(this, operation);
+        },
+    ),
+};
+
 export const CANARIES: Readonly<Record<string, Canary>> = {
+  ...WATCH_CANARIES,
+
   /** A short send resumes one byte too late. */
   "drops a byte after a short send": () =>
     replace(SendCall.prototype, "consume", (consume) =>
@@ -187,6 +332,18 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
         },
     );
   },
+
+  /** The process is kept alive by one call in fifty that has ended. */
+  "keeps the process alive": () => {
+    let count = 0;
+    return replace(Holder.prototype, "unhold", (unhold) =>
+      function (this: Holder) {
+        if (++count % 50 !== 0) unhold.call(this);
+      });
+  },
+
+  /** The clock of deadlines goes on after the network is closed. */
+  "leaves a timer behind": () => replace(TimingWheel.prototype, "close", () => () => {}),
 
   /** The runtime never hears that something happened. */
   "does not ring the bell": () => replace(FakeRing.prototype, "hear", () => () => {}),

@@ -21,13 +21,26 @@ export class FakeHost implements Host {
   readonly #heap: Event[] = [];
   #order = 0;
   #live = 0;
+  /** Timers of the core that are set. */
+  readonly timers = new Set<HostTimer>();
 
   now(): number {
     return this.clockMs;
   }
 
   setTimer(callback: () => void, delayMs: number): HostTimer {
-    return this.at(Math.max(delayMs, 0) + this.lateness(), callback);
+    const event = this.at(Math.max(delayMs, 0) + this.lateness(), () => {
+      this.timers.delete(timer);
+      callback();
+    });
+    const timer = {
+      cancel: () => {
+        this.timers.delete(timer);
+        event.cancel();
+      },
+    };
+    this.timers.add(timer);
+    return timer;
   }
 
   setMacrotask(callback: () => void): void {

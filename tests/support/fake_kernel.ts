@@ -215,6 +215,8 @@ export class FakeKernel {
       if (socket.peer !== null) this.#deliverSoon(socket.peer);
       return count;
     }
+    // The end was reached before the error: tcp_recvmsg() looks at SOCK_DONE first.
+    if (socket.finArrived) return 0;
     if (socket.error !== 0) return -this.#tellError(socket);
     // A send was told of the RST: the receive sees a plain end. The core knows better once that
     // send has failed, but not while its completion is on its way, nor when it only says "so many

@@ -26,8 +26,10 @@ export class FakeNative implements NativePort {
     return this.kernel.memory.mapSlab(sizeBytes);
   }
 
+  /** The pool's own: it ends by itself, and the pool outlives a network. */
   setTimer(callback: () => void, delayMs: number): unknown {
-    return this.kernel.host.setTimer(callback, delayMs);
+    const { host } = this.kernel;
+    return host.at(delayMs + host.lateness(), callback);
   }
 
   warn(message: string): void {

@@ -1,7 +1,10 @@
 /**
  * One operation that the fake kernel has.
  *
- *   armed: waits for its socket   queued: to be attempted   posted: has a result   collected: gone
+ *   armed: waits for its socket   queued: to be attempted   posted: has its last result
+ *   collected: gone
+ *
+ * A watch completes many times; it stays armed or queued until its last completion is posted.
  *
  * @module
  */
@@ -11,12 +14,30 @@ import type { Region } from "./memory_watch.ts";
 
 export type FakeOpState = "armed" | "queued" | "posted" | "collected";
 
-export type FakeOpKind = "recv" | "recvSelect" | "send" | "sendmsg" | "accept" | "connect" | "nop";
+export type FakeOpKind =
+  | "recv"
+  | "recvSelect"
+  | "recvWatch"
+  | "send"
+  | "sendmsg"
+  | "accept"
+  | "connect"
+  | "nop";
+
+/** One answer to an operation, which the core has not seen. */
+export interface FakeCompletion {
+  op: FakeOp;
+  result: number;
+  flags: number;
+  /** The provided buffer that it names. */
+  region: Region | null;
+}
 
 const KINDS = new Map<number, FakeOpKind>([
   [OP_CODE.nop, "nop"],
   [OP_CODE.recv, "recv"],
   [OP_CODE.recvSelect, "recvSelect"],
+  [OP_CODE.recvWatch, "recvWatch"],
   [OP_CODE.send, "send"],
   [OP_CODE.sendmsg, "sendmsg"],
   [OP_CODE.accept, "accept"],
@@ -39,7 +60,8 @@ export class FakeOp {
   done = 0;
   canceled = false;
   result = 0;
-  flags = 0;
+  /** Completions that come late; those behind them wait for them. */
+  readonly held: FakeCompletion[] = [];
   /** Tells the ring that there is something to look at. */
   readonly ready: () => void;
 
@@ -61,6 +83,11 @@ export class FakeOp {
     this.length = length;
     this.block = block;
     this.ready = () => ready(this);
+  }
+
+  /** Which provided buffers it takes; -1 when it has memory of its own. */
+  get group(): number {
+    return this.kind === "recvSelect" ? 0 : this.kind === "recvWatch" ? 1 : -1;
   }
 
   get name(): string {

@@ -4,7 +4,11 @@
  *
  * - Completions appear only in `turn()`: what a socket has to say waits as task work, of which one
  *   enter runs at most 20 items.
- * - Each operation gets exactly one completion. A cancel may win, lose, or find a part done.
+ * - Each operation gets exactly one last completion. A cancel may win, lose, or find a part done.
+ * - A provided buffer is chosen before the socket is looked at: without one, a receive that does
+ *   not wait for readiness first ends with ENOBUFS at once, also at the end of the stream.
+ * - A watch goes on while the socket is not empty, 33 times at most before others have their turn,
+ *   and ends with whatever is no byte: 0, an error, want of buffers, a cancel.
  * - The bell is a chain: eventfd -> one byte for the runtime. It is signalled only between `arm()`
  *   and the next turn, and must be armed again once it was heard.
  *
@@ -18,6 +22,7 @@ import {
   type BellPort,
   CQE_BUFFER,
   CQE_BUFFER_SHIFT,
+  CQE_MORE,
   CQE_SOCKET_NONEMPTY,
   HEADER,
   OP_CODE,
@@ -28,7 +33,7 @@ import {
   TURN_WOKEN,
 } from "../../src/ring/port.ts";
 import type { FakeKernel } from "./fake_kernel.ts";
-import { FakeOp } from "./fake_op.ts";
+import { type FakeCompletion, FakeOp } from "./fake_op.ts";
 import type { FakeSocket } from "./fake_socket.ts";
 import type { Region } from "./memory_watch.ts";
 
@@ -38,6 +43,8 @@ const LENGTH_OFFSET = 128;
 /** Deferred completions that one enter runs, since 6.13. */
 const WORK_PER_ENTER = 20;
 const ENTERS_PER_TURN = 64;
+/** Completions of a watch in a row: MULTISHOT_MAX_RETRY and the first one. */
+const WATCH_LOOPS = 33;
 const AGAIN_COUNT_MAX = 40;
 const MEMORY_COUNT_MAX = 8;
 const LATE_MS_MAX = 20;
@@ -53,6 +60,8 @@ export interface FakeRingSizes {
   completionCapacity: number;
   blockCount: number;
   bufferCount: number;
+  /** Whether a receive may complete many times. */
+  multishot: boolean;
 }
 
 export const DEFAULT_SIZES: Readonly<FakeRingSizes> = Object.freeze({
@@ -60,6 +69,7 @@ export const DEFAULT_SIZES: Readonly<FakeRingSizes> = Object.freeze({
   completionCapacity: 2_048,
   blockCount: 1_024,
   bufferCount: 256,
+  multishot: true,
 });
 
 class FakeBell implements BellPort {
@@ -90,7 +100,7 @@ export class FakeRing implements RingPort {
   readonly blockCount: number;
   readonly blockBytes = 512;
   readonly bufferCount: number;
-  readonly multishot = false;
+  readonly multishot: boolean;
   readonly header = new Uint32Array(64);
   readonly ops: Uint32Array;
   readonly completions: Int32Array;
@@ -101,9 +111,12 @@ export class FakeRing implements RingPort {
   /** Operations that the core has not been given the completion of. */
   readonly #inFlight = new Map<number, FakeOp>();
   readonly #blockOwners = new Map<number, FakeOp>();
-  readonly #provided = new Map<number, Region>();
+  /** Buffers that a receive may choose from, in the order in which they were provided. */
+  readonly #groups = [new Map<number, Region>(), new Map<number, Region>()];
+  /** Chosen buffers that the core has not been told of, by group. */
+  readonly #filled = [0, 0];
   readonly #work: FakeOp[] = [];
-  #queue: FakeOp[] = [];
+  #queue: FakeCompletion[] = [];
   #bell: FakeBell | null = null;
   #eventEnabled = false;
   #eventCount = 0;
@@ -112,6 +125,10 @@ export class FakeRing implements RingPort {
   /** The byte that the runtime has not read yet. */
   #told = false;
   closed = false;
+  turnCount = 0;
+  /** Watches that were started, and their completions but the last. */
+  watchCount = 0;
+  moreCount = 0;
 
   constructor(kernel: FakeKernel, options: RingOpenOptions, sizes: FakeRingSizes) {
     this.#kernel = kernel;
@@ -120,6 +137,7 @@ export class FakeRing implements RingPort {
     this.completionCapacity = sizes.completionCapacity;
     this.blockCount = sizes.blockCount;
     this.bufferCount = sizes.bufferCount;
+    this.multishot = sizes.multishot;
     this.ops = new Uint32Array(sizes.opCapacity * 8);
     this.completions = new Int32Array(sizes.completionCapacity * 4);
     const blocks = new ArrayBuffer(sizes.blockCount * this.blockBytes);
@@ -130,6 +148,23 @@ export class FakeRing implements RingPort {
   /** Operations whose completion the core has not seen. */
   get inFlightCount(): number {
     return this.#inFlight.size;
+  }
+
+  /** Receives with the kernel that choose a buffer of this group. */
+  selecting(group: number): number {
+    let count = 0;
+    for (const op of this.#inFlight.values()) if (op.group === group) count++;
+    return count;
+  }
+
+  /** Provided buffers of which the core has not heard again. */
+  provided(group: number): number {
+    return this.#groups[group].size + this.#filled[group];
+  }
+
+  /** Memory that waits in a group for a receive. */
+  providedRegions(): Region[] {
+    return this.#groups.flatMap((group) => [...group.values()]);
   }
 
   /** One line for each operation, for messages. */
@@ -153,6 +188,7 @@ export class FakeRing implements RingPort {
     const kernel = this.#kernel;
     kernel.require(!this.closed, "a turn after close");
     kernel.require(opCount <= this.opCapacity, "more records than fit");
+    this.turnCount++;
     if ((flags & TURN_WOKEN) !== 0) this.#armed = false;
     this.#eventEnabled = false;
     let count = 0;
@@ -165,7 +201,7 @@ export class FakeRing implements RingPort {
     header[HEADER.submissions] += opCount;
     header[HEADER.completions] += count;
     header[HEADER.inFlight] = this.#inFlight.size;
-    header[HEADER.more] = this.#hasWork ? 1 : 0;
+    header[HEADER.more] = this.#seemsBusy() ? 1 : 0;
     return count;
   }
 
@@ -185,17 +221,30 @@ export class FakeRing implements RingPort {
   #collect(before: number): number {
     let count = before;
     if (this.#kernel.faults.strikes("reordered")) {
-      shuffle(this.#queue, (max) => this.#kernel.faults.int(0, max));
+      this.#reorder();
     }
     let seen = 0;
-    for (const op of this.#queue) {
+    for (const completion of this.#queue) {
       if (count === this.completionCapacity) break;
       seen++;
-      this.#put(count++, op.slot, op.generation, op.result, op.flags);
-      this.#handBack(op);
+      const { op, result, flags } = completion;
+      this.#put(count++, op.slot, op.generation, result, flags);
+      this.#handBack(completion);
     }
     this.#queue = this.#queue.slice(seen);
     return count;
+  }
+
+  /** Another order, but not of the completions of one operation. */
+  #reorder(): void {
+    const byOp = new Map<FakeOp, FakeCompletion[]>();
+    for (const completion of this.#queue) {
+      const list = byOp.get(completion.op);
+      if (list === undefined) byOp.set(completion.op, [completion]);
+      else list.push(completion);
+    }
+    shuffle(this.#queue, (max) => this.#kernel.faults.int(0, max));
+    this.#queue = this.#queue.map(({ op }) => byOp.get(op)!.shift()!);
   }
 
   #put(at: number, slot: number, generation: number, result: number, flags: number): void {
@@ -218,7 +267,12 @@ export class FakeRing implements RingPort {
       this.header[HEADER.arms]++;
       if (this.#eventCount > 0) this.#signal();
     }
-    return this.#hasWork ? 1 : 0;
+    return this.#seemsBusy() ? 1 : 0;
+  }
+
+  /** What the flags of the rings say. */
+  #seemsBusy(): boolean {
+    return this.#hasWork || this.#kernel.faults.strikes("staleFlag");
   }
 
   openBell(onWake: () => void): BellPort {
@@ -259,7 +313,7 @@ export class FakeRing implements RingPort {
     const [slab, offset, length, flags] = [ops[at + 4], ops[at + 5], ops[at + 6], ops[at + 7]];
     const kernel = this.#kernel;
     if (code === OP_CODE.provide) {
-      this.#provide(slot, slab, offset, length);
+      this.#provide(fd, slot, slab, offset, length);
       return null;
     }
     if (code === OP_CODE.cancel) {
@@ -308,6 +362,11 @@ export class FakeRing implements RingPort {
       case "recvSelect":
         this.#kernel.require(this.#options.buffers, "recvSelect without a buffer ring");
         this.#kernel.require(length > 0, "recvSelect of 0 bytes");
+        break;
+      case "recvWatch":
+        this.#kernel.require(this.#options.buffers, "recvWatch without a buffer ring");
+        this.#kernel.require(this.multishot, "recvWatch where receives complete once");
+        this.watchCount++;
         break;
       case "send":
         lend(slab, offset, length, false);
@@ -368,18 +427,19 @@ export class FakeRing implements RingPort {
     });
   }
 
-  #provide(id: number, slab: number, offset: number, length: number): void {
+  #provide(group: number, id: number, slab: number, offset: number, length: number): void {
     const kernel = this.#kernel;
+    const buffers = this.#groups[group];
     kernel.require(this.#options.buffers && id < this.bufferCount, `buffer ${id} is out of bounds`);
-    kernel.require(!this.#provided.has(id), `buffer ${id} is provided twice`);
+    kernel.require(!buffers.has(id), `buffer ${group}.${id} is provided twice`);
     const region = kernel.memory.lend({
       slab,
       offset,
       length,
       writes: true,
-      owner: `provided buffer ${id}`,
+      owner: `provided buffer ${group}.${id}`,
     });
-    if (region !== null) this.#provided.set(id, region);
+    if (region !== null) buffers.set(id, region);
   }
 
   #cancel(slot: number, generation: number, flags: number): void {
@@ -387,12 +447,12 @@ export class FakeRing implements RingPort {
     const op = this.#inFlight.get(slot);
     if (op === undefined || op.generation !== generation) return;
     if (op.state === "posted" || op.state === "collected") return;
+    if (op.kind === "recvWatch" && faults.strikes("cancelMisses")) return;
     const wanted = op.kind === "accept" ? OP_FLAG_OF_ACCEPT : 0;
     this.#kernel.require(flags === wanted, `cancel of ${op.name} with flags ${flags}`);
     op.canceled = true;
+    // Else it is queued already: task work decides who was first.
     if (op.state === "armed") this.#enqueue(op);
-    // Queued already: task work decides who was first.
-    else if (faults.strikes("cancelLoses")) op.canceled = false;
   }
 
   // ---- attempts ------------------------------------------------------------------------------
@@ -420,6 +480,7 @@ export class FakeRing implements RingPort {
     switch (op.kind) {
       case "recv":
       case "recvSelect":
+      case "recvWatch":
         return this.#kernel.readable(socket);
       case "send":
       case "sendmsg":
@@ -546,68 +607,95 @@ export class FakeRing implements RingPort {
   }
 
   #recv(op: FakeOp): void {
+    for (let i = 0; i < WATCH_LOOPS; i++) if (!this.#recvOnce(op)) return;
+    // Others have their turn before it goes on.
+    this.#enqueue(op);
+  }
+
+  /** Whether a watch goes on at once. */
+  #recvOnce(op: FakeOp): boolean {
     const kernel = this.#kernel;
     const { faults } = kernel;
-    const { socket } = op;
-    if (faults.strikes("recvErrno")) {
-      this.#post(op, -faults.pick(HARD_ERRNOS), 0);
-      return;
-    }
-    if (!kernel.readable(socket)) return;
-    const select = op.kind === "recvSelect";
+    const { socket, group } = op;
     let id = -1;
     let region = op.regions[0];
-    if (select) {
-      const [first] = this.#provided;
+    if (group >= 0) {
+      const [first] = this.#groups[group];
       if (first === undefined) {
         this.#post(op, -ERRNO.ENOBUFS, 0);
-        return;
+        return false;
       }
       [id, region] = first;
     }
-    kernel.memory.verify(region);
-    const room = Math.min(region.length, op.length);
-    const wanted = socket.inbox.length > 0
-      ? faults.shorten("shortRecv", Math.min(room, socket.inbox.length))
-      : room;
-    const target = kernel.memory.resolve(region.slab, region.offset, wanted) as Uint8Array;
-    const result = kernel.read(socket, target);
-    if (result > 0) region.snapshot = snapshotOf(kernel, region);
-    const nonEmpty = socket.inbox.length > 0 ? CQE_SOCKET_NONEMPTY : 0;
-    const consumed = select && (result > 0 || faults.strikes("bufferWithoutBytes"));
-    const buffer = consumed ? CQE_BUFFER | (id << CQE_BUFFER_SHIFT) : 0;
-    if (consumed) {
-      this.#provided.delete(id);
-      op.regions.push(region);
+    if (faults.strikes("recvErrno")) {
+      this.#post(op, -faults.pick(HARD_ERRNOS), 0);
+      return false;
     }
-    this.#post(op, result, nonEmpty | buffer);
+    if (!kernel.readable(socket)) return false;
+    const result = this.#fill(op, region);
+    const nonEmpty = result >= 0 && (socket.inbox.length > 0 || socket.finArrived);
+    let flags = nonEmpty && !faults.strikes("noHint") ? CQE_SOCKET_NONEMPTY : 0;
+    const consumed = group >= 0 && (result > 0 || faults.strikes("bufferWithoutBytes"));
+    if (consumed) {
+      this.#groups[group].delete(id);
+      this.#filled[group]++;
+      flags |= CQE_BUFFER | (id << CQE_BUFFER_SHIFT);
+    }
+    const goesOn = op.kind === "recvWatch" && result > 0 && !faults.strikes("watchEnds");
+    if (goesOn) flags |= CQE_MORE;
+    this.#post(op, result, flags, consumed ? region : null);
+    if (!goesOn) return false;
+    // Empty as far as it knows: it waits, or finds that it need not.
+    if (!nonEmpty && this.#worthIt(op)) this.#enqueue(op);
+    return nonEmpty;
+  }
+
+  /** Moves bytes from the socket to memory: how many, 0 at the end, or -errno. */
+  #fill(op: FakeOp, region: Region): number {
+    const { memory, faults } = this.#kernel;
+    const { inbox } = op.socket;
+    memory.verify(region);
+    const room = op.kind === "recvWatch" ? region.length : Math.min(region.length, op.length);
+    const wanted = inbox.length > 0
+      ? faults.shorten("shortRecv", Math.min(room, inbox.length))
+      : room;
+    const target = memory.resolve(region.slab, region.offset, wanted) as Uint8Array;
+    const result = this.#kernel.read(op.socket, target);
+    if (result > 0) region.snapshot = snapshotOf(this.#kernel, region);
+    return result;
   }
 
   // ---- completions ---------------------------------------------------------------------------
 
-  #post(op: FakeOp, result: number, flags: number): void {
+  #post(op: FakeOp, result: number, flags: number, region: Region | null = null): void {
     const kernel = this.#kernel;
     kernel.require(op.state === "armed" || op.state === "queued", `${op.name} completes twice`);
-    op.state = "posted";
+    if ((flags & CQE_MORE) === 0) op.state = "posted";
+    else this.moreCount++;
     op.result = result;
-    op.flags = flags;
-    if (!kernel.faults.strikes("late")) {
-      this.#publish(op);
-      return;
+    const completion = { op, result, flags, region };
+    if (op.held.length > 0) {
+      op.held.push(completion);
+    } else if (!kernel.faults.strikes("late")) {
+      this.#queue.push(completion);
+    } else {
+      op.held.push(completion);
+      kernel.host.at(kernel.faults.int(1, LATE_MS_MAX), () => {
+        this.#queue.push(...op.held.splice(0));
+        if (this.#eventEnabled) this.#signal();
+      });
     }
-    kernel.host.at(kernel.faults.int(1, LATE_MS_MAX), () => {
-      this.#publish(op);
-      if (this.#eventEnabled) this.#signal();
-    });
   }
 
-  #publish(op: FakeOp): void {
-    this.#queue.push(op);
-  }
-
-  /** The core gets its completion: what the operation named is the core's again. */
-  #handBack(op: FakeOp): void {
+  /** The core gets a completion: what it, or all of the operation, named is the core's again. */
+  #handBack({ op, flags, region }: FakeCompletion): void {
     const { memory } = this.#kernel;
+    if (region !== null) {
+      memory.verify(region);
+      memory.giveBack(region);
+      this.#filled[op.group]--;
+    }
+    if ((flags & CQE_MORE) !== 0) return;
     op.state = "collected";
     for (const region of op.regions) {
       memory.verify(region);
@@ -628,8 +716,8 @@ export class FakeRing implements RingPort {
     kernel.require(!this.closed, "a ring is closed twice");
     kernel.require(this.#inFlight.size === 0, `close with in flight: ${this.describe()}`);
     this.closed = true;
-    for (const region of this.#provided.values()) kernel.memory.giveBack(region);
-    this.#provided.clear();
+    for (const region of this.providedRegions()) kernel.memory.giveBack(region);
+    for (const group of this.#groups) group.clear();
     return 0;
   }
 
@@ -707,6 +795,7 @@ function placeOf(op: FakeOp): "recv" | "send" | "accept" | "connect" | null {
   switch (op.kind) {
     case "recv":
     case "recvSelect":
+    case "recvWatch":
       return "recv";
     case "send":
     case "sendmsg":

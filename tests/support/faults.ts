@@ -39,8 +39,16 @@ export interface FaultRates {
   spuriousBell: number;
   /** The bell cannot be armed. */
   armFails: number;
+  /** The kernel's flags say that there is work where there is none. */
+  staleFlag: number;
+  /** A receive does not say that the socket has more, as on kernels and sockets that never do. */
+  noHint: number;
   /** A receive that brings no byte consumes its buffer all the same. */
   bufferWithoutBytes: number;
+  /** A watch ends with bytes and without an error, as when the completion queue is full. */
+  watchEnds: number;
+  /** A cancel does not find the watch, which lives on (Linux 6.11). */
+  cancelMisses: number;
 
   // Hard ones.
   /** A send that takes nothing and says 0. */
@@ -69,7 +77,11 @@ export const NO_FAULTS: Readonly<FaultRates> = Object.freeze({
   acceptTransient: 0,
   spuriousBell: 0,
   armFails: 0,
+  staleFlag: 0,
+  noHint: 0,
   bufferWithoutBytes: 0,
+  watchEnds: 0,
+  cancelMisses: 0,
   zeroSend: 0,
   sendErrno: 0,
   recvErrno: 0,
@@ -94,7 +106,11 @@ export const USUAL_RATES: Readonly<FaultRates> = Object.freeze({
   acceptTransient: 0.4,
   spuriousBell: 0.02,
   armFails: 0.1,
+  staleFlag: 0.5,
+  noHint: 1,
   bufferWithoutBytes: 0.5,
+  watchEnds: 0.1,
+  cancelMisses: 0.8,
   zeroSend: 0.02,
   sendErrno: 0.02,
   recvErrno: 0.02,

@@ -42,6 +42,8 @@ export class MemoryWatch {
   readonly #regions = new Set<Region>();
   /** Slots in somebody's hands, of every class, also of private ones. */
   readonly live = new Set<Slot>();
+  /** Goes up when anything here changes hands. */
+  changes = 0;
 
   constructor(complain: (text: string) => void) {
     this.#complain = complain;
@@ -89,6 +91,7 @@ export class MemoryWatch {
     if (writes) bytes.fill(SCRIBBLE);
     const lent = { ...region, snapshot: writes ? null : bytes.slice() };
     this.#regions.add(lent);
+    this.changes++;
     return lent;
   }
 
@@ -103,15 +106,18 @@ export class MemoryWatch {
 
   giveBack(region: Region): void {
     this.#regions.delete(region);
+    this.changes++;
   }
 
   taken(slot: Slot): void {
     if (this.live.has(slot)) this.#complain("a slot was handed out twice");
     this.live.add(slot);
+    this.changes++;
     this.#checkFree(slot, "handed out");
   }
 
   put(slot: Slot): void {
+    this.changes++;
     if (!this.live.delete(slot)) this.#complain("a slot was taken back twice");
     this.#checkFree(slot, "released");
   }

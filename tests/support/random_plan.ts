@@ -31,6 +31,8 @@ export interface Plan {
   /** Messages of one side. */
   messageCountMax: number;
   messageBytesMax: number;
+  /** Many small messages, one after the other: what makes a connection watch. */
+  chatty: boolean;
   networkCount: 1 | 2;
   late: boolean;
 }
@@ -57,12 +59,15 @@ export function drawPlan(random: Random): Plan {
   const faults = drawFaults(random);
   const sendCapacity = random.pick(CAPACITIES);
   const recvCapacity = random.pick(CAPACITIES);
+  const chatty = random.chance(0.5);
   // The longest message takes at most a few hundred round trips.
-  const slowest = Math.min(sendCapacity, recvCapacity) * (faults.oneByte ? 0.1 : 1);
-  const messageBytesMax = Math.max(60, Math.min(300_000, Math.floor(slowest * 300)));
+  const hindrance = (faults.oneByte ? 10 : 1) * (chatty ? 30 : 1);
+  const slowest = Math.min(sendCapacity, recvCapacity) / hindrance;
+  const bytesMin = chatty ? 12 : 60;
+  const messageBytesMax = Math.max(bytesMin, Math.min(300_000, Math.floor(slowest * 300)));
   const latencyMax = random.pick([0.05, 0.5, 3]);
   const plan: Plan = {
-    config: drawConfig(random),
+    config: drawConfig(random, chatty),
     kernel: {
       sendCapacity,
       recvCapacity,
@@ -74,12 +79,14 @@ export function drawPlan(random: Random): Plan {
       completionCapacity: random.pick([16, 64, 2_048]),
       blockCount: random.pick([66, 130, 1_024]),
       bufferCount: random.pick([2, 8, 256]),
+      multishot: random.chance(0.75),
     },
     faults,
     disruptions,
     connectionCount: random.int(1, 4),
-    messageCountMax: random.int(1, 10),
+    messageCountMax: chatty ? random.int(20, 80) : random.int(1, 10),
     messageBytesMax,
+    chatty,
     networkCount: random.pick([1, 2]),
     late: random.chance(0.4),
   };
@@ -122,9 +129,13 @@ function drawFaults(random: Random): Partial<FaultRates> {
   return faults;
 }
 
-function drawConfig(random: Random): NetworkConfig {
+function drawConfig(random: Random, chatty: boolean): NetworkConfig {
+  const readBufferSizes = chatty
+    ? [4_096, 10_000, 16_384, 65_536, 65_536]
+    : [0, 1, 256, 4_096, 65_536];
+  const maxSize = random.pick([1_024, 16_384, 65_536]);
   return {
-    readBufferSize: random.pick([0, 1, 256, 4_096, 65_536, 65_536]),
+    readBufferSize: random.pick(readBufferSizes),
     writeBufferSize: random.pick([0, 0, 0, 2_000, 100_000]),
     shutdownTimeoutMs: random.pick([0, 5, 200, 5_000]),
     soLinger: random.pick([null, null, null, 5, 0]),
@@ -137,7 +148,8 @@ function drawConfig(random: Random): NetworkConfig {
     pool: {
       debug: true,
       maxPerClass: random.pick([1, 4, 16, 64]),
-      maxSize: random.pick([1_024, 16_384, 65_536]),
+      minSize: Math.min(random.pick([128, 128, 1_024, 16_384]), maxSize),
+      maxSize,
     },
   };
 }

@@ -20,9 +20,13 @@ export interface ScenarioResult {
   seed: number;
   plan: Plan;
   stepCount: number;
+  turnCount: number;
   connectionCount: number;
   messageCount: number;
   byteCount: number;
+  /** Receives that completed many times, and how often they did. */
+  watchCount: number;
+  moreCount: number;
   faults: ReadonlyMap<FaultKind, number>;
 }
 
@@ -52,9 +56,12 @@ export async function runScenario(
     seed,
     plan,
     stepCount: sim.stepCount,
+    turnCount: sim.native.rings.reduce((sum, ring) => sum + ring.turnCount, 0),
     connectionCount: scenario.sides.length / 2,
     messageCount: scenario.sides.reduce((sum, side) => sum + side.messages.length, 0),
     byteCount: wires.reduce((sum, length) => sum + length, 0),
+    watchCount: sim.native.rings.reduce((sum, ring) => sum + ring.watchCount, 0),
+    moreCount: sim.native.rings.reduce((sum, ring) => sum + ring.moreCount, 0),
     faults: sim.faults.struck,
   };
 }
@@ -87,6 +94,7 @@ class Scenario {
     await accepting;
     await Promise.all(this.sides.map((side) => side.end));
     await Promise.all([server.close(), client.close(), ...this.#closing]);
+    this.#sim.checkNoTimers();
   }
 
   /** The wires against what the senders know, the readers against the wires. */
@@ -101,6 +109,7 @@ class Scenario {
   #judgeWire({ messages, socket }: Side): void {
     const { wire } = socket;
     let at = 0;
+    const counts: number[] = [];
     const lastSure = messages.findLastIndex(({ fate }) =>
       fate.kind === "sent" || (fate.kind === "exact" && fate.bytes > 0)
     );
@@ -117,7 +126,12 @@ class Scenario {
         );
       }
       at += count;
+      counts.push(count);
     });
+    const partial = messages.findIndex(({ length }, at) => counts[at] > 0 && counts[at] < length);
+    if (partial >= 0 && counts.slice(partial + 1).some((count) => count > 0)) {
+      throw new Error(`bytes follow message ${partial}, of which ${counts[partial]} went out`);
+    }
     if (at !== wire.length) {
       throw new Error(`socket ${socket.id}: ${wire.length - at} bytes were sent by nobody`);
     }
@@ -128,6 +142,10 @@ class Scenario {
     }
     if (mustSend(this.#plan) && messages.some(({ fate }) => fate.kind !== "sent")) {
       throw new Error(`a send failed without a reason: ${JSON.stringify(messages)}`);
+    }
+    const refused = messages.some(({ fate }) => "code" in fate && fate.code === "Closed");
+    if (isLossless(this.#plan) && refused && partial < 0) {
+      throw new Error("the sink is closed, although no message went out in part");
     }
   }
 
@@ -164,7 +182,9 @@ class Scenario {
   async #dial(network: SimNetwork): Promise<void> {
     const random = this.#random;
     if (random.chance(0.5)) await this.#sim.sleep(random.float() * 5);
-    const options = random.chance(0.1) ? { timeoutMs: random.int(0, 3) } : undefined;
+    // A dial that gave up may have been accepted: what is sent there, and buffered, is lost.
+    const impatient = random.chance(0.1) && !this.#plan.config.writeBufferSize;
+    const options = impatient ? { timeoutMs: random.int(0, 3) } : undefined;
     let connection: Connection;
     try {
       connection = await network.dial(this.#listener!.localAddress, options);
@@ -205,9 +225,18 @@ class Scenario {
   #disrupt(server: SimNetwork, client: SimNetwork): void {
     const { disruptions, faults } = this.#plan;
     const random = this.#random.fork();
-    const soon = (action: () => void) => void this.#sim.host.at(random.float() * 40, action);
+    const withinMs = this.#plan.chatty ? 120 : 40;
+    const soon = (action: () => void) => void this.#sim.host.at(random.float() * withinMs, action);
     if (disruptions.closes) {
-      soon(() => this.sides.length > 0 && void random.pick(this.sides).connection.close());
+      const ends: ((side: Side) => unknown)[] = [
+        ({ connection }) => connection.close(),
+        ({ connection }) => connection.sink.close(),
+        ({ connection }) => Promise.all([connection.close(), connection.reset()]),
+      ];
+      for (let i = random.int(1, 3); i > 0; i--) {
+        soon(() => this.sides.length > 0 && random.pick(ends)(random.pick(this.sides)));
+      }
+      if (random.chance(0.2)) soon(() => this.#listener?.close());
     }
     if (disruptions.resets) {
       soon(() => this.sides.length > 0 && random.pick(this.sides).connection.reset());

@@ -95,7 +95,9 @@ export class Side {
       const sending = this.#send(message);
       waits.push(sending);
       if (this.pending > PENDING_MAX || random.chance(0.4)) await sending;
-      if (random.chance(0.2)) await this.#sim.sleep(random.float() * 5);
+      const pauseMs = this.#plan.chatty ? 2 : 5;
+      const pauses = random.chance(this.#plan.chatty ? 0.6 : 0.2);
+      if (pauses) await this.#sim.sleep(random.float() * pauseMs);
     }
     await Promise.all(waits);
     if (this.#plan.config.writeBufferSize && random.chance(0.5)) await sink.flush();
@@ -104,8 +106,10 @@ export class Side {
 
   #messageBytes(): number {
     const random = this.#random;
-    const { messageBytesMax } = this.#plan;
-    if (random.chance(0.5)) return random.int(1, Math.min(SMALL_BYTES, messageBytesMax));
+    const { messageBytesMax, chatty } = this.#plan;
+    if (random.chance(chatty ? 0.9 : 0.5)) {
+      return random.int(1, Math.min(SMALL_BYTES, messageBytesMax));
+    }
     if (random.chance(0.6)) return random.int(1, Math.min(20_000, messageBytesMax));
     return random.int(1, messageBytesMax);
   }
@@ -200,11 +204,13 @@ export class Side {
     while (this.readEnd === null && this.#failure === null) {
       this.#lookAhead();
       const calls: Promise<void>[] = [];
-      const count = random.chance(0.8) ? 1 : random.int(2, 4);
+      const { chatty } = this.#plan;
+      const count = random.chance(chatty ? 0.95 : 0.8) ? 1 : random.int(2, 4);
       for (let i = 0; i < count; i++) calls.push(this.#receive());
       await Promise.all(calls);
       this.#releaseHeld(3);
-      if (random.chance(0.1)) await this.#sim.sleep(random.float() * 8);
+      this.#checkBuffered();
+      if (random.chance(chatty ? 0.02 : 0.1)) await this.#sim.sleep(random.float() * 8);
     }
     // A program that cannot read any more must not wait until the peer has read all of its own.
     if (this.readEnd !== "eof") this.connection.reset();
@@ -216,12 +222,33 @@ export class Side {
     }
   }
 
+  /** No call is pending: what has arrived and was not received is buffered. */
+  #checkBuffered(): void {
+    const { buffered, bytesReceived } = this.connection.stream;
+    if (this.readEnd !== null || this.#isClosed() || buffered === bytesReceived - this.received) {
+      return;
+    }
+    const text = `${bytesReceived} bytes came, ${this.received} were received`;
+    this.#failure ??= new Error(`${text}, ${buffered} are buffered`);
+  }
+
+  /** A half that was closed forgets what is buffered. */
+  #isClosed(): boolean {
+    return this.connection.sink.closed && this.connection.stream.closed;
+  }
+
   /** What needs no waiting: `peek` and `tryRecv`. Nothing else is pending on the stream. */
   #lookAhead(): void {
     const random = this.#random;
     const { stream } = this.connection;
     if (random.chance(0.3)) {
-      this.#expect(stream.peek(random.int(1, 100_000)), this.received, "peek");
+      const length = random.int(1, 100_000);
+      const seen = stream.peek(length);
+      this.#expect(seen, this.received, "peek");
+      const wanted = this.#plan.config.readBufferSize === 0 ? 0 : Math.min(length, stream.buffered);
+      if (seen.length !== wanted) {
+        this.#failure ??= new Error(`peek(${length}) shows ${seen.length} bytes, not ${wanted}`);
+      }
     }
     if (stream.buffered === 0 || random.chance(0.5)) return;
     const length = random.int(1, stream.buffered + 1);
@@ -263,8 +290,8 @@ export class Side {
 
   #recvBytes(): number {
     const random = this.#random;
-    const { messageBytesMax } = this.#plan;
-    if (random.chance(0.4)) return random.int(1, 300);
+    const { messageBytesMax, chatty } = this.#plan;
+    if (random.chance(chatty ? 0.9 : 0.4)) return random.int(1, 300);
     return random.int(1, Math.min(random.pick([5_000, 70_000, 200_000]), messageBytesMax * 2));
   }
 
@@ -347,7 +374,7 @@ export class Side {
     if (timeouts && random.chance(0.3)) options.timeoutMs = random.int(0, 30);
     if (aborts && random.chance(0.3)) {
       const controller = new AbortController();
-      options.signal = controller.signal;
+      options.signal = this.#sim.watchSignal(controller.signal);
       this.#sim.host.at(random.float() * 20, () => controller.abort(new Aborted("abort")));
     }
     return random.chance(0.5) || options.timeoutMs !== undefined || options.signal

@@ -9,6 +9,8 @@
  */
 import * as timers from "node:timers";
 import { COUNT } from "../../src/base/meter.ts";
+import type { SizeClass } from "../../src/buf/size_class.ts";
+import type { ProvidedBuffers } from "../../src/ring/provided_buffers.ts";
 import { NetworkCore } from "../../src/net/network_core.ts";
 import type { NetworkContext } from "../../src/net/network_context.ts";
 import { openNetwork } from "../../src/net/open_network.ts";
@@ -36,6 +38,8 @@ export interface SimOptions {
 /** A network on the fake kernel. */
 export class SimNetwork extends NetworkCore {
   readonly context: NetworkContext;
+  /** Calls that keep the process alive. */
+  holds = 0;
 
   constructor(context: NetworkContext) {
     super(context, "io_uring", () => {});
@@ -53,7 +57,10 @@ export class Sim {
   /** Called between steps, while nothing runs. */
   onStep: () => void = () => {};
   stepCount = 0;
+  /** Listeners on signals that were given to calls. */
+  listeners = 0;
   readonly #failures: unknown[] = [];
+  #changesSeen = -1;
 
   constructor(options: SimOptions = {}) {
     this.random = new Random(options.seed ?? 1);
@@ -68,7 +75,43 @@ export class Sim {
     const resolved = resolveConfig({ ...config, pool });
     const network = new SimNetwork(openNetwork(this.native, this.host, resolved));
     this.networks.push(network);
+    this.#countHolds(network);
     return network;
+  }
+
+  /** Counts who listens to a signal. */
+  watchSignal(signal: AbortSignal): AbortSignal {
+    const add = signal.addEventListener;
+    const remove = signal.removeEventListener;
+    const listeners = new Set<unknown>();
+    const change = (apply: () => void) => {
+      this.listeners -= listeners.size;
+      apply();
+      this.listeners += listeners.size;
+    };
+    signal.addEventListener = function (this: AbortSignal, ...data: unknown[]) {
+      change(() => listeners.add(data[1]));
+      add.apply(this, data as never);
+    };
+    signal.removeEventListener = function (this: AbortSignal, ...data: unknown[]) {
+      change(() => listeners.delete(data[1]));
+      remove.apply(this, data as never);
+    };
+    return signal;
+  }
+
+  /** Calls that keep the process alive: none is left over. */
+  #countHolds(network: SimNetwork): void {
+    const { pump } = network.context.recvRing;
+    const { hold, unhold } = pump;
+    pump.hold = () => {
+      network.holds++;
+      hold.call(pump);
+    };
+    pump.unhold = () => {
+      network.holds--;
+      unhold.call(pump);
+    };
   }
 
   sleep(delayMs: number): Promise<void> {
@@ -117,14 +160,71 @@ export class Sim {
       if (!port.closed && flying !== port.inFlightCount) {
         throw new Error(`${flying} operations fly, the kernel has ${port.describe()}`);
       }
+      this.#checkBuffers(ring.buffers, port, 0);
+      this.#checkBuffers(ring.watchBuffers, port, 1);
     }
+    this.#checkSlots();
+  }
+
+  /** The core and the kernel agree on the buffers of a group. */
+  #checkBuffers(buffers: ProvidedBuffers | null, port: FakeRing, group: number): void {
+    if (buffers === null || port.closed) return;
+    const { provided, wanted } = buffers;
+    if (provided !== port.provided(group)) {
+      const text = `group ${group}: the core says ${provided} buffers are with the kernel`;
+      throw new Error(`${text}, which has ${port.provided(group)}`);
+    }
+    if (wanted < port.selecting(group)) {
+      const text = `${port.selecting(group)} receives choose from group ${group}`;
+      throw new Error(`${text}, ${wanted} are known`);
+    }
+  }
+
+  /** Each class counts what is in somebody's hands; what the kernel may fill is nobody else's. */
+  #checkSlots(): void {
+    const { live, changes } = this.kernel.memory;
+    if (changes === this.#changesSeen) return;
+    this.#changesSeen = changes;
+    const counts = new Map<SizeClass, number>();
+    const references = new Map<number, number>();
+    for (const slot of live) {
+      const home = slot.home as SizeClass;
+      counts.set(home, (counts.get(home) ?? 0) + 1);
+      references.set(placeOf(slot), slot.references);
+      if (slot.references < 1) throw new Error("a slot in somebody's hands has no reference");
+    }
+    for (const [{ allocated, sizeBytes }, count] of counts) {
+      if (allocated === count) continue;
+      throw new Error(`class ${sizeBytes} says ${allocated} are allocated, ${count} are`);
+    }
+    for (const { pool } of this.networks) {
+      for (const { sizeBytes, allocated } of pool.stats().classes) {
+        const sizeClass = pool.classFor(sizeBytes) as SizeClass;
+        if (allocated !== (counts.get(sizeClass) ?? 0)) {
+          throw new Error(`class ${sizeBytes} says ${allocated} are allocated`);
+        }
+      }
+    }
+    for (const ring of this.native.rings) {
+      for (const region of ring.providedRegions()) {
+        const count = references.get(placeOf(region)) ?? 0;
+        if (count !== 1) throw new Error(`${region.owner} has ${count} owners`);
+      }
+    }
+  }
+
+  /** What must hold as soon as all networks are closed: nothing of theirs is going to happen. */
+  checkNoTimers(): void {
+    const { size } = this.host.timers;
+    if (size > 0) throw new Error(`${size} timers are left over`);
   }
 
   /** What must hold when all networks are closed and the test holds no buffer. */
   checkNothingLeft(): void {
     this.check();
     const leaks: string[] = [];
-    for (const { context, pool } of this.networks) {
+    for (const { context, pool, holds } of this.networks) {
+      if (holds !== 0) leaks.push(`${holds} calls keep the process alive`);
       for (const { sizeBytes, allocated } of pool.stats().classes) {
         if (allocated !== 0) leaks.push(`${allocated} slots of ${sizeBytes} bytes`);
       }
@@ -132,6 +232,8 @@ export class Sim {
       for (const ring of new Set([context.recvRing, context.sendRing])) {
         if (ring.blocks.used !== 0) leaks.push(`${ring.blocks.used} blocks`);
         if (ring.flying !== 0) leaks.push(`${ring.flying} operations`);
+        const wanted = (ring.buffers?.wanted ?? 0) + (ring.watchBuffers?.wanted ?? 0);
+        if (wanted !== 0) leaks.push(`${wanted} receives want a buffer`);
         if (ring.sendLane.pending + ring.recvLane.pending !== 0) leaks.push("lanes not empty");
       }
       if (context.open.size + context.dials.size !== 0) leaks.push("something is open");
@@ -139,6 +241,7 @@ export class Sim {
       const connections = context.meter.counts[COUNT.connections];
       if (connections !== 0) leaks.push(`the gauge of connections says ${connections}`);
     }
+    if (this.listeners !== 0) leaks.push(`${this.listeners} listeners on signals`);
     const { memory, sockets } = this.kernel;
     if (memory.live.size !== 0) leaks.push(`${memory.live.size} slots of any class`);
     if (memory.regionCount !== 0) leaks.push(`${memory.regionCount} regions with the kernel`);
@@ -197,6 +300,13 @@ export class Sim {
     globalThis.queueMicrotask = (callback) => original(() => this.#guard(callback));
     return () => globalThis.queueMicrotask = original;
   }
+}
+
+/** A number for each place in memory: slabs are smaller than this. */
+const SLAB_BYTES_MAX = 2 ** 28;
+
+function placeOf({ slab, offset }: { slab: number; offset: number }): number {
+  return slab * SLAB_BYTES_MAX + offset;
 }
 
 // deno-lint-ignore no-explicit-any
