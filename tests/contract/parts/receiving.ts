@@ -161,7 +161,7 @@ export function receiving(test: ContractSuite, config: NetworkConfig): void {
     assert.not(stream.closed);
   });
 
-  test("small receives, one given up before it reached the kernel, then a large one", async ({ network }) => {
+  test("a small receive given up before it is in flight, then a large one", async ({ network }) => {
     // A row of small messages changes how the library receives; how long a row is its own affair.
     for (let row = 10; row <= 24; row++) {
       await using pair = await connect(network);
