@@ -5,7 +5,7 @@ TSC = $(shell sh scripts/tool.sh tsc)
 SOURCES = $(wildcard mod.ts deps.ts tests examples bench)
 
 .DEFAULT_GOAL = help
-.PHONY: help setup build embed test test-deno test-bun fmt lint check demo stress bench bench-quick torture verify fuzz clean
+.PHONY: help setup build embed test test-deno test-bun fmt lint check demo stress bench bench-quick torture verify fuzz lifecycle soak clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -48,6 +48,12 @@ stress: build ## run the long stress tests
 
 fuzz: setup ## play random scenarios: SEEDS=1000 FIRST=seed RUNTIMES="deno bun"
 	@sh scripts/fuzz.sh $(or $(SEEDS),1000) "$(FIRST)" $(RUNTIMES)
+
+lifecycle: build ## terminate WORKERS=1000 workers, end ENDINGS=100 processes
+	@sh scripts/lifecycle.sh
+
+soak: build ## mixed traffic for MINUTES=20, in RUNTIME=deno or bun or both
+	@sh scripts/soak.sh
 
 bench: build ## measure against the peers
 	@sh scripts/bench.sh

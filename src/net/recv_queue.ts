@@ -169,8 +169,8 @@ export class RecvQueue extends HalfQueue<RecvCall> {
     }
     const next = this.calls.head;
     if (next === null || this.#end !== null) return;
+    if (!this.free && this.#source.watching && this.#bypasses(next)) this.#endWatch();
     if (this.free) this.#request(next);
-    else if (this.#source.watching && this.#bypasses(next)) this.#endWatch();
   }
 
   /** Large enough to be received straight into its result. */
@@ -178,11 +178,11 @@ export class RecvQueue extends HalfQueue<RecvCall> {
     return this.#capacity === 0 || (call.exact && call.length - this.buffered >= this.#capacity);
   }
 
-  /** Ends a receive that completes many times; it may bring some more until then. */
+  /** Ends a watch: at once, or with a completion; it may bring some more until then. */
   #endWatch(): void {
     this.#source.restart();
     this.canceling = false;
-    this.lane.ring.cancel(this);
+    if (this.lane.ring.cancel(this)) this.#source.unwant();
   }
 
   /** Whether the first call could be settled. */
@@ -197,12 +197,10 @@ export class RecvQueue extends HalfQueue<RecvCall> {
       return true;
     }
     const { buffered } = this;
-    if (this.#end?.kind !== "closed") {
-      const { exact, length } = call;
-      if (buffered >= (exact ? length : 1)) {
-        this.#succeed(call, exact ? this.buffer.take(length) : this.buffer.takeSome(length));
-        return true;
-      }
+    const { exact, length } = call;
+    if (this.#end?.kind !== "closed" && buffered >= (exact ? length : 1)) {
+      this.#succeed(call, exact ? this.buffer.take(length) : this.buffer.takeSome(length));
+      return true;
     }
     return this.#end !== null && this.#failFirst(call);
   }

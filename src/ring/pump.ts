@@ -8,11 +8,16 @@
  * - Quiescence: a turn waits until a whole round of microtasks brought no submission, so that all
  *   that the user's code does in reaction to one batch goes to the kernel in one call.
  * - Fairness: turns chain in microtasks, but after a few of them timers and I/O of the runtime run.
+ *   Only a macrotask or the bell starts the count anew: a pump that sleeps or spins and is woken by
+ *   the same chain of microtasks has given nobody a chance.
  * - Arm, then recheck: the bell is enabled before the last look, so no wake-up is lost.
- * - The bell keeps the process alive exactly while calls are held (see `hold`).
+ * - The bell keeps the process alive exactly while calls are held (see `hold`). A busy pump is kept
+ *   going by macrotasks, which keep the process alive as well: so when nobody holds, one of
+ *   {@link UNHELD_GAP} is a timer that does not, and a process that has nothing else ends there.
  *
  * @module
  */
+import type { HostTimer } from "../base/host.ts";
 import { LIMITS } from "../base/limits.ts";
 import { COUNT } from "../base/meter.ts";
 import { type BellPort, TURN_WOKEN } from "./port.ts";
@@ -21,6 +26,9 @@ import { type SpinConfig, Spinner } from "./spinner.ts";
 
 /** Microtask rounds without a submission that count as quiet: `await` chains take up to three. */
 const QUIET_ROUND_COUNT = 2;
+
+/** A timer is up to 1 ms late, 32 chained turns of busy connections take some 20 ms. */
+const UNHELD_GAP = 2;
 
 type PumpState = "asleep" | "scheduled" | "yielding" | "spinning" | "closed";
 
@@ -33,11 +41,15 @@ export class Pump {
   #referenced = false;
   #seen = 0;
   #quietRounds = 0;
+  /** Turns taken since timers and I/O of the runtime last had their chance. */
   #chained = 0;
   #spinUntilMs = 0;
   #asleepSinceMs = 0;
   #woken = 0;
   #macrotaskQueued = false;
+  #unheldCount = 0;
+  /** The macrotask that is queued, when it is one that lets the process end. */
+  #gap: HostTimer | null = null;
 
   constructor(ring: Ring, spin: SpinConfig | null) {
     this.#ring = ring;
@@ -54,13 +66,14 @@ export class Pump {
   /** Something was submitted: a turn follows. */
   schedule(): void {
     if (this.#state !== "asleep" && this.#state !== "spinning") return;
-    this.#state = "scheduled";
-    this.#queueStep();
+    this.#chain();
   }
 
   /** A call is pending that should keep the process alive. */
   hold(): void {
-    if (this.#held++ === 0 && this.#state === "asleep") this.#settleReference();
+    if (this.#held++ > 0) return;
+    if (this.#state === "asleep") this.#settleReference();
+    else if (this.#gap !== null) this.#endGap();
   }
 
   /** The counterpart of `hold`. */
@@ -70,6 +83,7 @@ export class Pump {
 
   close(): void {
     this.#state = "closed";
+    this.#gap?.cancel();
     this.#bell.close();
   }
 
@@ -102,6 +116,7 @@ export class Pump {
 
   #turn(): void {
     const ring = this.#ring;
+    this.#chained++;
     const count = this.#takeTurn();
     if (this.#isClosed()) return;
     if (count > 0 || ring.more || ring.staged) this.#chain();
@@ -109,13 +124,13 @@ export class Pump {
     else this.#spin();
   }
 
+  /** Another turn: in a microtask, or after the runtime had its chance. */
   #chain(): void {
-    if (++this.#chained < LIMITS.chainedTurnCountMax) {
+    if (this.#chained < LIMITS.chainedTurnCountMax) {
       this.#state = "scheduled";
       this.#queueStep();
       return;
     }
-    this.#chained = 0;
     this.#state = "yielding";
     this.#queueMacrotask();
   }
@@ -124,11 +139,26 @@ export class Pump {
   #queueMacrotask(): void {
     if (this.#macrotaskQueued) return;
     this.#macrotaskQueued = true;
+    const { host } = this.#ring;
+    if (this.#held > 0 || ++this.#unheldCount % UNHELD_GAP !== 0) {
+      host.setMacrotask(this.#onMacrotask);
+    } else {
+      this.#settleReference();
+      this.#gap = host.setTimer(this.#onMacrotask, 0);
+    }
+  }
+
+  /** Somebody waits now: the process must not end before the next turn. */
+  #endGap(): void {
+    this.#gap?.cancel();
+    this.#gap = null;
     this.#ring.host.setMacrotask(this.#onMacrotask);
   }
 
   readonly #onMacrotask = (): void => {
     this.#macrotaskQueued = false;
+    this.#gap = null;
+    this.#chained = 0;
     if (this.#state === "spinning") {
       this.#spinStep();
     } else if (this.#state === "yielding") {
@@ -138,7 +168,6 @@ export class Pump {
   };
 
   #spin(): void {
-    this.#chained = 0;
     const budgetUs = this.#spinner.budgetUs;
     if (budgetUs === 0) {
       this.#arm();
@@ -183,7 +212,6 @@ export class Pump {
   }
 
   #sleep(): void {
-    this.#chained = 0;
     this.#state = "asleep";
     this.#asleepSinceMs = this.#ring.now;
     this.#ring.settle();
@@ -203,6 +231,7 @@ export class Pump {
     this.#woken = TURN_WOKEN;
     this.#ring.meter.counts[COUNT.wakeups]++;
     if (this.#state !== "asleep") return;
+    this.#chained = 0;
     this.#spinner.woke((this.#ring.host.now() - this.#asleepSinceMs) * 1_000);
     this.#turn();
   };

@@ -25,6 +25,8 @@ export interface Ending {
   output: string;
   /** When it ended, on the clock of `performance.now()`. */
   at: number;
+  /** The same on the clock of `Date.now()`, which the program shares. */
+  wallMs: number;
 }
 
 export interface Program {
@@ -42,13 +44,19 @@ export interface ProgramOptions {
   descriptorsMax?: number;
   /** What runs the program: its command line follows. */
   prefix?: readonly string[];
+  /** Where the program is; `programs/` unless given. */
+  folder?: URL;
+  /** `globalThis.gc` can be called; in Bun `Bun.gc` always can. */
+  collects?: boolean;
 }
 
 /** Starts `programs/<name>.ts`. */
 export function start(name: string, options: ProgramOptions = {}): Program {
-  const file = fileURLToPath(new URL(`./programs/${name}.ts`, import.meta.url));
+  const folder = options.folder ?? new URL("./programs/", import.meta.url);
+  const file = fileURLToPath(new URL(`./${name}.ts`, folder));
+  const engine = options.collects === true ? ["--v8-flags=--expose-gc"] : [];
   const flags = "Deno" in globalThis
-    ? ["run", "--no-check", "--no-lock", "--config", `${root}/deno.json`, "-A", file]
+    ? ["run", "--no-check", "--no-lock", "--config", `${root}/deno.json`, "-A", ...engine, file]
     : [file];
   const limit = options.descriptorsMax;
   const command = [...options.prefix ?? [], process.execPath, ...flags, ...options.args ?? []];
@@ -60,6 +68,7 @@ export function start(name: string, options: ProgramOptions = {}): Program {
   children.add(child);
   let output = "";
   let running = true;
+  let wallMs = 0;
   const ended = deferred<Ending>();
   const listeners = new Set<() => void>();
   const add = (chunk: unknown) => {
@@ -70,11 +79,12 @@ export function start(name: string, options: ProgramOptions = {}): Program {
   child.stderr.on("data", add);
   child.on("error", ended.reject);
   child.on("exit", () => {
+    wallMs = Date.now();
     running = false;
     children.delete(child);
   });
   child.on("close", (code, signal) => {
-    ended.resolve({ code, signal, output, at: performance.now() });
+    ended.resolve({ code, signal, output, at: performance.now(), wallMs });
   });
   return {
     ended: ended.promise,

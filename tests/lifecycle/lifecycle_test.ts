@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { assert, suite } from "../harness.ts";
+import { assert, Random, suite } from "../harness.ts";
 import { pause } from "../contract/fixture.ts";
 import { endChildren, type Program, start } from "./child.ts";
+import { ENDINGS, endOnce, median, SOON_MS, terminateWorkers } from "./endings.ts";
 
 const test = suite("lifecycle", {}, { timeoutMs: 40_000 });
 
@@ -48,14 +49,19 @@ test("a recv keeps the process alive only as long as it waits", async () => {
   }));
 });
 
-test("exit() under load: at once, with its code", async () => {
-  const program = start("ending", { args: ["exit"] });
-  await program.line(/<ending>/);
-  const start_ = performance.now();
-  const { code, output, at } = await program.ended;
-  assert.is(code, 7, output);
-  assert.ok(at - start_ < 500, `it took ${Math.round(at - start_)} ms`);
-});
+// `make lifecycle` does the same more often.
+const ENDING_ROUNDS = 6;
+const TERMINATED_WORKERS = 30;
+
+for (const kind of Object.keys(ENDINGS)) {
+  test(`a process that ends by "${kind}" at a random moment under load ends at once`, async () => {
+    const random = new Random();
+    const tookMs: number[] = [];
+    for (let i = 0; i < ENDING_ROUNDS; i++) tookMs.push(await endOnce(kind, random.next()));
+    console.log(`${kind}: median ${median(tookMs)} ms, longest ${Math.max(...tookMs)} ms`);
+    assert.ok(median(tookMs) < SOON_MS, `took ${tookMs} ms`);
+  });
+}
 
 test("an uncaught error while calls are pending: ends at once, and not with 0", async () => {
   const program = start("pending", { args: ["an error"] });
@@ -68,22 +74,9 @@ test("an uncaught error while calls are pending: ends at once, and not with 0", 
   assert.ok(at - left < 1_000, `it took ${Math.round(at - left)} ms`);
 });
 
-for (const kind of ["throw", "rejection"]) {
-  test(`an uncaught ${kind} under load: ends at once, and not with 0`, async () => {
-    const program = start("ending", { args: [kind] });
-    await program.line(/<ending>/);
-    const start_ = performance.now();
-    const { code, signal, output, at } = await program.ended;
-    assert.is(signal, null, output);
-    assert.ok(code !== 0 && code !== null && code < 128, `code ${code}:\n${output}`);
-    assert.match(output, "on purpose");
-    assert.ok(at - start_ < 1_000, `it took ${Math.round(at - start_)} ms`);
-  });
-}
-
 test("closing a network under load ends", async () => {
-  const program = start("ending", { args: ["close"] });
-  await program.line(/<ending>/);
+  const program = start("ending", { args: ["close", String(new Random().next())] });
+  await program.line(/<ending /);
   const { code, output } = await program.ended;
   assert.is(code, 0, output);
   assert.match(output, "<closed>");
@@ -98,13 +91,8 @@ test("descriptors are as before after each network", async () => {
   assert.ok(counts.slice(1).every((count) => count <= counts[0]), `counts ${counts}`);
 });
 
-test("workers under load are terminated 20 times: nothing is left", async () => {
-  const { code, signal, output } = await start("terminate").ended;
-  assert.is(signal, null, output);
-  assert.is(code, 0, output);
-  const [, before, after] = /<descriptors (\d+) (\d+)>/.exec(output) ?? [];
-  assert.ok(before !== undefined, output);
-  assert.ok(Number(after) <= Number(before), `descriptors: ${before} before, ${after} after`);
+test("workers are terminated at random moments of their lives: nothing is left", async () => {
+  await terminateWorkers(TERMINATED_WORKERS, new Random().next());
 });
 
 test("a timer stays punctual while 50 connections echo flat out", async () => {

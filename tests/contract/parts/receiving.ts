@@ -161,6 +161,26 @@ export function receiving(test: ContractSuite, config: NetworkConfig): void {
     assert.not(stream.closed);
   });
 
+  test("a small receive given up before it is in flight, then a large one", async ({ network }) => {
+    // A row of small messages changes how the library receives; how long a row is its own affair.
+    for (let row = 10; row <= 24; row++) {
+      await using pair = await connect(network);
+      const { stream } = pair.client;
+      for (let i = 0; i < row; i++) {
+        const small = stream.recv(10);
+        await pair.server.sink.send(pattern(10, i));
+        bytesEqual((await small).toUint8Array(), pattern(10, i));
+      }
+      const controller = new AbortController();
+      const aborted = stream.recv(10, { signal: controller.signal }).catch((error) => error);
+      controller.abort("at once");
+      const large = stream.recv(200_000, { timeoutMs: SOON_MS });
+      await pair.server.sink.send(pattern(200_000, row));
+      bytesEqual((await large).toUint8Array(), pattern(200_000, row));
+      assert.is(await aborted, "at once");
+    }
+  });
+
   test("an aborted receive rejects with the reason, whatever it is", async ({ network }) => {
     await using pair = await connect(network);
     for (const reason of [null, 0, "", false, new Error("x"), { code: "Timeout" }]) {

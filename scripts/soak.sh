@@ -1,0 +1,28 @@
+#!/bin/sh
+# Mixed traffic with faults, every byte compared, and a verdict; see tests/soak/soak.ts.
+#
+#   scripts/soak.sh                          20 minutes in Deno, then 20 in Bun
+#   MINUTES=2 RUNTIME=bun scripts/soak.sh    also: make soak MINUTES=2 RUNTIME=bun
+#   FAULTS=no SLOWNESS=3 SEED=7 ...          the ordinary library; longer pauses; the same again
+#
+# Exit code: 0 when all runs were right.
+set -u
+
+cd "$(dirname "$0")/.." || exit 1
+. scripts/quietly.sh
+minutes=${MINUTES:-20}
+library=
+if [ "${FAULTS:-yes}" = yes ]; then
+  quietly sh scripts/build.sh --faults
+  library=${LIBRARY:-$PWD/ffi/build/liburingnet-faults.so}
+fi
+status=0
+for runtime in ${RUNTIME:-deno bun}; do
+  [ "$runtime" = deno ] && run="run -A --no-lock --v8-flags=--expose-gc" || run=
+  # shellcheck disable=SC2086 # words
+  URINGNET_LIBRARY=$library DENO_NO_UPDATE_CHECK=1 sh scripts/tool.sh "$runtime" $run \
+    tests/soak/soak.ts --minutes "$minutes" --slowness "${SLOWNESS:-3}" \
+    ${SEED:+--seed "$SEED"} || status=1
+done
+[ "$status" = 0 ] || echo "soak: at least one run failed" >&2
+exit "$status"

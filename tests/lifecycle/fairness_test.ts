@@ -1,0 +1,64 @@
+/**
+ * What a program does in one long chain of `await`s must not keep the runtime from its timers: on
+ * loopback nearly every call is done by the time that the kernel returns, so nothing ever waits.
+ *
+ * @module
+ */
+import { Network } from "../../mod.ts";
+import { closeChecked, connect, pattern } from "../contract/fixture.ts";
+import { assert, suite } from "../harness.ts";
+
+/** Timers get their chance after each 16 turns; this many rounds take a thousand turns or more. */
+const ROUNDS_MAX = 1_000;
+
+const test = suite("fairness");
+
+/** How many rounds of `step` it takes until a timer fires that is due at once. */
+async function roundsUntilTimer(step: () => Promise<void>): Promise<number> {
+  let fired = false;
+  const timer = setTimeout(() => fired = true, 0);
+  let rounds = 0;
+  while (!fired && rounds < ROUNDS_MAX) {
+    await step();
+    rounds++;
+  }
+  clearTimeout(timer);
+  return rounds;
+}
+
+for (const topology of ["shared", "split"] as const) {
+  for (const spin of [undefined, false] as const) {
+    const title = `${topology}, ${spin === false ? "not " : ""}spinning`;
+    const ring = { topology, ...spin === undefined ? {} : { spin } };
+
+    test(`connections that come and go leave timers their chance (${title})`, async () => {
+      const network = await Network.start({ ring });
+      const listener = await network.bind("127.0.0.1:0");
+      const message = pattern(4_096);
+      const rounds = await roundsUntilTimer(async () => {
+        const [client, server] = await Promise.all([
+          network.dial(listener.localAddress),
+          listener.accept(),
+        ]);
+        await client.sink.send(message);
+        (await server.stream.recv(message.length)).release();
+        await Promise.all([client.close(), server.close()]);
+      });
+      await listener.close();
+      await closeChecked(network);
+      assert.ok(rounds < ROUNDS_MAX, "the timer never fired");
+    });
+
+    test(`sends, one awaited after the other, leave timers their chance (${title})`, async () => {
+      const network = await Network.start({ ring });
+      const { client, server, listener } = await connect(network);
+      await listener.close();
+      const rounds = await roundsUntilTimer(() => client.sink.send("x"));
+      await Promise.all([client.close(), server.close()]);
+      await closeChecked(network);
+      assert.ok(rounds < ROUNDS_MAX, "the timer never fired");
+    });
+  }
+}
+
+test.run();
