@@ -177,7 +177,8 @@ export class Ring {
     this.publish();
     this.pump.close();
     this.#tracker?.unkeep();
-    this.port.close();
+    // The kernel may still write to the buffers of a ring that did not drain: nobody gets them.
+    if (this.port.close() < 0) return;
     this.buffers?.release();
     this.watchBuffers?.release();
   }
