@@ -39,6 +39,8 @@ export interface ProgramOptions {
   args?: readonly string[];
   /** Limit of open descriptors. */
   descriptorsMax?: number;
+  /** A command that runs the program: it gets the runtime's command as its last arguments. */
+  through?: readonly string[];
 }
 
 /** Starts `programs/<name>.ts`. */
@@ -48,7 +50,8 @@ export function start(name: string, options: ProgramOptions = {}): Program {
     ? ["run", "--no-check", "--no-lock", "--config", `${root}/deno.json`, "-A", file]
     : [file];
   const limit = options.descriptorsMax;
-  const command = [process.execPath, ...flags, ...options.args ?? []];
+  const through = options.through ?? [];
+  const command = [...through, process.execPath, ...flags, ...options.args ?? []];
   // Half a second after its start Deno would look for updates, with descriptors of its own.
   const env = { ...process.env, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" };
   const child = limit === undefined

@@ -30,6 +30,10 @@ export class FakeHost implements Host {
     return this.at(Math.max(delayMs, 0) + this.lateness(), callback);
   }
 
+  pause(delayMs: number): Promise<void> {
+    return this.sleep(delayMs);
+  }
+
   setMacrotask(callback: () => void): void {
     this.macrotasks.push(callback);
   }
