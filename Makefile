@@ -5,7 +5,7 @@ TSC = $(shell sh scripts/tool.sh tsc)
 SOURCES = $(wildcard mod.ts deps.ts tests examples bench)
 
 .DEFAULT_GOAL = help
-.PHONY: help setup build embed test test-deno test-bun fmt lint check demo stress bench bench-quick torture verify fuzz lifecycle soak clean
+.PHONY: help setup build embed test test-deno test-bun fmt lint check demo stress bench bench-quick torture verify fuzz lifecycle soak test-shim clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -27,6 +27,9 @@ test-deno: build ## run all tests in Deno
 
 test-bun: build ## run all tests in Bun
 	$(BUN) test tests/
+
+test-shim: setup ## run the shim's tests under sanitizers: ROUNDS=100000 SEED=7
+	@sh scripts/shim.sh
 
 fmt: setup ## format the sources
 	$(DENO) fmt

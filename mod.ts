@@ -33,7 +33,8 @@ import { Publisher } from "./src/metrics/publisher.ts";
 import { type Capabilities, explainRefusal, featuresOf } from "./src/net/capabilities.ts";
 import { type NetworkConfig, resolveConfig } from "./src/net/config.ts";
 import { NetworkCore } from "./src/net/network_core.ts";
-import { openNetwork } from "./src/net/open_network.ts";
+import { openNetwork, refuseUnsupported } from "./src/net/open_network.ts";
+import { openRings } from "./src/net/open_rings.ts";
 import type { NativePort } from "./src/ring/port.ts";
 
 export {
@@ -90,7 +91,9 @@ export class Network extends NetworkCore {
     } catch (cause) {
       throw unsupported(cause);
     }
-    const context = openNetwork(port, host, resolved);
+    refuseUnsupported(resolved);
+    const rings = await openRings(port, host, resolved);
+    const context = openNetwork(port, host, resolved, rings);
     let detach = () => {};
     const network = new Network(context, "io_uring", () => detach());
     if (resolved.registry !== null) {

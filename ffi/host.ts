@@ -32,6 +32,8 @@ export const host: Host = {
     return { cancel: () => clearTimeout(timer) };
   },
 
+  pause: (delayMs) => new Promise((resolve) => void setTimeout(resolve, delayMs)),
+
   setMacrotask(callback) {
     if (macrotasks === null) setImmediate(callback);
     else macrotasks.set(callback);

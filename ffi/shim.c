@@ -14,7 +14,7 @@
  *   may finish late, and a view in the caller's heap may outlive everything.
  * - A thread that ends takes its rings with it (thread-specific destructor): operations are
  *   cancelled and awaited for at most EXIT_WAIT_MS, then descriptors are closed. A ring that does
- *   not drain in that time is abandoned with its memory.
+ *   not drain in that time is abandoned, and no slab of its thread is handed out again.
  */
 #define _GNU_SOURCE
 #include "shim.h"
@@ -57,14 +57,23 @@
 #define DISCARD_STEP_MAX 16u
 /* user_data of entries whose completion nobody waits for. */
 #define USER_DATA_NONE UINT64_MAX
-/* Bit of user_data that marks an accept; slots stay below it. */
+/* Bit of user_data that marks an accept. */
 #define ACCEPT_TAG 0x80000000u
+/* Slots stay below it: the last accept would else be taken for an entry that nobody waits for. */
+#define SLOT_MAX (ACCEPT_TAG - 1)
+
+enum slab_state {
+  SLAB_FREE = 0, /* or never mapped */
+  SLAB_USED = 1,
+  SLAB_HELD = 2, /* the control slab of an open ring: not to be released */
+  SLAB_LOST = 3, /* the kernel may still write to it: never used again */
+};
 
 struct slab {
   uint8_t *base;
   uint32_t size;
-  _Atomic uint32_t live;
-  pthread_t owner;
+  _Atomic uint32_t state; /* enum slab_state */
+  _Atomic pthread_t owner;
 };
 
 /* What the kernel reads for one SENDMSG or ACCEPT, private to C; one for each block. */
@@ -76,7 +85,7 @@ struct message {
 struct ring {
   struct io_uring data;
   struct io_uring bell;
-  pthread_t owner;
+  _Atomic pthread_t owner;
   uint32_t control; /* slab id */
   uint32_t *header;
   struct ur_op *ops;
@@ -91,7 +100,7 @@ struct ring {
   ino_t pair_inode;
   uint32_t in_flight;
   uint32_t id;
-  bool open;
+  _Atomic bool open;
   bool abandoned; /* did not drain: never used again */
   bool polled;    /* SQPOLL: the kernel's thread takes entries */
   bool armed;
@@ -103,10 +112,12 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t thread_key;
 static struct slab slabs[SLAB_MAX];
 static uint32_t slab_count;
-static struct ring *rings[RING_MAX];
+static struct ring *_Atomic rings[RING_MAX];
 /* Ring id + 1 of the ring that owns the descriptor, 0 when it is not ours. */
 static _Atomic uint16_t descriptor_ring[DESCRIPTOR_MAX];
 static _Atomic uint32_t descriptor_end; /* one past the highest number ever owned */
+/* A ring of this thread did not drain: the kernel may still write to any slab of the thread. */
+static __thread bool kernel_lingers;
 
 static const uint32_t layout[] = {
     UR_ABI_VERSION,
@@ -161,7 +172,7 @@ int32_t ur_slab_map(uint32_t size) {
   int32_t id = -ENOMEM;
   pthread_mutex_lock(&lock);
   for (uint32_t i = 0; i < slab_count; i++) {
-    if (slabs[i].size == size && !atomic_load_explicit(&slabs[i].live, memory_order_relaxed)) {
+    if (slabs[i].size == size && atomic_load(&slabs[i].state) == SLAB_FREE) {
       id = (int32_t)i;
       break;
     }
@@ -178,17 +189,27 @@ int32_t ur_slab_map(uint32_t size) {
     }
   }
   if (id >= 0) {
-    slabs[id].owner = pthread_self();
-    atomic_store_explicit(&slabs[id].live, 1, memory_order_release);
+    atomic_store_explicit(&slabs[id].owner, pthread_self(), memory_order_relaxed);
+    atomic_store_explicit(&slabs[id].state, SLAB_USED, memory_order_release);
   }
   pthread_mutex_unlock(&lock);
   if (id >= 0) watch_thread();
   return id;
 }
 
+static uint32_t slab_state(uint32_t id) {
+  return id < SLAB_MAX ? atomic_load_explicit(&slabs[id].state, memory_order_acquire) : SLAB_FREE;
+}
+
+static bool is_mine(_Atomic pthread_t *owner) {
+  return pthread_equal(atomic_load_explicit(owner, memory_order_relaxed), pthread_self());
+}
+
+/* A slab that this thread may name. */
 static struct slab *slab_at(uint32_t id) {
-  if (id >= SLAB_MAX || !atomic_load_explicit(&slabs[id].live, memory_order_acquire)) return NULL;
-  return &slabs[id];
+  uint32_t state = slab_state(id);
+  if (state != SLAB_USED && state != SLAB_HELD) return NULL;
+  return is_mine(&slabs[id].owner) ? &slabs[id] : NULL;
 }
 
 void *ur_slab_address(uint32_t id) {
@@ -196,15 +217,19 @@ void *ur_slab_address(uint32_t id) {
   return slab ? slab->base : NULL;
 }
 
+/* Under the lock. */
 static void recycle_slab(struct slab *slab) {
-  madvise(slab->base, slab->size, MADV_DONTNEED);
-  atomic_store_explicit(&slab->live, 0, memory_order_release);
+  if (!kernel_lingers) madvise(slab->base, slab->size, MADV_DONTNEED);
+  uint32_t state = kernel_lingers ? SLAB_LOST : SLAB_FREE;
+  atomic_store_explicit(&slab->state, state, memory_order_release);
 }
 
 int32_t ur_slab_release(uint32_t id) {
+  uint32_t state = slab_state(id);
+  if (state != SLAB_USED && state != SLAB_HELD) return -EINVAL;
   struct slab *slab = slab_at(id);
-  if (!slab) return -EINVAL;
-  if (!pthread_equal(slab->owner, pthread_self())) return -EPERM;
+  if (!slab) return -EPERM;
+  if (state == SLAB_HELD) return -EBUSY;
   pthread_mutex_lock(&lock);
   recycle_slab(slab);
   pthread_mutex_unlock(&lock);
@@ -244,24 +269,13 @@ static unsigned setup_flags(uint32_t flags) {
          IORING_SETUP_TASKRUN_FLAG;
 }
 
-int32_t ur_probe(void) {
-  struct io_uring data;
-  struct io_uring_params params;
-  memset(&params, 0, sizeof(params));
-  params.flags = setup_flags(0);
-  params.cq_entries = 16;
-  int result = io_uring_queue_init_params(8, &data, &params);
-  if (result < 0) return result;
-  io_uring_queue_exit(&data);
-  return 0;
-}
-
 /* ---- descriptors ------------------------------------------------------------------------- */
 
 static struct ring *ring_at(uint32_t id) {
-  struct ring *ring = id < RING_MAX ? rings[id] : NULL;
-  if (!ring || !ring->open || !pthread_equal(ring->owner, pthread_self())) return NULL;
-  return ring;
+  if (id >= RING_MAX) return NULL;
+  struct ring *ring = atomic_load_explicit(&rings[id], memory_order_acquire);
+  if (!ring || !atomic_load_explicit(&ring->open, memory_order_acquire)) return NULL;
+  return is_mine(&ring->owner) ? ring : NULL;
 }
 
 /* Two rings of one thread (one for each direction) share their descriptors. */
@@ -269,6 +283,12 @@ static bool owns(int32_t fd) {
   if (fd < 0 || (uint32_t)fd >= DESCRIPTOR_MAX) return false;
   uint32_t id = atomic_load_explicit(&descriptor_ring[fd], memory_order_relaxed);
   return id != 0 && ring_at(id - 1) != NULL;
+}
+
+/* 0 when the calling thread owns both. */
+static int32_t refusal(uint32_t ring, int32_t fd) {
+  if (!ring_at(ring)) return -EPERM;
+  return owns(fd) ? 0 : -EBADF;
 }
 
 static int32_t adopt(uint32_t ring, int32_t fd) {
@@ -349,10 +369,11 @@ static struct msghdr *build_message(struct ring *ring, uint32_t block, uint32_t 
   struct message *message = &ring->messages[block];
   const uint32_t *triple = (const uint32_t *)bytes;
   for (uint32_t i = 0; i < count; i++, triple += 3) {
-    uint8_t *base = resolve(triple[0], triple[1], triple[2]);
+    uint32_t length = triple[2];
+    uint8_t *base = resolve(triple[0], triple[1], length);
     if (!base) return NULL;
     message->iovecs[i].iov_base = base;
-    message->iovecs[i].iov_len = triple[2];
+    message->iovecs[i].iov_len = length;
   }
   memset(&message->header, 0, sizeof(message->header));
   message->header.msg_iov = message->iovecs;
@@ -405,7 +426,12 @@ static int32_t prepare(struct ring *ring, const struct ur_op *op, struct io_urin
     default:
       return -EINVAL;
   }
-  if (op->flags & UR_FLAG_POLL_FIRST) sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+  if (op->flags) {
+    /* The same bit would make an accept multishot. */
+    bool carries = op->opcode != UR_OP_ACCEPT && op->opcode != UR_OP_CONNECT;
+    if (op->flags != UR_FLAG_POLL_FIRST || !carries) return -EINVAL;
+    sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+  }
   return owns(op->fd) ? 0 : -EBADF;
 }
 
@@ -468,7 +494,7 @@ static int32_t stage(struct ring *ring, const struct ur_op *op) {
   op = &faulty;
 #endif
   if (op->opcode == UR_OP_PROVIDE) return provide(ring, op);
-  return op->slot >= ACCEPT_TAG ? -EINVAL : submit(ring, op);
+  return op->slot >= SLOT_MAX ? -EINVAL : submit(ring, op);
 }
 
 /* ---- the turn ---------------------------------------------------------------------------- */
@@ -589,7 +615,7 @@ static void collect_bell(struct ring *ring) {
   if (seen) ring->armed = false;
 }
 
-static int32_t arm_bell(struct ring *ring) {
+static int32_t stage_bell(struct ring *ring) {
   struct io_uring_sqe *heard = io_uring_get_sqe(&ring->bell);
   struct io_uring_sqe *told = io_uring_get_sqe(&ring->bell);
   if (!heard || !told) return -EBUSY;
@@ -597,6 +623,15 @@ static int32_t arm_bell(struct ring *ring) {
   heard->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
   io_uring_prep_send(told, ring->pair[0], "!", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
   told->flags |= IOSQE_CQE_SKIP_SUCCESS;
+  return 0;
+}
+
+static int32_t arm_bell(struct ring *ring) {
+  /* A chain that the kernel did not take the last time is still there. */
+  if (io_uring_sq_ready(&ring->bell) == 0) {
+    int32_t result = stage_bell(ring);
+    if (result < 0) return result;
+  }
   int submitted = io_uring_submit(&ring->bell);
   if (submitted < 0) return submitted;
   ring->armed = true;
@@ -636,7 +671,9 @@ static int32_t open_bell(struct ring *ring) {
     ring->pair_inode = info.st_ino;
   }
   result = io_uring_register_eventfd(&ring->data, ring->event_fd);
-  if (result == 0) return 0;
+  /* Submits nothing: a filter that forbids entering is to be met now, not by the first turn. */
+  if (result == 0) result = io_uring_get_events(&ring->data);
+  if (result >= 0) return 0;
   errno = -result;
   close(ring->pair[0]);
   close(ring->pair[1]);
@@ -684,49 +721,82 @@ static int32_t open_data(struct ring *ring, uint32_t entries, uint32_t completio
   return result;
 }
 
-/* A recycled ring, or a new one. Under the lock. */
-static struct ring *take_ring(void) {
+static void close_bell(struct ring *ring, bool thread_ends);
+
+int32_t ur_probe(void) {
+  struct ring ring;
+  memset(&ring, 0, sizeof(ring));
+  int32_t result = open_data(&ring, 8, 16, 0);
+  if (result < 0) return result;
+  close_bell(&ring, false);
+  io_uring_queue_exit(&ring.data);
+  return 0;
+}
+
+/* Memory of a ring that was not there before, or NULL. */
+static struct ring *map_ring(uint32_t id) {
+  struct ring *ring = map_memory(sizeof(struct ring));
+  if (!ring) return NULL;
+  ring->id = id;
+  ring->messages = map_memory(UR_BLOCK_COUNT * sizeof(struct message));
+  if (ring->messages) return ring;
+  munmap(ring, sizeof(struct ring));
+  return NULL;
+}
+
+/* The index of a recycled ring or of a new one, now this thread's, or -errno. Under the lock. */
+static int32_t take_ring(void) {
   for (uint32_t i = 0; i < RING_MAX; i++) {
-    if (rings[i] && (rings[i]->open || rings[i]->abandoned)) continue;
-    if (!rings[i]) {
-      struct ring *ring = map_memory(sizeof(struct ring));
-      if (!ring) return NULL;
-      ring->id = i;
-      ring->messages = map_memory(UR_BLOCK_COUNT * sizeof(struct message));
-      if (!ring->messages) return NULL;
+    struct ring *ring = rings[i];
+    if (ring && (ring->open || ring->abandoned)) continue;
+    if (!ring) {
+      ring = map_ring(i);
+      if (!ring) return -ENOMEM;
       rings[i] = ring;
     }
-    rings[i]->open = true;
-    rings[i]->owner = pthread_self();
-    return rings[i];
+    /* In this order: whoever had it before must not find it open and still his. */
+    ring->owner = pthread_self();
+    ring->open = true;
+    return (int32_t)i;
   }
-  return NULL;
+  return -ENOSPC;
+}
+
+/* Finds memory for the records, and opens the kernel's part. */
+static int32_t fill_ring(struct ring *ring, uint32_t entries, uint32_t completion_entries,
+                         uint32_t flags) {
+  int32_t slab = ur_slab_map(CONTROL_BYTES);
+  if (slab < 0) return slab;
+  uint8_t *base = slabs[slab].base;
+  ring->control = (uint32_t)slab;
+  ring->header = (uint32_t *)base;
+  ring->ops = (struct ur_op *)(base + CONTROL_OPS);
+  ring->completions = (struct ur_completion *)(base + CONTROL_COMPLETIONS);
+  ring->blocks = base + CONTROL_BLOCKS;
+  ring->in_flight = 0;
+  ring->armed = ring->bell_taken = false;
+  int32_t result = open_data(ring, entries, completion_entries, flags);
+  if (result < 0) {
+    ur_slab_release(ring->control);
+    return result;
+  }
+  atomic_store(&slabs[slab].state, SLAB_HELD);
+  return 0;
 }
 
 int32_t ur_ring_open(uint32_t entries, uint32_t completion_entries, uint32_t flags) {
   pthread_mutex_lock(&lock);
-  struct ring *ring = take_ring();
+  int32_t id = take_ring();
   pthread_mutex_unlock(&lock);
-  if (!ring) return -ENOMEM;
-  int32_t result = ur_slab_map(CONTROL_BYTES);
-  if (result >= 0) {
-    uint8_t *base = slabs[result].base;
-    ring->control = (uint32_t)result;
-    ring->header = (uint32_t *)base;
-    ring->ops = (struct ur_op *)(base + CONTROL_OPS);
-    ring->completions = (struct ur_completion *)(base + CONTROL_COMPLETIONS);
-    ring->blocks = base + CONTROL_BLOCKS;
-    ring->in_flight = 0;
-    ring->armed = ring->bell_taken = false;
-    result = open_data(ring, entries, completion_entries, flags);
-    if (result < 0) ur_slab_release(ring->control);
-  }
+  if (id < 0) return id;
+  struct ring *ring = rings[id];
+  int32_t result = fill_ring(ring, entries, completion_entries, flags);
   if (result < 0) {
     ring->open = false;
     return result;
   }
   watch_thread();
-  return (int32_t)ring->id;
+  return id;
 }
 
 int32_t ur_ring_control(uint32_t id) {
@@ -782,7 +852,8 @@ static int32_t shut_ring(struct ring *ring, bool thread_ends) {
   close_all(ring->id);
   close_bell(ring, thread_ends);
   io_uring_queue_exit(&ring->data);
-  ring->abandoned = !drained;
+  if (!drained) ring->abandoned = kernel_lingers = true;
+  atomic_store(&slabs[ring->control].state, SLAB_USED);
   ring->open = false;
   return drained ? 0 : -EBUSY;
 }
@@ -795,13 +866,14 @@ int32_t ur_ring_close(uint32_t id) {
 /* Runs on the ending thread: with a worker of either runtime, and with nothing else. */
 static void end_thread(void *unused) {
   (void)unused;
-  bool drained = true;
   for (uint32_t i = 0; i < RING_MAX; i++) {
-    if (ring_at(i) && shut_ring(rings[i], true) < 0) drained = false;
+    struct ring *ring = ring_at(i);
+    if (ring) shut_ring(ring, true);
   }
   pthread_mutex_lock(&lock);
-  for (uint32_t i = 0; drained && i < slab_count; i++) {
-    if (slab_at(i) && pthread_equal(slabs[i].owner, pthread_self())) recycle_slab(&slabs[i]);
+  for (uint32_t i = 0; i < slab_count; i++) {
+    struct slab *slab = slab_at(i);
+    if (slab) recycle_slab(slab);
   }
   pthread_mutex_unlock(&lock);
 }
@@ -821,28 +893,28 @@ int32_t ur_socket(uint32_t id, uint32_t family) {
   return fd < 0 ? -errno : adopt(id, fd);
 }
 
-static struct sockaddr *address_at(uint32_t id, int32_t fd, uint32_t block, uint32_t length) {
-  struct ring *ring = ring_at(id);
-  if (!ring || !owns(fd) || length > UR_ADDRESS_BYTES) return NULL;
-  return (struct sockaddr *)block_at(ring, block);
-}
-
 int32_t ur_bind(uint32_t id, int32_t fd, uint32_t block, uint32_t length) {
-  struct sockaddr *address = address_at(id, fd, block, length);
-  if (!address) return -EBADF;
-  return bind(fd, address, length) < 0 ? -errno : 0;
+  int32_t result = refusal(id, fd);
+  if (result < 0) return result;
+  uint8_t *address = block_at(ring_at(id), block);
+  if (!address) return -EFAULT;
+  if (length > UR_ADDRESS_BYTES) return -EINVAL;
+  return bind(fd, (struct sockaddr *)address, length) < 0 ? -errno : 0;
 }
 
 int32_t ur_listen(uint32_t id, int32_t fd, uint32_t backlog) {
-  if (!ring_at(id) || !owns(fd)) return -EBADF;
+  int32_t result = refusal(id, fd);
+  if (result < 0) return result;
   return listen(fd, backlog > INT32_MAX ? INT32_MAX : (int)backlog) < 0 ? -errno : 0;
 }
 
 int32_t ur_address(uint32_t id, int32_t fd, uint32_t which, uint32_t block) {
-  struct sockaddr *address = address_at(id, fd, block, UR_ADDRESS_BYTES);
-  if (!address) return -EBADF;
+  int32_t result = refusal(id, fd);
+  if (result < 0) return result;
+  struct sockaddr *address = (struct sockaddr *)block_at(ring_at(id), block);
+  if (!address) return -EFAULT;
   socklen_t length = UR_ADDRESS_BYTES;
-  int result = which ? getpeername(fd, address, &length) : getsockname(fd, address, &length);
+  result = which ? getpeername(fd, address, &length) : getsockname(fd, address, &length);
   return result < 0 ? -errno : (int32_t)length;
 }
 
@@ -864,7 +936,8 @@ static const struct {
 };
 
 int32_t ur_set_option(uint32_t id, int32_t fd, uint32_t option, int32_t value) {
-  if (!ring_at(id) || !owns(fd)) return -EBADF;
+  int32_t result = refusal(id, fd);
+  if (result < 0) return result;
   if (option >= UR_OPTION_COUNT) return -EINVAL;
   struct linger linger = {.l_onoff = value >= 0, .l_linger = value >= 0 ? value : 0};
   bool lingers = option == UR_OPTION_LINGER_SECONDS;
@@ -874,7 +947,8 @@ int32_t ur_set_option(uint32_t id, int32_t fd, uint32_t option, int32_t value) {
 }
 
 int32_t ur_get_option(uint32_t id, int32_t fd, uint32_t option) {
-  if (!ring_at(id) || !owns(fd)) return -EBADF;
+  int32_t result = refusal(id, fd);
+  if (result < 0) return result;
   if (option >= UR_OPTION_COUNT) return -EINVAL;
   struct linger linger = {0, 0};
   int32_t value = 0;
@@ -886,12 +960,14 @@ int32_t ur_get_option(uint32_t id, int32_t fd, uint32_t option) {
 }
 
 int32_t ur_shutdown(uint32_t id, int32_t fd, uint32_t how) {
-  if (!ring_at(id) || !owns(fd)) return -EBADF;
+  int32_t result = refusal(id, fd);
+  if (result < 0) return result;
   return shutdown(fd, (int)how) < 0 ? -errno : 0;
 }
 
 int32_t ur_close(uint32_t id, int32_t fd, uint32_t discard) {
-  if (!ring_at(id) || !owns(fd)) return -EBADF;
+  int32_t result = refusal(id, fd);
+  if (result < 0) return result;
   for (uint32_t i = 0; discard && i < DISCARD_STEP_MAX; i++) {
     if (recv(fd, NULL, DISCARD_STEP_BYTES, MSG_TRUNC | MSG_DONTWAIT) <= 0) break;
   }
@@ -901,8 +977,10 @@ int32_t ur_close(uint32_t id, int32_t fd, uint32_t discard) {
 
 int32_t ur_unlink(uint32_t id, uint32_t block, uint32_t length) {
   struct ring *ring = ring_at(id);
-  uint8_t *path = ring ? block_at(ring, block) : NULL;
-  if (!path || length >= UR_BLOCK_BYTES) return -EINVAL;
+  if (!ring) return -EPERM;
+  uint8_t *path = block_at(ring, block);
+  if (!path) return -EFAULT;
+  if (length >= UR_BLOCK_BYTES) return -EINVAL;
   path[length] = 0;
   return unlink((const char *)path) < 0 ? -errno : 0;
 }

@@ -5,8 +5,12 @@
  * - Every function returns >= 0 or -errno. Nothing prints or calls back, no thread is started.
  * - Memory that the kernel may touch is mapped here and never unmapped while the process lives.
  *   The caller names it by (slab, offset, length), all u32; every triple is checked here.
- * - A ring belongs to the thread that opened it; any other thread gets -EPERM.
+ * - A ring belongs to the thread that opened it; any other thread gets -EPERM, as does a closed
+ *   ring. So does a slab: another thread's is as good as none.
  * - Descriptors belong to a ring of the calling thread; any other number gets -EBADF.
+ * - What is not there (a range of a slab, a block, a group of buffers) gets -EFAULT, what means
+ *   nothing (an op code, a flag, a slot, a length) -EINVAL. A refused record completes with that in
+ *   the same turn.
  *
  * One control slab per ring, shared with the caller:
  *
@@ -125,14 +129,17 @@ enum ur_option {
 UR_EXPORT int32_t ur_layout(uint32_t index);
 /* Writes "release\nio_uring_disabled\nmemlock soft limit" as text; returns its length. */
 UR_EXPORT int32_t ur_system(void *text, uint32_t capacity);
-/* Opens and closes a ring with the flags that the core needs. 0 or -errno of io_uring_setup. */
+/* Opens and closes a ring as the core needs it. 0, or -errno of the first call that was refused. */
 UR_EXPORT int32_t ur_probe(void);
 
 UR_EXPORT int32_t ur_slab_map(uint32_t size);
 UR_EXPORT void *ur_slab_address(uint32_t slab);
+/* -EBUSY for the control slab of an open ring. */
 UR_EXPORT int32_t ur_slab_release(uint32_t slab);
 
+/* -ENOSPC when the process has all the rings that it can have. */
 UR_EXPORT int32_t ur_ring_open(uint32_t entries, uint32_t completion_entries, uint32_t flags);
+/* -EBUSY: closed, but the kernel kept operations; no slab of the thread is handed out again. */
 UR_EXPORT int32_t ur_ring_close(uint32_t ring);
 UR_EXPORT int32_t ur_ring_control(uint32_t ring);
 UR_EXPORT int32_t ur_ring_bell(uint32_t ring);

@@ -101,6 +101,9 @@ runner "deno test" deno "$counts \([0-9]*\) passed.*" "$counts \([0-9]*\) failed
 # " 12 pass", " 1 fail", " 2 skip", each on its own line
 runner "bun test" bun "^ *\([0-9]*\) pass$" "^ *\([0-9]*\) fail$" "^ *\([0-9]*\) skip$" \
   "$bun" test tests/
+# "44 passed, 0 failed"
+runner "shim, sanitized" shim "^\([0-9]*\) passed, [0-9]* failed$" \
+  "^[0-9]* passed, \([0-9]*\) failed$" "^\([0-9]*\) skipped$" sh scripts/shim.sh
 
 echo
 echo "Summary"

@@ -264,7 +264,7 @@ function longFunctions(text: string, language: "ts" | "c"): { line: number; line
 const functionSizes: Rule = (files) =>
   each(
     files,
-    /^(?:(?:src|ffi)\/.*\.(?:ts|c|h)|mod\.ts)$/,
+    /^(?:(?:src|ffi)\/.*\.(?:ts|c|h)|tests\/.*\.[ch]|mod\.ts)$/,
     (path, text) =>
       longFunctions(text, path.endsWith(".ts") ? "ts" : "c").map(({ line, lines }) =>
         `${path}:${line}: a function of ${lines} lines, limit ${FUNCTION_LINES_MAX}`

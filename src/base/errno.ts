@@ -67,6 +67,8 @@ export const ERRNO: Readonly<Record<string, number>> & {
   readonly EINTR: number;
   readonly EAGAIN: number;
   readonly ENOMEM: number;
+  readonly EACCES: number;
+  readonly ENOSPC: number;
   readonly EBUSY: number;
   readonly EINVAL: number;
   readonly ENFILE: number;

@@ -14,6 +14,8 @@ export interface Host {
   now(): number;
   /** Calls once, after at least `delayMs`. Does not keep the process alive. */
   setTimer(callback: () => void, delayMs: number): HostTimer;
+  /** Waits, and keeps the process alive meanwhile. */
+  pause(delayMs: number): Promise<void>;
   /** Calls after timers and I/O of the runtime had their chance. */
   setMacrotask(callback: () => void): void;
   /** Numeric addresses of a name, in the order of preference. */

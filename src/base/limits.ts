@@ -87,6 +87,13 @@ export const LIMITS = Object.freeze({
   blocksKeptBySends: 128,
   blocksKeptByDials: 64,
 
+  /**
+   * The kernel gives the locked memory of a closed ring back 20 to 50 ms later: a smaller ring is
+   * tried after this pause, and the smallest several times, so that half a second goes by.
+   */
+  lockedMemoryPauseMs: 64,
+  smallestRingTryCountMax: 8,
+
   /** Addresses of one name that dial() tries. */
   dialAddressCountMax: 8,
 });

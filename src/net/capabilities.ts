@@ -33,35 +33,59 @@ export function kernelAtLeast(kernel: string, major: number, minor: number): boo
   return a > major || (a === major && b >= minor);
 }
 
+function explainMemory(memlockBytes: number): string {
+  if (memlockBytes < 0) {
+    return "the system has no memory for the smallest ring, and locked memory is not limited; " +
+      "give it, or the container, more memory";
+  }
+  const limit = `the limit of locked memory (${memlockBytes} bytes)`;
+  return `the smallest ring does not fit ${limit}, which all rings of a user share; ` +
+    "raise it (ulimit -l, docker run --ulimit memlock=-1) or close other rings of this user";
+}
+
 /** One sentence: the cause, and the remedy. */
 export function explainRefusal(errno: number, system: SystemFacts): string {
   const { kernel, disabled, memlockBytes } = system;
   const old = !kernelAtLeast(kernel, KERNEL_MAJOR_MIN, KERNEL_MINOR_MIN);
-  if (errno === ERRNO.EPERM && (disabled === "1" || disabled === "2")) {
-    return `io_uring is turned off by sysctl kernel.io_uring_disabled=${disabled}; ` +
+  if (errno === ERRNO.EPERM && disabled === "1") {
+    return "io_uring is kept to privileged users by sysctl kernel.io_uring_disabled=1; set it to " +
+      "0 (sysctl -w kernel.io_uring_disabled=0), or add this user to kernel.io_uring_group";
+  }
+  if (errno === ERRNO.EPERM && disabled === "2") {
+    return "io_uring is turned off by sysctl kernel.io_uring_disabled=2; " +
       "set it to 0 (sysctl -w kernel.io_uring_disabled=0)";
   }
   if (errno === ERRNO.ENOSYS && old) {
     return `kernel ${kernel} has no io_uring; Linux 6.1 or newer is needed`;
   }
-  if (errno === ERRNO.EPERM || errno === ERRNO.ENOSYS || errno === 13) {
-    return `io_uring_setup is blocked (${errnoText(errno)}), most likely by a seccomp filter, as ` +
+  if (errno === ERRNO.EPERM || errno === ERRNO.ENOSYS) {
+    return `io_uring is blocked (${errnoText(errno)}), most likely by a seccomp filter, as ` +
       "container engines install by default; allow io_uring_setup, io_uring_enter and " +
       "io_uring_register in its profile (docker run --security-opt seccomp=<profile>)";
   }
+  if (errno === ERRNO.EACCES) {
+    return `io_uring is denied (${errnoText(errno)}) by a security module, such as SELinux or ` +
+      "AppArmor, or by a seccomp filter; allow it for this program in the policy";
+  }
   if (errno === ERRNO.EINVAL) {
-    return `kernel ${kernel} does not know the flags that are needed (${errnoText(errno)}); ` +
-      "Linux 6.1 or newer is needed";
+    return old
+      ? `kernel ${kernel} does not know the flags that are needed (${errnoText(errno)}); ` +
+        "Linux 6.1 or newer is needed"
+      : `kernel ${kernel} refuses the flags that are needed (${errnoText(errno)}), although its ` +
+        "version has them; most likely a sandbox stands in for it: Linux 6.1 or newer itself is " +
+        "needed";
   }
-  if (errno === ERRNO.ENOMEM) {
-    const limit = memlockBytes < 0 ? "unlimited" : `${memlockBytes} bytes`;
-    return `the smallest ring does not fit the limit of locked memory (${limit}); raise it ` +
-      "(ulimit -l, docker run --ulimit memlock=-1) or close other rings of this user";
-  }
-  if (errno === ERRNO.EMFILE || errno === ERRNO.ENFILE) {
+  if (errno === ERRNO.ENOMEM) return explainMemory(memlockBytes);
+  if (errno === ERRNO.EMFILE) {
     return `${errnoText(errno)}; raise the limit of open files (ulimit -n)`;
   }
-  return `io_uring_setup failed: ${errnoText(errno)}`;
+  if (errno === ERRNO.ENFILE) {
+    return `${errnoText(errno)}; raise the limit of the system (sysctl -w fs.file-max=<number>)`;
+  }
+  if (errno === ERRNO.ENOSPC) {
+    return "this process has as many rings as it can have; close networks that are not needed";
+  }
+  return `io_uring cannot be used: ${errnoText(errno)}`;
 }
 
 /** What the kernel's version says about features that the library uses or could use. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { ERRNO } from "../../src/base/errno.ts";
-import { assert, suite } from "../harness.ts";
+import { assert, rejects, suite } from "../harness.ts";
 import { contentOf } from "../support/content.ts";
 import { outcomeOf, withPair, withSeeds } from "../support/pair.ts";
 import { Sim } from "../support/sim.ts";
@@ -91,20 +91,21 @@ test("a ring that the limit of locked memory refuses is made smaller", async () 
   const sim = new Sim();
   sim.native.refusals.push(-ERRNO.ENOMEM, -ERRNO.ENOMEM);
   await sim.run(async () => {
-    const network = sim.open({ ring: { entries: 256 } });
+    const network = await sim.start({ ring: { entries: 256 } });
     assert.equal(sim.native.opened.map(({ entries }) => entries), [256, 128, 64]);
     await network.close();
   });
   sim.checkNothingLeft();
 });
 
-test("a send ring that is refused closes the receive ring", () => {
+test("a send ring that is refused closes the receive ring", async () => {
   const sim = new Sim();
-  const fails = () => sim.open({ ring: { topology: "split" } });
   const open = sim.native.openRing.bind(sim.native);
   let count = 0;
   sim.native.openRing = (options) => ++count === 1 ? open(options) : -ERRNO.EPERM;
-  assert.throws(fails, (error: Error & { code: string }) => error.code === "Unsupported");
+  await sim.run(async () => {
+    await rejects(() => sim.start({ ring: { topology: "split" } }), { code: "Unsupported" });
+  });
   assert.ok(sim.native.rings[0].closed);
 });
 

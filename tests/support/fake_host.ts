@@ -43,6 +43,10 @@ export class FakeHost implements Host {
     return timer;
   }
 
+  pause(delayMs: number): Promise<void> {
+    return this.sleep(delayMs);
+  }
+
   setMacrotask(callback: () => void): void {
     this.macrotasks.push(callback);
   }

@@ -14,6 +14,8 @@ export class ManualHost implements Host {
   #nowMs: number;
   readonly timers: ManualTimer[] = [];
   readonly macrotasks: (() => void)[] = [];
+  /** Pauses that were asked for; none takes time. */
+  readonly pauses: number[] = [];
   /** Timers that were ever set. */
   timersSet = 0;
   /** Added to each timer's delay: an event loop that is late by this much. */
@@ -41,6 +43,11 @@ export class ManualHost implements Host {
     };
     this.timers.push(timer);
     return timer;
+  }
+
+  pause(delayMs: number): Promise<void> {
+    this.pauses.push(delayMs);
+    return Promise.resolve();
   }
 
   setMacrotask(callback: () => void): void {

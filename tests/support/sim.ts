@@ -14,7 +14,8 @@ import type { ProvidedBuffers } from "../../src/ring/provided_buffers.ts";
 import { NetworkCore } from "../../src/net/network_core.ts";
 import type { NetworkContext } from "../../src/net/network_context.ts";
 import { openNetwork } from "../../src/net/open_network.ts";
-import { type NetworkConfig, resolveConfig } from "../../src/net/config.ts";
+import { type OpenRings, openRings, tryRings } from "../../src/net/open_rings.ts";
+import { type NetworkConfig, resolveConfig, type ResolvedConfig } from "../../src/net/config.ts";
 import { Random } from "../harness.ts";
 import { FakeHost } from "./fake_host.ts";
 import { FakeKernel, type KernelOptions } from "./fake_kernel.ts";
@@ -71,9 +72,26 @@ export class Sim {
 
   /** Opens a network; `pool.debug` is on unless the configuration says otherwise. */
   open(config: NetworkConfig = {}): SimNetwork {
+    const resolved = this.#resolve(config);
+    return this.#wire(
+      resolved,
+      tryRings(this.native, resolved, resolved.ring.entries) as OpenRings,
+    );
+  }
+
+  /** As `open`, with the patience of `Network.start()`. */
+  async start(config: NetworkConfig = {}): Promise<SimNetwork> {
+    const resolved = this.#resolve(config);
+    return this.#wire(resolved, await openRings(this.native, this.host, resolved));
+  }
+
+  #resolve(config: NetworkConfig): ResolvedConfig {
     const pool = config.pool ?? { debug: true, maxPerClass: 64 };
-    const resolved = resolveConfig({ ...config, pool });
-    const network = new SimNetwork(openNetwork(this.native, this.host, resolved));
+    return resolveConfig({ ...config, pool });
+  }
+
+  #wire(resolved: ResolvedConfig, rings: OpenRings): SimNetwork {
+    const network = new SimNetwork(openNetwork(this.native, this.host, resolved, rings));
     this.networks.push(network);
     this.#countHolds(network);
     return network;

@@ -29,18 +29,25 @@ test("explainRefusal() names the sysctl, its value and the remedy", () => {
     assert.match(text, `kernel.io_uring_disabled=${disabled}`);
     assert.match(text, "sysctl -w kernel.io_uring_disabled=0");
     assert.not.match(text, "seccomp");
+    assert.is(text.includes("kernel.io_uring_group"), disabled === "1");
   }
 });
 
 test("explainRefusal() suspects a seccomp filter when the sysctl allows", () => {
   for (const disabled of ["0", ""]) {
-    for (const errno of [ERRNO.EPERM, ERRNO.EACCES, ERRNO.ENOSYS]) {
+    for (const errno of [ERRNO.EPERM, ERRNO.ENOSYS]) {
       const text = explainRefusal(errno, { ...MODERN, disabled });
       assert.match(text, "seccomp");
       assert.match(text, "io_uring_setup, io_uring_enter and io_uring_register");
       assert.match(text, "docker run --security-opt");
     }
   }
+});
+
+test("explainRefusal() suspects a security module behind EACCES", () => {
+  const text = explainRefusal(ERRNO.EACCES, MODERN);
+  assert.match(text, /SELinux or AppArmor/);
+  assert.match(text, "policy");
 });
 
 test("explainRefusal() tells a kernel without io_uring from a filter", () => {
@@ -52,26 +59,45 @@ test("explainRefusal() tells a kernel without io_uring from a filter", () => {
 
 test("explainRefusal() names the kernel that does not know the flags", () => {
   const text = explainRefusal(ERRNO.EINVAL, { ...MODERN, kernel: "5.15.0" });
-  assert.match(text, "kernel 5.15.0");
+  assert.match(text, "kernel 5.15.0 does not know");
   assert.match(text, "Linux 6.1 or newer");
 });
 
-test("explainRefusal() names the limit of locked memory and how to raise it", () => {
-  const limited = explainRefusal(ERRNO.ENOMEM, { ...MODERN, memlockBytes: 65_536 });
-  assert.match(limited, "65536 bytes");
-  assert.match(limited, "ulimit -l");
-  assert.match(limited, "--ulimit memlock=-1");
-  assert.match(explainRefusal(ERRNO.ENOMEM, { ...MODERN, memlockBytes: -1 }), "unlimited");
+test("explainRefusal() does not call a new kernel old", () => {
+  const text = explainRefusal(ERRNO.EINVAL, MODERN);
+  assert.match(text, "although its version has them");
+  assert.match(text, "sandbox");
 });
 
-test("explainRefusal() names the limit of open files", () => {
-  for (const errno of [ERRNO.EMFILE, ERRNO.ENFILE]) {
-    assert.match(explainRefusal(errno, MODERN), "ulimit -n");
-  }
+test("explainRefusal() names the limit of locked memory and how to raise it", () => {
+  const text = explainRefusal(ERRNO.ENOMEM, { ...MODERN, memlockBytes: 65_536 });
+  assert.match(text, "65536 bytes");
+  assert.match(text, "ulimit -l");
+  assert.match(text, "--ulimit memlock=-1");
+});
+
+test("explainRefusal() does not blame a limit that there is not", () => {
+  const text = explainRefusal(ERRNO.ENOMEM, { ...MODERN, memlockBytes: -1 });
+  assert.match(text, "has no memory");
+  assert.not.match(text, "ulimit");
+});
+
+test("explainRefusal() names the limit of open files, of the process or of the system", () => {
+  assert.match(explainRefusal(ERRNO.EMFILE, MODERN), "ulimit -n");
+  const text = explainRefusal(ERRNO.ENFILE, MODERN);
+  assert.match(text, "fs.file-max");
+  assert.not.match(text, "ulimit");
+});
+
+test("explainRefusal() says when the process has too many rings", () => {
+  assert.match(explainRefusal(ERRNO.ENOSPC, MODERN), "close networks");
 });
 
 test("explainRefusal() gives the errno where there is no better explanation", () => {
-  assert.match(explainRefusal(ERRNO.EFAULT, MODERN), "io_uring_setup failed: bad address (EFAULT)");
+  assert.match(
+    explainRefusal(ERRNO.EFAULT, MODERN),
+    "io_uring cannot be used: bad address (EFAULT)",
+  );
   assert.match(explainRefusal(599, MODERN), "E599");
 });
 

@@ -1,0 +1,113 @@
+/*
+ * Sleeping and waking: the byte in the socket pair comes exactly when somebody sleeps. See
+ * driver.h.
+ */
+#define _GNU_SOURCE
+#include "driver.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/* How long a bell that must not ring is listened to. */
+#define SILENCE_MS 30
+
+static struct rig rig;
+static int32_t pair[2];
+static uint32_t slab;
+
+static void prepare(void) {
+  rig_open(&rig, 8, 64, 0);
+  rig_pair(&rig, pair);
+  slab = slab_map(4096);
+  while (rig_hears(&rig, 0)) {
+  }
+  rig.woken = UR_TURN_WOKEN;
+  rig_turn(&rig);
+}
+
+static void wakes(void) {
+  prepare();
+  for (uint32_t i = 0; i < 50; i++) {
+    rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 0, 1);
+    uint32_t receives = rig.generation;
+    EXPECT(rig_turn(&rig), 0);
+    EXPECT(ur_arm(rig.id), 0);
+    EXPECT(write(pair[0], "x", 1), 1);
+    EXPECT_TRUE(rig_hears(&rig, RIG_WAIT_MS));
+    EXPECT(rig_turn(&rig), 1);
+    struct ur_completion done;
+    EXPECT_TRUE(rig_take(&rig, receives, &done));
+    EXPECT(done.result, 1);
+  }
+  rig_close(&rig);
+}
+
+static void silent_when_awake(void) {
+  prepare();
+  uint32_t arms = rig.header[UR_HEADER_ARMS];
+  for (uint32_t i = 0; i < 50; i++) {
+    rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 0, 1);
+    EXPECT(rig_turn(&rig), 0);
+    EXPECT(write(pair[0], "x", 1), 1);
+    EXPECT(rig_result(&rig), 1);
+  }
+  EXPECT(rig_hears(&rig, SILENCE_MS), false);
+  EXPECT(rig.header[UR_HEADER_ARMS], arms);
+  rig_close(&rig);
+}
+
+static void arms_once(void) {
+  prepare();
+  rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 0, 1);
+  EXPECT(rig_turn(&rig), 0);
+  uint32_t arms = rig.header[UR_HEADER_ARMS];
+  for (uint32_t i = 0; i < 100; i++) {
+    EXPECT(ur_arm(rig.id), 0);
+    EXPECT(rig_turn(&rig), 0);
+  }
+  EXPECT(rig.header[UR_HEADER_ARMS], arms + 1);
+  EXPECT(ur_arm(rig.id), 0);
+  EXPECT(write(pair[0], "x", 1), 1);
+  EXPECT_TRUE(rig_hears(&rig, RIG_WAIT_MS));
+  EXPECT(rig_hears(&rig, SILENCE_MS), false);
+  EXPECT(rig_turn(&rig), 1);
+  rig_close(&rig);
+}
+
+static void arm_looks_again(void) {
+  prepare();
+  rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 0, 1);
+  uint32_t receives = rig.generation;
+  EXPECT(rig_turn(&rig), 0);
+  EXPECT(write(pair[0], "x", 1), 1);
+  /* What came before the bell was armed would ring for nobody. */
+  EXPECT(ur_arm(rig.id), 1);
+  EXPECT(rig_await(&rig, receives).result, 1);
+  rig_close(&rig);
+}
+
+/* A failed submission leaves the chain in the queue: it must not be doubled, nor fill the queue. */
+static void arm_recovers(void) {
+  prepare();
+  rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 0, 1);
+  uint32_t receives = rig.generation;
+  EXPECT(rig_turn(&rig), 0);
+  hook_fail(HOOK_SUBMIT, 0, 20, EAGAIN);
+  for (uint32_t i = 0; i < 20; i++) EXPECT(ur_arm(rig.id), -EAGAIN);
+  EXPECT(hook_failed(HOOK_SUBMIT), 20);
+  EXPECT(ur_arm(rig.id), 0);
+  EXPECT(write(pair[0], "x", 1), 1);
+  EXPECT_TRUE(rig_hears(&rig, RIG_WAIT_MS));
+  EXPECT(rig_hears(&rig, SILENCE_MS), false);
+  EXPECT(rig_await(&rig, receives).result, 1);
+  rig_close(&rig);
+}
+
+const struct test_case doorbell_cases[] = {
+    {"the doorbell wakes whoever armed it, 50 times over", wakes},
+    {"the doorbell is silent while nobody sleeps", silent_when_awake},
+    {"arming again before the bell was heard arms nothing", arms_once},
+    {"arm says that work is there when it came before", arm_looks_again},
+    {"arming recovers after the kernel refused it 20 times", arm_recovers},
+    {NULL, NULL},
+};

@@ -1,0 +1,380 @@
+/*
+ * Every op code as it is meant: bytes arrive where they should, and nowhere else. See driver.h.
+ */
+#define _GNU_SOURCE
+#include "driver.h"
+
+#include <liburing.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define SLAB_BYTES 65536u
+#define GUARD 0xa5
+
+static struct rig rig;
+
+static void fill(uint8_t *bytes, uint32_t length, uint32_t seed) {
+  for (uint32_t i = 0; i < length; i++) bytes[i] = (uint8_t)(seed + i * 31 + (i >> 8));
+}
+
+/* Everything outside of [from, from + length) is still the guard. */
+static void expect_untouched(const uint8_t *bytes, uint32_t size, uint32_t from, uint32_t length) {
+  for (uint32_t i = 0; i < size; i++)
+    if (i < from || i >= from + length) EXPECT(bytes[i], GUARD);
+}
+
+static void nop(void) {
+  rig_open(&rig, 8, 64, 0);
+  rig_op(&rig, UR_OP_NOP, 0x7ffffffe, -1);
+  struct ur_completion done = rig_await(&rig, rig.generation);
+  EXPECT(done.result, 0);
+  EXPECT(done.slot, 0x7ffffffe);
+  EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 0);
+  rig_close(&rig);
+}
+
+/* Sends `sent` bytes at a distance into a slab, receives at another; returns nothing: it holds. */
+static void carry(const int32_t pair[2], uint32_t from, uint32_t to, uint32_t offset,
+                  uint32_t length) {
+  uint8_t *source = slab_bytes(from), *target = slab_bytes(to);
+  fill(source, SLAB_BYTES, length);
+  memset(target, GUARD, SLAB_BYTES);
+  rig_bytes(&rig, UR_OP_SEND, pair[0], from, offset, length);
+  EXPECT(rig_result(&rig), length);
+  for (uint32_t got = 0; got < length;) {
+    rig_bytes(&rig, UR_OP_RECV, pair[1], to, offset + got, length - got);
+    int32_t count = rig_result(&rig);
+    EXPECT_TRUE(count > 0);
+    got += (uint32_t)count;
+  }
+  EXPECT(memcmp(source + offset, target + offset, length), 0);
+  expect_untouched(target, SLAB_BYTES, offset, length);
+}
+
+static void echo(void) {
+  int32_t pair[2];
+  rig_open(&rig, 8, 64, 0);
+  rig_pair(&rig, pair);
+  uint32_t from = slab_map(SLAB_BYTES), to = slab_map(SLAB_BYTES);
+  EXPECT_TRUE(from != to);
+  carry(pair, from, to, 0, 1);
+  carry(pair, from, to, SLAB_BYTES - 1, 1);
+  carry(pair, from, to, 17, 4096);
+  carry(pair, from, to, 0, SLAB_BYTES);
+  rig_close(&rig);
+}
+
+/* `count` pieces of growing length, from the end of the slab to its begin. */
+static void gather(const int32_t pair[2], uint32_t from, uint32_t to, uint32_t count) {
+  uint8_t *source = slab_bytes(from), *target = slab_bytes(to);
+  uint8_t expected[UR_IOVEC_MAX * 64];
+  uint32_t total = 0, *triple = rig_triples(&rig, count);
+  fill(source, SLAB_BYTES, count);
+  memset(target, GUARD, SLAB_BYTES);
+  for (uint32_t i = 0; i < count; i++, triple += 3) {
+    triple[0] = from;
+    triple[2] = 1 + i % 64;
+    triple[1] = SLAB_BYTES - (i + 1) * 1000 - triple[2];
+    memcpy(expected + total, source + triple[1], triple[2]);
+    total += triple[2];
+  }
+  struct ur_op *op = rig_op(&rig, UR_OP_SENDMSG, 3, pair[0]);
+  op->slab = count; /* the block */
+  op->length = count;
+  EXPECT(rig_result(&rig), total);
+  for (uint32_t got = 0; got < total;) {
+    rig_bytes(&rig, UR_OP_RECV, pair[1], to, got, total - got);
+    int32_t result = rig_result(&rig);
+    EXPECT_TRUE(result > 0);
+    got += (uint32_t)result;
+  }
+  EXPECT(memcmp(expected, target, total), 0);
+  expect_untouched(target, SLAB_BYTES, 0, total);
+}
+
+static void echo_iovecs(void) {
+  int32_t pair[2];
+  rig_open(&rig, 8, 64, 0);
+  rig_pair(&rig, pair);
+  uint32_t from = slab_map(SLAB_BYTES), to = slab_map(SLAB_BYTES);
+  for (uint32_t count = 1; count <= UR_IOVEC_MAX; count++) gather(pair, from, to, count);
+  rig_close(&rig);
+}
+
+static void poll_first(void) {
+  int32_t pair[2];
+  rig_open(&rig, 8, 64, 0);
+  rig_pair(&rig, pair);
+  uint32_t slab = slab_map(SLAB_BYTES);
+  memcpy(slab_bytes(slab), "hello", 5);
+  rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 100, 5)->flags = UR_FLAG_POLL_FIRST;
+  uint32_t received = rig.generation;
+  EXPECT(rig_turn(&rig), 0);
+  EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 1);
+  rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, 5)->flags = UR_FLAG_POLL_FIRST;
+  EXPECT(rig_result(&rig), 5);
+  EXPECT(rig_await(&rig, received).result, 5);
+  EXPECT(memcmp(slab_bytes(slab) + 100, "hello", 5), 0);
+  rig_close(&rig);
+}
+
+static void select_buffers(void) {
+  int32_t pair[2];
+  rig_open(&rig, 8, 64, UR_OPEN_BUFFERS);
+  rig_pair(&rig, pair);
+  uint32_t slab = slab_map(SLAB_BYTES);
+  uint8_t *bytes = slab_bytes(slab);
+  rig_op(&rig, UR_OP_RECV_SELECT, 5, pair[1])->length = 1024;
+  uint32_t empty = rig.generation;
+  memcpy(bytes, "0123456789", 10);
+  rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, 10);
+  EXPECT(rig_result(&rig), 10);
+  EXPECT(rig_await(&rig, empty).result, -ENOBUFS);
+  /* Every identifier once around, and the receive asks for less than a buffer holds. */
+  for (uint32_t id = 0; id < UR_BUFFER_MAX + 2; id++) {
+    uint32_t offset = 1024 + (id % 60) * 1024, buffer = id % UR_BUFFER_MAX;
+    if (id > 0) rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, 10);
+    rig_provide(&rig, 0, buffer, slab, offset, 1024);
+    rig_op(&rig, UR_OP_RECV_SELECT, 5, pair[1])->length = 7;
+    struct ur_completion first = rig_await(&rig, rig.generation);
+    EXPECT(first.result, 7);
+    EXPECT_TRUE(first.flags & IORING_CQE_F_BUFFER);
+    EXPECT(first.flags >> IORING_CQE_BUFFER_SHIFT, buffer);
+    EXPECT(memcmp(bytes + offset, "0123456", 7), 0);
+    rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 512, 100);
+    EXPECT(rig_result(&rig), 3);
+  }
+  rig_close(&rig);
+}
+
+static void watch(void) {
+  int32_t pair[2];
+  rig_open(&rig, 8, 64, UR_OPEN_BUFFERS);
+  rig_pair(&rig, pair);
+  uint32_t slab = slab_map(SLAB_BYTES);
+  uint8_t *bytes = slab_bytes(slab);
+  for (uint32_t id = 0; id < 3; id++) rig_provide(&rig, 1, id, slab, 1024 + id * 1024, 1024);
+  rig_op(&rig, UR_OP_RECV_WATCH, 9, pair[1]);
+  uint32_t watched = rig.generation;
+  for (uint32_t i = 0; i < 3; i++) {
+    bytes[0] = (uint8_t)('a' + i);
+    rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, 1);
+    EXPECT(rig_result(&rig), 1);
+    struct ur_completion some = rig_await(&rig, watched);
+    EXPECT(some.result, 1);
+    EXPECT_TRUE(some.flags & IORING_CQE_F_MORE);
+    EXPECT(bytes[1024 + 1024 * (some.flags >> IORING_CQE_BUFFER_SHIFT)], 'a' + i);
+    EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 1);
+  }
+  /* No buffer is left: it ends, and the byte waits for the next receive. */
+  bytes[0] = 'd';
+  rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, 1);
+  EXPECT(rig_result(&rig), 1);
+  struct ur_completion last = rig_await(&rig, watched);
+  EXPECT(last.result, -ENOBUFS);
+  EXPECT(last.flags & IORING_CQE_F_MORE, 0);
+  EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 0);
+  rig_provide(&rig, 1, 0, slab, 1024, 1024);
+  rig_op(&rig, UR_OP_RECV_WATCH, 9, pair[1]);
+  watched = rig.generation;
+  EXPECT(rig_await(&rig, watched).result, 1);
+  EXPECT(bytes[1024], 'd');
+  rig_cancel(&rig, 9, watched, 0);
+  EXPECT(rig_await(&rig, watched).result, -ECANCELED);
+  EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 0);
+  rig_close(&rig);
+}
+
+static void addresses(void) {
+  rig_open(&rig, 8, 64, 0);
+  int32_t listener = rig_listen(&rig, 0), client = ur_socket(rig.id, AF_INET);
+  struct ur_op *connects = rig_op(&rig, UR_OP_CONNECT, 1, client);
+  connects->slab = 0;
+  connects->length = sizeof(struct sockaddr_in);
+  uint32_t connected = connects->generation;
+  memset(rig.blocks + UR_BLOCK_BYTES, GUARD, 2 * UR_BLOCK_BYTES);
+  rig_op(&rig, UR_OP_ACCEPT, 2, listener)->slab = 1;
+  int32_t server = rig_result(&rig);
+  EXPECT(rig_await(&rig, connected).result, 0);
+  uint8_t *block = rig.blocks + UR_BLOCK_BYTES;
+  EXPECT(*(uint32_t *)(block + UR_ADDRESS_BYTES), sizeof(struct sockaddr_in));
+  for (uint32_t i = UR_ADDRESS_BYTES + 4; i < 2 * UR_BLOCK_BYTES; i++) EXPECT(block[i], GUARD);
+  EXPECT(ur_address(rig.id, client, 0, 2), sizeof(struct sockaddr_in));
+  EXPECT(memcmp(block, rig.blocks + 2 * UR_BLOCK_BYTES, sizeof(struct sockaddr_in)), 0);
+  EXPECT(ur_address(rig.id, server, 1, 3), sizeof(struct sockaddr_in));
+  EXPECT(memcmp(block, rig.blocks + 3 * UR_BLOCK_BYTES, sizeof(struct sockaddr_in)), 0);
+  /* Nobody listens any more. */
+  EXPECT(ur_close(rig.id, listener, 0), 0);
+  connects = rig_op(&rig, UR_OP_CONNECT, 1, ur_socket(rig.id, AF_INET));
+  connects->slab = 0;
+  connects->length = sizeof(struct sockaddr_in);
+  EXPECT(rig_result(&rig), -ECONNREFUSED);
+  rig_close(&rig);
+}
+
+static void cancels(void) {
+  int32_t pair[2];
+  rig_open(&rig, 8, 64, UR_OPEN_BUFFERS);
+  rig_pair(&rig, pair);
+  uint32_t slab = slab_map(SLAB_BYTES);
+  int32_t listener = rig_listen(&rig, 0);
+  rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 0, 10)->slot = 7;
+  uint32_t receives = rig.generation;
+  rig_op(&rig, UR_OP_ACCEPT, 7, listener)->slab = 1;
+  uint32_t accepts = rig.generation;
+  EXPECT(rig_turn(&rig), 0);
+  EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 2);
+  /* The accept is known by its flag only; the wrong generation finds nothing; both are silent. */
+  rig_cancel(&rig, 7, accepts, 0);
+  rig_cancel(&rig, 7, receives + 1000, 0);
+  rig_cancel(&rig, UINT32_MAX, UINT32_MAX, 0);
+  rig_cancel(&rig, UINT32_MAX, UINT32_MAX, UR_FLAG_OF_ACCEPT);
+  EXPECT(rig_turn(&rig), 0);
+  EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 2);
+  rig_cancel(&rig, 7, accepts, UR_FLAG_OF_ACCEPT);
+  EXPECT(rig_await(&rig, accepts).result, -ECANCELED);
+  rig_cancel(&rig, 7, receives, 0);
+  EXPECT(rig_await(&rig, receives).result, -ECANCELED);
+  EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 0);
+  EXPECT(rig.seen_count, 0);
+  rig_close(&rig);
+}
+
+/* Data and cancel race: in one turn, or with the data in the socket already. */
+static void cancel_races(void) {
+  int32_t pair[2];
+  uint32_t lost = 0, won = 0;
+  rig_open(&rig, 8, 64, 0);
+  rig_pair(&rig, pair);
+  uint32_t slab = slab_map(SLAB_BYTES);
+  uint8_t *bytes = slab_bytes(slab);
+  for (uint32_t i = 0; i < 400; i++) {
+    rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 0, 8);
+    uint32_t receives = rig.generation;
+    if (i & 1) rig_turn(&rig);
+    memcpy(bytes + 100, &i, sizeof(i));
+    uint32_t sends = 0;
+    for (uint32_t step = 0; step < 2; step++) {
+      if (step == (i >> 1 & 1)) {
+        rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 100, 8);
+        sends = rig.generation;
+      } else {
+        rig_cancel(&rig, 1, receives, 0);
+      }
+      if (i & 4) rig_turn(&rig);
+    }
+    EXPECT(rig_await(&rig, sends).result, 8);
+    int32_t result = rig_await(&rig, receives).result;
+    won += result == 8;
+    lost += result == -ECANCELED;
+    EXPECT_TRUE(result == 8 || result == -ECANCELED);
+    /* Cancelled: not one byte has been taken. */
+    if (result < 0) {
+      rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 0, 8);
+      EXPECT(rig_result(&rig), 8);
+    }
+    EXPECT(memcmp(bytes, &i, sizeof(i)), 0);
+    EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 0);
+  }
+  EXPECT(won + lost, 400);
+  EXPECT_TRUE(lost > 0);
+  rig_close(&rig);
+}
+
+static void cancel_connect(void) {
+  rig_open(&rig, 8, 64, 0);
+  uint32_t before = open_descriptors();
+  /* One place in the backlog, and nobody accepts: the third or so connect has to wait. */
+  int32_t listener = rig_listen(&rig, 0);
+  EXPECT(ur_listen(rig.id, listener, 0), 0);
+  uint32_t generations[8], canceled = 0;
+  for (uint32_t i = 0; i < 8; i++) {
+    struct ur_op *op = rig_op(&rig, UR_OP_CONNECT, i, ur_socket(rig.id, AF_INET));
+    op->slab = 0;
+    op->length = sizeof(struct sockaddr_in);
+    generations[i] = op->generation;
+  }
+  rig_turn(&rig);
+  for (uint32_t i = 0; i < 8; i++) rig_cancel(&rig, i, generations[i], 0);
+  for (uint32_t i = 0; i < 8; i++) {
+    int32_t result = rig_await(&rig, generations[i]).result;
+    EXPECT_TRUE(result == 0 || result == -ECANCELED || result == -EINTR);
+    canceled += result != 0;
+  }
+  EXPECT_TRUE(canceled > 0);
+  EXPECT(open_descriptors(), before + 9);
+  rig_close(&rig);
+}
+
+static void sq_full(void) {
+  int32_t pair[2];
+  rig_open(&rig, 1, 8, 0);
+  rig_pair(&rig, pair);
+  uint32_t slab = slab_map(SLAB_BYTES), first = rig.generation + 1;
+  uint8_t *bytes = slab_bytes(slab);
+  for (uint32_t i = 0; i < UR_OP_CAPACITY; i++) {
+    bytes[i] = (uint8_t)(i * 7);
+    rig_bytes(&rig, UR_OP_SEND, pair[0], slab, i, 1);
+  }
+  for (uint32_t i = 0; i < UR_OP_CAPACITY; i++) EXPECT(rig_await(&rig, first + i).result, 1);
+  for (uint32_t got = 0; got < UR_OP_CAPACITY;) {
+    rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 8192 + got, UR_OP_CAPACITY - got);
+    int32_t count = rig_result(&rig);
+    EXPECT_TRUE(count > 0);
+    got += (uint32_t)count;
+  }
+  EXPECT(memcmp(bytes, bytes + 8192, UR_OP_CAPACITY), 0);
+  EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 0);
+  rig_close(&rig);
+}
+
+static void cq_overflow(void) {
+  rig_open(&rig, 8, 8, 0);
+  for (uint32_t round = 0; round < 5; round++) {
+    uint32_t first = rig.generation + 1;
+    for (uint32_t i = 0; i < UR_OP_CAPACITY; i++) rig_op(&rig, UR_OP_NOP, i, -1);
+    for (uint32_t i = 0; i < UR_OP_CAPACITY; i++) {
+      struct ur_completion done = rig_await(&rig, first + i);
+      EXPECT(done.result, 0);
+      EXPECT(done.slot, i);
+    }
+    EXPECT(rig.seen_count, 0);
+    EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 0);
+  }
+  EXPECT_TRUE(rig.header[UR_HEADER_OVERFLOWS] > 0);
+  EXPECT(rig.header[UR_HEADER_COMPLETIONS], 5 * UR_OP_CAPACITY);
+  EXPECT(rig.header[UR_HEADER_SUBMISSIONS], 5 * UR_OP_CAPACITY);
+  rig_close(&rig);
+}
+
+static void polled(void) {
+  int32_t pair[2];
+  rig_open(&rig, 4, 64, UR_OPEN_SQPOLL | UR_OPEN_BUFFERS);
+  rig_pair(&rig, pair);
+  uint32_t from = slab_map(SLAB_BYTES), to = slab_map(SLAB_BYTES);
+  carry(pair, from, to, 3, 5000);
+  for (uint32_t count = 1; count <= UR_IOVEC_MAX; count += 31) gather(pair, from, to, count);
+  uint32_t first = rig.generation + 1;
+  for (uint32_t i = 0; i < UR_OP_CAPACITY; i++) rig_op(&rig, UR_OP_NOP, i, -1);
+  for (uint32_t i = 0; i < UR_OP_CAPACITY; i++) EXPECT(rig_await(&rig, first + i).result, 0);
+  EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 0);
+  rig_close(&rig);
+}
+
+const struct test_case operation_cases[] = {
+    {"NOP completes with 0, its slot and its generation", nop},
+    {"SEND and RECV carry bytes between slabs, and touch no other byte", echo},
+    {"SENDMSG carries 1 to 32 ranges in order", echo_iovecs},
+    {"POLL_FIRST waits, then carries", poll_first},
+    {"RECV_SELECT fills provided buffers, 256 identifiers around, and says which", select_buffers},
+    {"RECV_WATCH completes until its buffers run out, and loses nothing", watch},
+    {"ACCEPT writes the peer's address and not a byte more, CONNECT says when refused", addresses},
+    {"CANCEL ends a receive or an accept by slot, generation and kind, and is silent", cancels},
+    {"a cancelled receive has taken no byte, whoever wins the race", cancel_races},
+    {"CANCEL ends a connect that waits for room in the backlog", cancel_connect},
+    {"1,024 records in one turn go through a submission queue of one entry, in order", sq_full},
+    {"1,024 completions come through a completion queue of 8, none lost", cq_overflow},
+    {"a ring polled by the kernel carries the same", polled},
+    {NULL, NULL},
+};
