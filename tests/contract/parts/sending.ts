@@ -19,6 +19,7 @@ import {
   pause,
   readAll,
   settlesWithin,
+  SOON_MS,
   started,
   until,
 } from "../fixture.ts";
@@ -173,7 +174,7 @@ export function sending(test: ContractSuite, config: NetworkConfig): void {
     const closed = pair.client.sink.close();
     controller.abort();
     await assert.rejects(aborted, { name: "AbortError" });
-    assert.ok(await settlesWithin(Promise.all([flushed, closed]), 1_000), "close and flush");
+    assert.ok(await settlesWithin(Promise.all([flushed, closed]), SOON_MS), "close and flush");
     await expectEnd(pair.server);
   });
 
