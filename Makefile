@@ -5,7 +5,7 @@ TSC = $(shell sh scripts/tool.sh tsc)
 SOURCES = $(wildcard mod.ts deps.ts tests examples bench)
 
 .DEFAULT_GOAL = help
-.PHONY: help setup build embed test test-deno test-bun fmt lint check demo stress bench bench-quick clean
+.PHONY: help setup build embed test test-deno test-bun test-kernel test-all fmt lint check demo stress bench bench-quick clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -27,6 +27,12 @@ test-deno: build ## run all tests in Deno
 
 test-bun: build ## run all tests in Bun
 	$(BUN) test tests/
+
+test-kernel: build ## run SUITES on Linux KERNEL=6.1, in an emulator
+	@sh scripts/test_kernel.sh $(SUITES)
+
+test-all: ## run `make test`, and more on Linux 6.1
+	@sh scripts/test.sh --kernel
 
 fmt: setup ## format the sources
 	$(DENO) fmt

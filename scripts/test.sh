@@ -1,7 +1,21 @@
 #!/bin/sh
 # Everything that must hold before a change is kept. Runs all of it even when a step fails, then
 # prints a summary; its last line is "N passed, N failed", over both runtimes and the steps.
+#
+#   scripts/test.sh             about 3 minutes
+#   scripts/test.sh --kernel    and the suites that meet the kernel again on the oldest Linux that
+#                               is supported, in an emulator: about 6 minutes more
 set -u
+
+kernel=false
+case ${1:-} in
+  "") ;;
+  --kernel) kernel=true ;;
+  *)
+    sed -n 2,8p "$0" >&2
+    exit 2
+    ;;
+esac
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
@@ -101,6 +115,11 @@ runner "deno test" deno "$counts \([0-9]*\) passed.*" "$counts \([0-9]*\) failed
 # " 12 pass", " 1 fail", " 2 skip", each on its own line
 runner "bun test" bun "^ *\([0-9]*\) pass$" "^ *\([0-9]*\) fail$" "^ *\([0-9]*\) skip$" \
   "$bun" test tests/
+# The counts of the emulated machine, over both runtimes.
+if [ "$kernel" = true ]; then
+  runner "oldest Linux" kernel "^\([0-9]*\) passed, [0-9]* failed$" \
+    "^[0-9]* passed, \([0-9]*\) failed$" "^\([0-9]*\) skipped$" sh scripts/test_kernel.sh
+fi
 
 echo
 echo "Summary"
