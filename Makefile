@@ -31,7 +31,7 @@ test-bun: build ## run all tests in Bun
 test-kernel: build ## run SUITES on Linux KERNEL=6.1, in an emulator
 	@sh scripts/test_kernel.sh $(SUITES)
 
-test-all: ## run `make test`, and more on Linux 6.1
+test-all: ## run `make test`, and more on Linux 6.1 and 6.12
 	@sh scripts/test.sh --kernel
 
 fmt: setup ## format the sources
