@@ -4,7 +4,7 @@
  * @module
  */
 import { IoBuf, type NetworkConfig, NetworkError } from "../../../mod.ts";
-import { assert, bytesEqual, Random } from "../../harness.ts";
+import { assert, bytesEqual, patience, Random } from "../../harness.ts";
 import {
   allocated,
   concat,
@@ -417,7 +417,7 @@ export function sending(test: ContractSuite, config: NetworkConfig): void {
     const chunk = pattern(1_000);
     let sends = 0;
     let last = sink.send(chunk);
-    while (await settlesWithin(last, 100)) {
+    while (await settlesWithin(last, patience(100))) {
       sends++;
       last = sink.send(chunk);
     }
