@@ -5,7 +5,7 @@ TSC = $(shell sh scripts/tool.sh tsc)
 SOURCES = $(wildcard mod.ts deps.ts tests examples bench)
 
 .DEFAULT_GOAL = help
-.PHONY: help setup build embed test test-deno test-bun fmt lint check demo stress bench bench-quick torture verify fuzz lifecycle soak test-shim clean
+.PHONY: help setup build embed test test-deno test-bun fmt lint check demo stress bench bench-quick torture verify fuzz lifecycle soak test-shim test-kernel test-all clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -30,6 +30,12 @@ test-bun: build ## run all tests in Bun
 
 test-shim: setup ## run the shim's tests under sanitizers: ROUNDS=100000 SEED=7
 	@sh scripts/shim.sh
+
+test-kernel: build ## run SUITES on Linux KERNEL=6.1, in an emulator
+	@sh scripts/test_kernel.sh $(SUITES)
+
+test-all: ## run `make test`, and more on Linux 6.1 and 6.12
+	@sh scripts/test.sh --kernel
 
 fmt: setup ## format the sources
 	$(DENO) fmt

@@ -24,6 +24,7 @@
 #include <liburing.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -105,6 +106,7 @@ struct ring {
   bool polled;    /* SQPOLL: the kernel's thread takes entries */
   bool armed;
   bool bell_taken; /* pair[1] was handed to the runtime, which closes it */
+  bool renews;     /* the eventfd is registered anew each time the bell is armed */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -639,10 +641,21 @@ static int32_t arm_bell(struct ring *ring) {
   return 0;
 }
 
+/* A registration of its own for each wake-up, see `signals_late`. */
+static int32_t renew_eventfd(struct ring *ring) {
+  int result = io_uring_unregister_eventfd(&ring->data);
+  if (result < 0 && result != -ENXIO) return result;
+  return io_uring_register_eventfd(&ring->data, ring->event_fd);
+}
+
 int32_t ur_arm(uint32_t id) {
   struct ring *ring = ring_at(id);
   if (!ring) return -EPERM;
   collect_bell(ring);
+  if (ring->renews) {
+    int32_t result = renew_eventfd(ring);
+    if (result < 0) return result;
+  }
   io_uring_cq_eventfd_toggle(&ring->data, true);
   if (!ring->armed) {
     int32_t result = arm_bell(ring);
@@ -655,6 +668,47 @@ int32_t ur_arm(uint32_t id) {
 }
 
 /* ---- opening and closing a ring ---------------------------------------------------------- */
+
+/* Finds out whether the signal for work that a wake-up queues is late. 0 or -errno. */
+static int32_t probe_signal(struct io_uring *ring, int event, const int ends[2], bool *late) {
+  struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+  uint64_t count;
+  if (!sqe) return -EBUSY;
+  io_uring_prep_poll_add(sqe, ends[0], POLLIN);
+  int result = io_uring_register_eventfd(ring, event);
+  if (result == 0) result = io_uring_submit(ring);
+  if (result < 0) return result;
+  if (write(ends[1], "!", 1) != 1) return -errno;
+  *late = read(event, &count, sizeof(count)) != sizeof(count);
+  return 0;
+}
+
+/*
+ * Linux 6.12.115 and others leave the signal for work that a wake-up queues to a callback after an
+ * RCU grace period, and queue that callback once for each registration: no second one ever comes.
+ * Where the signal is late, or nobody can tell, the eventfd is registered anew for each sleep.
+ */
+static bool signals_late(void) {
+  static _Atomic int32_t known; /* 1: no, 2: yes */
+  bool late = true;
+  int ends[2];
+  struct io_uring ring;
+  struct io_uring_params params;
+  if (known) return known == 2;
+  memset(&params, 0, sizeof(params));
+  params.flags = setup_flags(0);
+  params.cq_entries = 2 * BELL_ENTRIES;
+  if (pipe2(ends, O_CLOEXEC) < 0) return late;
+  int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (event >= 0 && io_uring_queue_init_params(BELL_ENTRIES, &ring, &params) == 0) {
+    if (probe_signal(&ring, event, ends, &late) == 0) known = late ? 2 : 1;
+    io_uring_queue_exit(&ring);
+  }
+  if (event >= 0) close(event);
+  close(ends[0]);
+  close(ends[1]);
+  return late;
+}
 
 static int32_t open_bell(struct ring *ring) {
   struct io_uring_params params;
@@ -671,6 +725,7 @@ static int32_t open_bell(struct ring *ring) {
     ring->pair_inode = info.st_ino;
   }
   result = io_uring_register_eventfd(&ring->data, ring->event_fd);
+  ring->renews = signals_late();
   /* Submits nothing: a filter that forbids entering is to be met now, not by the first turn. */
   if (result == 0) result = io_uring_get_events(&ring->data);
   if (result >= 0) return 0;

@@ -1,7 +1,21 @@
 #!/bin/sh
 # Everything that must hold before a change is kept. Runs all of it even when a step fails, then
 # prints a summary; its last line is "N passed, N failed", over both runtimes and the steps.
+#
+#   scripts/test.sh             about 3 minutes
+#   scripts/test.sh --kernel    and the suites that meet the kernel again on Linux 6.1 and 6.12, in
+#                               an emulator: about 7 minutes more
 set -u
+
+kernel=false
+case ${1:-} in
+  "") ;;
+  --kernel) kernel=true ;;
+  *)
+    sed -n 2,8p "$0" >&2
+    exit 2
+    ;;
+esac
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
@@ -104,6 +118,22 @@ runner "bun test" bun "^ *\([0-9]*\) pass$" "^ *\([0-9]*\) fail$" "^ *\([0-9]*\)
 # "44 passed, 0 failed"
 runner "shim, sanitized" shim "^\([0-9]*\) passed, [0-9]* failed$" \
   "^[0-9]* passed, \([0-9]*\) failed$" "^\([0-9]*\) skipped$" sh scripts/shim.sh
+
+# emulated KERNEL SUITES...: the counts of an emulated machine, over both runtimes.
+emulated() {
+  KERNEL=$1
+  export KERNEL
+  shift
+  runner "Linux $KERNEL" "linux-$KERNEL" "^\([0-9]*\) passed, [0-9]* failed$" \
+    "^[0-9]* passed, \([0-9]*\) failed$" "^\([0-9]*\) skipped$" \
+    sh scripts/test_kernel.sh "$@"
+}
+
+if [ "$kernel" = true ]; then
+  emulated 6.1 tests/contract tests/kernel
+  # Between the oldest and the newest: its doorbell needs care, and faults show that first.
+  emulated 6.12 tests/kernel
+fi
 
 echo
 echo "Summary"

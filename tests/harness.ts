@@ -49,6 +49,10 @@ export interface Suite<T> {
 /** The limit of one body or hook, unless the suite or the test says otherwise. */
 export const DEFAULT_TIMEOUT_MS = 30_000;
 
+const SLOWNESS_VARIABLE = "URINGNET_TEST_SLOWNESS";
+const SLOWNESS_MAX = 1_000;
+const slowness = readSlowness();
+
 // Room for the hooks before the runner's own limit strikes, which reports less.
 const NATIVE_TIMEOUT_FACTOR = 3;
 
@@ -112,12 +116,13 @@ export function suite<T extends Context = Context>(
   const cases: Case<T>[] = [];
   const hooks: Hooks<T> = { before: [], beforeEach: [], afterEach: [], after: [] };
   const defaultMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  const hookMs = patience(defaultMs);
   let started = false;
 
   const add = (mode: Mode, name: string, body: Body<T>, { timeoutMs = defaultMs }: TestOptions) => {
     if (started) throw new Error(`Cannot add "${name}" to "${suiteName}": it already runs`);
     if (typeof body !== "function") throw new TypeError(`Test "${name}" has no body`);
-    cases.push({ name, body, mode, timeoutMs });
+    cases.push({ name, body, mode, timeoutMs: patience(timeoutMs) });
   };
   const skip = (name: string, reason: string) => {
     if (typeof reason !== "string" || reason.trim() === "") {
@@ -144,10 +149,30 @@ export function suite<T extends Context = Context>(
         if (started) throw new Error(`Suite "${suiteName}" already runs`);
         started = true;
         const state = { open: false, beforeFailed: null };
-        registerAll(cases, { suiteName, hooks, context, hookMs: defaultMs, ...state });
+        registerAll(cases, { suiteName, hooks, context, hookMs, ...state });
       },
     },
   );
+}
+
+/**
+ * A limit for something that should take far less, on a machine that may be slower than most: an
+ * emulated one is told to wait longer by URINGNET_TEST_SLOWNESS. Limits of tests are stretched by
+ * themselves. Not for times that are part of a claim.
+ */
+export function patience(limitMs: number): number {
+  return limitMs * slowness;
+}
+
+/** How many times slower than usual this machine may be. */
+function readSlowness(): number {
+  const given = process.env[SLOWNESS_VARIABLE];
+  if (given === undefined || given === "") return 1;
+  const factor = Number(given);
+  if (!(factor >= 1 && factor <= SLOWNESS_MAX)) {
+    throw new RangeError(`${SLOWNESS_VARIABLE} must be 1 to ${SLOWNESS_MAX}, got "${given}"`);
+  }
+  return factor;
 }
 
 /** Where a suite stands between its first and its last test. */

@@ -45,12 +45,13 @@ async function runFile(
 ): Promise<Outcome> {
   const file = join(folder, "case_test.ts");
   const harness = new URL("./harness.ts", import.meta.url).href;
-  const names = "assert, bytesEqual, Random, randomSeed, rejects, suite";
+  const names = "assert, bytesEqual, patience, Random, randomSeed, rejects, suite";
   writeFileSync(file, `import { ${names} } from ${JSON.stringify(harness)};\n${body}\n`);
   const flags = inDeno
     ? ["test", "--no-check", "--no-lock", "--allow-env", "--config", join(root, "deno.json"), file]
     : ["test", file];
-  const env = { ...process.env, NO_COLOR: "1", URINGNET_SEED: "", CI: "", ...environment };
+  const given = { URINGNET_SEED: "", URINGNET_TEST_SLOWNESS: "" };
+  const env = { ...process.env, NO_COLOR: "1", CI: "", ...given, ...environment };
   const child = spawn(process.execPath, flags, { cwd: folder, env });
   let output = "";
   child.stdout.on("data", (chunk) => output += String(chunk));
@@ -186,6 +187,25 @@ test("a hanging test times out, and the next one still runs", async (context) =>
   assert.match(outcome.output, 'Timed out after 50 ms: body of "hangs"');
   assert.is(marks(outcome), "cleaned cleaned");
   assert.ok(outcome.code !== 0);
+});
+
+test("a slow machine waits longer, by the factor of the environment", async (context) => {
+  const body = `const test = suite("s", {}, { timeoutMs: 40 });
+     test("hangs", () => new Promise((resolve) => setTimeout(resolve, 4_000)));
+     test("by its own limit", async () => {
+       console.log("\\n> " + patience(7));
+       await new Promise((resolve) => setTimeout(resolve, 4_000));
+     }, { timeoutMs: 20 });
+     test.run();`;
+  const slow = await runFile(context, body, { URINGNET_TEST_SLOWNESS: "2.5" });
+  assert.match(slow.output, 'Timed out after 100 ms: body of "hangs"');
+  assert.match(slow.output, 'Timed out after 50 ms: body of "by its own limit"');
+  assert.is(marks(slow), "17.5", slow.output);
+  for (const wrong of ["0.5", "fast", "1e9"]) {
+    const refused = await runFile(context, body, { URINGNET_TEST_SLOWNESS: wrong });
+    assert.match(refused.output, `URINGNET_TEST_SLOWNESS must be 1 to 1000, got "${wrong}"`);
+    assert.ok(refused.code !== 0);
+  }
 });
 
 test("the limit of a test may exceed the runner's own", async (context) => {

@@ -67,6 +67,12 @@ export const LIMITS = Object.freeze({
   watchAfterCount: 16,
   watchBufferBytes: 8_192,
 
+  /**
+   * Buffers for these receives beyond one each. Linux 6.1 to 6.4 picks the next buffer before it
+   * looks for more bytes and ends the receive when there is none, so that no row would ever last.
+   */
+  watchExtraCount: 1,
+
   /** What is received at a time when `readBufferSize` is 0 and the call names no length. */
   unbufferedReadBytes: 65_536,
 

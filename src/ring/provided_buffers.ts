@@ -9,7 +9,9 @@
  * Invariants
  * - A provided slot holds one reference, which passes to whoever takes it.
  * - No more buffers are with the kernel than receives that could use one: with few connections few
- *   buffers circulate, and they stay in the processor's cache.
+ *   buffers circulate, and they stay in the processor's cache. Receives that complete many times
+ *   share one more: before Linux 6.5 each looks for its next buffer before it looks for bytes, and
+ *   ends when there is none.
  * - When the pool runs low, buffers of a small reserve circulate instead; their bytes are always
  *   copied out, so they come back at once and reading never stops.
  *
@@ -30,6 +32,7 @@ export class ProvidedBuffers {
   readonly #group: number;
   readonly sizeBytes: number;
   readonly #countMax: number;
+  readonly #extraCount: number;
   readonly #slots: (Slot | null)[] = [];
   readonly #free: number[] = [];
   readonly #spare: Slot[] = [];
@@ -49,6 +52,7 @@ export class ProvidedBuffers {
     this.#class = pool.classFor(sizeBytes);
     this.sizeBytes = sizeBytes;
     this.#countMax = countMax;
+    this.#extraCount = group === 0 ? 0 : LIMITS.watchExtraCount;
     this.#reserve = new SizeClass(sizeBytes, LIMITS.reserveBufferCount, false, source, null);
     for (let id = countMax - 1; id >= 0; id--) this.#free.push(id);
   }
@@ -60,7 +64,8 @@ export class ProvidedBuffers {
 
   /** Writes as many provide records as are useful and fit. */
   stage(writer: OpWriter): void {
-    const target = Math.min(this.wanted, this.#countMax);
+    const useful = this.wanted === 0 ? 0 : this.wanted + this.#extraCount;
+    const target = Math.min(useful, this.#countMax);
     while (this.#provided < target && !writer.full) {
       const slot = this.#spare.pop() ?? this.#fresh();
       if (slot === null) return;

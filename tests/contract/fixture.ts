@@ -14,10 +14,10 @@ import {
   Network,
   type NetworkConfig,
 } from "../../mod.ts";
-import { assert, bytesEqual, Random, type Suite } from "../harness.ts";
+import { assert, bytesEqual, patience, Random, type Suite } from "../harness.ts";
 
 /** Limits of waits that should not take any time at all. */
-export const SOON_MS = 5_000;
+export const SOON_MS = patience(5_000);
 
 export interface ContractContext extends Record<string, unknown> {
   /** The network of the suite, with the suite's configuration and nothing else. */
@@ -111,7 +111,9 @@ export async function expectBytes(
   expected: Uint8Array,
   message?: string,
 ): Promise<void> {
-  const received = await connection.stream.recv(expected.length, { timeoutMs: 20_000 });
+  const received = await connection.stream.recv(expected.length, {
+    timeoutMs: patience(20_000),
+  });
   bytesEqual(received.toUint8Array(), expected, message);
 }
 

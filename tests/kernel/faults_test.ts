@@ -17,10 +17,11 @@ import {
   pattern,
   pause,
   settlesWithin,
+  SOON_MS,
   started,
   until,
 } from "../contract/fixture.ts";
-import { assert, bytesEqual, deferred, Random, suite } from "../harness.ts";
+import { assert, bytesEqual, deferred, patience, Random, suite } from "../harness.ts";
 
 const test = suite<ContractContext>("kernel", {} as ContractContext, { timeoutMs: 15_000 });
 
@@ -184,7 +185,7 @@ test("RST before accept: the connection is accepted, then fails", async ({ netwo
   const client = await network.dial(listener.localAddress);
   client.reset();
   await client.close();
-  await using server = await listener.accept({ timeoutMs: 2_000 });
+  await using server = await listener.accept({ timeoutMs: patience(2_000) });
   assert.is(await ending(server.stream.recv(1)), "RecvFailed");
 });
 
@@ -286,7 +287,7 @@ test("a peer that sends single bytes does not pin a buffer with each", async ({ 
   const closed = deferred();
   socket.on("close", () => closed.resolve());
   await using server = await listener.accept();
-  const waiting = server.stream.recv(60_000, { timeoutMs: 3_000 }).catch((error) => error);
+  const waiting = server.stream.recv(60_000).catch((error) => error);
   const before = allocated(network);
   for (let i = 0; i < 300; i++) {
     socket.write(new Uint8Array([i & 0xff]));
@@ -392,7 +393,7 @@ test("1,500 dials at once: more than there is room for addresses", async ({ netw
   const dials = Array.from({ length: 1_500 }, () => network.dial(listener.localAddress));
   const servers: Connection[] = [];
   const serve = (async () => {
-    while (servers.length < 1_500) servers.push(await listener.accept({ timeoutMs: 5_000 }));
+    while (servers.length < 1_500) servers.push(await listener.accept({ timeoutMs: SOON_MS }));
   })();
   serve.catch(() => {});
   const outcomes = await Promise.allSettled(dials);
@@ -413,7 +414,7 @@ test("dialing a unix listener whose backlog is full ends with its budget", async
       (error) => error.code as string,
     ));
   const outcome = Promise.all(dials);
-  assert.ok(await settlesWithin(outcome, 3_000), "each ends");
+  assert.ok(await settlesWithin(outcome, patience(3_000)), "each ends");
   const timeouts = (await outcome).filter((code) =>
     code === "Timeout" || code === "ConnectionFailed"
   );

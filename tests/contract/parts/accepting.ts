@@ -5,7 +5,14 @@
  */
 import { type Connection, type NetworkConfig, NetworkError } from "../../../mod.ts";
 import { assert } from "../../harness.ts";
-import { connect, type ContractSuite, expectAlive, expectText, settlesWithin } from "../fixture.ts";
+import {
+  connect,
+  type ContractSuite,
+  expectAlive,
+  expectText,
+  settlesWithin,
+  SOON_MS,
+} from "../fixture.ts";
 
 export function accepting(test: ContractSuite, _config: NetworkConfig): void {
   test("three clients, one after the other and all at once", async ({ network }) => {
@@ -94,7 +101,7 @@ export function accepting(test: ContractSuite, _config: NetworkConfig): void {
       const client = await network.dial(listener.localAddress);
       if (round % 2 === 0) await Promise.resolve();
       controller.abort();
-      const server = await outcome ?? await listener.accept({ timeoutMs: 5_000 });
+      const server = await outcome ?? await listener.accept({ timeoutMs: SOON_MS });
       assert.equal(server.remoteAddress, client.localAddress);
       await Promise.all([client.close(), server.close()]);
     }

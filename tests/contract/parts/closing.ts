@@ -18,6 +18,7 @@ import {
   readAll,
   settledDescriptors,
   settlesWithin,
+  SOON_MS,
   started,
 } from "../fixture.ts";
 
@@ -118,7 +119,7 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
     const closed = pair.client.close();
     assert.not(await settlesWithin(closed, 20));
     pair.client.reset();
-    assert.ok(await settlesWithin(closed, 1_000), "close resolves");
+    assert.ok(await settlesWithin(closed, SOON_MS), "close resolves");
     assert.is((await sending).code, "Closed");
   });
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { IoBuf, type NetworkConfig, NetworkError } from "../../../mod.ts";
-import { assert, bytesEqual, Random } from "../../harness.ts";
+import { assert, bytesEqual, patience, Random } from "../../harness.ts";
 import {
   allocated,
   concat,
@@ -19,6 +19,7 @@ import {
   pause,
   readAll,
   settlesWithin,
+  SOON_MS,
   started,
   until,
 } from "../fixture.ts";
@@ -173,7 +174,7 @@ export function sending(test: ContractSuite, config: NetworkConfig): void {
     const closed = pair.client.sink.close();
     controller.abort();
     await assert.rejects(aborted, { name: "AbortError" });
-    assert.ok(await settlesWithin(Promise.all([flushed, closed]), 1_000), "close and flush");
+    assert.ok(await settlesWithin(Promise.all([flushed, closed]), SOON_MS), "close and flush");
     await expectEnd(pair.server);
   });
 
@@ -416,7 +417,7 @@ export function sending(test: ContractSuite, config: NetworkConfig): void {
     const chunk = pattern(1_000);
     let sends = 0;
     let last = sink.send(chunk);
-    while (await settlesWithin(last, 100)) {
+    while (await settlesWithin(last, patience(100))) {
       sends++;
       last = sink.send(chunk);
     }

@@ -14,13 +14,15 @@ interface Options {
   maxPerClass?: number;
   sizeBytes?: number;
   opCapacity?: number;
+  group?: number;
 }
 
 function setUp(options: Options = {}) {
   const { countMax = 64, maxPerClass = 100, sizeBytes = SIZE, opCapacity = 256 } = options;
+  const { group = 0 } = options;
   const source = new PlainSlabSource();
   const pool = new BufferPool({ minSize: 64, maxSize: SIZE, maxPerClass }, source);
-  const buffers = new ProvidedBuffers(0, pool, source, sizeBytes, countMax);
+  const buffers = new ProvidedBuffers(group, pool, source, sizeBytes, countMax);
   const ops = new Uint32Array(opCapacity * 8);
   const writer = new OpWriter(ops, opCapacity);
   /** Stages, and returns the records: [id, slab, offset, length]. */
@@ -60,6 +62,19 @@ test("stage() provides as many buffers as receives want, and no more", () => {
   assert.is(stage().length, 2);
   buffers.wanted = 1;
   assert.equal(stage(), [], "what is provided stays");
+});
+
+test("receives that complete many times have one buffer more than there are receives", () => {
+  const { buffers, stage, inUse } = setUp({ group: 1, countMax: 4 });
+  assert.equal(stage(), [], "an idle network still provides nothing");
+  buffers.wanted = 1;
+  const [{ id }] = stage();
+  assert.is(buffers.provided, 2, "an old kernel takes a second one to see that nothing is there");
+  buffers.giveBack(buffers.take(id));
+  assert.is(stage().length, 1);
+  assert.is(inUse(), 2, "the same two circulate");
+  buffers.wanted = 9;
+  assert.is(stage().length, 2, "never more than the group holds");
 });
 
 test("stage() stops at the size of the kernel's group and of the op region", () => {

@@ -1,0 +1,363 @@
+#!/bin/sh
+# Runs test suites in both runtimes on the oldest Linux that is supported, in an emulator.
+#
+#   scripts/test_kernel.sh                      tests/contract and tests/kernel on Linux 6.1
+#   scripts/test_kernel.sh tests/sim            other paths
+#   KERNEL=6.12 scripts/test_kernel.sh          another Linux: any cloud kernel that apt offers
+#   ACCELERATOR=tcg scripts/test_kernel.sh      kvm, tcg, or auto: kvm where it boots, else tcg
+#
+# Debian's cloud kernel is downloaded and unpacked into ffi/build/floor, not installed; the emulator
+# (qemu-system-x86) is installed when it is missing. The machine boots from memory: its initramfs
+# holds both runtimes, the library and the tests, and tests/floor/init is its first process.
+# The last line is "N passed, N failed".
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+KERNEL=${KERNEL:-6.1}
+ACCELERATOR=${ACCELERATOR:-auto}
+# Until the first process speaks: 4 s when emulated, 2 s with kvm, on an otherwise idle machine.
+BOOT_SECONDS_MAX=${BOOT_SECONDS_MAX:-120}
+KVM_BOOT_SECONDS_MAX=20
+# One runtime's suites take about 2 minutes when emulated.
+RUNTIME_SECONDS_MAX=${RUNTIME_SECONDS_MAX:-900}
+# Emulation costs a factor of about 10; on a busy host more.
+SLOWNESS=${SLOWNESS:-20}
+MEMORY_MIB=3072
+PROCESSORS=2
+# A busy host stops the machine for seconds, which is no fault of its kernel.
+LINUX_OPTIONS="nowatchdog rcupdate.rcu_cpu_stall_suppress=1"
+APT_SECONDS_MAX=300
+APT_OPTIONS="-q -o Acquire::Retries=1 -o Acquire::http::Timeout=20 -o APT::Sandbox::User=root"
+cache=ffi/build/floor
+staged=$cache/root
+log=$cache/console.log
+apt_log=$(pwd)/$cache/apt.log
+
+fail() {
+  echo "test_kernel: $*" >&2
+  exit 1
+}
+
+has() {
+  command -v "$1" >/dev/null 2>&1
+}
+
+case $KERNEL in
+  *[!0-9.]* | *.*.* | .* | *. | "") fail "KERNEL must be like 6.1, got \"$KERNEL\"" ;;
+  *.*) ;;
+  *) fail "KERNEL must be like 6.1, got \"$KERNEL\"" ;;
+esac
+[ "$(uname -m)" = x86_64 ] || fail "only x86_64 is emulated, and the runtimes here are $(uname -m)"
+[ $# -gt 0 ] || set -- tests/contract tests/kernel
+suites=
+for path in "$@"; do
+  [ -e "$path" ] || fail "no such file or folder: $path"
+  suites="$suites ./${path#./}"
+done
+
+case $ACCELERATOR in
+  auto | kvm | tcg) ;;
+  *) fail "ACCELERATOR must be auto, kvm or tcg, got \"$ACCELERATOR\"" ;;
+esac
+
+# ----------------------------------------------------------------------------------- what is needed
+
+# apt COMMAND...: apt-get, for a limited time; what it says goes to a file.
+apt() {
+  # shellcheck disable=SC2086 # several words
+  timeout "$APT_SECONDS_MAX" apt-get $APT_OPTIONS "$@"
+}
+
+# apt_as_root COMMAND...: the same where the system is changed.
+apt_as_root() {
+  has apt-get || fail "this needs apt-get $*, and there is no apt-get here"
+  echo "test_kernel: apt-get $*"
+  export DEBIAN_FRONTEND=noninteractive
+  if [ "$(id -u)" = 0 ]; then
+    apt "$@" >"$apt_log" 2>&1
+  elif has sudo && sudo -n true 2>/dev/null; then
+    # shellcheck disable=SC2086
+    timeout "$APT_SECONDS_MAX" sudo -n -E apt-get $APT_OPTIONS "$@" >"$apt_log" 2>&1
+  else
+    fail "this needs root: apt-get $*"
+  fi
+}
+
+# apt_failed WHAT: the end of what apt-get said, and the reason.
+apt_failed() {
+  tail -n 10 "$apt_log" | sed 's/^/  apt-get: /' >&2
+  fail "cannot $* (within $APT_SECONDS_MAX s)"
+}
+
+updated=false
+update() {
+  [ "$updated" = false ] || return 0
+  updated=true
+  # The list of some other origin may fail: what counts is whether the package is found then.
+  apt_as_root update || tail -n 3 "$apt_log" | sed 's/^/  apt-get: /' >&2
+}
+
+install_emulator() {
+  ! has qemu-system-x86_64 || return 0
+  update
+  apt_as_root install -y --no-install-recommends qemu-system-x86 ||
+    apt_failed "install qemu-system-x86"
+}
+
+# unpack PACKAGE FOLDER: downloads a package and unpacks it there, without installing it.
+unpack() {
+  echo "test_kernel: apt-get download $1"
+  rm -rf "$2.new"
+  mkdir -p "$2.new"
+  (cd "$2.new" && apt download "$1") >"$apt_log" 2>&1 || return 1
+  dpkg -x "$2.new/"*.deb "$2.new/" >>"$apt_log" 2>&1 || return 1
+  rm -rf "$2" "$2.new/"*.deb
+  mv "$2.new" "$2"
+}
+
+# The newest package of this Linux that apt knows, or nothing.
+kernel_package() {
+  pattern=$(echo "$KERNEL" | sed 's/\./\\./')
+  apt-cache search --names-only "^linux-image-$pattern\.[0-9].*-cloud-amd64\$" |
+    cut -d ' ' -f 1 | sort -V | tail -n 1
+}
+
+kernel_image() {
+  find "$cache/linux-$KERNEL/boot" -name 'vmlinuz-*' 2>/dev/null | head -n 1
+}
+
+# Unpacks Linux where there is none yet. Old lists may name packages that are gone: so twice.
+fetch_kernel() {
+  kernel=$(kernel_image)
+  [ -z "$kernel" ] || return 0
+  has apt-get || fail "no apt-get here, and no Linux $KERNEL in $cache"
+  package=$(kernel_package)
+  if [ -z "$package" ] || ! unpack "$package" "$cache/linux-$KERNEL"; then
+    update
+    package=$(kernel_package)
+    [ -n "$package" ] || fail "apt knows no linux-image-$KERNEL.*-cloud-amd64"
+    unpack "$package" "$cache/linux-$KERNEL" || apt_failed "download $package"
+  fi
+  # The machine boots without modules.
+  rm -rf "$cache/linux-$KERNEL/lib" "$cache/linux-$KERNEL/usr"
+  kernel=$(kernel_image)
+  [ -n "$kernel" ] || fail "$package has no boot/vmlinuz-*"
+}
+
+# Its shell and small tools are all that the machine has besides the runtimes.
+fetch_busybox() {
+  busybox=$cache/busybox/bin/busybox
+  [ ! -x "$busybox" ] || return 0
+  has apt-get || fail "no apt-get here, and no $busybox"
+  unpack busybox-static "$cache/busybox" || {
+    update
+    unpack busybox-static "$cache/busybox" || apt_failed "download busybox-static"
+  }
+  # Where /bin is a part of /usr.
+  if [ ! -x "$busybox" ]; then
+    mkdir -p "$cache/busybox/bin"
+    mv "$cache/busybox/usr/bin/busybox" "$busybox"
+  fi
+}
+
+# ------------------------------------------------------------------------------------ the initramfs
+
+# Every shared library that these programs are linked with, the loader included.
+libraries() {
+  ldd "$@" | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p; s/^[[:space:]]*\(\/[^ :]*\) .*/\1/p' | sort -u
+}
+
+build_initramfs() {
+  deno=$(sh scripts/tool.sh deno)
+  bun=$(sh scripts/tool.sh bun)
+  rm -rf "$staged"
+  mkdir -p "$staged/bin" "$staged/etc" "$staged/floor" "$staged/project/ffi/build"
+  cp "$busybox" "$staged/bin/busybox"
+  cp -L "$deno" "$staged/bin/deno"
+  cp -L "$bun" "$staged/bin/bun"
+  for library in $(libraries "$deno" "$bun" ffi/build/liburingnet.so); do
+    mkdir -p "$staged$(dirname "$library")"
+    cp -L "$library" "$staged$library"
+  done
+  printf '127.0.0.1 localhost\n::1 localhost ip6-localhost\n' >"$staged/etc/hosts"
+  echo 'root:x:0:0:root:/root:/bin/sh' >"$staged/etc/passwd"
+  cp -R mod.ts deps.ts package.json tsconfig.json bunfig.toml src tests bench scripts \
+    "$staged/project/"
+  cp ffi/*.ts ffi/*.c ffi/*.h "$staged/project/ffi/"
+  cp ffi/build/*.so "$staged/project/ffi/build/"
+  # There is no network to load packages from: Deno takes those of node_modules as well.
+  sed 's/"nodeModulesDir": "none"/"nodeModulesDir": "manual"/' deno.json \
+    >"$staged/project/deno.json"
+  mkdir "$staged/project/node_modules"
+  for module in node_modules/*; do
+    # The runtimes themselves are there already, and no test compiles.
+    case ${module#node_modules/} in
+      deno | @deno | bun | @oven | typescript | @types | undici-types) ;;
+      *) cp -RL "$module" "$staged/project/node_modules/" ;;
+    esac
+  done
+  cp tests/floor/init "$staged/init"
+  cat >"$staged/floor/settings" <<SETTINGS
+SUITES="$suites"
+SLOWNESS=$SLOWNESS
+RUNTIME_SECONDS_MAX=$RUNTIME_SECONDS_MAX
+SETTINGS
+  # Not compressed: unpacking it in an emulated machine would cost more than reading it.
+  (cd "$staged" && find . | "$root/$busybox" cpio -o -H newc >../initramfs.new 2>../cpio.log) ||
+    { cat "$cache/cpio.log" >&2 && fail "cannot write the initramfs"; }
+  mv "$cache/initramfs.new" "$cache/initramfs"
+  rm -rf "$staged"
+}
+
+# ------------------------------------------------------------------------------------------ the run
+
+emulator=
+trap '[ -z "$emulator" ] || kill "$emulator" 2>/dev/null || true' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Some nested machines have a /dev/kvm that cannot run an ordinary Linux: no svm and no vmx there.
+kvm_offered() {
+  [ -r /dev/kvm ] && [ -w /dev/kvm ] && grep -qwE 'svm|vmx' /proc/cpuinfo
+}
+
+# boot ACCELERATOR SECONDS: starts the machine and waits until it speaks. False when it does not.
+boot() {
+  case $1 in
+    kvm) processor=host ;;
+    *) processor=max ;;
+  esac
+  echo "test_kernel: $(basename "$kernel") in qemu ($1), $PROCESSORS processors, $MEMORY_MIB MiB"
+  : >"$log"
+  qemu-system-x86_64 -accel "$1" -cpu "$processor" -smp "$PROCESSORS" -m "$MEMORY_MIB" \
+    -nodefaults -no-user-config -display none -monitor none -no-reboot -serial "file:$log" \
+    -kernel "$kernel" -initrd "$cache/initramfs" \
+    -append "console=ttyS0 panic=-1 quiet loglevel=4 $LINUX_OPTIONS" \
+    </dev/null >"$cache/qemu.log" 2>&1 &
+  emulator=$!
+  started_at=$(date +%s)
+  until grep -q '^floor: up' "$log"; do
+    waited=$(($(date +%s) - started_at))
+    if ! kill -0 "$emulator" 2>/dev/null; then
+      reason="the emulator ended before Linux was up"
+    elif [ "$waited" -ge "$2" ]; then
+      reason="Linux was not up after $waited s"
+    else
+      sleep 0.2
+      continue
+    fi
+    stop
+    return 1
+  done
+}
+
+stop() {
+  kill -KILL "$emulator" 2>/dev/null || true
+  wait "$emulator" 2>/dev/null || true
+  emulator=
+}
+
+show_end() {
+  sed 's/^/  qemu: /' "$cache/qemu.log" >&2
+  tail -n 30 "$log" | sed 's/\r$//; s/^/  console: /' >&2
+}
+
+# Shows the console until the machine turns itself off. False, with the reason, when it does not.
+follow() {
+  tail -n +1 -f --pid="$emulator" "$log" | sed -u 's/\r$//' &
+  tail_process=$!
+  limit=$((2 * RUNTIME_SECONDS_MAX + 60))
+  started_at=$(date +%s)
+  ended=true
+  while kill -0 "$emulator" 2>/dev/null; do
+    if [ $(($(date +%s) - started_at)) -ge "$limit" ]; then
+      reason="the machine was still running after $limit s"
+      ended=false
+      stop
+      break
+    fi
+    sleep 1
+  done
+  [ -z "$emulator" ] || stop
+  wait "$tail_process" || true
+  [ "$ended" = true ]
+}
+
+# -------------------------------------------------------------------------------------- the verdict
+
+# section NAME: what a runner printed.
+section() {
+  sed 's/\r$//' "$log" | sed -n "/^floor: begin $1\$/,/^floor: end $1 /p"
+}
+
+# number PATTERN FILE: the number that the last line matching the pattern captures, or 0.
+number() {
+  found=$(sed -n "s/$1/\1/p" "$2" | tail -n 1)
+  echo "${found:-0}"
+}
+
+passed=0
+failed=0
+skipped=0
+
+broken() {
+  failed=$((failed + 1))
+  echo "test_kernel: counted as one failure: $*" >&2
+}
+
+# judge NAME PASSED FAILED SKIPPED: counts one runner by the patterns of its last lines.
+judge() {
+  section "$1" >"$cache/section.log"
+  ran=$(number "$2" "$cache/section.log")
+  broke=$(number "$3" "$cache/section.log")
+  left=$(number "$4" "$cache/section.log")
+  passed=$((passed + ran))
+  failed=$((failed + broke))
+  skipped=$((skipped + left))
+  echo "  $1: $ran passed, $broke failed, $left skipped"
+  status=$(number "floor: end $1 \([0-9]*\)" "$cache/section.log")
+  if ! grep -q "^floor: end $1 " "$cache/section.log"; then
+    broken "$1 never ended"
+  elif [ "$status" = 137 ]; then
+    broken "$1 was still running after $RUNTIME_SECONDS_MAX s"
+  elif [ "$broke" = 0 ] && { [ "$status" != 0 ] || [ "$((ran + left))" = 0 ]; }; then
+    broken "$1 ended with exit status $status after $ran passed tests"
+  fi
+}
+
+mkdir -p "$cache"
+sh scripts/build.sh --faults
+install_emulator
+fetch_kernel
+fetch_busybox
+build_initramfs
+
+reason=
+began_at=$(date +%s)
+accelerator=$ACCELERATOR
+if [ "$accelerator" = auto ]; then
+  accelerator=tcg
+  if kvm_offered; then
+    boot kvm "$KVM_BOOT_SECONDS_MAX" && accelerator= || echo "test_kernel: not with kvm: $reason"
+  fi
+fi
+[ -z "$accelerator" ] || boot "$accelerator" "$BOOT_SECONDS_MAX" || { show_end && fail "$reason"; }
+follow || broken "$reason"
+
+echo
+echo "Linux $KERNEL: $(sed -n 's/\r$//; s/^floor: up //p' "$log"), $(($(date +%s) - began_at)) s"
+# "ok | 12 passed | 1 failed | 2 ignored (3s)", and " 12 pass", " 1 fail", " 2 skip"
+counts='^[okFAILED]* |.*'
+judge bun "^ *\([0-9]*\) pass$" "^ *\([0-9]*\) fail$" "^ *\([0-9]*\) skip$"
+judge deno "$counts \([0-9]*\) passed.*" "$counts \([0-9]*\) failed.*" \
+  "$counts \([0-9]*\) ignored.*"
+# Nothing that the tests do may upset the kernel.
+complaint='BUG:|Oops|WARNING: CPU|Kernel panic|Out of memory'
+if grep -aE "\[ *[0-9]+\.[0-9]+\] .*($complaint)" "$log" >&2; then
+  broken "the kernel complained"
+fi
+echo
+echo "$skipped skipped"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
