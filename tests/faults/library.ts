@@ -19,6 +19,7 @@ import { type NetworkConfig, resolveConfig } from "../../src/net/config.ts";
 import type { NetworkContext } from "../../src/net/network_context.ts";
 import { NetworkCore } from "../../src/net/network_core.ts";
 import { openNetwork } from "../../src/net/open_network.ts";
+import { tryRings } from "../../src/net/open_rings.ts";
 import type { NativePort } from "../../src/ring/port.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -65,7 +66,10 @@ export class FaultyNetwork extends NetworkCore {
   readonly context: NetworkContext;
 
   constructor(config: NetworkConfig = {}) {
-    const context = openNetwork(port, host, resolveConfig(config));
+    const resolved = resolveConfig(config);
+    const rings = tryRings(port, resolved, resolved.ring.entries);
+    if (typeof rings === "number") throw new Error(`Cannot open the rings: errno ${-rings}`);
+    const context = openNetwork(port, host, resolved, rings);
     super(context, "io_uring", () => {});
     this.context = context;
   }

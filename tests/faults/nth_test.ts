@@ -241,8 +241,8 @@ function sweepReceives(
     const size = sizes(random, MESSAGE_BYTES_MAX);
     const message = async (length: number, way: number) => {
       const received = receive(pair.client, script, length, way);
-      await pair.server.sink.send(script.next(length));
-      await received;
+      // Both at once: a receive may fail before its bytes are sent.
+      await Promise.all([pair.server.sink.send(script.next(length)), received]);
     };
     for (let i = 0; i < warmUpCount; i++) await message(10, 1);
     arm({ on: kind, clampBytes: CLAMP_BYTES });
