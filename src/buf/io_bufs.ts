@@ -12,6 +12,9 @@ import { Slot } from "./slot.ts";
 /** What can become part of an {@link IoBufs}. Buffers are moved in, arrays and text are copied. */
 export type IoBufsPart = IoBuf | IoBufMut | IoBufs | Uint8Array | string;
 
+/** Of all that were released or moved: those take in nothing any more. */
+const NONE: IoBuf[] = [];
+
 /** The result of `recv`, and a way to send several buffers as one message. */
 export class IoBufs implements Disposable {
   #chunks: IoBuf[];
@@ -26,7 +29,8 @@ export class IoBufs implements Disposable {
   /** @internal One buffer that nobody else holds: the common result of `recv`. */
   static single(chunk: IoBuf): IoBufs {
     const bufs = new IoBufs();
-    bufs.#chunks.push(chunk);
+    // Not a push: the first one makes room for more than a dozen.
+    bufs.#chunks = [chunk];
     bufs.#length = chunk.span;
     return bufs;
   }
@@ -177,7 +181,7 @@ export class IoBufs implements Disposable {
 
   #end(): void {
     this.#released = true;
-    this.#chunks = [];
+    this.#chunks = NONE;
     this.#length = 0;
   }
 
