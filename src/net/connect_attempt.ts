@@ -6,9 +6,18 @@
  */
 import { ERRNO } from "../base/errno.ts";
 import { COUNT } from "../base/meter.ts";
+import { SOCKET_OPTION } from "../ring/port.ts";
 import type { Deadline } from "../ring/timing_wheel.ts";
-import { AF_INET, AF_INET6, AF_UNIX, type SocketAddress, type UnixAddress } from "./address.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  formatAddress,
+  type SocketAddress,
+  type UnixAddress,
+} from "./address.ts";
 import { ConnectOperation } from "./connect_operation.ts";
+import { endpoint, LOCAL_END, REMOTE_END } from "./endpoint.ts";
 import { parseIp } from "./ip.ts";
 import type { NetworkContext } from "./network_context.ts";
 
@@ -82,12 +91,29 @@ export class ConnectAttempt implements Deadline {
       recvRing.retire(this.#operation);
     }
     this.#operation = null;
-    if (result >= 0 && this.#done !== null) {
+    const metItself = result >= 0 && this.#metItself();
+    if (result >= 0 && this.#done !== null && !metItself) {
       this.#finish(0);
       return;
     }
+    // RST: a graceful end would keep the port busy.
+    if (metItself) recvRing.port.setOption(this.#fd, SOCKET_OPTION.lingerSeconds, 0);
     recvRing.port.closeDescriptor(this.#fd, false);
-    this.#finish(this.#expired ? ERRNO.ETIMEDOUT : -result);
+    const errno = metItself ? ERRNO.ECONNREFUSED : -result;
+    this.#finish(this.#expired ? ERRNO.ETIMEDOUT : errno);
+  }
+
+  /**
+   * Where nobody listens on a local port of the range that the kernel chooses from, it may choose
+   * that port, and TCP connects the socket with itself: a simultaneous open. Nobody is there.
+   */
+  #metItself(): boolean {
+    if ("path" in this.#address) return false;
+    const { recvRing } = this.#context;
+    const local = endpoint(recvRing, this.#fd, LOCAL_END);
+    if (local === null || "path" in local || local.port !== this.#address.port) return false;
+    const remote = endpoint(recvRing, this.#fd, REMOTE_END);
+    return remote !== null && formatAddress(remote) === formatAddress(local);
   }
 
   #finish(errno: number): void {

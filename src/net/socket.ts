@@ -11,8 +11,9 @@ import { COUNT } from "../base/meter.ts";
 import { NetworkError } from "../base/network_error.ts";
 import type { Operation } from "../ring/operation.ts";
 import { type RingPort, SOCKET_OPTION } from "../ring/port.ts";
-import { AF_UNIX, readSockaddr, type SocketAddress, type UnixAddress } from "./address.ts";
+import { AF_UNIX, type SocketAddress, type UnixAddress } from "./address.ts";
 import type { KeepAlive } from "./config.ts";
+import { endpoint } from "./endpoint.ts";
 import { Holder } from "./holder.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
 
@@ -108,13 +109,7 @@ export class Socket extends Holder {
   }
 
   address(which: 0 | 1): SocketAddress | UnixAddress | null {
-    const { blocks } = this.context.recvRing;
-    const block = blocks.take();
-    if (block < 0) return null;
-    const length = this.port.address(this.fd, which, block);
-    const address = length < 0 ? null : readSockaddr(blocks.bytes(block), length);
-    blocks.put(block);
-    return address;
+    return endpoint(this.context.recvRing, this.fd, which);
   }
 
   /** Sends FIN. What the peer sent stays readable. */

@@ -81,6 +81,13 @@ test.skipIf(noNamespace, "class 14: no local port is left, no route leads there"
   assert.match(output, "<left 0>");
 });
 
+test.skipIf(noNamespace, "class 14: a dial that meets itself is refused", async () => {
+  const prefix = [...IN_NAMESPACE, `${TEN_PORTS} && exec "$0" "$@"`];
+  const { code, output } = await start("self_connect", { prefix }).ended;
+  assert.is(code, 0, output);
+  assert.match(output, "<200 times ConnectionFailed ECONNREFUSED>");
+});
+
 // ------------------------------------------------------------------------ stopped and killed peers
 
 async function echoed({ sink, stream }: Connection, length: number): Promise<void> {
