@@ -2,10 +2,13 @@
 DENO = $(shell sh scripts/tool.sh deno)
 BUN = $(shell sh scripts/tool.sh bun)
 TSC = $(shell sh scripts/tool.sh tsc)
+DENO_TEST = $(DENO) test --allow-ffi --allow-env --allow-net --allow-read --allow-run \
+	--allow-write --allow-sys
 SOURCES = $(wildcard mod.ts deps.ts tests examples bench)
 
 .DEFAULT_GOAL = help
-.PHONY: help setup build embed test test-deno test-bun fmt lint check demo stress bench bench-quick torture verify fuzz lifecycle soak test-shim test-kernel test-all clean
+.PHONY: help setup build embed test test-deno test-bun test-shim test-kernel test-all fmt lint \
+	check demo stress fuzz lifecycle soak bench bench-quick torture verify clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -23,7 +26,7 @@ test: ## run every check and all tests in both runtimes
 	@sh scripts/test.sh
 
 test-deno: build ## run all tests in Deno
-	$(DENO) test --allow-ffi --allow-env --allow-net --allow-read --allow-run --allow-write --allow-sys tests/
+	$(DENO_TEST) tests/
 
 test-bun: build ## run all tests in Bun
 	$(BUN) test tests/
@@ -72,7 +75,7 @@ bench-quick: build ## measure a few bars in a minute and a half, less exactly
 
 torture: build ## fail the n-th operation with every errno, n = 1 to 200 (minutes)
 	URINGNET_TORTURE=1 $(BUN) test tests/faults/nth_test.ts
-	URINGNET_TORTURE=1 $(DENO) test --allow-ffi --allow-env --allow-net --allow-read --allow-run --allow-write --allow-sys tests/faults/nth_test.ts
+	URINGNET_TORTURE=1 $(DENO_TEST) tests/faults/nth_test.ts
 
 verify: build ## echo with faults on, compare every byte: MESSAGES=1000000
 	@sh scripts/verify.sh $(or $(MESSAGES),1000000)

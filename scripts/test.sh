@@ -87,6 +87,18 @@ runner() {
   note "$name" "$ran passed, $broke failed, $left skipped"
   sed -n 's/.*> \(.*(skipped: .*)\).*/\1/p' "$log" | sed 's/ \.\.\. .*//; s/^/    - /' |
     sort -u >>"$summary"
+  [ "$broke" = 0 ] || failures "$log" >>"$summary"
+}
+
+# failures LOG: which tests failed, and the first words of why. Often only the end of a log is kept.
+failures() {
+  sed -n 's/\r$//
+    s/^(fail) \(.*\)/\1/p
+    s/^\([^ ].*\) \.\.\. FAILED.*/\1/p
+    s/^ *\(error: .*\)/\1/p
+    s/^\(Assertion: .*\)/\1/p
+    s/^.*\(runtime error: .*\)/\1/p' "$1" |
+    cut -c 1-200 | awk '!seen[$0]++' | head -n 12 | sed 's/^/    ! /'
 }
 
 step setup sh scripts/setup.sh

@@ -21,11 +21,7 @@ export class IoBuf extends BufferHandle {
 
   /** Another handle on the same bytes. */
   clone(): IoBuf {
-    const length = this.length;
-    if (length === 0) return IoBuf.from(new Uint8Array(0));
-    const slot = this.heldSlot() as Slot;
-    slot.retain();
-    return new IoBuf(slot, this.start, length);
+    return this.#share(0, this.length);
   }
 
   /** Another handle on bytes `start` to `end` (exclusive); both count from the beginning. */
@@ -33,10 +29,7 @@ export class IoBuf extends BufferHandle {
     const length = this.length;
     check.integer("start", start, 0, length);
     check.integer("end", end, start, length);
-    const slot = this.heldSlot() as Slot;
-    if (start === end) return IoBuf.from(new Uint8Array(0));
-    slot.retain();
-    return new IoBuf(slot, this.start + start, end - start);
+    return this.#share(start, end - start);
   }
 
   /** Drops the first `count` bytes of this handle. */
@@ -53,5 +46,12 @@ export class IoBuf extends BufferHandle {
     this.setRange(this.start, this.span + other.span);
     other.release();
     return true;
+  }
+
+  #share(from: number, length: number): IoBuf {
+    const slot = this.heldSlot() as Slot;
+    if (length === 0) return IoBuf.from(new Uint8Array(0));
+    slot.retain();
+    return new IoBuf(slot, this.start + from, length);
   }
 }

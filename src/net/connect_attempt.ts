@@ -91,16 +91,15 @@ export class ConnectAttempt implements Deadline {
       recvRing.retire(this.#operation);
     }
     this.#operation = null;
-    const metItself = result >= 0 && this.#metItself();
-    if (result >= 0 && this.#done !== null && !metItself) {
+    const ending = result >= 0 && this.#metItself() ? -ERRNO.ECONNREFUSED : result;
+    if (ending >= 0 && this.#done !== null) {
       this.#finish(0);
       return;
     }
-    // RST: a graceful end would keep the port busy.
-    if (metItself) recvRing.port.setOption(this.#fd, SOCKET_OPTION.lingerSeconds, 0);
+    // RST where it met itself: a graceful end would keep the port busy.
+    if (ending !== result) recvRing.port.setOption(this.#fd, SOCKET_OPTION.lingerSeconds, 0);
     recvRing.port.closeDescriptor(this.#fd, false);
-    const errno = metItself ? ERRNO.ECONNREFUSED : -result;
-    this.#finish(this.#expired ? ERRNO.ETIMEDOUT : errno);
+    this.#finish(this.#expired ? ERRNO.ETIMEDOUT : -ending);
   }
 
   /**

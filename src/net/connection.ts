@@ -8,6 +8,7 @@ import { COUNT } from "../base/meter.ts";
 import { NetworkError } from "../base/network_error.ts";
 import type { SocketAddress, UnixAddress } from "./address.ts";
 import { checkKeepAlive, type KeepAlive } from "./config.ts";
+import { LOCAL_END, REMOTE_END } from "./endpoint.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
 import { Sink } from "./sink.ts";
 import { Socket } from "./socket.ts";
@@ -32,7 +33,7 @@ export class Connection implements AsyncDisposable, Closeable {
     this.#socket = socket;
     this.sink = new Sink(socket);
     this.stream = new Stream(socket);
-    this.remoteAddress = peer ?? socket.address(1) ?? UNKNOWN;
+    this.remoteAddress = peer ?? socket.address(REMOTE_END) ?? UNKNOWN;
   }
 
   /** @internal Takes over a connected descriptor; closes it when that fails. */
@@ -58,7 +59,7 @@ export class Connection implements AsyncDisposable, Closeable {
 
   /** Read when first asked for: it costs a system call that most servers never need. */
   get localAddress(): SocketAddress | UnixAddress {
-    return this.#localAddress ??= this.#socket.address(0) ?? UNKNOWN;
+    return this.#localAddress ??= this.#socket.address(LOCAL_END) ?? UNKNOWN;
   }
 
   /** The stream as a web stream, made on first use. Cancelling it ends the receiving half. */

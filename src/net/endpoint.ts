@@ -9,12 +9,13 @@ import { readSockaddr, type SocketAddress, type UnixAddress } from "./address.ts
 /** Which end: this one, or the peer's. */
 export const LOCAL_END = 0;
 export const REMOTE_END = 1;
+export type SocketSide = typeof LOCAL_END | typeof REMOTE_END;
 
 /** Null when the socket has none, or when there is no block to read it into. */
 export function endpoint(
   ring: Ring,
   fd: number,
-  which: typeof LOCAL_END | typeof REMOTE_END,
+  which: SocketSide,
 ): SocketAddress | UnixAddress | null {
   const { blocks, port } = ring;
   const block = blocks.take();

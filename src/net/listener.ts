@@ -19,6 +19,7 @@ import {
 } from "./address.ts";
 import type { CallOptions } from "./call_options.ts";
 import { Connection } from "./connection.ts";
+import { LOCAL_END } from "./endpoint.ts";
 import { Holder } from "./holder.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
 
@@ -98,7 +99,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
       if (options.ipv6Only) must(port.setOption(fd, SOCKET_OPTION.ipv6Only, 1));
       must(port.bind(fd, block, length));
       must(port.listen(fd, options.backlog));
-      const localLength = must(port.address(fd, 0, block));
+      const localLength = must(port.address(fd, LOCAL_END, block));
       return new Listener(context, fd, family, readSockaddr(blocks.bytes(block), localLength));
     } finally {
       blocks.put(block);

@@ -25,6 +25,8 @@ export class ReadSource {
   #current: ProvidedBuffers | null = null;
   /** Small messages in a row that a call waited for. */
   #streak = 0;
+  /** What the buffers' `takenCount` was when a flight last found none. */
+  #takenBefore = -1;
 
   /** `watch` is null where receives complete once. */
   constructor(single: ProvidedBuffers, watch: ProvidedBuffers | null) {
@@ -41,9 +43,18 @@ export class ReadSource {
     return this.#current !== null && this.#current === this.#watch;
   }
 
-  /** The kernel had no buffer left. */
-  get dry(): boolean {
-    return this.#current !== null && this.#current.provided === 0;
+  /**
+   * A flight found no buffer; the next one does not watch. True: for want of buffers, as none is with the kernel or others took
+   * some since the last time, which is no failure however often it happens. False: for no reason.
+   * Linux 6.1 tells of failures before it tells who took the buffers, so one time proves nothing.
+   */
+  contended(): boolean {
+    const current = this.#current;
+    if (current === null) return false;
+    this.restart();
+    const before = this.#takenBefore;
+    this.#takenBefore = current.takenCount;
+    return current.provided === 0 || current.takenCount !== before;
   }
 
   /** The next flight takes a buffer; `once` when it must not bring more than it is asked for. */

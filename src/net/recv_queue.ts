@@ -139,7 +139,7 @@ export class RecvQueue extends HalfQueue<RecvCall> {
   override complete(result: number, flags: number): void {
     this.#nonEmpty = (flags & CQE_SOCKET_NONEMPTY) !== 0;
     const slot = this.#source.take(flags);
-    const starved = result === -ERRNO.ENOBUFS && this.#source.dry;
+    const starved = result === -ERRNO.ENOBUFS && this.#source.contended();
     if (this.idle) this.#source.unwant();
     if (result > 0) {
       this.bytesReceived += result;
@@ -150,9 +150,8 @@ export class RecvQueue extends HalfQueue<RecvCall> {
     } else {
       if (slot !== null) this.#source.giveBack(slot);
       else this.#direct?.land(0, this.calls.head, this.buffer);
-      // The kernel had no read buffer left: `serve` asks again, and the next turn brings some.
-      if (starved) this.#source.restart();
-      else this.#finish(result);
+      if (!starved) this.#finish(result);
+      else this.lane.ring.meter.counts[COUNT.retriesRecv]++; // `serve` asks again.
     }
     if (this.#end?.kind === "closed") {
       this.#direct?.drop();

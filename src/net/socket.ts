@@ -13,7 +13,7 @@ import type { Operation } from "../ring/operation.ts";
 import { type RingPort, SOCKET_OPTION } from "../ring/port.ts";
 import { AF_UNIX, type SocketAddress, type UnixAddress } from "./address.ts";
 import type { KeepAlive } from "./config.ts";
-import { endpoint } from "./endpoint.ts";
+import { endpoint, type SocketSide } from "./endpoint.ts";
 import { Holder } from "./holder.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
 
@@ -108,7 +108,7 @@ export class Socket extends Holder {
     });
   }
 
-  address(which: 0 | 1): SocketAddress | UnixAddress | null {
+  address(which: SocketSide): SocketAddress | UnixAddress | null {
     return endpoint(this.context.recvRing, this.fd, which);
   }
 

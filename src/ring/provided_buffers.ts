@@ -39,6 +39,8 @@ export class ProvidedBuffers {
   #provided = 0;
   /** Receives that are with the kernel, or about to be, and choose from here. */
   wanted = 0;
+  /** Buffers that completions have named so far. */
+  takenCount = 0;
 
   /** `group` 0 serves single receives, 1 those that complete many times. */
   constructor(
@@ -83,6 +85,7 @@ export class ProvidedBuffers {
     this.#slots[id] = null;
     this.#free.push(id);
     this.#provided--;
+    this.takenCount++;
     return slot;
   }
 

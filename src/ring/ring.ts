@@ -213,6 +213,8 @@ export class Ring {
       cancels.splice(0, canceled);
       this.#cancelTimer ??= this.host.setTimer(this.#cancelAgain, this.#cancelPauseMs);
     }
+    this.buffers?.stage(writer);
+    this.watchBuffers?.stage(writer);
     this.#stageLane(this.sendLane, writer);
     this.#stageLane(this.recvLane, writer);
   }
@@ -233,8 +235,6 @@ export class Ring {
   };
 
   #stageLane(lane: Lane, writer: OpWriter): void {
-    this.buffers?.stage(writer);
-    this.watchBuffers?.stage(writer);
     while (lane.stageable && !writer.full) {
       const operation = lane.shift() as Operation;
       this.#table.launch(operation);

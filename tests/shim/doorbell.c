@@ -5,6 +5,8 @@
 #define _GNU_SOURCE
 #include "driver.h"
 
+#include <liburing.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -103,11 +105,31 @@ static void arm_recovers(void) {
   rig_close(&rig);
 }
 
+/*
+ * The kernel sets the flag after it has queued work. When that work was run in between, the flag
+ * stays, here set by hand: whoever believes it enters the kernel for ever and never sleeps.
+ */
+static void stale_flag(void) {
+  prepare();
+  rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 0, 1);
+  EXPECT(rig_turn(&rig), 0);
+  uint32_t enters = rig.header[UR_HEADER_ENTERS];
+  atomic_fetch_or(first_flags, IORING_SQ_TASKRUN);
+  EXPECT(rig_turn(&rig), 0);
+  EXPECT(rig.header[UR_HEADER_ENTERS], enters + 1);
+  EXPECT(rig.header[UR_HEADER_MORE], 0);
+  EXPECT(ur_arm(rig.id), 0);
+  EXPECT(write(pair[0], "x", 1), 1);
+  EXPECT(rig_result(&rig), 1);
+  rig_close(&rig);
+}
+
 const struct test_case doorbell_cases[] = {
     {"the doorbell wakes whoever armed it, 50 times over", wakes},
     {"the doorbell is silent while nobody sleeps", silent_when_awake},
     {"arming again before the bell was heard arms nothing", arms_once},
     {"arm says that work is there when it came before", arm_looks_again},
     {"arming recovers after the kernel refused it 20 times", arm_recovers},
+    {"a task flag that outlived its work costs one enter, and does not keep awake", stale_flag},
     {NULL, NULL},
 };

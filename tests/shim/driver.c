@@ -63,6 +63,8 @@ void hook_fail(enum hook hook, uint32_t after, uint32_t repeat, int error) {
 
 uint32_t hook_failed(enum hook hook) { return hooks[hook].failed; }
 
+_Atomic unsigned *first_flags;
+
 static bool fails(enum hook hook) {
   if (hooks[hook].repeat == 0) return false;
   if (hooks[hook].after > 0) {
@@ -115,7 +117,9 @@ int __wrap_socketpair(int domain, int type, int protocol, int pair[2]) {
 int __wrap_io_uring_queue_init_params(unsigned entries, struct io_uring *ring,
                                       struct io_uring_params *params) {
   if (fails(HOOK_QUEUE_INIT)) return -errno;
-  return __real_io_uring_queue_init_params(entries, ring, params);
+  int result = __real_io_uring_queue_init_params(entries, ring, params);
+  if (result >= 0 && !first_flags) first_flags = (_Atomic unsigned *)ring->sq.kflags;
+  return result;
 }
 
 int __wrap_io_uring_register_buf_ring(struct io_uring *ring, struct io_uring_buf_reg *registration,

@@ -223,6 +223,9 @@ export class FakeRing implements RingPort {
     if (this.#kernel.faults.strikes("reordered")) {
       this.#reorder();
     }
+    if (this.#kernel.faults.strikes("failuresFirst")) {
+      this.#failuresFirst();
+    }
     let seen = 0;
     for (const completion of this.#queue) {
       if (count === this.completionCapacity) break;
@@ -233,6 +236,17 @@ export class FakeRing implements RingPort {
     }
     this.#queue = this.#queue.slice(seen);
     return count;
+  }
+
+  /** Failures before what else there is, but not before completions of the same operation. */
+  #failuresFirst(): void {
+    const queue = this.#queue;
+    const leads = (at: number) =>
+      queue[at].result < 0 && queue.findIndex(({ op }) => op === queue[at].op) === at;
+    this.#queue = [
+      ...queue.filter((_, at) => leads(at)),
+      ...queue.filter((_, at) => !leads(at)),
+    ];
   }
 
   /** Another order, but not of the completions of one operation. */

@@ -25,6 +25,8 @@ export interface FaultRates {
   deferred: number;
   /** Completions come in another order. */
   reordered: number;
+  /** Failures are told before what came before them, as on Linux 6.1. */
+  failuresFirst: number;
   /** A turn ends before all that is ready was looked at. */
   splitTurns: number;
   /** A cancel comes too late: what was ready by then is done. */
@@ -70,6 +72,7 @@ export const NO_FAULTS: Readonly<FaultRates> = Object.freeze({
   late: 0,
   deferred: 0,
   reordered: 0,
+  failuresFirst: 0,
   splitTurns: 0,
   cancelLoses: 0,
   cancelInterrupts: 0,
@@ -99,6 +102,7 @@ export const USUAL_RATES: Readonly<FaultRates> = Object.freeze({
   late: 0.15,
   deferred: 0.5,
   reordered: 0.5,
+  failuresFirst: 0.8,
   splitTurns: 0.5,
   cancelLoses: 0.6,
   cancelInterrupts: 0.5,
