@@ -44,9 +44,10 @@ export class ReadSource {
   }
 
   /**
-   * A flight found no buffer; the next one does not watch. True: for want of buffers, as none is with the kernel or others took
-   * some since the last time, which is no failure however often it happens. False: for no reason.
-   * Linux 6.1 tells of failures before it tells who took the buffers, so one time proves nothing.
+   * A flight found no buffer; the next one does not watch. True: for want of buffers, as none is
+   * with the kernel or others took some since the last time, which is no failure however often it
+   * happens. False: for no reason. Linux 6.1 tells of failures before it tells who took the
+   * buffers, so one time proves nothing.
    */
   contended(): boolean {
     const current = this.#current;

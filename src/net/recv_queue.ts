@@ -150,8 +150,7 @@ export class RecvQueue extends HalfQueue<RecvCall> {
     } else {
       if (slot !== null) this.#source.giveBack(slot);
       else this.#direct?.land(0, this.calls.head, this.buffer);
-      if (!starved) this.#finish(result);
-      else this.lane.ring.meter.counts[COUNT.retriesRecv]++; // `serve` asks again.
+      this.#finish(result, starved);
     }
     if (this.#end?.kind === "closed") {
       this.#direct?.drop();
@@ -233,12 +232,15 @@ export class RecvQueue extends HalfQueue<RecvCall> {
     this.#starved = false;
   }
 
-  /** Submits what the first call needs: straight into its result, or a fill. */
-  #request(call: RecvCall): void {
+  /** Submits what the first call needs: straight into its result, or a fill, in line if need be. */
+  #request(call: RecvCall, starved = false): void {
+    const { ring, crowded } = this.lane;
     const direct = call.result !== null || this.#bypasses(call);
     if (direct) call.result ??= this.buffered > 0 ? this.buffer.takeAll() : new IoBufs();
-    if (!direct || this.#starved) this.#source.want(direct);
-    this.lane.ring.submit(this);
+    const fills = !direct || this.#starved;
+    if (fills) this.#source.want(direct);
+    if (fills && (starved || (crowded && !this.#source.watching))) ring.lineUp(this);
+    else ring.submit(this);
   }
 
   /** Takes a call out; its bytes stay, in order. */
@@ -252,24 +254,24 @@ export class RecvQueue extends HalfQueue<RecvCall> {
   }
 
   /** The half may end here: what that means for the calls is decided in `serve`. */
-  #finish(result: number): void {
+  #finish(result: number, starved: boolean): void {
     const outcome = outcomeOf(result);
     if (outcome === "canceled" && this.canceling) return;
     if (outcome === "again" || outcome === "later") {
-      if (this.#end !== null || this.calls.head === null) return;
-      if (this.#fillAgain(outcome)) return;
+      const call = this.calls.head;
+      if (this.#end !== null || call === null) return;
+      if (starved) {
+        this.lane.ring.meter.counts[COUNT.retriesRecv]++;
+        this.#request(call, true);
+        return;
+      }
+      if (call.result === null && this.#capacity > 0) this.#source.want(true);
+      if (this.retry(outcome)) return;
+      this.#source.unwant();
     }
     this.#end ??= outcome === "zero" && !this.socket.resetSeen
       ? { kind: "eof", shown: false }
       : { kind: "error", errno: -result || ERRNO.ECONNRESET, shown: false };
-  }
-
-  #fillAgain(how: "again" | "later"): boolean {
-    const call = this.calls.head as RecvCall;
-    if (call.result === null && this.#capacity > 0) this.#source.want(true);
-    if (this.retry(how)) return true;
-    this.#source.unwant();
-    return false;
   }
 
   #failFirst(call: RecvCall): boolean {

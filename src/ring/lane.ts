@@ -4,6 +4,10 @@
  * Waiting receives can therefore never use up what sends need, whether the two lanes share a ring
  * or have one each. Resubmitted operations go before fresh ones: they hold resources already.
  *
+ * Receives that found no read buffer stand in line. As many as there are buffers are admitted to
+ * each turn, first come first served: to try them all would cost a failed operation each, and
+ * whoever is tried first would win again and again.
+ *
  * @module
  */
 import { Fifo } from "../base/fifo.ts";
@@ -16,6 +20,7 @@ export class Lane {
   inFlight = 0;
   readonly #again = new Fifo<Operation>();
   readonly #fresh = new Fifo<Operation>();
+  readonly #line = new Fifo<Operation>();
 
   constructor(ring: Ring, inFlightMax: number) {
     this.ring = ring;
@@ -24,7 +29,12 @@ export class Lane {
 
   /** Operations with the kernel or waiting for it: the `pending_operations` gauge. */
   get pending(): number {
-    return this.inFlight + this.#again.count + this.#fresh.count;
+    return this.inFlight + this.#again.count + this.#fresh.count + this.#line.count;
+  }
+
+  /** True when somebody stands in line: who wants a read buffer now stands behind. */
+  get crowded(): boolean {
+    return this.#line.count > 0;
   }
 
   /** True when something waits and the budget allows it. */
@@ -32,9 +42,25 @@ export class Lane {
     return this.inFlight < this.inFlightMax && (this.#again.count > 0 || this.#fresh.count > 0);
   }
 
+  /** The same, or it will be so after `admit`. */
+  get admissible(): boolean {
+    return this.stageable || (this.crowded && this.inFlight < this.inFlightMax);
+  }
+
   push(operation: Operation, again: boolean): void {
     if (again) this.#again.push(operation);
     else this.#fresh.push(operation);
+  }
+
+  lineUp(operation: Operation): void {
+    this.#line.push(operation);
+  }
+
+  /** The first `count` in line may go. */
+  admit(count: number): void {
+    for (let i = 0; i < count && this.#line.count > 0; i++) {
+      this.#again.push(this.#line.shift() as Operation);
+    }
   }
 
   shift(): Operation | null {
@@ -42,6 +68,7 @@ export class Lane {
   }
 
   remove(operation: Operation): boolean {
-    return this.#again.remove(operation) || this.#fresh.remove(operation);
+    return this.#again.remove(operation) || this.#fresh.remove(operation) ||
+      this.#line.remove(operation);
   }
 }

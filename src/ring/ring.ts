@@ -104,6 +104,15 @@ export class Ring {
     this.pump.schedule();
   }
 
+  /** Queues a receive behind those that wait for a read buffer. */
+  lineUp(operation: Operation): void {
+    assert(operation.state === OPERATION_IDLE, "an operation is submitted once at a time");
+    operation.state = OPERATION_READY;
+    operation.lane.lineUp(operation);
+    this.submitted++;
+    this.pump.schedule();
+  }
+
   /**
    * Ends an operation early. True: it had not reached the kernel and is idle again. False: it is
    * with the kernel, a cancel is on its way, and `complete` will be called with whatever happened.
@@ -130,7 +139,7 @@ export class Ring {
 
   /** Whether a turn would submit anything. */
   get staged(): boolean {
-    return this.sendLane.stageable || this.recvLane.stageable || this.#cancels.length > 0;
+    return this.sendLane.stageable || this.recvLane.admissible || this.#cancels.length > 0;
   }
 
   /** Takes one turn. Returns the number of completions; the header says whether more wait. */
@@ -215,6 +224,7 @@ export class Ring {
     }
     this.buffers?.stage(writer);
     this.watchBuffers?.stage(writer);
+    if (this.recvLane.crowded) this.recvLane.admit((this.buffers as ProvidedBuffers).provided);
     this.#stageLane(this.sendLane, writer);
     this.#stageLane(this.recvLane, writer);
   }

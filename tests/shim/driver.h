@@ -68,7 +68,7 @@ enum hook {
 void hook_fail(enum hook hook, uint32_t after, uint32_t repeat, int error);
 /* How often the hook has failed. */
 uint32_t hook_failed(enum hook hook);
-/* The submission queue's flags of the first ring that the shim opened, as shared with the kernel. */
+/* Flags of the submission queue of the first ring that was opened, shared with the kernel. */
 extern _Atomic unsigned *first_flags;
 
 /* ---- a ring as the core uses it ---------------------------------------------------------- */

@@ -42,13 +42,36 @@ test("Lane.stageable is true while something waits and the budget allows it", ()
   assert.not.ok(lane.stageable);
 });
 
-test("Lane.remove() finds an operation in either queue, and says whether it did", () => {
+test("Lane.admit() lets as many go as are told, first come first served", () => {
+  const lane = looseLane(1);
+  const operations = [1, 2, 3].map(() => new IdleOperation(lane));
+  for (const operation of operations) lane.lineUp(operation);
+  assert.is(lane.pending, 3);
+  assert.ok(lane.crowded && lane.admissible);
+  assert.not.ok(lane.stageable, "those in line were not admitted yet");
+  assert.is(lane.shift(), null);
+  lane.admit(2);
+  assert.ok(lane.crowded);
+  assert.is(lane.shift(), operations[0]);
+  assert.is(lane.shift(), operations[1]);
+  assert.is(lane.shift(), null);
+  lane.inFlight = 1;
+  assert.not.ok(lane.admissible, "the budget is used up");
+  lane.admit(5);
+  assert.not.ok(lane.crowded);
+  assert.is(lane.shift(), operations[2]);
+  assert.is(lane.pending, 1);
+});
+
+test("Lane.remove() finds an operation wherever it waits, and says whether it did", () => {
   const lane = looseLane();
-  const [again, fresh, other] = [1, 2, 3].map(() => new IdleOperation(lane));
+  const [again, fresh, inLine, other] = [1, 2, 3, 4].map(() => new IdleOperation(lane));
   lane.push(again, true);
   lane.push(fresh, false);
+  lane.lineUp(inLine);
   assert.not.ok(lane.remove(other));
   assert.ok(lane.remove(again));
+  assert.ok(lane.remove(inLine));
   assert.ok(lane.remove(fresh));
   assert.not.ok(lane.remove(fresh));
   assert.is(lane.pending, 0);
