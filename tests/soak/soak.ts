@@ -4,8 +4,12 @@
  *
  *   soak.ts [--minutes N] [--slowness N] [--seed N]
  *
- * Prints a line about every few seconds and a verdict at the end. Exit code: 0 when nothing was
- * wrong, stuck or left behind, and memory did not grow (judged from a run of ten minutes on).
+ * It plays in rounds of half a minute. At the end of each everybody comes to rest: then nothing may
+ * be left in flight or open, and the resident memory is looked at, which during traffic goes up and
+ * down by tens of MiB. What it is at rest, round after round, must not grow.
+ *
+ * Prints a line every few seconds and a verdict at the end. Exit code: 0 when nothing was wrong,
+ * stuck or left behind, and memory did not grow (judged from a run of ten minutes on).
  *
  * @module
  */
@@ -18,9 +22,10 @@ import { openSignals } from "../lifecycle/programs/open_signals.ts";
 import { ACTORS, type Stage } from "./actors.ts";
 import { FaultStorm } from "./fault_storm.ts";
 import { Tally } from "./tally.ts";
-import { lowestOf, type Sample, trendOf } from "./trend.ts";
+import { type Sample, trendOf } from "./trend.ts";
 
-const SAMPLE_EVERY_MS = 5_000;
+const LINE_EVERY_MS = 5_000;
+const ROUND_MS = 30_000;
 const FAULTS_EVERY_MS = 40;
 /** An actor that has not moved for so long hangs. */
 const STUCK_MS = 30_000;
@@ -31,9 +36,9 @@ const WARM_UP_SECONDS_MAX = 240;
 const GROWTH_MAX_MIB_PER_HOUR = 1;
 /** The slope of a shorter run says more about its beginning than about growth. */
 const JUDGED_FROM_MINUTES = 10;
-const WINDOW_SECONDS = 30;
-/** After the end, the collector gets so many chances to give back what was dropped. */
+/** At rest, the collector gets so many chances to give back what was dropped. */
 const COLLECTIONS = 20;
+const COLLECTION_PAUSE_MS = 50;
 
 const { values } = parseArgs({
   args: process.argv.slice(2),
@@ -73,7 +78,7 @@ const networks = await Promise.all([
 ]);
 const started = performance.now();
 const endMs = started + minutes * 60_000;
-let running = true;
+let running = false;
 
 function startActors(): Promise<unknown> {
   const acts: Promise<void>[] = [];
@@ -116,6 +121,7 @@ function held(): number {
   );
 }
 
+/** At rest, one for each round. */
 const samples: Sample[] = [];
 let cpuBefore = process.cpuUsage();
 let cpuAtMs = started;
@@ -132,32 +138,33 @@ function grouped(value: number): string {
   return Math.round(value).toLocaleString("en-US");
 }
 
-function takeSample(): void {
-  collect();
+function report(what: string): Sample {
   const now = performance.now();
   const seconds = (now - started) / 1_000;
   const rssBytes = process.memoryUsage.rss();
-  samples.push({ seconds, rssBytes });
   const text =
-    `${name} ${seconds.toFixed(0).padStart(5)} s  ${grouped(tally.messages)} messages, ` +
+    `${name} ${seconds.toFixed(0).padStart(5)} s ${what} ${grouped(tally.messages)} messages, ` +
     `${grouped(tally.bytes / (1 << 20))} MiB verified, ${grouped(tally.disturbed)} ended early, ` +
     `${grouped(storm?.struck ?? 0)} faults  rss ${(rssBytes / (1 << 20)).toFixed(1)} MiB  ` +
     `fds ${descriptors().size}  in flight ${inFlight()}  pool ${held()}  ` +
     `cpu ${(cpuShare(now) * 100).toFixed(0)} %` +
     (tally.complaintCount > 0 ? `  ${tally.complaintCount} COMPLAINTS` : "");
   process.stderr.write(live ? `\r\x1b[K${text}` : `${text}\n`);
+  return { seconds, rssBytes };
 }
 
-/** Plays until the time is over; false when somebody hangs. */
+/** Plays one round; false when somebody hangs. */
 async function play(): Promise<boolean> {
+  running = true;
   const acting = startActors();
   let done = false;
   void acting.then(() => done = true);
-  let sampleAt = started + SAMPLE_EVERY_MS;
+  const roundEndMs = Math.min(performance.now() + ROUND_MS, endMs);
+  let lineAt = performance.now() + LINE_EVERY_MS;
   while (!done) {
     await pause(FAULTS_EVERY_MS);
     const now = performance.now();
-    if (now >= endMs) running = false;
+    if (now >= roundEndMs) running = false;
     if (running) storm?.change();
     else storm?.end();
     const stuck = tally.stuck(STUCK_MS);
@@ -165,41 +172,61 @@ async function play(): Promise<boolean> {
       tally.complain(`nothing moves: ${stuck.join(", ")}; in flight ${inFlight()}`);
       return false;
     }
-    if (running && now >= sampleAt) {
-      takeSample();
-      sampleAt = now + SAMPLE_EVERY_MS;
+    if (running && now >= lineAt) {
+      collect();
+      report("plays  ");
+      lineAt = now + LINE_EVERY_MS;
     }
   }
   return true;
 }
 
-async function expectNothingLeft(): Promise<void> {
-  await Promise.all(networks.map((network) => network.close()));
+async function collectAll(): Promise<void> {
   for (let i = 0; i < COLLECTIONS; i++) {
     collect();
-    await pause(20);
+    await pause(COLLECTION_PAUSE_MS);
   }
+}
+
+function expectNothingLeft(when: string, descriptorsMax: number): void {
   const left = {
     "operations in flight": inFlight(),
-    "buffers of the pools": held(),
     "connections": networks.reduce((sum, network) => sum + network.stats().connections, 0),
     "leaked buffers": networks.reduce((sum, { pool }) => sum + pool.stats().leaked, 0),
-    "more descriptors than before": Math.max(descriptors().size - descriptorsBefore, 0),
+    "more descriptors than before": Math.max(descriptors().size - descriptorsMax, 0),
   };
   for (const [what, count] of Object.entries(left)) {
-    if (count !== 0) tally.complain(`left at the end: ${count} ${what}`);
+    if (count !== 0) tally.complain(`left ${when}: ${count} ${what}`);
   }
+}
+
+/** Plays round after round; false when somebody hangs. */
+async function playRounds(): Promise<boolean> {
+  const descriptorsOpen = descriptors().size;
+  while (performance.now() < endMs) {
+    if (!await play()) return false;
+    await collectAll();
+    samples.push(report("at rest"));
+    expectNothingLeft(`after ${samples.length} rounds`, descriptorsOpen);
+  }
+  return true;
+}
+
+async function closeNetworks(): Promise<void> {
+  await Promise.all(networks.map((network) => network.close()));
+  await collectAll();
+  expectNothingLeft("at the end", descriptorsBefore);
+  if (held() !== 0) tally.complain(`left at the end: ${held()} buffers of the pools`);
 }
 
 function judgeMemory(): string {
   const seconds = minutes * 60;
   const from = Math.min(seconds * WARM_UP_PART, WARM_UP_SECONDS_MAX);
   const later = samples.filter((sample) => sample.seconds >= from);
-  const trend = trendOf(lowestOf(later, WINDOW_SECONDS));
+  const trend = trendOf(later);
   if (trend === null) return "memory: too few samples";
-  const text = `memory: ${trend.mibPerHour.toFixed(2)} MiB per hour (+- ` +
-    `${trend.errorMibPerHour.toFixed(2)}, ${trend.samples} windows of ${WINDOW_SECONDS} s after ` +
-    `${from.toFixed(0)} s)`;
+  const text = `memory at rest: ${trend.mibPerHour.toFixed(2)} MiB per hour (+- ` +
+    `${trend.errorMibPerHour.toFixed(2)}, ${trend.samples} rounds after ${from.toFixed(0)} s)`;
   if (minutes < JUDGED_FROM_MINUTES) {
     return `${text}: not judged, that takes ${JUDGED_FROM_MINUTES} minutes`;
   }
@@ -209,9 +236,9 @@ function judgeMemory(): string {
 }
 
 console.log(`${name}: ${minutes} minutes, seed ${seed}, ${storm ? "with" : "without"} faults`);
-const moved = await play();
+const moved = await playRounds();
 if (live) process.stderr.write("\n");
-if (moved) await expectNothingLeft();
+if (moved) await closeNetworks();
 const memory = judgeMemory();
 const seconds = (performance.now() - started) / 1_000;
 console.log(

@@ -6,7 +6,7 @@
 import { assert, suite } from "../harness.ts";
 import { endChildren, start } from "../lifecycle/child.ts";
 import { Tally } from "./tally.ts";
-import { lowestOf, trendOf } from "./trend.ts";
+import { trendOf } from "./trend.ts";
 
 const MIB = 1 << 20;
 
@@ -40,16 +40,6 @@ test("the trend of noise says how little it knows", () => {
   const trend = trendOf(samples);
   assert.ok(Math.abs(trend?.mibPerHour ?? 99) < (trend?.errorMibPerHour ?? 0));
   assert.is(trendOf(samples.slice(0, 2)), null);
-});
-
-test("memory that swings without growing has the lowest points of a level line", () => {
-  const samples = Array.from({ length: 60 }, (_, i) => ({
-    seconds: i * 5,
-    rssBytes: (100 + (i * 7) % 6) * MIB,
-  }));
-  const lowest = lowestOf(samples, 30);
-  assert.is(lowest.length, 10);
-  assert.is(trendOf(lowest)?.mibPerHour, 0);
 });
 
 test("a soak that gets a wrong byte complains, and names where", () => {

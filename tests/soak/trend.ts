@@ -1,9 +1,6 @@
 /**
  * A line through samples, by least squares: does memory grow?
  *
- * Resident memory goes up and down by several MiB with what the collector has not given back yet.
- * What stays is seen in the lowest sample of each window.
- *
  * @module
  */
 
@@ -21,17 +18,6 @@ export interface Trend {
 }
 
 const MIB = 1 << 20;
-
-/** The lowest sample of each window of so many seconds. */
-export function lowestOf(samples: readonly Sample[], windowSeconds: number): Sample[] {
-  const lowest = new Map<number, Sample>();
-  for (const sample of samples) {
-    const window = Math.floor(sample.seconds / windowSeconds);
-    const known = lowest.get(window);
-    if (known === undefined || sample.rssBytes < known.rssBytes) lowest.set(window, sample);
-  }
-  return [...lowest.values()];
-}
 
 /** Null for fewer than three samples. */
 export function trendOf(samples: readonly Sample[]): Trend | null {

@@ -33,8 +33,7 @@ const accepting = (async () => {
   }
 })();
 
-// Both runtimes open descriptors of their own when these are first used.
-process.cpuUsage();
+// Both runtimes open descriptors of their own when timers are first used.
 await pause(1);
 console.log(`<port ${port}>`);
 // Descriptors run out when no connection has come for a while.
@@ -43,12 +42,9 @@ for (let last = -1; last !== count || count === 0;) {
   await pause(200);
 }
 const atLimit = count;
-const before = process.cpuUsage();
-const start = performance.now();
+const before = network.stats().ringEnters;
 await pause(500);
-const used = process.cpuUsage(before);
-const busy = (used.user + used.system) / 1_000 / (performance.now() - start);
-console.log(`<limit ${atLimit} busy ${busy.toFixed(3)}>`);
+console.log(`<limit ${atLimit} enters ${network.stats().ringEnters - before}>`);
 while (count < total) {
   await Promise.all(accepted.splice(0, 5).map((connection) => connection.close()));
   await pause(20);
