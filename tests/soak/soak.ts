@@ -57,8 +57,16 @@ if (!(minutes > 0) || !(slowness >= 0) || !Number.isInteger(seed)) {
   throw new RangeError("Wanted: --minutes above 0, --slowness 0 or more, --seed an integer");
 }
 
-const runtime = globalThis as unknown as { Bun?: { gc(full: boolean): void }; gc?(): void };
+const runtime = globalThis as unknown as {
+  Bun?: { gc(full: boolean): void };
+  gc?(options?: Record<string, string>): void;
+};
 const collect = () => runtime.Bun ? runtime.Bun.gc(true) : runtime.gc?.();
+/** The same, and what V8 keeps for later is given back to the kernel. */
+const collectHard = () =>
+  runtime.Bun
+    ? runtime.Bun.gc(true)
+    : runtime.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
 const name = runtime.Bun ? "bun" : "deno";
 const live = process.stderr.isTTY === true;
 const random = new Random(seed);
@@ -183,7 +191,7 @@ async function play(): Promise<boolean> {
 
 async function collectAll(): Promise<void> {
   for (let i = 0; i < COLLECTIONS; i++) {
-    collect();
+    collectHard();
     await pause(COLLECTION_PAUSE_MS);
   }
 }

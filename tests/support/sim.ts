@@ -23,7 +23,8 @@ import { FakeNative } from "./fake_native.ts";
 import type { FakeRing, FakeRingSizes } from "./fake_ring.ts";
 import { type FaultRates, Faults } from "./faults.ts";
 
-const STEP_COUNT_MAX = 200_000;
+/** One with kernel buffers of a single byte took 200,000 for its 5,000 bytes. */
+const STEP_COUNT_MAX = 600_000;
 /** A scenario that takes longer than this on the fake clock hangs. */
 const FAKE_MS_MAX = 30 * 60_000;
 /** What one macrotask costs on the fake clock. */
