@@ -34,8 +34,23 @@ export function refuseUnsupported(config: ResolvedConfig): void {
   }
 }
 
-/** The rings are the network's from here on. */
+/** The rings are the network's from here on; they are closed when it cannot be opened. */
 export function openNetwork(
+  native: NativePort,
+  host: Host,
+  config: ResolvedConfig,
+  rings: OpenRings,
+): NetworkContext {
+  try {
+    return wire(native, host, config, rings);
+  } catch (error) {
+    rings.recvPort.close();
+    rings.sendPort?.close();
+    throw error;
+  }
+}
+
+function wire(
   native: NativePort,
   host: Host,
   config: ResolvedConfig,

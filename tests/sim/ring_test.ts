@@ -4,6 +4,10 @@
  * @module
  */
 import { ERRNO } from "../../src/base/errno.ts";
+import { resolveConfig } from "../../src/net/config.ts";
+import { openNetwork } from "../../src/net/open_network.ts";
+import { type OpenRings, tryRings } from "../../src/net/open_rings.ts";
+import type { RingPort } from "../../src/ring/port.ts";
 import { assert, rejects, suite } from "../harness.ts";
 import { contentOf } from "../support/content.ts";
 import { outcomeOf, withPair, withSeeds } from "../support/pair.ts";
@@ -153,6 +157,27 @@ test("close() of everything, twice and in any order, resolves", async () => {
     await Promise.all(things.map((thing) => thing.close()));
     await Promise.all(things.map((thing) => thing.close()));
   });
+});
+
+test("a network whose doorbell cannot be opened leaves no ring open", () => {
+  for (const failing of [0, 1]) {
+    const sim = new Sim();
+    const config = resolveConfig({ ring: { topology: "split" } });
+    const rings = tryRings(sim.native, config, 64) as OpenRings;
+    const ports = [rings.recvPort, rings.sendPort as RingPort];
+    const refusal = new Error("no descriptor left");
+    ports[failing].openBell = () => {
+      throw refusal;
+    };
+    let thrown: unknown = null;
+    try {
+      openNetwork(sim.native, sim.host, config, rings);
+    } catch (error) {
+      thrown = error;
+    }
+    assert.is(thrown, refusal);
+    assert.equal(sim.native.rings.map(({ closed }) => closed), [true, true]);
+  }
 });
 
 test.run();
