@@ -16,6 +16,9 @@ if [ "${FAULTS:-yes}" = yes ]; then
   quietly sh scripts/build.sh --faults
   library=${LIBRARY:-$PWD/ffi/build/liburingnet-faults.so}
 fi
+# Large arrays come and go. What the C library would keep of them for later is no growth: it gives
+# them back at once.
+export MALLOC_MMAP_THRESHOLD_=65536 MALLOC_TRIM_THRESHOLD_=65536 MALLOC_ARENA_MAX=2
 status=0
 for runtime in ${RUNTIME:-deno bun}; do
   [ "$runtime" = deno ] && run="run -A --no-lock --v8-flags=--expose-gc" || run=

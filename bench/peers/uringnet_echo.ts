@@ -8,8 +8,8 @@
  *
  * Port 0 picks a free one; `listening PORT` on stdout says which. The modes are those of
  * uring_echo.c; `source` sends memory of the program, which is copied on its way, `pooled` sends
- * buffers of the pool, which are not. With --exact, echo receives messages of exactly that many
- * bytes. With --spin off, waiting is always done asleep. SIGTERM ends it, after the metrics were
+ * buffers of the pool, which are not. With --exact, echo and sink receive messages of exactly that
+ * many bytes. With --spin off, waiting is always done asleep. SIGTERM ends it, after the metrics were
  * written to FILE when one was given.
  *
  * A connection is not read from before what it sent is with the kernel, so a client that does not
@@ -133,6 +133,12 @@ async function drain({ stream }: Connection): Promise<void> {
   for (let data; (data = await stream.recvSome()) !== null;) data.release();
 }
 
+function drainExactly(length: number): Serve {
+  return async ({ stream }) => {
+    for (;;) (await stream.recv(length)).release();
+  };
+}
+
 /** The byte at position p is p mod 256. */
 const block = Uint8Array.from({ length: SOURCE_BLOCK_BYTES }, (_, position) => position);
 
@@ -184,7 +190,7 @@ const MODES: Record<string, Serve> = {
   framed,
   joined,
   broadcast,
-  sink: drain,
+  sink: exactly === null ? drain : drainExactly(exactly),
   source,
   pooled,
 };
