@@ -250,7 +250,9 @@ export class RecvQueue extends HalfQueue<RecvCall> {
     if (!first || call.result === null) return;
     this.#leaveResult(call);
     if (!this.idle) this.lane.ring.meter.counts[COUNT.cancellationsRecv]++;
-    if (this.lane.ring.cancel(this)) this.#direct?.drop();
+    if (!this.lane.ring.cancel(this)) return;
+    this.#direct?.drop();
+    this.#source.unwant();
   }
 
   /** The half may end here: what that means for the calls is decided in `serve`. */
@@ -262,8 +264,7 @@ export class RecvQueue extends HalfQueue<RecvCall> {
       if (this.#end !== null || call === null) return;
       if (starved) {
         this.lane.ring.meter.counts[COUNT.retriesRecv]++;
-        this.#request(call, true);
-        return;
+        return this.#request(call, true);
       }
       if (call.result === null && this.#capacity > 0) this.#source.want(true);
       if (this.retry(outcome)) return;

@@ -220,6 +220,37 @@ test("want of read buffers is not seen, nor in which order the kernel tells of i
   }
 });
 
+test("a receive that gives up while it stands in line for a read buffer wants none", async () => {
+  for (const readBufferSize of [0, 1, 4_096]) {
+    const sizes = { bufferCount: 1 };
+    // One class with one buffer: most receives find nothing to receive into.
+    const pool = { maxPerClass: 1, minSize: 16_384, maxSize: 16_384, debug: true };
+    const config = { readBufferSize, pool };
+    let ended = 0;
+    await withSeeds(10, { sizes, config }, async ({ network, listener, sim }) => {
+      const dials = [];
+      for (let i = 0; i < 20; i++) {
+        dials.push(network.dial(listener.localAddress), listener.accept());
+      }
+      const connections = await Promise.all(dials);
+      await Promise.all(connections.map(({ sink }) => sink.send(contentOf(7, 2_000))));
+      const controller = new AbortController();
+      const { signal } = controller;
+      const received = connections.map(({ stream }) => outcomeOf(stream.recv(2_000, { signal })));
+      await sim.sleep(sim.random.float());
+      controller.abort();
+      const again = (await Promise.all(received)).map(async (end, i) => {
+        if ("error" in end) ended++;
+        const got = "error" in end ? await connections[i].stream.recv(2_000) : end.value;
+        assert.bytesEqual(got.toUint8Array(), contentOf(7, 2_000));
+      });
+      await Promise.all(again);
+      await Promise.all(connections.map((connection) => connection.close()));
+    });
+    assert.ok(ended > 0, "some gave up");
+  }
+});
+
 test("an empty pool does not stop reading", async () => {
   for (const { readBufferSize } of KINDS) {
     const config = { readBufferSize, pool: { maxPerClass: 2, debug: true } };
