@@ -149,11 +149,12 @@ function grouped(value: number): string {
 function report(what: string): Sample {
   const now = performance.now();
   const seconds = (now - started) / 1_000;
-  const rssBytes = process.memoryUsage.rss();
+  const { rss: rssBytes, heapUsed } = process.memoryUsage();
   const text =
     `${name} ${seconds.toFixed(0).padStart(5)} s ${what} ${grouped(tally.messages)} messages, ` +
     `${grouped(tally.bytes / (1 << 20))} MiB verified, ${grouped(tally.disturbed)} ended early, ` +
-    `${grouped(storm?.struck ?? 0)} faults  rss ${(rssBytes / (1 << 20)).toFixed(1)} MiB  ` +
+    `${grouped(storm?.struck ?? 0)} faults  rss ${(rssBytes / (1 << 20)).toFixed(1)} MiB, ` +
+    `heap ${(heapUsed / (1 << 20)).toFixed(1)} MiB  ` +
     `fds ${descriptors().size}  in flight ${inFlight()}  pool ${held()}  ` +
     `cpu ${(cpuShare(now) * 100).toFixed(0)} %` +
     (tally.complaintCount > 0 ? `  ${tally.complaintCount} COMPLAINTS` : "");
