@@ -168,8 +168,6 @@ export class Pump {
   };
 
   #spin(): void {
-    const { counts } = this.#ring.meter;
-    this.#spinner.saw(counts[COUNT.inboundBytes], counts[COUNT.outboundBytes]);
     const budgetUs = this.#spinner.budgetUs;
     if (budgetUs === 0) {
       this.#arm();

@@ -7,9 +7,6 @@
  * loop costs more than that. A wake-up that came quickly after falling asleep makes it half as
  * large again, and brings it back.
  *
- * Where bytes only come, or only go, nobody waits for an answer: there is no spinning, and more has
- * gathered at the next look. A stream received at 2 GiB/s cost 15 % more CPU with spinning.
- *
  * @module
  */
 
@@ -24,35 +21,18 @@ export interface SpinConfig {
 /** Below this part of the configured budget spinning ends until a quick wake-up. */
 const FLOOR_PART = 1 / 4;
 
-/** Traffic is one way when one direction carried so much, and so many times what the other did. */
-const ONE_WAY_BYTES = 32_768;
-const ONE_WAY_RATIO = 256;
-
 export class Spinner {
   readonly #config: SpinConfig | null;
   #budgetUs: number;
-  #inboundBytes = 0;
-  #outboundBytes = 0;
-  #oneWay = false;
 
   constructor(config: SpinConfig | null) {
     this.#config = config;
     this.#budgetUs = config?.budgetUs ?? 0;
   }
 
-  /** Microseconds to spin for; 0 when it is not worth it, or spinning is off. */
+  /** Microseconds to spin for; 0 when spinning is off. */
   get budgetUs(): number {
-    return this.#oneWay ? 0 : this.#budgetUs;
-  }
-
-  /** Told before each decision: all bytes that came and went so far. */
-  saw(inboundBytes: number, outboundBytes: number): void {
-    const came = inboundBytes - this.#inboundBytes;
-    const went = outboundBytes - this.#outboundBytes;
-    this.#inboundBytes = inboundBytes;
-    this.#outboundBytes = outboundBytes;
-    const more = Math.max(came, went);
-    this.#oneWay = more >= ONE_WAY_BYTES && more >= Math.min(came, went) * ONE_WAY_RATIO;
+    return this.#budgetUs;
   }
 
   hit(): void {
@@ -68,7 +48,7 @@ export class Spinner {
 
   /** Called with the length of a sleep that a wake-up ended. */
   woke(sleptUs: number): void {
-    if (this.#config === null || this.#oneWay || sleptUs >= this.#config.quickWakeUs) return;
+    if (this.#config === null || sleptUs >= this.#config.quickWakeUs) return;
     const base = Math.max(this.#budgetUs, this.#config.budgetUs / 2);
     this.#budgetUs = Math.min(base * 1.5, this.#config.maxBudgetUs);
   }

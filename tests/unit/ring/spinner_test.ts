@@ -77,25 +77,4 @@ test("the budget stays between its bounds whatever happens", () => {
   }
 });
 
-test("Spinner does not spin where bytes only come or only go", () => {
-  const spinner = new Spinner(CONFIG);
-  spinner.saw(32_768, 0);
-  assert.is(spinner.budgetUs, 0, "only came");
-  spinner.woke(1);
-  spinner.saw(32_768, 1 << 20);
-  assert.is(spinner.budgetUs, 0, "only went");
-  spinner.saw(32_768 + 64, (1 << 20) + 64);
-  assert.is(
-    spinner.budgetUs,
-    CONFIG.budgetUs,
-    "small ones are not streams; quick wakes left alone",
-  );
-  spinner.saw(1 << 20, 1 << 21);
-  assert.is(spinner.budgetUs, CONFIG.budgetUs, "both ways");
-  spinner.saw((1 << 20) + 65_536, (1 << 21) + 256);
-  assert.is(spinner.budgetUs, 0, "a 256th is no answer");
-  spinner.saw((1 << 20) + 131_072, (1 << 21) + 256 + 257);
-  assert.is(spinner.budgetUs, CONFIG.budgetUs);
-});
-
 test.run();
