@@ -31,7 +31,7 @@ const FAULTS_EVERY_MS = 40;
 const STUCK_MS = 30_000;
 /** Caches fill and code is compiled: this part of the run, but no more, is not looked at. */
 const WARM_UP_PART = 0.25;
-const WARM_UP_SECONDS_MAX = 240;
+const WARM_UP_SECONDS_MAX = 900;
 /** Growth is what exceeds this by more than two standard errors. */
 const GROWTH_MAX_MIB_PER_HOUR = 1;
 /** The slope of a shorter run says more about its beginning than about growth. */
