@@ -41,6 +41,7 @@ test("the package has sources, types, documents and nothing else", async (contex
   const files = await filesOf(context.tarball);
   const wanted = [
     /^(?:package\.json|LICENSE|README\.md|CHANGELOG\.md|docs\/[\w.]+)$/,
+    /^docs\/charts\/[\w-]+\.svg$/,
     /^(?:mod|deps|(?:src|ffi)\/[\w/]+)\.ts$/,
     /^types\/[\w/]+\.d\.ts$/,
   ];
