@@ -36,7 +36,7 @@ export class ConnectOperation extends Operation {
       // Other dials have them all; each of those ends.
       this.#pause = this.lane.ring.host.setTimer(() => {
         this.#pause = null;
-        this.lane.ring.submit(this, true);
+        this.lane.ring.submit(this, "again");
       }, LIMITS.backOffFirstMs);
       return false;
     }

@@ -239,8 +239,8 @@ export class RecvQueue extends HalfQueue<RecvCall> {
     if (direct) call.result ??= this.buffered > 0 ? this.buffer.takeAll() : new IoBufs();
     const fills = !direct || this.#starved;
     if (fills) this.#source.want(direct);
-    if (fills && (starved || (crowded && !this.#source.watching))) ring.lineUp(this);
-    else ring.submit(this);
+    const lines = fills && (starved || (crowded && !this.#source.watching));
+    ring.submit(this, lines ? "line" : "fresh");
   }
 
   /** Takes a call out; its bytes stay, in order. */

@@ -37,12 +37,12 @@ export class Retrier {
     const ring = this.#operation.lane.ring;
     ring.meter.counts[this.#counter]++;
     if (how === "again") {
-      ring.submit(this.#operation, true);
+      ring.submit(this.#operation, "again");
       return true;
     }
     this.#timer = ring.host.setTimer(() => {
       this.#timer = null;
-      ring.submit(this.#operation, true);
+      ring.submit(this.#operation, "again");
     }, this.#pauseMs);
     this.#pauseMs = Math.min(this.#pauseMs * 2, LIMITS.backOffLastMs);
     return true;

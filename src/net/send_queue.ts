@@ -155,7 +155,7 @@ export class SendQueue extends HalfQueue<SendCall> {
     else this.#failed(result);
     this.#settleEndings();
     if (this.free) {
-      if (this.calls.count > 0 && !this.#finSent) this.lane.ring.submit(this, true);
+      if (this.calls.count > 0 && !this.#finSent) this.lane.ring.submit(this, "again");
       else this.#rest();
     }
     if (this.socket.ending) this.socket.landed();

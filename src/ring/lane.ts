@@ -10,9 +10,13 @@
  *
  * @module
  */
+import { unreachable } from "../base/assert.ts";
 import { Fifo } from "../base/fifo.ts";
 import type { Operation } from "./operation.ts";
 import type { Ring } from "./ring.ts";
+
+/** Where an operation waits for its turn: behind its like, before them, or for a read buffer. */
+export type LanePlace = "fresh" | "again" | "line";
 
 export class Lane {
   readonly ring: Ring;
@@ -42,18 +46,22 @@ export class Lane {
     return this.inFlight < this.inFlightMax && (this.#again.count > 0 || this.#fresh.count > 0);
   }
 
-  /** The same, or it will be so after `admit`. */
+  /** The same, and who stands in line counts as well: `admit` may let somebody in. */
   get admissible(): boolean {
-    return this.stageable || (this.crowded && this.inFlight < this.inFlightMax);
+    return this.inFlight < this.inFlightMax && this.pending > this.inFlight;
   }
 
-  push(operation: Operation, again: boolean): void {
-    if (again) this.#again.push(operation);
-    else this.#fresh.push(operation);
-  }
-
-  lineUp(operation: Operation): void {
-    this.#line.push(operation);
+  push(operation: Operation, place: LanePlace): void {
+    switch (place) {
+      case "fresh":
+        return this.#fresh.push(operation);
+      case "again":
+        return this.#again.push(operation);
+      case "line":
+        return this.#line.push(operation);
+      default:
+        unreachable(place);
+    }
   }
 
   /** The first `count` in line may go. */

@@ -4,9 +4,10 @@
  *   submit() -> lane -> stage: prepare() writes a record -> port.turn() -> kernel
  *   complete() <- table.land() <------------------ completion record <------- kernel
  *
- * Order within a turn: cancels, provided buffers, resubmitted operations, fresh ones. Completions
- * are only handed out after the kernel was left; what they cause goes into the next turn. User code
- * never runs inside: operations settle promises, whose reactions run afterwards.
+ * Order within a turn: cancels, provided buffers, resubmitted operations, receives in line for as
+ * many buffers as there are, fresh ones. Completions are only handed out after the kernel was left;
+ * what they cause goes into the next turn. User code never runs inside: operations settle promises,
+ * whose reactions run afterwards.
  *
  * @module
  */
@@ -19,7 +20,7 @@ import type { BufferPool } from "../buf/buffer_pool.ts";
 import type { LeakTracker } from "../buf/leak_tracker.ts";
 import type { SlabSource } from "../buf/slab.ts";
 import { BlockList } from "./block_list.ts";
-import { Lane } from "./lane.ts";
+import { Lane, type LanePlace } from "./lane.ts";
 import { OpWriter } from "./op_writer.ts";
 import { type Operation, OPERATION_FLYING, OPERATION_IDLE, OPERATION_READY } from "./operation.ts";
 import { OperationTable } from "./operation_table.ts";
@@ -96,19 +97,10 @@ export class Ring {
   }
 
   /** Queues an operation for the next turn. */
-  submit(operation: Operation, again = false): void {
+  submit(operation: Operation, place: LanePlace = "fresh"): void {
     assert(operation.state === OPERATION_IDLE, "an operation is submitted once at a time");
     operation.state = OPERATION_READY;
-    operation.lane.push(operation, again);
-    this.submitted++;
-    this.pump.schedule();
-  }
-
-  /** Queues a receive behind those that wait for a read buffer. */
-  lineUp(operation: Operation): void {
-    assert(operation.state === OPERATION_IDLE, "an operation is submitted once at a time");
-    operation.state = OPERATION_READY;
-    operation.lane.lineUp(operation);
+    operation.lane.push(operation, place);
     this.submitted++;
     this.pump.schedule();
   }

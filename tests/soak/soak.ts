@@ -61,9 +61,8 @@ const runtime = globalThis as unknown as {
   Bun?: { gc(full: boolean): void };
   gc?(options?: Record<string, string>): void;
 };
-const collect = () => runtime.Bun ? runtime.Bun.gc(true) : runtime.gc?.();
-/** The same, and what V8 keeps for later is given back to the kernel. */
-const collectHard = () =>
+/** In V8 the last resort also gives back to the kernel what it keeps for later. */
+const collect = () =>
   runtime.Bun
     ? runtime.Bun.gc(true)
     : runtime.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
@@ -192,7 +191,7 @@ async function play(): Promise<boolean> {
 
 async function collectAll(): Promise<void> {
   for (let i = 0; i < COLLECTIONS; i++) {
-    collectHard();
+    collect();
     await pause(COLLECTION_PAUSE_MS);
   }
 }

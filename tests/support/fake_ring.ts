@@ -238,27 +238,28 @@ export class FakeRing implements RingPort {
     return count;
   }
 
-  /** Failures before what else there is, but not before completions of the same operation. */
+  /** Failures before what else there is. */
   #failuresFirst(): void {
-    const queue = this.#queue;
-    const leads = (at: number) =>
-      queue[at].result < 0 && queue.findIndex(({ op }) => op === queue[at].op) === at;
-    this.#queue = [
-      ...queue.filter((_, at) => leads(at)),
-      ...queue.filter((_, at) => !leads(at)),
-    ];
+    const failed = (completion: FakeCompletion) => completion.result < 0;
+    const failures = this.#queue.filter(failed);
+    this.#arrange([...failures, ...this.#queue.filter((completion) => !failed(completion))]);
   }
 
-  /** Another order, but not of the completions of one operation. */
   #reorder(): void {
+    const queue = [...this.#queue];
+    shuffle(queue, (max) => this.#kernel.faults.int(0, max));
+    this.#arrange(queue);
+  }
+
+  /** Takes the order of `queue`, but each operation's own completions keep theirs. */
+  #arrange(queue: readonly FakeCompletion[]): void {
     const byOp = new Map<FakeOp, FakeCompletion[]>();
     for (const completion of this.#queue) {
       const list = byOp.get(completion.op);
       if (list === undefined) byOp.set(completion.op, [completion]);
       else list.push(completion);
     }
-    shuffle(this.#queue, (max) => this.#kernel.faults.int(0, max));
-    this.#queue = this.#queue.map(({ op }) => byOp.get(op)!.shift()!);
+    this.#queue = queue.map(({ op }) => byOp.get(op)!.shift()!);
   }
 
   #put(at: number, slot: number, generation: number, result: number, flags: number): void {

@@ -1,6 +1,7 @@
 import { LIMITS } from "../../../src/base/limits.ts";
 import { COUNT, Meter } from "../../../src/base/meter.ts";
 import { Retrier } from "../../../src/net/retrier.ts";
+import type { LanePlace } from "../../../src/ring/lane.ts";
 import type { Operation } from "../../../src/ring/operation.ts";
 import { assert, suite } from "../../harness.ts";
 import { IdleOperation, looseLane } from "../../support/idle_operation.ts";
@@ -9,9 +10,9 @@ import { ManualHost } from "../../support/manual_host.ts";
 function setUp() {
   const host = new ManualHost();
   const meter = new Meter();
-  const submitted: { operation: Operation; again: boolean | undefined }[] = [];
-  const submit = (operation: Operation, again?: boolean) => {
-    submitted.push({ operation, again });
+  const submitted: { operation: Operation; place: LanePlace | undefined }[] = [];
+  const submit = (operation: Operation, place?: LanePlace) => {
+    submitted.push({ operation, place });
   };
   const operation = new IdleOperation(looseLane(1, { host, meter, submit }));
   const retrier = new Retrier(operation, COUNT.retriesSend);
@@ -25,7 +26,7 @@ test("retry(again) submits at once, before fresh operations, and counts", () => 
   assert.ok(retrier.retry("again"));
   assert.equal(submitted.length, 1);
   assert.is(submitted[0].operation, operation);
-  assert.is(submitted[0].again, true);
+  assert.is(submitted[0].place, "again");
   assert.is(host.timersSet, 0);
   assert.not.ok(retrier.waiting);
   assert.is(meter.counts[COUNT.retriesSend], 1);

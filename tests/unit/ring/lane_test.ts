@@ -6,7 +6,7 @@ const test = suite("Lane");
 test("Lane.shift() gives resubmitted operations before fresh ones, each in their order", () => {
   const lane = looseLane();
   for (const name of ["fresh1", "again1", "fresh2", "again2"]) {
-    lane.push(new IdleOperation(lane, name), name.startsWith("again"));
+    lane.push(new IdleOperation(lane, name), name.startsWith("again") ? "again" : "fresh");
   }
   const names: string[] = [];
   for (let next = lane.shift(); next !== null; next = lane.shift()) {
@@ -17,8 +17,8 @@ test("Lane.shift() gives resubmitted operations before fresh ones, each in their
 
 test("Lane.pending counts what flies and what waits in either queue", () => {
   const lane = looseLane();
-  lane.push(new IdleOperation(lane), false);
-  lane.push(new IdleOperation(lane), true);
+  lane.push(new IdleOperation(lane), "fresh");
+  lane.push(new IdleOperation(lane), "again");
   lane.inFlight = 3;
   assert.is(lane.pending, 5);
   lane.shift();
@@ -28,13 +28,13 @@ test("Lane.pending counts what flies and what waits in either queue", () => {
 test("Lane.stageable is true while something waits and the budget allows it", () => {
   const lane = looseLane(2);
   assert.not.ok(lane.stageable, "nothing waits");
-  lane.push(new IdleOperation(lane), false);
+  lane.push(new IdleOperation(lane), "fresh");
   assert.ok(lane.stageable);
   lane.inFlight = 1;
   assert.ok(lane.stageable);
   lane.inFlight = 2;
   assert.not.ok(lane.stageable, "the budget is used up");
-  lane.push(new IdleOperation(lane), true);
+  lane.push(new IdleOperation(lane), "again");
   assert.not.ok(lane.stageable, "also for resubmitted ones");
   lane.inFlight = 1;
   lane.shift();
@@ -45,7 +45,7 @@ test("Lane.stageable is true while something waits and the budget allows it", ()
 test("Lane.admit() lets as many go as are told, first come first served", () => {
   const lane = looseLane(1);
   const operations = [1, 2, 3].map(() => new IdleOperation(lane));
-  for (const operation of operations) lane.lineUp(operation);
+  for (const operation of operations) lane.push(operation, "line");
   assert.is(lane.pending, 3);
   assert.ok(lane.crowded && lane.admissible);
   assert.not.ok(lane.stageable, "those in line were not admitted yet");
@@ -66,9 +66,9 @@ test("Lane.admit() lets as many go as are told, first come first served", () => 
 test("Lane.remove() finds an operation wherever it waits, and says whether it did", () => {
   const lane = looseLane();
   const [again, fresh, inLine, other] = [1, 2, 3, 4].map(() => new IdleOperation(lane));
-  lane.push(again, true);
-  lane.push(fresh, false);
-  lane.lineUp(inLine);
+  lane.push(again, "again");
+  lane.push(fresh, "fresh");
+  lane.push(inLine, "line");
   assert.not.ok(lane.remove(other));
   assert.ok(lane.remove(again));
   assert.ok(lane.remove(inLine));
@@ -81,10 +81,10 @@ test("Lane.remove() finds an operation wherever it waits, and says whether it di
 test("an operation that was taken out can be pushed again", () => {
   const lane = looseLane();
   const [first, second] = [new IdleOperation(lane), new IdleOperation(lane)];
-  lane.push(first, false);
-  lane.push(second, false);
+  lane.push(first, "fresh");
+  lane.push(second, "fresh");
   lane.remove(first);
-  lane.push(first, false);
+  lane.push(first, "fresh");
   assert.is(lane.shift(), second);
   assert.is(lane.shift(), first);
 });
