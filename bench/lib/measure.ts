@@ -1,7 +1,7 @@
 /**
- * One measurement: a server is started, loaded and stopped.
+ * One measurement: a server that runs is loaded.
  *
- *   start server (pinned) -> client: connect, warm up, measure, drain -> report -> stop server
+ *   client (pinned): connect, warm up, measure, drain -> report
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { Machine } from "./machine.ts";
 import type { Sample } from "./metrics.ts";
 import { runPaced } from "./paced.ts";
 import { BENCH_FOLDER } from "./peers.ts";
-import { runProgram, type Server, startServer } from "./processes.ts";
+import { runProgram, type Server } from "./processes.ts";
 
 export interface Window {
   seconds: number;
@@ -103,28 +103,19 @@ export function windowOf(work: Case, window: Window, quick: boolean): Window {
   return { ...window, seconds: Math.max(window.seconds, work.secondsMin) };
 }
 
-/** A server that could not be started. */
-export class StartError extends Error {}
-
-/** Measures one peer once. Rejects with StartError when it cannot run at all. */
-export async function measure(
-  command: readonly string[],
-  work: Case,
+/** Measures one server once. */
+export function measure(
+  server: Server,
+  { work, peers }: Case,
   window: Window,
   { pins }: Pick<Machine, "pins">,
 ): Promise<Sample> {
-  if (work.work.kind === "sweep") throw new TypeError("A sweep of pieces is no server's");
-  const threads = work.peers === "workers";
-  let server: Server;
-  try {
-    server = await startServer(command, threads ? pins.workers : pins.server);
-  } catch (error) {
-    throw new StartError((error as Error).message);
-  }
-  try {
-    if (work.work.kind === "paced") return await runPaced(work.work, server, window.seconds);
-    return await runClient(work.work, server, window, threads ? null : pins.client);
-  } finally {
-    await server.stop();
+  switch (work.kind) {
+    case "client":
+      return runClient(work, server, window, peers === "workers" ? null : pins.client);
+    case "paced":
+      return runPaced(work, server, window.seconds);
+    case "sweep":
+      throw new TypeError("A sweep of pieces is no server's");
   }
 }

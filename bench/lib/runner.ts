@@ -1,15 +1,18 @@
 /**
  * Measures cases in interleaved rounds: every peer once in each round, in a rotated order, so that
- * whatever the machine does meanwhile falls on all of them.
+ * whatever the machine does meanwhile falls on all of them. The servers of a case stay from round
+ * to round, so rounds can be short and many.
  *
  * @module
  */
-import { type Case } from "./cases.ts";
+import type { Case } from "./cases.ts";
 import type { Machine } from "./machine.ts";
-import { measure, obstacle, StartError, type Window, windowOf } from "./measure.ts";
+import { measure, obstacle, type Window, windowOf } from "./measure.ts";
+import type { Sample } from "./metrics.ts";
 import type { Peer, Runtimes } from "./peers.ts";
 import { type Estimate, formatSeconds, type Progress } from "./progress.ts";
 import { type CaseResult, newPeerResult, type PeerResult } from "./results.ts";
+import { keepsServers, Stand, StartError } from "./stand.ts";
 import { rotated } from "./statistics.ts";
 
 export interface Plan {
@@ -22,13 +25,20 @@ export interface Plan {
   quick: boolean;
 }
 
-/** Starting and ending a server, and connecting to it. */
-const STEP_OVERHEAD_SECONDS = 0.6;
+/** Starting and ending a server. */
+const START_SECONDS = 0.5;
+
+/** Connecting to it, and draining. */
+const STEP_OVERHEAD_SECONDS = 0.1;
+
+/** Warm-up of a server that was measured before: fills caches, compiles nothing. */
+const SETTLING_SECONDS = 0.2;
 
 interface Step {
   work: Case;
   round: number;
   window: Window;
+  stand: Stand;
 }
 
 export class Runner {
@@ -54,9 +64,11 @@ export class Runner {
     this.#estimate = estimate;
     let steps = 0;
     for (const work of plan.cases) {
-      const count = plan.peersOf(work).length * plan.rounds;
-      steps += count;
-      estimate.expect(count * this.#expected(this.#windowOf(work)));
+      const count = plan.peersOf(work).length;
+      steps += count * plan.rounds;
+      for (let round = 0; round < plan.rounds; round++) {
+        estimate.expect(count * this.#expected(work, round));
+      }
     }
     this.#steps = steps;
   }
@@ -67,21 +79,24 @@ export class Runner {
     const window = this.#windowOf(work);
     const skipped = obstacle(work, this.#machine);
     const results = new Map(peers.map((peer) => [peer, newPeerResult(peer)]));
+    const stand = new Stand(work, this.#machine);
     for (let round = 0; round < rounds; round++) {
       for (const peer of rotated(peers, round)) {
         const result = results.get(peer) as PeerResult;
         const start = performance.now();
-        const ran = skipped === null && await this.#measure(peer, result, { work, round, window });
+        const step = { work, round, window, stand };
+        const ran = skipped === null && await this.#measure(peer, result, step);
         const took = ran ? (performance.now() - start) / 1_000 : 0;
-        this.#estimate.done(this.#expected(window), took);
+        this.#estimate.done(this.#expected(work, round), took);
       }
     }
+    await stand.close();
     return { case: work, skipped, seconds: window.seconds, peers: [...results.values()] };
   }
 
   /** Adds one sample to `result`. False when there was nothing to measure. */
   async #measure(peer: Peer, result: PeerResult, step: Step): Promise<boolean> {
-    const { work, round, window } = step;
+    const { work, round, stand } = step;
     this.#step += 1;
     if (result.missing !== null) return false;
     const command = this.#runtimes.command(peer, work);
@@ -94,24 +109,37 @@ export class Runner {
         `${peer.name}; ${formatSeconds(this.#estimate.secondsLeft)} left`,
     );
     try {
-      result.samples.push(await measure(command, work, window, this.#machine));
+      result.samples.push(await this.#load(peer, command, step));
     } catch (error) {
       // In the first round, what does not start cannot run here; later it is an accident.
       if (error instanceof StartError && round === 0) {
         result.missing = error.message;
         return false;
       }
+      await stand.drop(peer.name);
       result.samples.push(null);
       result.failures.push(`round ${round + 1}: ${(error as Error).message}`);
     }
     return true;
   }
 
+  async #load(peer: Peer, command: readonly string[], step: Step): Promise<Sample> {
+    const { work, window, stand } = step;
+    const { server, fresh } = await stand.take(peer.name, command);
+    const warmup = fresh ? window.warmup : Math.min(window.warmup, SETTLING_SECONDS);
+    const sample = await measure(server, work, { ...window, warmup }, this.#machine);
+    if (!keepsServers(work)) await stand.drop(peer.name);
+    return sample;
+  }
+
   #windowOf(work: Case): Window {
     return windowOf(work, this.#plan.window, this.#plan.quick);
   }
 
-  #expected({ seconds, warmup }: Window): number {
-    return seconds + warmup + STEP_OVERHEAD_SECONDS;
+  #expected(work: Case, round: number): number {
+    const { seconds, warmup } = this.#windowOf(work);
+    const starts = round === 0 || !keepsServers(work);
+    const before = starts ? START_SECONDS + warmup : Math.min(warmup, SETTLING_SECONDS);
+    return before + seconds + STEP_OVERHEAD_SECONDS;
   }
 }
