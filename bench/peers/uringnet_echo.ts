@@ -77,9 +77,9 @@ function frameLengths(buffered: Uint8Array): number[] {
 /** One send for each frame. Those of frames that came together overlap: the library joins them. */
 async function framed({ stream, sink }: Connection): Promise<void> {
   for (;;) {
+    const sends = [sink.send(await nextFrame(stream))];
     const lengths = frameLengths(stream.peek(stream.buffered));
-    const sends = lengths.map((length) => sink.send(stream.tryRecv(length) as IoBufs));
-    if (sends.length === 0) sends.push(sink.send(await nextFrame(stream)));
+    for (const length of lengths) sends.push(sink.send(stream.tryRecv(length) as IoBufs));
     await Promise.all(sends);
   }
 }
@@ -87,10 +87,11 @@ async function framed({ stream, sink }: Connection): Promise<void> {
 /** Complete frames leave together as they lie in the buffer. */
 async function joined({ stream, sink }: Connection): Promise<void> {
   for (;;) {
+    const answer = await nextFrame(stream);
     const buffered = stream.peek(stream.buffered);
     let count = 0;
     for (let end = 0; (end = frameEnd(buffered, count)) > 0;) count = end;
-    await sink.send(count > 0 ? stream.tryRecv(count) as IoBufs : await nextFrame(stream));
+    await sink.send(answer.append(stream.tryRecv(count) as IoBufs));
   }
 }
 
