@@ -28,6 +28,8 @@ const FRAME_HEADER_BYTES = 4;
 const FRAME_BODY_BYTES_MAX = 16 << 20;
 const SOURCE_BLOCK_BYTES = 256 << 10;
 const WRITE_BUFFER_BYTES = 64 << 10;
+/** Modes whose sends go through a write buffer. */
+const BUFFERED_MODES = ["broadcast", "framed"];
 const POOLED_BYTES = 64 << 10;
 const POOLED_PER_SEND = SOURCE_BLOCK_BYTES / POOLED_BYTES;
 
@@ -74,13 +76,18 @@ function frameLengths(buffered: Uint8Array): number[] {
   return lengths;
 }
 
-/** One send for each frame. Those of frames that came together overlap: the library joins them. */
+/**
+ * One send for each frame. With a write buffer, those of frames that came together leave together,
+ * and a send is waited for only when the receiver is behind.
+ */
 async function framed({ stream, sink }: Connection): Promise<void> {
   for (;;) {
-    const sends = [sink.send(await nextFrame(stream))];
-    const lengths = frameLengths(stream.peek(stream.buffered));
-    for (const length of lengths) sends.push(sink.send(stream.tryRecv(length) as IoBufs));
-    await Promise.all(sends);
+    let sent = sink.send(await nextFrame(stream));
+    for (const length of frameLengths(stream.peek(stream.buffered))) {
+      if (sink.bytesQueued > WRITE_BUFFER_BYTES / 2) await sent;
+      sent = sink.send(stream.tryRecv(length) as IoBufs);
+    }
+    await sent;
   }
 }
 
@@ -212,7 +219,7 @@ const network = await Network.start({
     ...(values.spin === "off" ? { spin: false } : {}),
   },
   ...(registry === null ? {} : { registry }),
-  ...(values.mode === "broadcast" ? { writeBufferSize: WRITE_BUFFER_BYTES } : {}),
+  ...(BUFFERED_MODES.includes(values.mode) ? { writeBufferSize: WRITE_BUFFER_BYTES } : {}),
   ...(readBytes === null ? {} : { readBufferSize: readBytes, pool: { maxSize: readBytes } }),
 });
 process.on("SIGTERM", async () => {

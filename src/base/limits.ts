@@ -46,6 +46,12 @@ export const LIMITS = Object.freeze({
   acceptBackOffFirstMs: 5,
   acceptBackOffLastMs: 1_000,
 
+  /**
+   * Rounds of microtasks that a turn waits for while calls keep coming: some 80 small messages that
+   * are received and answered one after the other.
+   */
+  gatherRoundCountMax: 256,
+
   /** Turns in microtasks before the runtime's own timers and I/O get their chance. */
   chainedTurnCountMax: 16,
 
@@ -99,6 +105,9 @@ export const LIMITS = Object.freeze({
    */
   lockedMemoryPauseMs: 64,
   smallestRingTryCountMax: 8,
+
+  /** Settled sends that a network keeps for later ones: about 1 MiB. */
+  spareCallCountMax: 4_096,
 
   /** Addresses of one name that dial() tries. */
   dialAddressCountMax: 8,

@@ -3,6 +3,9 @@
  * its slot from birth until it is released or moved, whichever comes first; after that every use
  * throws, and `release` does nothing, so that `using` and `send` go together.
  *
+ * Handles and `IoBufs` are made for each message. They have private static functions where others
+ * have private methods: V8 marks an object for these, outside of it, in 56 bytes more.
+ *
  * @module
  */
 import type { Tracked } from "./leak_tracker.ts";
@@ -30,19 +33,19 @@ export abstract class BufferHandle implements Tracked, Disposable {
 
   /** Bytes in this buffer. */
   get length(): number {
-    this.#held();
+    BufferHandle.#held(this);
     return this.#length;
   }
 
   /** The live view over the bytes. Valid until release: copy what must live longer. */
   get bytes(): Uint8Array {
-    const slot = this.#held();
+    const slot = BufferHandle.#held(this);
     return this.#view ??= slot.bytes.subarray(this.#start, this.#start + this.#length);
   }
 
   /** True when the memory is the pool's, false when the pool had none left. */
   get pooled(): boolean {
-    return this.#held().pooled;
+    return BufferHandle.#held(this).pooled;
   }
 
   /** True once released or moved. */
@@ -68,7 +71,7 @@ export abstract class BufferHandle implements Tracked, Disposable {
   release(): void {
     const slot = this.#slot;
     if (slot === null) return;
-    this.#end();
+    BufferHandle.#end(this);
     slot.release();
   }
 
@@ -83,9 +86,9 @@ export abstract class BufferHandle implements Tracked, Disposable {
 
   /** @internal Ends the handle; its reference of the slot passes to the caller. */
   moveOut(): Slot {
-    const slot = this.#held();
+    const slot = BufferHandle.#held(this);
     this.#moved = true;
-    this.#end();
+    BufferHandle.#end(this);
     return slot;
   }
 
@@ -105,22 +108,22 @@ export abstract class BufferHandle implements Tracked, Disposable {
     this.#view = null;
   }
 
-  #held(): Slot {
-    if (this.#slot === null) {
+  static #held(handle: BufferHandle): Slot {
+    if (handle.#slot === null) {
       throw new TypeError(
-        `Cannot use a buffer that was ${this.#moved ? "moved (given to send)" : "released"}`,
+        `Cannot use a buffer that was ${handle.#moved ? "moved (given to send)" : "released"}`,
       );
     }
-    return this.#slot;
+    return handle.#slot;
   }
 
-  #end(): void {
-    const tracker = this.#slot?.home?.tracker ?? null;
+  static #end(handle: BufferHandle): void {
+    const tracker = handle.#slot?.home?.tracker ?? null;
     if (tracker !== null) {
-      if (this.watched) tracker.forget(this);
+      if (handle.watched) tracker.forget(handle);
       else tracker.dropped();
     }
-    this.#slot = null;
-    this.#view = null;
+    handle.#slot = null;
+    handle.#view = null;
   }
 }

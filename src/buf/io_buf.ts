@@ -21,7 +21,7 @@ export class IoBuf extends BufferHandle {
 
   /** Another handle on the same bytes. */
   clone(): IoBuf {
-    return this.#share(0, this.length);
+    return IoBuf.#share(this, 0, this.length);
   }
 
   /** Another handle on bytes `start` to `end` (exclusive); both count from the beginning. */
@@ -29,7 +29,7 @@ export class IoBuf extends BufferHandle {
     const length = this.length;
     check.integer("start", start, 0, length);
     check.integer("end", end, start, length);
-    return this.#share(start, end - start);
+    return IoBuf.#share(this, start, end - start);
   }
 
   /** Drops the first `count` bytes of this handle. */
@@ -48,10 +48,10 @@ export class IoBuf extends BufferHandle {
     return true;
   }
 
-  #share(from: number, length: number): IoBuf {
-    const slot = this.heldSlot() as Slot;
+  static #share(buffer: IoBuf, from: number, length: number): IoBuf {
+    const slot = buffer.heldSlot() as Slot;
     if (length === 0) return IoBuf.from(new Uint8Array(0));
     slot.retain();
-    return new IoBuf(slot, this.start + from, length);
+    return new IoBuf(slot, buffer.start + from, length);
   }
 }

@@ -12,36 +12,33 @@ import { Slot } from "./slot.ts";
 /** What can become part of an {@link IoBufs}. Buffers are moved in, arrays and text are copied. */
 export type IoBufsPart = IoBuf | IoBufMut | IoBufs | Uint8Array | string;
 
-/** Of all that were released or moved: those take in nothing any more. */
+/** The chunks of all that have none. Not to be changed. */
 const NONE: IoBuf[] = [];
 
 /** The result of `recv`, and a way to send several buffers as one message. */
 export class IoBufs implements Disposable {
-  #chunks: IoBuf[];
+  #chunks: IoBuf[] = NONE;
   #length = 0;
   #released = false;
 
   constructor(...parts: IoBufsPart[]) {
-    this.#chunks = [];
     for (const part of parts) this.append(part);
   }
 
   /** @internal One buffer that nobody else holds: the common result of `recv`. */
   static single(chunk: IoBuf): IoBufs {
     const bufs = new IoBufs();
-    // Not a push: the first one makes room for more than a dozen.
-    bufs.#chunks = [chunk];
-    bufs.#length = chunk.span;
+    IoBufs.#push(bufs, chunk);
     return bufs;
   }
 
   get length(): number {
-    this.#held();
+    IoBufs.#held(this);
     return this.#length;
   }
 
   get chunkCount(): number {
-    this.#held();
+    IoBufs.#held(this);
     return this.#chunks.length;
   }
 
@@ -52,50 +49,49 @@ export class IoBufs implements Disposable {
 
   /** Live views over the chunks, in order; valid until release. */
   get chunks(): Uint8Array[] {
-    this.#held();
+    IoBufs.#held(this);
     return this.#chunks.map((chunk) => chunk.bytes);
   }
 
   append(part: IoBufsPart): this {
-    this.#held();
-    for (const chunk of this.#take(part)) {
-      this.#chunks.push(chunk);
-      this.#length += chunk.span;
-    }
+    IoBufs.#held(this);
+    if (part instanceof IoBufs) IoBufs.#appendAll(this, part);
+    else IoBufs.#push(this, IoBufs.#chunkOf(part));
     return this;
   }
 
   /** @internal Appends a buffer that nobody else holds; neighbours in memory become one chunk. */
   extend(chunk: IoBuf): void {
-    this.#length += chunk.span;
-    const last = this.#chunks.at(-1);
-    if (last === undefined || !last.absorb(chunk)) this.#chunks.push(chunk);
+    const { span } = chunk;
+    if (this.#chunks.at(-1)?.absorb(chunk)) this.#length += span;
+    else IoBufs.#push(this, chunk);
   }
 
   prepend(part: IoBufsPart): this {
-    this.#held();
-    for (const chunk of this.#take(part).reverse()) {
-      this.#chunks.unshift(chunk);
-      this.#length += chunk.span;
-    }
+    IoBufs.#held(this);
+    if (part === this) IoBufs.#refuseItself();
+    const front = new IoBufs(part);
+    this.#length += front.#length;
+    this.#chunks = [...front.moveOut(), ...this.#chunks];
     return this;
   }
 
   /** Drops the first `count` bytes and releases the chunks that they filled. */
   advance(count: number): void {
-    this.#held();
+    IoBufs.#held(this);
     check.integer("count", count, 0, this.#length);
     let rest = count;
     let whole = 0;
     while (rest > 0 && rest >= this.#chunks[whole].span) rest -= this.#chunks[whole++].span;
-    for (const chunk of this.#chunks.splice(0, whole)) chunk.release();
+    for (let i = 0; i < whole; i++) this.#chunks[i].release();
+    if (whole > 0) this.#chunks = this.#chunks.slice(whole);
     if (rest > 0) this.#chunks[0].advance(rest);
     this.#length -= count;
   }
 
   /** Bytes `start` to `end` (exclusive) as another byte string that shares the memory. */
   slice(start = 0, end: number = this.length): IoBufs {
-    this.#held();
+    IoBufs.#held(this);
     check.integer("start", start, 0, this.#length);
     check.integer("end", end, start, this.#length);
     const result = new IoBufs();
@@ -111,7 +107,7 @@ export class IoBufs implements Disposable {
 
   /** Cuts off the first `at` bytes and returns them; the rest stays here. */
   split(at: number): IoBufs {
-    this.#held();
+    IoBufs.#held(this);
     check.integer("at", at, 0, this.#length);
     const front = this.slice(0, at);
     this.advance(at);
@@ -120,10 +116,10 @@ export class IoBufs implements Disposable {
 
   /** Moves everything into one buffer: the only chunk as it is, several by copy. */
   coalesce(): IoBuf {
-    this.#held();
+    IoBufs.#held(this);
     const chunks = this.#chunks;
     if (chunks.length === 1) {
-      this.#end();
+      IoBufs.#end(this);
       return chunks[0];
     }
     const bytes = this.toUint8Array();
@@ -132,10 +128,10 @@ export class IoBufs implements Disposable {
 
   /** Copies the bytes to plain memory, then releases. */
   toUint8Array(): Uint8Array<ArrayBuffer> {
-    this.#held();
+    IoBufs.#held(this);
     if (this.#chunks.length === 1) {
       const only = this.#chunks[0];
-      this.#end();
+      IoBufs.#end(this);
       return only.toUint8Array();
     }
     const result = new Uint8Array(this.#length);
@@ -150,7 +146,7 @@ export class IoBufs implements Disposable {
 
   /** Decodes the bytes as UTF-8, then releases. Malformed input becomes U+FFFD. */
   text(): string {
-    this.#held();
+    IoBufs.#held(this);
     const decoder = new TextDecoder();
     let text = "";
     for (const chunk of this.#chunks) text += decoder.decode(chunk.bytes, { stream: true });
@@ -163,7 +159,7 @@ export class IoBufs implements Disposable {
   release(): void {
     if (this.#released) return;
     const chunks = this.#chunks;
-    this.#end();
+    IoBufs.#end(this);
     for (const chunk of chunks) chunk.release();
   }
 
@@ -173,38 +169,56 @@ export class IoBufs implements Disposable {
 
   /** @internal Ends this; the chunks pass to the caller. */
   moveOut(): IoBuf[] {
-    this.#held();
+    IoBufs.#held(this);
     const chunks = this.#chunks;
-    this.#end();
+    IoBufs.#end(this);
     return chunks;
   }
 
-  #end(): void {
-    this.#released = true;
-    this.#chunks = NONE;
-    this.#length = 0;
+  static #end(bufs: IoBufs): void {
+    bufs.#released = true;
+    bufs.#chunks = NONE;
+    bufs.#length = 0;
   }
 
-  #held(): void {
-    if (this.#released) throw new TypeError("Cannot use buffers that were released or moved");
+  static #held(bufs: IoBufs): void {
+    if (bufs.#released) throw new TypeError("Cannot use buffers that were released or moved");
   }
 
-  #take(part: IoBufsPart): IoBuf[] {
-    if (part === this) throw new TypeError("Cannot add buffers to themselves");
-    if (part instanceof IoBufs) return part.moveOut();
-    if (part instanceof IoBufMut) return this.#nonEmpty(part.freeze());
-    if (part instanceof IoBuf) {
-      return this.#nonEmpty(new IoBuf(part.moveOut(), part.start, part.span));
+  static #appendAll(bufs: IoBufs, part: IoBufs): void {
+    if (part === bufs) IoBufs.#refuseItself();
+    const { length } = part;
+    const chunks = part.moveOut();
+    if (bufs.#chunks.length === 0) {
+      bufs.#chunks = chunks;
+      bufs.#length = length;
+    } else {
+      for (const chunk of chunks) IoBufs.#push(bufs, chunk);
     }
-    if (typeof part === "string" || part instanceof Uint8Array) {
-      return this.#nonEmpty(IoBuf.from(part));
+  }
+
+  /** Adds at the end; bytes that nobody else holds. */
+  static #push(bufs: IoBufs, chunk: IoBuf): void {
+    if (chunk.span === 0) {
+      chunk.release();
+      return;
     }
+    const chunks = bufs.#chunks;
+    bufs.#length += chunk.span;
+    // Two are common, and the first push makes room for more than a dozen.
+    if (chunks.length === 0) bufs.#chunks = [chunk];
+    else if (chunks.length === 1) bufs.#chunks = [chunks[0], chunk];
+    else chunks.push(chunk);
+  }
+
+  static #chunkOf(part: Exclude<IoBufsPart, IoBufs>): IoBuf {
+    if (part instanceof IoBufMut) return part.freeze();
+    if (part instanceof IoBuf) return new IoBuf(part.moveOut(), part.start, part.span);
+    if (typeof part === "string" || part instanceof Uint8Array) return IoBuf.from(part);
     return check.fail("part", "an IoBuf, IoBufMut, IoBufs, Uint8Array or string", part);
   }
 
-  #nonEmpty(chunk: IoBuf): IoBuf[] {
-    if (chunk.span > 0) return [chunk];
-    chunk.release();
-    return [];
+  static #refuseItself(): never {
+    throw new TypeError("Cannot add buffers to themselves");
   }
 }

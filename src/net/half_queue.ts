@@ -31,6 +31,11 @@ export abstract class HalfQueue<C extends Call & Linked<C>> extends Operation {
     return this.calls.head === null;
   }
 
+  /** A call came that needs no operation of its own: the user's code is at work. */
+  noteActivity(): void {
+    this.lane.ring.activity++;
+  }
+
   /** Not in flight, and not in a pause after which it is submitted by itself. */
   protected get free(): boolean {
     return this.idle && (this.#retrier === null || !this.#retrier.waiting);

@@ -74,7 +74,7 @@ function loadHandle(call: SendCall, buffer: BufferHandle): void {
   const { start, span } = buffer;
   call.totalBytes += span;
   if (span === 0) slot.release();
-  else call.add(slot, start, span);
+  else call.join(slot, start, span);
 }
 
 function loadHandles(call: SendCall, buffers: IoBufs): void {

@@ -10,6 +10,8 @@ import type { SizeClass } from "../buf/size_class.ts";
 import type { Ring } from "../ring/ring.ts";
 import type { TimingWheel } from "../ring/timing_wheel.ts";
 import type { ResolvedConfig } from "./config.ts";
+import type { SendCall } from "./send_call.ts";
+import { SpareCalls } from "./spare_calls.ts";
 
 /** Something that the network closes with itself. */
 export interface Closeable {
@@ -47,6 +49,7 @@ export class NetworkContext implements NetworkContextParts {
   /** Connections and listeners that are not closed yet. */
   readonly open = new Set<Closeable>();
   readonly dials = new Set<Dialing>();
+  readonly spareSends = new SpareCalls<SendCall>();
   /** False from the beginning of `Network.close`. */
   accepting = true;
 

@@ -22,6 +22,11 @@ export class Piece {
     this.length = length;
   }
 
+  /** Whether the bytes lie right behind those of `other`. */
+  follows(other: Piece): boolean {
+    return this.slot === other.slot && this.offset === other.offset + other.length;
+  }
+
   /** Moves the bytes' home: they were copied to `offset` of another slot. */
   moveTo(slot: Slot, offset: number): void {
     const old = this.slot;

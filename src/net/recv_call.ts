@@ -23,6 +23,13 @@ export class RecvCall extends Call implements Linked<RecvCall> {
     this.#queue = queue;
   }
 
+  /** Makes a new or settled call ready. */
+  renew(length: number, exact: boolean): void {
+    this.length = length;
+    this.exact = exact;
+    this.result = null;
+  }
+
   get operation(): "recv" | "recvSome" {
     return this.exact ? "recv" : "recvSome";
   }

@@ -81,8 +81,7 @@ export class RecvQueue extends HalfQueue<RecvCall> {
   newCall(length: number, exact: boolean): RecvCall {
     const call = this.#spare ?? new RecvCall(this);
     this.#spare = null;
-    call.length = length;
-    call.exact = exact;
+    call.renew(length, exact);
     return call;
   }
 

@@ -1,9 +1,9 @@
 /**
  * Turns a prefix of the queue into one kernel operation: SEND for one range, SENDMSG for up to 32.
  *
- * - Neighbours in memory become one iovec: many small sends that were written behind each other
- *   leave as one range.
- * - Several pieces below 2 KiB are gathered by copy, larger ones stay where they are.
+ * - Neighbours in memory become one iovec: many small sends that were written behind each other, or
+ *   messages that were received together, leave as one range.
+ * - Several other pieces below 2 KiB are gathered by copy, larger ones stay where they are.
  * - Large caller's arrays enter window by window, at most four windows at a time.
  * - Plain memory is copied into memory that the kernel can see.
  *
@@ -78,11 +78,7 @@ export class SendBatch {
   /** Makes a piece's bytes visible to the kernel, and contiguous with its neighbours if small. */
   #settlePiece(call: SendCall, index: number, piece: Piece): boolean {
     const plain = piece.slot.slab === PLAIN_SLAB;
-    if (!plain) {
-      const alone = this.#count === 0 && call.next === null && call.count - call.first === 1;
-      if (alone || piece.length >= LIMITS.gatherCopyBytes || this.#extends(piece)) return true;
-      if (piece.slot === this.#queue.gather.slot) return true;
-    }
+    if (!plain && this.#mayStay(call, index, piece)) return true;
     const { gather } = this.#queue;
     const { maxSize } = this.#queue.socket.context.pool.config;
     const length = Math.min(piece.length, LIMITS.copyWindowBytes, maxSize);
@@ -94,6 +90,15 @@ export class SendBatch {
     if (length < piece.length) call.cut(index, length);
     piece.moveTo(slot, at);
     return true;
+  }
+
+  /** Whether a piece that the kernel can see is large, alone, or beside one of its neighbours. */
+  #mayStay(call: SendCall, index: number, piece: Piece): boolean {
+    if (piece.length >= LIMITS.gatherCopyBytes || this.#extends(piece)) return true;
+    const next = call.pieceAfter(index);
+    if (next === null && this.#count === 0 && call.source === null) return true;
+    if (next !== null && next.follows(piece)) return true;
+    return piece.slot === this.#queue.gather.slot;
   }
 
   /**

@@ -20,7 +20,7 @@ const KEPT_PIECE_COUNT = 64;
 
 export class SendCall extends Call implements Linked<SendCall> {
   next: SendCall | null = null;
-  readonly #queue: SendQueue;
+  #queue: SendQueue;
   /** Reused from call to call: only `first` up to `count` are in use. */
   readonly #pieces: Piece[] = [new Piece()];
   /** Index of the first piece that is not sent. */
@@ -39,8 +39,9 @@ export class SendCall extends Call implements Linked<SendCall> {
     this.#queue = queue;
   }
 
-  /** Makes a settled call ready for the next `send`. */
-  renew(): void {
+  /** Makes a settled call ready for the next `send`, of any connection. */
+  renew(queue: SendQueue): void {
+    this.#queue = queue;
     this.totalBytes = this.sentBytes = 0;
     this.ending = null;
   }
@@ -72,6 +73,14 @@ export class SendCall extends Call implements Linked<SendCall> {
     return this.#pieces[index];
   }
 
+  /** The piece that leaves after the one at an index, this call's or the next one's, if known. */
+  pieceAfter(index: number): Piece | null {
+    if (index + 1 < this.count) return this.#pieces[index + 1];
+    const { next } = this;
+    if (this.source !== null || next === null || next.first === next.count) return null;
+    return next.firstPiece;
+  }
+
   /** Adds a range at the end; takes over one reference of `slot`. */
   add(slot: Slot, offset: number, length: number): Piece {
     const index = this.count++;
@@ -79,6 +88,19 @@ export class SendCall extends Call implements Linked<SendCall> {
     const piece = this.#pieces[index];
     piece.set(slot, offset, length);
     return piece;
+  }
+
+  /**
+   * The same, but a range right behind the last one makes that longer: parts of one buffer that are
+   * sent together leave as one. Only before anything of this call is with the kernel.
+   */
+  join(slot: Slot, offset: number, length: number): void {
+    const piece = this.add(slot, offset, length);
+    const last = this.count - 2;
+    if (last < this.first || !piece.follows(this.#pieces[last])) return;
+    this.#pieces[last].length += length;
+    piece.drop();
+    this.count--;
   }
 
   /** Cuts the piece at `index`: its first `length` bytes stay, the rest becomes the next piece. */

@@ -69,12 +69,12 @@ export class SendQueue extends HalfQueue<SendCall> {
     return sinkClosed(operation, this.#closed);
   }
 
-  /** A call to fill and push: the last settled one, when it is free. */
+  /** A call to fill and push: the queue's own when it is free, else one that is shared. */
   newCall(): SendCall {
-    const call = this.#spare;
+    const call = this.#spare ?? this.socket.context.spareSends.take();
     if (call === null) return new SendCall(this);
     this.#spare = null;
-    call.renew();
+    call.renew(this);
     return call;
   }
 
@@ -87,6 +87,7 @@ export class SendQueue extends HalfQueue<SendCall> {
   push(call: SendCall): void {
     this.calls.push(call);
     this.queuedBytes += call.totalBytes;
+    this.noteActivity();
     this.#wake();
   }
 
@@ -210,7 +211,8 @@ export class SendQueue extends HalfQueue<SendCall> {
     const { ring } = this.lane;
     ring.meter.sendSeconds.observe((ring.now - call.startedMs) / 1_000);
     call.succeed(undefined);
-    this.#spare = call;
+    if (this.#spare === null) this.#spare = call;
+    else this.socket.context.spareSends.put(call);
   }
 
   #failed(result: number): void {

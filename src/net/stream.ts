@@ -60,6 +60,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
       check.integer("length", length, 0, LIMITS.lengthMax);
       if (length === 0) return Promise.resolve(new IoBufs());
       if (options === undefined && queue.quiet && queue.buffered >= length) {
+        queue.noteActivity();
         return Promise.resolve(queue.buffer.take(length));
       }
       return this.#start<IoBufs>(queue.newCall(length, true), options);
@@ -78,6 +79,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
       const length = maxLength === undefined ? this.#someLength : maxLength;
       check.integer("maxLength", length, 1, LIMITS.lengthMax);
       if (options === undefined && queue.quiet && queue.buffered > 0) {
+        queue.noteActivity();
         return Promise.resolve(queue.buffer.takeSome(length));
       }
       return this.#start<IoBuf | null>(queue.newCall(length, false), options);
@@ -91,7 +93,9 @@ export class Stream implements AsyncIterable<Uint8Array> {
     check.integer("length", length, 0, LIMITS.lengthMax);
     if (length === 0) return new IoBufs();
     const queue = this.#queue;
-    return queue.quiet && queue.buffered >= length ? queue.buffer.take(length) : null;
+    if (!queue.quiet || queue.buffered < length) return null;
+    queue.noteActivity();
+    return queue.buffer.take(length);
   }
 
   /**

@@ -1,12 +1,14 @@
 /**
  * When to take a turn, and when to sleep.
  *
- *   submit -> microtask, again while new submissions keep coming -> turn -+-> completions: again
+ *   submit -> microtask, again while calls keep coming -----------> turn -+-> completions: again
  *                                                                         |
  *                       sleep, bell armed <- spin until the budget ends <-+-> nothing came
  *
- * - Quiescence: a turn waits until a whole round of microtasks brought no submission, so that all
- *   that the user's code does in reaction to one batch goes to the kernel in one call.
+ * - Quiescence: a turn waits until a whole round of microtasks brought no call, so that all that
+ *   the user's code does in reaction to one batch goes to the kernel in one call. A program that
+ *   takes message after message out of the read buffer and answers each is given so many rounds and
+ *   no more: its first answers are not to wait for its last.
  * - Fairness: turns chain in microtasks, but after a few of them timers and I/O of the runtime run.
  *   Only a macrotask or the bell starts the count anew: a pump that sleeps or spins and is woken by
  *   the same chain of microtasks has given nobody a chance.
@@ -24,7 +26,7 @@ import { type BellPort, TURN_WOKEN } from "./port.ts";
 import type { Ring } from "./ring.ts";
 import { type SpinConfig, Spinner } from "./spinner.ts";
 
-/** Microtask rounds without a submission that count as quiet: `await` chains take up to three. */
+/** Microtask rounds without a call that count as quiet: `await` chains take up to three. */
 const QUIET_ROUND_COUNT = 2;
 
 /** A timer is up to 1 ms late, 32 chained turns of busy connections take some 20 ms. */
@@ -41,6 +43,8 @@ export class Pump {
   #referenced = false;
   #seen = 0;
   #quietRounds = 0;
+  /** Rounds of microtasks that the next turn still waits for. */
+  #roundsLeft = 0;
   /** Turns taken since timers and I/O of the runtime last had their chance. */
   #chained = 0;
   #spinUntilMs = 0;
@@ -88,16 +92,17 @@ export class Pump {
   }
 
   #queueStep(): void {
-    this.#seen = this.#ring.submitted;
+    this.#seen = this.#ring.activity;
+    this.#roundsLeft = LIMITS.gatherRoundCountMax;
     this.#quietRounds = 0;
     queueMicrotask(this.#step);
   }
 
   readonly #step = (): void => {
     if (this.#state !== "scheduled") return;
-    const submitted = this.#ring.submitted;
-    if (submitted !== this.#seen) {
-      this.#seen = submitted;
+    const { activity } = this.#ring;
+    if (activity !== this.#seen && --this.#roundsLeft > 0) {
+      this.#seen = activity;
       this.#quietRounds = 0;
       queueMicrotask(this.#step);
     } else if (++this.#quietRounds < QUIET_ROUND_COUNT) {

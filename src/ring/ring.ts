@@ -53,8 +53,11 @@ export class Ring {
   readonly pump: Pump;
   /** Milliseconds at the last turn: what durations are measured with on the hot path. */
   now: number;
-  /** Submissions and cancels since the ring was opened: the pump watches it for quiescence. */
-  submitted = 0;
+  /**
+   * Submissions, cancels, and calls that were served without one, since the ring was opened: while
+   * it grows, the user's code is at work and the pump waits for more.
+   */
+  activity = 0;
   readonly #table = new OperationTable();
   readonly #writer: OpWriter;
   readonly #cancels: Operation[] = [];
@@ -101,7 +104,7 @@ export class Ring {
     assert(operation.state === OPERATION_IDLE, "an operation is submitted once at a time");
     operation.state = OPERATION_READY;
     operation.lane.push(operation, place);
-    this.submitted++;
+    this.activity++;
     this.pump.schedule();
   }
 
@@ -119,7 +122,7 @@ export class Ring {
     if (operation.canceling) return false;
     operation.canceling = true;
     this.#cancels.push(operation);
-    this.submitted++;
+    this.activity++;
     this.pump.schedule();
     return false;
   }
@@ -232,7 +235,7 @@ export class Ring {
       return;
     }
     this.#cancelPauseMs = Math.min(this.#cancelPauseMs * 2, LIMITS.cancelAgainLastMs);
-    this.submitted++;
+    this.activity++;
     this.pump.schedule();
   };
 

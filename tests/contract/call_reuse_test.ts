@@ -44,6 +44,24 @@ test("an old signal does not abort a later send without one", async () => {
   await network.close();
 });
 
+test("the sends of one connection become those of another, and forget the first", async () => {
+  const COUNT = 100;
+  const { network, client, server } = await connected();
+  const abort = new AbortController();
+  const { signal } = abort;
+  await Promise.all(
+    Array.from({ length: COUNT }, () => client.sink.send("a", { signal, timeoutMs: 60 })),
+  );
+  const others = Array.from({ length: COUNT }, () => server.sink.send("b"));
+  abort.abort(new Error("of the first connection"));
+  client.sink.close();
+  await Promise.all(others);
+  assert.equal([client.sink.bytesSent, server.sink.bytesSent], [COUNT, COUNT]);
+  assert.is((await client.stream.recv(COUNT)).text(), "b".repeat(COUNT));
+  assert.is((await server.stream.recv(COUNT)).text(), "a".repeat(COUNT));
+  await network.close();
+});
+
 test("an old budget does not end a later receive without one", async () => {
   const { network, client, server } = await connected();
   const first = client.stream.recv(1, { timeoutMs: 60 });

@@ -239,6 +239,53 @@ test("sends that queue up behind one in flight leave together", async () => {
   });
 });
 
+/** Operations that sent something so far. */
+function sendCount({ network }: Pair): number {
+  return network.context.meter.sendIovecs.buckets.reduce((sum, count) => sum + count, 0);
+}
+
+test("messages that were received together leave as one range where they lie", async () => {
+  await withPair({}, async (pair) => {
+    const { sim, network, client, server } = pair;
+    await client.sink.send(contentOf(1, 300));
+    await sim.sleep(10);
+    const messages = [await server.stream.recv(100)];
+    for (let i = 0; i < 2; i++) messages.push(await server.stream.recv(100));
+    const taken = () => network.pool.stats().classes.map(({ allocations }) => allocations);
+    const before = { taken: taken(), sends: sendCount(pair) };
+    await Promise.all(messages.map((message) => server.sink.send(message)));
+    assert.equal({ taken: taken(), sends: sendCount(pair) - 1 }, before, "one send, and no copy");
+    assert.is(network.context.meter.sendIovecs.sum, 2, "one range, as the message before");
+    await receives({ ...pair, server: client }, contentOf(1, 300));
+  });
+});
+
+test("answers to buffered messages leave together, however the program awaits", async () => {
+  await withPair({ config: { writeBufferSize: 65_536 } }, async (pair) => {
+    const { sim, client, server } = pair;
+    await client.sink.send(contentOf(1, 32 * 50));
+    await sim.sleep(10);
+    const before = sendCount(pair);
+    for (let i = 0; i < 32; i++) {
+      const header = await server.stream.recv(10);
+      await server.sink.send(header.append(await server.stream.recv(40)));
+    }
+    await receives({ ...pair, server: client }, contentOf(1, 32 * 50));
+    assert.is(sendCount(pair) - before, 1);
+  });
+});
+
+test("the first of very many answers leaves before the last is made", async () => {
+  const MESSAGES = 2_000;
+  await withPair({ config: { writeBufferSize: 65_536 } }, async ({ sim, client, server }) => {
+    await client.sink.send(contentOf(1, MESSAGES * 10));
+    await sim.sleep(10);
+    for (let i = 0; i < MESSAGES; i++) await server.sink.send(await server.stream.recv(10));
+    assert.ok(server.sink.bytesSent > 0, "none has left");
+    (await client.stream.recv(MESSAGES * 10)).release();
+  });
+});
+
 test("a send to a closed sink takes its buffers and gives them back", async () => {
   await withPair({}, async ({ network, client }) => {
     await client.sink.close();

@@ -1,4 +1,5 @@
 import { BufferPool } from "../../../src/buf/buffer_pool.ts";
+import { ByteSource } from "../../../src/net/byte_source.ts";
 import { SendCall } from "../../../src/net/send_call.ts";
 import type { SendQueue } from "../../../src/net/send_queue.ts";
 import { assert, Random, suite } from "../../harness.ts";
@@ -71,6 +72,43 @@ test("cut() makes two pieces of one, each with a reference of its own", () => {
   assert.is(inUse(), 0);
 });
 
+test("join() makes one piece of ranges that lie behind each other, and of no others", () => {
+  const { pool, call, ranges, inUse } = setUp();
+  const slot = pool.take(100);
+  const join = (at: number, length: number) => {
+    slot.retain();
+    call.join(slot, at, length);
+  };
+  join(0, 4);
+  join(4, 60);
+  assert.equal([ranges(), slot.references], [[[0, 64]], 2], "two parts of one buffer");
+  join(65, 5);
+  join(60, 5);
+  assert.equal(ranges(), [[0, 64], [65, 5], [60, 5]], "a gap, and a step back");
+  call.join(pool.take(100), 65, 10);
+  assert.is(call.count, 4, "the same place in another buffer");
+  slot.release();
+  call.totalBytes = 84;
+  call.consume(84);
+  assert.equal([call.done, inUse()], [true, 0]);
+});
+
+test("pieceAfter() looks into the next call, and not behind bytes that are still to be read", () => {
+  const { call, add } = setUp();
+  const first = add(10);
+  const second = add(10);
+  assert.is(call.pieceAfter(0), second);
+  assert.is(call.pieceAfter(1), null);
+  const behind = new SendCall({} as SendQueue);
+  call.next = behind;
+  assert.is(call.pieceAfter(1), null, "it has none");
+  assert.is(call.pieceAfter(1), null);
+  const third = behind.add(first.slot, 10, 10);
+  assert.is(call.pieceAfter(1), third);
+  call.source = new ByteSource([new Uint8Array(10)]);
+  assert.is(call.pieceAfter(1), null);
+});
+
 test("dropPieces() drops what is not sent, once", () => {
   const { call, add, inUse } = setUp();
   add(10);
@@ -92,12 +130,21 @@ test("Piece.moveTo() releases the old home", () => {
   assert.is(inUse(), 0);
 });
 
+test("a renewed call belongs to the queue that renewed it", () => {
+  const { call } = setUp();
+  const ended: unknown[] = [];
+  const queue = { endCall: (...data: unknown[]) => ended.push(data) } as unknown as SendQueue;
+  call.renew(queue);
+  call.expire();
+  assert.equal(ended, [[call, { kind: "timeout" }]]);
+});
+
 test("a renewed call starts from nothing", () => {
   const { call, add, ranges } = setUp();
   add(10);
   call.consume(10);
   call.ending = { kind: "timeout" };
-  call.renew();
+  call.renew({} as SendQueue);
   assert.equal([call.totalBytes, call.sentBytes, call.ending, ranges()], [0, 0, null, []]);
   add(7);
   assert.equal(ranges(), [[0, 7]]);
@@ -124,7 +171,7 @@ test("random short sends consume every byte once and give all memory back", () =
       assert.is(call.done, left === 0);
     }
     assert.is(inUse(), 0);
-    call.renew();
+    call.renew({} as SendQueue);
   }
 });
 
