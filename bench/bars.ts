@@ -169,7 +169,9 @@ export function peersOfBars(work: Case, parts: readonly string[] | null = null):
       BAR_RUNTIMES.flatMap((runtime) => [subjectName(bar, runtime), otherName(bar, runtime)])
     ),
   );
-  const floor = bars.some(({ against }) => against === "C");
+  const floor = bars.some(({ against, metric }) =>
+    against === "C" || (against === "own" && metric !== "p99")
+  );
   return peersOf(work, parts).filter(({ name }) =>
     needed.has(name) || (floor && name.startsWith(FLOOR))
   );

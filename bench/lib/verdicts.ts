@@ -33,6 +33,11 @@ export interface Verdict {
   figure: Spread | null;
   /** and then why. */
   reason: string | null;
+  /**
+   * The figure of the best C server in our place, where we are compared with a runtime's own
+   * sockets: a limit that it does not meet is beyond what io_uring gives.
+   */
+  floor: Spread | null;
   limit: number | null;
   /** By the median. Null when there is nothing to judge, or no limit. */
   met: boolean | null;
@@ -67,6 +72,7 @@ function verdictOn(
     theirs: null,
     figure: null,
     reason: null,
+    floor: null,
     limit,
     met: null,
   };
@@ -85,6 +91,8 @@ function verdictOn(
   const figure = compared(bar, mine, other);
   if (figure === null) return { ...verdict, reason: "no round has both" };
   verdict.figure = figure;
+  const floor = bar.against === "own" ? bestFloor(result) : null;
+  if (floor !== null) verdict.floor = compared(bar, floor, other);
   if (limit === null) return verdict;
   verdict.met = bar.sense === "at most" ? figure.median <= limit : figure.median >= limit;
   return verdict;
@@ -108,7 +116,7 @@ function word({ figure, met }: Verdict): string {
 }
 
 function cells(verdict: Verdict): string[] {
-  const { bar, figure, ours, theirs, limit } = verdict;
+  const { bar, figure, floor, ours, theirs, limit } = verdict;
   const { digits, unit } = METRICS[bar.metric];
   const value = (spread: Spread | null) =>
     spread === null ? "-" : `${formatNumber(spread.median, digits)} ${unit || "/s"}`;
@@ -124,6 +132,7 @@ function cells(verdict: Verdict): string[] {
     value(theirs),
     figure === null ? "-" : `${show(figure.median)}${suffix}`,
     figure === null ? "-" : `${show(figure.min)}..${show(figure.max)}`,
+    floor === null ? "" : `${show(floor.median)}${suffix}`,
     limit === null ? "" : `${bar.sense} ${limit}${suffix}`,
   ];
 }
@@ -138,6 +147,7 @@ const HEADER = [
   "the other's",
   "ratio",
   "min..max",
+  "C has",
   "bar",
 ];
 

@@ -93,7 +93,9 @@ test("frames are answered one by one and together, by every peer", () => {
 
 test("bars ask for the peers that they compare, in every case that they name", () => {
   const names = (name: string) => peersOfBars(caseOf(name)).map((peer) => peer.name);
-  assert.equal(names("idle-10000"), ["uringnet/bun", "uringnet/deno", "Bun.listen", "Deno.listen"]);
+  const runtimes = ["uringnet/bun", "uringnet/deno", "Bun.listen", "Deno.listen"];
+  assert.equal(names("echo-500x64"), runtimes);
+  assert.equal(names("idle-10000"), ["c_uring/oneshot", "c_uring/multishot", ...runtimes]);
   assert.ok(names("echo-50x64").includes("uringnet/deno metrics"));
   assert.ok(names("framed-1-d32").includes("c_uring/oneshot joined"));
   assert.equal(peersOfBars(caseOf("idle-10000"), ["deno."]).map((peer) => peer.name), [

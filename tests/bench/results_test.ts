@@ -227,6 +227,13 @@ test("a verdict has both figures and the peers that they are of", () => {
   assert.is(deno.reason, "uringnet/deno took no part");
 });
 
+test("a verdict against a runtime's own sockets says what the best C server has there", () => {
+  const results = [caseResult("echo-50x64", "cpuUs", ECHO)];
+  const floor = (change: Partial<Bar>) => judge(results, [{ ...BAR, ...change }])[0].floor?.median;
+  assert.is(floor({}), 0.5);
+  assert.is(floor({ against: "C" }), undefined);
+});
+
 test("a bar without measurements is neither met nor not, and says why", () => {
   const echo = caseResult("echo-50x64", "cpuUs", ECHO);
   echo.peers[4] = { ...echo.peers[4], missing: "bun is not installed", samples: [] };
