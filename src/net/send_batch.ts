@@ -32,6 +32,8 @@ export class SendBatch {
   readonly #lengths: number[] = [];
   /** Calls at the front of the queue that have bytes in this batch. */
   #callCount = 0;
+  /** A range found no room: nothing that comes after it may be in this batch. */
+  #full = false;
 
   constructor(queue: SendQueue) {
     this.#queue = queue;
@@ -40,6 +42,7 @@ export class SendBatch {
   /** Writes the record. False when there is nothing to send, or no memory to send it from. */
   prepare(writer: OpWriter): boolean {
     this.bytes = this.#count = this.#callCount = 0;
+    this.#full = false;
     let windows = 0;
     for (let call = this.#queue.calls.head; call !== null; call = call.next) {
       if (call.settled) break;
@@ -163,10 +166,12 @@ export class SendBatch {
   }
 
   #addRange(piece: Piece): boolean {
+    if (this.#full) return false;
     if (this.#extends(piece)) {
       this.#lengths[this.#count - 1] += piece.length;
     } else {
-      if (this.#count === IOVEC_MAX) return false;
+      this.#full = this.#count === IOVEC_MAX;
+      if (this.#full) return false;
       this.#slabs[this.#count] = piece.slot.slab;
       this.#offsets[this.#count] = piece.slot.offset + piece.offset;
       this.#lengths[this.#count] = piece.length;

@@ -72,6 +72,23 @@ test("more than 32 chunks leave in sends of at most 32 iovecs", async () => {
   });
 });
 
+test("what lies behind a full batch in memory does not overtake what found no room", async () => {
+  await withPair({}, async (pair) => {
+    const { network, client } = pair;
+    const large = contentOf(2, 65_636);
+    const sends = [client.sink.send(chunks(pair, 1, new Array<number>(31).fill(3_000)))];
+    // The 32nd range is the first window of this one; its last 100 bytes find no room.
+    sends.push(client.sink.send(large));
+    const neighbour = network.pool.alloc(65_536);
+    neighbour.bytes.set(contentOf(3, 65_536));
+    sends.push(client.sink.send(neighbour));
+    await receives(pair, contentOf(1, 31 * 3_000));
+    await receives(pair, large);
+    await receives(pair, contentOf(3, 65_536));
+    await Promise.all(sends);
+  });
+});
+
 test("storms of EAGAIN and EINTR are not seen by the caller", async () => {
   await withSeeds(20, { faults: { again: 0.7 } }, async (pair) => {
     const sending = pair.client.sink.send(contentOf(1, 100_000));
