@@ -213,6 +213,16 @@ static int32_t fault_stage(struct ring *ring, struct ur_op *op) {
   }
 }
 
+/* What the table says of an accept without the ring; one that is to be kept back goes there. */
+static int32_t fault_accept(int32_t fd) {
+  struct ur_op op = {.opcode = UR_OP_ACCEPT, .fd = fd};
+  for (uint32_t i = 0; i < UR_FAULT_RULES; i++)
+    if (fault_matches(&fault_rules[i], &op) && fault_rules[i].action != UR_FAULT_ERRNO)
+      return -EAGAIN;
+  struct fault_rule *rule = fault_for(&op);
+  return rule ? -(int32_t)rule->value : FAULT_NONE;
+}
+
 /* No completion may be taken from the kernel now: it could not be kept back. */
 static bool fault_full(void) { return fault_held_count == UR_FAULT_HELD; }
 

@@ -86,6 +86,10 @@ class NativeRing implements RingPort {
     return this.#library.ur_listen(this.#id, fd, backlog);
   }
 
+  accept(fd: number, block: number): number {
+    return this.#library.ur_accept(this.#id, fd, block);
+  }
+
   address(fd: number, which: 0 | 1, block: number): number {
     return this.#library.ur_address(this.#id, fd, which, block);
   }

@@ -25,6 +25,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -961,6 +962,25 @@ int32_t ur_listen(uint32_t id, int32_t fd, uint32_t backlog) {
   int32_t result = refusal(id, fd);
   if (result < 0) return result;
   return listen(fd, backlog > INT32_MAX ? INT32_MAX : (int)backlog) < 0 ? -errno : 0;
+}
+
+/* Nobody else takes from this queue, and a connection that was reset stays in it: what poll has
+ * seen is there for accept4, which would wait for it otherwise. */
+int32_t ur_accept(uint32_t id, int32_t fd, uint32_t block) {
+  int32_t result = refusal(id, fd);
+  if (result < 0) return result;
+  uint8_t *bytes = block_at(ring_at(id), block);
+  if (!bytes) return -EFAULT;
+#ifdef UR_FAULTS
+  if ((result = fault_accept(fd)) != FAULT_NONE) return result;
+#endif
+  struct pollfd waiting = {.fd = fd, .events = POLLIN};
+  result = poll(&waiting, 1, 0);
+  if (result <= 0) return result < 0 ? -errno : -EAGAIN;
+  socklen_t *length = (socklen_t *)(bytes + UR_ADDRESS_BYTES);
+  *length = UR_ADDRESS_BYTES;
+  result = accept4(fd, (struct sockaddr *)bytes, length, SOCK_CLOEXEC);
+  return result < 0 ? -errno : adopt(id, result);
 }
 
 int32_t ur_address(uint32_t id, int32_t fd, uint32_t which, uint32_t block) {

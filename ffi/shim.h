@@ -150,6 +150,9 @@ UR_EXPORT int32_t ur_arm(uint32_t ring);
 UR_EXPORT int32_t ur_socket(uint32_t ring, uint32_t family);
 UR_EXPORT int32_t ur_bind(uint32_t ring, int32_t fd, uint32_t block, uint32_t length);
 UR_EXPORT int32_t ur_listen(uint32_t ring, int32_t fd, uint32_t backlog);
+/* Takes a connection that waits already, with what an accept of the ring leaves in its block, or
+ * -EAGAIN. Only while no accept of the ring has this descriptor. */
+UR_EXPORT int32_t ur_accept(uint32_t ring, int32_t fd, uint32_t block);
 /* which: 0 local, 1 peer. Writes the address into the block, returns its length. */
 UR_EXPORT int32_t ur_address(uint32_t ring, int32_t fd, uint32_t which, uint32_t block);
 UR_EXPORT int32_t ur_set_option(uint32_t ring, int32_t fd, uint32_t option, int32_t value);

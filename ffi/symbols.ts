@@ -37,6 +37,7 @@ export const SYMBOLS = {
   ur_socket: calls("u32", "u32"), //                      uint32_t ring, family
   ur_bind: calls("u32", "i32", "u32", "u32"), //          ring, int32_t fd, block, length
   ur_listen: calls("u32", "i32", "u32"), //               ring, fd, backlog
+  ur_accept: calls("u32", "i32", "u32"), //               ring, fd, block
   ur_address: calls("u32", "i32", "u32", "u32"), //       ring, fd, which, block
   ur_set_option: calls("u32", "i32", "u32", "i32"), //    ring, fd, option, int32_t value
   ur_get_option: calls("u32", "i32", "u32"), //           ring, fd, option

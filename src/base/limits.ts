@@ -42,6 +42,9 @@ export const LIMITS = Object.freeze({
   /** How long a closing network waits for its operations once all of them were cancelled. */
   handBackMs: 1_000,
 
+  /** Connections that a listener takes one after the other before the others have their turn. */
+  acceptBurstCountMax: 128,
+
   /** First and longest pause of accept after EMFILE and its kin. */
   acceptBackOffFirstMs: 5,
   acceptBackOffLastMs: 1_000,

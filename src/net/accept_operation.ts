@@ -1,6 +1,6 @@
 /**
- * One accept on the ring. The kernel writes the peer's address into a block that this operation
- * owns until the connection is there.
+ * One accept on the ring, or past it when a connection waits already. The kernel writes the peer's
+ * address into a block that this operation owns until the connection is there.
  *
  * @module
  */
@@ -14,14 +14,18 @@ import { readSockaddr, type SocketAddress, type UnixAddress } from "./address.ts
 /** Where the address's length stands in the block (`UR_ADDRESS_BYTES` in the shim). */
 const LENGTH_OFFSET = 128;
 
-export type AcceptDone = (result: number, peer: SocketAddress | UnixAddress | null) => void;
+/** A descriptor and its peer, or -errno. */
+export interface Accepted {
+  readonly result: number;
+  readonly peer: SocketAddress | UnixAddress | null;
+}
 
 export class AcceptOperation extends Operation {
   readonly #fd: number;
-  readonly #done: AcceptDone;
+  readonly #done: (accepted: Accepted) => void;
   #block = -1;
 
-  constructor(lane: Lane, fd: number, done: AcceptDone) {
+  constructor(lane: Lane, fd: number, done: (accepted: Accepted) => void) {
     super(lane);
     this.#fd = fd;
     this.#done = done;
@@ -31,11 +35,20 @@ export class AcceptOperation extends Operation {
     return OP_FLAG_OF_ACCEPT;
   }
 
+  /** Takes a connection that waits already; null when none does. Only while idle. */
+  takeWaiting(): Accepted | null {
+    const { blocks, port } = this.lane.ring;
+    this.#block = blocks.take();
+    if (this.#block < 0) return null;
+    const accepted = this.#readBlock(port.accept(this.#fd, this.#block));
+    return accepted.result === -ERRNO.EAGAIN ? null : accepted;
+  }
+
   override prepare(writer: OpWriter): boolean {
     this.#block = this.lane.ring.blocks.take();
     if (this.#block < 0) {
       // All blocks are with other listeners: to be tried again after a pause.
-      queueMicrotask(() => this.#done(-ERRNO.ENOBUFS, null));
+      queueMicrotask(() => this.#done({ result: -ERRNO.ENOBUFS, peer: null }));
       return false;
     }
     writer.accept(this.#fd, this.#block);
@@ -43,6 +56,10 @@ export class AcceptOperation extends Operation {
   }
 
   override complete(result: number, _flags: number): void {
+    this.#done(this.#readBlock(result));
+  }
+
+  #readBlock(result: number): Accepted {
     const { blocks } = this.lane.ring;
     const bytes = blocks.bytes(this.#block);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -50,6 +67,6 @@ export class AcceptOperation extends Operation {
     const peer = result < 0 ? null : readSockaddr(bytes, length);
     blocks.put(this.#block);
     this.#block = -1;
-    this.#done(result, peer);
+    return { result, peer };
   }
 }

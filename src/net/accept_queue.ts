@@ -1,7 +1,13 @@
 /**
  * The accepting machine of one listener: a queue of `accept()` calls, one operation in flight.
  *
+ * Where one connection came, others wait: calls that follow take them straight from the backlog,
+ * without a turn of the ring for each, until it is empty or the burst is over.
+ *
+ *     call -> operation on the ring -> connection -> call -> from the backlog -> ... -> ring
+ *
  * Invariants
+ * - Nothing is taken while no call waits.
  * - A call that gives up does not cancel the operation: the connection that it may still bring goes
  *   to the next call, or waits in `#ready`, so that none is lost.
  * - EMFILE and its kin pause accepting, with growing pauses, and do not end calls: the peers wait
@@ -16,7 +22,7 @@ import { LIMITS } from "../base/limits.ts";
 import { COUNT } from "../base/meter.ts";
 import { NetworkError } from "../base/network_error.ts";
 import { AcceptCall, type AcceptCallOwner } from "./accept_call.ts";
-import { AcceptOperation } from "./accept_operation.ts";
+import { type Accepted, AcceptOperation } from "./accept_operation.ts";
 import type { SocketAddress, UnixAddress } from "./address.ts";
 import type { Connection } from "./connection.ts";
 import type { Holder } from "./holder.ts";
@@ -50,6 +56,8 @@ export class AcceptQueue implements AcceptCallOwner {
   #pauseMs: number = LIMITS.acceptBackOffFirstMs;
   #pause: HostTimer | null = null;
   #failures = 0;
+  /** Connections that may still be taken past the ring; 0 while the operation is with it. */
+  #burst = 0;
 
   constructor(
     context: NetworkContext,
@@ -124,17 +132,36 @@ export class AcceptQueue implements AcceptCallOwner {
     call.fail(reason);
   }
 
-  #request(): void {
-    if (this.#calls.count === 0 || this.#closed !== null || this.#pause !== null) return;
-    if (this.#operation.idle) this.#operation.lane.ring.submit(this.#operation);
+  get #wanted(): boolean {
+    return this.#calls.count > 0 && this.#closed === null && this.#pause === null;
   }
 
-  readonly #done = (result: number, peer: SocketAddress | UnixAddress | null): void => {
+  #request(): void {
+    while (this.#burst > 0 && this.#wanted) {
+      const accepted = this.#operation.takeWaiting();
+      this.#burst = accepted === null ? 0 : this.#burst - 1;
+      if (accepted !== null) this.#settle(accepted);
+    }
+    if (this.#wanted && this.#operation.idle) {
+      this.#burst = 0;
+      this.#operation.lane.ring.submit(this.#operation);
+    }
+  }
+
+  readonly #done = (accepted: Accepted): void => {
+    this.#settle(accepted);
+    if (this.#closed !== null) {
+      this.#landed();
+      return;
+    }
+    if (accepted.result >= 0) this.#burst = LIMITS.acceptBurstCountMax;
+    this.#request();
+  };
+
+  #settle({ result, peer }: Accepted): void {
     if (result >= 0) this.#accepted(result, peer);
     else if (this.#closed === null) this.#failed(-result);
-    if (this.#closed !== null) this.#landed();
-    else this.#request();
-  };
+  }
 
   #accepted(fd: number, peer: SocketAddress | UnixAddress | null): void {
     this.#pauseMs = LIMITS.acceptBackOffFirstMs;

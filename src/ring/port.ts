@@ -119,6 +119,11 @@ export interface RingPort {
   socket(family: number): number;
   bind(fd: number, block: number, length: number): number;
   listen(fd: number, backlog: number): number;
+  /**
+   * Takes a connection that waits already, its peer's address as an accept of the ring leaves it in
+   * the block, or -EAGAIN. Only while no accept of the ring has this descriptor.
+   */
+  accept(fd: number, block: number): number;
   /** Writes the local (0) or peer (1) address into the block; returns its length. */
   address(fd: number, which: 0 | 1, block: number): number;
   setOption(fd: number, option: number, value: number): number;

@@ -298,13 +298,21 @@ static void set_anything(uint32_t id, int32_t fd) {
   ur_get_option(id, fd, chance(80) ? below(UR_OPTION_COUNT) : edge());
 }
 
+static void take_waiting(uint32_t id, int32_t fd, uint32_t block) {
+  int32_t accepted = ur_accept(id, fd, block);
+  if (accepted >= 0) EXPECT(ur_close(id, accepted, below(2)), 0);
+}
+
 /* Calls outside of turns; none may harm, whatever it answers. */
 static void call_anything(void) {
   int32_t fd = any_socket();
   uint32_t id = chance(90) ? rig.id : edge() | 4096, block = chance(80) ? 512 + below(400) : edge();
-  switch (below(8)) {
+  switch (below(9)) {
     case 0:
       set_anything(id, fd);
+      break;
+    case 7:
+      if (block >= 2 * BLOCKS_EACH) take_waiting(id, chance(50) ? sockets[LISTENER] : fd, block);
       break;
     case 1:
       if (block >= 2 * BLOCKS_EACH) ur_address(id, fd, edge(), block);

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "driver.h"
 
+#include <fcntl.h>
 #include <liburing.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -213,6 +214,53 @@ static void addresses(void) {
   rig_close(&rig);
 }
 
+/* Connects `count` sockets to the listener whose address block 0 has; none is accepted. */
+static void dial(int32_t *clients, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    clients[i] = ur_socket(rig.id, AF_INET);
+    struct ur_op *op = rig_op(&rig, UR_OP_CONNECT, 10 + i, clients[i]);
+    op->slab = 0;
+    op->length = sizeof(struct sockaddr_in);
+    EXPECT(rig_result(&rig), 0);
+  }
+}
+
+static void take_waiting(void) {
+  enum { COUNT = 5 };
+  int32_t clients[COUNT];
+  rig_open(&rig, 8, 64, 0);
+  int32_t listener = rig_listen(&rig, 0);
+  EXPECT(ur_accept(rig.id, listener, 1), -EAGAIN);
+  dial(clients, COUNT);
+  uint8_t *block = rig.blocks + UR_BLOCK_BYTES;
+  for (uint32_t i = 0; i < COUNT; i++) {
+    memset(block, GUARD, 2 * UR_BLOCK_BYTES);
+    int32_t server = ur_accept(rig.id, listener, 1);
+    EXPECT_TRUE(server >= 0);
+    EXPECT(fcntl(server, F_GETFD), FD_CLOEXEC);
+    EXPECT(*(uint32_t *)(block + UR_ADDRESS_BYTES), sizeof(struct sockaddr_in));
+    for (uint32_t k = UR_ADDRESS_BYTES + 4; k < 2 * UR_BLOCK_BYTES; k++) EXPECT(block[k], GUARD);
+    EXPECT(ur_address(rig.id, clients[i], 0, 2), sizeof(struct sockaddr_in));
+    EXPECT(memcmp(block, block + UR_BLOCK_BYTES, sizeof(struct sockaddr_in)), 0);
+    EXPECT(ur_close(rig.id, server, 0), 0);
+  }
+  EXPECT(ur_accept(rig.id, listener, 1), -EAGAIN);
+  rig_close(&rig);
+}
+
+/* A peer that has reset its connection leaves it in the queue: nothing waits for the next one. */
+static void take_reset(void) {
+  int32_t client;
+  rig_open(&rig, 8, 64, 0);
+  int32_t listener = rig_listen(&rig, 0);
+  dial(&client, 1);
+  EXPECT(ur_set_option(rig.id, client, UR_OPTION_LINGER_SECONDS, 0), 0);
+  EXPECT(ur_close(rig.id, client, 0), 0);
+  EXPECT_TRUE(ur_accept(rig.id, listener, 1) >= 0);
+  EXPECT(ur_accept(rig.id, listener, 1), -EAGAIN);
+  rig_close(&rig);
+}
+
 static void cancels(void) {
   int32_t pair[2];
   rig_open(&rig, 8, 64, UR_OPEN_BUFFERS);
@@ -370,6 +418,8 @@ const struct test_case operation_cases[] = {
     {"RECV_SELECT fills provided buffers, 256 identifiers around, and says which", select_buffers},
     {"RECV_WATCH completes until its buffers run out, and loses nothing", watch},
     {"ACCEPT writes the peer's address and not a byte more, CONNECT says when refused", addresses},
+    {"ur_accept() takes what waits, in order, with addresses, and never waits", take_waiting},
+    {"ur_accept() takes a connection that its peer has reset", take_reset},
     {"CANCEL ends a receive or an accept by slot, generation and kind, and is silent", cancels},
     {"a cancelled receive has taken no byte, whoever wins the race", cancel_races},
     {"CANCEL ends a connect that waits for room in the backlog", cancel_connect},

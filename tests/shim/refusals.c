@@ -229,6 +229,7 @@ static void descriptors(void) {
     }
     EXPECT(ur_bind(rig.id, fd, 0, 16), -EBADF);
     EXPECT(ur_listen(rig.id, fd, 1), -EBADF);
+    EXPECT(ur_accept(rig.id, fd, 0), -EBADF);
     EXPECT(ur_address(rig.id, fd, 0, 0), -EBADF);
     EXPECT(ur_set_option(rig.id, fd, UR_OPTION_NO_DELAY, 1), -EBADF);
     EXPECT(ur_get_option(rig.id, fd, UR_OPTION_NO_DELAY), -EBADF);
@@ -265,6 +266,11 @@ static void options(void) {
   EXPECT(ur_shutdown(rig.id, pair[0], UINT32_MAX), -EINVAL);
   EXPECT_TRUE(ur_socket(rig.id, UINT32_MAX) < 0);
   EXPECT(ur_listen(rig.id, pair[0], UINT32_MAX), -EINVAL); /* it is connected */
+  EXPECT(ur_accept(rig.id, pair[0], 0), -EAGAIN);
+  EXPECT(ur_shutdown(rig.id, pair[1], 1), 0);
+  EXPECT(ur_accept(rig.id, pair[0], 0), -EINVAL); /* readable, and no listener */
+  EXPECT(ur_accept(rig.id, pair[0], UR_BLOCK_COUNT), -EFAULT);
+  EXPECT(ur_accept(rig.id, pair[0], UINT32_MAX), -EFAULT);
   finish();
 }
 
@@ -311,6 +317,7 @@ static void expect_shut_out(uint32_t id, int32_t fd) {
   EXPECT(ur_socket(id, AF_INET), -EPERM);
   EXPECT(ur_bind(id, fd, 0, 16), -EPERM);
   EXPECT(ur_listen(id, fd, 1), -EPERM);
+  EXPECT(ur_accept(id, fd, 0), -EPERM);
   EXPECT(ur_address(id, fd, 0, 0), -EPERM);
   EXPECT(ur_set_option(id, fd, UR_OPTION_NO_DELAY, 1), -EPERM);
   EXPECT(ur_get_option(id, fd, UR_OPTION_NO_DELAY), -EPERM);

@@ -3,9 +3,11 @@
  *
  * @module
  */
+import { LIMITS } from "../../src/base/limits.ts";
 import { COUNT } from "../../src/base/meter.ts";
+import type { Connection } from "../../src/net/connection.ts";
 import { assert, suite } from "../harness.ts";
-import { outcomeOf, withPair, withSeeds } from "../support/pair.ts";
+import { outcomeOf, type Pair, withPair, withSeeds } from "../support/pair.ts";
 import { Sim } from "../support/sim.ts";
 
 const test = suite("sim/accept");
@@ -38,6 +40,109 @@ test("an accept that timed out loses no connection", async () => {
     const server = "value" in end ? end.value : await listener.accept();
     assert.equal(server.remoteAddress, client.localAddress);
     await Promise.all([server.close(), client.close()]);
+  });
+});
+
+/** Dials `count` times, each when the one before it waits in the backlog. */
+async function dialAll({ network, listener }: Pair, count: number): Promise<Connection[]> {
+  const clients: Connection[] = [];
+  while (clients.length < count) clients.push(await network.dial(listener.localAddress));
+  return clients;
+}
+
+const ports = (connections: Connection[], end: "localAddress" | "remoteAddress") =>
+  connections.map((connection) => (connection[end] as { port: number }).port);
+
+test("connections that wait are taken one after the other, in order", async () => {
+  await withPair({}, async (pair) => {
+    const { listener, sim } = pair;
+    const clients = await dialAll(pair, 20);
+    const accepting = Promise.all(clients.map(() => listener.accept()));
+    const turnsBefore = sim.native.rings[0].turnCount;
+    const servers = await accepting;
+    assert.ok(sim.native.rings[0].turnCount - turnsBefore < 10, "a turn for each");
+    assert.is(sim.native.rings[0].directCount, 20);
+    assert.equal(ports(servers, "remoteAddress"), ports(clients, "localAddress"));
+    await Promise.all([...servers, ...clients].map((connection) => connection.close()));
+  });
+});
+
+test("a loop that accepts and awaits takes them one after the other as well", async () => {
+  await withPair({}, async (pair) => {
+    const clients = await dialAll(pair, 20);
+    const servers: Connection[] = [];
+    for await (const server of pair.listener) {
+      if (servers.push(server) === clients.length) break;
+    }
+    assert.is(pair.sim.native.rings[0].directCount, 20);
+    assert.equal(ports(servers, "remoteAddress"), ports(clients, "localAddress"));
+    await Promise.all([...servers, ...clients].map((connection) => connection.close()));
+  });
+});
+
+test("nothing is taken from the backlog while no call waits", async () => {
+  await withPair({}, async (pair) => {
+    const { listener, sim } = pair;
+    const clients = await dialAll(pair, 5);
+    const servers = [await listener.accept(), await listener.accept()];
+    await sim.sleep(50);
+    const backlog = () => [...sim.kernel.sockets.values()].find((socket) => socket.backlogMax)!;
+    assert.is(backlog().backlog.length, 3);
+    while (servers.length < 5) servers.push(await listener.accept());
+    assert.equal(ports(servers, "remoteAddress"), ports(clients, "localAddress"));
+    await Promise.all([...servers, ...clients].map((connection) => connection.close()));
+  });
+});
+
+test("a burst of accepts ends, and the ring has its turn", async () => {
+  const kernel = { descriptorMax: 2_000 };
+  await withPair({ kernel }, async (pair) => {
+    const ring = pair.sim.native.rings[0];
+    const count = 2 * (LIMITS.acceptBurstCountMax + 1) + 5;
+    const clients = await dialAll(pair, count);
+    const servers: Connection[] = [];
+    for await (const server of pair.listener) if (servers.push(server) === count) break;
+    // The connection of the pair itself began the first burst.
+    assert.is(ring.directCount, count - 2, "one of each burst comes by the ring");
+    assert.equal(ports(servers, "remoteAddress"), ports(clients, "localAddress"));
+    await Promise.all([...servers, ...clients].map((connection) => connection.close()));
+  });
+});
+
+test("errnos in the midst of a burst lose no connection and no order", async () => {
+  let directCount = 0;
+  const faults = { acceptTransient: 0.3, exhausted: 0.1, late: 0.3, deferred: 0.3 };
+  await withSeeds(30, { faults }, async (pair) => {
+    const { listener, sim } = pair;
+    const clients = await dialAll(pair, sim.random.int(2, 30));
+    const servers: Connection[] = [];
+    while (servers.length < clients.length) {
+      const some = Math.min(sim.random.int(1, 8), clients.length - servers.length);
+      const calls = Array.from({ length: some }, () => listener.accept());
+      servers.push(...await Promise.all(calls));
+    }
+    assert.equal(ports(servers, "remoteAddress"), ports(clients, "localAddress"));
+    directCount += sim.native.rings[0].directCount;
+    await Promise.all([...servers, ...clients].map((connection) => connection.close()));
+  });
+  assert.ok(directCount > 100, `${directCount} were taken past the ring`);
+});
+
+test("calls that give up in a burst lose no connection", async () => {
+  await withSeeds(40, { faults: { late: 0.3, exhausted: 0.1 } }, async (pair) => {
+    const { listener, sim } = pair;
+    const clients = await dialAll(pair, 12);
+    const servers: Connection[] = [];
+    while (servers.length < clients.length) {
+      const controller = new AbortController();
+      const calls = [1, 2, 3].map(() => outcomeOf(listener.accept({ signal: controller.signal })));
+      sim.host.at(sim.random.float() * 2, () => controller.abort());
+      for (const outcome of await Promise.all(calls)) {
+        if ("value" in outcome) servers.push(outcome.value);
+      }
+    }
+    assert.equal(ports(servers, "remoteAddress"), ports(clients, "localAddress"));
+    await Promise.all([...servers, ...clients].map((connection) => connection.close()));
   });
 });
 

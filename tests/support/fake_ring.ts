@@ -129,6 +129,8 @@ export class FakeRing implements RingPort {
   /** Watches that were started, and their completions but the last. */
   watchCount = 0;
   moreCount = 0;
+  /** Connections that were taken past the ring. */
+  directCount = 0;
 
   constructor(kernel: FakeKernel, options: RingOpenOptions, sizes: FakeRingSizes) {
     this.#kernel = kernel;
@@ -557,32 +559,30 @@ export class FakeRing implements RingPort {
   }
 
   #accept(op: FakeOp): void {
+    const result = this.#take(op.socket, op.block);
+    if (result === -ERRNO.EAGAIN) return;
+    if (result >= 0) op.blockBytes = null;
+    this.#post(op, result, 0);
+  }
+
+  /** A descriptor, its peer's address in the block, or -errno: -EAGAIN when none waits. */
+  #take(socket: FakeSocket, blockIndex: number): number {
     const kernel = this.#kernel;
     const { faults } = kernel;
-    const { socket } = op;
     if (faults.storms("exhausted", String(socket.id), MEMORY_COUNT_MAX)) {
-      this.#post(op, -faults.pick([ERRNO.EMFILE, ERRNO.ENFILE, ERRNO.ENOBUFS]), 0);
-      return;
+      return -faults.pick([ERRNO.EMFILE, ERRNO.ENFILE, ERRNO.ENOBUFS]);
     }
     if (faults.storms("acceptTransient", String(socket.id), AGAIN_COUNT_MAX)) {
-      this.#post(op, -faults.pick(ACCEPT_ERRNOS), 0);
-      return;
+      return -faults.pick(ACCEPT_ERRNOS);
     }
     const result = kernel.accept(socket);
-    if (result === -ERRNO.EAGAIN) return;
-    if (result >= 0) {
-      const block = this.#blockAt(op.block);
-      const peer = (kernel.at(result) as FakeSocket).remote;
-      const { length } = writeSockaddr(block, peer ?? { path: "?" });
-      const named = peer !== null && !("path" in peer && peer.path === "");
-      new DataView(block.buffer, block.byteOffset).setUint32(
-        LENGTH_OFFSET,
-        named ? length : 2,
-        true,
-      );
-      op.blockBytes = null;
-    }
-    this.#post(op, result, 0);
+    if (result < 0) return result;
+    const block = this.#blockAt(blockIndex);
+    const peer = (kernel.at(result) as FakeSocket).remote;
+    const { length } = writeSockaddr(block, peer ?? { path: "?" });
+    const named = peer !== null && !("path" in peer && peer.path === "");
+    new DataView(block.buffer, block.byteOffset).setUint32(LENGTH_OFFSET, named ? length : 2, true);
+    return result;
   }
 
   #send(op: FakeOp): void {
@@ -752,6 +752,17 @@ export class FakeRing implements RingPort {
   listen(fd: number, backlog: number): number {
     const socket = this.#open(fd, "listen");
     return socket === null ? -ERRNO.EBADF : this.#kernel.listen(socket, backlog);
+  }
+
+  accept(fd: number, block: number): number {
+    const kernel = this.#kernel;
+    const socket = this.#open(fd, "accept", block);
+    if (socket === null) return -ERRNO.EBADF;
+    kernel.require(socket.accept === null, "accept past the ring while one is with it");
+    kernel.require(block < this.blockCount, `block ${block} is out of bounds`);
+    const result = this.#take(socket, block);
+    if (result >= 0) this.directCount++;
+    return result;
   }
 
   address(fd: number, which: 0 | 1, block: number): number {
