@@ -5,6 +5,7 @@
  */
 import { HEADER } from "../../src/ring/port.ts";
 import { IoBufs } from "../../src/buf/io_bufs.ts";
+import type { Sendable } from "../../src/net/load_call.ts";
 import { assert, suite } from "../harness.ts";
 import { contentOf } from "../support/content.ts";
 import { outcomeOf, type Pair, withPair, withSeeds } from "../support/pair.ts";
@@ -88,6 +89,37 @@ test("what lies behind a full batch in memory does not overtake what found no ro
     await Promise.all(sends);
   });
 });
+
+/** A message in one of the shapes that become ranges in different ways. */
+function shaped({ network, sim }: Pair, key: number): { bytes: Uint8Array; data: Sendable } {
+  const { random } = sim;
+  const longest = random.pick([300, 3_000, 16_384, 65_536, 65_536, 66_000, 140_000]);
+  const bytes = contentOf(key, random.chance(0.3) ? longest : random.int(1, longest));
+  if (random.chance(0.3)) return { bytes, data: bytes };
+  if (random.chance(0.3)) {
+    const middle = random.int(0, bytes.length);
+    return { bytes, data: [bytes.subarray(0, middle), bytes.subarray(middle)] };
+  }
+  const buffer = network.pool.alloc(bytes.length);
+  buffer.bytes.set(bytes);
+  return { bytes, data: buffer };
+}
+
+test("messages of all shapes around a full batch stay in order", async () => {
+  await withSeeds(600, { config: { pool: { debug: true } } }, async (pair) => {
+    const { client, sim } = pair;
+    const ranges = new Array<number>(sim.random.int(26, 32)).fill(3_000);
+    const sends = [client.sink.send(chunks(pair, 1, ranges))];
+    const expected = [contentOf(1, ranges.length * 3_000)];
+    for (let key = 2; key < 10; key++) {
+      const { bytes, data } = shaped(pair, key);
+      sends.push(client.sink.send(data));
+      expected.push(bytes);
+    }
+    for (const bytes of expected) await receives(pair, bytes);
+    await Promise.all(sends);
+  });
+}, { timeoutMs: 60_000 });
 
 test("storms of EAGAIN and EINTR are not seen by the caller", async () => {
   await withSeeds(20, { faults: { again: 0.7 } }, async (pair) => {

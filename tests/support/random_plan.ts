@@ -33,6 +33,8 @@ export interface Plan {
   messageBytesMax: number;
   /** Many small messages, one after the other: what makes a connection watch. */
   chatty: boolean;
+  /** Many sends at once, small and middling: what fills a batch to its last range. */
+  crowded: boolean;
   networkCount: 1 | 2;
   late: boolean;
 }
@@ -60,8 +62,9 @@ export function drawPlan(random: Random): Plan {
   const sendCapacity = random.pick(CAPACITIES);
   const recvCapacity = random.pick(CAPACITIES);
   const chatty = random.chance(0.5);
+  const crowded = !chatty && !faults.oneByte && random.chance(0.3);
   // The longest message takes at most a few hundred round trips.
-  const hindrance = (faults.oneByte ? 10 : 1) * (chatty ? 30 : 1);
+  const hindrance = (faults.oneByte ? 10 : 1) * (chatty ? 30 : crowded ? 30 : 1);
   const slowest = Math.min(sendCapacity, recvCapacity) / hindrance;
   const bytesMin = chatty ? 12 : 60;
   const messageBytesMax = Math.max(bytesMin, Math.min(300_000, Math.floor(slowest * 300)));
@@ -84,9 +87,10 @@ export function drawPlan(random: Random): Plan {
     faults,
     disruptions,
     connectionCount: random.int(1, 4),
-    messageCountMax: chatty ? random.int(20, 80) : random.int(1, 10),
+    messageCountMax: chatty || crowded ? random.int(20, 80) : random.int(1, 10),
     messageBytesMax,
     chatty,
+    crowded,
     networkCount: random.pick([1, 2]),
     late: random.chance(0.4),
   };

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { LIMITS } from "../../src/base/limits.ts";
 import { NetworkError } from "../../src/base/network_error.ts";
 import { IoBufs } from "../../src/buf/io_bufs.ts";
 import type { IoBuf } from "../../src/buf/io_buf.ts";
@@ -38,6 +39,8 @@ export class Aborted extends Error {}
 
 const SMALL_BYTES = 300;
 const PENDING_MAX = 6;
+const CROWD_MAX = 60;
+const WINDOW_BYTES = LIMITS.copyWindowBytes;
 const GIVE_UP_AFTER = 20;
 /** How long a call may outlive its budget: a tick, a late timer, the answer to a cancel. */
 const BUDGET_MS_OVER = 150;
@@ -87,28 +90,36 @@ export class Side {
     const random = this.#random;
     const { sink } = this.connection;
     const count = random.int(0, this.#plan.messageCountMax);
-    const waits: Promise<void>[] = [];
+    const sends: Promise<void>[] = [];
     for (let i = 0; i < count; i++) {
       const length = this.#messageBytes();
       const message: Message = { key: random.int(0, 60_000), length, fate: { kind: "pending" } };
       this.messages.push(message);
       const sending = this.#send(message);
-      waits.push(sending);
-      if (this.pending > PENDING_MAX || random.chance(0.4)) await sending;
-      const pauseMs = this.#plan.chatty ? 2 : 5;
-      const pauses = random.chance(this.#plan.chatty ? 0.6 : 0.2);
+      sends.push(sending);
+      const { chatty, crowded } = this.#plan;
+      const waits = random.chance(crowded ? 0.02 : 0.4);
+      if (this.pending > (crowded ? CROWD_MAX : PENDING_MAX) || waits) await sending;
+      const pauseMs = chatty ? 2 : 5;
+      const pauses = random.chance(chatty ? 0.6 : crowded ? 0.02 : 0.2);
       if (pauses) await this.#sim.sleep(random.float() * pauseMs);
     }
-    await Promise.all(waits);
+    await Promise.all(sends);
     if (this.#plan.config.writeBufferSize && random.chance(0.5)) await sink.flush();
     await sink.close();
   }
 
   #messageBytes(): number {
     const random = this.#random;
-    const { messageBytesMax, chatty } = this.#plan;
+    const { messageBytesMax, chatty, crowded } = this.#plan;
     if (random.chance(chatty ? 0.9 : 0.5)) {
       return random.int(1, Math.min(SMALL_BYTES, messageBytesMax));
+    }
+    if (crowded) {
+      // Small ones between middling ones are ranges of their own; a large one has two windows.
+      const longest = random.pick([6_000, 6_000, 6_000, WINDOW_BYTES, 2 * WINDOW_BYTES]);
+      const most = Math.min(longest, messageBytesMax);
+      return random.int(Math.ceil(most / 2), most);
     }
     if (random.chance(0.6)) return random.int(1, Math.min(20_000, messageBytesMax));
     return random.int(1, messageBytesMax);
