@@ -90,8 +90,13 @@ test("what lies behind a full batch in memory does not overtake what found no ro
   });
 });
 
+interface Shaped {
+  bytes: Uint8Array<ArrayBuffer>;
+  data: Sendable;
+}
+
 /** A message in one of the shapes that become ranges in different ways. */
-function shaped({ network, sim }: Pair, key: number): { bytes: Uint8Array; data: Sendable } {
+function shaped({ network, sim }: Pair, key: number): Shaped {
   const { random } = sim;
   const longest = random.pick([300, 3_000, 16_384, 65_536, 65_536, 66_000, 140_000]);
   const bytes = contentOf(key, random.chance(0.3) ? longest : random.int(1, longest));
