@@ -39,6 +39,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Slabs of one process. 65,536 x 4 MiB is 256 GiB of address space: more than any pool asks for. */
@@ -54,6 +55,8 @@
 /* Enters in one turn. 6.13+ runs 20 deferred completions in each: 128 x 20 exceeds the region. */
 #define ENTER_MAX 128u
 #define EXIT_WAIT_MS 1000
+/* Between two looks at the clock: some 0.1 us. */
+#define LOOK_RELAX_COUNT 8u
 /* Unread bytes that a graceful close throws away, in steps, before it closes all the same. */
 #define DISCARD_STEP_BYTES (1u << 20)
 #define DISCARD_STEP_MAX 16u
@@ -569,6 +572,27 @@ static bool has_work(struct ring *ring) {
   return pending_flags(ring) || io_uring_cq_ready(&ring->data) || unsubmitted(ring);
 }
 
+static void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ __volatile__("yield");
+#endif
+}
+
+static uint64_t now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Waits for work without a system call, and not for long. */
+static void look(struct ring *ring) {
+  uint64_t end_ns = now_ns() + UR_LOOK_US * 1000u;
+  while (!has_work(ring) && now_ns() < end_ns)
+    for (uint32_t i = 0; i < LOOK_RELAX_COUNT; i++) relax();
+}
+
 int32_t ur_turn(uint32_t id, uint32_t op_count, uint32_t flags) {
   struct ring *ring = ring_at(id);
   if (!ring) return -EPERM;
@@ -593,6 +617,10 @@ int32_t ur_turn(uint32_t id, uint32_t op_count, uint32_t flags) {
     if (result < 0) put(ring, count++, user_data(op->slot, op->generation), result, 0);
   }
   count = drain(ring, count);
+  if (count == 0 && flags & UR_TURN_LOOK) {
+    look(ring);
+    count = drain(ring, count);
+  }
 #ifdef UR_FAULTS
   struct fault_completion held;
   while (count < UR_COMPLETION_CAPACITY && fault_release(ring, &held))

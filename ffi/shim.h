@@ -106,6 +106,7 @@ enum ur_header {
 
 /* Flags of ur_turn. */
 #define UR_TURN_WOKEN 1u /* the doorbell was heard: it must be armed again before sleeping */
+#define UR_TURN_LOOK 2u  /* nothing to do: look for something for up to UR_LOOK_US microseconds */
 
 /* Options of ur_set_option. */
 enum ur_option {
@@ -122,6 +123,9 @@ enum ur_option {
   UR_OPTION_RECEIVE_BUFFER = 10,
   UR_OPTION_COUNT = 11,
 };
+
+/* A look is cheaper than a way around the runtime's event loop, which it holds up for so long. */
+#define UR_LOOK_US 8u
 
 #define UR_EXPORT __attribute__((visibility("default")))
 

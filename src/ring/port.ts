@@ -28,8 +28,9 @@ export const OP_FLAG_POLL_FIRST = 1;
 /** Flag of a cancel record: the target is an accept. */
 export const OP_FLAG_OF_ACCEPT = 2;
 
-/** Flags of {@link RingPort.turn}. */
+/** Flags of {@link RingPort.turn}: the bell was heard; look for a few microseconds for work. */
 export const TURN_WOKEN = 1;
+export const TURN_LOOK = 2;
 
 /** Flags of a completion that the core reads (include/uapi/linux/io_uring.h). */
 export const CQE_BUFFER = 1;

@@ -12,6 +12,7 @@
  * - Fairness: turns chain in microtasks, but after a few of them timers and I/O of the runtime run.
  *   Only a macrotask or the bell starts the count anew: a pump that sleeps or spins and is woken by
  *   the same chain of microtasks has given nobody a chance.
+ * - A spinning pump looks in the shim for a few microseconds, then lets the event loop go around.
  * - Arm, then recheck: the bell is enabled before the last look, so no wake-up is lost.
  * - The bell keeps the process alive exactly while calls are held (see `hold`). A busy pump is kept
  *   going by macrotasks, which keep the process alive as well: so when nobody holds, one of
@@ -22,7 +23,7 @@
 import type { HostTimer } from "../base/host.ts";
 import { LIMITS } from "../base/limits.ts";
 import { COUNT } from "../base/meter.ts";
-import { type BellPort, TURN_WOKEN } from "./port.ts";
+import { type BellPort, TURN_LOOK, TURN_WOKEN } from "./port.ts";
 import type { Ring } from "./ring.ts";
 import { type SpinConfig, Spinner } from "./spinner.ts";
 
@@ -113,16 +114,16 @@ export class Pump {
   };
 
   /** Takes a turn. One that follows a wake-up says so: the bell has to be armed again. */
-  #takeTurn(): number {
+  #takeTurn(look: number): number {
     const woken = this.#woken;
     this.#woken = 0;
-    return this.#ring.turn(woken);
+    return this.#ring.turn(woken | look);
   }
 
   #turn(): void {
     const ring = this.#ring;
     this.#chained++;
-    const count = this.#takeTurn();
+    const count = this.#takeTurn(0);
     if (this.#isClosed()) return;
     if (count > 0 || ring.more || ring.staged) this.#chain();
     else if (ring.flying === 0) this.#sleep();
@@ -185,7 +186,7 @@ export class Pump {
 
   #spinStep(): void {
     const ring = this.#ring;
-    const count = this.#takeTurn();
+    const count = this.#takeTurn(TURN_LOOK);
     if (this.#isClosed()) return;
     if (count > 0 || ring.more) {
       this.#spinner.hit();

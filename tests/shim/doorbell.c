@@ -6,6 +6,7 @@
 #include "driver.h"
 
 #include <liburing.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -124,12 +125,40 @@ static void stale_flag(void) {
   rig_close(&rig);
 }
 
+static void *write_byte(void *unused) {
+  EXPECT(write(pair[0], "x", 1), 1);
+  return unused;
+}
+
+/* Another thread writes, so that the byte comes before, in or after a look. */
+static void looks(void) {
+  prepare();
+  for (uint32_t i = 0; i < 200; i++) {
+    rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 0, 1);
+    uint32_t receives = rig.generation;
+    rig.woken = UR_TURN_LOOK;
+    EXPECT(rig_turn(&rig), 0);
+    pthread_t writer;
+    EXPECT(pthread_create(&writer, NULL, write_byte, NULL), 0);
+    struct ur_completion done;
+    while (!rig_take(&rig, receives, &done)) {
+      rig.woken = UR_TURN_LOOK;
+      rig_turn(&rig);
+    }
+    EXPECT(done.result, 1);
+    EXPECT(pthread_join(writer, NULL), 0);
+  }
+  EXPECT(rig_hears(&rig, SILENCE_MS), false);
+  rig_close(&rig);
+}
+
 const struct test_case doorbell_cases[] = {
     {"the doorbell wakes whoever armed it, 50 times over", wakes},
     {"the doorbell is silent while nobody sleeps", silent_when_awake},
     {"arming again before the bell was heard arms nothing", arms_once},
     {"arm says that work is there when it came before", arm_looks_again},
     {"arming recovers after the kernel refused it 20 times", arm_recovers},
+    {"a look ends by itself, and finds what comes without a bell, 200 times", looks},
     {"a task flag that outlived its work costs one enter, and does not keep awake", stale_flag},
     {NULL, NULL},
 };
