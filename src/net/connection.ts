@@ -36,7 +36,10 @@ export class Connection implements AsyncDisposable, Closeable {
     this.remoteAddress = peer ?? socket.address(REMOTE_END) ?? UNKNOWN;
   }
 
-  /** @internal Takes over a connected descriptor; closes it when that fails. */
+  /**
+   * @internal Takes over a connected descriptor; closes it when that fails. One with a known peer
+   * was accepted: it has the options of its listener.
+   */
   static adopt(
     context: NetworkContext,
     fd: number,
@@ -46,7 +49,7 @@ export class Connection implements AsyncDisposable, Closeable {
     const socket = new Socket(context, fd, family);
     context.meter.counts[COUNT.connections]++;
     try {
-      socket.configure();
+      if (peer === null) socket.configure();
     } catch (error) {
       void socket.end("reset");
       throw error;
@@ -125,9 +128,7 @@ export class Connection implements AsyncDisposable, Closeable {
       operation: "close",
     });
     this.stream.abandon(error);
-    // FIN before the RST that a linger time of 0 asks for would make the end look clean.
-    if (this.#socket.context.config.soLinger === 0) await this.sink.closeWithoutFin();
-    else await this.sink.close();
+    await this.sink.closeWithoutFin(error);
     this.sink.abandon(error);
     await this.#socket.end("graceful");
   }

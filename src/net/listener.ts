@@ -22,6 +22,7 @@ import { Connection } from "./connection.ts";
 import { LOCAL_END } from "./endpoint.ts";
 import { Holder } from "./holder.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
+import { socketOptions } from "./socket_options.ts";
 
 export interface BindOptions {
   /** Connections that may wait to be accepted. @default {1024} */
@@ -96,6 +97,9 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
       fd = must(port.socket(family));
       if (family !== AF_UNIX) must(port.setOption(fd, SOCKET_OPTION.reuseAddress, 1));
       if (options.reusePort) must(port.setOption(fd, SOCKET_OPTION.reusePort, 1));
+      for (const { option, value } of socketOptions.configured(context.config, family)) {
+        must(port.setOption(fd, option, value));
+      }
       if (options.ipv6Only) must(port.setOption(fd, SOCKET_OPTION.ipv6Only, 1));
       must(port.bind(fd, block, length));
       must(port.listen(fd, options.backlog));

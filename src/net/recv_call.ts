@@ -24,10 +24,11 @@ export class RecvCall extends Call implements Linked<RecvCall> {
   }
 
   /** Makes a new or settled call ready. */
-  renew(length: number, exact: boolean): void {
+  renew(length: number, exact: boolean): this {
     this.length = length;
     this.exact = exact;
     this.result = null;
+    return this;
   }
 
   get operation(): "recv" | "recvSome" {

@@ -81,8 +81,7 @@ export class RecvQueue extends HalfQueue<RecvCall> {
   newCall(length: number, exact: boolean): RecvCall {
     const call = this.#spare ?? new RecvCall(this);
     this.#spare = null;
-    call.renew(length, exact);
-    return call;
+    return call.renew(length, exact);
   }
 
   push(call: RecvCall): void {
@@ -263,15 +262,17 @@ export class RecvQueue extends HalfQueue<RecvCall> {
       if (this.#end !== null || call === null) return;
       if (starved) {
         this.lane.ring.meter.counts[COUNT.retriesRecv]++;
+        this.progressed(); // Others took the buffers, so the next pause is the first.
         return this.#request(call, true);
       }
       if (call.result === null && this.#capacity > 0) this.#source.want(true);
       if (this.retry(outcome)) return;
       this.#source.unwant();
     }
-    this.#end ??= outcome === "zero" && !this.socket.resetSeen
-      ? { kind: "eof", shown: false }
-      : { kind: "error", errno: -result || ERRNO.ECONNRESET, shown: false };
+    const clean = outcome === "zero" && this.socket.peerEnd !== "reset";
+    if (clean && !this.socket.ending) this.socket.peerEnd = "fin";
+    const errno = -result || ERRNO.ECONNRESET;
+    this.#end ??= clean ? { kind: "eof", shown: false } : { kind: "error", errno, shown: false };
   }
 
   #failFirst(call: RecvCall): boolean {

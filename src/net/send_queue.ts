@@ -223,7 +223,7 @@ export class SendQueue extends HalfQueue<SendCall> {
     if (ending && (again || outcome === "canceled")) return;
     if (again && !this.#finSent && this.retry(outcome)) return;
     // Not EPIPE: that comes from a peer that had sent FIN before, whose bytes are all there.
-    if (result === -ERRNO.ECONNRESET) this.socket.resetSeen = true;
+    if (result === -ERRNO.ECONNRESET) this.socket.peerEnd = "reset";
     this.#fail(result);
   }
 

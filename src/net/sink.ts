@@ -94,12 +94,15 @@ export class Sink {
    * is sent, or when `shutdownTimeoutMs` ran out and the rest was given up.
    */
   close(): Promise<void> {
-    return this.#closing ??= this.#close(true);
+    return this.#closing ??= this.#close(
+      new NetworkError("The sink was closed", { code: "Closed", operation: "close" }),
+      true,
+    );
   }
 
-  /** @internal As `close`, but leaves the last word to the socket: RST must not come after FIN. */
-  closeWithoutFin(): Promise<void> {
-    return this.#closing ??= this.#close(false);
+  /** @internal As `close`, but leaves FIN to the end of the socket, where it may have to be RST. */
+  closeWithoutFin(reason: NetworkError): Promise<void> {
+    return this.#closing ??= this.#close(reason, false);
   }
 
   /** @internal Ends pending sends with `error` and takes no more. */
@@ -107,8 +110,7 @@ export class Sink {
     this.#queue.closeNow(error);
   }
 
-  async #close(fin: boolean): Promise<void> {
-    const reason = new NetworkError("The sink was closed", { code: "Closed", operation: "close" });
+  async #close(reason: NetworkError, fin: boolean): Promise<void> {
     this.#queue.closeAfterQueue(reason, fin);
     if (this.#queue.empty && this.#queue.idle) return;
     const call = new DrainCall(this.#queue, true);

@@ -16,6 +16,7 @@ import type { KeepAlive } from "./config.ts";
 import { endpoint, type SocketSide } from "./endpoint.ts";
 import { Holder } from "./holder.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
+import { type SocketOption, socketOptions } from "./socket_options.ts";
 
 /** How the descriptor ends: FIN after what was sent, or RST. */
 export type SocketEnd = "graceful" | "reset";
@@ -27,10 +28,11 @@ export class Socket extends Holder {
   readonly fd: number;
   readonly family: number;
   /**
-   * A send was told that the peer reset the connection. The kernel says so once: to a receive it
-   * then shows a plain end, which is none.
+   * How the peer ended, as far as was seen: "fin" once everything before it was received, "reset"
+   * when a send was told of it. The kernel says that once: to a receive it then shows a plain end,
+   * which is none.
    */
-  resetSeen = false;
+  peerEnd: "none" | "fin" | "reset" = "none";
   /** One for each half. */
   #sending: Operation | null = null;
   #receiving: Operation | null = null;
@@ -72,32 +74,23 @@ export class Socket extends Holder {
    * Applies the configured options. A failure is reported: the connection would not be as asked.
    */
   configure(): void {
-    const { tcpNoDelay, soLinger, keepAlive } = this.context.config;
-    if (soLinger !== null) this.setOption("soLinger", SOCKET_OPTION.lingerSeconds, soLinger);
-    if (this.family === AF_UNIX) return;
-    if (tcpNoDelay !== null) this.setNoDelay(tcpNoDelay);
-    if (keepAlive !== null) this.setKeepAlive(keepAlive);
+    this.#setAll(socketOptions.configured(this.context.config, this.family));
   }
 
   setNoDelay(on: boolean): void {
     if (this.family === AF_UNIX) return;
-    this.setOption("tcpNoDelay", SOCKET_OPTION.noDelay, on ? 1 : 0);
+    this.#set({ name: "tcpNoDelay", option: SOCKET_OPTION.noDelay, value: on ? 1 : 0 });
   }
 
   setKeepAlive(keepAlive: KeepAlive | null): void {
-    if (this.family === AF_UNIX) return;
-    this.setOption("keepAlive", SOCKET_OPTION.keepAlive, keepAlive === null ? 0 : 1);
-    const fields = [
-      [SOCKET_OPTION.keepIdle, keepAlive?.idleSeconds],
-      [SOCKET_OPTION.keepInterval, keepAlive?.intervalSeconds],
-      [SOCKET_OPTION.keepCount, keepAlive?.count],
-    ] as const;
-    for (const [option, value] of fields) {
-      if (value !== undefined) this.setOption("keepAlive", option, value);
-    }
+    if (this.family !== AF_UNIX) this.#setAll(socketOptions.keepAlive(keepAlive));
   }
 
-  setOption(name: string, option: number, value: number): void {
+  #setAll(options: readonly SocketOption[]): void {
+    for (const option of options) this.#set(option);
+  }
+
+  #set({ name, option, value }: SocketOption): void {
     if (!this.#descriptorOpen) return;
     const result = this.port.setOption(this.fd, option, value);
     if (result >= 0 || GONE.includes(-result)) return;
@@ -121,28 +114,37 @@ export class Socket extends Holder {
   end(how: SocketEnd): Promise<void> {
     if (this.#end === null || (how === "reset" && this.#descriptorOpen)) {
       this.#end = how;
-      if (how === "reset") this.setOption("soLinger", SOCKET_OPTION.lingerSeconds, 0);
-      const abrupt = how === "reset" || this.context.config.soLinger === 0;
-      // Ends a receive by itself: Linux 6.11 can fail to find a multishot one that is cancelled.
-      // Where RST follows, no FIN may go before it.
-      this.port.shutdown(this.fd, abrupt ? 0 : 2);
-      this.#sending?.lane.ring.cancel(this.#sending);
-      this.#receiving?.lane.ring.cancel(this.#receiving);
+      if (how === "reset") {
+        this.#set({ name: "soLinger", option: SOCKET_OPTION.lingerSeconds, value: 0 });
+      }
+      if (!this.#landed) this.#endOperations(how);
       this.landed();
     }
     return this.closed;
   }
 
+  #endOperations(how: SocketEnd): void {
+    const abrupt = how === "reset" || this.context.config.soLinger === 0;
+    // Ends a receive by itself: Linux 6.11 can fail to find a multishot one that is cancelled.
+    // Where RST follows, no FIN may go before it.
+    this.port.shutdown(this.fd, abrupt ? 0 : 2);
+    this.#sending?.lane.ring.cancel(this.#sending);
+    this.#receiving?.lane.ring.cancel(this.#receiving);
+  }
+
+  /** No operation of this socket is with the kernel, or on its way there. */
+  get #landed(): boolean {
+    return this.#sending?.idle !== false && this.#receiving?.idle !== false;
+  }
+
   /** An operation came back: closes the descriptor when it was the last one of an ended socket. */
   landed(): void {
     if (this.#end === null || !this.#descriptorOpen) return;
-    const sending = this.#sending;
-    const receiving = this.#receiving;
-    if (sending?.idle === false || receiving?.idle === false) return;
+    if (!this.#landed) return;
     this.#descriptorOpen = false;
     this.#closeDescriptor(this.#end);
-    sending?.lane.ring.retire(sending);
-    receiving?.lane.ring.retire(receiving);
+    this.#sending?.lane.ring.retire(this.#sending);
+    this.#receiving?.lane.ring.retire(this.#receiving);
     this.context.meter.counts[COUNT.connections]--;
     if (this.owner !== null) this.context.open.delete(this.owner);
     this.#closed?.resolve();
@@ -155,6 +157,8 @@ export class Socket extends Holder {
     if (graceful && soLinger !== null) {
       this.port.setOption(this.fd, SOCKET_OPTION.lingerSeconds, -1);
     }
-    this.port.closeDescriptor(this.fd, graceful && this.family !== AF_UNIX);
+    // Unread bytes would make the kernel send RST; behind the peer's FIN there are none.
+    const unread = this.peerEnd !== "fin" && this.family !== AF_UNIX;
+    this.port.closeDescriptor(this.fd, graceful && unread);
   }
 }

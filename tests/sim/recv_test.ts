@@ -220,6 +220,28 @@ test("want of read buffers is not seen, nor in which order the kernel tells of i
   }
 });
 
+test("a receive whose buffers are always taken by others is patient", async () => {
+  const options = {
+    sizes: { bufferCount: 2, multishot: false },
+    config: { readBufferSize: 1, pool: { maxPerClass: 1, minSize: 16_384, maxSize: 16_384 } },
+    // Completions that name the buffers come late: nothing says at once that others have them.
+    faults: { late: 0.15, reordered: 0.35 },
+  };
+  const LENGTH = 5_000;
+  await withSeeds(4, options, async ({ network, listener }) => {
+    const dials = [];
+    for (let i = 0; i < 3; i++) dials.push(network.dial(listener.localAddress), listener.accept());
+    const connections = await Promise.all(dials);
+    using held = network.pool.alloc(16_384);
+    assert.ok(held.pooled);
+    await Promise.all(connections.map(async ({ stream, sink }) => {
+      const [got] = await Promise.all([stream.recv(LENGTH), sink.send(contentOf(7, LENGTH))]);
+      assert.bytesEqual(got.toUint8Array(), contentOf(7, LENGTH));
+    }));
+    await Promise.all(connections.map((connection) => connection.close()));
+  });
+}, { timeoutMs: 60_000 });
+
 test("a receive that gives up while it stands in line for a read buffer wants none", async () => {
   for (const readBufferSize of [0, 1, 4_096]) {
     const sizes = { bufferCount: 1 };

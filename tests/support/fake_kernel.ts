@@ -170,6 +170,9 @@ export class FakeKernel {
     server.local = listener.local;
     server.remote = socket.local;
     server.peer = socket;
+    // Linux clones the listening socket.
+    for (const [option, value] of listener.options) server.options.set(option, value);
+    server.lingerSeconds = listener.lingerSeconds;
     socket.peer = server;
     listener.backlog.push(server);
     listener.accept?.ready();

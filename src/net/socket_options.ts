@@ -1,0 +1,50 @@
+/**
+ * The configured options of a socket, in the order in which they are set.
+ *
+ * A listener has them as well: what it accepts inherits them (Linux clones the listening socket),
+ * which saves system calls for each connection.
+ *
+ * @module
+ */
+import { SOCKET_OPTION } from "../ring/port.ts";
+import { AF_UNIX } from "./address.ts";
+import type { KeepAlive, ResolvedConfig } from "./config.ts";
+
+export interface SocketOption {
+  /** As users know it. */
+  readonly name: "tcpNoDelay" | "soLinger" | "keepAlive";
+  readonly option: number;
+  readonly value: number;
+}
+
+function keepAlive(given: KeepAlive | null): SocketOption[] {
+  const name = "keepAlive";
+  const on = given === null ? 0 : 1;
+  const options: SocketOption[] = [{ name, option: SOCKET_OPTION.keepAlive, value: on }];
+  const times = [
+    [SOCKET_OPTION.keepIdle, given?.idleSeconds],
+    [SOCKET_OPTION.keepInterval, given?.intervalSeconds],
+    [SOCKET_OPTION.keepCount, given?.count],
+  ] as const;
+  for (const [option, value] of times) {
+    if (value !== undefined) options.push({ name, option, value });
+  }
+  return options;
+}
+
+function configured(config: ResolvedConfig, family: number): SocketOption[] {
+  const options: SocketOption[] = [];
+  if (config.soLinger !== null) {
+    const option = SOCKET_OPTION.lingerSeconds;
+    options.push({ name: "soLinger", option, value: config.soLinger });
+  }
+  if (family === AF_UNIX) return options;
+  if (config.tcpNoDelay !== null) {
+    const option = SOCKET_OPTION.noDelay;
+    options.push({ name: "tcpNoDelay", option, value: config.tcpNoDelay ? 1 : 0 });
+  }
+  if (config.keepAlive !== null) options.push(...keepAlive(config.keepAlive));
+  return options;
+}
+
+export const socketOptions = { configured, keepAlive };
