@@ -117,34 +117,28 @@ export class Socket extends Holder {
       if (how === "reset") {
         this.#set({ name: "soLinger", option: SOCKET_OPTION.lingerSeconds, value: 0 });
       }
-      if (!this.#landed) this.#endOperations(how);
+      const abrupt = how === "reset" || this.context.config.soLinger === 0;
+      // Where RST follows, no FIN may go before it. Elsewhere this sends it, also when a forked
+      // process has a copy of the descriptor. And it ends a receive by itself: Linux 6.11 can fail
+      // to find a multishot one that is cancelled.
+      this.port.shutdown(this.fd, abrupt ? 0 : 2);
+      this.#sending?.lane.ring.cancel(this.#sending);
+      this.#receiving?.lane.ring.cancel(this.#receiving);
       this.landed();
     }
     return this.closed;
   }
 
-  #endOperations(how: SocketEnd): void {
-    const abrupt = how === "reset" || this.context.config.soLinger === 0;
-    // Ends a receive by itself: Linux 6.11 can fail to find a multishot one that is cancelled.
-    // Where RST follows, no FIN may go before it.
-    this.port.shutdown(this.fd, abrupt ? 0 : 2);
-    this.#sending?.lane.ring.cancel(this.#sending);
-    this.#receiving?.lane.ring.cancel(this.#receiving);
-  }
-
-  /** No operation of this socket is with the kernel, or on its way there. */
-  get #landed(): boolean {
-    return this.#sending?.idle !== false && this.#receiving?.idle !== false;
-  }
-
   /** An operation came back: closes the descriptor when it was the last one of an ended socket. */
   landed(): void {
     if (this.#end === null || !this.#descriptorOpen) return;
-    if (!this.#landed) return;
+    const sending = this.#sending;
+    const receiving = this.#receiving;
+    if (sending?.idle === false || receiving?.idle === false) return;
     this.#descriptorOpen = false;
     this.#closeDescriptor(this.#end);
-    this.#sending?.lane.ring.retire(this.#sending);
-    this.#receiving?.lane.ring.retire(this.#receiving);
+    sending?.lane.ring.retire(sending);
+    receiving?.lane.ring.retire(receiving);
     this.context.meter.counts[COUNT.connections]--;
     if (this.owner !== null) this.context.open.delete(this.owner);
     this.#closed?.resolve();
