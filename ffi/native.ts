@@ -129,10 +129,9 @@ class Native implements NativePort {
     this.#view = opened.view;
   }
 
-  mapSlab(sizeBytes: number): SlabMemory {
+  mapSlab(sizeBytes: number): SlabMemory | null {
     const id = this.#library.ur_slab_map(sizeBytes);
-    if (id < 0) throw new RangeError(`Cannot map ${sizeBytes} bytes of buffers: errno ${-id}`);
-    return { id, bytes: new Uint8Array(this.#viewSlab(id, sizeBytes)) };
+    return id < 0 ? null : { id, bytes: new Uint8Array(this.#viewSlab(id, sizeBytes)) };
   }
 
   openRing(options: RingOpenOptions): RingPort | number {

@@ -25,7 +25,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>

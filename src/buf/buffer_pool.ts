@@ -34,6 +34,8 @@ export interface BufferPoolStats {
   leaked: number;
 }
 
+const NO_MEMORY = "the system has no memory to map";
+
 export class BufferPool {
   readonly config: BufferPoolConfig;
   readonly #classes: SizeClass[];
@@ -51,7 +53,17 @@ export class BufferPool {
     );
     this.#minSize = this.config.minSize;
     this.#minShift = 31 - Math.clz32(this.config.minSize);
-    if (this.config.prefill) { for (const sizeClass of this.#classes) sizeClass.prefill(); }
+    if (this.config.prefill) this.#classes.forEach(BufferPool.#prefill);
+  }
+
+  /** What was asked for ahead must be there. */
+  static #prefill(sizeClass: SizeClass): void {
+    if (sizeClass.prefill()) return;
+    const { countMax, sizeBytes } = sizeClass;
+    throw new NetworkError(
+      `Cannot prefill the pool with ${countMax} buffers of ${sizeBytes} bytes: ${NO_MEMORY}`,
+      { code: "PoolExhausted", operation: "alloc" },
+    );
   }
 
   /**
@@ -69,14 +81,18 @@ export class BufferPool {
     if (length === 0) return this.alloc(0);
     const slot = this.tryTake(length);
     if (slot !== null) return this.handleMut(slot, length);
-    const oversized = length > this.config.maxSize;
-    const reason = oversized
-      ? `larger than the largest class of ${this.config.maxSize} bytes`
-      : `all ${this.config.maxPerClass} buffers of its class are in use`;
-    throw new NetworkError(`Cannot allocate ${length} bytes from the pool: ${reason}`, {
-      code: oversized ? "PoolOversized" : "PoolExhausted",
+    throw new NetworkError(`Cannot allocate ${length} bytes from the pool: ${this.#why(length)}`, {
+      code: length > this.config.maxSize ? "PoolOversized" : "PoolExhausted",
       operation: "alloc",
     });
+  }
+
+  /** Why there is no slot of this length. */
+  #why(length: number): string {
+    const sizeClass = this.classFor(length);
+    if (sizeClass === null) return `larger than the largest class of ${this.config.maxSize} bytes`;
+    if (sizeClass.available > 0) return NO_MEMORY;
+    return `all ${sizeClass.countMax} buffers of its class are in use`;
   }
 
   /** Current numbers, one entry for each class. */

@@ -53,7 +53,10 @@ export class SizeClass implements SlotHome {
     return this.countMax - this.allocated;
   }
 
-  /** A slot with one reference, or null when all are in use. Contents are undefined. */
+  /**
+   * A slot with one reference, or null when all are in use, or there is no memory for another.
+   * Contents are undefined.
+   */
   take(): Slot | null {
     const slot = this.#free.pop() ?? this.#cut();
     if (slot === null) {
@@ -70,19 +73,24 @@ export class SizeClass implements SlotHome {
     this.#free.push(slot);
   }
 
-  /** Creates all slots now. */
-  prefill(): void {
-    while (this.created < this.countMax) {
+  /** Creates slots until there are `count`. False when the system has no memory for them. */
+  prefill(count = this.countMax): boolean {
+    while (this.created < count) {
       const slot = this.#cut();
-      if (slot !== null) this.#free.push(slot);
+      if (slot === null) return false;
+      this.#free.push(slot);
     }
+    return true;
   }
 
+  /** A new slot: null when there are enough, or when no memory can be mapped (yet). */
   #cut(): Slot | null {
     if (this.created === this.countMax) return null;
     if (this.#slab === null || this.#slabCut + this.sizeBytes > this.#slab.bytes.length) {
       const wanted = Math.min(SLAB_BYTES, (this.countMax - this.created) * this.sizeBytes);
-      this.#slab = this.#source.mapSlab(Math.max(wanted, this.sizeBytes));
+      const slab = this.#source.mapSlab(Math.max(wanted, this.sizeBytes));
+      if (slab === null) return null;
+      this.#slab = slab;
       this.#slabCut = 0;
     }
     const offset = this.#slabCut;

@@ -15,8 +15,8 @@ export interface SlabMemory {
 
 /** Maps slabs and lends what a pool needs of its runtime. */
 export interface SlabSource {
-  /** Throws a NetworkError with code "Unsupported" when memory cannot be mapped. */
-  mapSlab(sizeBytes: number): SlabMemory;
+  /** Null when the system gives no more memory or address space. */
+  mapSlab(sizeBytes: number): SlabMemory | null;
   /** Calls once after `delayMs`, without keeping the process alive. */
   setTimer(callback: () => void, delayMs: number): unknown;
   /** Tells the developer of a mistake in the program. */

@@ -138,7 +138,7 @@ export interface RingPort {
 
 /** The library of one thread. */
 export interface NativePort extends SlabSource {
-  mapSlab(sizeBytes: number): SlabMemory;
+  mapSlab(sizeBytes: number): SlabMemory | null;
   /** Returns the ring, or -errno. */
   openRing(options: RingOpenOptions): RingPort | number;
   system(): SystemFacts;

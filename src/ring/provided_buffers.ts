@@ -13,12 +13,15 @@
  *   share one more: before Linux 6.5 each looks for its next buffer before it looks for bytes, and
  *   ends when there is none.
  * - When the pool runs low, buffers of a small reserve circulate instead; their bytes are always
- *   copied out, so they come back at once and reading never stops.
+ *   copied out, so they come back at once and reading never stops. One of them is there from the
+ *   beginning, whatever memory the system has later.
  *
  * @module
  */
 import { assert } from "../base/assert.ts";
+import { ERRNO } from "../base/errno.ts";
 import { LIMITS } from "../base/limits.ts";
+import { NetworkError } from "../base/network_error.ts";
 import type { BufferPool } from "../buf/buffer_pool.ts";
 import { SizeClass } from "../buf/size_class.ts";
 import type { SlabSource } from "../buf/slab.ts";
@@ -57,6 +60,15 @@ export class ProvidedBuffers {
     this.#extraCount = group === 0 ? 0 : LIMITS.watchExtraCount;
     this.#reserve = new SizeClass(sizeBytes, LIMITS.reserveBufferCount, false, source, null);
     for (let id = countMax - 1; id >= 0; id--) this.#free.push(id);
+    if (!this.#reserve.prefill(1)) ProvidedBuffers.#refuse(sizeBytes);
+  }
+
+  /** Without a single buffer, receives would wait for ever. */
+  static #refuse(sizeBytes: number): never {
+    throw new NetworkError(
+      `Cannot start the network: no memory could be mapped for a read buffer of ${sizeBytes} bytes`,
+      { code: "Unsupported", operation: "start", errno: ERRNO.ENOMEM },
+    );
   }
 
   /** Buffers with the kernel. */
@@ -116,7 +128,8 @@ export class ProvidedBuffers {
   #fresh(): Slot | null {
     const shared = this.#class;
     // A quarter of the class stays for everybody else.
-    if (shared !== null && shared.available * 4 > shared.countMax) return shared.take();
-    return this.#reserve.available > 0 ? this.#reserve.take() : null;
+    const ample = shared !== null && shared.available * 4 > shared.countMax;
+    const slot = ample ? shared.take() : null;
+    return slot ?? (this.#reserve.available > 0 ? this.#reserve.take() : null);
   }
 }

@@ -89,7 +89,7 @@ class World {
   #buffer = 0;
 
   constructor(native: NativePort, pass: () => Promise<void>) {
-    this.#slab = native.mapSlab(1 << 20);
+    this.#slab = native.mapSlab(1 << 20) as SlabMemory;
     this.#near = new Hand(native, pass);
     this.#far = new Hand(native, pass);
     this.#pass = pass;

@@ -15,6 +15,8 @@ export class FakeNative implements NativePort {
   /** Answers of `openRing` before it succeeds. */
   readonly refusals: number[] = [];
   readonly opened: RingOpenOptions[] = [];
+  /** Whether memory may be refused. */
+  scarce = false;
   readonly #sizes: FakeRingSizes;
 
   constructor(kernel: FakeKernel, sizes: Partial<FakeRingSizes> = {}) {
@@ -22,8 +24,9 @@ export class FakeNative implements NativePort {
     this.#sizes = { ...DEFAULT_SIZES, ...sizes };
   }
 
-  mapSlab(sizeBytes: number): SlabMemory {
-    return this.kernel.memory.mapSlab(sizeBytes);
+  mapSlab(sizeBytes: number): SlabMemory | null {
+    const { memory, faults } = this.kernel;
+    return this.scarce && faults.strikes("unmappable") ? null : memory.mapSlab(sizeBytes);
   }
 
   /** The pool's own: it ends by itself, and the pool outlives a network. */

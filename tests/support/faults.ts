@@ -33,6 +33,8 @@ export interface FaultRates {
   cancelLoses: number;
   /** A cancelled operation ends with EINTR. */
   cancelInterrupts: number;
+  /** No memory for more buffers can be mapped, once a network is open. */
+  unmappable: number;
   /** EMFILE or ENFILE from accept. */
   exhausted: number;
   /** The errnos of accept(2) that say nothing about the listener. */
@@ -76,6 +78,7 @@ export const NO_FAULTS: Readonly<FaultRates> = Object.freeze({
   splitTurns: 0,
   cancelLoses: 0,
   cancelInterrupts: 0,
+  unmappable: 0,
   exhausted: 0,
   acceptTransient: 0,
   spuriousBell: 0,
@@ -106,6 +109,7 @@ export const USUAL_RATES: Readonly<FaultRates> = Object.freeze({
   splitTurns: 0.5,
   cancelLoses: 0.6,
   cancelInterrupts: 0.5,
+  unmappable: 0.9,
   exhausted: 0.4,
   acceptTransient: 0.4,
   spuriousBell: 0.02,

@@ -15,7 +15,11 @@ export class PlainSlabSource implements SlabSource {
   readonly warnings: string[] = [];
   timers: PlainTimer[] = [];
 
-  mapSlab(sizeBytes: number): SlabMemory {
+  /** Slabs that there is memory for. */
+  slabCountMax = Infinity;
+
+  mapSlab(sizeBytes: number): SlabMemory | null {
+    if (this.slabs.length >= this.slabCountMax) return null;
     const slab = { id: this.slabs.length, bytes: new Uint8Array(sizeBytes) };
     this.slabs.push(slab);
     return slab;

@@ -92,7 +92,9 @@ export class Sim {
   }
 
   #wire(resolved: ResolvedConfig, rings: OpenRings): SimNetwork {
+    this.native.scarce = false;
     const network = new SimNetwork(openNetwork(this.native, this.host, resolved, rings));
+    this.native.scarce = true;
     this.networks.push(network);
     this.#countHolds(network);
     return network;

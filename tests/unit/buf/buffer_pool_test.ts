@@ -54,6 +54,34 @@ test("random lengths always get the smallest class that holds them", () => {
   assert.ok(allocated(pool).every((count) => count === 0));
 });
 
+test("BufferPool without memory to map gives plain memory, or says why not", () => {
+  const source = new PlainSlabSource();
+  const pool = new BufferPool(SMALL, source);
+  source.slabCountMax = 0;
+  const plain = pool.alloc(100);
+  assert.not(plain.pooled);
+  const error = thrown(() => pool.tryAlloc(100), NetworkError);
+  assert.equal([error.code, error.operation], ["PoolExhausted", "alloc"]);
+  assert.is(
+    error.message,
+    "Cannot allocate 100 bytes from the pool: the system has no memory to map",
+  );
+  plain.release();
+  source.slabCountMax = 1;
+  pool.tryAlloc(100).release();
+});
+
+test("BufferPool with prefill is not made without the memory for it", () => {
+  const source = new PlainSlabSource();
+  source.slabCountMax = 2;
+  const error = thrown(() => new BufferPool({ ...SMALL, prefill: true }, source), NetworkError);
+  assert.equal([error.code, error.operation], ["PoolExhausted", "alloc"]);
+  assert.is(
+    error.message,
+    "Cannot prefill the pool with 2 buffers of 512 bytes: the system has no memory to map",
+  );
+});
+
 test("BufferPool.tryAlloc() never cascades into a larger class", () => {
   const pool = makePool();
   const held = [pool.tryAlloc(100), pool.tryAlloc(100)];

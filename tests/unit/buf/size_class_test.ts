@@ -100,6 +100,29 @@ test("SizeClass.prefill() creates every slot and hands out none", () => {
   assert.is(drain(sizeClass).length, 20);
 });
 
+test("SizeClass without memory to map gives null, and goes on when there is some", () => {
+  const { source, sizeClass } = make(1 << 20, 3);
+  const first = sizeClass.take() as Slot;
+  source.slabCountMax = 1;
+  assert.is(sizeClass.take(), null);
+  assert.is(sizeClass.take(), null);
+  assert.equal([sizeClass.allocated, sizeClass.available, sizeClass.exhausted], [1, 2, 2]);
+  first.release();
+  assert.is(sizeClass.take(), first);
+  source.slabCountMax = 3;
+  assert.is(drain(sizeClass).length, 2);
+});
+
+test("SizeClass.prefill() says when there is no memory for all", () => {
+  const { source, sizeClass } = make(1 << 20, 3);
+  source.slabCountMax = 2;
+  assert.not(sizeClass.prefill());
+  assert.equal([sizeClass.created, sizeClass.allocated], [2, 0]);
+  source.slabCountMax = 3;
+  assert.ok(sizeClass.prefill());
+  assert.is(drain(sizeClass).length, 3);
+});
+
 test("debug mode fills released memory, so that a stale view is seen", () => {
   const { sizeClass } = make(128, 1, true);
   const slot = sizeClass.take() as Slot;

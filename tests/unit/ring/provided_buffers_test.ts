@@ -1,4 +1,5 @@
 import { LIMITS } from "../../../src/base/limits.ts";
+import { NetworkError } from "../../../src/base/network_error.ts";
 import { BufferPool } from "../../../src/buf/buffer_pool.ts";
 import { OpWriter } from "../../../src/ring/op_writer.ts";
 import { OP_CODE } from "../../../src/ring/port.ts";
@@ -36,7 +37,7 @@ function setUp(options: Options = {}) {
     });
   };
   const inUse = () => pool.stats().classes.at(-1)?.allocated;
-  return { pool, buffers, writer, stage, inUse };
+  return { source, pool, buffers, writer, stage, inUse };
 }
 
 const test = suite("ProvidedBuffers");
@@ -46,6 +47,28 @@ test("an idle network provides nothing and holds no memory", () => {
   assert.equal(stage(), []);
   assert.is(buffers.provided, 0);
   assert.is(inUse(), 0);
+});
+
+test("without memory to map, what the reserve has goes on circulating", () => {
+  // A slab holds one buffer: the one that is there from the beginning.
+  const { source, buffers, stage } = setUp({ sizeBytes: 1 << 20 });
+  source.slabCountMax = source.slabs.length;
+  buffers.wanted = 3;
+  for (let round = 0; round < 4; round++) {
+    const records = stage();
+    assert.is(records.length, 1);
+    const slot = buffers.take(records[0].id);
+    assert.not(buffers.mayLend(slot));
+    buffers.giveBack(slot);
+  }
+});
+
+test("a network that has no memory for a read buffer is refused", () => {
+  const source = new PlainSlabSource();
+  const pool = new BufferPool({ minSize: 64, maxSize: SIZE }, source);
+  source.slabCountMax = 0;
+  const error = thrown(() => new ProvidedBuffers(0, pool, source, SIZE, 4), NetworkError);
+  assert.equal([error.code, error.operation, error.errno], ["Unsupported", "start", "ENOMEM"]);
 });
 
 test("stage() provides as many buffers as receives want, and no more", () => {
