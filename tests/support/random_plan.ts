@@ -100,7 +100,8 @@ export function drawPlan(random: Random): Plan {
   // When the pool is empty, reads go through read buffers, however small those are.
   const { readBufferSize } = plan.config;
   const tinyReads = readBufferSize! > 0 && readBufferSize! < 1_000;
-  if (tinyReads) plan.messageBytesMax = Math.min(messageBytesMax, readBufferSize! * 100 + 400);
+  const tinyMax = (readBufferSize! * 100 + 400) / (crowded ? 4 : 1);
+  if (tinyReads) plan.messageBytesMax = Math.min(messageBytesMax, tinyMax);
   if (plan.sizes.completionCapacity! < plan.sizes.opCapacity!) {
     plan.sizes.completionCapacity = plan.sizes.opCapacity!;
   }
