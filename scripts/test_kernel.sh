@@ -4,6 +4,7 @@
 #   scripts/test_kernel.sh                      tests/contract and tests/kernel on Linux 6.1
 #   scripts/test_kernel.sh tests/sim            other paths
 #   KERNEL=6.12 scripts/test_kernel.sh          another Linux: any cloud kernel that apt offers
+#   URINGNET_SEED=7 scripts/test_kernel.sh      the seed of a run again
 #   ACCELERATOR=tcg scripts/test_kernel.sh      kvm, tcg, or auto: kvm where it boots, else tcg
 #
 # Debian's cloud kernel is downloaded and unpacked into ffi/build/floor, not installed; the emulator
@@ -201,6 +202,7 @@ build_initramfs() {
   cat >"$staged/floor/settings" <<SETTINGS
 SUITES="$suites"
 SLOWNESS=$SLOWNESS
+SEED=${URINGNET_SEED:-}
 RUNTIME_SECONDS_MAX=$RUNTIME_SECONDS_MAX
 SETTINGS
   # Not compressed: unpacking it in an emulated machine would cost more than reading it.
