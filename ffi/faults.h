@@ -213,12 +213,17 @@ static int32_t fault_stage(struct ring *ring, struct ur_op *op) {
   }
 }
 
-/* What the table says of an accept without the ring; one that is to be kept back goes there. */
+/* Whether a rule acts on what the ring does with an accept: kept back, or ended with EAGAIN, which
+   without the ring would only say that no connection waits. */
+static bool fault_of_ring(const struct fault_rule *rule) {
+  return rule->action != UR_FAULT_ERRNO || rule->value == EAGAIN;
+}
+
+/* What the table says of an accept without the ring. */
 static int32_t fault_accept(int32_t fd) {
   struct ur_op op = {.opcode = UR_OP_ACCEPT, .fd = fd};
   for (uint32_t i = 0; i < UR_FAULT_RULES; i++)
-    if (fault_matches(&fault_rules[i], &op) && fault_rules[i].action != UR_FAULT_ERRNO)
-      return -EAGAIN;
+    if (fault_matches(&fault_rules[i], &op) && fault_of_ring(&fault_rules[i])) return -EAGAIN;
   struct fault_rule *rule = fault_for(&op);
   return rule ? -(int32_t)rule->value : FAULT_NONE;
 }

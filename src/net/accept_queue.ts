@@ -171,13 +171,7 @@ export class AcceptQueue implements AcceptCallOwner {
       return;
     }
     this.#context.meter.counts[COUNT.inboundConnections]++;
-    let connection: Connection;
-    try {
-      connection = this.#make(fd, peer);
-    } catch (error) {
-      this.#calls.shift()?.fail(error);
-      return;
-    }
+    const connection = this.#make(fd, peer);
     const call = this.#calls.shift();
     if (call === null) this.#ready.push(connection);
     else call.succeed(connection);

@@ -20,6 +20,7 @@ import { ConnectOperation } from "./connect_operation.ts";
 import { endpoint, LOCAL_END, REMOTE_END } from "./endpoint.ts";
 import { parseIp } from "./ip.ts";
 import type { NetworkContext } from "./network_context.ts";
+import { socketOptions } from "./socket_options.ts";
 
 /** `errno` 0: connected, and the descriptor is the callee's now. */
 export type AttemptDone = (errno: number, fd: number, family: number) => void;
@@ -51,16 +52,25 @@ export class ConnectAttempt implements Deadline {
   /** Begins; ends by itself after `timeoutMs`, if given. */
   start(timeoutMs: number | null): void {
     const { recvRing, wheel } = this.#context;
-    this.#fd = recvRing.port.socket(this.#family);
-    if (this.#fd < 0) {
-      const errno = -this.#fd;
-      queueMicrotask(() => this.#finish(errno));
+    const opened = this.#open();
+    if (opened < 0) {
+      queueMicrotask(() => this.#finish(-opened));
       return;
     }
     const landed = (result: number) => this.#landed(result);
     this.#operation = new ConnectOperation(recvRing.recvLane, this.#fd, this.#address, landed);
     if (timeoutMs !== null) wheel.add(this, timeoutMs);
     recvRing.submit(this.#operation);
+  }
+
+  /** Makes the socket. Returns its descriptor, or -errno. */
+  #open(): number {
+    const { config, recvRing: { port } } = this.#context;
+    const fd = port.socket(this.#family);
+    const result = fd < 0 ? fd : socketOptions.apply(port, fd, this.#family, config);
+    if (result === 0) return this.#fd = fd;
+    if (fd >= 0) port.closeDescriptor(fd, false);
+    return result;
   }
 
   /** The share of the budget ran out. */

@@ -36,10 +36,7 @@ export class Connection implements AsyncDisposable, Closeable {
     this.remoteAddress = peer ?? socket.address(REMOTE_END) ?? UNKNOWN;
   }
 
-  /**
-   * @internal Takes over a connected descriptor; closes it when that fails. One with a known peer
-   * was accepted: it has the options of its listener.
-   */
+  /** @internal Takes over a connected descriptor that has its options. */
   static adopt(
     context: NetworkContext,
     fd: number,
@@ -48,12 +45,6 @@ export class Connection implements AsyncDisposable, Closeable {
   ): Connection {
     const socket = new Socket(context, fd, family);
     context.meter.counts[COUNT.connections]++;
-    try {
-      if (peer === null) socket.configure();
-    } catch (error) {
-      void socket.end("reset");
-      throw error;
-    }
     const connection = new Connection(socket, peer);
     context.open.add(connection);
     socket.owner = connection;

@@ -95,11 +95,7 @@ export class Dial extends Call implements Dialing {
   #connected(fd: number, family: number): void {
     this.#context.dials.delete(this);
     this.#context.meter.counts[COUNT.outboundConnections]++;
-    try {
-      this.succeed(Connection.adopt(this.#context, fd, family, null));
-    } catch (error) {
-      this.fail(error);
-    }
+    this.succeed(Connection.adopt(this.#context, fd, family, null));
   }
 
   #error(errno: number, address: SocketAddress | UnixAddress): NetworkError {

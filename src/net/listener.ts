@@ -97,9 +97,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
       fd = must(port.socket(family));
       if (family !== AF_UNIX) must(port.setOption(fd, SOCKET_OPTION.reuseAddress, 1));
       if (options.reusePort) must(port.setOption(fd, SOCKET_OPTION.reusePort, 1));
-      for (const { option, value } of socketOptions.configured(context.config, family)) {
-        must(port.setOption(fd, option, value));
-      }
+      must(socketOptions.apply(port, fd, family, context.config));
       if (options.ipv6Only) must(port.setOption(fd, SOCKET_OPTION.ipv6Only, 1));
       must(port.bind(fd, block, length));
       must(port.listen(fd, options.backlog));

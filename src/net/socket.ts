@@ -70,24 +70,14 @@ export class Socket extends Holder {
     else this.#receiving = operation;
   }
 
-  /**
-   * Applies the configured options. A failure is reported: the connection would not be as asked.
-   */
-  configure(): void {
-    this.#setAll(socketOptions.configured(this.context.config, this.family));
-  }
-
   setNoDelay(on: boolean): void {
     if (this.family === AF_UNIX) return;
     this.#set({ name: "tcpNoDelay", option: SOCKET_OPTION.noDelay, value: on ? 1 : 0 });
   }
 
   setKeepAlive(keepAlive: KeepAlive | null): void {
-    if (this.family !== AF_UNIX) this.#setAll(socketOptions.keepAlive(keepAlive));
-  }
-
-  #setAll(options: readonly SocketOption[]): void {
-    for (const option of options) this.#set(option);
+    if (this.family === AF_UNIX) return;
+    for (const option of socketOptions.keepAlive(keepAlive)) this.#set(option);
   }
 
   #set({ name, option, value }: SocketOption): void {
@@ -114,9 +104,8 @@ export class Socket extends Holder {
   end(how: SocketEnd): Promise<void> {
     if (this.#end === null || (how === "reset" && this.#descriptorOpen)) {
       this.#end = how;
-      if (how === "reset") {
-        this.#set({ name: "soLinger", option: SOCKET_OPTION.lingerSeconds, value: 0 });
-      }
+      // Were it refused, which SO_LINGER never is, the end would be graceful: but an end it is.
+      if (how === "reset") this.#linger(0);
       const abrupt = how === "reset" || this.context.config.soLinger === 0;
       // Where RST follows, no FIN may go before it. Elsewhere this sends it, also when a forked
       // process has a copy of the descriptor. And it ends a receive by itself: Linux 6.11 can fail
@@ -127,6 +116,10 @@ export class Socket extends Holder {
       this.landed();
     }
     return this.closed;
+  }
+
+  #linger(seconds: number): void {
+    this.port.setOption(this.fd, SOCKET_OPTION.lingerSeconds, seconds);
   }
 
   /** An operation came back: closes the descriptor when it was the last one of an ended socket. */
@@ -148,9 +141,7 @@ export class Socket extends Holder {
     const { soLinger } = this.context.config;
     const graceful = end === "graceful" && soLinger !== 0;
     // With a positive linger time close(2) would block the thread; the kernel goes on without it.
-    if (graceful && soLinger !== null) {
-      this.port.setOption(this.fd, SOCKET_OPTION.lingerSeconds, -1);
-    }
+    if (graceful && soLinger !== null) this.#linger(-1);
     // Unread bytes would make the kernel send RST; behind the peer's FIN there are none.
     const unread = this.peerEnd !== "fin" && this.family !== AF_UNIX;
     this.port.closeDescriptor(this.fd, graceful && unread);

@@ -1,12 +1,13 @@
 /**
  * The configured options of a socket, in the order in which they are set.
  *
- * A listener has them as well: what it accepts inherits them (Linux clones the listening socket),
- * which saves system calls for each connection.
+ * They are set once, when the socket is made, and a failure is reported: the connection would not
+ * be as asked. What a listener accepts inherits them (Linux clones the listening socket), which
+ * saves system calls for each connection.
  *
  * @module
  */
-import { SOCKET_OPTION } from "../ring/port.ts";
+import { type RingPort, SOCKET_OPTION } from "../ring/port.ts";
 import { AF_UNIX } from "./address.ts";
 import type { KeepAlive, ResolvedConfig } from "./config.ts";
 
@@ -47,4 +48,13 @@ function configured(config: ResolvedConfig, family: number): SocketOption[] {
   return options;
 }
 
-export const socketOptions = { configured, keepAlive };
+/** Sets the configured options of a new socket. Returns 0, or the first -errno. */
+function apply(port: RingPort, fd: number, family: number, config: ResolvedConfig): number {
+  for (const { option, value } of configured(config, family)) {
+    const result = port.setOption(fd, option, value);
+    if (result < 0) return result;
+  }
+  return 0;
+}
+
+export const socketOptions = { apply, keepAlive };

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { SlabMemory, SlabSource } from "../buf/slab.ts";
+import type { SlabSource } from "../buf/slab.ts";
 
 /** Codes of op records; `ffi/shim.h` has the same list. */
 export const OP_CODE = Object.freeze({
@@ -138,7 +138,6 @@ export interface RingPort {
 
 /** The library of one thread. */
 export interface NativePort extends SlabSource {
-  mapSlab(sizeBytes: number): SlabMemory | null;
   /** Returns the ring, or -errno. */
   openRing(options: RingOpenOptions): RingPort | number;
   system(): SystemFacts;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ERRNO } from "../../src/base/errno.ts";
 import { LIMITS } from "../../src/base/limits.ts";
 import { COUNT } from "../../src/base/meter.ts";
 import type { Connection } from "../../src/net/connection.ts";
@@ -181,6 +182,19 @@ test("errnos that say nothing about the listener are retried", async () => {
     ]);
     assert.is(network.context.meter.counts[COUNT.retriesAccept], 30);
     await Promise.all([client.close(), server.close()]);
+  });
+});
+
+test("a socket that is refused its options is neither connected nor bound, and is closed", async () => {
+  await withPair({}, async ({ network, listener, sim }) => {
+    const { port } = network.context.recvRing;
+    const open = sim.kernel.sockets.size;
+    port.setOption = () => -ERRNO.ENOMEM;
+    const dialing = network.dial(listener.localAddress);
+    await assert.rejects(dialing, { code: "ConnectionFailed", errno: "ENOMEM" });
+    const binding = network.bind("127.0.0.1:0");
+    await assert.rejects(binding, { code: "BindFailed", errno: "ENOMEM" });
+    assert.is(sim.kernel.sockets.size, open);
   });
 });
 

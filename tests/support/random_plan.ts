@@ -64,7 +64,7 @@ export function drawPlan(random: Random): Plan {
   const chatty = random.chance(0.5);
   const crowded = !chatty && !faults.oneByte && random.chance(0.3);
   // The longest message takes at most a few hundred round trips.
-  const hindrance = (faults.oneByte ? 10 : 1) * (chatty ? 30 : crowded ? 30 : 1);
+  const hindrance = (faults.oneByte ? 10 : 1) * (chatty || crowded ? 30 : 1);
   const slowest = Math.min(sendCapacity, recvCapacity) / hindrance;
   const bytesMin = chatty ? 12 : 60;
   const messageBytesMax = Math.max(bytesMin, Math.min(300_000, Math.floor(slowest * 300)));
