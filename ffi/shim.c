@@ -54,6 +54,8 @@
 /* Enters in one turn. 6.13+ runs 20 deferred completions in each: 128 x 20 exceeds the region. */
 #define ENTER_MAX 128u
 #define EXIT_WAIT_MS 1000
+/* Waits for room in the queue of a polled ring, each of which other work may end early. */
+#define ROOM_WAIT_MAX 100u
 /* Between two looks at the clock: some 0.1 us. */
 #define LOOK_RELAX_COUNT 8u
 /* Unread bytes that a graceful close throws away, in steps, before it closes all the same. */
@@ -352,15 +354,18 @@ static void enter(struct ring *ring) {
   note_enter(ring, result, ready);
 }
 
+/* A wait for room ends early when there is other work for this thread, such as the bell's. */
 static struct io_uring_sqe *take_entry(struct ring *ring) {
   struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->data);
   if (sqe) return sqe;
   unsigned ready = io_uring_sq_ready(&ring->data);
   note_enter(ring, io_uring_submit(&ring->data), ready);
   sqe = io_uring_get_sqe(&ring->data);
-  if (sqe || !(ring->data.flags & IORING_SETUP_SQPOLL)) return sqe;
-  io_uring_sqring_wait(&ring->data);
-  return io_uring_get_sqe(&ring->data);
+  for (uint32_t i = 0; !sqe && ring->polled && i < ROOM_WAIT_MAX; i++) {
+    io_uring_sqring_wait(&ring->data);
+    sqe = io_uring_get_sqe(&ring->data);
+  }
+  return sqe;
 }
 
 static uint8_t *block_at(struct ring *ring, uint32_t block) {

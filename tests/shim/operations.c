@@ -403,10 +403,20 @@ static void polled(void) {
   uint32_t from = slab_map(SLAB_BYTES), to = slab_map(SLAB_BYTES);
   carry(pair, from, to, 3, 5000);
   for (uint32_t count = 1; count <= UR_IOVEC_MAX; count += 31) gather(pair, from, to, count);
-  uint32_t first = rig.generation + 1;
-  for (uint32_t i = 0; i < UR_OP_CAPACITY; i++) rig_op(&rig, UR_OP_NOP, i, -1);
-  for (uint32_t i = 0; i < UR_OP_CAPACITY; i++) EXPECT(rig_await(&rig, first + i).result, 0);
   EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 0);
+  rig_close(&rig);
+}
+
+/* An armed bell interrupts the wait for room each time that completions ring it. */
+static void polled_full(void) {
+  rig_open(&rig, 4, 64, UR_OPEN_SQPOLL);
+  for (uint32_t round = 0; round < 40; round++) {
+    uint32_t first = rig.generation + 1;
+    EXPECT_TRUE(ur_arm(rig.id) >= 0);
+    for (uint32_t i = 0; i < UR_OP_CAPACITY; i++) rig_op(&rig, UR_OP_NOP, i, -1);
+    for (uint32_t i = 0; i < UR_OP_CAPACITY; i++) EXPECT(rig_await(&rig, first + i).result, 0);
+    EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 0);
+  }
   rig_close(&rig);
 }
 
@@ -426,5 +436,6 @@ const struct test_case operation_cases[] = {
     {"1,024 records in one turn go through a submission queue of one entry, in order", sq_full},
     {"1,024 completions come through a completion queue of 8, none lost", cq_overflow},
     {"a ring polled by the kernel carries the same", polled},
+    {"records wait for room in the queue of a ring polled by the kernel", polled_full},
     {NULL, NULL},
 };

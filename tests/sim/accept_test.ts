@@ -185,7 +185,7 @@ test("errnos that say nothing about the listener are retried", async () => {
   });
 });
 
-test("a socket that is refused its options is neither connected nor bound, and is closed", async () => {
+test("a socket that is refused its options is neither connected nor bound", async () => {
   await withPair({}, async ({ network, listener, sim }) => {
     const { port } = network.context.recvRing;
     const open = sim.kernel.sockets.size;
