@@ -9,7 +9,7 @@ import type { Lane } from "../ring/lane.ts";
 import type { OpWriter } from "../ring/op_writer.ts";
 import { Operation } from "../ring/operation.ts";
 import { OP_FLAG_OF_ACCEPT } from "../ring/port.ts";
-import { readSockaddr, type SocketAddress, type UnixAddress } from "./address.ts";
+import { type PackedAddress, packedAddress } from "./packed_address.ts";
 
 /** Where the address's length stands in the block (`UR_ADDRESS_BYTES` in the shim). */
 const LENGTH_OFFSET = 128;
@@ -17,7 +17,7 @@ const LENGTH_OFFSET = 128;
 /** A descriptor and its peer, or -errno. */
 export interface Accepted {
   readonly result: number;
-  readonly peer: SocketAddress | UnixAddress | null;
+  readonly peer: PackedAddress | null;
 }
 
 export class AcceptOperation extends Operation {
@@ -60,12 +60,11 @@ export class AcceptOperation extends Operation {
   }
 
   #readBlock(result: number): Accepted {
-    const { blocks } = this.lane.ring;
-    const bytes = blocks.bytes(this.#block);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const length = view.getUint32(LENGTH_OFFSET, true);
-    const peer = result < 0 ? null : readSockaddr(bytes, length);
-    blocks.put(this.#block);
+    const { ring } = this.lane;
+    const { blockBytes, blockWords } = ring.port;
+    const length = blockWords[(this.#block * blockBytes + LENGTH_OFFSET) / 4];
+    const peer = result < 0 ? null : packedAddress.read(ring, this.#block, length);
+    ring.blocks.put(this.#block);
     this.#block = -1;
     return { result, peer };
   }

@@ -23,10 +23,10 @@ import { COUNT } from "../base/meter.ts";
 import { NetworkError } from "../base/network_error.ts";
 import { AcceptCall, type AcceptCallOwner } from "./accept_call.ts";
 import { type Accepted, AcceptOperation } from "./accept_operation.ts";
-import type { SocketAddress, UnixAddress } from "./address.ts";
 import type { Connection } from "./connection.ts";
 import type { Holder } from "./holder.ts";
 import type { NetworkContext } from "./network_context.ts";
+import type { PackedAddress } from "./packed_address.ts";
 
 /** The peer went away before it was accepted, or the network had a hiccup: accept(2), "errors". */
 const TRANSIENT = new Set(
@@ -38,10 +38,7 @@ const TRANSIENT = new Set(
 /** The process or the system ran out of something that comes back. */
 const EXHAUSTED = new Set([ERRNO.EMFILE, ERRNO.ENFILE, ERRNO.ENOBUFS, ERRNO.ENOMEM]);
 
-export type ConnectionMaker = (
-  fd: number,
-  peer: SocketAddress | UnixAddress | null,
-) => Connection;
+export type ConnectionMaker = (fd: number, peer: PackedAddress | null) => Connection;
 
 export class AcceptQueue implements AcceptCallOwner {
   readonly #context: NetworkContext;
@@ -163,7 +160,7 @@ export class AcceptQueue implements AcceptCallOwner {
     else if (this.#closed === null) this.#failed(-result);
   }
 
-  #accepted(fd: number, peer: SocketAddress | UnixAddress | null): void {
+  #accepted(fd: number, peer: PackedAddress | null): void {
     this.#pauseMs = LIMITS.acceptBackOffFirstMs;
     this.#failures = 0;
     if (this.#closed !== null) {

@@ -11,8 +11,8 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
-import type { Deadline } from "../ring/timing_wheel.ts";
 import { type CallOptions, checkOptions, checkSignal, checkTimeout } from "./call_options.ts";
+import { CallDeadline } from "./call_deadline.ts";
 import type { Holder } from "./holder.ts";
 
 type Resolve = (value: unknown) => void;
@@ -25,19 +25,22 @@ function execute(resolve: Resolve, reject: Reject): void {
   current = null;
 }
 
-export abstract class Call implements Deadline {
-  deadlineNext: Deadline | null = null;
-  deadlinePrevious: Deadline | null = null;
-  deadlineMs = 0;
-  deadlineTick = -1;
+/** Patience that can end before the budget does. */
+interface Patience {
+  readonly signal: AbortSignal;
+  readonly onAbort: () => void;
+}
+
+export abstract class Call {
   /** Milliseconds of the ring's clock at the beginning. */
   startedMs = 0;
   timeoutMs: number | null = null;
   #resolve: Resolve | null = null;
   #reject: Reject | null = null;
   #holder: Holder | null = null;
-  #signal: AbortSignal | null = null;
-  #onAbort: (() => void) | null = null;
+  /** Made when first needed: what a call does not have does not make it large. */
+  #deadline: CallDeadline | null = null;
+  #patience: Patience | null = null;
 
   /** The budget ran out. Must settle the call, now or when the kernel answers a cancel. */
   abstract expire(): void;
@@ -73,7 +76,13 @@ export abstract class Call implements Deadline {
     const signal = checkSignal(options);
     if (signal === null) return;
     if (signal.aborted) throw signal.reason;
-    this.#signal = signal;
+    this.#patience = { signal, onAbort: () => this.abort(signal.reason) };
+  }
+
+  /** Milliseconds that are left of the budget; infinite without one. */
+  protected get leftMs(): number {
+    if (this.#deadline === null || this.#holder === null) return Infinity;
+    return this.#deadline.deadlineMs - this.#holder.context.host.now();
   }
 
   /** Starts the budget, listens to the signal, keeps the process alive. */
@@ -81,8 +90,14 @@ export abstract class Call implements Deadline {
     this.#holder = holder;
     this.startedMs = holder.context.now;
     holder.hold();
-    if (this.timeoutMs !== null) holder.context.wheel.add(this, this.timeoutMs);
-    if (this.#signal !== null) this.#listen(this.#signal);
+    if (this.timeoutMs !== null) {
+      this.#deadline ??= new CallDeadline(this);
+      holder.context.wheel.add(this.#deadline, this.timeoutMs);
+    }
+    if (this.#patience !== null) {
+      const { signal, onAbort } = this.#patience;
+      signal.addEventListener("abort", onAbort, { once: true });
+    }
   }
 
   succeed(value: unknown): void {
@@ -101,20 +116,15 @@ export abstract class Call implements Deadline {
 
   /** Stops the clock and the signal; what happens next is decided by the kernel's answer. */
   disarm(): void {
-    if (this.deadlineTick >= 0) this.#holder?.context.wheel.remove(this);
-    if (this.#onAbort !== null) this.#signal?.removeEventListener("abort", this.#onAbort);
-    this.#onAbort = null;
-  }
-
-  #listen(signal: AbortSignal): void {
-    this.#onAbort = () => this.abort(signal.reason);
-    signal.addEventListener("abort", this.#onAbort, { once: true });
+    if (this.#deadline !== null) this.#holder?.context.wheel.remove(this.#deadline);
+    if (this.#patience === null) return;
+    this.#patience.signal.removeEventListener("abort", this.#patience.onAbort);
+    this.#patience = null;
   }
 
   #end(): void {
     this.#resolve = this.#reject = null;
     this.disarm();
-    this.#signal = null; // Calls are reused.
     this.#holder?.unhold();
     this.#holder = null;
   }

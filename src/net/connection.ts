@@ -5,11 +5,12 @@
  */
 import { check } from "../base/check.ts";
 import { COUNT } from "../base/meter.ts";
-import { NetworkError } from "../base/network_error.ts";
 import type { SocketAddress, UnixAddress } from "./address.ts";
+import { CloseReason } from "./close_reason.ts";
 import { checkKeepAlive, type KeepAlive } from "./config.ts";
 import { LOCAL_END, REMOTE_END } from "./endpoint.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
+import { type PackedAddress, packedAddress } from "./packed_address.ts";
 import { Sink } from "./sink.ts";
 import { Socket } from "./socket.ts";
 import { Stream } from "./stream.ts";
@@ -17,23 +18,30 @@ import { webStreams } from "./web_streams.ts";
 
 const UNKNOWN: UnixAddress = Object.freeze({ path: "" });
 
+/** What a connection is rarely asked for: without it an open one is half as large. */
+interface Extras {
+  localAddress: SocketAddress | UnixAddress | null;
+  readable: ReadableStream<Uint8Array> | null;
+  writable: WritableStream<Uint8Array> | null;
+  closing: Promise<void> | null;
+}
+
 export class Connection implements AsyncDisposable, Closeable {
   /** The sending half. */
   readonly sink: Sink;
   /** The receiving half. */
   readonly stream: Stream;
-  readonly remoteAddress: SocketAddress | UnixAddress;
+  /** @internal Among what is open on the network. */
+  place = -1;
   readonly #socket: Socket;
-  #localAddress: SocketAddress | UnixAddress | null = null;
-  #readable: ReadableStream<Uint8Array> | null = null;
-  #writable: WritableStream<Uint8Array> | null = null;
-  #closing: Promise<void> | null = null;
+  #remoteAddress: PackedAddress;
+  #extras: Extras | null = null;
 
-  private constructor(socket: Socket, peer: SocketAddress | UnixAddress | null) {
+  private constructor(socket: Socket, peer: PackedAddress | null) {
     this.#socket = socket;
     this.sink = new Sink(socket);
     this.stream = new Stream(socket);
-    this.remoteAddress = peer ?? socket.address(REMOTE_END) ?? UNKNOWN;
+    this.#remoteAddress = peer ?? socket.address(REMOTE_END) ?? UNKNOWN;
   }
 
   /** @internal Takes over a connected descriptor that has its options. */
@@ -41,7 +49,7 @@ export class Connection implements AsyncDisposable, Closeable {
     context: NetworkContext,
     fd: number,
     family: number,
-    peer: SocketAddress | UnixAddress | null,
+    peer: PackedAddress | null,
   ): Connection {
     const socket = new Socket(context, fd, family);
     context.meter.counts[COUNT.connections]++;
@@ -51,19 +59,26 @@ export class Connection implements AsyncDisposable, Closeable {
     return connection;
   }
 
+  /** The peer's end. */
+  get remoteAddress(): SocketAddress | UnixAddress {
+    const address = packedAddress.unpack(this.#remoteAddress);
+    this.#remoteAddress = address;
+    return address;
+  }
+
   /** Read when first asked for: it costs a system call that most servers never need. */
   get localAddress(): SocketAddress | UnixAddress {
-    return this.#localAddress ??= this.#socket.address(LOCAL_END) ?? UNKNOWN;
+    return this.#extra.localAddress ??= this.#socket.address(LOCAL_END) ?? UNKNOWN;
   }
 
   /** The stream as a web stream, made on first use. Cancelling it ends the receiving half. */
   get readable(): ReadableStream<Uint8Array> {
-    return this.#readable ??= webStreams.readable(this.stream);
+    return this.#extra.readable ??= webStreams.readable(this.stream);
   }
 
   /** The sink as a web stream, made on first use. Closing it half-closes; aborting resets. */
   get writable(): WritableStream<Uint8Array> {
-    return this.#writable ??= webStreams.writable(this.sink, () => this.reset());
+    return this.#extra.writable ??= webStreams.writable(this.sink, () => this.reset());
   }
 
   /** TCP_NODELAY. Throws TypeError for anything but a boolean. */
@@ -94,33 +109,32 @@ export class Connection implements AsyncDisposable, Closeable {
    * "Closed" at once. Resolves when the descriptor is closed. Idempotent.
    */
   close(): Promise<void> {
-    return this.#closing ??= this.#close();
+    return this.#extra.closing ??= this.#close();
   }
 
   /** Abrupt end: pending calls get "Closed", the peer gets RST. */
   reset(): void {
-    const error = new NetworkError("The connection was reset", {
-      code: "Closed",
-      operation: "close",
-    });
-    this.stream.abandon(error);
-    this.sink.abandon(error);
+    const reason = new CloseReason("The connection was reset");
+    this.stream.abandon(reason);
+    this.sink.abandon(reason);
     void this.#socket.end("reset");
-    this.#closing ??= this.#socket.closed;
+    this.#extra.closing ??= this.#socket.closed;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
+  get #extra(): Extras {
+    if (this.#extras !== null) return this.#extras;
+    return this.#extras = { localAddress: null, readable: null, writable: null, closing: null };
+  }
+
   async #close(): Promise<void> {
-    const error = new NetworkError("The connection was closed", {
-      code: "Closed",
-      operation: "close",
-    });
-    this.stream.abandon(error);
-    await this.sink.closeWithoutFin(error);
-    this.sink.abandon(error);
+    const reason = new CloseReason("The connection was closed");
+    this.stream.abandon(reason);
+    await this.sink.closeWithoutFin(reason);
+    this.sink.abandon(reason);
     await this.#socket.end("graceful");
   }
 }

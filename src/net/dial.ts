@@ -18,6 +18,7 @@ import { lookUp } from "./look_up.ts";
 import type { Dialing, NetworkContext } from "./network_context.ts";
 
 export class Dial extends Call implements Dialing {
+  place = -1;
   readonly #context: NetworkContext;
   readonly #address: SocketAddress | UnixAddress;
   readonly #name: string;
@@ -87,9 +88,8 @@ export class Dial extends Call implements Dialing {
       this.#last = this.#error(errno, address);
       this.#next();
     });
-    const left = this.deadlineMs - this.#context.host.now();
     const several = this.#candidates.length > 0 && this.timeoutMs !== null;
-    this.#attempt.start(several ? left / (this.#candidates.length + 1) : null);
+    this.#attempt.start(several ? this.leftMs / (this.#candidates.length + 1) : null);
   }
 
   #connected(fd: number, family: number): void {

@@ -5,6 +5,7 @@
  */
 import { NetworkError } from "../base/network_error.ts";
 import { Call } from "./call.ts";
+import { CloseReason } from "./close_reason.ts";
 import type { SendQueue } from "./send_queue.ts";
 
 export class DrainCall extends Call {
@@ -38,12 +39,9 @@ export class DrainCall extends Call {
       );
       return;
     }
-    this.#queue.closeNow(
-      new NetworkError(`Cannot send: the sink was closed and ${this.timeoutMs} ms passed`, {
-        code: "Closed",
-        operation: "send",
-      }),
-    );
+    const { timeoutMs } = this;
+    const message = `Cannot send: the sink was closed and ${timeoutMs} ms passed`;
+    this.#queue.closeNow(new CloseReason(message));
     // When nothing was with the kernel, the queue is empty by now and has said so.
     if (!this.settled) this.succeed(undefined);
   }

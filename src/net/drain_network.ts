@@ -27,8 +27,8 @@ export async function drainNetwork(context: NetworkContext): Promise<void> {
   let last: HostTimer | null = null;
   const force = () => {
     expired = true;
-    for (const dial of context.dials) dial.giveUp(closedError());
-    for (const open of context.open) open.reset();
+    for (const dial of context.dials.all()) dial.giveUp(closedError());
+    for (const open of context.open.all()) open.reset();
     last = context.host.setTimer(overdue.resolve, LIMITS.handBackMs);
   };
   context.hold();
@@ -73,7 +73,9 @@ async function closeAll(
   expired: () => boolean,
 ): Promise<void> {
   const waits: Promise<void>[] = [];
-  for (const open of context.open) if (chosen(open)) waits.push(closeOne(context, open, expired));
+  for (const open of context.open.all()) {
+    if (chosen(open)) waits.push(closeOne(context, open, expired));
+  }
   await Promise.all(waits);
 }
 

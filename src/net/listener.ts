@@ -46,6 +46,8 @@ export function checkBindOptions(options: unknown): Required<BindOptions> {
 export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Closeable {
   /** Where connections arrive; the port is the real one when 0 was asked for. */
   readonly localAddress: SocketAddress | UnixAddress;
+  /** @internal Among what is open on the network. */
+  place = -1;
   readonly #context: NetworkContext;
   readonly #fd: number;
   readonly #holder: Holder;

@@ -5,6 +5,7 @@
  */
 import type { Host } from "../base/host.ts";
 import type { Meter } from "../base/meter.ts";
+import { Roster, type Rostered } from "../base/roster.ts";
 import type { BufferPool } from "../buf/buffer_pool.ts";
 import type { SizeClass } from "../buf/size_class.ts";
 import type { Ring } from "../ring/ring.ts";
@@ -14,14 +15,14 @@ import type { SendCall } from "./send_call.ts";
 import { SpareCalls } from "./spare_calls.ts";
 
 /** Something that the network closes with itself. */
-export interface Closeable {
+export interface Closeable extends Rostered {
   close(): Promise<void>;
   /** Ends at once; `close` then resolves soon. */
   reset(): void;
 }
 
 /** A dial that is not connected yet. */
-export interface Dialing {
+export interface Dialing extends Rostered {
   giveUp(reason: unknown): void;
 }
 
@@ -47,8 +48,8 @@ export class NetworkContext implements NetworkContextParts {
   readonly sendRing: Ring;
   readonly recvRing: Ring;
   /** Connections and listeners that are not closed yet. */
-  readonly open = new Set<Closeable>();
-  readonly dials = new Set<Dialing>();
+  readonly open: Roster<Closeable> = new Roster<Closeable>();
+  readonly dials: Roster<Dialing> = new Roster<Dialing>();
   readonly spareSends = new SpareCalls<SendCall>();
   /** False from the beginning of `Network.close`. */
   accepting = true;

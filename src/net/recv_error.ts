@@ -8,13 +8,14 @@
  */
 import { errnoText } from "../base/errno.ts";
 import { NetworkError } from "../base/network_error.ts";
+import type { CloseReason } from "./close_reason.ts";
 import type { RecvCall } from "./recv_call.ts";
 
 /** How the half ended. `shown` once a call has been told. */
 export type RecvEnd =
   | { kind: "eof"; shown: boolean }
   | { kind: "error"; errno: number; shown: boolean }
-  | { kind: "closed"; error: NetworkError };
+  | { kind: "closed"; reason: CloseReason };
 
 function subject(call: RecvCall): string {
   return call.exact ? `Cannot receive ${call.length} bytes` : "Cannot receive";
@@ -24,11 +25,11 @@ function subject(call: RecvCall): string {
 export function recvError(call: RecvCall, end: RecvEnd, buffered: number): NetworkError {
   const { operation } = call;
   if (end.kind === "closed") {
-    return new NetworkError(`${subject(call)}: ${end.error.message}`, {
+    return new NetworkError(`${subject(call)}: ${end.reason.message}`, {
       code: "Closed",
       operation,
       bytesDone: buffered,
-      cause: end.error,
+      cause: end.reason.error,
     });
   }
   const endOfStream = end.kind === "eof";

@@ -17,13 +17,13 @@
 import { ERRNO } from "../base/errno.ts";
 import { LIMITS } from "../base/limits.ts";
 import { COUNT } from "../base/meter.ts";
-import type { NetworkError } from "../base/network_error.ts";
 import { IoBufs } from "../buf/io_bufs.ts";
 import { Slot } from "../buf/slot.ts";
 import type { OpWriter } from "../ring/op_writer.ts";
 import { CQE_SOCKET_NONEMPTY, OP_FLAG_POLL_FIRST } from "../ring/port.ts";
 import type { ProvidedBuffers } from "../ring/provided_buffers.ts";
 import { AF_UNIX } from "./address.ts";
+import type { CloseReason } from "./close_reason.ts";
 import { DirectRead } from "./direct_read.ts";
 import { HalfQueue } from "./half_queue.ts";
 import { outcomeOf } from "./outcome.ts";
@@ -93,9 +93,9 @@ export class RecvQueue extends HalfQueue<RecvCall> {
   }
 
   /** Ends pending calls with "Closed" and forgets what is buffered. */
-  close(error: NetworkError): void {
+  close(reason: CloseReason): void {
     if (this.#end?.kind === "closed") return;
-    this.#end = { kind: "closed", error };
+    this.#end = { kind: "closed", reason };
     this.stopRetrying();
     if (this.lane.ring.cancel(this)) this.#source.unwant();
     this.serve();

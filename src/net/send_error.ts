@@ -26,12 +26,12 @@ export function sendTimeout(call: SendCall): NetworkError {
 }
 
 /** The half ended before the call's turn came, or in the middle of it. */
-export function sendClosed(call: SendCall, error: NetworkError): NetworkError {
-  return new NetworkError(error.message, {
+export function sendClosed(call: SendCall, message: string, cause?: NetworkError): NetworkError {
+  return new NetworkError(message, {
     code: "Closed",
     operation: "send",
     bytesDone: call.sentBytes,
-    cause: error.cause ?? undefined,
+    cause,
   });
 }
 

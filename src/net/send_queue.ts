@@ -17,12 +17,14 @@ import { ERRNO } from "../base/errno.ts";
 import { COUNT } from "../base/meter.ts";
 import { NetworkError } from "../base/network_error.ts";
 import type { OpWriter } from "../ring/op_writer.ts";
+import { CloseReason } from "./close_reason.ts";
 import { GatherBuffer } from "./gather_buffer.ts";
 import { HalfQueue } from "./half_queue.ts";
 import { outcomeOf } from "./outcome.ts";
 import { sendClosed, sendError, sendTimeout, sinkClosed } from "./send_error.ts";
 import { SendBatch } from "./send_batch.ts";
 import { SendCall, type SendEnding } from "./send_call.ts";
+import { SinkEnd } from "./sink_end.ts";
 import type { Socket } from "./socket.ts";
 
 export class SendQueue extends HalfQueue<SendCall> {
@@ -33,12 +35,8 @@ export class SendQueue extends HalfQueue<SendCall> {
   #drained: (() => void)[] | null = null;
   /** Bytes with the kernel. */
   #flyingBytes = 0;
-  /** Why the half is closed. */
-  #closed: NetworkError | null = null;
-  /** What the calls that are with the kernel get when it has answered. */
-  #abandoned: NetworkError | null = null;
+  #end: SinkEnd | null = null;
   #spare: SendCall | null = null;
-  #finSent = false;
   /** Bytes in the queue: what write buffering compares with its limit. */
   queuedBytes = 0;
   bytesSent = 0;
@@ -52,7 +50,7 @@ export class SendQueue extends HalfQueue<SendCall> {
   }
 
   get closed(): boolean {
-    return this.#closed !== null;
+    return this.#end !== null;
   }
 
   get empty(): boolean {
@@ -66,7 +64,7 @@ export class SendQueue extends HalfQueue<SendCall> {
 
   /** The error for a call that comes too late. */
   closedError(operation: "send" | "flush"): NetworkError {
-    return sinkClosed(operation, this.#closed);
+    return sinkClosed(operation, this.#end?.reason.error ?? null);
   }
 
   /** A call to fill and push: the queue's own when it is free, else one that is shared. */
@@ -98,22 +96,22 @@ export class SendQueue extends HalfQueue<SendCall> {
   }
 
   /** Later calls get "Closed"; what is queued still goes out, then FIN. */
-  closeAfterQueue(reason: NetworkError, fin: boolean): void {
-    this.#closed ??= reason;
+  closeAfterQueue(reason: CloseReason, fin: boolean): void {
+    this.#end ??= new SinkEnd(reason);
     if (fin) this.whenDrained(() => this.#sendFin());
   }
 
-  /** Ends every call with `error` now; those with the kernel when it answers. */
-  closeNow(error: NetworkError): void {
-    this.#closed ??= error;
+  /** Ends every call now, for this reason; those with the kernel when it answers. */
+  closeNow(reason: CloseReason): void {
+    this.#end ??= new SinkEnd(reason);
     this.stopRetrying();
     if (this.lane.ring.cancel(this)) {
-      this.#dropAll(error);
+      this.#dropAll(reason.message);
       return;
     }
-    this.#abandoned ??= error;
+    this.#end.abandoned ??= reason;
     for (let call = this.calls.head; call !== null; call = call.next) {
-      if (!call.settled && !call.flying) call.fail(sendClosed(call, error));
+      if (!call.settled && !call.flying) call.fail(sendClosed(call, reason.message));
     }
   }
 
@@ -174,6 +172,10 @@ export class SendQueue extends HalfQueue<SendCall> {
     });
   }
 
+  get #finSent(): boolean {
+    return this.#end !== null && this.#end.finSent;
+  }
+
   #wake(): void {
     if (this.free && this.calls.count > 0 && !this.#finSent) {
       this.lane.ring.submit(this);
@@ -217,7 +219,7 @@ export class SendQueue extends HalfQueue<SendCall> {
 
   #failed(result: number): void {
     const outcome = outcomeOf(result);
-    const ending = this.#abandoned !== null || this.#anyEnding();
+    const ending = (this.#end?.abandoned ?? null) !== null || this.#anyEnding();
     const again = outcome === "again" || outcome === "later";
     // A cancel may also show as EINTR. Those that end are settled, the others are sent again.
     if (ending && (again || outcome === "canceled")) return;
@@ -246,21 +248,22 @@ export class SendQueue extends HalfQueue<SendCall> {
   }
 
   #poison(error: NetworkError): void {
-    this.#closed ??= error;
+    this.#end ??= new SinkEnd(CloseReason.of(error));
     this.#sendFin();
-    this.#dropAll(this.closedError("send"));
+    this.#dropAll("Cannot send: the sink is closed", this.#end.reason.error);
   }
 
   #sendFin(): void {
-    if (this.#finSent) return;
-    this.#finSent = true;
+    const end = this.#end;
+    if (end === null || end.finSent) return;
+    end.finSent = true;
     this.socket.shutdownSend();
   }
 
-  #dropAll(error: NetworkError): void {
+  #dropAll(message: string, cause?: NetworkError): void {
     for (let call = this.calls.shift(); call !== null; call = this.calls.shift()) {
       call.dropPieces();
-      if (!call.settled) call.fail(sendClosed(call, error));
+      if (!call.settled) call.fail(sendClosed(call, message, cause));
     }
     this.queuedBytes = 0;
     this.#rest();
@@ -285,7 +288,8 @@ export class SendQueue extends HalfQueue<SendCall> {
       if (call.ending !== null && !call.settled) this.#settleEnding(call, call.ending);
       call = next;
     }
-    if (this.#abandoned !== null) this.#dropAll(this.#abandoned);
+    const abandoned = this.#end?.abandoned ?? null;
+    if (abandoned !== null) this.#dropAll(abandoned.message);
   }
 
   #settleEnding(call: SendCall, ending: SendEnding): void {

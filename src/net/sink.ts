@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { NetworkError } from "../base/network_error.ts";
 import type { CallOptions } from "./call_options.ts";
+import { CloseReason } from "./close_reason.ts";
 import { DrainCall } from "./drain_call.ts";
 import { loadCall, type Sendable } from "./load_call.ts";
 import type { SendCall } from "./send_call.ts";
@@ -16,19 +16,26 @@ const DONE: Promise<void> = Promise.resolve();
 
 function ignore(): void {}
 
+/** The error of a send that had resolved when it was buffered; shown once. */
+interface LateError {
+  found: { error: unknown } | null;
+  readonly keep: (error: unknown) => void;
+}
+
+function lateError(): LateError {
+  const late: LateError = { found: null, keep: (error) => late.found ??= { error } };
+  return late;
+}
+
 export class Sink {
-  readonly #socket: Socket;
   readonly #queue: SendQueue;
   readonly #writeBufferSize: number;
   readonly #timeoutMs: number | null;
   #closing: Promise<void> | null = null;
-  /** The error of a send that had resolved when it was buffered; shown once. */
-  #late: { error: unknown } | null = null;
-  #keepLate: ((error: unknown) => void) | null = null;
+  #late: LateError | null = null;
 
   /** @internal */
   constructor(socket: Socket) {
-    this.#socket = socket;
     this.#queue = new SendQueue(socket);
     this.#writeBufferSize = socket.context.config.writeBufferSize;
     this.#timeoutMs = socket.context.config.writeTimeoutMs;
@@ -76,7 +83,7 @@ export class Sink {
     if (call.totalBytes === 0) return DONE;
     const fits = this.#queue.queuedBytes + call.totalBytes <= this.#writeBufferSize;
     const promise = fits ? this.#buffer(call) : call.promise<void>();
-    call.begin(this.#socket);
+    call.begin(this.#queue.socket);
     this.#queue.push(call);
     return promise;
   }
@@ -94,41 +101,39 @@ export class Sink {
    * is sent, or when `shutdownTimeoutMs` ran out and the rest was given up.
    */
   close(): Promise<void> {
-    return this.#closing ??= this.#close(
-      new NetworkError("The sink was closed", { code: "Closed", operation: "close" }),
-      true,
-    );
+    return this.#closing ??= this.#close(new CloseReason("The sink was closed"), true);
   }
 
   /** @internal As `close`, but leaves FIN to the end of the socket, where it may have to be RST. */
-  closeWithoutFin(reason: NetworkError): Promise<void> {
+  closeWithoutFin(reason: CloseReason): Promise<void> {
     return this.#closing ??= this.#close(reason, false);
   }
 
-  /** @internal Ends pending sends with `error` and takes no more. */
-  abandon(error: NetworkError): void {
-    this.#queue.closeNow(error);
+  /** @internal Ends pending sends with "Closed" and takes no more. */
+  abandon(reason: CloseReason): void {
+    this.#queue.closeNow(reason);
   }
 
-  async #close(reason: NetworkError, fin: boolean): Promise<void> {
+  async #close(reason: CloseReason, fin: boolean): Promise<void> {
     this.#queue.closeAfterQueue(reason, fin);
     if (this.#queue.empty && this.#queue.idle) return;
     const call = new DrainCall(this.#queue, true);
-    call.timeoutMs = this.#socket.context.config.shutdownTimeoutMs;
+    call.timeoutMs = this.#queue.socket.context.config.shutdownTimeoutMs;
     await call.start();
   }
 
   /** Nobody waits for this call: its error is shown to the next send or flush. */
   #buffer(call: SendCall): Promise<void> {
-    this.#keepLate ??= (error) => this.#late ??= { error };
-    call.take(ignore, this.#keepLate);
+    this.#late ??= lateError();
+    call.take(ignore, this.#late.keep);
     return DONE;
   }
 
   #throwLate(): void {
-    if (this.#late === null) return;
-    const { error } = this.#late;
-    this.#late = null;
+    const late = this.#late;
+    if (late === null || late.found === null) return;
+    const { error } = late.found;
+    late.found = null;
     throw error;
   }
 }

@@ -5,10 +5,10 @@
  */
 import { check } from "../base/check.ts";
 import { LIMITS } from "../base/limits.ts";
-import type { NetworkError } from "../base/network_error.ts";
 import type { IoBuf } from "../buf/io_buf.ts";
 import { IoBufs } from "../buf/io_bufs.ts";
 import type { CallOptions } from "./call_options.ts";
+import type { CloseReason } from "./close_reason.ts";
 import type { RecvCall } from "./recv_call.ts";
 import { RecvQueue } from "./recv_queue.ts";
 import type { Socket } from "./socket.ts";
@@ -118,8 +118,8 @@ export class Stream implements AsyncIterable<Uint8Array> {
   }
 
   /** @internal Ends pending calls with "Closed". */
-  abandon(error: NetworkError): void {
-    this.#queue.close(error);
+  abandon(reason: CloseReason): void {
+    this.#queue.close(reason);
   }
 
   /** @internal A call is in the middle of a message: it has received a part of what it wants. */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { NetworkError } from "../base/network_error.ts";
+import { CloseReason } from "./close_reason.ts";
 import type { Sink } from "./sink.ts";
 import type { Stream } from "./stream.ts";
 
@@ -17,12 +17,7 @@ function readable(stream: Stream): ReadableStream<Uint8Array> {
       else controller.enqueue(chunk.toUint8Array());
     },
     cancel() {
-      stream.abandon(
-        new NetworkError("The readable stream was cancelled", {
-          code: "Closed",
-          operation: "recv",
-        }),
-      );
+      stream.abandon(new CloseReason("The readable stream was cancelled"));
     },
   }, { highWaterMark: 0 });
 }

@@ -1,0 +1,37 @@
+/**
+ * The address of a peer, as it is kept until somebody asks for it: most programs never do. IPv4 and
+ * its port are one number, in the byte order of `sockaddr_in`; others are what they are.
+ *
+ *   number = octets x 65,536 + port       below 2 to the 48th: exact
+ *
+ * @module
+ */
+import type { Ring } from "../ring/ring.ts";
+import { AF_INET, readSockaddr, type SocketAddress, type UnixAddress } from "./address.ts";
+
+export type PackedAddress = SocketAddress | UnixAddress | number;
+
+/** sizeof(struct sockaddr_in) */
+const SOCKADDR_IN_BYTES = 16;
+const PORT_RANGE = 65_536;
+
+/** Reads what the kernel wrote to a block. */
+function read({ blocks, port }: Ring, block: number, length: number): PackedAddress {
+  const words = port.blockWords;
+  const at = (block * port.blockBytes) / 4;
+  if (length !== SOCKADDR_IN_BYTES || (words[at] & 0xffff) !== AF_INET) {
+    return readSockaddr(blocks.bytes(block), length);
+  }
+  return words[at + 1] * PORT_RANGE + (words[at] >>> 16);
+}
+
+/** The address as users see it. */
+function unpack(packed: PackedAddress): SocketAddress | UnixAddress {
+  if (typeof packed !== "number") return packed;
+  const port = packed % PORT_RANGE;
+  const octets = (packed - port) / PORT_RANGE;
+  const hostname = [0, 8, 16, 24].map((shift) => (octets >>> shift) & 255).join(".");
+  return { hostname, port: ((port & 255) << 8) | (port >>> 8) };
+}
+
+export const packedAddress = { read, unpack };

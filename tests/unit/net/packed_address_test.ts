@@ -1,0 +1,67 @@
+/**
+ * Addresses as accepted connections keep them: what comes out is what went in.
+ *
+ * @module
+ */
+import {
+  readSockaddr,
+  type SocketAddress,
+  type UnixAddress,
+  writeSockaddr,
+} from "../../../src/net/address.ts";
+import { packedAddress } from "../../../src/net/packed_address.ts";
+import type { Ring } from "../../../src/ring/ring.ts";
+import { assert, Random, suite } from "../../harness.ts";
+
+const test = suite("packedAddress");
+
+const BLOCK_BYTES = 512;
+const BLOCK = 2;
+
+/** As much of a ring as an address needs: four blocks. */
+function blocks() {
+  const memory = new ArrayBuffer(4 * BLOCK_BYTES);
+  const bytes = (block: number) => new Uint8Array(memory, block * BLOCK_BYTES, BLOCK_BYTES);
+  const port = { blockBytes: BLOCK_BYTES, blockWords: new Uint32Array(memory) };
+  return { bytes, ring: { blocks: { bytes }, port } as unknown as Ring };
+}
+
+function packAndUnpack(address: SocketAddress | UnixAddress) {
+  const { bytes, ring } = blocks();
+  const { length } = writeSockaddr(bytes(BLOCK), address);
+  const packed = packedAddress.read(ring, BLOCK, length);
+  return { packed, unpacked: packedAddress.unpack(packed) };
+}
+
+test("IPv4 is one number, and comes out as it went in", () => {
+  const random = new Random();
+  const octet = () => random.pick([0, 1, 127, 128, 255, random.int(0, 255)]);
+  for (let i = 0; i < 2_000; i++) {
+    const hostname = [octet(), octet(), octet(), octet()].join(".");
+    const port = random.pick([0, 1, 255, 256, 32_767, 32_768, 65_535, random.int(0, 65_535)]);
+    const { packed, unpacked } = packAndUnpack({ hostname, port });
+    assert.is(typeof packed, "number");
+    assert.equal(unpacked, { hostname, port });
+  }
+});
+
+test("IPv6 and unix addresses are what they are", () => {
+  for (const hostname of ["::1", "fe80::1%3", "2001:db8::ff", "::ffff:7f00:1"]) {
+    const { unpacked } = packAndUnpack({ hostname, port: 65_535 });
+    assert.equal(unpacked, { hostname, port: 65_535 });
+  }
+  for (const path of ["/tmp/socket", "\0abstract"]) {
+    assert.equal(packAndUnpack({ path }).unpacked, { path });
+  }
+});
+
+test("an unnamed unix socket has the empty path, whatever the block held before", () => {
+  const { bytes, ring } = blocks();
+  writeSockaddr(bytes(BLOCK), { hostname: "127.0.0.1", port: 80 });
+  const view = new DataView(bytes(BLOCK).buffer, BLOCK * BLOCK_BYTES);
+  view.setUint16(0, 1, true);
+  assert.equal(packedAddress.unpack(packedAddress.read(ring, BLOCK, 2)), { path: "" });
+  assert.equal(readSockaddr(bytes(BLOCK), 2), { path: "" });
+});
+
+test.run();
