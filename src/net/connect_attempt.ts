@@ -8,18 +8,11 @@ import { ERRNO } from "../base/errno.ts";
 import { COUNT } from "../base/meter.ts";
 import { SOCKET_OPTION } from "../ring/port.ts";
 import type { Deadline } from "../ring/timing_wheel.ts";
-import {
-  AF_INET,
-  AF_INET6,
-  AF_UNIX,
-  formatAddress,
-  type SocketAddress,
-  type UnixAddress,
-} from "./address.ts";
+import { AF_INET, AF_INET6, AF_UNIX, type SocketAddress, type UnixAddress } from "./address.ts";
 import { ConnectOperation } from "./connect_operation.ts";
 import { endpoint, LOCAL_END, REMOTE_END } from "./endpoint.ts";
-import { parseIp } from "./ip.ts";
 import type { NetworkContext } from "./network_context.ts";
+import { packedAddress } from "./packed_address.ts";
 import { socketOptions } from "./socket_options.ts";
 
 /** `errno` 0: connected, and the descriptor is the callee's now. */
@@ -42,9 +35,10 @@ export class ConnectAttempt implements Deadline {
     this.#context = context;
     this.#address = address;
     this.#done = done;
+    // The address is numeric.
     this.#family = "path" in address
       ? AF_UNIX
-      : parseIp(address.hostname)?.family === 6
+      : address.hostname.includes(":")
       ? AF_INET6
       : AF_INET;
   }
@@ -120,9 +114,9 @@ export class ConnectAttempt implements Deadline {
     if ("path" in this.#address) return false;
     const { recvRing } = this.#context;
     const local = endpoint(recvRing, this.#fd, LOCAL_END);
-    if (local === null || "path" in local || local.port !== this.#address.port) return false;
+    if (local === null || packedAddress.port(local) !== this.#address.port) return false;
     const remote = endpoint(recvRing, this.#fd, REMOTE_END);
-    return remote !== null && formatAddress(remote) === formatAddress(local);
+    return remote !== null && packedAddress.equals(remote, local);
   }
 
   #finish(errno: number): void {

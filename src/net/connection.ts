@@ -68,7 +68,9 @@ export class Connection implements AsyncDisposable, Closeable {
 
   /** Read when first asked for: it costs a system call that most servers never need. */
   get localAddress(): SocketAddress | UnixAddress {
-    return this.#extra.localAddress ??= this.#socket.address(LOCAL_END) ?? UNKNOWN;
+    return this.#extra.localAddress ??= packedAddress.unpack(
+      this.#socket.address(LOCAL_END) ?? UNKNOWN,
+    );
   }
 
   /** The stream as a web stream, made on first use. Cancelling it ends the receiving half. */

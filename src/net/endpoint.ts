@@ -4,7 +4,7 @@
  * @module
  */
 import type { Ring } from "../ring/ring.ts";
-import { readSockaddr, type SocketAddress, type UnixAddress } from "./address.ts";
+import { type PackedAddress, packedAddress } from "./packed_address.ts";
 
 /** Which end: this one, or the peer's. */
 export const LOCAL_END = 0;
@@ -16,12 +16,12 @@ export function endpoint(
   ring: Ring,
   fd: number,
   which: SocketSide,
-): SocketAddress | UnixAddress | null {
+): PackedAddress | null {
   const { blocks, port } = ring;
   const block = blocks.take();
   if (block < 0) return null;
   const length = port.address(fd, which, block);
-  const address = length < 0 ? null : readSockaddr(blocks.bytes(block), length);
+  const address = length < 0 ? null : packedAddress.read(ring, block, length);
   blocks.put(block);
   return address;
 }

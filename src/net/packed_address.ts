@@ -7,7 +7,13 @@
  * @module
  */
 import type { Ring } from "../ring/ring.ts";
-import { AF_INET, readSockaddr, type SocketAddress, type UnixAddress } from "./address.ts";
+import {
+  AF_INET,
+  formatAddress,
+  readSockaddr,
+  type SocketAddress,
+  type UnixAddress,
+} from "./address.ts";
 
 export type PackedAddress = SocketAddress | UnixAddress | number;
 
@@ -16,22 +22,33 @@ const SOCKADDR_IN_BYTES = 16;
 const PORT_RANGE = 65_536;
 
 /** Reads what the kernel wrote to a block. */
-function read({ blocks, port }: Ring, block: number, length: number): PackedAddress {
-  const words = port.blockWords;
-  const at = (block * port.blockBytes) / 4;
+function read(ring: Ring, block: number, length: number): PackedAddress {
+  const words = ring.port.blockWords;
+  const at = (block * ring.port.blockBytes) / 4;
   if (length !== SOCKADDR_IN_BYTES || (words[at] & 0xffff) !== AF_INET) {
-    return readSockaddr(blocks.bytes(block), length);
+    return readSockaddr(ring.blocks.bytes(block), length);
   }
   return words[at + 1] * PORT_RANGE + (words[at] >>> 16);
+}
+
+/** The port, -1 for a unix socket. */
+function port(packed: PackedAddress): number {
+  if (typeof packed !== "number") return "path" in packed ? -1 : packed.port;
+  const swapped = packed % PORT_RANGE;
+  return ((swapped & 255) << 8) | (swapped >>> 8);
+}
+
+/** Whether both are the same, as far as they were read by `read`. */
+function equals(one: PackedAddress, other: PackedAddress): boolean {
+  return one === other || formatAddress(unpack(one)) === formatAddress(unpack(other));
 }
 
 /** The address as users see it. */
 function unpack(packed: PackedAddress): SocketAddress | UnixAddress {
   if (typeof packed !== "number") return packed;
-  const port = packed % PORT_RANGE;
-  const octets = (packed - port) / PORT_RANGE;
+  const octets = Math.floor(packed / PORT_RANGE);
   const hostname = [0, 8, 16, 24].map((shift) => (octets >>> shift) & 255).join(".");
-  return { hostname, port: ((port & 255) << 8) | (port >>> 8) };
+  return { hostname, port: port(packed) };
 }
 
-export const packedAddress = { read, unpack };
+export const packedAddress = { read, unpack, port, equals };

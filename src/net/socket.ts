@@ -11,11 +11,12 @@ import { COUNT } from "../base/meter.ts";
 import { NetworkError } from "../base/network_error.ts";
 import type { Operation } from "../ring/operation.ts";
 import { type RingPort, SOCKET_OPTION } from "../ring/port.ts";
-import { AF_UNIX, type SocketAddress, type UnixAddress } from "./address.ts";
+import { AF_UNIX } from "./address.ts";
 import type { KeepAlive } from "./config.ts";
 import { endpoint, type SocketSide } from "./endpoint.ts";
 import { Holder } from "./holder.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
+import type { PackedAddress } from "./packed_address.ts";
 import { type SocketOption, socketOptions } from "./socket_options.ts";
 
 /** How the descriptor ends: FIN after what was sent, or RST. */
@@ -91,7 +92,8 @@ export class Socket extends Holder {
     });
   }
 
-  address(which: SocketSide): SocketAddress | UnixAddress | null {
+  /** Null when there is none, as for one that the peer has reset. */
+  address(which: SocketSide): PackedAddress | null {
     return endpoint(this.context.recvRing, this.fd, which);
   }
 

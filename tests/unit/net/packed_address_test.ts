@@ -42,6 +42,7 @@ test("IPv4 is one number, and comes out as it went in", () => {
     const { packed, unpacked } = packAndUnpack({ hostname, port });
     assert.is(typeof packed, "number");
     assert.equal(unpacked, { hostname, port });
+    assert.is(packedAddress.port(packed), port);
   }
 });
 
@@ -52,6 +53,26 @@ test("IPv6 and unix addresses are what they are", () => {
   }
   for (const path of ["/tmp/socket", "\0abstract"]) {
     assert.equal(packAndUnpack({ path }).unpacked, { path });
+  }
+});
+
+test("equals() says whether hostname and port, or the path, are the same", () => {
+  const addresses = [
+    { hostname: "127.0.0.1", port: 80 },
+    { hostname: "127.0.0.1", port: 81 },
+    { hostname: "127.0.0.2", port: 80 },
+    { hostname: "::1", port: 80 },
+    { hostname: "::1", port: 81 },
+    { path: "/tmp/a" },
+    { path: "/tmp/b" },
+  ];
+  const ports = [80, 81, 80, 80, 81, -1, -1];
+  for (const [i, one] of addresses.entries()) {
+    assert.is(packedAddress.port(packAndUnpack(one).packed), ports[i]);
+    for (const [j, other] of addresses.entries()) {
+      const [first, second] = [packAndUnpack(one).packed, packAndUnpack(other).packed];
+      assert.is(packedAddress.equals(first, second), i === j, `${i}, ${j}`);
+    }
   }
 });
 
