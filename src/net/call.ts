@@ -14,6 +14,7 @@ import { assert } from "../base/assert.ts";
 import { type CallOptions, checkOptions, checkSignal, checkTimeout } from "./call_options.ts";
 import { CallDeadline } from "./call_deadline.ts";
 import type { Holder } from "./holder.ts";
+import { Patience } from "./patience.ts";
 
 type Resolve = (value: unknown) => void;
 type Reject = (reason: unknown) => void;
@@ -23,12 +24,6 @@ let current: Call | null = null;
 function execute(resolve: Resolve, reject: Reject): void {
   (current as Call).take(resolve, reject);
   current = null;
-}
-
-/** Patience that can end before the budget does. */
-interface Patience {
-  readonly signal: AbortSignal;
-  readonly onAbort: () => void;
 }
 
 export abstract class Call {
@@ -76,7 +71,7 @@ export abstract class Call {
     const signal = checkSignal(options);
     if (signal === null) return;
     if (signal.aborted) throw signal.reason;
-    this.#patience = { signal, onAbort: () => this.abort(signal.reason) };
+    this.#patience = new Patience(signal, this);
   }
 
   /** Milliseconds that are left of the budget; infinite without one. */
@@ -94,10 +89,7 @@ export abstract class Call {
       this.#deadline ??= new CallDeadline(this);
       holder.context.wheel.add(this.#deadline, this.timeoutMs);
     }
-    if (this.#patience !== null) {
-      const { signal, onAbort } = this.#patience;
-      signal.addEventListener("abort", onAbort, { once: true });
-    }
+    if (this.#patience !== null) this.#patience.begin();
   }
 
   succeed(value: unknown): void {
@@ -118,7 +110,7 @@ export abstract class Call {
   disarm(): void {
     if (this.#deadline !== null) this.#holder?.context.wheel.remove(this.#deadline);
     if (this.#patience === null) return;
-    this.#patience.signal.removeEventListener("abort", this.#patience.onAbort);
+    this.#patience.end();
     this.#patience = null;
   }
 

@@ -2,6 +2,7 @@ import { Call } from "../../../src/net/call.ts";
 import type { Holder } from "../../../src/net/holder.ts";
 import { TimingWheel } from "../../../src/ring/timing_wheel.ts";
 import { assert, suite } from "../../harness.ts";
+import { countedSignal } from "../../support/counted_signal.ts";
 import { ManualHost } from "../../support/manual_host.ts";
 import { thrown } from "../../support/thrown.ts";
 
@@ -27,24 +28,6 @@ function setUp() {
     unhold: () => void counter.held--,
   } as unknown as Holder;
   return { host, wheel, holder, counter };
-}
-
-/** A signal that counts its listeners. */
-function countedSignal() {
-  const controller = new AbortController();
-  const { signal } = controller;
-  const listeners = new Set<unknown>();
-  const add = signal.addEventListener.bind(signal) as (...data: unknown[]) => void;
-  const remove = signal.removeEventListener.bind(signal) as (...data: unknown[]) => void;
-  signal.addEventListener = (type: string, listener: unknown, options?: unknown) => {
-    listeners.add(listener);
-    add(type, listener, options);
-  };
-  signal.removeEventListener = (type: string, listener: unknown) => {
-    listeners.delete(listener);
-    remove(type, listener);
-  };
-  return { controller, signal, listeners };
 }
 
 const test = suite("Call");
