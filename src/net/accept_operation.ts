@@ -11,8 +11,8 @@ import { Operation } from "../ring/operation.ts";
 import { OP_FLAG_OF_ACCEPT } from "../ring/port.ts";
 import { type PackedAddress, packedAddress } from "./packed_address.ts";
 
-/** Where the address's length stands in the block (`UR_ADDRESS_BYTES` in the shim). */
-const LENGTH_OFFSET = 128;
+/** The word of the block with the address's length (behind `UR_ADDRESS_BYTES` in the shim). */
+const LENGTH_WORD = 128 / 4;
 
 /** A descriptor and its peer, or -errno. */
 export interface Accepted {
@@ -60,11 +60,10 @@ export class AcceptOperation extends Operation {
   }
 
   #readBlock(result: number): Accepted {
-    const { ring } = this.lane;
-    const { blockBytes, blockWords } = ring.port;
-    const length = blockWords[(this.#block * blockBytes + LENGTH_OFFSET) / 4];
-    const peer = result < 0 ? null : packedAddress.read(ring, this.#block, length);
-    ring.blocks.put(this.#block);
+    const { blocks } = this.lane.ring;
+    const length = blocks.word(this.#block, LENGTH_WORD);
+    const peer = result < 0 ? null : packedAddress.read(blocks, this.#block, length);
+    blocks.put(this.#block);
     this.#block = -1;
     return { result, peer };
   }

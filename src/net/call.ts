@@ -11,8 +11,8 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
-import { type CallOptions, checkOptions, checkSignal, checkTimeout } from "./call_options.ts";
 import { CallDeadline } from "./call_deadline.ts";
+import { type CallOptions, checkOptions, checkSignal, checkTimeout } from "./call_options.ts";
 import type { Holder } from "./holder.ts";
 import { Patience } from "./patience.ts";
 

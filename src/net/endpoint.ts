@@ -21,7 +21,7 @@ export function endpoint(
   const block = blocks.take();
   if (block < 0) return null;
   const length = port.address(fd, which, block);
-  const address = length < 0 ? null : packedAddress.read(ring, block, length);
+  const address = length < 0 ? null : packedAddress.read(blocks, block, length);
   blocks.put(block);
   return address;
 }

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Ring } from "../ring/ring.ts";
+import type { BlockList } from "../ring/block_list.ts";
 import {
   AF_INET,
   formatAddress,
@@ -22,13 +22,12 @@ const SOCKADDR_IN_BYTES = 16;
 const PORT_RANGE = 65_536;
 
 /** Reads what the kernel wrote to a block. */
-function read(ring: Ring, block: number, length: number): PackedAddress {
-  const words = ring.port.blockWords;
-  const at = (block * ring.port.blockBytes) / 4;
-  if (length !== SOCKADDR_IN_BYTES || (words[at] & 0xffff) !== AF_INET) {
-    return readSockaddr(ring.blocks.bytes(block), length);
+function read(blocks: BlockList, block: number, length: number): PackedAddress {
+  const familyAndPort = blocks.word(block, 0);
+  if (length !== SOCKADDR_IN_BYTES || (familyAndPort & 0xffff) !== AF_INET) {
+    return readSockaddr(blocks.bytes(block), length);
   }
-  return words[at + 1] * PORT_RANGE + (words[at] >>> 16);
+  return blocks.word(block, 1) * PORT_RANGE + (familyAndPort >>> 16);
 }
 
 /** The port, -1 for a unix socket. */

@@ -25,13 +25,19 @@ export function sendTimeout(call: SendCall): NetworkError {
   );
 }
 
+/** What ends a call that is not at fault: a reason to close, or the error of an earlier call. */
+export interface Why {
+  readonly message: string;
+  readonly cause?: unknown;
+}
+
 /** The half ended before the call's turn came, or in the middle of it. */
-export function sendClosed(call: SendCall, message: string, cause?: NetworkError): NetworkError {
-  return new NetworkError(message, {
+export function sendClosed(call: SendCall, why: Why): NetworkError {
+  return new NetworkError(why.message, {
     code: "Closed",
     operation: "send",
     bytesDone: call.sentBytes,
-    cause,
+    cause: why.cause,
   });
 }
 

@@ -21,7 +21,7 @@ import { CloseReason } from "./close_reason.ts";
 import { GatherBuffer } from "./gather_buffer.ts";
 import { HalfQueue } from "./half_queue.ts";
 import { outcomeOf } from "./outcome.ts";
-import { sendClosed, sendError, sendTimeout, sinkClosed } from "./send_error.ts";
+import { sendClosed, sendError, sendTimeout, sinkClosed, type Why } from "./send_error.ts";
 import { SendBatch } from "./send_batch.ts";
 import { SendCall, type SendEnding } from "./send_call.ts";
 import { SinkEnd } from "./sink_end.ts";
@@ -106,12 +106,12 @@ export class SendQueue extends HalfQueue<SendCall> {
     this.#end ??= new SinkEnd(reason);
     this.stopRetrying();
     if (this.lane.ring.cancel(this)) {
-      this.#dropAll(reason.message);
+      this.#dropAll(reason);
       return;
     }
     this.#end.abandoned ??= reason;
     for (let call = this.calls.head; call !== null; call = call.next) {
-      if (!call.settled && !call.flying) call.fail(sendClosed(call, reason.message));
+      if (!call.settled && !call.flying) call.fail(sendClosed(call, reason));
     }
   }
 
@@ -172,6 +172,10 @@ export class SendQueue extends HalfQueue<SendCall> {
     });
   }
 
+  get #abandoned(): CloseReason | null {
+    return this.#end === null ? null : this.#end.abandoned;
+  }
+
   get #finSent(): boolean {
     return this.#end !== null && this.#end.finSent;
   }
@@ -219,7 +223,7 @@ export class SendQueue extends HalfQueue<SendCall> {
 
   #failed(result: number): void {
     const outcome = outcomeOf(result);
-    const ending = (this.#end?.abandoned ?? null) !== null || this.#anyEnding();
+    const ending = this.#abandoned !== null || this.#anyEnding();
     const again = outcome === "again" || outcome === "later";
     // A cancel may also show as EINTR. Those that end are settled, the others are sent again.
     if (ending && (again || outcome === "canceled")) return;
@@ -243,27 +247,25 @@ export class SendQueue extends HalfQueue<SendCall> {
     const partial = call.sentBytes > 0;
     if (!call.settled) call.fail(error);
     if (!partial && !hard) return;
-    const cause = error instanceof NetworkError ? error : undefined;
-    this.#poison(cause ?? this.closedError("send"));
+    this.#poison(error instanceof NetworkError ? error : this.closedError("send"));
   }
 
   #poison(error: NetworkError): void {
     this.#end ??= new SinkEnd(CloseReason.of(error));
     this.#sendFin();
-    this.#dropAll("Cannot send: the sink is closed", this.#end.reason.error);
+    this.#dropAll(this.closedError("send"));
   }
 
   #sendFin(): void {
-    const end = this.#end;
-    if (end === null || end.finSent) return;
-    end.finSent = true;
+    if (this.#end === null || this.#end.finSent) return;
+    this.#end.finSent = true;
     this.socket.shutdownSend();
   }
 
-  #dropAll(message: string, cause?: NetworkError): void {
+  #dropAll(why: Why): void {
     for (let call = this.calls.shift(); call !== null; call = this.calls.shift()) {
       call.dropPieces();
-      if (!call.settled) call.fail(sendClosed(call, message, cause));
+      if (!call.settled) call.fail(sendClosed(call, why));
     }
     this.queuedBytes = 0;
     this.#rest();
@@ -288,8 +290,7 @@ export class SendQueue extends HalfQueue<SendCall> {
       if (call.ending !== null && !call.settled) this.#settleEnding(call, call.ending);
       call = next;
     }
-    const abandoned = this.#end?.abandoned ?? null;
-    if (abandoned !== null) this.#dropAll(abandoned.message);
+    if (this.#abandoned !== null) this.#dropAll(this.#abandoned);
   }
 
   #settleEnding(call: SendCall, ending: SendEnding): void {

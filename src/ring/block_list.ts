@@ -38,12 +38,20 @@ export class BlockList {
     return blocks.subarray(block * blockBytes, (block + 1) * blockBytes);
   }
 
+  /** A word of a block: 4 bytes in the machine's order. */
+  word(block: number, index: number): number {
+    return this.#port.blockWords[this.#wordAt(block, index)];
+  }
+
   /** Writes one (slab, offset, length) triple. */
   writeTriple(block: number, index: number, slab: number, offset: number, length: number): void {
     const words = this.#port.blockWords;
-    const at = (block * this.#port.blockBytes) / 4 + index * 3;
+    const at = this.#wordAt(block, index * 3);
     words[at] = slab;
     words[at + 1] = offset;
     words[at + 2] = length;
+  }
+  #wordAt(block: number, index: number): number {
+    return (block * this.#port.blockBytes) / 4 + index;
   }
 }

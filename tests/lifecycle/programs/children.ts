@@ -80,7 +80,10 @@ async function spawnOne(): Promise<ChildProcess> {
   await until(() => readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "sleep", "it runs");
   let unknown: string[] = [];
   await until(() => (unknown = unknownIn(pid)).length === 0, "no descriptor of this process")
-    .catch(() => assert.equal(unknown, [], "descriptors that a child was given"));
+    .catch((error) => {
+      assert.equal(unknown, [], "descriptors that a child was given");
+      throw error;
+    });
   return child;
 }
 

@@ -10,7 +10,8 @@ import {
   writeSockaddr,
 } from "../../../src/net/address.ts";
 import { packedAddress } from "../../../src/net/packed_address.ts";
-import type { Ring } from "../../../src/ring/ring.ts";
+import { BlockList } from "../../../src/ring/block_list.ts";
+import type { RingPort } from "../../../src/ring/port.ts";
 import { assert, Random, suite } from "../../harness.ts";
 
 const test = suite("packedAddress");
@@ -18,18 +19,16 @@ const test = suite("packedAddress");
 const BLOCK_BYTES = 512;
 const BLOCK = 2;
 
-/** As much of a ring as an address needs: four blocks. */
-function blocks() {
+function fourBlocks(): BlockList {
   const memory = new ArrayBuffer(4 * BLOCK_BYTES);
-  const bytes = (block: number) => new Uint8Array(memory, block * BLOCK_BYTES, BLOCK_BYTES);
-  const port = { blockBytes: BLOCK_BYTES, blockWords: new Uint32Array(memory) };
-  return { bytes, ring: { blocks: { bytes }, port } as unknown as Ring };
+  const port = { blocks: new Uint8Array(memory), blockWords: new Uint32Array(memory) };
+  return new BlockList({ ...port, blockBytes: BLOCK_BYTES } as RingPort);
 }
 
 function packAndUnpack(address: SocketAddress | UnixAddress) {
-  const { bytes, ring } = blocks();
-  const { length } = writeSockaddr(bytes(BLOCK), address);
-  const packed = packedAddress.read(ring, BLOCK, length);
+  const blocks = fourBlocks();
+  const { length } = writeSockaddr(blocks.bytes(BLOCK), address);
+  const packed = packedAddress.read(blocks, BLOCK, length);
   return { packed, unpacked: packedAddress.unpack(packed) };
 }
 
@@ -77,12 +76,12 @@ test("equals() says whether hostname and port, or the path, are the same", () =>
 });
 
 test("an unnamed unix socket has the empty path, whatever the block held before", () => {
-  const { bytes, ring } = blocks();
-  writeSockaddr(bytes(BLOCK), { hostname: "127.0.0.1", port: 80 });
-  const view = new DataView(bytes(BLOCK).buffer, BLOCK * BLOCK_BYTES);
-  view.setUint16(0, 1, true);
-  assert.equal(packedAddress.unpack(packedAddress.read(ring, BLOCK, 2)), { path: "" });
-  assert.equal(readSockaddr(bytes(BLOCK), 2), { path: "" });
+  const blocks = fourBlocks();
+  const bytes = blocks.bytes(BLOCK);
+  writeSockaddr(bytes, { hostname: "127.0.0.1", port: 80 });
+  new DataView(bytes.buffer, bytes.byteOffset).setUint16(0, 1, true);
+  assert.equal(packedAddress.unpack(packedAddress.read(blocks, BLOCK, 2)), { path: "" });
+  assert.equal(readSockaddr(bytes, 2), { path: "" });
 });
 
 test.run();

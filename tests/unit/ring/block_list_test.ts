@@ -45,6 +45,13 @@ test("BlockList.writeTriple() writes slab, offset and length behind each other",
   );
 });
 
+test("BlockList.word() reads what stands in a block of its own", () => {
+  const { list, buffer } = makeList(3);
+  new Uint32Array(buffer, 1_024 + 2 * 512, 128).forEach((_, i, words) => words[i] = ~i);
+  assert.equal([list.word(2, 0), list.word(2, 127)], [0xffff_ffff, 0xffff_ff80]);
+  assert.is(list.word(1, 127), 0);
+});
+
 test("no block has two holders over a random history", () => {
   const random = new Random();
   const { list } = makeList(10);
