@@ -28,8 +28,7 @@ import { SinkEnd } from "./sink_end.ts";
 import type { Socket } from "./socket.ts";
 
 export class SendQueue extends HalfQueue<SendCall> {
-  // Made when first needed: a connection that sends one buffer at a time needs none of them, and
-  // what is not there does not fall out of the processor's cache.
+  // Made when first needed: what is not there does not fall out of the processor's cache.
   #gather: GatherBuffer | null = null;
   #batch: SendBatch | null = null;
   #drained: (() => void)[] | null = null;
@@ -104,7 +103,6 @@ export class SendQueue extends HalfQueue<SendCall> {
   /** Ends every call now, for this reason; those with the kernel when it answers. */
   closeNow(reason: CloseReason): void {
     this.#end ??= new SinkEnd(reason);
-    this.stopRetrying();
     if (this.lane.ring.cancel(this)) {
       this.#dropAll(reason);
       return;
@@ -188,7 +186,9 @@ export class SendQueue extends HalfQueue<SendCall> {
     }
   }
 
+  /** Nothing is left to do; a pause that ended now would submit an operation for nobody. */
   #rest(): void {
+    this.stopRetrying();
     this.#gather?.rest();
     const drained = this.#drained;
     if (drained === null) return;

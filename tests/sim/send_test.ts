@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { COUNT } from "../../src/base/meter.ts";
 import { HEADER } from "../../src/ring/port.ts";
 import { IoBufs } from "../../src/buf/io_bufs.ts";
 import type { Sendable } from "../../src/net/load_call.ts";
@@ -370,6 +371,30 @@ test("an empty pool slows a send down and does not stop it", async () => {
     await receives(pair, contentOf(3, 5_000));
     await receives(pair, contentOf(4, 200_000));
     await Promise.all(sends);
+  });
+});
+
+test("a sink closes, whatever became of a send that paused for want of memory", async () => {
+  await withPair({ config: { shutdownTimeoutMs: null } }, async (pair) => {
+    const { sim, network, client } = pair;
+    const { setTimer } = sim.host;
+    // The sink is closed as soon as the pause is over: a turn is due, but has not been taken.
+    sim.host.setTimer = (callback, delayMs) =>
+      setTimer.call(sim.host, () => {
+        callback();
+        void client.sink.close();
+      }, delayMs);
+    sim.faults.plan("memory", 1);
+    const controller = new AbortController();
+    const sending = outcomeOf(client.sink.send(contentOf(1, 100), { signal: controller.signal }));
+    const { counts } = network.context.meter;
+    while (counts[COUNT.retriesSend] === 0) await sim.sleep(0.01);
+    sim.host.setTimer = setTimer;
+    const reason = new Error("changed my mind");
+    controller.abort(reason);
+    assert.equal(await sending, { error: reason });
+    await sim.sleep(100);
+    await client.sink.close();
   });
 });
 
