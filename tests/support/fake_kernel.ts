@@ -43,6 +43,8 @@ export class FakeKernel {
   /** Every socket there ever was, in the order of birth. */
   readonly all: FakeSocket[] = [];
   readonly options: Required<KernelOptions>;
+  /** How often bytes were moved, or a descriptor came or went. */
+  moveCount = 0;
   readonly #listeners = new Map<string, FakeSocket>();
   #port = 40_000;
 
@@ -93,12 +95,14 @@ export class FakeKernel {
     if (fd >= this.options.descriptorMax) return -EMFILE;
     socket.fd = fd;
     this.sockets.set(fd, socket);
+    this.moveCount++;
     return fd;
   }
 
   close(socket: FakeSocket, discard: boolean): void {
     for (const op of socket.ops) this.complain(`close of fd ${socket.fd} under ${op.name}`);
     this.sockets.delete(socket.fd);
+    this.moveCount++;
     socket.fd = -1;
     if (socket.state === "listening") this.#closeListener(socket);
     if (discard) socket.inbox.clear();
@@ -201,6 +205,7 @@ export class FakeKernel {
     const taken = bytes.slice(0, count);
     socket.outbox.push(taken);
     socket.wire.append(taken);
+    this.moveCount++;
     this.#deliverSoon(socket);
     return count;
   }
@@ -215,6 +220,7 @@ export class FakeKernel {
   read(socket: FakeSocket, target: Uint8Array): number {
     if (socket.inbox.length > 0) {
       const count = socket.inbox.take(target);
+      this.moveCount++;
       if (socket.peer !== null) this.#deliverSoon(socket.peer);
       return count;
     }

@@ -66,7 +66,7 @@ export function drawPlan(random: Random): Plan {
   // The longest message takes at most a few hundred round trips.
   const hindrance = (faults.oneByte ? 10 : 1) * (chatty || crowded ? 30 : 1);
   const slowest = Math.min(sendCapacity, recvCapacity) / hindrance;
-  const bytesMin = chatty ? 12 : 60;
+  const bytesMin = chatty || crowded ? 12 : 60;
   const messageBytesMax = Math.max(bytesMin, Math.min(300_000, Math.floor(slowest * 300)));
   const latencyMax = random.pick([0.05, 0.5, 3]);
   const plan: Plan = {

@@ -20,6 +20,8 @@ export interface ScenarioResult {
   seed: number;
   plan: Plan;
   stepCount: number;
+  /** The most steps in a row in which nothing moved: what a limit has to allow. */
+  idleStepCountMax: number;
   turnCount: number;
   connectionCount: number;
   messageCount: number;
@@ -56,6 +58,7 @@ export async function runScenario(
     seed,
     plan,
     stepCount: sim.stepCount,
+    idleStepCountMax: sim.idleStepCountMax,
     turnCount: sim.native.rings.reduce((sum, ring) => sum + ring.turnCount, 0),
     connectionCount: scenario.sides.length / 2,
     messageCount: scenario.sides.reduce((sum, side) => sum + side.messages.length, 0),

@@ -23,8 +23,11 @@ import { FakeNative } from "./fake_native.ts";
 import type { FakeRing, FakeRingSizes } from "./fake_ring.ts";
 import { type FaultRates, Faults } from "./faults.ts";
 
-/** One with kernel buffers of a single byte took 200,000 for its 5,000 bytes. */
-const STEP_COUNT_MAX = 600_000;
+/**
+ * Steps without a byte or a connection that moves. A chain of turns over a stale flag takes 50 of
+ * them in a millisecond, and a close may wait for 5 s.
+ */
+const IDLE_STEP_COUNT_MAX = 600_000;
 /** A scenario that takes longer than this on the fake clock hangs. */
 const FAKE_MS_MAX = 30 * 60_000;
 /** What one macrotask costs on the fake clock. */
@@ -59,10 +62,15 @@ export class Sim {
   /** Called between steps, while nothing runs. */
   onStep: () => void = () => {};
   stepCount = 0;
+  /** The most steps in a row in which nothing moved so far, and the number that is a hang. */
+  idleStepCountMax = 0;
+  idleStepLimit = IDLE_STEP_COUNT_MAX;
   /** Listeners on signals that were given to calls. */
   listeners = 0;
   readonly #failures: unknown[] = [];
   #changesSeen = -1;
+  #moveCount = 0;
+  #movedAtStep = 0;
 
   constructor(options: SimOptions = {}) {
     this.random = new Random(options.seed ?? 1);
@@ -280,13 +288,24 @@ export class Sim {
     this.check();
     this.onStep();
     this.stepCount++;
-    if (this.stepCount > STEP_COUNT_MAX || this.host.clockMs > FAKE_MS_MAX) {
+    this.#watchMoves();
+    if (this.idleStepCountMax > this.idleStepLimit || this.host.clockMs > FAKE_MS_MAX) {
       throw new Error(`the scenario does not end: ${this.describe()}`);
     }
     const next = this.#choose();
     if (next === null) return false;
     this.#guard(next);
     return true;
+  }
+
+  #watchMoves(): void {
+    const { moveCount } = this.kernel;
+    if (moveCount !== this.#moveCount) {
+      this.#moveCount = moveCount;
+      this.#movedAtStep = this.stepCount;
+    }
+    const idle = this.stepCount - this.#movedAtStep;
+    if (idle > this.idleStepCountMax) this.idleStepCountMax = idle;
   }
 
   #choose(): (() => void) | null {
