@@ -104,6 +104,7 @@ struct ring {
   int pair[2]; /* [0] is written by the bell ring, [1] is adopted by the runtime */
   dev_t pair_device;
   ino_t pair_inode;
+  uint64_t turn_bytes; /* that the completions of this turn moved */
   uint32_t in_flight;
   uint32_t id;
   _Atomic bool open;
@@ -539,6 +540,8 @@ static uint32_t collect(struct ring *ring, uint32_t count) {
     if (data & ACCEPT_TAG) {
       data &= ~(uint64_t)ACCEPT_TAG;
       result = accepted(ring, result);
+    } else if (result > 0) {
+      ring->turn_bytes += (uint64_t)result;
     }
 #ifdef UR_FAULTS
     if (fault_hold(ring, data, result, cqe->flags)) continue;
@@ -567,7 +570,8 @@ static uint32_t drain(struct ring *ring, uint32_t count) {
     if (!pending && !unsubmitted(ring)) break;
     enter(ring);
     count = collect(ring, count);
-    if (count >= UR_TURN_TARGET || ring->header[UR_HEADER_ENTER_ERROR]) break;
+    if (count >= UR_TURN_TARGET || ring->turn_bytes >= UR_TURN_BYTES) break;
+    if (ring->header[UR_HEADER_ENTER_ERROR]) break;
   }
   return collect(ring, count);
 }
@@ -604,6 +608,7 @@ int32_t ur_turn(uint32_t id, uint32_t op_count, uint32_t flags) {
   if (flags & UR_TURN_WOKEN) ring->armed = false;
   io_uring_cq_eventfd_toggle(&ring->data, false);
   uint32_t count = 0;
+  ring->turn_bytes = 0;
 #ifdef UR_FAULTS
   struct ur_op late;
   while (fault_release_cancel(ring, &late)) submit(ring, &late);

@@ -43,6 +43,8 @@
 #define UR_COMPLETION_CAPACITY 2048u
 /* A turn stops collecting when it has this many: the caller then provides buffers anew. */
 #define UR_TURN_TARGET 256u
+/* Or so many bytes: what the processor's cache still holds when the caller looks at it. */
+#define UR_TURN_BYTES (1u << 20)
 #define UR_BLOCK_COUNT 1024u
 #define UR_BLOCK_BYTES 512u
 #define UR_IOVEC_MAX 32u

@@ -8,10 +8,10 @@
  *
  * Invariants
  * - A provided slot holds one reference, which passes to whoever takes it.
- * - No more buffers are with the kernel than receives that could use one: with few connections few
- *   buffers circulate, and they stay in the processor's cache. Receives that complete many times
- *   share one more: before Linux 6.5 each looks for its next buffer before it looks for bytes, and
- *   ends when there is none.
+ * - No more buffers are with the kernel than receives that could use one, nor more than the
+ *   processor's cache holds, so that those that circulate stay there. Receives that find none wait
+ *   in line. Receives that complete many times share one more: before Linux 6.5 each looks for its
+ *   next buffer before it looks for bytes, and ends when there is none.
  * - When the pool runs low, buffers of a small reserve circulate instead; their bytes are always
  *   copied out, so they come back at once and reading never stops. One of them is there from the
  *   beginning, whatever memory the system has later.
@@ -34,6 +34,7 @@ export class ProvidedBuffers {
   readonly #reserve: SizeClass;
   readonly #group: number;
   readonly sizeBytes: number;
+  /** Buffers that can be with the kernel: the size of its group, and what a cache holds. */
   readonly #countMax: number;
   readonly #extraCount: number;
   readonly #slots: (Slot | null)[] = [];
@@ -56,10 +57,11 @@ export class ProvidedBuffers {
     this.#group = group;
     this.#class = pool.classFor(sizeBytes);
     this.sizeBytes = sizeBytes;
-    this.#countMax = countMax;
+    const fitting = Math.floor(LIMITS.providedBytes / sizeBytes);
+    this.#countMax = Math.min(countMax, Math.max(fitting, LIMITS.providedCountMin));
     this.#extraCount = group === 0 ? 0 : LIMITS.watchExtraCount;
     this.#reserve = new SizeClass(sizeBytes, LIMITS.reserveBufferCount, false, source, null);
-    for (let id = countMax - 1; id >= 0; id--) this.#free.push(id);
+    for (let id = this.#countMax - 1; id >= 0; id--) this.#free.push(id);
     if (!this.#reserve.prefill(1)) ProvidedBuffers.#refuse(sizeBytes);
   }
 

@@ -12,6 +12,7 @@ const SIZE = 256;
 
 interface Options {
   countMax?: number;
+  maxSize?: number;
   maxPerClass?: number;
   sizeBytes?: number;
   opCapacity?: number;
@@ -20,9 +21,9 @@ interface Options {
 
 function setUp(options: Options = {}) {
   const { countMax = 64, maxPerClass = 100, sizeBytes = SIZE, opCapacity = 256 } = options;
-  const { group = 0 } = options;
+  const { group = 0, maxSize = SIZE } = options;
   const source = new PlainSlabSource();
-  const pool = new BufferPool({ minSize: 64, maxSize: SIZE, maxPerClass }, source);
+  const pool = new BufferPool({ minSize: 64, maxSize, maxPerClass }, source);
   const buffers = new ProvidedBuffers(group, pool, source, sizeBytes, countMax);
   const ops = new Uint32Array(opCapacity * 8);
   const writer = new OpWriter(ops, opCapacity);
@@ -109,6 +110,23 @@ test("stage() stops at the size of the kernel's group and of the op region", () 
   narrow.buffers.wanted = 5;
   assert.is(narrow.stage().length, 3);
   assert.is(narrow.stage().length, 2, "the rest comes with the next turn");
+});
+
+test("no more buffers are provided than a processor's cache holds, but some at least", () => {
+  const countOf = (sizeBytes: number) => {
+    const { buffers, stage } = setUp({
+      countMax: 256,
+      sizeBytes,
+      maxSize: sizeBytes,
+      maxPerClass: 512,
+    });
+    buffers.wanted = 1_000;
+    return stage().length;
+  };
+  assert.is(countOf(4_096), 256, "all that the kernel's group takes");
+  assert.is(countOf(16_384) * 16_384, LIMITS.providedBytes);
+  assert.is(countOf(65_536) * 65_536, LIMITS.providedBytes);
+  assert.is(countOf(LIMITS.providedBytes), LIMITS.providedCountMin);
 });
 
 test("take() passes the provided reference on, and the id can be used again", () => {
