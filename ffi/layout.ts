@@ -21,7 +21,7 @@ export const LAYOUT = {
   iovecMax: 32,
   addressBytes: 128,
   bufferMax: 256,
-  bufferGroups: 2,
+  bufferGroups: 3,
   opFdOffset: 12,
   opFlagsOffset: 28,
   completionResultOffset: 8,

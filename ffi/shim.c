@@ -49,7 +49,6 @@
 #define DESCRIPTOR_MAX (1u << 20)
 /* Bell ring: one chain of two entries is armed at a time. */
 #define BELL_ENTRIES 8u
-#define GROUP_SINGLE 0
 #define GROUP_WATCH 1
 /* Enters in one turn. 6.13+ runs 20 deferred completions in each: 128 x 20 exceeds the region. */
 #define ENTER_MAX 128u
@@ -405,10 +404,11 @@ static int32_t prepare(struct ring *ring, const struct ur_op *op, struct io_urin
       io_uring_prep_recv(sqe, op->fd, bytes, op->length, 0);
       break;
     case UR_OP_RECV_SELECT:
-      if (!ring->buffers[GROUP_SINGLE] || op->length == 0) return -ENOBUFS;
+      if (op->slab >= UR_BUFFER_GROUPS || op->slab == GROUP_WATCH) return -EFAULT;
+      if (!ring->buffers[op->slab] || op->length == 0) return -ENOBUFS;
       io_uring_prep_recv(sqe, op->fd, NULL, op->length, 0);
       sqe->flags |= IOSQE_BUFFER_SELECT;
-      sqe->buf_group = GROUP_SINGLE;
+      sqe->buf_group = (uint16_t)op->slab;
       break;
     case UR_OP_RECV_WATCH:
       if (!ring->buffers[GROUP_WATCH]) return -ENOBUFS;

@@ -50,13 +50,13 @@
 #define UR_IOVEC_MAX 32u
 #define UR_ADDRESS_BYTES 128u /* sizeof(struct sockaddr_storage) */
 #define UR_BUFFER_MAX 256u    /* entries of each provided-buffer ring */
-#define UR_BUFFER_GROUPS 2u   /* 0: for single receives, 1: for multishot ones */
+#define UR_BUFFER_GROUPS 3u   /* 0: single receives, 1: multishot ones, 2: large single ones */
 
 /* What one op record asks for. */
 enum ur_opcode {
   UR_OP_NOP = 0,
   UR_OP_RECV = 1,        /* into slab/offset/length */
-  UR_OP_RECV_SELECT = 2, /* into a provided buffer, at most length bytes */
+  UR_OP_RECV_SELECT = 2, /* into a provided buffer of group `slab`, at most length bytes */
   UR_OP_SEND = 3,        /* from slab/offset/length */
   UR_OP_SENDMSG = 4,     /* block: `length` triples (slab, offset, length) */
   UR_OP_ACCEPT = 5,      /* block: receives the peer's address, length word at UR_ADDRESS_BYTES */

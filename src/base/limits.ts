@@ -90,6 +90,15 @@ export const LIMITS = Object.freeze({
   providedBytes: 1 << 21,
   providedCountMin: 8,
 
+  /**
+   * A connection that fills its read buffers while more is waiting is given larger ones, which
+   * makes an echo of 256 KiB half as dear. A network has so many, unless the pool has its own. From
+   * this size of read buffers on, a call that names no length takes as much.
+   */
+  bulkBufferBytes: 1 << 18,
+  bulkFromBytes: 65_536,
+  bulkBufferCount: 64,
+
   /** What is received at a time when `readBufferSize` is 0 and the call names no length. */
   unbufferedReadBytes: 65_536,
 

@@ -4,34 +4,57 @@
  *   single: one receive, one buffer of `readBufferSize`, asked for when a call waits
  *   watch:  one receive that completes many times, small buffers, for connections whose
  *           messages are small and awaited one after the other
+ *   bulk:   as single, large buffers, for calls that take what there is where there is much
  *
  * A connection begins with single receives. After a row of small, awaited messages it watches; it
- * goes back when a message fills a small buffer, when bytes pile up, or when buffers run out.
- * Neither holds a buffer while the connection is idle. Unix sockets never watch: kernels before
- * 2026 can miss the end of a stream there.
+ * goes back when a message fills a small buffer, when bytes pile up, or when buffers run out. After
+ * a single buffer that was filled while more was waiting it takes large ones, until those bring no
+ * more than single ones hold, or run out.
+ *
+ * None holds a buffer while the connection is idle. Unix sockets never watch: kernels before 2026
+ * can miss the end of a stream there.
  *
  * @module
  */
 import { LIMITS } from "../base/limits.ts";
 import type { Slot } from "../buf/slot.ts";
 import type { OpWriter } from "../ring/op_writer.ts";
-import { CQE_BUFFER, CQE_BUFFER_SHIFT } from "../ring/port.ts";
+import {
+  CQE_BUFFER,
+  CQE_BUFFER_SHIFT,
+  CQE_SOCKET_NONEMPTY,
+  OP_FLAG_POLL_FIRST,
+} from "../ring/port.ts";
 import type { ProvidedBuffers } from "../ring/provided_buffers.ts";
+import type { ReadGroups } from "../ring/read_groups.ts";
+
+/** Trends below zero: after a single buffer that was full, and after many large receives. */
+const TREND_FULL = -2;
+const TREND_BULK = -4;
 
 export class ReadSource {
-  readonly #single: ProvidedBuffers;
-  readonly #watch: ProvidedBuffers | null;
+  readonly #groups: ReadGroups;
+  readonly #watches: boolean;
   /** Where the flight's buffers come from; null when it needs none. */
   #current: ProvidedBuffers | null = null;
-  /** Small messages in a row that a call waited for. */
-  #streak = 0;
+  /**
+   * Above zero: small messages in a row that a call waited for. Below: large buffers suit, until so
+   * many receives have not been worth one. A number, as connections are to be small.
+   */
+  #trend = 0;
   /** What the buffers' `takenCount` was when a flight last found none. */
   #takenBefore = -1;
+  /** More was waiting behind what came last. */
+  #more = false;
 
-  /** `watch` is null where receives complete once. */
-  constructor(single: ProvidedBuffers, watch: ProvidedBuffers | null) {
-    this.#single = single;
-    this.#watch = watch;
+  constructor(groups: ReadGroups, watches: boolean) {
+    this.#groups = groups;
+    this.#watches = watches && groups.watch !== null;
+  }
+
+  /** Of the next record: nothing is tried before the socket is ready, unless it is known to be. */
+  get flags(): number {
+    return this.#more ? 0 : OP_FLAG_POLL_FIRST;
   }
 
   /** The next flight, or the one that is under way, uses a read buffer. */
@@ -40,7 +63,12 @@ export class ReadSource {
   }
 
   get watching(): boolean {
-    return this.#current !== null && this.#current === this.#watch;
+    return this.#current !== null && this.#current === this.#groups.watch;
+  }
+
+  /** The buffer is one of those for which receives stand in line. */
+  get single(): boolean {
+    return this.#current === this.#groups.single;
   }
 
   /**
@@ -59,10 +87,16 @@ export class ReadSource {
   }
 
   /** The next flight takes a buffer; `once` when it must not bring more than it is asked for. */
-  want(once: boolean): void {
-    const watch = !once && this.#watch !== null && this.#streak >= LIMITS.watchAfterCount;
-    this.#current = watch ? this.#watch as ProvidedBuffers : this.#single;
+  want(once: boolean, lengthMax: number): void {
+    this.#current = (once ? null : this.#special(lengthMax)) ?? this.#groups.single;
     this.#current.wanted++;
+  }
+
+  /** Null: a single receive suits best. */
+  #special(lengthMax: number): ProvidedBuffers | null {
+    const { single, watch, bulk } = this.#groups;
+    if (this.#watches && this.#trend >= LIMITS.watchAfterCount) return watch;
+    return this.#trend < 0 && lengthMax > single.sizeBytes ? bulk : null;
   }
 
   /** The flight is over, or will not be. */
@@ -72,13 +106,17 @@ export class ReadSource {
     this.#current = null;
   }
 
-  write(writer: OpWriter, fd: number, length: number, flags: number): void {
-    if (this.watching) writer.recvWatch(fd, flags);
-    else writer.recvSelect(fd, length, flags);
+  /** Asks for `length` bytes, or up to `lengthMax` where the buffer is a large one. */
+  write(writer: OpWriter, fd: number, length: number, lengthMax: number): void {
+    const { group } = this.#current as ProvidedBuffers;
+    if (this.watching) writer.recvWatch(fd, this.flags);
+    else if (this.single) writer.recvSelect(fd, group, length, this.flags);
+    else writer.recvSelect(fd, group, Math.max(length, lengthMax), this.flags);
   }
 
   /** The buffer that a completion brought, or null. */
   take(flags: number): Slot | null {
+    this.#more = (flags & CQE_SOCKET_NONEMPTY) !== 0;
     if ((flags & CQE_BUFFER) === 0 || this.#current === null) return null;
     return this.#current.take(flags >>> CQE_BUFFER_SHIFT);
   }
@@ -94,17 +132,22 @@ export class ReadSource {
 
   /** `length` bytes came, and a call did or did not wait for them. */
   note(length: number, awaited: boolean): void {
-    if (awaited && length < LIMITS.watchBufferBytes) this.#streak++;
-    else this.#streak = 0;
+    const { sizeBytes } = this.#groups.single;
+    const trend = this.#trend;
+    if (length > sizeBytes) this.#trend = Math.max(Math.min(trend, 0) - 1, TREND_BULK);
+    else if (length === sizeBytes && this.#more) this.#trend = Math.min(trend, TREND_FULL);
+    else if (trend < 0 || (awaited && length < LIMITS.watchBufferBytes)) this.#trend = trend + 1;
+    else this.#trend = 0;
   }
 
-  /** Back to single receives, until the next row of small messages. */
+  /** Back to single receives, until the next row of small messages, or the next large one. */
   restart(): void {
-    this.#streak = 0;
+    this.#trend = 0;
   }
 
   #groupOf(slot: Slot): ProvidedBuffers {
-    const watch = this.#watch;
-    return watch !== null && watch.serves(slot) ? watch : this.#single;
+    const { single, watch, bulk } = this.#groups;
+    if (watch !== null && watch.serves(slot)) return watch;
+    return bulk !== null && bulk.serves(slot) ? bulk : single;
   }
 }

@@ -20,8 +20,7 @@ import { COUNT } from "../base/meter.ts";
 import { IoBufs } from "../buf/io_bufs.ts";
 import { Slot } from "../buf/slot.ts";
 import type { OpWriter } from "../ring/op_writer.ts";
-import { CQE_SOCKET_NONEMPTY, OP_FLAG_POLL_FIRST } from "../ring/port.ts";
-import type { ProvidedBuffers } from "../ring/provided_buffers.ts";
+import type { ReadGroups } from "../ring/read_groups.ts";
 import { AF_UNIX } from "./address.ts";
 import type { CloseReason } from "./close_reason.ts";
 import { DirectRead } from "./direct_read.ts";
@@ -42,16 +41,14 @@ export class RecvQueue extends HalfQueue<RecvCall> {
   #spare: RecvCall | null = null;
   /** The pool had no memory for a direct receive: the next one takes a provided buffer. */
   #starved = false;
-  #nonEmpty = false;
   #end: RecvEnd | null = null;
   bytesReceived = 0;
 
   constructor(socket: Socket) {
     super(socket, socket.context.recvRing.recvLane);
     this.#capacity = socket.context.config.readBufferSize;
-    const { buffers, watchBuffers } = socket.context.recvRing;
     const watches = socket.family !== AF_UNIX && this.#capacity > LIMITS.watchBufferBytes;
-    this.#source = new ReadSource(buffers as ProvidedBuffers, watches ? watchBuffers : null);
+    this.#source = new ReadSource(socket.context.recvRing.reads as ReadGroups, watches);
   }
 
   protected override get retryCounter(): number {
@@ -118,16 +115,17 @@ export class RecvQueue extends HalfQueue<RecvCall> {
       this.#source.unwant();
       return false;
     }
-    const flags = this.#nonEmpty ? 0 : OP_FLAG_POLL_FIRST;
     if (this.#source.wanted) {
       // What is left of the buffer, but no less than the call wants: it could be single bytes else.
       const room = Math.max(this.#capacity - this.buffered, call.length - this.buffered);
       const length = call.result === null ? Math.min(room, this.#capacity) : call.remaining;
-      this.#source.write(writer, this.socket.fd, length, flags);
+      this.#source.write(writer, this.socket.fd, length, call.length);
       return true;
     }
     this.#direct ??= new DirectRead(this.socket.context);
-    if (this.#direct.prepare(writer, this.socket.fd, call.remaining, flags)) return true;
+    if (this.#direct.prepare(writer, this.socket.fd, call.remaining, this.#source.flags)) {
+      return true;
+    }
     // The pool has nothing left: a provided buffer, which is taken only when data arrives.
     this.#starved = true;
     queueMicrotask(() => this.serve());
@@ -135,7 +133,6 @@ export class RecvQueue extends HalfQueue<RecvCall> {
   }
 
   override complete(result: number, flags: number): void {
-    this.#nonEmpty = (flags & CQE_SOCKET_NONEMPTY) !== 0;
     const slot = this.#source.take(flags);
     const starved = result === -ERRNO.ENOBUFS && this.#source.contended();
     if (this.idle) this.#source.unwant();
@@ -236,8 +233,8 @@ export class RecvQueue extends HalfQueue<RecvCall> {
     const direct = call.result !== null || this.#bypasses(call);
     if (direct) call.result ??= this.buffered > 0 ? this.buffer.takeAll() : new IoBufs();
     const fills = !direct || this.#starved;
-    if (fills) this.#source.want(direct);
-    const lines = fills && (starved || (crowded && !this.#source.watching));
+    if (fills) this.#source.want(direct, call.exact ? 0 : call.length);
+    const lines = fills && (starved || (crowded && this.#source.single));
     ring.submit(this, lines ? "line" : "fresh");
   }
 
@@ -265,7 +262,7 @@ export class RecvQueue extends HalfQueue<RecvCall> {
         this.progressed(); // Others took the buffers, so the next pause is the first.
         return this.#request(call, true);
       }
-      if (call.result === null && this.#capacity > 0) this.#source.want(true);
+      if (call.result === null && this.#capacity > 0) this.#source.want(true, 0);
       if (this.retry(outcome)) return;
       this.#source.unwant();
     }

@@ -15,6 +15,15 @@ import type { Socket } from "./socket.ts";
 
 const EMPTY = new Uint8Array(0);
 
+/** Who chose small read buffers gets large chunks only when it asks for them. */
+function someLength(readBufferSize: number): number {
+  if (readBufferSize === 0) return LIMITS.unbufferedReadBytes;
+  const { bulkFromBytes, bulkBufferBytes } = LIMITS;
+  return readBufferSize < bulkFromBytes
+    ? readBufferSize
+    : Math.max(readBufferSize, bulkBufferBytes);
+}
+
 export class Stream implements AsyncIterable<Uint8Array> {
   readonly #socket: Socket;
   readonly #queue: RecvQueue;
@@ -26,7 +35,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
     this.#socket = socket;
     this.#queue = new RecvQueue(socket);
     this.#timeoutMs = socket.context.config.readTimeoutMs;
-    this.#someLength = socket.context.config.readBufferSize || LIMITS.unbufferedReadBytes;
+    this.#someLength = someLength(socket.context.config.readBufferSize);
   }
 
   /** Bytes that have arrived and can be had without waiting. */
@@ -70,8 +79,10 @@ export class Stream implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Receives what is there, 1 to `maxLength` bytes (default: the read buffer's size), waiting only
-   * when nothing is. Null at a clean end of the stream, and then always. Rejects as `recv`.
+   * Receives what is there, 1 to `maxLength` bytes, waiting only when nothing is. The default is
+   * 256 KiB, or the read buffer's size where that is larger, or below 64 KiB. A connection with
+   * much to read brings more at a time than its read buffer holds, when the call may take it. Null
+   * at a clean end of the stream, and then always. Rejects as `recv`.
    */
   recvSome(maxLength?: number, options?: CallOptions): Promise<IoBuf | null> {
     const queue = this.#queue;

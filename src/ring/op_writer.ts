@@ -42,8 +42,8 @@ export class OpWriter {
     this.#write(OP_CODE.recv, fd, slab, offset, length, flags);
   }
 
-  recvSelect(fd: number, length: number, flags: number): void {
-    this.#write(OP_CODE.recvSelect, fd, 0, 0, length, flags);
+  recvSelect(fd: number, group: number, length: number, flags: number): void {
+    this.#write(OP_CODE.recvSelect, fd, group, 0, length, flags);
   }
 
   recvWatch(fd: number, flags: number): void {

@@ -70,7 +70,7 @@ export interface RingOpenOptions {
   entries: number;
   completionEntries: number;
   sqPoll: boolean;
-  /** Register the group of provided read buffers. */
+  /** Register the groups of provided read buffers. */
   buffers: boolean;
 }
 

@@ -22,17 +22,30 @@ import { assert } from "../base/assert.ts";
 import { ERRNO } from "../base/errno.ts";
 import { LIMITS } from "../base/limits.ts";
 import { NetworkError } from "../base/network_error.ts";
-import type { BufferPool } from "../buf/buffer_pool.ts";
 import { SizeClass } from "../buf/size_class.ts";
 import type { SlabSource } from "../buf/slab.ts";
 import type { Slot } from "../buf/slot.ts";
 import type { OpWriter } from "./op_writer.ts";
 
+export interface ProvidedBuffersOptions {
+  /** The kernel's number for the group. */
+  group: number;
+  /** Where buffers come from that the user may keep; null when reads are larger than any. */
+  shared: SizeClass | null;
+  source: SlabSource;
+  sizeBytes: number;
+  /** Buffers that the kernel's group has room for. */
+  countMax: number;
+  /** Buffers beyond one for each receive. */
+  extraCount: number;
+  /** Buffers that circulate when there is no shared one. 0: receives find none then. */
+  reserveCount: number;
+}
+
 export class ProvidedBuffers {
-  /** The pool's class; null when reads are larger than any. */
-  readonly #class: SizeClass | null;
+  readonly #shared: SizeClass | null;
   readonly #reserve: SizeClass;
-  readonly #group: number;
+  readonly group: number;
   readonly sizeBytes: number;
   /** Buffers that can be with the kernel: the size of its group, and what a cache holds. */
   readonly #countMax: number;
@@ -46,23 +59,17 @@ export class ProvidedBuffers {
   /** Buffers that completions have named so far. */
   takenCount = 0;
 
-  /** `group` 0 serves single receives, 1 those that complete many times. */
-  constructor(
-    group: number,
-    pool: BufferPool,
-    source: SlabSource,
-    sizeBytes: number,
-    countMax: number,
-  ) {
-    this.#group = group;
-    this.#class = pool.classFor(sizeBytes);
+  constructor(options: ProvidedBuffersOptions) {
+    const { group, shared, source, sizeBytes, countMax, extraCount, reserveCount } = options;
+    this.group = group;
+    this.#shared = shared;
     this.sizeBytes = sizeBytes;
     const fitting = Math.floor(LIMITS.providedBytes / sizeBytes);
     this.#countMax = Math.min(countMax, Math.max(fitting, LIMITS.providedCountMin));
-    this.#extraCount = group === 0 ? 0 : LIMITS.watchExtraCount;
-    this.#reserve = new SizeClass(sizeBytes, LIMITS.reserveBufferCount, false, source, null);
+    this.#extraCount = extraCount;
+    this.#reserve = new SizeClass(sizeBytes, reserveCount, false, source, null);
     for (let id = this.#countMax - 1; id >= 0; id--) this.#free.push(id);
-    if (!this.#reserve.prefill(1)) ProvidedBuffers.#refuse(sizeBytes);
+    if (reserveCount > 0 && !this.#reserve.prefill(1)) ProvidedBuffers.#refuse(sizeBytes);
   }
 
   /** Without a single buffer, receives would wait for ever. */
@@ -88,7 +95,7 @@ export class ProvidedBuffers {
       const id = this.#free.pop() as number;
       this.#slots[id] = slot;
       this.#provided++;
-      writer.provide(this.#group, id, slot.slab, slot.offset, this.sizeBytes);
+      writer.provide(this.group, id, slot.slab, slot.offset, this.sizeBytes);
     }
   }
 
@@ -111,10 +118,10 @@ export class ProvidedBuffers {
 
   /** Whether the slot is of a class that this group takes from. */
   serves(slot: Slot): boolean {
-    return slot.home === this.#class || slot.home === this.#reserve;
+    return slot.home === this.#shared || slot.home === this.#reserve;
   }
 
-  /** Whether a taken buffer may go to the user: it is the pool's, not the reserve's. */
+  /** Whether a taken buffer may go to the user: it is not the reserve's. */
   mayLend(slot: Slot): boolean {
     return slot.home !== this.#reserve;
   }
@@ -128,7 +135,7 @@ export class ProvidedBuffers {
   }
 
   #fresh(): Slot | null {
-    const shared = this.#class;
+    const shared = this.#shared;
     // A quarter of the class stays for everybody else.
     const ample = shared !== null && shared.available * 4 > shared.countMax;
     const slot = ample ? shared.take() : null;

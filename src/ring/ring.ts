@@ -16,17 +16,15 @@ import { ERRNO } from "../base/errno.ts";
 import type { Host, HostTimer } from "../base/host.ts";
 import { LIMITS } from "../base/limits.ts";
 import { COUNT, type Meter } from "../base/meter.ts";
-import type { BufferPool } from "../buf/buffer_pool.ts";
 import type { LeakTracker } from "../buf/leak_tracker.ts";
-import type { SlabSource } from "../buf/slab.ts";
 import { BlockList } from "./block_list.ts";
 import { Lane, type LanePlace } from "./lane.ts";
 import { OpWriter } from "./op_writer.ts";
 import { type Operation, OPERATION_FLYING, OPERATION_IDLE, OPERATION_READY } from "./operation.ts";
 import { OperationTable } from "./operation_table.ts";
 import { CQE_MORE, HEADER, type RingPort } from "./port.ts";
-import { ProvidedBuffers } from "./provided_buffers.ts";
 import { Pump } from "./pump.ts";
+import { ReadGroups, type ReadMemory } from "./read_groups.ts";
 import type { SpinConfig } from "./spinner.ts";
 
 export interface RingOptions {
@@ -37,7 +35,7 @@ export interface RingOptions {
   inFlightMax: number;
   spin: SpinConfig | null;
   /** Where read buffers come from; null when this ring does not receive. */
-  reads: { pool: BufferPool; source: SlabSource; sizeBytes: number } | null;
+  reads: ReadMemory | null;
 }
 
 export class Ring {
@@ -47,9 +45,8 @@ export class Ring {
   readonly blocks: BlockList;
   readonly sendLane: Lane;
   readonly recvLane: Lane;
-  readonly buffers: ProvidedBuffers | null;
-  /** Small read buffers for receives that complete many times; null where there are none. */
-  readonly watchBuffers: ProvidedBuffers | null;
+  /** Null when this ring does not receive. */
+  readonly reads: ReadGroups | null;
   readonly pump: Pump;
   /** Milliseconds at the last turn: what durations are measured with on the hot path. */
   now: number;
@@ -76,19 +73,7 @@ export class Ring {
     this.#writer = new OpWriter(port.ops, port.opCapacity);
     this.sendLane = new Lane(this, inFlightMax);
     this.recvLane = new Lane(this, inFlightMax);
-    this.buffers = reads === null
-      ? null
-      : new ProvidedBuffers(0, reads.pool, reads.source, reads.sizeBytes, port.bufferCount);
-    const watches = reads !== null && port.multishot && reads.sizeBytes > LIMITS.watchBufferBytes;
-    this.watchBuffers = watches
-      ? new ProvidedBuffers(
-        1,
-        reads.pool,
-        reads.source,
-        LIMITS.watchBufferBytes,
-        port.bufferCount,
-      )
-      : null;
+    this.reads = reads === null ? null : new ReadGroups(port, reads);
     this.#tracker = reads === null ? null : reads.pool.tracker;
     this.#tracker?.keep();
     this.pump = new Pump(this, spin);
@@ -190,8 +175,7 @@ export class Ring {
     this.#table.eachFlying((operation) => {
       this.#deliver(operation.slot, operation.generation, -ERRNO.ECANCELED, 0);
     });
-    this.buffers?.release();
-    this.watchBuffers?.release();
+    this.reads?.release();
   }
 
   #deliver(slot: number, generation: number, result: number, flags: number): void {
@@ -217,11 +201,15 @@ export class Ring {
       cancels.splice(0, canceled);
       this.#cancelTimer ??= this.host.setTimer(this.#cancelAgain, this.#cancelPauseMs);
     }
-    this.buffers?.stage(writer);
-    this.watchBuffers?.stage(writer);
-    if (this.recvLane.crowded) this.recvLane.admit((this.buffers as ProvidedBuffers).provided);
+    if (this.reads !== null) this.#stageReads(this.reads, writer);
     this.#stageLane(this.sendLane, writer);
     this.#stageLane(this.recvLane, writer);
+  }
+
+  /** Who stands in line waits for one of the single buffers. */
+  #stageReads(reads: ReadGroups, writer: OpWriter): void {
+    reads.stage(writer);
+    if (this.recvLane.crowded) this.recvLane.admit(reads.single.provided);
   }
 
   /** Sends the cancels again of what has not come back since. */

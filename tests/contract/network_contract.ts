@@ -15,6 +15,7 @@ import {
 } from "./fixture.ts";
 import { accepting } from "./parts/accepting.ts";
 import { arguments_ } from "./parts/arguments.ts";
+import { bulk } from "./parts/bulk.ts";
 import { closing } from "./parts/closing.ts";
 import { connecting } from "./parts/connecting.ts";
 import { ended } from "./parts/ended.ts";
@@ -49,6 +50,7 @@ export function contract(name: string, config: NetworkConfig): ContractSuite {
   sending(test, config);
   receiving(test, config);
   watching(test, config);
+  bulk(test);
   ended(test, config);
   closing(test, config);
   webStreams(test, config);

@@ -118,6 +118,7 @@ static int32_t verdict(const struct ur_op *op) {
       if (!in_range(op->slab, op->offset, op->length)) return -EFAULT;
       break;
     case UR_OP_RECV_SELECT:
+      if (op->slab != 0 && op->slab != 2) return -EFAULT;
       if (op->length == 0) return -ENOBUFS;
       break;
     case UR_OP_RECV_WATCH:
@@ -170,11 +171,11 @@ static void stage_provide(void) {
   uint32_t range[3];
   any_range(range, true);
   bool good = chance(80) && in_range(range[0], range[1], range[2]);
-  rig_provide(&rig, good ? below(2) : edge(), good ? below(256) : edge(), range[0], range[1],
+  rig_provide(&rig, good ? below(3) : edge(), good ? below(256) : edge(), range[0], range[1],
               range[2]);
   struct ur_op *op = &rig.ops[rig.staged - 1];
   op->generation = fresh_generation();
-  bool refused = (uint32_t)op->fd > 1 || op->slot > 255 || !in_range(range[0], range[1], range[2]);
+  bool refused = (uint32_t)op->fd > 2 || op->slot > 255 || !in_range(range[0], range[1], range[2]);
   if (!refused) return;
   fates[op->generation].fate = REFUSED;
   fates[op->generation].result = -EFAULT;
@@ -227,6 +228,7 @@ static void stage_record(void) {
   op->length = range[2];
   op->flags = chance(85) ? 0 : chance(70) ? UR_FLAG_POLL_FIRST : edge();
   if (kind >= UR_OP_SENDMSG && kind <= UR_OP_CONNECT) stage_block(op);
+  if (kind == UR_OP_RECV_SELECT) op->slab = chance(90) ? 2 * below(2) : edge();
 }
 
 /* When all records of the turn are there: a later one may have changed the block of another. */

@@ -200,13 +200,13 @@ static void open_fails_anywhere(void) {
     uint32_t calls;
     int error;
   } places[] = {
-      {HOOK_QUEUE_INIT, 2, ENOMEM}, {HOOK_REGISTER_BUF_RING, 2, EPERM},
+      {HOOK_QUEUE_INIT, 2, ENOMEM}, {HOOK_REGISTER_BUF_RING, 3, EPERM},
       {HOOK_EVENTFD, 1, EMFILE},    {HOOK_SOCKETPAIR, 1, EMFILE},
       {HOOK_REGISTER_EVENTFD, 1, EPERM},
   };
   uint32_t before = open_descriptors();
-  /* The ring, its messages, the control slab and both groups of buffers; each is mapped once. */
-  static const uint32_t steps[] = {0, 1, 2, 1, 1};
+  /* The ring, its messages, the control slab and the groups of buffers; each is mapped once. */
+  static const uint32_t steps[] = {0, 1, 2, 1, 1, 1};
   for (uint32_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
     hook_fail(HOOK_MMAP, steps[i], 1, ENOMEM);
     EXPECT(ur_ring_open(8, 64, UR_OPEN_BUFFERS), -ENOMEM);

@@ -120,13 +120,16 @@ static void poll_first(void) {
   rig_close(&rig);
 }
 
-static void select_buffers(void) {
+static void select_buffers_of(uint32_t group) {
   int32_t pair[2];
   rig_open(&rig, 8, 64, UR_OPEN_BUFFERS);
   rig_pair(&rig, pair);
   uint32_t slab = slab_map(SLAB_BYTES);
   uint8_t *bytes = slab_bytes(slab);
-  rig_op(&rig, UR_OP_RECV_SELECT, 5, pair[1])->length = 1024;
+  /* Buffers of the other groups are none of its own. */
+  for (uint32_t other = 0; other < UR_BUFFER_GROUPS; other++)
+    if (other != group) rig_provide(&rig, other, 7, slab, 0, 10);
+  rig_bytes(&rig, UR_OP_RECV_SELECT, pair[1], group, 0, 1024);
   uint32_t empty = rig.generation;
   memcpy(bytes, "0123456789", 10);
   rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, 10);
@@ -136,8 +139,8 @@ static void select_buffers(void) {
   for (uint32_t id = 0; id < UR_BUFFER_MAX + 2; id++) {
     uint32_t offset = 1024 + (id % 60) * 1024, buffer = id % UR_BUFFER_MAX;
     if (id > 0) rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, 10);
-    rig_provide(&rig, 0, buffer, slab, offset, 1024);
-    rig_op(&rig, UR_OP_RECV_SELECT, 5, pair[1])->length = 7;
+    rig_provide(&rig, group, buffer, slab, offset, 1024);
+    rig_bytes(&rig, UR_OP_RECV_SELECT, pair[1], group, 0, 7);
     struct ur_completion first = rig_await(&rig, rig.generation);
     EXPECT(first.result, 7);
     EXPECT_TRUE(first.flags & IORING_CQE_F_BUFFER);
@@ -147,6 +150,11 @@ static void select_buffers(void) {
     EXPECT(rig_result(&rig), 3);
   }
   rig_close(&rig);
+}
+
+static void select_buffers(void) {
+  select_buffers_of(0);
+  select_buffers_of(2);
 }
 
 static void watch(void) {
@@ -396,6 +404,32 @@ static void cq_overflow(void) {
   rig_close(&rig);
 }
 
+/* Twenty receives of an enter are more than that already, so every turn enters once. */
+static void much_in_a_turn(void) {
+  enum { PAIRS = 60, BYTES = 60000 };
+  static int32_t pairs[PAIRS][2];
+  static uint32_t received[PAIRS];
+  rig_open(&rig, 64, 512, 0);
+  uint32_t from = slab_map(BYTES), to = slab_map(PAIRS * BYTES);
+  for (uint32_t i = 0; i < PAIRS; i++) rig_pair(&rig, pairs[i]);
+  for (uint32_t i = 0; i < PAIRS; i++) {
+    rig_bytes(&rig, UR_OP_RECV, pairs[i][1], to, i * BYTES, BYTES)->slot = i;
+    received[i] = rig.generation;
+  }
+  EXPECT(rig_turn(&rig), 0);
+  for (uint32_t i = 0; i < PAIRS; i++)
+    rig_bytes(&rig, UR_OP_SEND, pairs[i][0], from, 0, BYTES)->slot = PAIRS + i;
+  uint32_t left = 2 * PAIRS;
+  while (left > 0) {
+    uint32_t enters = rig.header[UR_HEADER_ENTERS];
+    left -= rig_turn(&rig);
+    EXPECT(rig.header[UR_HEADER_ENTERS] - enters, 1);
+    EXPECT_TRUE(left == 0 || rig.header[UR_HEADER_MORE]);
+  }
+  for (uint32_t i = 0; i < PAIRS; i++) EXPECT(rig_await(&rig, received[i]).result, BYTES);
+  rig_close(&rig);
+}
+
 static void polled(void) {
   int32_t pair[2];
   rig_open(&rig, 4, 64, UR_OPEN_SQPOLL | UR_OPEN_BUFFERS);
@@ -426,6 +460,7 @@ const struct test_case operation_cases[] = {
     {"SENDMSG carries 1 to 32 ranges in order", echo_iovecs},
     {"POLL_FIRST waits, then carries", poll_first},
     {"RECV_SELECT fills provided buffers, 256 identifiers around, and says which", select_buffers},
+    {"a turn that moved 1 MiB ends, and says that there is more", much_in_a_turn},
     {"RECV_WATCH completes until its buffers run out, and loses nothing", watch},
     {"ACCEPT writes the peer's address and not a byte more, CONNECT says when refused", addresses},
     {"ur_accept() takes what waits, in order, with addresses, and never waits", take_waiting},

@@ -193,13 +193,18 @@ static void provided(void) {
   static const struct {
     uint32_t group;
     uint32_t id;
-  } bad[] = {{2, 0}, {UINT32_MAX, 0}, {0x80000000u, 0}, {0, 256}, {1, 65536}, {0, UINT32_MAX}};
+  } bad[] = {{3, 0}, {UINT32_MAX, 0}, {0x80000000u, 0}, {0, 256}, {1, 65536}, {0, UINT32_MAX}};
   for (uint32_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
     rig_provide(&rig, bad[i].group, bad[i].id, slab, 0, 64);
     refused(EFAULT);
   }
   rig_op(&rig, UR_OP_RECV_SELECT, 1, pair[1])->length = 0;
   refused(ENOBUFS);
+  static const uint32_t unfit[] = {1, 3, 256, 0x80000000u, UINT32_MAX};
+  for (uint32_t i = 0; i < sizeof(unfit) / sizeof(unfit[0]); i++) {
+    rig_bytes(&rig, UR_OP_RECV_SELECT, pair[1], unfit[i], 0, 10);
+    refused(EFAULT);
+  }
   static struct rig other;
   struct rig *without = &other;
   rig_open(without, 8, 64, 0);
@@ -224,7 +229,7 @@ static void descriptors(void) {
     for (uint32_t code = UR_OP_RECV; code <= UR_OP_RECV_WATCH; code++) {
       if (code == UR_OP_CANCEL || code == UR_OP_PROVIDE || code == UR_OP_SENDMSG) continue;
       struct ur_op *op = rig_bytes(&rig, code, fd, slab, 0, 16);
-      if (code == UR_OP_ACCEPT || code == UR_OP_CONNECT) op->slab = 0;
+      if (code != UR_OP_RECV && code != UR_OP_SEND) op->slab = 0;
       refused(EBADF);
     }
     EXPECT(ur_bind(rig.id, fd, 0, 16), -EBADF);

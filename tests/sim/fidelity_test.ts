@@ -149,7 +149,7 @@ class World {
 
   single(slot: number, flags: number): Promise<void> {
     this.#near.writer.address(slot, 0);
-    this.#near.writer.recvSelect(this.#fd, BUFFER_BYTES, flags);
+    this.#near.writer.recvSelect(this.#fd, 0, BUFFER_BYTES, flags);
     return this.turn();
   }
 

@@ -29,6 +29,7 @@ const totals = {
   turns: 0,
   watches: 0,
   watchCompletions: 0,
+  bulk: 0,
   idleStepsMax: 0,
 };
 const faults = new Map<FaultKind, number>();
@@ -43,6 +44,7 @@ async function play(seed: number): Promise<void> {
   totals.turns += result.turnCount;
   totals.watches += result.watchCount;
   totals.watchCompletions += result.moreCount;
+  totals.bulk += result.bulkCount;
   totals.idleStepsMax = Math.max(totals.idleStepsMax, result.idleStepCountMax);
   for (const [kind, times] of result.faults) faults.set(kind, (faults.get(kind) ?? 0) + times);
 }
@@ -80,6 +82,6 @@ console.log(
   `${runtime}: ${totals.seeds} seeds in ${seconds} s, ${totals.failed} failed: ` +
     `${totals.connections} connections, ${totals.messages} messages, ${totals.bytes} bytes, ` +
     `${totals.turns} turns, ${totals.watches} watches with ${totals.watchCompletions} completions` +
-    `, nothing moved for at most ${totals.idleStepsMax} steps`,
+    `, ${totals.bulk} large receives, nothing moved for at most ${totals.idleStepsMax} steps`,
 );
 if (totals.failed > 0) process.exit(1);

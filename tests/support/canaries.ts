@@ -158,7 +158,7 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
     return replace(ReadSource.prototype, "unwant", (unwant) =>
       function (this: ReadSource) {
         const source = this.watching && ++count % 30 === 0;
-        if (source) this.want(false);
+        if (source) this.want(false, 0);
         unwant.call(this);
       });
   },

@@ -87,7 +87,7 @@ export class FakeOp {
 
   /** Which provided buffers it takes; -1 when it has memory of its own. */
   get group(): number {
-    return this.kind === "recvSelect" ? 0 : this.kind === "recvWatch" ? 1 : -1;
+    return this.kind === "recvSelect" ? this.block : this.kind === "recvWatch" ? 1 : -1;
   }
 
   get name(): string {

@@ -112,9 +112,9 @@ export class FakeRing implements RingPort {
   readonly #inFlight = new Map<number, FakeOp>();
   readonly #blockOwners = new Map<number, FakeOp>();
   /** Buffers that a receive may choose from, in the order in which they were provided. */
-  readonly #groups = [new Map<number, Region>(), new Map<number, Region>()];
+  readonly #groups = [0, 1, 2].map(() => new Map<number, Region>());
   /** Chosen buffers that the core has not been told of, by group. */
-  readonly #filled = [0, 0];
+  readonly #filled = [0, 0, 0];
   readonly #work: FakeOp[] = [];
   #queue: FakeCompletion[] = [];
   #bell: FakeBell | null = null;
@@ -129,6 +129,8 @@ export class FakeRing implements RingPort {
   /** Watches that were started, and their completions but the last. */
   watchCount = 0;
   moreCount = 0;
+  /** Receives that took large buffers. */
+  bulkCount = 0;
   /** Connections that were taken past the ring. */
   directCount = 0;
 
@@ -379,6 +381,8 @@ export class FakeRing implements RingPort {
       case "recvSelect":
         this.#kernel.require(this.#options.buffers, "recvSelect without a buffer ring");
         this.#kernel.require(length > 0, "recvSelect of 0 bytes");
+        this.#kernel.require(slab === 0 || slab === 2, `recvSelect from group ${slab}`);
+        if (slab === 2) this.bulkCount++;
         break;
       case "recvWatch":
         this.#kernel.require(this.#options.buffers, "recvWatch without a buffer ring");

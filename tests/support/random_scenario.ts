@@ -29,6 +29,8 @@ export interface ScenarioResult {
   /** Receives that completed many times, and how often they did. */
   watchCount: number;
   moreCount: number;
+  /** Receives that took large buffers. */
+  bulkCount: number;
   faults: ReadonlyMap<FaultKind, number>;
 }
 
@@ -65,6 +67,7 @@ export async function runScenario(
     byteCount: wires.reduce((sum, length) => sum + length, 0),
     watchCount: sim.native.rings.reduce((sum, ring) => sum + ring.watchCount, 0),
     moreCount: sim.native.rings.reduce((sum, ring) => sum + ring.moreCount, 0),
+    bulkCount: sim.native.rings.reduce((sum, ring) => sum + ring.bulkCount, 0),
     faults: sim.faults.struck,
   };
 }

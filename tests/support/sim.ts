@@ -189,16 +189,17 @@ export class Sim {
       if (!port.closed && flying !== port.inFlightCount) {
         throw new Error(`${flying} operations fly, the kernel has ${port.describe()}`);
       }
-      this.#checkBuffers(ring.buffers, port, 0);
-      this.#checkBuffers(ring.watchBuffers, port, 1);
+      if (ring.reads === null) continue;
+      const { single, watch, bulk } = ring.reads;
+      for (const buffers of [single, watch, bulk]) this.#checkBuffers(buffers, port);
     }
     this.#checkSlots();
   }
 
   /** The core and the kernel agree on the buffers of a group. */
-  #checkBuffers(buffers: ProvidedBuffers | null, port: FakeRing, group: number): void {
+  #checkBuffers(buffers: ProvidedBuffers | null, port: FakeRing): void {
     if (buffers === null || port.closed) return;
-    const { provided, wanted } = buffers;
+    const { group, provided, wanted } = buffers;
     if (provided !== port.provided(group)) {
       const text = `group ${group}: the core says ${provided} buffers are with the kernel`;
       throw new Error(`${text}, which has ${port.provided(group)}`);
@@ -261,7 +262,7 @@ export class Sim {
       for (const ring of new Set([context.recvRing, context.sendRing])) {
         if (ring.blocks.used !== 0) leaks.push(`${ring.blocks.used} blocks`);
         if (ring.flying !== 0) leaks.push(`${ring.flying} operations`);
-        const wanted = (ring.buffers?.wanted ?? 0) + (ring.watchBuffers?.wanted ?? 0);
+        const wanted = ring.reads?.wanted ?? 0;
         if (wanted !== 0) leaks.push(`${wanted} receives want a buffer`);
         if (ring.sendLane.pending + ring.recvLane.pending !== 0) leaks.push("lanes not empty");
       }

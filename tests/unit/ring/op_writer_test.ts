@@ -25,8 +25,8 @@ test("each record has its words where the shim reads them", () => {
     [recv, SLOT, GENERATION, 5, 3, 4_096, 100, OP_FLAG_POLL_FIRST],
   );
   assert.equal(
-    record((writer) => writer.recvSelect(5, 65_536, OP_FLAG_POLL_FIRST)),
-    [recvSelect, SLOT, GENERATION, 5, 0, 0, 65_536, OP_FLAG_POLL_FIRST],
+    record((writer) => writer.recvSelect(5, 2, 65_536, OP_FLAG_POLL_FIRST)),
+    [recvSelect, SLOT, GENERATION, 5, 2, 0, 65_536, OP_FLAG_POLL_FIRST],
   );
   assert.equal(
     record((writer) => writer.send(5, 3, 64, 10)),

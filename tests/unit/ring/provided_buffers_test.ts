@@ -17,14 +17,25 @@ interface Options {
   sizeBytes?: number;
   opCapacity?: number;
   group?: number;
+  reserveCount?: number;
+  slabCountMax?: number;
 }
 
 function setUp(options: Options = {}) {
   const { countMax = 64, maxPerClass = 100, sizeBytes = SIZE, opCapacity = 256 } = options;
-  const { group = 0, maxSize = SIZE } = options;
+  const { group = 0, maxSize = SIZE, reserveCount = LIMITS.reserveBufferCount } = options;
   const source = new PlainSlabSource();
+  source.slabCountMax = options.slabCountMax ?? source.slabCountMax;
   const pool = new BufferPool({ minSize: 64, maxSize, maxPerClass }, source);
-  const buffers = new ProvidedBuffers(group, pool, source, sizeBytes, countMax);
+  const buffers = new ProvidedBuffers({
+    group,
+    shared: pool.classFor(sizeBytes),
+    source,
+    sizeBytes,
+    countMax,
+    extraCount: group === 1 ? LIMITS.watchExtraCount : 0,
+    reserveCount,
+  });
   const ops = new Uint32Array(opCapacity * 8);
   const writer = new OpWriter(ops, opCapacity);
   /** Stages, and returns the records: [id, slab, offset, length]. */
@@ -65,11 +76,17 @@ test("without memory to map, what the reserve has goes on circulating", () => {
 });
 
 test("a network that has no memory for a read buffer is refused", () => {
-  const source = new PlainSlabSource();
-  const pool = new BufferPool({ minSize: 64, maxSize: SIZE }, source);
-  source.slabCountMax = 0;
-  const error = thrown(() => new ProvidedBuffers(0, pool, source, SIZE, 4), NetworkError);
+  const error = thrown(() => setUp({ slabCountMax: 0 }), NetworkError);
   assert.equal([error.code, error.operation, error.errno], ["Unsupported", "start", "ENOMEM"]);
+});
+
+test("a group without a reserve needs no memory, and provides what there is to share", () => {
+  const none = setUp({ slabCountMax: 0, reserveCount: 0 });
+  none.buffers.wanted = 3;
+  assert.equal(none.stage(), []);
+  const some = setUp({ maxPerClass: 8, reserveCount: 0 });
+  some.buffers.wanted = 20;
+  assert.is(some.stage().length, 6, "a quarter stays for others");
 });
 
 test("stage() provides as many buffers as receives want, and no more", () => {

@@ -30,8 +30,8 @@ function ringThatCloses(result: number) {
     spin: null,
     reads: { pool, source, sizeBytes: 256 },
   });
-  assert.ok(ring.buffers !== null);
-  ring.buffers.wanted = 3;
+  assert.ok(ring.reads !== null);
+  ring.reads.single.wanted = 3;
   ring.turn(0);
   return { ring, inUse: () => pool.stats().classes.at(-1)?.allocated };
 }

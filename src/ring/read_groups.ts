@@ -1,0 +1,88 @@
+/**
+ * The read buffers of one ring, in groups by what they suit.
+ *
+ *   single   `readBufferSize` each: one receive, one buffer
+ *   watch    8 KiB: receives that complete many times, for small messages
+ *   bulk     256 KiB: for connections whose bytes come faster than single buffers take them
+ *
+ * @module
+ */
+import { LIMITS } from "../base/limits.ts";
+import type { BufferPool } from "../buf/buffer_pool.ts";
+import { SizeClass } from "../buf/size_class.ts";
+import type { SlabSource } from "../buf/slab.ts";
+import type { OpWriter } from "./op_writer.ts";
+import type { RingPort } from "./port.ts";
+import { ProvidedBuffers } from "./provided_buffers.ts";
+
+/** Where read buffers come from. */
+export interface ReadMemory {
+  pool: BufferPool;
+  source: SlabSource;
+  /** Of a single receive. */
+  sizeBytes: number;
+}
+
+export class ReadGroups {
+  readonly single: ProvidedBuffers;
+  /** Null where receives complete once, and where single buffers are no larger. */
+  readonly watch: ProvidedBuffers | null;
+  /** Null where single buffers are as large. */
+  readonly bulk: ProvidedBuffers | null;
+
+  constructor(port: RingPort, memory: ReadMemory) {
+    const { pool, source, sizeBytes } = memory;
+    const common = { source, countMax: port.bufferCount };
+    const { watchBufferBytes, watchExtraCount, bulkBufferBytes } = LIMITS;
+    const lent = { ...common, reserveCount: LIMITS.reserveBufferCount };
+    this.single = new ProvidedBuffers({
+      ...lent,
+      group: 0,
+      shared: pool.classFor(sizeBytes),
+      sizeBytes,
+      extraCount: 0,
+    });
+    const watches = port.multishot && sizeBytes > watchBufferBytes;
+    this.watch = !watches ? null : new ProvidedBuffers({
+      ...lent,
+      group: 1,
+      shared: pool.classFor(watchBufferBytes),
+      sizeBytes: watchBufferBytes,
+      extraCount: watchExtraCount,
+    });
+    // Without a reserve: when they are all in use, there are still the single ones.
+    this.bulk = sizeBytes >= bulkBufferBytes ? null : new ProvidedBuffers({
+      ...common,
+      group: 2,
+      shared: pool.classFor(bulkBufferBytes) ?? ReadGroups.#bulkClass(memory),
+      sizeBytes: bulkBufferBytes,
+      extraCount: 0,
+      reserveCount: 0,
+    });
+  }
+
+  /** Receives that are with the kernel, or about to be, and choose a buffer. */
+  get wanted(): number {
+    return this.single.wanted + (this.watch?.wanted ?? 0) + (this.bulk?.wanted ?? 0);
+  }
+
+  /** Writes as many provide records as are useful and fit. */
+  stage(writer: OpWriter): void {
+    this.single.stage(writer);
+    if (this.watch !== null) this.watch.stage(writer);
+    if (this.bulk !== null) this.bulk.stage(writer);
+  }
+
+  /** Gives everything back; only after the ring is closed. */
+  release(): void {
+    this.single.release();
+    this.watch?.release();
+    this.bulk?.release();
+  }
+
+  /** The network's own where the pool's buffers are smaller; made when first needed. */
+  static #bulkClass({ pool, source }: ReadMemory): SizeClass {
+    const { bulkBufferBytes, bulkBufferCount } = LIMITS;
+    return new SizeClass(bulkBufferBytes, bulkBufferCount, pool.config.debug, source, pool.tracker);
+  }
+}
