@@ -83,9 +83,10 @@ export const LIMITS = Object.freeze({
   watchExtraCount: 1,
 
   /**
-   * Read buffers with the kernel at a time: as many bytes, but at least as many buffers. The kernel
-   * takes the one that was provided first, so all of them go around: more than the processor's
-   * cache holds would make large messages up to 15 % dearer. Receives that find none stand in line.
+   * Read buffers with the kernel at a time: as many as bring so many bytes, and some at least. The
+   * kernel takes the one that was provided first, so all of them go around: more than the
+   * processor's cache holds would make large messages up to 15 % dearer. Receives that find none
+   * stand in line.
    */
   providedBytes: 1 << 21,
   providedCountMin: 8,

@@ -115,10 +115,10 @@ export class ReadSource {
   }
 
   /** The buffer that a completion brought, or null. */
-  take(flags: number): Slot | null {
+  take(result: number, flags: number): Slot | null {
     this.#more = (flags & CQE_SOCKET_NONEMPTY) !== 0;
     if ((flags & CQE_BUFFER) === 0 || this.#current === null) return null;
-    return this.#current.take(flags >>> CQE_BUFFER_SHIFT);
+    return this.#current.take(flags >>> CQE_BUFFER_SHIFT, Math.max(result, 0));
   }
 
   /** Whether the buffer may go to the user. */

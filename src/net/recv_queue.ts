@@ -133,7 +133,7 @@ export class RecvQueue extends HalfQueue<RecvCall> {
   }
 
   override complete(result: number, flags: number): void {
-    const slot = this.#source.take(flags);
+    const slot = this.#source.take(result, flags);
     const starved = result === -ERRNO.ENOBUFS && this.#source.contended();
     if (this.idle) this.#source.unwant();
     if (result > 0) {

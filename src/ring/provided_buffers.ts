@@ -9,8 +9,8 @@
  * Invariants
  * - A provided slot holds one reference, which passes to whoever takes it.
  * - No more buffers are with the kernel than receives that could use one, nor more than the
- *   processor's cache holds, so that those that circulate stay there. Receives that find none wait
- *   in line. Receives that complete many times share one more: before Linux 6.5 each looks for its
+ *   processor's cache holds of what they bring, so that it stays there. Receives that find none
+ *   wait in line. Receives that complete many times share one more: before Linux 6.5 each looks for its
  *   next buffer before it looks for bytes, and ends when there is none.
  * - When the pool runs low, buffers of a small reserve circulate instead; their bytes are always
  *   copied out, so they come back at once and reading never stops. One of them is there from the
@@ -42,18 +42,22 @@ export interface ProvidedBuffersOptions {
   reserveCount: number;
 }
 
+/** Receives over which their length is averaged. */
+const AVERAGE_COUNT = 32;
+
 export class ProvidedBuffers {
   readonly #shared: SizeClass | null;
   readonly #reserve: SizeClass;
   readonly group: number;
   readonly sizeBytes: number;
-  /** Buffers that can be with the kernel: the size of its group, and what a cache holds. */
   readonly #countMax: number;
   readonly #extraCount: number;
   readonly #slots: (Slot | null)[] = [];
   readonly #free: number[] = [];
   readonly #spare: Slot[] = [];
   #provided = 0;
+  /** What one of them brings. */
+  #averageBytes = 0;
   /** Receives that are with the kernel, or about to be, and choose from here. */
   wanted = 0;
   /** Buffers that completions have named so far. */
@@ -64,11 +68,10 @@ export class ProvidedBuffers {
     this.group = group;
     this.#shared = shared;
     this.sizeBytes = sizeBytes;
-    const fitting = Math.floor(LIMITS.providedBytes / sizeBytes);
-    this.#countMax = Math.min(countMax, Math.max(fitting, LIMITS.providedCountMin));
+    this.#countMax = countMax;
     this.#extraCount = extraCount;
     this.#reserve = new SizeClass(sizeBytes, reserveCount, false, source, null);
-    for (let id = this.#countMax - 1; id >= 0; id--) this.#free.push(id);
+    for (let id = countMax - 1; id >= 0; id--) this.#free.push(id);
     if (reserveCount > 0 && !this.#reserve.prefill(1)) ProvidedBuffers.#refuse(sizeBytes);
   }
 
@@ -88,7 +91,7 @@ export class ProvidedBuffers {
   /** Writes as many provide records as are useful and fit. */
   stage(writer: OpWriter): void {
     const useful = this.wanted === 0 ? 0 : this.wanted + this.#extraCount;
-    const target = Math.min(useful, this.#countMax);
+    const target = Math.min(useful, this.#limit);
     while (this.#provided < target && !writer.full) {
       const slot = this.#spare.pop() ?? this.#fresh();
       if (slot === null) return;
@@ -99,14 +102,21 @@ export class ProvidedBuffers {
     }
   }
 
-  /** The buffer that a completion named. */
-  take(id: number): Slot {
+  /** The size of the kernel's group, or fewer, when what they bring would not fit the cache. */
+  get #limit(): number {
+    const fitting = Math.floor(LIMITS.providedBytes / Math.max(this.#averageBytes, 1));
+    return Math.min(this.#countMax, Math.max(fitting, LIMITS.providedCountMin));
+  }
+
+  /** The buffer that a completion named, with `length` bytes. */
+  take(id: number, length: number): Slot {
     const slot = this.#slots[id];
     assert(slot !== null && slot !== undefined, "the kernel names a provided buffer");
     this.#slots[id] = null;
     this.#free.push(id);
     this.#provided--;
     this.takenCount++;
+    this.#averageBytes += (length - this.#averageBytes) / AVERAGE_COUNT;
     return slot;
   }
 

@@ -244,8 +244,8 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
       ProvidedBuffers.prototype,
       "take",
       (take) =>
-        function (this: ProvidedBuffers, id: number) {
-          const slot = take.call(this, id);
+        function (this: ProvidedBuffers, id: number, length: number) {
+          const slot = take.call(this, id, length);
           this.giveBack(slot);
           return slot;
         },
