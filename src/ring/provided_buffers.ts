@@ -10,8 +10,8 @@
  * - A provided slot holds one reference, which passes to whoever takes it.
  * - No more buffers are with the kernel than receives that could use one, nor more than the
  *   processor's cache holds of what they bring, so that it stays there. Receives that find none
- *   wait in line. Receives that complete many times share one more: before Linux 6.5 each looks for its
- *   next buffer before it looks for bytes, and ends when there is none.
+ *   wait in line. Receives that complete many times share one more: before Linux 6.5 each looks for
+ *   its next buffer before it looks for bytes, and ends when there is none.
  * - When the pool runs low, buffers of a small reserve circulate instead; their bytes are always
  *   copied out, so they come back at once and reading never stops. One of them is there from the
  *   beginning, whatever memory the system has later.

@@ -128,7 +128,7 @@ test("stage() stops at the size of the kernel's group and of the op region", () 
   assert.is(narrow.stage().length, 2, "the rest comes with the next turn");
 });
 
-test("no more buffers are provided than a cache holds of what they bring, but some at least", () => {
+test("buffers are as many as bring what a cache holds, but some at least", () => {
   const { buffers, stage } = setUp({ countMax: 256, reserveCount: 256 });
   buffers.wanted = 1_000;
   const provided: number[] = [];
