@@ -93,12 +93,16 @@ export const LIMITS = Object.freeze({
 
   /**
    * A connection that fills its read buffers while more is waiting is given larger ones, which
-   * makes an echo of 256 KiB half as dear. A network has so many, unless the pool has its own. From
-   * this size of read buffers on, a call that names no length takes as much.
+   * makes an echo of 256 KiB half as dear. A network has so many, unless the pool has its own.
    */
   bulkBufferBytes: 1 << 18,
-  bulkFromBytes: 65_536,
   bulkBufferCount: 64,
+
+  /**
+   * They are for calls that take more than this. A call that names no length does, where read
+   * buffers are at least as large.
+   */
+  bulkFromBytes: 65_536,
 
   /** What is received at a time when `readBufferSize` is 0 and the call names no length. */
   unbufferedReadBytes: 65_536,

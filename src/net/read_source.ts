@@ -96,7 +96,9 @@ export class ReadSource {
   #special(lengthMax: number): ProvidedBuffers | null {
     const { single, watch, bulk } = this.#groups;
     if (this.#watches && this.#trend >= LIMITS.watchAfterCount) return watch;
-    return this.#trend < 0 && lengthMax > single.sizeBytes ? bulk : null;
+    // Whoever takes less would pin a large buffer with a few bytes in it.
+    const takesMuch = lengthMax > Math.max(single.sizeBytes, LIMITS.bulkFromBytes);
+    return this.#trend < 0 && takesMuch ? bulk : null;
   }
 
   /** The flight is over, or will not be. */
