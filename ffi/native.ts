@@ -102,6 +102,10 @@ class NativeRing implements RingPort {
     return this.#library.ur_get_option(this.#id, fd, option);
   }
 
+  cutOff(fd: number, bytesReceived: number): number {
+    return this.#library.ur_cut_off(this.#id, fd, bytesReceived >>> 0);
+  }
+
   shutdown(fd: number, how: 0 | 1 | 2): number {
     return this.#library.ur_shutdown(this.#id, fd, how);
   }

@@ -21,9 +21,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/tcp.h>
 #include <liburing.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -1069,6 +1069,20 @@ int32_t ur_get_option(uint32_t id, int32_t fd, uint32_t option) {
   void *bytes = lingers ? (void *)&linger : (void *)&value;
   if (getsockopt(fd, options[option].level, options[option].name, bytes, &size) < 0) return -errno;
   return lingers ? (linger.l_onoff ? linger.l_linger : -1) : value;
+}
+
+/* TCP_CLOSE of include/net/tcp_states.h: reset, timed out, or FIN went both ways. */
+#define STATE_CLOSE 7
+
+int32_t ur_cut_off(uint32_t id, int32_t fd, uint32_t received) {
+  int32_t result = refusal(id, fd);
+  if (result < 0) return result;
+  struct tcp_info info = {0};
+  socklen_t size = sizeof(info);
+  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+    return errno == EOPNOTSUPP ? 0 : -errno;
+  /* The kernel counts a FIN as one byte: it has a sequence number. */
+  return info.tcpi_state == STATE_CLOSE && (uint32_t)info.tcpi_bytes_received == received;
 }
 
 int32_t ur_shutdown(uint32_t id, int32_t fd, uint32_t how) {

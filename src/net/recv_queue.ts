@@ -266,7 +266,7 @@ export class RecvQueue extends HalfQueue<RecvCall> {
       if (this.retry(outcome)) return;
       this.#source.unwant();
     }
-    const clean = outcome === "zero" && this.socket.peerEnd !== "reset";
+    const clean = outcome === "zero" && !this.socket.cutOff(this.bytesReceived);
     if (clean && !this.socket.ending) this.socket.peerEnd = "fin";
     const errno = -result || ERRNO.ECONNRESET;
     this.#end ??= clean ? { kind: "eof", shown: false } : { kind: "error", errno, shown: false };

@@ -198,7 +198,7 @@ export class SendQueue extends HalfQueue<SendCall> {
 
   #took(count: number): void {
     const { ring } = this.lane;
-    if (count < this.#flyingBytes) ring.meter.counts[COUNT.shortSends]++;
+    if (count < this.#flyingBytes) this.socket.noteShortSend();
     ring.meter.counts[COUNT.outboundBytes] += count;
     this.progressed();
     this.bytesSent += count;
@@ -228,7 +228,7 @@ export class SendQueue extends HalfQueue<SendCall> {
     // A cancel may also show as EINTR. Those that end are settled, the others are sent again.
     if (ending && (again || outcome === "canceled")) return;
     if (again && !this.#finSent && this.retry(outcome)) return;
-    // Not EPIPE: that comes from a peer that had sent FIN before, whose bytes are all there.
+    // Not EPIPE: most often it comes from a peer that had sent FIN before.
     if (result === -ERRNO.ECONNRESET) this.socket.peerEnd = "reset";
     this.#fail(result);
   }

@@ -30,10 +30,10 @@ export class Socket extends Holder {
   readonly family: number;
   /**
    * How the peer ended, as far as was seen: "fin" once everything before it was received, "reset"
-   * when a send was told of it. The kernel says that once: to a receive it then shows a plain end,
-   * which is none.
+   * when a send was told of it, "doubtful" when a send took less than it was given, which hides
+   * whether it was told. The kernel says that once: see `cutOff`.
    */
-  peerEnd: "none" | "fin" | "reset" = "none";
+  peerEnd: "none" | "doubtful" | "fin" | "reset" = "none";
   /** One for each half. */
   #sending: Operation | null = null;
   #receiving: Operation | null = null;
@@ -90,6 +90,23 @@ export class Socket extends Holder {
       operation: "option",
       errno: -result,
     });
+  }
+
+  /** What made it stop, a reset perhaps, is not told again. */
+  noteShortSend(): void {
+    this.context.meter.counts[COUNT.shortSends]++;
+    if (this.peerEnd === "none") this.peerEnd = "doubtful";
+  }
+
+  /**
+   * Whether the end of the stream, after so many bytes, is none: when a send was told of a reset,
+   * the kernel shows a plain end to the receive.
+   */
+  cutOff(bytesReceived: number): boolean {
+    if (this.peerEnd === "reset") return true;
+    const suspect = this.peerEnd === "doubtful" || this.#sending?.idle === false;
+    if (!suspect || this.ending || this.family === AF_UNIX) return false;
+    return this.port.cutOff(this.fd, bytesReceived) > 0;
   }
 
   /** Null when there is none, as for one that the peer has reset. */

@@ -129,6 +129,11 @@ export interface RingPort {
   address(fd: number, which: 0 | 1, block: number): number;
   setOption(fd: number, option: number, value: number): number;
   getOption(fd: number, option: number): number;
+  /**
+   * 1: this TCP connection is over, and the peer's FIN never came; all that came are these
+   * `bytesReceived`. Else 0, or -errno.
+   */
+  cutOff(fd: number, bytesReceived: number): number;
   /** 0 the receiving half, 1 the sending half, 2 both. */
   shutdown(fd: number, how: 0 | 1 | 2): number;
   /** `discard` throws unread bytes away first, so that the peer sees FIN and not RST. */

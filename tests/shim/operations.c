@@ -269,6 +269,59 @@ static void take_reset(void) {
   rig_close(&rig);
 }
 
+/* pair[1] sends so many bytes, pair[0] receives them. */
+static void send_some(const int32_t pair[2], uint32_t slab, uint32_t length) {
+  rig_bytes(&rig, UR_OP_SEND, pair[1], slab, 0, length);
+  EXPECT(rig_result(&rig), length);
+  rig_bytes(&rig, UR_OP_RECV, pair[0], slab, 0, length);
+  EXPECT(rig_result(&rig), length);
+}
+
+static void reset(int32_t fd) {
+  EXPECT(ur_set_option(rig.id, fd, UR_OPTION_LINGER_SECONDS, 0), 0);
+  EXPECT(ur_close(rig.id, fd, 0), 0);
+}
+
+static void expect_end(int32_t fd, uint32_t slab, int32_t end) {
+  rig_bytes(&rig, UR_OP_RECV, fd, slab, 0, 100);
+  EXPECT(rig_result(&rig), end);
+}
+
+static void cut_off(void) {
+  int32_t pair[2];
+  rig_open(&rig, 8, 64, 0);
+  uint32_t slab = slab_map(SLAB_BYTES);
+  for (uint32_t length = 0; length <= 5; length += 5) {
+    rig_pair(&rig, pair);
+    if (length > 0) send_some(pair, slab, length);
+    EXPECT(ur_cut_off(rig.id, pair[0], length), 0); /* alive */
+    reset(pair[1]);
+    expect_end(pair[0], slab, -ECONNRESET);
+    EXPECT(ur_cut_off(rig.id, pair[0], length), 1);
+    EXPECT(ur_cut_off(rig.id, pair[0], length + 1), 0); /* as if that had been FIN */
+    EXPECT(ur_close(rig.id, pair[0], 0), 0);
+
+    rig_pair(&rig, pair);
+    if (length > 0) send_some(pair, slab, length);
+    EXPECT(ur_shutdown(rig.id, pair[1], 1), 0);
+    expect_end(pair[0], slab, 0);
+    EXPECT(ur_cut_off(rig.id, pair[0], length), 0); /* half closed */
+    reset(pair[1]);
+    EXPECT(ur_cut_off(rig.id, pair[0], length), 0); /* FIN, then RST */
+    EXPECT(ur_close(rig.id, pair[0], 0), 0);
+
+    rig_pair(&rig, pair);
+    if (length > 0) send_some(pair, slab, length);
+    EXPECT(ur_shutdown(rig.id, pair[0], 1), 0);
+    EXPECT(ur_close(rig.id, pair[1], 0), 0);
+    expect_end(pair[0], slab, 0);
+    EXPECT(ur_cut_off(rig.id, pair[0], length), 0); /* FIN of both */
+    EXPECT(ur_close(rig.id, pair[0], 0), 0);
+  }
+  EXPECT(ur_cut_off(rig.id, ur_socket(rig.id, AF_UNIX), 0), 0);
+  rig_close(&rig);
+}
+
 static void cancels(void) {
   int32_t pair[2];
   rig_open(&rig, 8, 64, UR_OPEN_BUFFERS);
@@ -465,6 +518,7 @@ const struct test_case operation_cases[] = {
     {"ACCEPT writes the peer's address and not a byte more, CONNECT says when refused", addresses},
     {"ur_accept() takes what waits, in order, with addresses, and never waits", take_waiting},
     {"ur_accept() takes a connection that its peer has reset", take_reset},
+    {"ur_cut_off() tells a connection that was reset from one that ended with FIN", cut_off},
     {"CANCEL ends a receive or an accept by slot, generation and kind, and is silent", cancels},
     {"a cancelled receive has taken no byte, whoever wins the race", cancel_races},
     {"CANCEL ends a connect that waits for room in the backlog", cancel_connect},

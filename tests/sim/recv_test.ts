@@ -170,6 +170,27 @@ test("RST that a send was told of is no clean end of the stream", async () => {
   });
 });
 
+test("RST that a send took for a short write is no clean end of the stream", async () => {
+  for (const fin of [false, true]) {
+    const kernel = { sendCapacity: 4_096, recvCapacity: 4_096 };
+    await withPair({ kernel }, async ({ client, server, sim }) => {
+      // Some of these bytes go out, then RST: the kernel only says how many.
+      const sending = outcomeOf(server.sink.send(contentOf(1, 12_000)));
+      await sim.sleep(5);
+      await client.sink.send("last words");
+      if (fin) await client.sink.close();
+      await sim.sleep(5);
+      client.reset();
+      const { error } = await sending as { error: { code: string; bytesDone: number } };
+      assert.is(error.code, "SendFailed");
+      assert.ok(error.bytesDone > 0 && error.bytesDone < 12_000, `${error.bytesDone} bytes`);
+      assert.is((await server.stream.recvSome())?.text(), "last words");
+      if (fin) assert.is(await server.stream.recvSome(), null);
+      else await assert.rejects(server.stream.recvSome(), { errno: "ECONNRESET" });
+    });
+  }
+});
+
 test("close() of a peer that was still sending is a clean end here", async () => {
   await withPair({}, async ({ client, server }) => {
     await client.sink.send(contentOf(1, 1_000));

@@ -194,10 +194,7 @@ export class FakeKernel {
 
   /** Takes bytes to send: how many, 0 when there is no room, or -errno. */
   write(socket: FakeSocket, bytes: Uint8Array): number {
-    if (socket.error !== 0) {
-      socket.errorTaker = socket.send;
-      return -this.#tellError(socket);
-    }
+    if (socket.error !== 0) return -this.#tellError(socket);
     if (socket.finQueued || socket.dead) return -EPIPE;
     if (socket.peer === null) return -ENOTCONN;
     const count = Math.min(socket.sendCapacity - socket.outbox.length, bytes.length);
@@ -227,14 +224,13 @@ export class FakeKernel {
     // The end was reached before the error: tcp_recvmsg() looks at SOCK_DONE first.
     if (socket.finArrived) return 0;
     if (socket.error !== 0) return -this.#tellError(socket);
-    // A send was told of the RST: the receive sees a plain end. The core knows better once that
-    // send has failed, but not while its completion is on its way, nor when it only says "so many
-    // bytes".
-    const taker = socket.errorTaker;
-    if (taker !== null && (taker.state !== "collected" || taker.result > 0)) {
-      socket.errorLost = true;
-    }
+    // When a send was told of the RST, the receive sees a plain end.
     return 0;
+  }
+
+  /** TCP_INFO: the connection is over, and no FIN was counted, which counts as one byte. */
+  cutOff(socket: FakeSocket, bytesReceived: number): boolean {
+    return socket.dead && socket.arrivedBytes + (socket.finArrived ? 1 : 0) === bytesReceived;
   }
 
   shutdown(socket: FakeSocket, how: number): number {
@@ -284,7 +280,9 @@ export class FakeKernel {
     }
     const count = Math.min(waiting, peer.recvCapacity - peer.inbox.length);
     if (count > 0) {
-      socket.outbox.moveTo(peer.inbox, this.faults.int(1, 4) === 1 ? Math.ceil(count / 2) : count);
+      const moved = this.faults.int(1, 4) === 1 ? Math.ceil(count / 2) : count;
+      socket.outbox.moveTo(peer.inbox, moved);
+      peer.arrivedBytes += moved;
       peer.recv?.ready();
       socket.send?.ready();
       this.#deliverSoon(socket);

@@ -789,6 +789,12 @@ export class FakeRing implements RingPort {
     return this.#open(fd, "getOption")?.options.get(option) ?? -ERRNO.EINVAL;
   }
 
+  cutOff(fd: number, bytesReceived: number): number {
+    const socket = this.#open(fd, "cutOff");
+    if (socket === null) return -ERRNO.EBADF;
+    return this.#kernel.cutOff(socket, bytesReceived) ? 1 : 0;
+  }
+
   shutdown(fd: number, how: 0 | 1 | 2): number {
     const socket = this.#open(fd, "shutdown");
     return socket === null ? -ERRNO.EBADF : this.#kernel.shutdown(socket, how);

@@ -29,6 +29,8 @@ export class FakeSocket {
 
   peer: FakeSocket | null = null;
   readonly inbox = new ByteQueue();
+  /** All that was ever in the inbox. */
+  arrivedBytes = 0;
   readonly outbox = new ByteQueue();
   readonly wire = new WireLog();
   sendCapacity = 0;
@@ -44,11 +46,6 @@ export class FakeSocket {
   dead = false;
   /** sk_err: the next operation gets it, once. */
   error = 0;
-
-  /** The send that was told the error. */
-  errorTaker: FakeOp | null = null;
-  /** The end of the stream was shown when the core could not know of the error: see `read`. */
-  errorLost = false;
 
   recv: FakeOp | null = null;
   send: FakeOp | null = null;

@@ -177,7 +177,7 @@ class Scenario {
 
   #judgeReader({ readEnd, received, socket }: Side): void {
     const { wire } = socket.peer as FakeSocket;
-    if (readEnd === "eof" && received !== wire.length && !socket.errorLost) {
+    if (readEnd === "eof" && received !== wire.length) {
       throw new Error(`a clean end after ${received} of ${wire.length} bytes`);
     }
     if (isLossless(this.#plan) && this.#hasPeer(socket) && readEnd !== "eof") {
