@@ -7,8 +7,8 @@ DENO_TEST = $(DENO) test --allow-ffi --allow-env --allow-net --allow-read --allo
 SOURCES = $(wildcard mod.ts deps.ts tests examples bench)
 
 .DEFAULT_GOAL = help
-.PHONY: help setup build embed test test-deno test-bun test-shim test-kernel test-all fmt lint \
-	check demo stress fuzz lifecycle soak bench bench-quick torture verify clean
+.PHONY: help setup build embed test test-deno test-bun test-shim test-kernel test-musl test-all \
+	fmt lint check demo stress fuzz lifecycle soak bench bench-quick torture verify clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -19,8 +19,10 @@ setup: ## install what is missing: dev packages, gcc, make, liburing
 build: setup ## compile ffi/shim.c to ffi/build/liburingnet.so
 	@sh scripts/build.sh
 
-embed: setup ## write ffi/embedded.ts, the library as text
+embed: setup ## write ffi/embedded/*.ts, the library as text for each machine
 	@sh scripts/build.sh --embed
+	@case $$(uname -m) in x86_64) CC=$$(sh scripts/cross.sh aarch64 compiler) && export CC && \
+		OUTPUT=ffi/build/aarch64 sh scripts/build.sh --embed ;; esac
 
 test: ## run every check and all tests in both runtimes
 	@sh scripts/test.sh
@@ -34,8 +36,11 @@ test-bun: build ## run all tests in Bun
 test-shim: setup ## run the shim's tests under sanitizers: ROUNDS=100000 SEED=7
 	@sh scripts/shim.sh
 
-test-kernel: build ## run SUITES on Linux KERNEL=6.1, in an emulator
+test-kernel: build ## run SUITES on Linux KERNEL=6.1, in an emulator, MACHINE=aarch64 too
 	@sh scripts/test_kernel.sh $(SUITES)
+
+test-musl: build ## run SUITES in Bun's build for musl
+	@sh scripts/test_musl.sh $(SUITES)
 
 test-all: ## run `make test`, and more on Linux 6.1 and 6.12
 	@sh scripts/test.sh --kernel

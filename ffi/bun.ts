@@ -28,6 +28,7 @@ interface BunNamespace {
 interface ProcessNamespace {
   getBuiltinModule(name: string): unknown;
   env: Record<string, string | undefined>;
+  arch: string;
 }
 
 const { Bun: bun, process } = globalThis as unknown as {
@@ -36,6 +37,9 @@ const { Bun: bun, process } = globalThis as unknown as {
 };
 
 const MFD_CLOEXEC = 1;
+
+/** `uname -m` for Node's names. */
+const MACHINES: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
 
 const TYPES: Record<ForeignType, string> = { u32: "u32", i32: "i32", bytes: "ptr", address: "ptr" };
 
@@ -106,6 +110,9 @@ function openBell(fd: number, onWake: () => void): Bell {
 
 export const bunRuntime: Runtime = {
   name: "bun",
+  get machine(): string {
+    return MACHINES[process.arch] ?? process.arch;
+  },
   open,
   anonymousFile,
   openBell,

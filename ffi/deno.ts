@@ -17,6 +17,8 @@ interface DenoNamespace {
   UnsafePointerView: { getArrayBuffer(pointer: unknown, sizeBytes: number): ArrayBuffer };
   permissions: { querySync(descriptor: { name: "env"; variable: string }): { state: string } };
   env: { get(name: string): string | undefined };
+  /** "x86_64", "aarch64" */
+  build: { arch: string };
 }
 
 // In Bun this is undefined, and nothing here is called.
@@ -83,4 +85,13 @@ function environment(name: string): string | undefined {
   return deno.env.get(name);
 }
 
-export const denoRuntime: Runtime = { name: "deno", open, anonymousFile, openBell, environment };
+export const denoRuntime: Runtime = {
+  name: "deno",
+  get machine(): string {
+    return deno.build.arch;
+  },
+  open,
+  anonymousFile,
+  openBell,
+  environment,
+};

@@ -14,7 +14,7 @@
  * @module
  */
 import { gunzipSync } from "node:zlib";
-import { EMBEDDED } from "./embedded.ts";
+import { EMBEDDED, type EmbeddedLibrary } from "./embedded.ts";
 import { buildTime, sourceHash, verifyLayout } from "./layout.ts";
 import type { OpenLibrary, Runtime } from "./symbols.ts";
 
@@ -46,35 +46,40 @@ function besideModule(runtime: Runtime): OpenLibrary | null {
   const path = decodeURIComponent(new URL("./build/liburingnet.so", import.meta.url).pathname);
   const opened = checked(runtime, path);
   const compiled = buildTime((index) => opened.library.ur_layout(index));
-  if (compiled < EMBEDDED.builtAt) throw new Error(`${path} is older than the embedded copy`);
+  const copy = EMBEDDED[runtime.machine];
+  if (copy !== undefined && compiled < copy.builtAt) {
+    throw new Error(`${path} is older than the embedded copy`);
+  }
   return opened;
 }
 
 /** Opens what is at `path` if it is the embedded library and not one of another version. */
-function checkedEmbedded(runtime: Runtime, path: string): OpenLibrary {
+function checkedCopy(runtime: Runtime, copy: EmbeddedLibrary, path: string): OpenLibrary {
   const opened = checked(runtime, path);
   const hash = sourceHash((index) => opened.library.ur_layout(index));
-  if (!EMBEDDED.sourceHash.startsWith(hash)) {
+  if (!copy.sourceHash.startsWith(hash)) {
     throw new Error(`${path} is another version (${hash})`);
   }
   return opened;
 }
 
 function embedded(runtime: Runtime): OpenLibrary {
+  const copy = EMBEDDED[runtime.machine];
+  if (copy === undefined) throw new Error(`there is none for ${runtime.machine}: build one`);
   try {
-    return checkedEmbedded(runtime, EMBEDDED.soname);
+    return checkedCopy(runtime, copy, copy.soname);
   } catch {
     // Not loaded yet in this process: the usual case for the first thread.
   }
-  const compressed = Uint8Array.from(atob(EMBEDDED.gzipBase64), (c) => c.charCodeAt(0));
+  const compressed = Uint8Array.from(atob(copy.gzipBase64), (c) => c.charCodeAt(0));
   const bytes = gunzipSync(compressed);
   const held: { close(): void }[] = [];
   try {
     for (let i = 0; i < PATH_TRIES_MAX; i++) {
-      const file = runtime.anonymousFile(EMBEDDED.soname, bytes);
+      const file = runtime.anonymousFile(copy.soname, bytes);
       held.push(file);
       try {
-        return checkedEmbedded(runtime, file.path);
+        return checkedCopy(runtime, copy, file.path);
       } catch (cause) {
         if (i === PATH_TRIES_MAX - 1) throw cause;
       }

@@ -79,6 +79,8 @@ export interface Bell {
 /** What differs between the runtimes, and nothing else. */
 export interface Runtime {
   readonly name: "deno" | "bun";
+  /** The processor, by the name that `uname -m` prints where a copy of the library is embedded. */
+  readonly machine: string;
   /** Opens the library at `path`, or throws with the loader's own words. */
   open(path: string): OpenLibrary;
   /** Places bytes in an anonymous file; returns its descriptor, or throws. */

@@ -2,18 +2,23 @@
 # Builds the shared library from ffi/shim.c, with the system's liburing linked in statically.
 #
 #   scripts/build.sh                ffi/build/liburingnet.so, stamped with the time of the build
-#   scripts/build.sh --embed        ffi/embedded.ts: the library as text, byte for byte reproducible
-#   scripts/build.sh --check-embed  fails when ffi/embedded.ts does not fit ffi/shim.c and shim.h
+#   scripts/build.sh --embed        ffi/embedded/MACHINE.ts: the library as text, byte for byte
+#                                   reproducible, for the machine that CC compiles for
+#   scripts/build.sh --check-embed  fails when one of those does not fit ffi/shim.c and shim.h
 #   scripts/build.sh --sanitize     ffi/build/liburingnet-asan.so (address, undefined behaviour)
 #   scripts/build.sh --faults       ffi/build/liburingnet-faults.so (can be told to fail)
+#
+# CC: the compiler, as `scripts/cross.sh aarch64 compiler` prints one. OUTPUT: instead of ffi/build.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 source=ffi/shim.c
 header=ffi/shim.h
-embedded=ffi/embedded.ts
 CC=${CC:-cc}
+OUTPUT=${OUTPUT:-ffi/build}
+# Those for which a copy is carried along: see ffi/embedded.ts.
+MACHINES="x86_64 aarch64"
 # Nothing but these files and the toolchain decides what comes out.
 export LC_ALL=C
 umask 022
@@ -43,6 +48,13 @@ compiler_line() {
     "$("$linker" --version | sed -n '1s/.* //p')" "$(sha256 <"$archive" | cut -c 1-8)"
 }
 
+# Only the C library is named as needed, by a name that musl takes for its own: glibc's loader,
+# which the compiler would add, is not there with musl.
+libraries=
+case $("$CC" -print-file-name=libc.so.6) in
+  /*) libraries="-nodefaultlibs -lgcc -l:libc.so.6" ;;
+esac
+
 # compile OUTPUT SONAME FLAGS...: to a new file that then replaces the old one, because a process
 # that has the old one loaded would crash if its bytes changed.
 compile() {
@@ -54,6 +66,11 @@ compile() {
     -Wl,--exclude-libs,ALL -Wl,-z,nodelete -Wl,--build-id=none "-Wl,-soname,$soname" \
     "-DUR_SOURCE_HASH=0x$(printf %s "$source_hash" | cut -c 1-8)u" "$@" \
     -o "$output.new" "$source" "$archive"
+  # shellcheck disable=SC2086 # several words
+  case $output in
+    *-asan.so) ;;
+    *) set -- "$@" $libraries ;;
+  esac
   echo "$*"
   "$@" || {
     rm -f "$output.new"
@@ -68,14 +85,20 @@ compile_reproducible() {
     "-ffile-prefix-map=$root=." -frandom-seed=uringnet
 }
 
-# field NAME: one recorded value of ffi/embedded.ts.
+machine() {
+  "$CC" -dumpmachine | cut -d - -f 1
+}
+
+# field NAME: one recorded value of $embedded.
 field() {
   [ -f "$embedded" ] || return 0
   sed -n "s/^  $1: \"\{0,1\}\([^\"]*\)\"\{0,1\},\$/\1/p" "$embedded" | head -n 1
 }
 
 embed() {
-  library=ffi/build/embed/liburingnet.so
+  embedded=ffi/embedded/$(machine).ts
+  library=$OUTPUT/embed/liburingnet.so
+  mkdir -p ffi/embedded
   compile_reproducible "$library"
   hash=$(sha256 <"$library")
   built_at=${SOURCE_DATE_EPOCH:-$(date +%s)}
@@ -93,7 +116,7 @@ embed() {
  */
 
 /** The library and where it came from. */
-export const EMBEDDED = {
+export const $(machine) = {
   soname: "liburingnet-$short_hash.so",
   machine: "$("$CC" -dumpmachine)",
   sourceHash: "$source_hash",
@@ -110,14 +133,38 @@ HEADER
   echo "build: wrote $embedded ($(wc -c <"$embedded" | tr -d ' ') bytes of text)"
 }
 
-check_embed() {
-  [ -f "$embedded" ] || fail "$embedded is missing: run scripts/build.sh --embed"
+# How to make $embedded anew.
+remedy() {
+  case $embedded in
+    */"$(machine).ts") echo "run scripts/build.sh --embed" ;;
+    *)
+      other=$(basename "$embedded" .ts)
+      echo "run CC=\$(scripts/cross.sh $other compiler) scripts/build.sh --embed"
+      ;;
+  esac
+}
+
+# What can be said without a compiler for that machine.
+check_copy() {
+  [ -f "$embedded" ] || fail "$embedded is missing: $(remedy)"
   [ "$(field sourceHash)" = "$source_hash" ] ||
-    fail "$embedded was made from other sources: run scripts/build.sh --embed"
+    fail "$embedded was made from other sources: $(remedy)"
   carried=$(sed -n '/gzipBase64/,/join/s/^    "\(.*\)",$/\1/p' "$embedded" |
     base64 -d | gzip -dc | sha256)
   [ "$carried" = "$(field sha256)" ] ||
-    fail "$embedded carries other bytes than it says: run scripts/build.sh --embed"
+    fail "$embedded carries other bytes than it says: $(remedy)"
+}
+
+check_embed() {
+  for name in $MACHINES; do
+    embedded=ffi/embedded/$name.ts
+    check_copy
+  done
+  embedded=ffi/embedded/$(machine).ts
+  [ -f "$embedded" ] || {
+    echo "build: the copies fit the sources; there is none for $(machine)"
+    return
+  }
   recorded=$(field compiler)
   if [ "$(field machine) $recorded" != "$("$CC" -dumpmachine) $(compiler_line)" ]; then
     echo "build: $embedded fits the sources; its bytes were not compared, the toolchain differs:"
@@ -125,30 +172,30 @@ check_embed() {
     echo "  here:     $("$CC" -dumpmachine) $(compiler_line)"
     return
   fi
-  library=ffi/build/embed/liburingnet.so
+  library=$OUTPUT/embed/liburingnet.so
   compile_reproducible "$library"
   [ "$(sha256 <"$library")" = "$(field sha256)" ] ||
-    fail "$embedded differs from a fresh build, same toolchain: run scripts/build.sh --embed"
-  echo "build: $embedded is what the sources give, byte for byte"
+    fail "$embedded differs from a fresh build, same toolchain: $(remedy)"
+  echo "build: $embedded is what the sources give, byte for byte; the others fit them"
 }
 
 now="-DUR_BUILD_TIME=$(date +%s)u"
 case ${1:-} in
-  "") compile ffi/build/liburingnet.so "liburingnet-$short_hash.so" -O2 -s "$now" ;;
+  "") compile "$OUTPUT/liburingnet.so" "liburingnet-$short_hash.so" -O2 -s "$now" ;;
   --embed) embed ;;
   --check-embed) check_embed ;;
   --sanitize)
-    compile ffi/build/liburingnet-asan.so "liburingnet-asan-$short_hash.so" -O1 -g \
+    compile "$OUTPUT/liburingnet-asan.so" "liburingnet-asan-$short_hash.so" -O1 -g \
       -fsanitize=address,undefined -fno-omit-frame-pointer "$now"
     ;;
   --faults)
     # The table is a source of this build as well: tests tell by the soname that it is up to date.
     short_hash=$(cat "$source" "$header" ffi/faults.h | sha256 | cut -c 1-16)
-    compile ffi/build/liburingnet-faults.so "liburingnet-faults-$short_hash.so" -O2 -g -DUR_FAULTS \
+    compile "$OUTPUT/liburingnet-faults.so" "liburingnet-faults-$short_hash.so" -O2 -g -DUR_FAULTS \
       "$now"
     ;;
   *)
-    sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

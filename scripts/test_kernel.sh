@@ -6,10 +6,13 @@
 #   KERNEL=6.12 scripts/test_kernel.sh          another Linux: any cloud kernel that apt offers
 #   URINGNET_SEED=7 scripts/test_kernel.sh      the seed of a run again
 #   ACCELERATOR=tcg scripts/test_kernel.sh      kvm, tcg, or auto: kvm where it boots, else tcg
+#   MACHINE=aarch64 scripts/test_kernel.sh      a machine of another kind, with its own runtimes
 #
 # Debian's cloud kernel is downloaded and unpacked into ffi/build/floor, not installed; the emulator
 # (qemu-system-x86) is installed when it is missing. The machine boots from memory: its initramfs
 # holds both runtimes, the library and the tests, and tests/floor/init is its first process.
+# For another machine the library is cross-compiled (scripts/cross.sh), and the runtimes come from
+# npm: of Bun the version that is here, of Deno the newest that there is.
 # The last line is "N passed, N failed".
 set -eu
 
@@ -17,6 +20,8 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 KERNEL=${KERNEL:-6.1}
 ACCELERATOR=${ACCELERATOR:-auto}
+host=$(uname -m)
+MACHINE=${MACHINE:-$host}
 # Until the first process speaks: 4 s when emulated, 2 s with kvm, on an otherwise idle machine.
 BOOT_SECONDS_MAX=${BOOT_SECONDS_MAX:-120}
 KVM_BOOT_SECONDS_MAX=20
@@ -31,6 +36,7 @@ LINUX_OPTIONS="nowatchdog rcupdate.rcu_cpu_stall_suppress=1"
 APT_SECONDS_MAX=300
 APT_OPTIONS="-q -o Acquire::Retries=1 -o Acquire::http::Timeout=20 -o APT::Sandbox::User=root"
 cache=ffi/build/floor
+[ "$MACHINE" = "$host" ] || cache=ffi/build/floor-$MACHINE
 staged=$cache/root
 log=$cache/console.log
 apt_log=$(pwd)/$cache/apt.log
@@ -49,7 +55,29 @@ case $KERNEL in
   *.*) ;;
   *) fail "KERNEL must be like 6.1, got \"$KERNEL\"" ;;
 esac
-[ "$(uname -m)" = x86_64 ] || fail "only x86_64 is emulated, and the runtimes here are $(uname -m)"
+case $MACHINE in
+  x86_64)
+    architecture=amd64
+    emulator_package=qemu-system-x86
+    console=ttyS0
+    board=
+    emulated=max
+    ;;
+  aarch64)
+    architecture=arm64
+    emulator_package=qemu-system-arm
+    console=ttyAMA0
+    board="-machine virt"
+    # A processor of servers. On qemu's own "max", with SVE, Bun 1.4.5 crashes now and then.
+    emulated=neoverse-n1
+    ;;
+  *) fail "MACHINE must be x86_64 or aarch64, got \"$MACHINE\"" ;;
+esac
+foreign=false
+if [ "$MACHINE" != "$host" ]; then
+  foreign=true
+  [ "$ACCELERATOR" = auto ] && ACCELERATOR=tcg
+fi
 [ $# -gt 0 ] || set -- tests/contract tests/kernel
 suites=
 for path in "$@"; do
@@ -100,14 +128,18 @@ update() {
 }
 
 install_emulator() {
-  ! has qemu-system-x86_64 || return 0
+  ! has "qemu-system-$MACHINE" || return 0
   update
-  apt_as_root install -y --no-install-recommends qemu-system-x86 ||
-    apt_failed "install qemu-system-x86"
+  apt_as_root install -y --no-install-recommends "$emulator_package" ||
+    apt_failed "install $emulator_package"
 }
 
 # unpack PACKAGE FOLDER: downloads a package and unpacks it there, without installing it.
 unpack() {
+  if [ "$foreign" = true ]; then
+    sh scripts/cross.sh "$MACHINE" unpack "$2" "$1"
+    return
+  fi
   echo "test_kernel: apt-get download $1"
   rm -rf "$2.new"
   mkdir -p "$2.new"
@@ -119,9 +151,12 @@ unpack() {
 
 # The newest package of this Linux that apt knows, or nothing.
 kernel_package() {
-  pattern=$(echo "$KERNEL" | sed 's/\./\\./')
-  apt-cache search --names-only "^linux-image-$pattern\.[0-9].*-cloud-amd64\$" |
-    cut -d ' ' -f 1 | sort -V | tail -n 1
+  pattern="^linux-image-$(echo "$KERNEL" | sed 's/\./\\./')\.[0-9].*-cloud-$architecture\$"
+  if [ "$foreign" = true ]; then
+    sh scripts/cross.sh "$MACHINE" search "$pattern"
+  else
+    apt-cache search --names-only "$pattern" | cut -d ' ' -f 1
+  fi | sort -V | tail -n 1
 }
 
 kernel_image() {
@@ -137,7 +172,7 @@ fetch_kernel() {
   if [ -z "$package" ] || ! unpack "$package" "$cache/linux-$KERNEL"; then
     update
     package=$(kernel_package)
-    [ -n "$package" ] || fail "apt knows no linux-image-$KERNEL.*-cloud-amd64"
+    [ -n "$package" ] || fail "apt knows no linux-image-$KERNEL.*-cloud-$architecture"
     unpack "$package" "$cache/linux-$KERNEL" || apt_failed "download $package"
   fi
   # The machine boots without modules.
@@ -148,6 +183,9 @@ fetch_kernel() {
 
 # Its shell and small tools are all that the machine has besides the runtimes.
 fetch_busybox() {
+  if [ "$foreign" = true ] && ! has cpio; then
+    apt_as_root install -y --no-install-recommends cpio || apt_failed "install cpio"
+  fi
   busybox=$cache/busybox/bin/busybox
   [ ! -x "$busybox" ] || return 0
   has apt-get || fail "no apt-get here, and no $busybox"
@@ -169,24 +207,70 @@ libraries() {
   ldd "$@" | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p; s/^[[:space:]]*\(\/[^ :]*\) .*/\1/p' | sort -u
 }
 
+# fetch_package NAME VERSION FOLDER: a package of npm, or its newest version.
+fetch_package() {
+  [ ! -d "$3" ] || return 0
+  has npm || fail "no npm here, and no $3"
+  echo "test_kernel: npm pack $1"
+  rm -rf "$3.new"
+  mkdir -p "$3.new"
+  npm_log=$cache/npm.log
+  (cd "$3.new" && { npm pack --silent "$1@$2" || npm pack --silent "$1"; }) >"$npm_log" 2>&1 ||
+    { cat "$npm_log" >&2 && fail "cannot download $1"; }
+  tar -xzf "$3.new/"*.tgz -C "$3.new"
+  mv "$3.new" "$3"
+}
+
+# The runtimes of another machine, with the libraries that they need.
+fetch_runtimes() {
+  here=$(sh scripts/tool.sh bun --version)
+  fetch_package "@oven/bun-linux-$MACHINE" "$here" "$cache/bun"
+  here=$(sh scripts/tool.sh deno --version | sed -n '1s/^deno \([^ ]*\).*/\1/p')
+  fetch_package "@deno/linux-$architecture-glibc" "$here" "$cache/deno"
+  [ -d "$cache/libraries" ] ||
+    sh scripts/cross.sh "$MACHINE" unpack "$cache/libraries" libc6 libgcc-s1 libstdc++6
+}
+
+# What the machine runs: its runtimes, the library, and the libraries that those are linked with.
+stage_programs() {
+  if [ "$foreign" = true ]; then
+    fetch_runtimes
+    deno=$cache/deno/package/deno
+    bun=$cache/bun/package/bin/bun
+    built=ffi/build/$MACHINE
+    cp -a "$cache/libraries/." "$staged/"
+    rm -rf "$staged/usr/share"
+    # Not liburingnet.so: the copy that is carried along is what users have there.
+    cp "$built/liburingnet-faults.so" "$staged/project/ffi/build/"
+  else
+    deno=$(sh scripts/tool.sh deno)
+    bun=$(sh scripts/tool.sh bun)
+    built=ffi/build
+    for library in $(libraries "$deno" "$bun" ffi/build/liburingnet.so); do
+      mkdir -p "$staged$(dirname "$library")"
+      cp -L "$library" "$staged$library"
+    done
+    cp "$built"/*.so "$staged/project/ffi/build/"
+  fi
+  cp -L "$deno" "$staged/bin/deno"
+  cp -L "$bun" "$staged/bin/bun"
+}
+
+# cpio: that of the machine's own busybox where it runs here.
+pack() {
+  if [ "$foreign" = true ]; then cpio "$@"; else "$root/$busybox" cpio "$@"; fi
+}
+
 build_initramfs() {
-  deno=$(sh scripts/tool.sh deno)
-  bun=$(sh scripts/tool.sh bun)
   rm -rf "$staged"
   mkdir -p "$staged/bin" "$staged/etc" "$staged/floor" "$staged/project/ffi/build"
   cp "$busybox" "$staged/bin/busybox"
-  cp -L "$deno" "$staged/bin/deno"
-  cp -L "$bun" "$staged/bin/bun"
-  for library in $(libraries "$deno" "$bun" ffi/build/liburingnet.so); do
-    mkdir -p "$staged$(dirname "$library")"
-    cp -L "$library" "$staged$library"
-  done
+  stage_programs
   printf '127.0.0.1 localhost\n::1 localhost ip6-localhost\n' >"$staged/etc/hosts"
   echo 'root:x:0:0:root:/root:/bin/sh' >"$staged/etc/passwd"
   cp -R mod.ts deps.ts package.json tsconfig.json bunfig.toml src tests bench scripts \
     "$staged/project/"
-  cp ffi/*.ts ffi/*.c ffi/*.h "$staged/project/ffi/"
-  cp ffi/build/*.so "$staged/project/ffi/build/"
+  cp -R ffi/*.ts ffi/*.c ffi/*.h ffi/embedded "$staged/project/ffi/"
   # There is no network to load packages from: Deno takes those of node_modules as well.
   sed 's/"nodeModulesDir": "none"/"nodeModulesDir": "manual"/' deno.json \
     >"$staged/project/deno.json"
@@ -206,7 +290,7 @@ SEED=${URINGNET_SEED:-}
 RUNTIME_SECONDS_MAX=$RUNTIME_SECONDS_MAX
 SETTINGS
   # Not compressed: unpacking it in an emulated machine would cost more than reading it.
-  (cd "$staged" && find . | "$root/$busybox" cpio -o -H newc >../initramfs.new 2>../cpio.log) ||
+  (cd "$staged" && find . | pack -o -H newc >../initramfs.new 2>../cpio.log) ||
     { cat "$cache/cpio.log" >&2 && fail "cannot write the initramfs"; }
   mv "$cache/initramfs.new" "$cache/initramfs"
   rm -rf "$staged"
@@ -228,14 +312,15 @@ kvm_offered() {
 boot() {
   case $1 in
     kvm) processor=host ;;
-    *) processor=max ;;
+    *) processor=$emulated ;;
   esac
   echo "test_kernel: $(basename "$kernel") in qemu ($1), $PROCESSORS processors, $MEMORY_MIB MiB"
   : >"$log"
-  qemu-system-x86_64 -accel "$1" -cpu "$processor" -smp "$PROCESSORS" -m "$MEMORY_MIB" \
+  # shellcheck disable=SC2086 # two words, or none
+  "qemu-system-$MACHINE" $board -accel "$1" -cpu "$processor" -smp "$PROCESSORS" -m "$MEMORY_MIB" \
     -nodefaults -no-user-config -display none -monitor none -no-reboot -serial "file:$log" \
     -kernel "$kernel" -initrd "$cache/initramfs" \
-    -append "console=ttyS0 panic=-1 quiet loglevel=4 $LINUX_OPTIONS" \
+    -append "console=$console panic=-1 quiet loglevel=4 $LINUX_OPTIONS" \
     </dev/null >"$cache/qemu.log" 2>&1 &
   emulator=$!
   started_at=$(date +%s)
@@ -329,7 +414,13 @@ judge() {
 }
 
 mkdir -p "$cache"
-sh scripts/build.sh --faults
+if [ "$foreign" = true ]; then
+  CC=$(sh scripts/cross.sh "$MACHINE" compiler)
+  export CC
+  OUTPUT=ffi/build/$MACHINE sh scripts/build.sh --faults
+else
+  sh scripts/build.sh --faults
+fi
 install_emulator
 fetch_kernel
 fetch_busybox
@@ -348,7 +439,8 @@ fi
 follow || broken "$reason"
 
 echo
-echo "Linux $KERNEL: $(sed -n 's/\r$//; s/^floor: up //p' "$log"), $(($(date +%s) - began_at)) s"
+up=$(sed -n 's/\r$//; s/^floor: up //p' "$log")
+echo "Linux $KERNEL, $MACHINE: $up, $(($(date +%s) - began_at)) s"
 # "ok | 12 passed | 1 failed | 2 ignored (3s)", and " 12 pass", " 1 fail", " 2 skip"
 counts='^[okFAILED]* |.*'
 judge bun "^ *\([0-9]*\) pass$" "^ *\([0-9]*\) fail$" "^ *\([0-9]*\) skip$"

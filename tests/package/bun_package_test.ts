@@ -46,9 +46,8 @@ test("the package has sources, types, documents and nothing else", async (contex
     /^types\/[\w/]+\.d\.ts$/,
   ];
   assert.equal(files.filter((file) => !wanted.some((pattern) => pattern.test(file))), []);
-  for (
-    const file of ["mod.ts", "ffi/embedded.ts", "types/mod.d.ts", "types/deps.d.ts", "LICENSE"]
-  ) {
+  const libraries = ["ffi/embedded/aarch64.ts", "ffi/embedded/x86_64.ts"];
+  for (const file of ["mod.ts", ...libraries, "types/mod.d.ts", "types/deps.d.ts", "LICENSE"]) {
     assert.ok(files.includes(file), `has ${file}`);
   }
 });
