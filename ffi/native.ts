@@ -106,12 +106,16 @@ class NativeRing implements RingPort {
     return this.#library.ur_cut_off(this.#id, fd, bytesReceived >>> 0);
   }
 
-  shutdown(fd: number, how: 0 | 1 | 2): number {
+  shutdown(fd: number, how: 0 | 1 | 2 | 3): number {
     return this.#library.ur_shutdown(this.#id, fd, how);
   }
 
-  closeDescriptor(fd: number, discard: boolean): number {
-    return this.#library.ur_close(this.#id, fd, discard ? 1 : 0);
+  closeDescriptor(fd: number): number {
+    return this.#library.ur_close(this.#id, fd);
+  }
+
+  interfaceIndex(block: number, length: number): number {
+    return this.#library.ur_interface(this.#id, block, length);
   }
 
   unlink(block: number, length: number): number {

@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <linux/tcp.h>
 #include <liburing.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -58,8 +59,8 @@
 /* Between two looks at the clock: some 0.1 us. */
 #define LOOK_RELAX_COUNT 8u
 /* Unread bytes that a graceful close throws away, in steps, before it closes all the same. */
-#define DISCARD_STEP_BYTES (1u << 20)
-#define DISCARD_STEP_MAX 16u
+#define DISCARD_STEP_BYTES (1u << 16)
+#define DISCARD_STEP_MAX 256u
 /* user_data of entries whose completion nobody waits for. */
 #define USER_DATA_NONE UINT64_MAX
 /* Bit of user_data that marks an accept. */
@@ -1085,28 +1086,52 @@ int32_t ur_cut_off(uint32_t id, int32_t fd, uint32_t received) {
   return info.tcpi_state == STATE_CLOSE && (uint32_t)info.tcpi_bytes_received == received;
 }
 
+/* TCP drops the bytes where they are; a unix socket has to copy them. */
+static void discard(int32_t fd) {
+  uint8_t scratch[DISCARD_STEP_BYTES];
+  for (uint32_t i = 0; i < DISCARD_STEP_MAX; i++)
+    if (recv(fd, scratch, sizeof(scratch), MSG_TRUNC | MSG_DONTWAIT) <= 0) break;
+}
+
 int32_t ur_shutdown(uint32_t id, int32_t fd, uint32_t how) {
   int32_t result = refusal(id, fd);
   if (result < 0) return result;
-  return shutdown(fd, (int)how) < 0 ? -errno : 0;
+  if (how != UR_SHUTDOWN_DISCARD) return shutdown(fd, (int)how) < 0 ? -errno : 0;
+  result = shutdown(fd, SHUT_WR) < 0 ? -errno : 0;
+  discard(fd);
+  if (shutdown(fd, SHUT_RD) < 0 && result == 0) result = -errno;
+  return result;
 }
 
-int32_t ur_close(uint32_t id, int32_t fd, uint32_t discard) {
+int32_t ur_close(uint32_t id, int32_t fd) {
   int32_t result = refusal(id, fd);
   if (result < 0) return result;
-  for (uint32_t i = 0; discard && i < DISCARD_STEP_MAX; i++) {
-    if (recv(fd, NULL, DISCARD_STEP_BYTES, MSG_TRUNC | MSG_DONTWAIT) <= 0) break;
-  }
   close_owned(fd);
   return 0;
+}
+
+/* A block's text of `length` bytes, ended with NUL; null when it does not fit. */
+static char *text_at(struct ring *ring, uint32_t block, uint32_t length) {
+  char *text = (char *)block_at(ring, block);
+  if (text && length < UR_BLOCK_BYTES) text[length] = 0;
+  return length < UR_BLOCK_BYTES ? text : NULL;
+}
+
+int32_t ur_interface(uint32_t id, uint32_t block, uint32_t length) {
+  struct ring *ring = ring_at(id);
+  if (!ring) return -EPERM;
+  if (!block_at(ring, block)) return -EFAULT;
+  const char *name = text_at(ring, block, length);
+  if (!name) return -EINVAL;
+  unsigned index = if_nametoindex(name);
+  return index ? (int32_t)index : -errno;
 }
 
 int32_t ur_unlink(uint32_t id, uint32_t block, uint32_t length) {
   struct ring *ring = ring_at(id);
   if (!ring) return -EPERM;
-  uint8_t *path = block_at(ring, block);
-  if (!path) return -EFAULT;
-  if (length >= UR_BLOCK_BYTES) return -EINVAL;
-  path[length] = 0;
-  return unlink((const char *)path) < 0 ? -errno : 0;
+  if (!block_at(ring, block)) return -EFAULT;
+  const char *path = text_at(ring, block, length);
+  if (!path) return -EINVAL;
+  return unlink(path) < 0 ? -errno : 0;
 }

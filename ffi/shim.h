@@ -27,7 +27,7 @@
 
 #include <stdint.h>
 
-#define UR_ABI_VERSION 1u
+#define UR_ABI_VERSION 2u
 
 /* Set by the build: seconds since 1970 (0 when reproducible), and the first 32 bits of the hash of
  * the sources, by which one build is told from another. */
@@ -107,6 +107,12 @@ enum ur_header {
 #define UR_OPEN_BUFFERS 2u /* registers the provided-buffer ring */
 
 /* Flags of ur_turn. */
+/* FIN is sent, then what the peer has sent is thrown away, up to 16 MiB, and what it sends from now
+ * on is refused: unread bytes would make close send RST, which overtakes what the peer has yet to
+ * read. The window opens while they are thrown away, which it would not behind a receive half that
+ * is shut: a peer in the middle of a send goes on, and is told. */
+#define UR_SHUTDOWN_DISCARD 3u
+
 #define UR_TURN_WOKEN 1u /* the doorbell was heard: it must be armed again before sleeping */
 #define UR_TURN_LOOK 2u  /* nothing to do: look for something for up to UR_LOOK_US microseconds */
 
@@ -166,10 +172,11 @@ UR_EXPORT int32_t ur_get_option(uint32_t ring, int32_t fd, uint32_t option);
 /* 1: this TCP connection is over, and the peer's FIN never came: `received`, the bytes that were
  * received modulo 2^32, are all that there are, but not all that were sent. Else 0. */
 UR_EXPORT int32_t ur_cut_off(uint32_t ring, int32_t fd, uint32_t received);
-/* how: 0 receive half, 1 send half, 2 both. */
+/* how: 0 receive half, 1 send half, 2 both, UR_SHUTDOWN_DISCARD both for good. */
 UR_EXPORT int32_t ur_shutdown(uint32_t ring, int32_t fd, uint32_t how);
-/* discard: 1 empties the receive queue first, so that close sends no RST over unread bytes. */
-UR_EXPORT int32_t ur_close(uint32_t ring, int32_t fd, uint32_t discard);
+UR_EXPORT int32_t ur_close(uint32_t ring, int32_t fd);
+/* The index of the network interface whose name of `length` bytes stands in the block. */
+UR_EXPORT int32_t ur_interface(uint32_t ring, uint32_t block, uint32_t length);
 /* Removes the socket file whose path of `length` bytes stands in the block. */
 UR_EXPORT int32_t ur_unlink(uint32_t ring, uint32_t block, uint32_t length);
 

@@ -43,7 +43,8 @@ export const SYMBOLS = {
   ur_get_option: calls("u32", "i32", "u32"), //           ring, fd, option
   ur_cut_off: calls("u32", "i32", "u32"), //              ring, fd, received
   ur_shutdown: calls("u32", "i32", "u32"), //             ring, fd, how
-  ur_close: calls("u32", "i32", "u32"), //                ring, fd, discard
+  ur_close: calls("u32", "i32"), //                       ring, fd
+  ur_interface: calls("u32", "u32", "u32"), //            ring, block, length
   ur_unlink: calls("u32", "u32", "u32"), //               ring, block, length
 } as const satisfies Record<string, ForeignFunction>;
 

@@ -164,7 +164,7 @@ export class AcceptQueue implements AcceptCallOwner {
     this.#pauseMs = LIMITS.acceptBackOffFirstMs;
     this.#failures = 0;
     if (this.#closed !== null) {
-      this.#context.recvRing.port.closeDescriptor(fd, false);
+      this.#context.recvRing.port.closeDescriptor(fd);
       return;
     }
     this.#context.meter.counts[COUNT.inboundConnections]++;

@@ -104,7 +104,9 @@ export function writeSockaddr(
     return { family: AF_UNIX, length: 2 + bytes.length + terminator };
   }
   const ip = parseIp(address.hostname);
-  if (ip === null) throw new TypeError(`Cannot use ${shown(address.hostname)}: not an IP address`);
+  if (ip === null || typeof ip.scope === "string") {
+    throw new TypeError(`Cannot use ${shown(address.hostname)}: not a numeric address`);
+  }
   const family = ip.family === 4 ? AF_INET : AF_INET6;
   view.setUint16(0, family, true);
   view.setUint16(2, address.port, false);

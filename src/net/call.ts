@@ -74,6 +74,12 @@ export abstract class Call {
     this.#patience = new Patience(signal, this);
   }
 
+  /** The promise is settled before the call is: neither budget nor signal may end it any more. */
+  forgetOptions(): void {
+    this.timeoutMs = null;
+    this.#patience = null;
+  }
+
   /** Milliseconds that are left of the budget; infinite without one. */
   protected get leftMs(): number {
     if (this.#deadline === null || this.#holder === null) return Infinity;

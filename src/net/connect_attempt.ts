@@ -63,7 +63,7 @@ export class ConnectAttempt implements Deadline {
     const fd = port.socket(this.#family);
     const result = fd < 0 ? fd : socketOptions.apply(port, fd, this.#family, config);
     if (result === 0) return this.#fd = fd;
-    if (fd >= 0) port.closeDescriptor(fd, false);
+    if (fd >= 0) port.closeDescriptor(fd);
     return result;
   }
 
@@ -102,7 +102,7 @@ export class ConnectAttempt implements Deadline {
     }
     // RST where it met itself: a graceful end would keep the port busy.
     if (ending !== result) recvRing.port.setOption(this.#fd, SOCKET_OPTION.lingerSeconds, 0);
-    recvRing.port.closeDescriptor(this.#fd, false);
+    recvRing.port.closeDescriptor(this.#fd);
     this.#finish(this.#expired ? ERRNO.ETIMEDOUT : -ending);
   }
 

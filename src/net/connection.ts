@@ -5,7 +5,7 @@
  */
 import { check } from "../base/check.ts";
 import { COUNT } from "../base/meter.ts";
-import type { SocketAddress, UnixAddress } from "./address.ts";
+import { AF_UNIX, type SocketAddress, type UnixAddress } from "./address.ts";
 import { CloseReason } from "./close_reason.ts";
 import { checkKeepAlive, type KeepAlive } from "./config.ts";
 import { LOCAL_END, REMOTE_END } from "./endpoint.ts";
@@ -16,11 +16,17 @@ import { Socket } from "./socket.ts";
 import { Stream } from "./stream.ts";
 import { webStreams } from "./web_streams.ts";
 
-const UNKNOWN: UnixAddress = Object.freeze({ path: "" });
+const UNNAMED: UnixAddress = Object.freeze({ path: "" });
+const ANYWHERE: SocketAddress = Object.freeze({ hostname: "0.0.0.0", port: 0 });
+
+/** Of a socket that has no such end any more, as one that the peer has reset. */
+function unknown({ family }: Socket): SocketAddress | UnixAddress {
+  return family === AF_UNIX ? UNNAMED : ANYWHERE;
+}
 
 /** What a connection is rarely asked for: without it an open one is half as large. */
 interface Extras {
-  localAddress: SocketAddress | UnixAddress | null;
+  localAddress: PackedAddress | null;
   readable: ReadableStream<Uint8Array> | null;
   writable: WritableStream<Uint8Array> | null;
   closing: Promise<void> | null;
@@ -41,7 +47,7 @@ export class Connection implements AsyncDisposable, Closeable {
     this.#socket = socket;
     this.sink = new Sink(socket);
     this.stream = new Stream(socket);
-    this.#remoteAddress = peer ?? socket.address(REMOTE_END) ?? UNKNOWN;
+    this.#remoteAddress = peer ?? socket.address(REMOTE_END) ?? unknown(socket);
   }
 
   /** @internal Takes over a connected descriptor that has its options. */
@@ -66,11 +72,11 @@ export class Connection implements AsyncDisposable, Closeable {
     return address;
   }
 
-  /** Read when first asked for: it costs a system call that most servers never need. */
+  /** Read when first asked for, or at the end: it costs a system call. */
   get localAddress(): SocketAddress | UnixAddress {
-    return this.#extra.localAddress ??= packedAddress.unpack(
-      this.#socket.address(LOCAL_END) ?? UNKNOWN,
-    );
+    const address = packedAddress.unpack(this.#readLocalAddress());
+    this.#extra.localAddress = address;
+    return address;
   }
 
   /** The stream as a web stream, made on first use. Cancelling it ends the receiving half. */
@@ -111,12 +117,17 @@ export class Connection implements AsyncDisposable, Closeable {
    * "Closed" at once. Resolves when the descriptor is closed. Idempotent.
    */
   close(): Promise<void> {
+    const { closing } = this.#extra;
+    if (closing !== null) return closing;
+    const { context, family } = this.#socket;
+    if (context.config.soLinger === 0 && family !== AF_UNIX) this.reset();
     return this.#extra.closing ??= this.#close();
   }
 
   /** Abrupt end: pending calls get "Closed", the peer gets RST. */
   reset(): void {
     const reason = new CloseReason("The connection was reset");
+    this.#readLocalAddress();
     this.stream.abandon(reason);
     this.sink.abandon(reason);
     void this.#socket.end("reset");
@@ -127,6 +138,12 @@ export class Connection implements AsyncDisposable, Closeable {
     return this.close();
   }
 
+  /** Before the descriptor is closed: its number may be another connection's afterwards. */
+  #readLocalAddress(): PackedAddress {
+    const socket = this.#socket;
+    return this.#extra.localAddress ??= socket.address(LOCAL_END) ?? unknown(socket);
+  }
+
   get #extra(): Extras {
     if (this.#extras !== null) return this.#extras;
     return this.#extras = { localAddress: null, readable: null, writable: null, closing: null };
@@ -134,9 +151,11 @@ export class Connection implements AsyncDisposable, Closeable {
 
   async #close(): Promise<void> {
     const reason = new CloseReason("The connection was closed");
+    this.#readLocalAddress();
     this.stream.abandon(reason);
-    await this.sink.closeWithoutFin(reason);
+    const allSent = await this.sink.closeWithoutFin(reason);
     this.sink.abandon(reason);
-    await this.#socket.end("graceful");
+    // FIN behind a part of what was to be sent would look like a clean end.
+    await this.#socket.end(allSent ? "graceful" : "reset");
   }
 }

@@ -14,8 +14,12 @@ import { Call } from "./call.ts";
 import { ConnectAttempt } from "./connect_attempt.ts";
 import { Connection } from "./connection.ts";
 import { Holder } from "./holder.ts";
+import { InterfaceError, interfaceIndex } from "./interface_index.ts";
 import { lookUp } from "./look_up.ts";
 import type { Dialing, NetworkContext } from "./network_context.ts";
+
+/** They say that this machine has no such addresses, not what became of the connection. */
+const NO_WAY = [ERRNO.EADDRNOTAVAIL, ERRNO.EAFNOSUPPORT, ERRNO.ENETUNREACH];
 
 export class Dial extends Call implements Dialing {
   place = -1;
@@ -24,7 +28,8 @@ export class Dial extends Call implements Dialing {
   readonly #name: string;
   #candidates: (SocketAddress | UnixAddress)[] = [];
   #attempt: ConnectAttempt | null = null;
-  #last: NetworkError | null = null;
+  /** Of the last address that could have been reached. */
+  #telling: NetworkError | null = null;
 
   constructor(context: NetworkContext, address: SocketAddress | UnixAddress) {
     super();
@@ -38,7 +43,8 @@ export class Dial extends Call implements Dialing {
     const promise = this.promise<Connection>();
     this.begin(new Holder(this.#context));
     this.#context.dials.add(this);
-    lookUp(this.#context.host, this.#address).then(
+    const { host, recvRing } = this.#context;
+    lookUp(host, this.#address, (name) => interfaceIndex(recvRing, name)).then(
       (candidates) => {
         this.#candidates = candidates;
         if (!this.settled) this.#next();
@@ -54,7 +60,7 @@ export class Dial extends Call implements Dialing {
       new NetworkError(`Cannot connect to ${this.#name}: ${this.timeoutMs} ms passed`, {
         code: "Timeout",
         operation: "dial",
-        cause: this.#last ?? undefined,
+        cause: this.#telling ?? undefined,
       }),
     );
   }
@@ -72,11 +78,11 @@ export class Dial extends Call implements Dialing {
     this.#attempt = null;
   }
 
-  /** Starts the next attempt, or fails with the last one's error. */
+  /** Starts the next attempt, or fails with the error that tells most. */
   #next(): void {
     const address = this.#candidates.shift();
     if (address === undefined) {
-      this.giveUp(this.#last ?? this.#error(ERRNO.EADDRNOTAVAIL, this.#address));
+      this.giveUp(this.#telling ?? this.#error(ERRNO.EADDRNOTAVAIL, this.#address));
       return;
     }
     this.#attempt = new ConnectAttempt(this.#context, address, (errno, fd, family) => {
@@ -85,7 +91,9 @@ export class Dial extends Call implements Dialing {
         this.#connected(fd, family);
         return;
       }
-      this.#last = this.#error(errno, address);
+      if (this.#telling === null || !NO_WAY.includes(errno)) {
+        this.#telling = this.#error(errno, address);
+      }
       this.#next();
     });
     const several = this.#candidates.length > 0 && this.timeoutMs !== null;
@@ -113,6 +121,7 @@ export class Dial extends Call implements Dialing {
     return new NetworkError(`Cannot connect to ${this.#name}: name lookup failed: ${reason}`, {
       code: "ConnectionFailed",
       operation: "dial",
+      errno: cause instanceof InterfaceError ? cause.errno : null,
       cause,
     });
   }

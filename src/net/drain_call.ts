@@ -12,6 +12,8 @@ export class DrainCall extends Call {
   readonly #queue: SendQueue;
   /** Whether the end of the budget cancels what is left (close) or only this call (flush). */
   readonly #cancels: boolean;
+  /** The budget ended before everything was sent. */
+  gaveUp = false;
 
   constructor(queue: SendQueue, cancels: boolean) {
     super();
@@ -39,6 +41,7 @@ export class DrainCall extends Call {
       );
       return;
     }
+    this.gaveUp = true;
     const { timeoutMs } = this;
     const message = `Cannot send: the sink was closed and ${timeoutMs} ms passed`;
     this.#queue.closeNow(new CloseReason(message));

@@ -7,8 +7,17 @@
 export interface Ip {
   family: 4 | 6;
   bytes: Uint8Array;
-  /** The numeric scope behind "%", 0 when there is none. */
-  scope: number;
+  /** The interface behind "%": its number, or its name. 0 when there is none. */
+  scope: number | string;
+}
+
+/** `if_nametoindex(3)` takes names of up to 15 bytes (IFNAMSIZ of linux/if.h, less the NUL). */
+const SCOPE = /^([^%]*)%([^%\s]{1,15})$/;
+const SCOPE_NUMBER_MAX = 0xffff_ffff;
+
+/** A number, or else the name of an interface. */
+function parseScope(text: string): number | string {
+  return /^\d+$/.test(text) && Number(text) <= SCOPE_NUMBER_MAX ? Number(text) : text;
 }
 
 function parseIpv4(text: string): Uint8Array | null {
@@ -61,8 +70,8 @@ function parseIpv6(text: string): Uint8Array | null {
 export function parseIp(text: string): Ip | null {
   const ipv4 = parseIpv4(text);
   if (ipv4 !== null) return { family: 4, bytes: ipv4, scope: 0 };
-  const match = /^([^%]*)(?:%(\d{1,9}))?$/.exec(text);
-  if (match === null || !match[1].includes(":")) return null;
-  const ipv6 = parseIpv6(match[1]);
-  return ipv6 === null ? null : { family: 6, bytes: ipv6, scope: Number(match[2] ?? 0) };
+  const [, address, scope] = SCOPE.exec(text) ?? [null, text, "0"];
+  if (!address.includes(":")) return null;
+  const bytes = parseIpv6(address);
+  return bytes === null ? null : { family: 6, bytes, scope: parseScope(scope) };
 }

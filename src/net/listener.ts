@@ -87,7 +87,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
     let fd = -1;
     const must = (result: number): number => {
       if (result >= 0) return result;
-      if (fd >= 0) port.closeDescriptor(fd, false);
+      if (fd >= 0) port.closeDescriptor(fd);
       throw new NetworkError(`Cannot bind ${formatAddress(address)}: ${errnoText(-result)}`, {
         code: "BindFailed",
         operation: "bind",
@@ -181,7 +181,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
   #finish(): void {
     if (!this.#context.open.delete(this)) return;
     const { port, blocks } = this.#context.recvRing;
-    port.closeDescriptor(this.#fd, false);
+    port.closeDescriptor(this.#fd);
     this.#queue.retire();
     this.#unlink(port, blocks);
     this.#ended.resolve();

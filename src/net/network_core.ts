@@ -12,6 +12,7 @@ import type { Connection } from "./connection.ts";
 import { Dial } from "./dial.ts";
 import { drainNetwork } from "./drain_network.ts";
 import { type BindOptions, checkBindOptions, Listener } from "./listener.ts";
+import { InterfaceError, interfaceIndex } from "./interface_index.ts";
 import { lookUp } from "./look_up.ts";
 import type { NetworkContext } from "./network_context.ts";
 
@@ -62,10 +63,13 @@ export abstract class NetworkCore implements AsyncDisposable {
     const checked = checkBindOptions(options);
     const parsed = parseAddress(address, 0);
     this.#throwClosed("bind");
-    const [numeric] = await lookUp(this.#context.host, parsed).catch((cause) => {
+    const { host, recvRing } = this.#context;
+    const index = (name: string) => interfaceIndex(recvRing, name);
+    const [numeric] = await lookUp(host, parsed, index).catch((cause) => {
       throw new NetworkError(`Cannot bind: name lookup failed: ${cause?.message ?? cause}`, {
         code: "BindFailed",
         operation: "bind",
+        errno: cause instanceof InterfaceError ? cause.errno : null,
         cause,
       });
     });

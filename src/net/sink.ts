@@ -33,6 +33,7 @@ export class Sink {
   readonly #timeoutMs: number | null;
   #closing: Promise<void> | null = null;
   #late: LateError | null = null;
+  #gaveUp = false;
 
   /** @internal */
   constructor(socket: Socket) {
@@ -98,15 +99,22 @@ export class Sink {
 
   /**
    * Half close: sends what is queued, then FIN; the stream goes on. Idempotent. Resolves when FIN
-   * is sent, or when `shutdownTimeoutMs` ran out and the rest was given up.
+   * is sent, or when `shutdownTimeoutMs` ran out and the rest was given up. Rejects only with the
+   * error of a buffered send that nobody has been told.
    */
   close(): Promise<void> {
-    return this.#closing ??= this.#close(new CloseReason("The sink was closed"), true);
+    this.#closing ??= this.#close(new CloseReason("The sink was closed"), true);
+    if (this.#late === null) return this.#closing;
+    return this.#closing.then(() => this.#throwLate());
   }
 
-  /** @internal As `close`, but leaves FIN to the end of the socket, where it may have to be RST. */
-  closeWithoutFin(reason: CloseReason): Promise<void> {
-    return this.#closing ??= this.#close(reason, false);
+  /**
+   * @internal As `close`, but leaves FIN to the end of the socket, where it may have to be RST:
+   * false when what was queued has not been sent. Never rejects.
+   */
+  async closeWithoutFin(reason: CloseReason): Promise<boolean> {
+    await (this.#closing ??= this.#close(reason, false));
+    return !this.#gaveUp;
   }
 
   /** @internal Ends pending sends with "Closed" and takes no more. */
@@ -120,11 +128,13 @@ export class Sink {
     const call = new DrainCall(this.#queue, true);
     call.timeoutMs = this.#queue.socket.context.config.shutdownTimeoutMs;
     await call.start();
+    this.#gaveUp = call.gaveUp;
   }
 
-  /** Nobody waits for this call: its error is shown to the next send or flush. */
+  /** Nobody waits for this call: its error is shown to the next send, flush or close. */
   #buffer(call: SendCall): Promise<void> {
     this.#late ??= lateError();
+    call.forgetOptions();
     call.take(ignore, this.#late.keep);
     return DONE;
   }

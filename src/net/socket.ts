@@ -10,7 +10,7 @@ import { ERRNO, errnoText } from "../base/errno.ts";
 import { COUNT } from "../base/meter.ts";
 import { NetworkError } from "../base/network_error.ts";
 import type { Operation } from "../ring/operation.ts";
-import { type RingPort, SOCKET_OPTION } from "../ring/port.ts";
+import { type RingPort, SHUTDOWN_DISCARD, SOCKET_OPTION } from "../ring/port.ts";
 import { AF_UNIX } from "./address.ts";
 import type { KeepAlive } from "./config.ts";
 import { endpoint, type SocketSide } from "./endpoint.ts";
@@ -111,6 +111,7 @@ export class Socket extends Holder {
 
   /** Null when there is none, as for one that the peer has reset. */
   address(which: SocketSide): PackedAddress | null {
+    if (!this.#descriptorOpen) return null;
     return endpoint(this.context.recvRing, this.fd, which);
   }
 
@@ -124,12 +125,14 @@ export class Socket extends Holder {
     if (this.#end === null || (how === "reset" && this.#descriptorOpen)) {
       this.#end = how;
       // Were it refused, which SO_LINGER never is, the end would be graceful: but an end it is.
-      if (how === "reset") this.#linger(0);
-      const abrupt = how === "reset" || this.context.config.soLinger === 0;
+      const { soLinger } = this.context.config;
+      if (how === "reset" && soLinger !== 0) this.#linger(0);
+      const abrupt = how === "reset" || soLinger === 0;
       // Where RST follows, no FIN may go before it. Elsewhere this sends it, also when a forked
       // process has a copy of the descriptor. And it ends a receive by itself: Linux 6.11 can fail
-      // to find a multishot one that is cancelled.
-      this.port.shutdown(this.fd, abrupt ? 0 : 2);
+      // to find a multishot one that is cancelled. Behind the peer's FIN nothing is unread.
+      const both = this.peerEnd === "fin" ? 2 : SHUTDOWN_DISCARD;
+      this.port.shutdown(this.fd, abrupt ? 0 : both);
       this.#sending?.lane.ring.cancel(this.#sending);
       this.#receiving?.lane.ring.cancel(this.#receiving);
       this.landed();
@@ -161,8 +164,6 @@ export class Socket extends Holder {
     const graceful = end === "graceful" && soLinger !== 0;
     // With a positive linger time close(2) would block the thread; the kernel goes on without it.
     if (graceful && soLinger !== null) this.#linger(-1);
-    // Unread bytes would make the kernel send RST; behind the peer's FIN there are none.
-    const unread = this.peerEnd !== "fin" && this.family !== AF_UNIX;
-    this.port.closeDescriptor(this.fd, graceful && unread);
+    this.port.closeDescriptor(this.fd);
   }
 }

@@ -22,9 +22,15 @@ function readable(stream: Stream): ReadableStream<Uint8Array> {
   }, { highWaterMark: 0 });
 }
 
-/** Writes to `sink`; a write resolves when the kernel has the bytes. */
+/**
+ * Writes to `sink`; a write resolves when the kernel has the bytes. `abort` is called when no write
+ * is under way, which may be never with a peer that does not read: the signal is told at once.
+ */
 function writable(sink: Sink, reset: () => void): WritableStream<Uint8Array> {
   return new WritableStream<Uint8Array>({
+    start(controller) {
+      controller.signal.addEventListener("abort", reset, { once: true });
+    },
     write: (chunk) => sink.send(chunk),
     close: () => sink.close(),
     abort: () => reset(),

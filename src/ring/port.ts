@@ -32,6 +32,12 @@ export const OP_FLAG_OF_ACCEPT = 2;
 export const TURN_WOKEN = 1;
 export const TURN_LOOK = 2;
 
+/**
+ * Both halves for good: FIN, then what the peer has sent is thrown away, so that it is no RST that
+ * follows, and what it sends from now on is refused.
+ */
+export const SHUTDOWN_DISCARD = 3;
+
 /** Flags of a completion that the core reads (include/uapi/linux/io_uring.h). */
 export const CQE_BUFFER = 1;
 export const CQE_MORE = 2;
@@ -134,10 +140,11 @@ export interface RingPort {
    * `bytesReceived`. Else 0, or -errno.
    */
   cutOff(fd: number, bytesReceived: number): number;
-  /** 0 the receiving half, 1 the sending half, 2 both. */
-  shutdown(fd: number, how: 0 | 1 | 2): number;
-  /** `discard` throws unread bytes away first, so that the peer sees FIN and not RST. */
-  closeDescriptor(fd: number, discard: boolean): number;
+  /** 0 the receiving half, 1 the sending half, 2 both, or {@link SHUTDOWN_DISCARD}. */
+  shutdown(fd: number, how: 0 | 1 | 2 | typeof SHUTDOWN_DISCARD): number;
+  closeDescriptor(fd: number): number;
+  /** The index of the network interface whose name stands in the block, or -errno. */
+  interfaceIndex(block: number, length: number): number;
   unlink(block: number, length: number): number;
 }
 

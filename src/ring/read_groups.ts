@@ -27,7 +27,7 @@ export class ReadGroups {
   readonly single: ProvidedBuffers;
   /** Null where receives complete once, and where single buffers are no larger. */
   readonly watch: ProvidedBuffers | null;
-  /** Null where single buffers are as large. */
+  /** Null where single buffers are as large, and where a budget has no room for them. */
   readonly bulk: ProvidedBuffers | null;
 
   constructor(port: RingPort, memory: ReadMemory) {
@@ -51,10 +51,11 @@ export class ReadGroups {
       extraCount: watchExtraCount,
     });
     // Without a reserve: when they are all in use, there are still the single ones.
-    this.bulk = sizeBytes >= bulkBufferBytes ? null : new ProvidedBuffers({
+    const large = sizeBytes >= bulkBufferBytes ? null : ReadGroups.#bulkClass(memory);
+    this.bulk = large === null ? null : new ProvidedBuffers({
       ...common,
       group: 2,
-      shared: pool.classFor(bulkBufferBytes) ?? ReadGroups.#bulkClass(memory),
+      shared: large,
       sizeBytes: bulkBufferBytes,
       extraCount: 0,
       reserveCount: 0,
@@ -81,8 +82,11 @@ export class ReadGroups {
   }
 
   /** The network's own where the pool's buffers are smaller; made when first needed. */
-  static #bulkClass({ pool, source }: ReadMemory): SizeClass {
+  static #bulkClass({ pool, source }: ReadMemory): SizeClass | null {
     const { bulkBufferBytes, bulkBufferCount } = LIMITS;
+    const shared = pool.classFor(bulkBufferBytes);
+    // They would be beyond the budget, which is a strict ceiling.
+    if (shared !== null || pool.config.budgetBytes !== null) return shared;
     return new SizeClass(bulkBufferBytes, bulkBufferCount, pool.config.debug, source, pool.tracker);
   }
 }

@@ -26,6 +26,7 @@ import { sendables } from "./parts/sendables.ts";
 import { sending } from "./parts/sending.ts";
 import { watching } from "./parts/watching.ts";
 import { webStreams } from "./parts/web_streams.ts";
+import { writeBuffering } from "./parts/write_buffering.ts";
 
 /** The whole contract for one configuration, to be run. */
 export function contract(name: string, config: NetworkConfig): ContractSuite {
@@ -48,9 +49,10 @@ export function contract(name: string, config: NetworkConfig): ContractSuite {
   accepting(test, config);
   sendables(test, config);
   sending(test, config);
+  writeBuffering(test, config);
   receiving(test, config);
   watching(test, config);
-  bulk(test);
+  bulk(test, config);
   ended(test, config);
   closing(test, config);
   webStreams(test, config);

@@ -249,7 +249,7 @@ static void judge(void) {
 }
 
 static void forget_socket(uint32_t at) {
-  if (sockets[at] >= 0) EXPECT(ur_close(rig.id, sockets[at], below(2)), 0);
+  if (sockets[at] >= 0) EXPECT(ur_close(rig.id, sockets[at]), 0);
   sockets[at] = -1;
 }
 
@@ -303,7 +303,7 @@ static void set_anything(uint32_t id, int32_t fd) {
 
 static void take_waiting(uint32_t id, int32_t fd, uint32_t block) {
   int32_t accepted = ur_accept(id, fd, block);
-  if (accepted >= 0) EXPECT(ur_close(id, accepted, below(2)), 0);
+  if (accepted >= 0) EXPECT(ur_close(id, accepted), 0);
 }
 
 /* Calls outside of turns; none may harm, whatever it answers. */
@@ -321,7 +321,7 @@ static void call_anything(void) {
       if (block >= 2 * BLOCKS_EACH) ur_address(id, fd, edge(), block);
       break;
     case 2:
-      if (chance(20)) ur_shutdown(id, fd, edge());
+      if (chance(20)) ur_shutdown(id, fd, chance(50) ? UR_SHUTDOWN_DISCARD : edge());
       break;
     case 3:
       /* A socket without an address would listen to the world. */

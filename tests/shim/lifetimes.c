@@ -6,11 +6,13 @@
 #include "driver.h"
 
 #include <fcntl.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SLAB_BYTES 8192u
@@ -71,8 +73,8 @@ static void close_descriptor_in_flight(void) {
   rig_bytes(&rig, UR_OP_RECV, pair[0], slab, 0, 10);
   uint32_t receives = rig.generation;
   EXPECT(rig_turn(&rig), 0);
-  EXPECT(ur_close(rig.id, pair[0], 1), 0);
-  EXPECT(ur_close(rig.id, pair[0], 1), -EBADF);
+  EXPECT(ur_close(rig.id, pair[0]), 0);
+  EXPECT(ur_close(rig.id, pair[0]), -EBADF);
   rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, 1);
   EXPECT(rig_result(&rig), -EBADF);
   /* The number belongs to another socket now; what was in flight is not moved to it. */
@@ -92,9 +94,64 @@ static void discarded(void) {
   uint32_t slab = slab_map(SLAB_BYTES);
   rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, SLAB_BYTES);
   EXPECT(rig_result(&rig), SLAB_BYTES);
-  EXPECT(ur_close(rig.id, pair[1], 1), 0);
+  EXPECT(ur_shutdown(rig.id, pair[1], UR_SHUTDOWN_DISCARD), 0);
+  EXPECT(ur_close(rig.id, pair[1]), 0);
   rig_bytes(&rig, UR_OP_RECV, pair[0], slab, 0, 1);
   EXPECT(rig_result(&rig), 0); /* FIN, and no reset over unread bytes */
+  rig_close(&rig);
+}
+
+/* TCP_FIN_WAIT2 of include/net/tcp_states.h: the peer has acknowledged FIN. */
+#define STATE_FIN_WAIT2 5
+
+static struct tcp_info tcp_info(int32_t fd) {
+  struct tcp_info info = {0};
+  socklen_t size = sizeof(info);
+  EXPECT(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+  return info;
+}
+
+/* Nothing is under way, and what is left does not fit the peer's window. */
+static bool is_stuck(int32_t fd) {
+  struct tcp_info info = tcp_info(fd);
+  return info.tcpi_unacked == 0 && info.tcpi_notsent_bytes > 0;
+}
+
+static bool fin_is_known(int32_t fd) { return tcp_info(fd).tcpi_state == STATE_FIN_WAIT2; }
+
+static void await_that(bool (*holds)(int32_t), int32_t fd) {
+  enum { MILLISECONDS_MAX = 5000 };
+  struct timespec pause = {.tv_nsec = 1000000};
+  for (uint32_t i = 0; !holds(fd); i++) {
+    EXPECT_TRUE(i < MILLISECONDS_MAX);
+    nanosleep(&pause, NULL);
+  }
+}
+
+/* A window that stays shut is probed for a minute and longer. */
+static void discarded_from_a_sender(void) {
+  enum { SENDS_MAX = 10000 };
+  int32_t pair[2];
+  rig_open(&rig, 8, 64, 0);
+  rig_pair(&rig, pair);
+  uint32_t slab = slab_map(SLAB_BYTES);
+  uint32_t sends = 0;
+  for (uint32_t i = 0; sends == 0; i++) {
+    EXPECT_TRUE(i < SENDS_MAX);
+    rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, SLAB_BYTES);
+    if (rig_turn(&rig) == 0) sends = rig.generation;
+  }
+  await_that(is_stuck, pair[0]);
+  EXPECT(ur_shutdown(rig.id, pair[1], UR_SHUTDOWN_DISCARD), 0);
+  await_that(fin_is_known, pair[1]);
+  EXPECT(ur_close(rig.id, pair[1]), 0);
+  int32_t result = rig_await(&rig, sends).result;
+  for (uint32_t i = 0; result > 0; i++) {
+    EXPECT_TRUE(i < SENDS_MAX);
+    rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, SLAB_BYTES);
+    result = rig_await(&rig, rig.generation).result;
+  }
+  EXPECT_TRUE(result == -EPIPE || result == -ECONNRESET);
   rig_close(&rig);
 }
 
@@ -291,7 +348,7 @@ static void *churns(void *context) {
       /* Another thread's, or closed, or not there. */
       uint32_t foreign = (own.id + 1 + k % 3) % 8;
       EXPECT(ur_turn(foreign, 0, 0), -EPERM);
-      EXPECT(ur_close(foreign, pair[0], 0), -EPERM);
+      EXPECT(ur_close(foreign, pair[0]), -EPERM);
     }
     if (i == 24 && number % 2) return NULL;
     EXPECT(ur_slab_release(slab), 0);
@@ -316,6 +373,7 @@ const struct test_case lifetime_cases[] = {
     {"a ring that closes takes everything in flight with it, 20 times", close_in_flight},
     {"a closed descriptor is refused at once, its receive completes", close_descriptor_in_flight},
     {"closing with unread bytes discarded sends FIN", discarded},
+    {"discarding what a peer is in the middle of sending tells the peer", discarded_from_a_sender},
     {"two rings of one thread share descriptors, which go with their owner", several_rings},
     {"a thread that ends leaves no descriptor, 90 times with work in flight", thread_ends},
     {"memory of a ring that never drained is never handed out again", never_drains},

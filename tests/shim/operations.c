@@ -214,7 +214,7 @@ static void addresses(void) {
   EXPECT(ur_address(rig.id, server, 1, 3), sizeof(struct sockaddr_in));
   EXPECT(memcmp(block, rig.blocks + 3 * UR_BLOCK_BYTES, sizeof(struct sockaddr_in)), 0);
   /* Nobody listens any more. */
-  EXPECT(ur_close(rig.id, listener, 0), 0);
+  EXPECT(ur_close(rig.id, listener), 0);
   connects = rig_op(&rig, UR_OP_CONNECT, 1, ur_socket(rig.id, AF_INET));
   connects->slab = 0;
   connects->length = sizeof(struct sockaddr_in);
@@ -250,7 +250,7 @@ static void take_waiting(void) {
     for (uint32_t k = UR_ADDRESS_BYTES + 4; k < 2 * UR_BLOCK_BYTES; k++) EXPECT(block[k], GUARD);
     EXPECT(ur_address(rig.id, clients[i], 0, 2), sizeof(struct sockaddr_in));
     EXPECT(memcmp(block, block + UR_BLOCK_BYTES, sizeof(struct sockaddr_in)), 0);
-    EXPECT(ur_close(rig.id, server, 0), 0);
+    EXPECT(ur_close(rig.id, server), 0);
   }
   EXPECT(ur_accept(rig.id, listener, 1), -EAGAIN);
   rig_close(&rig);
@@ -263,7 +263,7 @@ static void take_reset(void) {
   int32_t listener = rig_listen(&rig, 0);
   dial(&client, 1);
   EXPECT(ur_set_option(rig.id, client, UR_OPTION_LINGER_SECONDS, 0), 0);
-  EXPECT(ur_close(rig.id, client, 0), 0);
+  EXPECT(ur_close(rig.id, client), 0);
   EXPECT_TRUE(ur_accept(rig.id, listener, 1) >= 0);
   EXPECT(ur_accept(rig.id, listener, 1), -EAGAIN);
   rig_close(&rig);
@@ -279,7 +279,7 @@ static void send_some(const int32_t pair[2], uint32_t slab, uint32_t length) {
 
 static void reset(int32_t fd) {
   EXPECT(ur_set_option(rig.id, fd, UR_OPTION_LINGER_SECONDS, 0), 0);
-  EXPECT(ur_close(rig.id, fd, 0), 0);
+  EXPECT(ur_close(rig.id, fd), 0);
 }
 
 static void expect_end(int32_t fd, uint32_t slab, int32_t end) {
@@ -299,7 +299,7 @@ static void cut_off(void) {
     expect_end(pair[0], slab, -ECONNRESET);
     EXPECT(ur_cut_off(rig.id, pair[0], length), 1);
     EXPECT(ur_cut_off(rig.id, pair[0], length + 1), 0); /* as if that had been FIN */
-    EXPECT(ur_close(rig.id, pair[0], 0), 0);
+    EXPECT(ur_close(rig.id, pair[0]), 0);
 
     rig_pair(&rig, pair);
     if (length > 0) send_some(pair, slab, length);
@@ -308,15 +308,15 @@ static void cut_off(void) {
     EXPECT(ur_cut_off(rig.id, pair[0], length), 0); /* half closed */
     reset(pair[1]);
     EXPECT(ur_cut_off(rig.id, pair[0], length), 0); /* FIN, then RST */
-    EXPECT(ur_close(rig.id, pair[0], 0), 0);
+    EXPECT(ur_close(rig.id, pair[0]), 0);
 
     rig_pair(&rig, pair);
     if (length > 0) send_some(pair, slab, length);
     EXPECT(ur_shutdown(rig.id, pair[0], 1), 0);
-    EXPECT(ur_close(rig.id, pair[1], 0), 0);
+    EXPECT(ur_close(rig.id, pair[1]), 0);
     expect_end(pair[0], slab, 0);
     EXPECT(ur_cut_off(rig.id, pair[0], length), 0); /* FIN of both */
-    EXPECT(ur_close(rig.id, pair[0], 0), 0);
+    EXPECT(ur_close(rig.id, pair[0]), 0);
   }
   EXPECT(ur_cut_off(rig.id, ur_socket(rig.id, AF_UNIX), 0), 0);
   rig_close(&rig);

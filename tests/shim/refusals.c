@@ -6,6 +6,7 @@
 #include "driver.h"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -148,6 +149,7 @@ static void blocks(void) {
     EXPECT(ur_bind(rig.id, pair[0], bad[i], 16), -EFAULT);
     EXPECT(ur_address(rig.id, pair[0], 0, bad[i]), -EFAULT);
     EXPECT(ur_unlink(rig.id, bad[i], 5), -EFAULT);
+    EXPECT(ur_interface(rig.id, bad[i], 2), -EFAULT);
   }
   static const uint32_t lengths[] = {UR_ADDRESS_BYTES + 1, 512, 0x80000000u, UINT32_MAX};
   for (uint32_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
@@ -159,6 +161,12 @@ static void blocks(void) {
   EXPECT(ur_unlink(rig.id, 0, UR_BLOCK_BYTES), -EINVAL);
   EXPECT(ur_unlink(rig.id, 0, UINT32_MAX), -EINVAL);
   EXPECT(ur_unlink(rig.id, 0, 0), -ENOENT);
+  EXPECT(ur_interface(rig.id, 0, UR_BLOCK_BYTES), -EINVAL);
+  EXPECT(ur_interface(rig.id, 0, UINT32_MAX), -EINVAL);
+  EXPECT(ur_interface(rig.id, 0, 0), -ENODEV);
+  memcpy(rig.blocks, "lo*", 3);
+  EXPECT(ur_interface(rig.id, 0, 3), -ENODEV);
+  EXPECT(ur_interface(rig.id, 0, 2), (int32_t)if_nametoindex("lo"));
   finish();
 }
 
@@ -222,7 +230,7 @@ static void descriptors(void) {
   prepare();
   int own = open("/dev/null", O_RDWR | O_CLOEXEC);
   int32_t closed = ur_socket(rig.id, AF_INET);
-  EXPECT(ur_close(rig.id, closed, 0), 0);
+  EXPECT(ur_close(rig.id, closed), 0);
   const int32_t bad[] = {-1, INT32_MIN, INT32_MAX, 0, 1, 2, own, closed, 1 << 20, rig.bell};
   for (uint32_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
     int32_t fd = bad[i];
@@ -240,7 +248,8 @@ static void descriptors(void) {
     EXPECT(ur_get_option(rig.id, fd, UR_OPTION_NO_DELAY), -EBADF);
     EXPECT(ur_cut_off(rig.id, fd, 0), -EBADF);
     EXPECT(ur_shutdown(rig.id, fd, 2), -EBADF);
-    EXPECT(ur_close(rig.id, fd, 1), -EBADF);
+    EXPECT(ur_shutdown(rig.id, fd, UR_SHUTDOWN_DISCARD), -EBADF);
+    EXPECT(ur_close(rig.id, fd), -EBADF);
   }
   EXPECT(fcntl(own, F_GETFD) >= 0, true);
   EXPECT(close(own), 0);
@@ -268,7 +277,7 @@ static void options(void) {
     EXPECT(ur_get_option(rig.id, pair[0], bad[i]), -EINVAL);
   }
   EXPECT(ur_set_option(rig.id, pair[0], UR_OPTION_KEEP_IDLE, INT32_MIN), -EINVAL);
-  EXPECT(ur_shutdown(rig.id, pair[0], 3), -EINVAL);
+  EXPECT(ur_shutdown(rig.id, pair[0], 4), -EINVAL);
   EXPECT(ur_shutdown(rig.id, pair[0], UINT32_MAX), -EINVAL);
   EXPECT_TRUE(ur_socket(rig.id, UINT32_MAX) < 0);
   EXPECT(ur_listen(rig.id, pair[0], UINT32_MAX), -EINVAL); /* it is connected */
@@ -329,8 +338,9 @@ static void expect_shut_out(uint32_t id, int32_t fd) {
   EXPECT(ur_get_option(id, fd, UR_OPTION_NO_DELAY), -EPERM);
   EXPECT(ur_cut_off(id, fd, 0), -EPERM);
   EXPECT(ur_shutdown(id, fd, 2), -EPERM);
-  EXPECT(ur_close(id, fd, 1), -EPERM);
+  EXPECT(ur_close(id, fd), -EPERM);
   EXPECT(ur_unlink(id, 0, 5), -EPERM);
+  EXPECT(ur_interface(id, 0, 2), -EPERM);
 }
 
 static void *on_other_thread(void *unused) {
@@ -343,7 +353,7 @@ static void *on_other_thread(void *unused) {
   rig_open(&own, 8, 64, 0);
   rig_bytes(&own, UR_OP_SEND, pair[0], slab_map(4096), 0, 1);
   EXPECT(rig_result(&own), -EBADF);
-  EXPECT(ur_close(own.id, pair[0], 0), -EBADF);
+  EXPECT(ur_close(own.id, pair[0]), -EBADF);
   rig_bytes(&own, UR_OP_SEND, ur_socket(own.id, AF_INET), slab, 0, 1);
   EXPECT(rig_result(&own), -EFAULT);
   rig_close(&own);

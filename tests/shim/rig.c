@@ -154,5 +154,5 @@ void rig_pair(struct rig *rig, int32_t pair[2]) {
   EXPECT(rig_await(rig, connected).result, 0);
   pair[1] = rig_await(rig, accepted).result;
   EXPECT_TRUE(pair[1] >= 0);
-  EXPECT(ur_close(rig->id, listener, 0), 0);
+  EXPECT(ur_close(rig->id, listener), 0);
 }

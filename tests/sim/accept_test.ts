@@ -198,6 +198,25 @@ test("a socket that is refused its options is neither connected nor bound", asyn
   });
 });
 
+test("a name of which one family is not there fails as the other one did", async () => {
+  const kernel = { ipv6: false };
+  await withPair({ kernel }, async ({ network, sim }) => {
+    const addresses = [{ address: "::1", family: 6 as const }, {
+      address: "127.0.0.1",
+      family: 4 as const,
+    }];
+    sim.host.names.set("forward", addresses);
+    sim.host.names.set("backward", addresses.toReversed());
+    for (const name of ["forward", "backward", "localhost"]) {
+      await assert.rejects(network.dial(`${name}:9`), {
+        code: "ConnectionFailed",
+        errno: "ECONNREFUSED",
+      });
+    }
+    await assert.rejects(network.dial("[::1]:9"), { errno: "EADDRNOTAVAIL" });
+  });
+});
+
 test("a dial that nobody listens for fails with ECONNREFUSED", async () => {
   await withPair({}, async ({ network }) => {
     await assert.rejects(network.dial("127.0.0.1:9"), {

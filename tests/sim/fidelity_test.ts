@@ -114,7 +114,7 @@ class World {
     await this.#near.settle();
     this.#farFd = results.get(1) as number;
     assert.is(results.get(0), 0);
-    port.closeDescriptor(listener, false);
+    port.closeDescriptor(listener);
     this.log.length = 0;
   }
 
@@ -133,7 +133,7 @@ class World {
 
   async rst(): Promise<void> {
     this.#far.port.setOption(this.#farFd, SOCKET_OPTION.lingerSeconds, 0);
-    this.#far.port.closeDescriptor(this.#farFd, false);
+    this.#far.port.closeDescriptor(this.#farFd);
     this.#farFd = -1;
     await this.#pass();
   }
@@ -188,8 +188,8 @@ class World {
   async close(slots: number): Promise<void> {
     for (let slot = 0; slot < slots; slot++) this.#near.writer.cancel(slot, 0, 0);
     await this.#near.settle();
-    this.#near.port.closeDescriptor(this.#fd, false);
-    if (this.#farFd >= 0) this.#far.port.closeDescriptor(this.#farFd, false);
+    this.#near.port.closeDescriptor(this.#fd);
+    if (this.#farFd >= 0) this.#far.port.closeDescriptor(this.#farFd);
     this.#near.port.close();
     this.#far.port.close();
   }

@@ -10,13 +10,29 @@
  * @module
  */
 import { ERRNO } from "../../src/base/errno.ts";
-import { formatAddress, type SocketAddress, type UnixAddress } from "../../src/net/address.ts";
+import {
+  AF_INET6,
+  formatAddress,
+  type SocketAddress,
+  type UnixAddress,
+} from "../../src/net/address.ts";
+import { SHUTDOWN_DISCARD } from "../../src/ring/port.ts";
 import type { FakeHost } from "./fake_host.ts";
 import { FakeSocket } from "./fake_socket.ts";
 import { type Faults } from "./faults.ts";
 import { MemoryWatch } from "./memory_watch.ts";
 
-const { EADDRINUSE, EAGAIN, ECONNREFUSED, ECONNRESET, EINVAL, EMFILE, ENOTCONN, EPIPE } = ERRNO;
+const {
+  EADDRINUSE,
+  EADDRNOTAVAIL,
+  EAGAIN,
+  ECONNREFUSED,
+  ECONNRESET,
+  EINVAL,
+  EMFILE,
+  ENOTCONN,
+  EPIPE,
+} = ERRNO;
 const ETIMEDOUT = ERRNO.ETIMEDOUT;
 
 const FIRST_FD = 3;
@@ -31,6 +47,8 @@ export interface KernelOptions {
   /** Milliseconds that bytes and signals travel. */
   latencyMs?: () => number;
   descriptorMax?: number;
+  /** Whether this machine has IPv6 addresses. */
+  ipv6?: boolean;
 }
 
 export class FakeKernel {
@@ -57,6 +75,7 @@ export class FakeKernel {
       recvCapacity: 65_536,
       latencyMs: () => 0.02,
       descriptorMax: 1_024,
+      ipv6: true,
       ...options,
     };
   }
@@ -99,13 +118,12 @@ export class FakeKernel {
     return fd;
   }
 
-  close(socket: FakeSocket, discard: boolean): void {
+  close(socket: FakeSocket): void {
     for (const op of socket.ops) this.complain(`close of fd ${socket.fd} under ${op.name}`);
     this.sockets.delete(socket.fd);
     this.moveCount++;
     socket.fd = -1;
     if (socket.state === "listening") this.#closeListener(socket);
-    if (discard) socket.inbox.clear();
     if (socket.peer !== null) this.#deliverSoon(socket.peer);
     if (socket.state !== "connected" || socket.dead) return;
     if (socket.lingerSeconds === 0 || socket.inbox.length > 0) {
@@ -154,7 +172,10 @@ export class FakeKernel {
     const attempt = () => {
       if (socket.dead || !socket.open) return;
       const listener = this.#listeners.get(keyOf(address));
-      if (listener === undefined) {
+      if (socket.family === AF_INET6 && !this.options.ipv6) {
+        socket.state = "new";
+        ended(-EADDRNOTAVAIL);
+      } else if (listener === undefined) {
         socket.state = "new";
         ended(-ECONNREFUSED);
       } else if (listener.backlog.length >= listener.backlogMax) {
@@ -237,7 +258,9 @@ export class FakeKernel {
     if (socket.state !== "connected" || socket.dead) return -ENOTCONN;
     if (how === 1) socket.finCount++;
     if (how !== 0) this.#queueFin(socket);
+    if (how === SHUTDOWN_DISCARD) socket.inbox.clear();
     if (how !== 1) socket.shutRead = true;
+    if (socket.peer !== null) this.#deliverSoon(socket.peer);
     socket.recv?.ready();
     socket.send?.ready();
     return 0;
@@ -274,8 +297,9 @@ export class FakeKernel {
     const peer = socket.peer as FakeSocket;
     if (socket.dead || peer.dead) return;
     const waiting = socket.outbox.length;
-    if (waiting > 0 && !peer.open && peer.shutRead) {
-      this.#resetArrives(socket);
+    if (waiting > 0 && peer.shutRead && (!peer.open || peer.finQueued)) {
+      // tcp_rcv_state_process(): data behind the end of both halves aborts the connection.
+      this.breakConnection(socket);
       return;
     }
     const count = Math.min(waiting, peer.recvCapacity - peer.inbox.length);

@@ -795,16 +795,23 @@ export class FakeRing implements RingPort {
     return this.#kernel.cutOff(socket, bytesReceived) ? 1 : 0;
   }
 
-  shutdown(fd: number, how: 0 | 1 | 2): number {
+  shutdown(fd: number, how: 0 | 1 | 2 | 3): number {
     const socket = this.#open(fd, "shutdown");
     return socket === null ? -ERRNO.EBADF : this.#kernel.shutdown(socket, how);
   }
 
-  closeDescriptor(fd: number, discard: boolean): number {
+  closeDescriptor(fd: number): number {
     const socket = this.#open(fd, "close");
     if (socket === null) return -ERRNO.EBADF;
-    this.#kernel.close(socket, discard);
+    this.#kernel.close(socket);
     return 0;
+  }
+
+  interfaceIndex(block: number, length: number): number {
+    this.#checkBlock(block, "interfaceIndex");
+    const at = block * this.blockBytes;
+    const name = new TextDecoder().decode(this.blocks.slice(at, at + length));
+    return name === "lo" ? 1 : -ERRNO.ENODEV;
   }
 
   unlink(block: number, _length: number): number {

@@ -4,16 +4,16 @@
  *
  * @module
  */
-import { NetworkError } from "../../../mod.ts";
+import { type NetworkConfig, NetworkError } from "../../../mod.ts";
 import { assert, bytesEqual, Random } from "../../harness.ts";
-import { connect, type ContractSuite, expectText, pattern } from "../fixture.ts";
+import { connect, type ContractSuite, expectText, pattern, started } from "../fixture.ts";
 
 const READ_BUFFER_BYTES = 65_536;
 const MESSAGE_BYTES = 1 << 20;
 /** Far more than it takes until a large receive finds much. */
 const MESSAGE_COUNT_MAX = 200;
 
-export function bulk(test: ContractSuite): void {
+export function bulk(test: ContractSuite, config: NetworkConfig): void {
   test(
     "recvSome() without a length brings more than a read buffer where much comes",
     async ({ network }) => {
@@ -38,6 +38,27 @@ export function bulk(test: ContractSuite): void {
     },
     { timeoutMs: 30_000 },
   );
+
+  test("a pool with a budget lends no more than it has, however much comes", async () => {
+    const budgetBytes = 4 << 20;
+    await using own = await started({ ...config, pool: { budgetBytes } });
+    await using pair = await connect(own.network);
+    const message = pattern(32 << 20);
+    const sent = pair.client.sink.send(message);
+    const kept = [];
+    let pooledBytes = 0;
+    for (let at = 0; at < message.length;) {
+      const some = await pair.server.stream.recvSome();
+      assert.ok(some !== null);
+      bytesEqual(some.bytes, message.subarray(at, at + some.length));
+      at += some.length;
+      if (some.pooled) pooledBytes += some.length;
+      kept.push(some);
+    }
+    await sent;
+    assert.ok(pooledBytes <= budgetBytes, `${pooledBytes} bytes are in pooled buffers`);
+    for (const some of kept) some.release();
+  });
 
   test(
     "calls of every kind share a stream of much, and some of them give up",

@@ -20,6 +20,7 @@ import {
   settlesWithin,
   SOON_MS,
   started,
+  until,
 } from "../fixture.ts";
 
 const TOO_MUCH = 24 << 20;
@@ -83,6 +84,8 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
     const error = await sending;
     assert.ok((error.bytesDone as number) > 0);
     await expectClosed(pair.client);
+    const end = await readAll(pair.server).catch((error) => error);
+    assert.is(end.errno, "ECONNRESET", "a part of what was sent does not look like all of it");
   });
 
   test("half close gives up sends that nobody reads after shutdownTimeoutMs", async () => {
@@ -132,6 +135,59 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
       code: "RecvFailed",
       errno: "ECONNRESET",
     });
+  });
+
+  test("soLinger 0: close waits for no send", async () => {
+    await using own = await started({ ...config, soLinger: 0 });
+    await using pair = await connect(own.network);
+    const sending = assert.rejects(pair.client.sink.send(pattern(TOO_MUCH)), { code: "Closed" });
+    await until(() => pair.client.sink.bytesSent > 0, "a part is taken");
+    assert.ok(await settlesWithin(pair.client.close(), SOON_MS / 2));
+    await sending;
+    const end = await readAll(pair.server).catch((error) => error);
+    assert.is(end.errno, "ECONNRESET");
+  });
+
+  test("close in the middle of what the peer sends: it is told, and has the answer", async () => {
+    for (const address of ["127.0.0.1:0", { path: `\0uringnet-${crypto.randomUUID()}` }]) {
+      await using own = await started(config);
+      await using pair = await connect(own.network, address);
+      const sending = pair.client.sink.send(pattern(TOO_MUCH)).catch((error) => error);
+      (await pair.server.stream.recv(1_000)).release();
+      assert.not(await settlesWithin(sending, 50), "the peer is in the middle of it");
+      await pair.server.sink.send("too long");
+      await pair.server.close();
+      await expectText(pair.client, "too long");
+      const error = await sending;
+      assert.is(error.code, "SendFailed");
+      assert.ok(["EPIPE", "ECONNRESET"].includes(error.errno), error.message);
+    }
+  });
+
+  test("close with unread bytes is a clean end for the peer", async ({ network }) => {
+    for (const address of ["127.0.0.1:0", { path: `\0uringnet-${crypto.randomUUID()}` }]) {
+      await using pair = await connect(network, address);
+      await pair.client.sink.send(pattern(100_000));
+      (await pair.server.stream.recv(10)).release();
+      await pair.server.sink.send("enough");
+      await pair.server.close();
+      await expectText(pair.client, "enough");
+      await expectEnd(pair.client);
+    }
+  });
+
+  test("the addresses of a closed connection are its own", async ({ network }) => {
+    for (const end of ["close", "reset"] as const) {
+      await using pair = await connect(network);
+      const { remoteAddress } = pair.server;
+      await pair.client[end]();
+      await pair.client.close();
+      // Its number belongs to another connection by now.
+      await using next = await connect(network);
+      assert.equal(pair.client.localAddress, remoteAddress);
+      assert.equal(pair.client.remoteAddress, pair.listener.localAddress);
+      assert.not.equal(next.client.localAddress, remoteAddress);
+    }
   });
 
   test("soLinger of seconds: close does not block, and what was sent arrives", async () => {

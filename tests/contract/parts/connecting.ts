@@ -56,6 +56,30 @@ export function connecting(test: ContractSuite, config: NetworkConfig): void {
     }
   });
 
+  test("IPv6 with an interface, by name and by number", async ({ network }) => {
+    await using listener = await network.bind("[::1%lo]:0");
+    const { port } = listener.localAddress as { port: number };
+    for (const hostname of ["::1%lo", "[::1%lo]", "::1%1"]) {
+      await using client = await network.dial({ hostname, port });
+      await using server = await listener.accept();
+      await expectAlive({ client, server });
+    }
+  });
+
+  test("an interface that is not there: ENODEV, and all goes on", async ({ network }) => {
+    for (const name of ["nosuch0", "25lo", "99999999999"]) {
+      const address = `[fe80::1%${name}]:80`;
+      const dialing = await assert.rejects(network.dial(address), {
+        code: "ConnectionFailed",
+        errno: "ENODEV",
+      });
+      assert.ok((dialing.message as string).includes(name), dialing.message as string);
+      await assert.rejects(network.bind(address), { code: "BindFailed", errno: "ENODEV" });
+    }
+    await using pair = await connect(network);
+    await expectAlive(pair);
+  });
+
   test("an IPv6 listener takes IPv4 as well, unless ipv6Only", async ({ network }) => {
     await using both = await network.bind("[::]:0");
     const { port } = both.localAddress as { port: number };

@@ -68,6 +68,10 @@ export function networks(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive(pair);
   });
 
+  test("a network's own pool is a BufferPool", ({ network }) => {
+    assert.instance(network.pool, BufferPool);
+  });
+
   test("one pool serves two networks, and outlives both", async () => {
     const pool = new BufferPool({ maxPerClass: 8 });
     {

@@ -1,10 +1,10 @@
 /**
- * Sending under pressure: order, overlapping calls, budgets, aborts, poisoning, write buffering.
+ * Sending under pressure: order, overlapping calls, budgets, aborts, poisoning.
  *
  * @module
  */
 import { IoBuf, type NetworkConfig, NetworkError } from "../../../mod.ts";
-import { assert, bytesEqual, patience, Random } from "../../harness.ts";
+import { assert, bytesEqual, Random } from "../../harness.ts";
 import {
   allocated,
   concat,
@@ -408,59 +408,5 @@ export function sending(test: ContractSuite, config: NetworkConfig): void {
     await expectBytes(pair.server, bytes);
     await Promise.all([flushed, sending]);
     await expectAlive(pair);
-  });
-
-  test("write buffering: small sends resolve when buffered, and arrive by themselves", async () => {
-    await using own = await started({ ...config, writeBufferSize: 10_000 });
-    await using pair = await connect(own.network);
-    const { sink } = pair.client;
-    const chunk = pattern(1_000);
-    let sends = 0;
-    let last = sink.send(chunk);
-    while (await settlesWithin(last, patience(100))) {
-      sends++;
-      last = sink.send(chunk);
-    }
-    // The peer does not read: what resolved beyond bytesSent was only buffered.
-    const buffered = sends * chunk.length - sink.bytesSent;
-    assert.ok(buffered > 8_000 && buffered <= 10_000, `${buffered} bytes were buffered`);
-    const flushed = sink.flush();
-    assert.not(await settlesWithin(flushed, 20), "the kernel has not got it");
-    for (let i = 0; i <= sends; i++) await expectBytes(pair.server, chunk);
-    await Promise.all([last, flushed]);
-    assert.is(sink.bytesQueued, 0);
-    await sink.send("no flush needed");
-    await expectText(pair.server, "no flush needed");
-    await sink.send("and close");
-    await sink.close();
-    await expectText(pair.server, "and close");
-    await expectEnd(pair.server);
-  });
-
-  test("write buffering: many small sends leave in few operations", async () => {
-    await using own = await started({ ...config, writeBufferSize: 1 << 20 });
-    await using pair = await connect(own.network);
-    const before = own.network.stats().ringSubmissions;
-    for (let i = 0; i < 1_000; i++) void pair.client.sink.send("sixteen bytes ok");
-    await pair.client.sink.flush();
-    const operations = own.network.stats().ringSubmissions - before;
-    assert.ok(operations <= 10, `${operations} operations`);
-    await expectText(pair.server, "sixteen bytes ok".repeat(1_000));
-  });
-
-  test("write buffering: the error of a buffered send shows on the next call", async () => {
-    for (const next of ["send", "flush"] as const) {
-      await using own = await started({ ...config, writeBufferSize: 10_000 });
-      await using pair = await connect(own.network);
-      const { sink } = pair.client;
-      pair.server.reset();
-      await pair.client.stream.recvSome().catch(() => {});
-      await Promise.all([sink.send("lost"), sink.send("lost as well")]);
-      await until(() => sink.closed, "the error is known");
-      const show = () => next === "send" ? sink.send("next") : sink.flush();
-      await assert.rejects(show, { code: "SendFailed" });
-      await assert.rejects(sink.send("after that"), { code: "Closed" });
-      await sink.close();
-    }
   });
 }

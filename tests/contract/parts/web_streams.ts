@@ -15,6 +15,7 @@ import {
   pause,
   readAll,
   settlesWithin,
+  until,
 } from "../fixture.ts";
 
 export function webStreams(test: ContractSuite, _config: NetworkConfig): void {
@@ -114,6 +115,18 @@ export function webStreams(test: ContractSuite, _config: NetworkConfig): void {
     assert.is(outcome.errno, "ECONNRESET");
     await assert.rejects(pair.client.sink.send("x"), { code: "Closed" });
     await pair.client.close();
+  });
+
+  test("aborting the writable ends a write that the peer does not read", async ({ network }) => {
+    await using pair = await connect(network);
+    const writer = pair.client.writable.getWriter();
+    writer.closed.catch(() => {});
+    const writing = assert.rejects(writer.write(pattern(24 << 20)));
+    await until(() => pair.client.sink.bytesSent > 0, "a part is taken");
+    await writer.abort("broken");
+    await writing;
+    const outcome = await readAll(pair.server).catch((error) => error);
+    assert.is(outcome.errno, "ECONNRESET");
   });
 
   test("a reset errors the readable, and the writable with its next chunk", async ({ network }) => {

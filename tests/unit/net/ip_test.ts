@@ -64,9 +64,25 @@ test("parseIp() refuses malformed IPv6 addresses", () => {
   for (const text of [...wrong, ...more]) assert.is(hex(text), null, text);
 });
 
-test("parseIp() keeps a numeric scope and leaves names of interfaces to nobody", () => {
-  assert.equal([parseIp("fe80::1%3")?.scope, parseIp("fe80::1")?.scope], [3, 0]);
-  for (const text of ["fe80::1%", "fe80::1%eth0", "fe80::1%1%2", "127.0.0.1%1", "%1"]) {
+test("parseIp() keeps the scope, by number or by name", () => {
+  const scopes = [
+    "fe80::1%3",
+    "fe80::1",
+    "fe80::1%eth0",
+    "fe80::1%4294967295",
+    "fe80::1%4294967296",
+  ]
+    .map((text) => parseIp(text)?.scope);
+  assert.equal(scopes, [3, 0, "eth0", 4_294_967_295, "4294967296"]);
+  const wrong = [
+    "fe80::1%",
+    "fe80::1%1%2",
+    "127.0.0.1%1",
+    "%1",
+    "fe80::1%sixteen-letters-",
+    "1%lo",
+  ];
+  for (const text of wrong) {
     assert.is(parseIp(text), null, text);
   }
 });
