@@ -2,7 +2,8 @@
  * What a receive that cannot be served is told.
  *
  * The first call that meets the end gets "RecvFailed"; the half is closed then, and later calls get
- * "Closed", unless buffered bytes show again how far the stream had come.
+ * "Closed", unless buffered bytes show again how far the stream had come. A `recvSome` that was
+ * told of the end of the stream, with null, has met it.
  *
  * @module
  */
