@@ -8,6 +8,7 @@ import { COUNT } from "../base/meter.ts";
 import type { SocketAddress, UnixAddress } from "./address.ts";
 import { CloseReason } from "./close_reason.ts";
 import { checkKeepAlive, type KeepAlive } from "./config.ts";
+import type { ConnectionInterface } from "./connection_interface.ts";
 import { LOCAL_END, REMOTE_END } from "./endpoint.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
 import { type PackedAddress, packedAddress } from "./packed_address.ts";
@@ -26,7 +27,7 @@ interface Extras {
   closing: Promise<void> | null;
 }
 
-export class Connection implements AsyncDisposable, Closeable {
+export class Connection implements ConnectionInterface, Closeable {
   /** The sending half. */
   readonly sink: Sink;
   /** The receiving half. */

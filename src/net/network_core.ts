@@ -8,7 +8,7 @@ import { NetworkError } from "../base/network_error.ts";
 import type { BufferPool } from "../buf/buffer_pool.ts";
 import { type Address, parseAddress } from "./address.ts";
 import type { CallOptions } from "./call_options.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "./connection_interface.ts";
 import { Dial } from "./dial.ts";
 import { drainNetwork } from "./drain_network.ts";
 import { type BindOptions, checkBindOptions, Listener } from "./listener.ts";
