@@ -117,7 +117,7 @@ export class Connection implements ConnectionInterface, Closeable {
 
   /** Abrupt end: pending calls get "Closed", the peer gets RST. */
   reset(): void {
-    const reason = new CloseReason("The connection was reset");
+    const reason = new CloseReason("the connection was reset");
     this.stream.abandon(reason);
     this.sink.abandon(reason);
     void this.#socket.end("reset");
@@ -134,7 +134,7 @@ export class Connection implements ConnectionInterface, Closeable {
   }
 
   async #close(): Promise<void> {
-    const reason = new CloseReason("The connection was closed");
+    const reason = new CloseReason("the connection was closed");
     this.stream.abandon(reason);
     await this.sink.closeWithoutFin(reason);
     this.sink.abandon(reason);

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { NetworkError } from "../base/network_error.ts";
 import { Call } from "./call.ts";
 import { CloseReason } from "./close_reason.ts";
+import { flushTimeout } from "./send_error.ts";
 import type { SendQueue } from "./send_queue.ts";
 
 export class DrainCall extends Call {
@@ -31,17 +31,10 @@ export class DrainCall extends Call {
 
   override expire(): void {
     if (!this.#cancels) {
-      this.fail(
-        new NetworkError(`Cannot flush: ${this.timeoutMs} ms passed`, {
-          code: "Timeout",
-          operation: "flush",
-        }),
-      );
+      this.fail(flushTimeout(this.#queue.socket.peerName, this.timeoutMs));
       return;
     }
-    const { timeoutMs } = this;
-    const message = `Cannot send: the sink was closed and ${timeoutMs} ms passed`;
-    this.#queue.closeNow(new CloseReason(message));
+    this.#queue.closeNow(new CloseReason(`the sink was closed and ${this.timeoutMs} ms passed`));
     // When nothing was with the kernel, the queue is empty by now and has said so.
     if (!this.settled) this.succeed(undefined);
   }

@@ -162,9 +162,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
   /** Stops listening; pending calls get "Closed". Idempotent. Accepted connections go on. */
   close(): Promise<void> {
     if (!this.#queue.closed) {
-      this.#queue.close(
-        new NetworkError("The listener was closed", { code: "Closed", operation: "close" }),
-      );
+      this.#queue.close();
       if (this.#queue.idle) this.#finish();
     }
     return this.#ended.promise;

@@ -6,7 +6,13 @@
 import { COUNT } from "../base/meter.ts";
 import { NetworkError } from "../base/network_error.ts";
 import type { BufferPool } from "../buf/buffer_pool.ts";
-import { type Address, parseAddress } from "./address.ts";
+import {
+  type Address,
+  formatAddress,
+  parseAddress,
+  type SocketAddress,
+  type UnixAddress,
+} from "./address.ts";
 import type { CallOptions } from "./call_options.ts";
 import type { Connection } from "./connection_interface.ts";
 import { Dial } from "./dial.ts";
@@ -61,15 +67,16 @@ export abstract class NetworkCore implements AsyncDisposable {
   async bind(address: Address, options?: BindOptions): Promise<Listener> {
     const checked = checkBindOptions(options);
     const parsed = parseAddress(address, 0);
-    this.#throwClosed("bind");
+    this.#throwClosed("bind", parsed);
     const [numeric] = await lookUp(this.#context.host, parsed).catch((cause) => {
-      throw new NetworkError(`Cannot bind: name lookup failed: ${cause?.message ?? cause}`, {
+      const reason = `name lookup failed: ${cause?.message ?? cause}`;
+      throw new NetworkError(`Cannot bind ${formatAddress(parsed)}: ${reason}`, {
         code: "BindFailed",
         operation: "bind",
         cause,
       });
     });
-    this.#throwClosed("bind");
+    this.#throwClosed("bind", parsed);
     return Listener.bind(this.#context, numeric, checked);
   }
 
@@ -79,9 +86,10 @@ export abstract class NetworkCore implements AsyncDisposable {
    */
   dial(address: Address, options?: CallOptions): Promise<Connection> {
     try {
-      const dial = new Dial(this.#context, parseAddress(address, 1));
+      const parsed = parseAddress(address, 1);
+      const dial = new Dial(this.#context, parsed);
       dial.prepare(options, this.#context.config.connectTimeoutMs);
-      this.#throwClosed("dial");
+      this.#throwClosed("dial", parsed);
       return dial.start();
     } catch (error) {
       return Promise.reject(error);
@@ -134,12 +142,10 @@ export abstract class NetworkCore implements AsyncDisposable {
     this.#afterClose();
   }
 
-  #throwClosed(operation: "bind" | "dial"): void {
+  #throwClosed(operation: "bind" | "dial", address: SocketAddress | UnixAddress): void {
     if (this.#context.accepting) return;
-    throw new NetworkError(`Cannot ${operation}: the network is closed`, {
-      code: "Closed",
-      operation,
-    });
+    const what = `Cannot ${operation} ${formatAddress(address)}`;
+    throw new NetworkError(`${what}: the network is closed`, { code: "Closed", operation });
   }
 
   /** Brings the ring's counts up to date. */

@@ -21,7 +21,7 @@ import { CloseReason } from "./close_reason.ts";
 import { GatherBuffer } from "./gather_buffer.ts";
 import { HalfQueue } from "./half_queue.ts";
 import { outcomeOf } from "./outcome.ts";
-import { sendClosed, sendError, sendTimeout, sinkClosed, type Why } from "./send_error.ts";
+import { sendClosed, sendError, sendTimeout, sinkClosed } from "./send_error.ts";
 import { SendBatch } from "./send_batch.ts";
 import { SendCall, type SendEnding } from "./send_call.ts";
 import { SinkEnd } from "./sink_end.ts";
@@ -62,8 +62,8 @@ export class SendQueue extends HalfQueue<SendCall> {
   }
 
   /** The error for a call that comes too late. */
-  closedError(operation: "send" | "flush"): NetworkError {
-    return sinkClosed(operation, this.#end?.reason.error ?? null);
+  closedError(): NetworkError {
+    return sinkClosed(this.socket.peerName, this.#end === null ? null : this.#end.reason);
   }
 
   /** A call to fill and push: the queue's own when it is free, else one that is shared. */
@@ -103,10 +103,7 @@ export class SendQueue extends HalfQueue<SendCall> {
   /** Ends every call now, for this reason; those with the kernel when it answers. */
   closeNow(reason: CloseReason): void {
     this.#end ??= new SinkEnd(reason);
-    if (this.lane.ring.cancel(this)) {
-      this.#dropAll(reason);
-      return;
-    }
+    if (this.lane.ring.cancel(this)) return this.#dropAll(reason);
     this.#end.abandoned ??= reason;
     for (let call = this.calls.head; call !== null; call = call.next) {
       if (!call.settled && !call.flying) call.fail(sendClosed(call, reason));
@@ -247,13 +244,14 @@ export class SendQueue extends HalfQueue<SendCall> {
     const partial = call.sentBytes > 0;
     if (!call.settled) call.fail(error);
     if (!partial && !hard) return;
-    this.#poison(error instanceof NetworkError ? error : this.closedError("send"));
+    this.#poison(error instanceof NetworkError ? error : this.closedError());
   }
 
   #poison(error: NetworkError): void {
-    this.#end ??= new SinkEnd(CloseReason.of(error));
+    const reason = new CloseReason("the sink was closed by an earlier failure", error);
+    this.#end ??= new SinkEnd(reason);
     this.#sendFin();
-    this.#dropAll(this.closedError("send"));
+    this.#dropAll(reason);
   }
 
   #sendFin(): void {
@@ -262,10 +260,10 @@ export class SendQueue extends HalfQueue<SendCall> {
     this.socket.shutdownSend();
   }
 
-  #dropAll(why: Why): void {
+  #dropAll(reason: CloseReason): void {
     for (let call = this.calls.shift(); call !== null; call = this.calls.shift()) {
       call.dropPieces();
-      if (!call.settled) call.fail(sendClosed(call, why));
+      if (!call.settled) call.fail(sendClosed(call, reason));
     }
     this.queuedBytes = 0;
     this.#rest();

@@ -75,7 +75,7 @@ export class Sink {
       loadCall(this.#queue, call, data);
       call.prepare(options, this.#timeoutMs);
       this.#throwLate();
-      if (this.#queue.closed) throw this.#queue.closedError("send");
+      if (this.#queue.closed) throw this.#queue.closedError();
     } catch (error) {
       this.#queue.dropCall(call);
       return Promise.reject(error);
@@ -101,7 +101,7 @@ export class Sink {
    * is sent, or when `shutdownTimeoutMs` ran out and the rest was given up.
    */
   close(): Promise<void> {
-    return this.#closing ??= this.#close(new CloseReason("The sink was closed"), true);
+    return this.#closing ??= this.#close(new CloseReason("the sink was closed"), true);
   }
 
   /** @internal As `close`, but leaves FIN to the end of the socket, where it may have to be RST. */
