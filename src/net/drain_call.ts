@@ -5,7 +5,7 @@
  */
 import { Call } from "./call.ts";
 import { CloseReason } from "./close_reason.ts";
-import { flushTimeout } from "./send_error.ts";
+import { flushClosed, flushTimeout } from "./send_error.ts";
 import type { SendQueue } from "./send_queue.ts";
 
 export class DrainCall extends Call {
@@ -19,12 +19,17 @@ export class DrainCall extends Call {
     this.#cancels = cancels;
   }
 
-  /** Settles when the queue is empty, or when it has failed. */
+  /**
+   * Settles when the queue is empty, or when it has failed. Who closes has what was wanted then;
+   * who flushes is told when bytes were dropped.
+   */
   start(): Promise<void> {
     const promise = this.promise<void>();
     this.begin(this.#queue.socket);
-    this.#queue.whenDrained(() => {
-      if (!this.settled) this.succeed(undefined);
+    this.#queue.whenDrained((lost) => {
+      if (this.settled) return;
+      if (lost === null || this.#cancels) this.succeed(undefined);
+      else this.fail(flushClosed(this.#queue.socket.peerName, lost));
     });
     return promise;
   }

@@ -52,6 +52,15 @@ export function sinkClosed(peer: string, reason: CloseReason | null): NetworkErr
   });
 }
 
+/** The half ended, and what the call waited for was dropped. */
+export function flushClosed(peer: string, reason: CloseReason): NetworkError {
+  return new NetworkError(`Cannot flush to ${peer}: ${reason.happened}`, {
+    code: "Closed",
+    operation: "flush",
+    cause: reason.error(peer),
+  });
+}
+
 /** The budget ran out; what is queued stays queued. */
 export function flushTimeout(peer: string, timeoutMs: number | null): NetworkError {
   return new NetworkError(`Cannot flush to ${peer}: ${timeoutMs} ms passed`, {

@@ -31,7 +31,7 @@ export class SendQueue extends HalfQueue<SendCall> {
   // Made when first needed: what is not there does not fall out of the processor's cache.
   #gather: GatherBuffer | null = null;
   #batch: SendBatch | null = null;
-  #drained: (() => void)[] | null = null;
+  #drained: ((lost: CloseReason | null) => void)[] | null = null;
   /** Bytes with the kernel. */
   #flyingBytes = 0;
   #end: SinkEnd | null = null;
@@ -88,9 +88,9 @@ export class SendQueue extends HalfQueue<SendCall> {
     this.#wake();
   }
 
-  /** Calls back when nothing is queued or in flight. */
-  whenDrained(callback: () => void): void {
-    if (this.empty && this.idle) callback();
+  /** Calls back when nothing is queued or in flight, with the reason when bytes were dropped. */
+  whenDrained(callback: (lost: CloseReason | null) => void): void {
+    if (this.empty && this.idle) callback(null);
     else (this.#drained ??= []).push(callback);
   }
 
@@ -184,13 +184,13 @@ export class SendQueue extends HalfQueue<SendCall> {
   }
 
   /** Nothing is left to do; a pause that ended now would submit an operation for nobody. */
-  #rest(): void {
+  #rest(lost: CloseReason | null = null): void {
     this.stopRetrying();
     this.#gather?.rest();
     const drained = this.#drained;
     if (drained === null) return;
     this.#drained = null;
-    for (const callback of drained) callback();
+    for (const callback of drained) callback(lost);
   }
 
   #took(count: number): void {
@@ -251,7 +251,7 @@ export class SendQueue extends HalfQueue<SendCall> {
     const reason = new CloseReason("the sink was closed by an earlier failure", error);
     this.#end ??= new SinkEnd(reason);
     this.#sendFin();
-    this.#dropAll(reason);
+    this.#dropAll(reason, true);
   }
 
   #sendFin(): void {
@@ -260,13 +260,14 @@ export class SendQueue extends HalfQueue<SendCall> {
     this.socket.shutdownSend();
   }
 
-  #dropAll(reason: CloseReason): void {
+  /** Part of a call that is not in the queue any more may be `lost` as well. */
+  #dropAll(reason: CloseReason, lost = !this.empty): void {
     for (let call = this.calls.shift(); call !== null; call = this.calls.shift()) {
       call.dropPieces();
       if (!call.settled) call.fail(sendClosed(call, reason));
     }
     this.queuedBytes = 0;
-    this.#rest();
+    this.#rest(lost ? reason : null);
   }
 
   #remove(call: SendCall): void {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { NetworkError } from "../base/network_error.ts";
 import type { CallOptions } from "./call_options.ts";
 import { CloseReason } from "./close_reason.ts";
 import { DrainCall } from "./drain_call.ts";
@@ -88,11 +89,21 @@ export class Sink {
     return promise;
   }
 
-  /** Waits until the kernel has everything that was given to `send`. */
+  /**
+   * Waits until the kernel has everything that was given to `send`. Rejects with a NetworkError:
+   * "Timeout", or "Closed" when the half ends meanwhile and drops some of it; with the signal's
+   * reason when aborted; with the error of an earlier send that had resolved when it was buffered.
+   */
   async flush(options?: CallOptions): Promise<void> {
     const call = new DrainCall(this.#queue, false);
     call.prepare(options, this.#timeoutMs);
-    if (!this.#queue.empty) await call.start();
+    if (!this.#queue.empty) {
+      await call.start().catch((error) => {
+        // What became of a buffered send says more.
+        if (error instanceof NetworkError && error.code === "Closed") this.#throwLate();
+        throw error;
+      });
+    }
     this.#throwLate();
   }
 

@@ -140,15 +140,20 @@ test("sends: what was closed on this side", async () => {
   });
 });
 
-test("flushes: the peer", async () => {
+test("flushes: the peer, and what became of the bytes", async () => {
   await withPair({ kernel: NARROW }, async ({ client }) => {
     const peer = peerOf(client);
     const sending = said(client.sink.send(contentOf(1, 20_000)));
     assert.equal(await said(client.sink.flush({ timeoutMs: 20 })), [
       `Cannot flush to ${peer}: 20 ms passed`,
     ]);
+    const flushing = said(client.sink.flush());
     client.reset();
     await sending;
+    assert.equal(await flushing, [
+      `Cannot flush to ${peer}: the connection was reset`,
+      `Cannot use the connection to ${peer}: the connection was reset`,
+    ]);
   });
 });
 
