@@ -51,7 +51,7 @@ export type { Address, SocketAddress, UnixAddress } from "./src/net/address.ts";
 export type { CallOptions } from "./src/net/call_options.ts";
 export type { Capabilities } from "./src/net/capabilities.ts";
 export type { KeepAlive, MetricsRegistry, NetworkConfig, RingConfig } from "./src/net/config.ts";
-export type { Connection } from "./src/net/connection.ts";
+export type { Connection } from "./src/net/connection_interface.ts";
 export { type BindOptions, Listener } from "./src/net/listener.ts";
 export type { NetworkStats } from "./src/net/network_core.ts";
 export type { Sendable } from "./src/net/load_call.ts";

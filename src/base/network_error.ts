@@ -58,7 +58,8 @@ export class NetworkError extends Error {
   readonly endOfStream: boolean;
 
   constructor(message: string, details: NetworkErrorDetails) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    // Always there, as the other fields are, but not enumerable: as Error's own.
+    super(message, { cause: details.cause });
     this.code = details.code;
     this.errno = details.errno ? errnoName(details.errno) : null;
     this.operation = details.operation;

@@ -97,8 +97,11 @@ export class AcceptQueue implements AcceptCallOwner {
     this.#request();
   }
 
-  close(error: NetworkError): void {
-    this.#closed = error;
+  close(): void {
+    this.#closed = new NetworkError(`Cannot accept on ${this.#name}: the listener was closed`, {
+      code: "Closed",
+      operation: "close",
+    });
     this.#pause?.cancel();
     this.#pause = null;
     for (let call = this.#calls.shift(); call !== null; call = this.#calls.shift()) {

@@ -8,24 +8,22 @@
 import { NetworkError } from "../base/network_error.ts";
 
 export class CloseReason {
-  readonly message: string;
+  /** The end of a message: "the connection was reset". */
+  readonly happened: string;
+  /** What a call has been told, when the reason is a failure. */
+  readonly failure: NetworkError | null;
   #error: NetworkError | null = null;
 
-  constructor(message: string) {
-    this.message = message;
+  constructor(happened: string, failure: NetworkError | null = null) {
+    this.happened = happened;
+    this.failure = failure;
   }
 
-  /** The reason is a failure, which a call has been told. */
-  static of(error: NetworkError): CloseReason {
-    const reason = new CloseReason(error.message);
-    reason.#error = error;
-    return reason;
-  }
-
-  get error(): NetworkError {
-    return this.#error ??= new NetworkError(this.message, {
-      code: "Closed",
-      operation: "close",
-    });
+  /** The reason as the cause of other errors; `peer` is the name of the other end. */
+  error(peer: string): NetworkError {
+    return this.failure ?? (this.#error ??= new NetworkError(
+      `Cannot use the connection to ${peer}: ${this.happened}`,
+      { code: "Closed", operation: "close" },
+    ));
   }
 }

@@ -8,6 +8,7 @@ import { COUNT } from "../base/meter.ts";
 import { AF_UNIX, type SocketAddress, type UnixAddress } from "./address.ts";
 import { CloseReason } from "./close_reason.ts";
 import { checkKeepAlive, type KeepAlive } from "./config.ts";
+import type { ConnectionInterface } from "./connection_interface.ts";
 import { LOCAL_END, REMOTE_END } from "./endpoint.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
 import { type PackedAddress, packedAddress } from "./packed_address.ts";
@@ -32,7 +33,7 @@ interface Extras {
   closing: Promise<void> | null;
 }
 
-export class Connection implements AsyncDisposable, Closeable {
+export class Connection implements ConnectionInterface, Closeable {
   /** The sending half. */
   readonly sink: Sink;
   /** The receiving half. */
@@ -126,7 +127,7 @@ export class Connection implements AsyncDisposable, Closeable {
 
   /** Abrupt end: pending calls get "Closed", the peer gets RST. */
   reset(): void {
-    const reason = new CloseReason("The connection was reset");
+    const reason = new CloseReason("the connection was reset");
     this.#readLocalAddress();
     this.stream.abandon(reason);
     this.sink.abandon(reason);
@@ -150,7 +151,7 @@ export class Connection implements AsyncDisposable, Closeable {
   }
 
   async #close(): Promise<void> {
-    const reason = new CloseReason("The connection was closed");
+    const reason = new CloseReason("the connection was closed");
     this.#readLocalAddress();
     this.stream.abandon(reason);
     const allSent = await this.sink.closeWithoutFin(reason);

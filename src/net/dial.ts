@@ -23,9 +23,9 @@ const NO_WAY = [ERRNO.EADDRNOTAVAIL, ERRNO.EAFNOSUPPORT, ERRNO.ENETUNREACH];
 
 export class Dial extends Call implements Dialing {
   place = -1;
+  readonly name: string;
   readonly #context: NetworkContext;
   readonly #address: SocketAddress | UnixAddress;
-  readonly #name: string;
   #candidates: (SocketAddress | UnixAddress)[] = [];
   #attempt: ConnectAttempt | null = null;
   /** Of the last address that could have been reached. */
@@ -35,7 +35,7 @@ export class Dial extends Call implements Dialing {
     super();
     this.#context = context;
     this.#address = address;
-    this.#name = formatAddress(address);
+    this.name = formatAddress(address);
   }
 
   /** The connection, or a NetworkError: "ConnectionFailed", "Timeout", "Closed". */
@@ -57,7 +57,7 @@ export class Dial extends Call implements Dialing {
   override expire(): void {
     this.#context.meter.counts[COUNT.timeoutsConnect]++;
     this.giveUp(
-      new NetworkError(`Cannot connect to ${this.#name}: ${this.timeoutMs} ms passed`, {
+      new NetworkError(`Cannot connect to ${this.name}: ${this.timeoutMs} ms passed`, {
         code: "Timeout",
         operation: "dial",
         cause: this.#telling ?? undefined,
@@ -108,7 +108,7 @@ export class Dial extends Call implements Dialing {
 
   #error(errno: number, address: SocketAddress | UnixAddress): NetworkError {
     const numeric = formatAddress(address);
-    const subject = numeric === this.#name ? numeric : `${this.#name} (${numeric})`;
+    const subject = numeric === this.name ? numeric : `${this.name} (${numeric})`;
     return new NetworkError(`Cannot connect to ${subject}: ${errnoText(errno)}`, {
       code: "ConnectionFailed",
       operation: "dial",
@@ -118,7 +118,7 @@ export class Dial extends Call implements Dialing {
 
   #lookupError(cause: unknown): NetworkError {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    return new NetworkError(`Cannot connect to ${this.#name}: name lookup failed: ${reason}`, {
+    return new NetworkError(`Cannot connect to ${this.name}: name lookup failed: ${reason}`, {
       code: "ConnectionFailed",
       operation: "dial",
       errno: cause instanceof InterfaceError ? cause.errno : null,

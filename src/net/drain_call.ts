@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { NetworkError } from "../base/network_error.ts";
 import { Call } from "./call.ts";
 import { CloseReason } from "./close_reason.ts";
+import { flushClosed, flushTimeout } from "./send_error.ts";
 import type { SendQueue } from "./send_queue.ts";
 
 export class DrainCall extends Call {
@@ -21,30 +21,28 @@ export class DrainCall extends Call {
     this.#cancels = cancels;
   }
 
-  /** Settles when the queue is empty, or when it has failed. */
+  /**
+   * Settles when the queue is empty, or when it has failed. Who closes has what was wanted then;
+   * who flushes is told when bytes were dropped.
+   */
   start(): Promise<void> {
     const promise = this.promise<void>();
     this.begin(this.#queue.socket);
-    this.#queue.whenDrained(() => {
-      if (!this.settled) this.succeed(undefined);
+    this.#queue.whenDrained((lost) => {
+      if (this.settled) return;
+      if (lost === null || this.#cancels) this.succeed(undefined);
+      else this.fail(flushClosed(this.#queue.socket.peerName, lost));
     });
     return promise;
   }
 
   override expire(): void {
     if (!this.#cancels) {
-      this.fail(
-        new NetworkError(`Cannot flush: ${this.timeoutMs} ms passed`, {
-          code: "Timeout",
-          operation: "flush",
-        }),
-      );
+      this.fail(flushTimeout(this.#queue.socket.peerName, this.timeoutMs));
       return;
     }
     this.gaveUp = true;
-    const { timeoutMs } = this;
-    const message = `Cannot send: the sink was closed and ${timeoutMs} ms passed`;
-    this.#queue.closeNow(new CloseReason(message));
+    this.#queue.closeNow(new CloseReason(`the sink was closed and ${this.timeoutMs} ms passed`));
     // When nothing was with the kernel, the queue is empty by now and has said so.
     if (!this.settled) this.succeed(undefined);
   }

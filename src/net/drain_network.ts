@@ -14,7 +14,7 @@ import type { HostTimer } from "../base/host.ts";
 import { LIMITS } from "../base/limits.ts";
 import { NetworkError } from "../base/network_error.ts";
 import { Connection } from "./connection.ts";
-import type { Closeable, NetworkContext } from "./network_context.ts";
+import type { Closeable, Dialing, NetworkContext } from "./network_context.ts";
 
 /** How often a connection in the middle of a message is looked at again. */
 const LOOK_AGAIN_MS = 5;
@@ -27,7 +27,7 @@ export async function drainNetwork(context: NetworkContext): Promise<void> {
   let last: HostTimer | null = null;
   const force = () => {
     expired = true;
-    for (const dial of context.dials.all()) dial.giveUp(closedError());
+    for (const dial of context.dials.all()) dial.giveUp(closedError(dial));
     for (const open of context.open.all()) open.reset();
     last = context.host.setTimer(overdue.resolve, LIMITS.handBackMs);
   };
@@ -60,8 +60,8 @@ async function handBack(context: NetworkContext): Promise<void> {
   }
 }
 
-function closedError(): NetworkError {
-  return new NetworkError("Cannot connect: the network was closed", {
+function closedError({ name }: Dialing): NetworkError {
+  return new NetworkError(`Cannot connect to ${name}: the network was closed`, {
     code: "Closed",
     operation: "dial",
   });

@@ -18,7 +18,8 @@ import {
   writeSockaddr,
 } from "./address.ts";
 import type { CallOptions } from "./call_options.ts";
-import { Connection } from "./connection.ts";
+import { Connection as AcceptedConnection } from "./connection.ts";
+import type { Connection } from "./connection_interface.ts";
 import { LOCAL_END } from "./endpoint.ts";
 import { Holder } from "./holder.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
@@ -70,7 +71,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
       context,
       fd,
       name,
-      (accepted, peer) => Connection.adopt(context, accepted, family, peer),
+      (accepted, peer) => AcceptedConnection.adopt(context, accepted, family, peer),
       () => this.#finish(),
     );
     context.open.add(this);
@@ -161,9 +162,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
   /** Stops listening; pending calls get "Closed". Idempotent. Accepted connections go on. */
   close(): Promise<void> {
     if (!this.#queue.closed) {
-      this.#queue.close(
-        new NetworkError("The listener was closed", { code: "Closed", operation: "close" }),
-      );
+      this.#queue.close();
       if (this.#queue.idle) this.#finish();
     }
     return this.#ended.promise;

@@ -23,6 +23,8 @@ export interface Closeable extends Rostered {
 
 /** A dial that is not connected yet. */
 export interface Dialing extends Rostered {
+  /** The address that was asked for. */
+  readonly name: string;
   giveUp(reason: unknown): void;
 }
 

@@ -6,9 +6,15 @@
 import { COUNT } from "../base/meter.ts";
 import { NetworkError } from "../base/network_error.ts";
 import type { BufferPool } from "../buf/buffer_pool.ts";
-import { type Address, parseAddress } from "./address.ts";
+import {
+  type Address,
+  formatAddress,
+  parseAddress,
+  type SocketAddress,
+  type UnixAddress,
+} from "./address.ts";
 import type { CallOptions } from "./call_options.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "./connection_interface.ts";
 import { Dial } from "./dial.ts";
 import { drainNetwork } from "./drain_network.ts";
 import { type BindOptions, checkBindOptions, Listener } from "./listener.ts";
@@ -62,18 +68,19 @@ export abstract class NetworkCore implements AsyncDisposable {
   async bind(address: Address, options?: BindOptions): Promise<Listener> {
     const checked = checkBindOptions(options);
     const parsed = parseAddress(address, 0);
-    this.#throwClosed("bind");
+    this.#throwClosed("bind", parsed);
     const { host, recvRing } = this.#context;
     const index = (name: string) => interfaceIndex(recvRing, name);
     const [numeric] = await lookUp(host, parsed, index).catch((cause) => {
-      throw new NetworkError(`Cannot bind: name lookup failed: ${cause?.message ?? cause}`, {
+      const reason = `name lookup failed: ${cause?.message ?? cause}`;
+      throw new NetworkError(`Cannot bind ${formatAddress(parsed)}: ${reason}`, {
         code: "BindFailed",
         operation: "bind",
         errno: cause instanceof InterfaceError ? cause.errno : null,
         cause,
       });
     });
-    this.#throwClosed("bind");
+    this.#throwClosed("bind", parsed);
     return Listener.bind(this.#context, numeric, checked);
   }
 
@@ -83,9 +90,10 @@ export abstract class NetworkCore implements AsyncDisposable {
    */
   dial(address: Address, options?: CallOptions): Promise<Connection> {
     try {
-      const dial = new Dial(this.#context, parseAddress(address, 1));
+      const parsed = parseAddress(address, 1);
+      const dial = new Dial(this.#context, parsed);
       dial.prepare(options, this.#context.config.connectTimeoutMs);
-      this.#throwClosed("dial");
+      this.#throwClosed("dial", parsed);
       return dial.start();
     } catch (error) {
       return Promise.reject(error);
@@ -138,12 +146,10 @@ export abstract class NetworkCore implements AsyncDisposable {
     this.#afterClose();
   }
 
-  #throwClosed(operation: "bind" | "dial"): void {
+  #throwClosed(operation: "bind" | "dial", address: SocketAddress | UnixAddress): void {
     if (this.#context.accepting) return;
-    throw new NetworkError(`Cannot ${operation}: the network is closed`, {
-      code: "Closed",
-      operation,
-    });
+    const what = `Cannot ${operation} ${formatAddress(address)}`;
+    throw new NetworkError(`${what}: the network is closed`, { code: "Closed", operation });
   }
 
   /** Brings the ring's counts up to date. */

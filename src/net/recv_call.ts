@@ -35,6 +35,11 @@ export class RecvCall extends Call implements Linked<RecvCall> {
     return this.exact ? "recv" : "recvSome";
   }
 
+  /** The other end, for messages. */
+  get peerName(): string {
+    return this.#queue.socket.peerName;
+  }
+
   /** Bytes still missing from the result. */
   get remaining(): number {
     return this.length - (this.result?.length ?? 0);

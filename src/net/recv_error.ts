@@ -2,7 +2,8 @@
  * What a receive that cannot be served is told.
  *
  * The first call that meets the end gets "RecvFailed"; the half is closed then, and later calls get
- * "Closed", unless buffered bytes show again how far the stream had come.
+ * "Closed", unless buffered bytes show again how far the stream had come. A `recvSome` that was
+ * told of the end of the stream, with null, has met it.
  *
  * @module
  */
@@ -17,26 +18,28 @@ export type RecvEnd =
   | { kind: "error"; errno: number; shown: boolean }
   | { kind: "closed"; reason: CloseReason };
 
-function subject(call: RecvCall): string {
-  return call.exact ? `Cannot receive ${call.length} bytes` : "Cannot receive";
+function subject(call: RecvCall, peer: string): string {
+  return call.exact
+    ? `Cannot receive ${call.length} bytes from ${peer}`
+    : `Cannot receive from ${peer}`;
 }
 
 /** The error for `call`, with `buffered` bytes that stay readable. Marks the end as shown. */
 export function recvError(call: RecvCall, end: RecvEnd, buffered: number): NetworkError {
-  const { operation } = call;
+  const { operation, peerName } = call;
   if (end.kind === "closed") {
-    return new NetworkError(`${subject(call)}: ${end.reason.message}`, {
+    return new NetworkError(`${subject(call, peerName)}: ${end.reason.happened}`, {
       code: "Closed",
       operation,
       bytesDone: buffered,
-      cause: end.reason.error,
+      cause: end.reason.error(peerName),
     });
   }
   const endOfStream = end.kind === "eof";
   const told = end.shown && !(endOfStream && buffered > 0);
   end.shown = true;
   const reason = end.kind === "eof" ? "the peer closed" : errnoText(end.errno);
-  return new NetworkError(`${subject(call)}: ${reason} after ${buffered} bytes`, {
+  return new NetworkError(`${subject(call, peerName)}: ${reason} after ${buffered} bytes`, {
     code: told ? "Closed" : "RecvFailed",
     operation,
     errno: end.kind === "error" ? end.errno : null,
@@ -47,8 +50,10 @@ export function recvError(call: RecvCall, end: RecvEnd, buffered: number): Netwo
 
 /** The error of a call whose budget ran out. */
 export function recvTimeout(call: RecvCall, bytesDone: number): NetworkError {
-  return new NetworkError(
-    `${subject(call)}: ${call.timeoutMs} ms passed after ${bytesDone} bytes`,
-    { code: "Timeout", operation: call.operation, bytesDone },
-  );
+  const what = subject(call, call.peerName);
+  return new NetworkError(`${what}: ${call.timeoutMs} ms passed after ${bytesDone} bytes`, {
+    code: "Timeout",
+    operation: call.operation,
+    bytesDone,
+  });
 }

@@ -102,9 +102,11 @@ export class RecvQueue extends HalfQueue<RecvCall> {
 
   /** A call's budget (`abort` is null) or patience ended. */
   endCall(call: RecvCall, abort: { reason: unknown } | null): void {
+    const first = this.calls.head === call;
     this.#leave(call);
     if (abort === null) this.lane.ring.meter.counts[COUNT.timeoutsRecv]++;
-    const reach = Math.min(this.buffered, call.length);
+    // What is buffered is the first call's: one behind it has nothing yet.
+    const reach = first ? Math.min(this.buffered, call.length) : 0;
     call.fail(abort === null ? recvTimeout(call, reach) : abort.reason);
     this.serve();
   }

@@ -54,6 +54,11 @@ export class SendCall extends Call implements Linked<SendCall> {
     this.#queue.endCall(this, { kind: "abort", reason });
   }
 
+  /** The other end, for messages. */
+  get peerName(): string {
+    return this.#queue.socket.peerName;
+  }
+
   get done(): boolean {
     return this.sentBytes === this.totalBytes;
   }

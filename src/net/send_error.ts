@@ -1,51 +1,70 @@
 /**
- * What a send that failed is told.
+ * What a send or a flush that failed is told.
  *
  * @module
  */
 import { errnoText } from "../base/errno.ts";
 import { NetworkError } from "../base/network_error.ts";
+import type { CloseReason } from "./close_reason.ts";
 import type { SendCall } from "./send_call.ts";
+
+function message(call: SendCall, reason: string): string {
+  const { totalBytes, sentBytes, peerName } = call;
+  return `Cannot send ${totalBytes} bytes to ${peerName}: ${reason} after ${sentBytes} bytes`;
+}
 
 /** The kernel's answer: a negative errno, or 0 for a send that took nothing. */
 export function sendError(call: SendCall, result: number): NetworkError {
   const reason = result === 0 ? "the kernel took 0 bytes" : errnoText(-result);
-  return new NetworkError(
-    `Cannot send ${call.totalBytes} bytes: ${reason} after ${call.sentBytes} bytes`,
-    { code: "SendFailed", operation: "send", errno: -result, bytesDone: call.sentBytes },
-  );
+  return new NetworkError(message(call, reason), {
+    code: "SendFailed",
+    operation: "send",
+    errno: -result,
+    bytesDone: call.sentBytes,
+  });
 }
 
 /** The budget ran out. */
 export function sendTimeout(call: SendCall): NetworkError {
-  const { totalBytes, sentBytes, timeoutMs } = call;
-  return new NetworkError(
-    `Cannot send ${totalBytes} bytes: ${timeoutMs} ms passed after ${sentBytes} bytes`,
-    { code: "Timeout", operation: "send", bytesDone: sentBytes },
-  );
-}
-
-/** What ends a call that is not at fault: a reason to close, or the error of an earlier call. */
-export interface Why {
-  readonly message: string;
-  readonly cause?: unknown;
+  return new NetworkError(message(call, `${call.timeoutMs} ms passed`), {
+    code: "Timeout",
+    operation: "send",
+    bytesDone: call.sentBytes,
+  });
 }
 
 /** The half ended before the call's turn came, or in the middle of it. */
-export function sendClosed(call: SendCall, why: Why): NetworkError {
-  return new NetworkError(why.message, {
+export function sendClosed(call: SendCall, reason: CloseReason): NetworkError {
+  return new NetworkError(message(call, reason.happened), {
     code: "Closed",
     operation: "send",
     bytesDone: call.sentBytes,
-    cause: why.cause,
+    cause: reason.failure ?? undefined,
   });
 }
 
 /** The call came after the half had ended. */
-export function sinkClosed(operation: "send" | "flush", cause: NetworkError | null): NetworkError {
-  return new NetworkError(`Cannot ${operation}: the sink is closed`, {
+export function sinkClosed(peer: string, reason: CloseReason | null): NetworkError {
+  return new NetworkError(`Cannot send to ${peer}: the sink is closed`, {
     code: "Closed",
-    operation,
-    cause: cause ?? undefined,
+    operation: "send",
+    cause: reason?.error(peer),
+  });
+}
+
+/** The half ended, and what the call waited for was dropped. */
+export function flushClosed(peer: string, reason: CloseReason): NetworkError {
+  return new NetworkError(`Cannot flush to ${peer}: ${reason.happened}`, {
+    code: "Closed",
+    operation: "flush",
+    cause: reason.error(peer),
+  });
+}
+
+/** The budget ran out; what is queued stays queued. */
+export function flushTimeout(peer: string, timeoutMs: number | null): NetworkError {
+  return new NetworkError(`Cannot flush to ${peer}: ${timeoutMs} ms passed`, {
+    code: "Timeout",
+    operation: "flush",
   });
 }

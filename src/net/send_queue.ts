@@ -21,7 +21,7 @@ import { CloseReason } from "./close_reason.ts";
 import { GatherBuffer } from "./gather_buffer.ts";
 import { HalfQueue } from "./half_queue.ts";
 import { outcomeOf } from "./outcome.ts";
-import { sendClosed, sendError, sendTimeout, sinkClosed, type Why } from "./send_error.ts";
+import { sendClosed, sendError, sendTimeout, sinkClosed } from "./send_error.ts";
 import { SendBatch } from "./send_batch.ts";
 import { SendCall, type SendEnding } from "./send_call.ts";
 import { SinkEnd } from "./sink_end.ts";
@@ -31,7 +31,7 @@ export class SendQueue extends HalfQueue<SendCall> {
   // Made when first needed: what is not there does not fall out of the processor's cache.
   #gather: GatherBuffer | null = null;
   #batch: SendBatch | null = null;
-  #drained: (() => void)[] | null = null;
+  #drained: ((lost: CloseReason | null) => void)[] | null = null;
   /** Bytes with the kernel. */
   #flyingBytes = 0;
   #end: SinkEnd | null = null;
@@ -62,8 +62,8 @@ export class SendQueue extends HalfQueue<SendCall> {
   }
 
   /** The error for a call that comes too late. */
-  closedError(operation: "send" | "flush"): NetworkError {
-    return sinkClosed(operation, this.#end?.reason.error ?? null);
+  closedError(): NetworkError {
+    return sinkClosed(this.socket.peerName, this.#end === null ? null : this.#end.reason);
   }
 
   /** A call to fill and push: the queue's own when it is free, else one that is shared. */
@@ -88,9 +88,9 @@ export class SendQueue extends HalfQueue<SendCall> {
     this.#wake();
   }
 
-  /** Calls back when nothing is queued or in flight. */
-  whenDrained(callback: () => void): void {
-    if (this.empty && this.idle) callback();
+  /** Calls back when nothing is queued or in flight, with the reason when bytes were dropped. */
+  whenDrained(callback: (lost: CloseReason | null) => void): void {
+    if (this.empty && this.idle) callback(null);
     else (this.#drained ??= []).push(callback);
   }
 
@@ -103,10 +103,7 @@ export class SendQueue extends HalfQueue<SendCall> {
   /** Ends every call now, for this reason; those with the kernel when it answers. */
   closeNow(reason: CloseReason): void {
     this.#end ??= new SinkEnd(reason);
-    if (this.lane.ring.cancel(this)) {
-      this.#dropAll(reason);
-      return;
-    }
+    if (this.lane.ring.cancel(this)) return this.#dropAll(reason);
     this.#end.abandoned ??= reason;
     for (let call = this.calls.head; call !== null; call = call.next) {
       if (!call.settled && !call.flying) call.fail(sendClosed(call, reason));
@@ -187,13 +184,13 @@ export class SendQueue extends HalfQueue<SendCall> {
   }
 
   /** Nothing is left to do; a pause that ended now would submit an operation for nobody. */
-  #rest(): void {
+  #rest(lost: CloseReason | null = null): void {
     this.stopRetrying();
     this.#gather?.rest();
     const drained = this.#drained;
     if (drained === null) return;
     this.#drained = null;
-    for (const callback of drained) callback();
+    for (const callback of drained) callback(lost);
   }
 
   #took(count: number): void {
@@ -247,13 +244,14 @@ export class SendQueue extends HalfQueue<SendCall> {
     const partial = call.sentBytes > 0;
     if (!call.settled) call.fail(error);
     if (!partial && !hard) return;
-    this.#poison(error instanceof NetworkError ? error : this.closedError("send"));
+    this.#poison(error instanceof NetworkError ? error : this.closedError());
   }
 
   #poison(error: NetworkError): void {
-    this.#end ??= new SinkEnd(CloseReason.of(error));
+    const reason = new CloseReason("the sink was closed by an earlier failure", error);
+    this.#end ??= new SinkEnd(reason);
     this.#sendFin();
-    this.#dropAll(this.closedError("send"));
+    this.#dropAll(reason, true);
   }
 
   #sendFin(): void {
@@ -262,13 +260,14 @@ export class SendQueue extends HalfQueue<SendCall> {
     this.socket.shutdownSend();
   }
 
-  #dropAll(why: Why): void {
+  /** Part of a call that is not in the queue any more may be `lost` as well. */
+  #dropAll(reason: CloseReason, lost = !this.empty): void {
     for (let call = this.calls.shift(); call !== null; call = this.calls.shift()) {
       call.dropPieces();
-      if (!call.settled) call.fail(sendClosed(call, why));
+      if (!call.settled) call.fail(sendClosed(call, reason));
     }
     this.queuedBytes = 0;
-    this.#rest();
+    this.#rest(lost ? reason : null);
   }
 
   #remove(call: SendCall): void {

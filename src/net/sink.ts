@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { NetworkError } from "../base/network_error.ts";
 import type { CallOptions } from "./call_options.ts";
 import { CloseReason } from "./close_reason.ts";
 import { DrainCall } from "./drain_call.ts";
@@ -76,7 +77,7 @@ export class Sink {
       loadCall(this.#queue, call, data);
       call.prepare(options, this.#timeoutMs);
       this.#throwLate();
-      if (this.#queue.closed) throw this.#queue.closedError("send");
+      if (this.#queue.closed) throw this.#queue.closedError();
     } catch (error) {
       this.#queue.dropCall(call);
       return Promise.reject(error);
@@ -89,11 +90,21 @@ export class Sink {
     return promise;
   }
 
-  /** Waits until the kernel has everything that was given to `send`. */
+  /**
+   * Waits until the kernel has everything that was given to `send`. Rejects with a NetworkError:
+   * "Timeout", or "Closed" when the half ends meanwhile and drops some of it; with the signal's
+   * reason when aborted; with the error of an earlier send that had resolved when it was buffered.
+   */
   async flush(options?: CallOptions): Promise<void> {
     const call = new DrainCall(this.#queue, false);
     call.prepare(options, this.#timeoutMs);
-    if (!this.#queue.empty) await call.start();
+    if (!this.#queue.empty) {
+      await call.start().catch((error) => {
+        // What became of a buffered send says more.
+        if (error instanceof NetworkError && error.code === "Closed") this.#throwLate();
+        throw error;
+      });
+    }
     this.#throwLate();
   }
 
@@ -103,7 +114,7 @@ export class Sink {
    * error of a buffered send that nobody has been told.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#close(new CloseReason("The sink was closed"), true);
+    this.#closing ??= this.#close(new CloseReason("the sink was closed"), true);
     if (this.#late === null) return this.#closing;
     return this.#closing.then(() => this.#throwLate());
   }

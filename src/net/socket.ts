@@ -11,16 +11,21 @@ import { COUNT } from "../base/meter.ts";
 import { NetworkError } from "../base/network_error.ts";
 import type { Operation } from "../ring/operation.ts";
 import { type RingPort, SHUTDOWN_DISCARD, SOCKET_OPTION } from "../ring/port.ts";
-import { AF_UNIX } from "./address.ts";
+import { AF_UNIX, formatAddress, type SocketAddress, type UnixAddress } from "./address.ts";
 import type { KeepAlive } from "./config.ts";
-import { endpoint, type SocketSide } from "./endpoint.ts";
+import { endpoint, LOCAL_END, type SocketSide } from "./endpoint.ts";
 import { Holder } from "./holder.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
-import type { PackedAddress } from "./packed_address.ts";
+import { type PackedAddress, packedAddress } from "./packed_address.ts";
 import { type SocketOption, socketOptions } from "./socket_options.ts";
 
 /** How the descriptor ends: FIN after what was sent, or RST. */
 export type SocketEnd = "graceful" | "reset";
+
+/** Who has the socket: the connection. */
+interface SocketOwner extends Closeable {
+  readonly remoteAddress: SocketAddress | UnixAddress;
+}
 
 /** errno of options and shutdowns that only say that the peer was faster. */
 const GONE = [ERRNO.ENOTCONN, ERRNO.EINVAL, ERRNO.ECONNRESET];
@@ -38,7 +43,7 @@ export class Socket extends Holder {
   #sending: Operation | null = null;
   #receiving: Operation | null = null;
   /** What the network forgets when the descriptor is closed, before `closed` resolves. */
-  owner: Closeable | null = null;
+  owner: SocketOwner | null = null;
   #end: SocketEnd | null = null;
   #descriptorOpen = true;
   /** Made when somebody waits. */
@@ -71,6 +76,19 @@ export class Socket extends Holder {
     else this.#receiving = operation;
   }
 
+  /**
+   * The peer, for messages; read when something has failed. Where a peer has no name, as most that
+   * dial a unix socket, it is known by the path at which it was accepted.
+   */
+  get peerName(): string {
+    const peer = this.owner === null ? "unix:" : formatAddress(this.owner.remoteAddress);
+    if (peer !== "unix:") return peer;
+    if (this.family !== AF_UNIX) return "an unknown address";
+    const local = this.#descriptorOpen ? this.address(LOCAL_END) : null;
+    const name = local === null ? "unix:" : formatAddress(packedAddress.unpack(local));
+    return name === "unix:" ? "an unnamed unix socket" : name;
+  }
+
   setNoDelay(on: boolean): void {
     if (this.family === AF_UNIX) return;
     this.#set({ name: "tcpNoDelay", option: SOCKET_OPTION.noDelay, value: on ? 1 : 0 });
@@ -85,7 +103,8 @@ export class Socket extends Holder {
     if (!this.#descriptorOpen) return;
     const result = this.port.setOption(this.fd, option, value);
     if (result >= 0 || GONE.includes(-result)) return;
-    throw new NetworkError(`Cannot set ${name} to ${value}: ${errnoText(-result)}`, {
+    const what = `Cannot set ${name} to ${value} on the connection to ${this.peerName}`;
+    throw new NetworkError(`${what}: ${errnoText(-result)}`, {
       code: "ConnectionFailed",
       operation: "option",
       errno: -result,

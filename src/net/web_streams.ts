@@ -17,7 +17,7 @@ function readable(stream: Stream): ReadableStream<Uint8Array> {
       else controller.enqueue(chunk.toUint8Array());
     },
     cancel() {
-      stream.abandon(new CloseReason("The readable stream was cancelled"));
+      stream.abandon(new CloseReason("the readable stream was cancelled"));
     },
   }, { highWaterMark: 0 });
 }

@@ -72,6 +72,36 @@ async function main(address: Address, bind: BindOptions): Promise<NetworkStats> 
   return stats;
 }
 
+/** What stands in for a connection needs no more than the interface has. */
+class Counted implements Connection {
+  readonly localAddress = { path: "" };
+  readonly remoteAddress = { hostname: "::1", port: 1 };
+  count = 0;
+  constructor(readonly sink: Sink, readonly stream: Stream) {}
+  get readable(): ReadableStream<Uint8Array> { return new ReadableStream(); }
+  get writable(): WritableStream<Uint8Array> { return new WritableStream(); }
+  setNoDelay(on = true): void { void on; }
+  setKeepAlive(options: boolean | KeepAlive): void { void options; }
+  ref(): void { this.count++; }
+  unref(): void { this.count--; }
+  async close(): Promise<void> {}
+  reset(): void {}
+  [Symbol.asyncDispose](): Promise<void> { return this.close(); }
+}
+const wrap = (connection: Connection): Connection =>
+  new Counted(connection.sink, connection.stream);
+
+/** What is accepted or dialed can be replaced by it. */
+async function replaced(listener: Listener, network: Network): Promise<Connection[]> {
+  let accepted = await listener.accept();
+  accepted = wrap(accepted);
+  let dialed = await network.dial("unix:/path");
+  dialed = wrap(dialed);
+  for await (let next of listener) next = wrap(next);
+  return [accepted, dialed];
+}
+console.log(replaced);
+
 console.log(capabilities.reason, batch, await main("127.0.0.1:0", { reusePort: true }));
 `;
 

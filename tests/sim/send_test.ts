@@ -351,6 +351,71 @@ test("a send to a closed sink takes its buffers and gives them back", async () =
   });
 });
 
+/** How the bytes that a flush waits for can be dropped. */
+const DROPS: Record<string, (pair: Pair) => void | Promise<void>> = {
+  "a reset": ({ client }) => client.reset(),
+  "a reset while the kernel has a part": async ({ client, sim }) => {
+    await sim.sleep(10);
+    client.reset();
+  },
+  "a peer that resets": async ({ server, sim }) => {
+    await sim.sleep(10);
+    server.reset();
+  },
+  "a half close that runs out of time": ({ client }) => client.sink.close(),
+  "a close that runs out of time": ({ client }) => client.close(),
+};
+
+for (const [how, drop] of Object.entries(DROPS)) {
+  test(`a flush gets Closed when its bytes are dropped by ${how}, closes do not`, async () => {
+    const config = { shutdownTimeoutMs: 50 };
+    await withPair({ kernel: NARROW, config }, async (pair) => {
+      const { sink } = pair.client;
+      const sends = [20_000, 10].map((length) => outcomeOf(sink.send(contentOf(1, length))));
+      const flushes = [sink.flush(), sink.flush({ timeoutMs: 60_000 })]
+        .map((flush) => assert.rejects(flush, { code: "Closed", operation: "flush" }));
+      const closing = sink.close();
+      await drop(pair);
+      await Promise.all([...flushes, closing, sink.close()]);
+      const ends = await Promise.all(sends);
+      assert.ok(ends.every((end) => "error" in end));
+    });
+  });
+}
+
+test("a flush behind a send that poisons the sink gets Closed, and why", async () => {
+  await withPair({ kernel: NARROW }, async ({ client }) => {
+    const sending = outcomeOf(client.sink.send(contentOf(1, 20_000), { timeoutMs: 20 }));
+    const error = await assert.rejects(client.sink.flush(), { code: "Closed", operation: "flush" });
+    assert.equal(await sending, { error: error.cause });
+  });
+});
+
+test("a flush waits on when a send gives up of which no byte was taken", async () => {
+  await withPair({ kernel: NARROW }, async (pair) => {
+    await fill(pair);
+    const { sink } = pair.client;
+    const sending = outcomeOf(sink.send(contentOf(1, 100), { timeoutMs: 20 }));
+    const last = sink.send(contentOf(2, 100));
+    const flushing = sink.flush();
+    assert.ok("error" in await sending);
+    await receives(pair, contentOf(9, NARROW_BYTES));
+    await receives(pair, contentOf(2, 100));
+    await Promise.all([last, flushing]);
+  });
+});
+
+test("a flush that waits for a buffered send which fails has that send's error", async () => {
+  const config = { writeBufferSize: 10_000 };
+  await withPair({ kernel: NARROW, config }, async (pair) => {
+    await fill(pair);
+    await pair.client.sink.send(contentOf(1, 100));
+    const flushing = pair.client.sink.flush();
+    pair.server.reset();
+    await assert.rejects(flushing, { code: "SendFailed", operation: "send" });
+  });
+});
+
 test("an error of a buffered send shows on the next call", async () => {
   await withPair({ config: { writeBufferSize: 10_000 } }, async ({ sim, client }) => {
     sim.faults.plan("sendErrno", 1);

@@ -105,11 +105,11 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
     await using pair = await connect(network);
     const sending = pair.client.sink.send(pattern(TOO_MUCH)).catch((error) => error);
     const receiving = pair.client.stream.recv(1).catch((error) => error);
+    const flushing = pair.client.sink.flush().catch((error) => error);
     await pause(5);
     pair.client.reset();
     pair.client.reset();
-    assert.is((await sending).code, "Closed");
-    assert.is((await receiving).code, "Closed");
+    for (const call of [sending, receiving, flushing]) assert.is((await call).code, "Closed");
     await expectClosed(pair.client);
     const error = await readAll(pair.server).catch((error) => error);
     assert.instance(error, NetworkError);

@@ -204,6 +204,23 @@ export function connecting(test: ContractSuite, config: NetworkConfig): void {
     await assert.rejects(network.dial({ path }), { code: "ConnectionFailed", errno: "ENOENT" });
   });
 
+  test("unix sockets: errors name the path at both ends", async ({ network }) => {
+    const path = socketPath();
+    await using pair = await connect(network, { path });
+    for (const { stream } of [pair.client, pair.server]) {
+      await assert.rejects(stream.recv(9, { timeoutMs: 0 }), {
+        message: `Cannot receive 9 bytes from unix:${path}: 0 ms passed after 0 bytes`,
+      });
+    }
+    await pair.server.close();
+    await assert.rejects(pair.server.sink.send("late"), {
+      message: "Cannot send to an unnamed unix socket: the sink is closed",
+    });
+    await assert.rejects(pair.client.sink.send("late"), {
+      message: `Cannot send 4 bytes to unix:${path}: broken pipe (EPIPE) after 0 bytes`,
+    });
+  });
+
   test("unix sockets: a file that is there is neither used nor removed", async ({ network }) => {
     const path = socketPath();
     writeFileSync(path, "mine");

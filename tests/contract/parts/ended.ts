@@ -27,6 +27,9 @@ export function ended(test: ContractSuite, config: NetworkConfig): void {
     assert.ok(pair.server.stream.closed);
     assert.is((await pair.server.stream.recv(0)).length, 0);
     await expectEnd(pair.server);
+    const late = { code: "Closed", endOfStream: true, bytesDone: 0 };
+    await assert.rejects(pair.server.stream.recv(1), late);
+    await expectEnd(pair.server);
   });
 
   test("FIN ends calls that wait already, each in its way", async ({ network }) => {

@@ -212,6 +212,23 @@ export function receiving(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive(pair);
   });
 
+  test("a receive that times out behind another had none of its bytes", async ({ network }) => {
+    await using pair = await connect(network);
+    const { stream } = pair.server;
+    const first = stream.recv(100);
+    await pair.client.sink.send(pattern(50));
+    await until(() => stream.buffered === 50, "half of the first one's bytes are there");
+    const behind = [stream.recv(10, { timeoutMs: 0 }), stream.recvSome(9, { timeoutMs: 0 })];
+    const errors = await Promise.all(behind.map((call) => call.catch((error) => error)));
+    await pair.client.sink.send(pattern(100).subarray(50));
+    bytesEqual((await first).toUint8Array(), pattern(100));
+    assert.equal(errors.map(({ code, bytesDone }) => [code, bytesDone]), [
+      ["Timeout", 0],
+      ["Timeout", 0],
+    ]);
+    await expectAlive(pair);
+  });
+
   for (const readBufferSize of [65_536, 512, 0]) {
     test(
       `impatient receives of a trickle: no byte is lost (read buffer ${readBufferSize})`,
