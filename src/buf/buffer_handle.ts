@@ -61,7 +61,9 @@ export abstract class BufferHandle implements Tracked, Disposable {
 
   /** Copies the bytes to plain memory, then releases. */
   toUint8Array(): Uint8Array<ArrayBuffer> {
-    const copy = this.bytes.slice() as Uint8Array<ArrayBuffer>;
+    // Straight from the slot: a view in between costs 20 to 50 ns.
+    const { bytes } = BufferHandle.#held(this);
+    const copy = bytes.slice(this.#start, this.#start + this.#length) as Uint8Array<ArrayBuffer>;
     this.release();
     return copy;
   }
