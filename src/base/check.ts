@@ -76,11 +76,14 @@ export const check = {
       fail(field, "an object", value, true);
     }
     for (const key of Object.keys(value)) {
-      if (!known.includes(key)) {
-        const wanted = `only ${known.map((name) => `"${name}"`).join(", ")}`;
-        throw new TypeError(`Cannot use "${field}.${key}": wanted ${wanted}, given "${key}"`);
-      }
+      if (!known.includes(key)) check.unknown(field, key, known);
     }
     return value as Record<string, unknown>;
+  },
+
+  /** Refuses a field that such options do not have. */
+  unknown(field: string, key: string, known: readonly string[]): never {
+    const wanted = `only ${known.map((name) => `"${name}"`).join(", ")}`;
+    throw new TypeError(`Cannot use "${field}.${key}": wanted ${wanted}, given "${key}"`);
   },
 };

@@ -13,13 +13,19 @@ import type { Slot } from "./slot.ts";
 
 const decoder = new TextDecoder();
 
+/** How a handle ends, in the words of the error that its later use gets. */
+export type Fate =
+  | "released"
+  | "moved (given to send or to an IoBufs)"
+  | "frozen (freeze() returned what to use instead)";
+
 /** Shared by `IoBuf` and `IoBufMut`; not constructed by users. */
 export abstract class BufferHandle implements Tracked, Disposable {
   #slot: Slot | null;
   #start: number;
   #length: number;
   #view: Uint8Array | null = null;
-  #moved = false;
+  #fate: Fate = "released";
   /** True while the garbage collector watches this handle. */
   watched = false;
 
@@ -55,7 +61,9 @@ export abstract class BufferHandle implements Tracked, Disposable {
 
   /** Copies the bytes to plain memory, then releases. */
   toUint8Array(): Uint8Array<ArrayBuffer> {
-    const copy = this.bytes.slice() as Uint8Array<ArrayBuffer>;
+    // Straight from the slot: a view in between costs 20 to 50 ns.
+    const { bytes } = BufferHandle.#held(this);
+    const copy = bytes.slice(this.#start, this.#start + this.#length) as Uint8Array<ArrayBuffer>;
     this.release();
     return copy;
   }
@@ -85,9 +93,9 @@ export abstract class BufferHandle implements Tracked, Disposable {
   }
 
   /** @internal Ends the handle; its reference of the slot passes to the caller. */
-  moveOut(): Slot {
+  moveOut(fate: Fate = "moved (given to send or to an IoBufs)"): Slot {
     const slot = BufferHandle.#held(this);
-    this.#moved = true;
+    this.#fate = fate;
     BufferHandle.#end(this);
     return slot;
   }
@@ -110,9 +118,7 @@ export abstract class BufferHandle implements Tracked, Disposable {
 
   static #held(handle: BufferHandle): Slot {
     if (handle.#slot === null) {
-      throw new TypeError(
-        `Cannot use a buffer that was ${handle.#moved ? "moved (given to send)" : "released"}`,
-      );
+      throw new TypeError(`Cannot use a buffer that was ${handle.#fate}`);
     }
     return handle.#slot;
   }

@@ -15,9 +15,9 @@ import { BufferPoolConfig, type BufferPoolFields } from "./buffer_pool_config.ts
 import { IoBuf } from "./io_buf.ts";
 import { IoBufMut } from "./io_buf_mut.ts";
 import { LeakTracker } from "./leak_tracker.ts";
-import { SizeClass } from "./size_class.ts";
+import { DEBUG_FILL, SizeClass } from "./size_class.ts";
 import type { SlabSource } from "./slab.ts";
-import { Slot } from "./slot.ts";
+import { Slot, type SlotHome } from "./slot.ts";
 
 /** Numbers of one class. */
 export interface SizeClassStats {
@@ -36,18 +36,26 @@ export interface BufferPoolStats {
 
 const NO_MEMORY = "the system has no memory to map";
 
+/** Where plain memory ends in debug mode: filled as the pool's own is, and left to the runtime. */
+const DEBUG_END: SlotHome = {
+  tracker: null,
+  put: (slot) => void slot.bytes.fill(DEBUG_FILL),
+};
+
 export class BufferPool {
   readonly config: BufferPoolConfig;
   readonly #classes: SizeClass[];
   readonly #tracker: LeakTracker;
   readonly #minSize: number;
   readonly #minShift: number;
+  readonly #plainHome: SlotHome | null;
   #oversized = 0;
 
   constructor(config: BufferPoolConfig | BufferPoolFields, source: SlabSource) {
     this.config = config instanceof BufferPoolConfig ? config : new BufferPoolConfig(config);
     const { maxPerClass, debug } = this.config;
     this.#tracker = new LeakTracker(source);
+    this.#plainHome = debug ? DEBUG_END : null;
     this.#classes = this.config.sizeClasses.map((sizeBytes) =>
       new SizeClass(sizeBytes, maxPerClass, debug, source, this.#tracker)
     );
@@ -119,7 +127,7 @@ export class BufferPool {
 
   /** @internal Memory of at least `length` bytes, the pool's when it has any. */
   take(length: number): Slot {
-    return this.tryTake(length) ?? Slot.plain(new Uint8Array(length));
+    return this.tryTake(length) ?? Slot.plain(new Uint8Array(length), this.#plainHome);
   }
 
   /** @internal The class that serves `length`; null when it is too large. */

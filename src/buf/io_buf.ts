@@ -15,7 +15,8 @@ export class IoBuf extends BufferHandle {
   static from(source: Uint8Array | string): IoBuf {
     const bytes = typeof source === "string" ? encoder.encode(source) : source;
     if (!(bytes instanceof Uint8Array)) check.fail("source", "a Uint8Array or a string", source);
-    const copy = source === bytes ? bytes.slice() : bytes;
+    // Not slice(): that of a Buffer is a view.
+    const copy = source === bytes ? new Uint8Array(bytes) : bytes;
     return new IoBuf(Slot.plain(copy), 0, copy.length);
   }
 

@@ -23,6 +23,7 @@ export class IoBufMut extends BufferHandle {
 
   /** Ends this handle and returns a read-only, shareable one over the same bytes. No copy. */
   freeze(): IoBuf {
-    return new IoBuf(this.moveOut(), this.start, this.span);
+    const slot = this.moveOut("frozen (freeze() returned what to use instead)");
+    return new IoBuf(slot, this.start, this.span);
   }
 }

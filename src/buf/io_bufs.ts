@@ -5,8 +5,9 @@
  * @module
  */
 import { check } from "../base/check.ts";
+import { BufferHandle } from "./buffer_handle.ts";
 import { IoBuf } from "./io_buf.ts";
-import { IoBufMut } from "./io_buf_mut.ts";
+import type { IoBufMut } from "./io_buf_mut.ts";
 import { Slot } from "./slot.ts";
 
 /** What can become part of an {@link IoBufs}. Buffers are moved in, arrays and text are copied. */
@@ -212,8 +213,7 @@ export class IoBufs implements Disposable {
   }
 
   static #chunkOf(part: Exclude<IoBufsPart, IoBufs>): IoBuf {
-    if (part instanceof IoBufMut) return part.freeze();
-    if (part instanceof IoBuf) return new IoBuf(part.moveOut(), part.start, part.span);
+    if (part instanceof BufferHandle) return new IoBuf(part.moveOut(), part.start, part.span);
     if (typeof part === "string" || part instanceof Uint8Array) return IoBuf.from(part);
     return check.fail("part", "an IoBuf, IoBufMut, IoBufs, Uint8Array or string", part);
   }

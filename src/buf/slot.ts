@@ -37,9 +37,9 @@ export class Slot {
     this.home = home;
   }
 
-  /** Plain memory with one reference, which goes away with its last holder. */
-  static plain(bytes: Uint8Array): Slot {
-    const slot = new Slot(PLAIN_SLAB, 0, bytes, null);
+  /** Plain memory with one reference, which goes away with its last holder, past `home` if any. */
+  static plain(bytes: Uint8Array, home: SlotHome | null = null): Slot {
+    const slot = new Slot(PLAIN_SLAB, 0, bytes, home);
     slot.references = 1;
     return slot;
   }
@@ -49,7 +49,7 @@ export class Slot {
   }
 
   get pooled(): boolean {
-    return this.home !== null;
+    return this.slab !== PLAIN_SLAB;
   }
 
   retain(): void {

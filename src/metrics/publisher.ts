@@ -12,11 +12,13 @@ import type { Histogram } from "../base/histogram.ts";
 import type { BufferPool } from "../buf/buffer_pool.ts";
 import { type Definition, DEFINITIONS, type MetricSource, type Sample } from "./definitions.ts";
 
-/** A prom-client `Registry`, or anything with its two methods. */
+/** A prom-client `Registry`, or anything with its `registerMetric`. */
 export interface Registry {
   // deno-lint-ignore no-explicit-any
   registerMetric(metric: any): void;
   removeSingleMetric?(name: string): void;
+  /** Tells whether somebody has taken a metric off, as `clear` does with all. */
+  getSingleMetric?(name: string): unknown;
 }
 
 interface HistogramTotal {
@@ -48,6 +50,8 @@ export class Publisher {
   readonly #registry: Registry;
   readonly #prefix: string;
   readonly #sources = new Set<MetricSource>();
+  /** What was registered, by its whole name. */
+  readonly #metrics = new Map<string, unknown>();
   /** What closed networks had counted: by metric name, then by labels. */
   readonly #retired = new Map<string, Map<string, Sample>>();
   readonly #retiredHistograms = new Map<string, HistogramTotal>();
@@ -63,43 +67,53 @@ export class Publisher {
   static attach(registry: Registry, prefix: string, source: MetricSource): () => void {
     const byPrefix = publishers.get(registry) ?? new Map<string, Publisher>();
     publishers.set(registry, byPrefix);
-    let publisher = byPrefix.get(prefix);
-    if (publisher === undefined) {
-      publisher = new Publisher(registry, prefix);
-      publisher.#register();
-      byPrefix.set(prefix, publisher);
-    }
-    const attached = publisher;
-    attached.#admit(source);
+    const publisher = byPrefix.get(prefix) ?? new Publisher(registry, prefix);
+    publisher.#register();
+    byPrefix.set(prefix, publisher);
+    publisher.#admit(source);
     return () => {
-      if (!attached.#sources.has(source)) return;
-      attached.#retire(source);
-      if (attached.#sources.size > 0) return;
-      attached.#unregister(DEFINITIONS);
+      if (!publisher.#sources.has(source)) return;
+      publisher.#retire(source);
+      if (publisher.#sources.size > 0) return;
+      publisher.#unregister([...publisher.#metrics.keys()]);
       byPrefix.delete(prefix);
     };
   }
 
+  /** Registers what is not there: all at first, and what was taken off meanwhile. */
   #register(): void {
-    const registered: Definition[] = [];
+    const added: string[] = [];
     try {
       for (const definition of DEFINITIONS) {
         const name = this.#prefix + definition.name;
+        if (this.#stands(name)) continue;
         // prom-client asks a metric for its data with get() and resets it with reset(). For the
         // OpenMetrics format it takes the suffix off the names of counters, and adds it again.
         const get = () => this.#read(definition, metric.name);
         const metric = { name, type: definition.kind, get, reset() {}, aggregator: "sum" };
         this.#registry.registerMetric(metric);
-        registered.push(definition);
+        this.#metrics.set(name, metric);
+        added.push(name);
       }
     } catch (error) {
-      this.#unregister(registered);
+      this.#unregister(added);
       throw error;
     }
   }
 
-  #unregister(definitions: readonly Definition[]): void {
-    for (const { name } of definitions) this.#registry.removeSingleMetric?.(this.#prefix + name);
+  /** Whether a metric of ours is on the registry; one that cannot tell has what it was given. */
+  #stands(name: string): boolean {
+    const metric = this.#metrics.get(name);
+    const registry = this.#registry;
+    if (metric === undefined || registry.getSingleMetric === undefined) return metric !== undefined;
+    return registry.getSingleMetric(name) === metric;
+  }
+
+  #unregister(names: readonly string[]): void {
+    for (const name of names) {
+      if (this.#stands(name)) this.#registry.removeSingleMetric?.(name);
+      this.#metrics.delete(name);
+    }
   }
 
   #read(definition: Definition, name: string) {

@@ -30,7 +30,7 @@ import type { PackedAddress } from "./packed_address.ts";
 
 /** The peer went away before it was accepted, or the network had a hiccup: accept(2), "errors". */
 const TRANSIENT = new Set(
-  ["EAGAIN", "EINTR", "ECONNABORTED", "EPROTO", "ENETDOWN", "ENOPROTOOPT", "EHOSTDOWN"]
+  ["EAGAIN", "EINTR", "ECONNABORTED", "EPROTO", "ENETDOWN", "ENOPROTOOPT", "EHOSTDOWN", "ENONET"]
     .concat("EHOSTUNREACH", "EOPNOTSUPP", "ENETUNREACH", "EPERM", "ETIMEDOUT")
     .map((name) => ERRNO[name]),
 );

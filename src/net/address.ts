@@ -29,6 +29,9 @@ export const AF_INET6 = 10;
 /** sizeof(sun_path), with one byte kept for the terminator. */
 const UNIX_PATH_BYTES_MAX = 107;
 
+/** How IPv4 addresses begin where IPv6 ones are wanted. */
+const MAPPED_PREFIX = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -83,7 +86,8 @@ export function parseAddress(given: unknown, portMin: 0 | 1): SocketAddress | Un
 
 /** The address as text, in the form that `parseAddress` reads. */
 export function formatAddress(address: SocketAddress | UnixAddress): string {
-  if ("path" in address) return `unix:${address.path.replace(/^\0/, "@")}`;
+  // A file whose name begins with @ is not to be read as an abstract socket.
+  if ("path" in address) return `unix:${address.path.replace(/^@/, "./@").replace(/^\0/, "@")}`;
   const { hostname, port } = address;
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }
@@ -135,8 +139,14 @@ export function readSockaddr(source: Uint8Array, length: number): SocketAddress 
   return { path: path.startsWith("\0") ? path : path.replace(/\0.*$/s, "") };
 }
 
-/** RFC 5952: lower case, the longest run of two or more zero groups becomes "::". */
+/**
+ * RFC 5952: lower case, the longest run of two or more zero groups becomes "::", and what stands
+ * for an IPv4 address shows it.
+ */
 function formatIpv6(bytes: Uint8Array): string {
+  if (MAPPED_PREFIX.every((byte, i) => bytes[i] === byte)) {
+    return `::ffff:${bytes.subarray(12).join(".")}`;
+  }
   const groups: number[] = [];
   for (let i = 0; i < 16; i += 2) groups.push((bytes[i] << 8) | bytes[i + 1]);
   let bestStart = -1;

@@ -69,9 +69,7 @@ export abstract class Call {
     checkOptions(options);
     this.timeoutMs = checkTimeout(options, fallbackMs);
     const signal = checkSignal(options);
-    if (signal === null) return;
-    if (signal.aborted) throw signal.reason;
-    this.#patience = new Patience(signal, this);
+    if (signal !== null) this.#patience = new Patience(signal, this);
   }
 
   /** The promise is settled before the call is: neither budget nor signal may end it any more. */

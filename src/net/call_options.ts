@@ -13,6 +13,8 @@ export interface CallOptions {
   timeoutMs?: number | null;
 }
 
+const KNOWN: readonly string[] = ["signal", "timeoutMs"];
+
 /** The budget that applies. Throws TypeError or RangeError for a wrong one. */
 export function checkTimeout(options: CallOptions, fallback: number | null): number | null {
   const { timeoutMs } = options;
@@ -20,17 +22,36 @@ export function checkTimeout(options: CallOptions, fallback: number | null): num
   return check.integerOrNull("timeoutMs", timeoutMs, 0, LIMITS.timeoutMsMax);
 }
 
-/** The signal, if there is one. Throws TypeError when it is something else. */
+/**
+ * The signal, if there is one. Throws TypeError when it is something else, and its reason when it
+ * is aborted already.
+ */
 export function checkSignal(options: CallOptions): AbortSignal | null {
   const { signal } = options;
   if (signal === undefined || signal === null) return null;
   if (!(signal instanceof AbortSignal)) check.fail("signal", "an AbortSignal", signal);
+  if (signal.aborted) throw signal.reason;
   return signal;
 }
 
-/** Refuses what is not an options object at all. */
-export function checkOptions(options: unknown): void {
-  if (options !== undefined && (options === null || typeof options !== "object")) {
+/** Refuses what is not an options object at all, and fields that none has. Allocates nothing. */
+export function checkOptions(options: CallOptions): void {
+  if (options === null || typeof options !== "object" || Array.isArray(options)) {
     check.fail("options", "an object", options);
   }
+  for (const name in options) {
+    if (name === "timeoutMs" || name === "signal") continue;
+    // What is inherited says nothing: an AbortController may stand for its signal. But a signal in
+    // place of the options would never be looked at.
+    if (Object.hasOwn(options, name)) check.unknown("options", name, KNOWN);
+    if (options instanceof AbortSignal) check.fail("options", "an object with a signal", options);
+  }
+}
+
+/** All of it, for a call that is done when it begins. */
+export function checkCall(options: CallOptions | undefined): void {
+  if (options === undefined) return;
+  checkOptions(options);
+  checkTimeout(options, null);
+  checkSignal(options);
 }

@@ -24,6 +24,8 @@ export interface MetricsRegistry {
   // deno-lint-ignore no-explicit-any
   registerMetric(metric: any): void;
   removeSingleMetric?(name: string): void;
+  /** Tells whether somebody has taken a metric off, as `clear` does with all. */
+  getSingleMetric?(name: string): unknown;
 }
 
 export interface RingConfig {

@@ -36,11 +36,17 @@ export interface BindOptions {
 
 /** Checks bind options. Throws TypeError or RangeError. */
 export function checkBindOptions(options: unknown): Required<BindOptions> {
-  const given = check.options("options", options, ["backlog", "reusePort", "ipv6Only"]);
+  const known = ["backlog", "reusePort", "ipv6Only"];
+  // The defaults stand for undefined only: null is a wrong value.
+  const { backlog = 1024, reusePort = false, ipv6Only = false } = check.options(
+    "options",
+    options,
+    known,
+  );
   return {
-    backlog: check.integer("options.backlog", given.backlog ?? 1024, 0, 0x7fff_ffff),
-    reusePort: check.boolean("options.reusePort", given.reusePort ?? false),
-    ipv6Only: check.boolean("options.ipv6Only", given.ipv6Only ?? false),
+    backlog: check.integer("options.backlog", backlog, 0, 0x7fff_ffff),
+    reusePort: check.boolean("options.reusePort", reusePort),
+    ipv6Only: check.boolean("options.ipv6Only", ipv6Only),
   };
 }
 

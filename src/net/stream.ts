@@ -7,7 +7,7 @@ import { check } from "../base/check.ts";
 import { LIMITS } from "../base/limits.ts";
 import type { IoBuf } from "../buf/io_buf.ts";
 import { IoBufs } from "../buf/io_bufs.ts";
-import type { CallOptions } from "./call_options.ts";
+import { type CallOptions, checkCall } from "./call_options.ts";
 import type { CloseReason } from "./close_reason.ts";
 import type { RecvCall } from "./recv_call.ts";
 import { RecvQueue } from "./recv_queue.ts";
@@ -67,7 +67,10 @@ export class Stream implements AsyncIterable<Uint8Array> {
     const queue = this.#queue;
     try {
       check.integer("length", length, 0, LIMITS.lengthMax);
-      if (length === 0) return Promise.resolve(new IoBufs());
+      if (length === 0) {
+        checkCall(options);
+        return Promise.resolve(new IoBufs());
+      }
       if (options === undefined && queue.quiet && queue.buffered >= length) {
         queue.noteActivity();
         return Promise.resolve(queue.buffer.take(length));

@@ -1,25 +1,60 @@
 /**
  * The halves of a connection as web streams: lazy views, for code that wants them. Each chunk costs
- * a copy and about 0.2 us; `Stream` and `Sink` are the direct way.
+ * a copy and about 0.5 us; `Stream` and `Sink` are the direct way.
  *
  * @module
  */
+import { LIMITS } from "../base/limits.ts";
+import type { IoBuf } from "../buf/io_buf.ts";
 import { CloseReason } from "./close_reason.ts";
 import type { Sink } from "./sink.ts";
 import type { Stream } from "./stream.ts";
 
-/** Pulls from `stream` when the consumer wants more; backpressure is the consumer's. */
+/** The end of the stream, for a reader that brought memory as well. */
+function end(controller: ReadableByteStreamController): void {
+  controller.close();
+  controller.byobRequest?.respond(0);
+}
+
+/** Receives into the reader's own memory, as much as it has. */
+async function fill(
+  stream: Stream,
+  controller: ReadableByteStreamController,
+  request: ReadableStreamBYOBRequest,
+): Promise<void> {
+  const wanted = (request.view as ArrayBufferView).byteLength;
+  using chunk = await stream.recvSome(Math.min(wanted, LIMITS.lengthMax));
+  if (chunk === null) return end(controller);
+  const { view } = request;
+  if (view === null) return; // The reader cancelled meanwhile.
+  new Uint8Array(view.buffer, view.byteOffset, view.byteLength).set(chunk.bytes);
+  request.respond(chunk.length);
+}
+
+/**
+ * Pulls from `stream` when the consumer wants more; backpressure is the consumer's. A byte stream:
+ * readers may bring their own memory.
+ */
 function readable(stream: Stream): ReadableStream<Uint8Array> {
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const chunk = await stream.recvSome();
-      if (chunk === null) controller.close();
-      else controller.enqueue(chunk.toUint8Array());
+  let controller: ReadableByteStreamController;
+  const give = (chunk: IoBuf | null): void => {
+    if (chunk === null) end(controller);
+    else controller.enqueue(chunk.toUint8Array());
+  };
+  return new ReadableStream({
+    type: "bytes",
+    start(given) {
+      controller = given;
+    },
+    // Not async: that costs 0.1 us for each chunk.
+    pull() {
+      const request = controller.byobRequest;
+      return request === null ? stream.recvSome().then(give) : fill(stream, controller, request);
     },
     cancel() {
       stream.abandon(new CloseReason("the readable stream was cancelled"));
     },
-  }, { highWaterMark: 0 });
+  });
 }
 
 /**

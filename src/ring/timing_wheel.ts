@@ -8,6 +8,8 @@
  *
  * Invariants
  * - An entry never expires early, and at most about one tick late when the event loop is free.
+ * - Entries of one slot expire by deadline, those with the same one in the order of adding: calls
+ *   with the same budget end in the order in which they began.
  * - The timer is set only while entries exist, to the next occupied slot, found by bitmap; it may
  *   fire once more after the last was removed.
  * - A removed entry leaves nothing behind; an early timer finds an empty slot and is set again.
@@ -27,6 +29,10 @@ export interface Deadline {
   deadlineMs: number;
   deadlineTick: number;
   expire(): void;
+}
+
+function byDeadline(a: Deadline, b: Deadline): number {
+  return a.deadlineMs - b.deadlineMs;
 }
 
 export class TimingWheel {
@@ -129,6 +135,8 @@ export class TimingWheel {
     this.#tick = Math.max(this.#tick, nowTick);
     const due: Deadline[] = [];
     for (; entry !== null; entry = entry.deadlineNext) due.push(entry);
+    // The last added is at the head. One that rested elsewhere may have come after later ones.
+    due.reverse().sort(byDeadline);
     for (const item of due) {
       if (item.deadlineTick < 0) continue; // Removed by the expiry of one before it.
       this.#unlink(item);

@@ -185,6 +185,20 @@ test("errnos that say nothing about the listener are retried", async () => {
   });
 });
 
+test("each errno that accept(2) wants treated like EAGAIN is one of them", async () => {
+  const names = ["ENETDOWN", "EPROTO", "ENOPROTOOPT", "EHOSTDOWN", "ENONET", "EHOSTUNREACH"];
+  for (const name of [...names, "EOPNOTSUPP", "ENETUNREACH"]) {
+    await withPair({}, async ({ network, listener, sim }) => {
+      sim.faults.plan("acceptTransient", 1);
+      sim.faults.pick = <T>() => ERRNO[name] as T;
+      const dialing = network.dial(listener.localAddress);
+      const server = await listener.accept();
+      assert.is(network.context.meter.counts[COUNT.retriesAccept], 1, name);
+      await Promise.all([server.close(), dialing.then((client) => client.close())]);
+    });
+  }
+});
+
 test("a socket that is refused its options is neither connected nor bound", async () => {
   await withPair({}, async ({ network, listener, sim }) => {
     const { port } = network.context.recvRing;

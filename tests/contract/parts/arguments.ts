@@ -87,6 +87,10 @@ const CALL_OPTIONS: readonly (readonly [unknown, Wanted])[] = [
   [{ signal: {} }, TypeError],
   [{ signal: "abort" }, TypeError],
   [{ signal: new AbortController() }, TypeError],
+  [[], TypeError],
+  [{ timeoutMS: 1 }, TypeError],
+  [{ timeoutMs: 1, abortSignal: null }, TypeError],
+  [new AbortController().signal, TypeError],
 ];
 
 const SENDABLES: readonly unknown[] = [
@@ -216,6 +220,9 @@ export function arguments_(test: ContractSuite, config: NetworkConfig): void {
       [{ backlog: 1.5 }, RangeError],
       [{ reusePort: 1 }, TypeError],
       [{ ipv6Only: "yes" }, TypeError],
+      [{ backlog: null }, TypeError],
+      [{ reusePort: null }, TypeError],
+      [{ ipv6Only: null }, TypeError],
       [{ other: true }, TypeError],
     ];
     for (const [value, wanted] of options) {
@@ -232,8 +239,10 @@ export function arguments_(test: ContractSuite, config: NetworkConfig): void {
         ["accept", () => listener.accept(value)],
         ["dial", () => network.dial(listener.localAddress, value as Anything)],
         ["send", () => client.sink.send("x", value)],
+        ["empty send", () => client.sink.send("", value)],
         ["flush", () => client.sink.flush(value)],
         ["recv", () => client.stream.recv(1, value)],
+        ["recv(0)", () => client.stream.recv(0, value)],
         ["recvSome", () => client.stream.recvSome(1, value)],
       ];
       for (const [name, call] of calls) {
@@ -242,6 +251,30 @@ export function arguments_(test: ContractSuite, config: NetworkConfig): void {
       }
     }
     assert.is(pair.client.sink.bytesSent, 0);
+    await expectAlive(pair);
+  });
+
+  test("a field that call options do not have is named", async ({ network }) => {
+    await using pair = await connect(network);
+    const { stream } = pair.client as Anything;
+    const { message } = await assert.rejects(stream.recv(1, { timeoutMS: 1 }), TypeError);
+    assert.is(
+      message,
+      'Cannot use "options.timeoutMS": wanted only "signal", "timeoutMs", given "timeoutMS"',
+    );
+    await expectAlive(pair);
+  });
+
+  test("a signal that is aborted already ends calls for no bytes too", async ({ network }) => {
+    await using pair = await connect(network);
+    const reason = { why: "enough" };
+    const signal = AbortSignal.abort(reason);
+    const { stream, sink } = pair.client;
+    for (const call of [stream.recv(0, { signal }), sink.send("", { signal })]) {
+      assert.is(await call.then(() => "done", (error: unknown) => error), reason);
+    }
+    const options = { signal: new AbortController().signal, timeoutMs: 0 };
+    await Promise.all([stream.recv(0, options), sink.send("", options)]);
     await expectAlive(pair);
   });
 

@@ -195,6 +195,17 @@ export function receiving(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive(pair);
   });
 
+  test("receives with the same budget time out in order", async ({ network }) => {
+    await using pair = await connect(network);
+    let order = "";
+    const calls = [..."ABCDE"].map((name) =>
+      assert.rejects(pair.client.stream.recv(1, { timeoutMs: 20 }), { code: "Timeout" })
+        .then(() => order += name)
+    );
+    await Promise.all(calls);
+    assert.is(order, "ABCDE");
+  });
+
   test("an aborted call in the middle of the queue lets others through", async ({ network }) => {
     await using pair = await connect(network);
     const { stream } = pair.server;

@@ -159,4 +159,126 @@ export function webStreams(test: ContractSuite, _config: NetworkConfig): void {
     assert.is(text + decoder.decode(), words);
     await sending;
   });
+
+  test("a reader brings its own memory, which gets what fits", async ({ network }) => {
+    await using pair = await connect(network);
+    const reader = pair.server.readable.getReader({ mode: "byob" });
+    const memory = new ArrayBuffer(10);
+    const first = reader.read(new Uint8Array(memory, 3, 4));
+    await pair.client.sink.send("abcdefg");
+    const { value } = await first;
+    assert.is(new TextDecoder().decode(value), "abcd");
+    assert.equal([value?.byteOffset, value?.buffer.byteLength], [3, 10]);
+    assert.is(memory.byteLength, 0, "given away until the read ends, and given back by it");
+    const second = await reader.read(new Uint8Array(10));
+    assert.is(new TextDecoder().decode(second.value), "efg");
+    assert.equal([second.value?.length, second.value?.buffer.byteLength], [3, 10]);
+  });
+
+  test("bulk through one buffer of the reader's", async ({ network }) => {
+    await using pair = await connect(network);
+    const bytes = pattern(3 << 20, 4);
+    const sending = pair.client.sink.send(bytes).then(() => pair.client.sink.close());
+    const reader = pair.server.readable.getReader({ mode: "byob" });
+    const parts: Uint8Array[] = [];
+    let memory = new ArrayBuffer(100_000);
+    for (;;) {
+      const { done, value } = await reader.read(new Uint8Array(memory));
+      memory = value?.buffer as ArrayBuffer;
+      assert.is(memory.byteLength, 100_000);
+      if (done) break;
+      parts.push(value.slice());
+    }
+    bytesEqual(concat(parts), bytes);
+    await sending;
+  });
+
+  test("reads into own memory end with the stream, as do later ones", async ({ network }) => {
+    await using pair = await connect(network);
+    const reader = pair.server.readable.getReader({ mode: "byob" });
+    const reads = [2, 3].map((length) => reader.read(new Uint8Array(length)));
+    await pair.client.sink.close();
+    for (
+      const { done, value } of [...await Promise.all(reads), await reader.read(new Uint8Array(4))]
+    ) {
+      assert.equal([done, value?.length], [true, 0]);
+    }
+    await reader.closed;
+  });
+
+  test("elements of two bytes that come apart are joined", async ({ network }) => {
+    await using pair = await connect(network);
+    const reader = pair.server.readable.getReader({ mode: "byob" });
+    const read = reader.read(new Uint16Array(4));
+    await pair.client.sink.send(Uint8Array.of(1));
+    await until(() => pair.server.stream.bytesReceived === 1, "the first byte is there");
+    await pair.client.sink.send(Uint8Array.of(2, 3));
+    assert.equal([...(await read).value as Uint16Array], [0x0201]);
+    await pair.client.sink.send(Uint8Array.of(4));
+    assert.equal([...(await reader.read(new Uint16Array(4))).value as Uint16Array], [0x0403]);
+  });
+
+  test("cancel and reset end a read into own memory", async ({ network }) => {
+    await using pair = await connect(network);
+    const reader = pair.server.readable.getReader({ mode: "byob" });
+    const read = reader.read(new Uint8Array(4));
+    await reader.cancel("enough");
+    assert.ok((await read).done);
+    assert.ok(pair.server.stream.closed);
+    const other = pair.client.readable.getReader({ mode: "byob" });
+    const broken = assert.rejects(other.read(new Uint8Array(4)), {
+      code: "RecvFailed",
+      errno: "ECONNRESET",
+    });
+    pair.server.reset();
+    await broken;
+  });
+
+  test("a reader that leaves while it waits loses no byte to the next one", async ({ network }) => {
+    await using pair = await connect(network);
+    const { readable } = pair.server;
+    const decoder = new TextDecoder();
+    const own = (length: number) => {
+      const reader = readable.getReader({ mode: "byob" });
+      return { reader, read: () => reader.read(new Uint8Array(length)) };
+    };
+    const plain = () => {
+      const reader = readable.getReader();
+      return { reader, read: () => reader.read() };
+    };
+    for (const [first, next] of [[() => own(4), plain], [plain, () => own(3)]] as const) {
+      const leaving = first();
+      const left = assert.rejects(leaving.read(), TypeError);
+      leaving.reader.releaseLock();
+      await left;
+      const { reader, read } = next();
+      const reading = read();
+      await pair.client.sink.send("abcdefgh");
+      let text = decoder.decode((await reading).value);
+      while (text.length < 8) text += decoder.decode((await read()).value);
+      assert.is(text, "abcdefgh");
+      reader.releaseLock();
+    }
+  });
+
+  test("both branches of a tee get every byte", async ({ network }) => {
+    await using pair = await connect(network);
+    const bytes = pattern(1 << 20, 5);
+    const sending = pair.client.sink.send(bytes).then(() => pair.client.sink.close());
+    const branches = pair.server.readable.tee();
+    for (const whole of await Promise.all(branches.map((one) => new Response(one).bytes()))) {
+      bytesEqual(whole, bytes);
+    }
+    await sending;
+  });
+
+  test("chunks are plain arrays of their own", async ({ network }) => {
+    await using pair = await connect(network);
+    const reader = pair.server.readable.getReader();
+    const read = reader.read();
+    await pair.client.sink.send("abc");
+    const { value } = await read;
+    assert.is(value?.constructor, Uint8Array);
+    assert.equal([value?.byteOffset, value?.buffer.byteLength], [0, 3]);
+  });
 }

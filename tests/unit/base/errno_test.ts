@@ -32,6 +32,16 @@ test("the names that the core compares with have the numbers of Linux", () => {
   );
 });
 
+test("what calls on sockets and files can answer has a name and words", () => {
+  const numbers = { EXDEV: 18, ENODEV: 19, EISDIR: 21, EROFS: 30, EDOM: 33, ELOOP: 40, ENONET: 64 };
+  const more = { ENOTDIR: 20, ENAMETOOLONG: 36, EDESTADDRREQ: 89, EPFNOSUPPORT: 96, EDQUOT: 122 };
+  for (const [name, number] of Object.entries({ ...numbers, ...more })) {
+    assert.is(ERRNO[name], number, name);
+  }
+  assert.is(errnoText(30), "read only file system (EROFS)");
+  assert.is(errnoText(64), "machine is not on the network (ENONET)");
+});
+
 test("errnoName() and errnoText() make something of numbers outside the table", () => {
   assert.is(errnoName(999), "E999");
   assert.is(errnoText(999), "E999");

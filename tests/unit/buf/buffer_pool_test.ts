@@ -216,6 +216,31 @@ test("debug mode shows a stale view of released memory", () => {
   assert.ok(stale.every((byte) => byte === 0xdb));
 });
 
+test("debug mode shows a stale view of plain memory too, once its last handle is released", () => {
+  const pool = makePool({ ...SMALL, debug: true });
+  const held = [pool.alloc(64), pool.alloc(64)];
+  for (const buffer of [pool.alloc(64), pool.alloc(5_000)]) {
+    assert.not.ok(buffer.pooled);
+    const stale = buffer.bytes;
+    stale.fill(1);
+    const fixed = buffer.freeze();
+    const clone = fixed.clone();
+    fixed.release();
+    assert.ok(stale.every((byte) => byte === 1), "still held");
+    clone.release();
+    assert.ok(stale.every((byte) => byte === 0xdb));
+  }
+  for (const buffer of held) buffer.release();
+});
+
+test("without debug mode released memory keeps its bytes", () => {
+  const pool = makePool();
+  const held = [pool.alloc(64), pool.alloc(64), pool.alloc(64), pool.alloc(5_000)];
+  const stale = held.map((buffer) => buffer.bytes.fill(1));
+  for (const buffer of held) buffer.release();
+  for (const bytes of stale) assert.ok(bytes.every((byte) => byte === 1));
+});
+
 test("BufferPool.classFor() is the class that serves a length, null beyond the largest", () => {
   const pool = makePool();
   assert.equal(

@@ -83,6 +83,19 @@ test("a buffer given to append() is moved: its handle is over, its memory is not
   assert.is(inUse(pool), 0);
 });
 
+test("a buffer given to append() says so, also a writable one, which is not frozen", () => {
+  const pool = makePool();
+  const [mutable, fixed] = [pool.alloc(4), pool.alloc(4).freeze()];
+  const bufs = new IoBufs(mutable).prepend(fixed);
+  for (const buffer of [mutable, fixed]) {
+    assert.is(
+      thrown(() => buffer.length, TypeError).message,
+      "Cannot use a buffer that was moved (given to send or to an IoBufs)",
+    );
+  }
+  bufs.release();
+});
+
 test("an array given to append() is copied", () => {
   const source = Uint8Array.of(1, 2);
   const bufs = new IoBufs(source);

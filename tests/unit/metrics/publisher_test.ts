@@ -359,6 +359,48 @@ test("attach() that finds a name taken leaves nothing behind", async ({ client, 
   assert.is((await scrape(registry)).types[name], "histogram");
 });
 
+test("after clear() of the registry the next network publishes all", async ({ registry }) => {
+  const series = `${PREFIX}inbound_bytes_total`;
+  const first = Publisher.attach(registry, PREFIX, new FakeNetwork().count("inboundBytes", 5));
+  registry.clear();
+  const second = Publisher.attach(registry, PREFIX, new FakeNetwork().count("inboundBytes", 2));
+  const { types, values } = await scrape(registry);
+  assert.is(Object.keys(types).length, Object.keys(DOCUMENTED).length);
+  assert.is(values[series], 7);
+  first();
+  assert.is((await scrape(registry)).values[series], 7);
+  second();
+  assert.equal((await scrape(registry)).types, {});
+});
+
+test("a metric that was taken off comes back with the next network", async ({ registry }) => {
+  Publisher.attach(registry, PREFIX, new FakeNetwork());
+  registry.removeSingleMetric(`${PREFIX}send_iovecs`);
+  Publisher.attach(registry, PREFIX, new FakeNetwork());
+  assert.is(Object.keys((await scrape(registry)).types).length, Object.keys(DOCUMENTED).length);
+});
+
+test("after clear() in the OpenMetrics format names are as before", async ({ client }) => {
+  const registry = new client.Registry();
+  registry.setContentType(client.Registry.OPENMETRICS_CONTENT_TYPE as never);
+  Publisher.attach(registry, PREFIX, new FakeNetwork());
+  const { types } = await scrape(registry);
+  registry.clear();
+  Publisher.attach(registry, PREFIX, new FakeNetwork());
+  assert.equal((await scrape(registry)).types, types);
+});
+
+test("a name taken after clear() is refused, and left alone", async ({ client, registry }) => {
+  const name = `${PREFIX}send_iovecs`;
+  const detach = Publisher.attach(registry, PREFIX, new FakeNetwork());
+  registry.clear();
+  new client.Gauge({ name, help: "the user's", registers: [registry] });
+  thrown(() => Publisher.attach(registry, PREFIX, new FakeNetwork()), Error, name);
+  assert.equal((await scrape(registry)).types, { [name]: "gauge" });
+  detach();
+  assert.equal((await scrape(registry)).types, { [name]: "gauge" });
+});
+
 test("resetMetrics() of the registry leaves our counts alone", async ({ registry }) => {
   Publisher.attach(registry, PREFIX, new FakeNetwork().count("inboundBytes", 5));
   registry.resetMetrics();
@@ -403,7 +445,9 @@ test("getMetricsAsJSON() gives the same values", async ({ registry }) => {
 test("a registry that can only register is enough", () => {
   const names: string[] = [];
   const registry: Registry = { registerMetric: ({ name }) => void names.push(name) };
+  const detach = Publisher.attach(registry, PREFIX, new FakeNetwork());
   Publisher.attach(registry, PREFIX, new FakeNetwork())();
+  detach();
   assert.equal(names, Object.keys(DOCUMENTED).map((name) => PREFIX + name));
 });
 

@@ -105,6 +105,13 @@ test("formatAddress() writes what parseAddress() reads", () => {
 
 test("formatAddress() shows an abstract name with an @, so that it can be printed", () => {
   assert.is(formatAddress({ path: "\0name" }), "unix:@name");
+  assert.is(formatAddress({ path: "\0@name" }), "unix:@@name");
+});
+
+test("formatAddress() shows a file whose name begins with @ as a file", () => {
+  assert.is(formatAddress({ path: "@name" }), "unix:./@name");
+  assert.equal(parseAddress("unix:./@name", 1), { path: "./@name" });
+  assert.is(formatAddress({ path: "a/@name" }), "unix:a/@name");
 });
 
 test("writeSockaddr() writes sockaddr_in: family, port in network order, address", () => {
@@ -158,7 +165,12 @@ test("readSockaddr() writes IPv6 addresses as RFC 5952 wants them", () => {
     ["1:0:0:0:0:0:0:0", "1::"],
     ["0:0:0:0:0:0:0:8", "::8"],
     ["0:0:3:4:5:6:0:0", "::3:4:5:6:0:0"],
-    ["::ffff:1.2.3.4", "::ffff:102:304"],
+    ["::ffff:1.2.3.4", "::ffff:1.2.3.4"], // Mapped: section 5.
+    ["::ffff:7f00:1", "::ffff:127.0.0.1"],
+    ["0:0:0:0:0:FFFF:0:0", "::ffff:0.0.0.0"],
+    ["::1.2.3.4", "::102:304"], // Only mapped ones are known by how they begin.
+    ["::fffe:102:304", "::fffe:102:304"],
+    ["::1:ffff:102:304", "::1:ffff:102:304"],
   ];
   for (const [given, expected] of cases) {
     assert.equal(throughKernel({ hostname: given, port: 1 }), { hostname: expected, port: 1 });
@@ -169,6 +181,7 @@ test("random IPv6 addresses survive the round trip byte for byte", () => {
   const random = new Random();
   for (let round = 0; round < 500; round++) {
     const groups = Array.from({ length: 8 }, () => random.chance(0.6) ? 0 : random.int(0, 0xffff));
+    if (random.chance(0.1)) groups.fill(0, 0, 5)[5] = 0xffff;
     const hostname = groups.map((group) => group.toString(16)).join(":");
     const first = sockaddr({ hostname, port: random.int(0, 65_535) });
     const second = sockaddr(readSockaddr(first.block, first.length));

@@ -59,6 +59,15 @@ test("a call without options costs no deadline", async () => {
   await promise;
 });
 
+test("call options may inherit fields that they must not have themselves", () => {
+  const call = new PlainCall();
+  call.prepare(new AbortController(), null);
+  call.prepare(Object.assign(Object.create({ extension: 1 }), { timeoutMs: 6 }), null);
+  assert.is(call.timeoutMs, 6);
+  thrown(() => call.prepare({ extension: 1 } as never, null), TypeError, "options.extension");
+  thrown(() => call.prepare(new AbortController().signal as never, null), TypeError, "AbortSignal");
+});
+
 test("a call whose budget runs out expires once and forgets its signal", async () => {
   const { host, wheel, holder, counter } = setUp();
   const { signal, listeners } = countedSignal();

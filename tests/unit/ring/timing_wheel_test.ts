@@ -183,6 +183,53 @@ test("an entry that is removed by the expiry of another does not expire", () => 
   assert.is(wheel.count, 0);
 });
 
+/** Adds entries with one budget, each `gapMs` after the other; returns in which order they end. */
+function orderOf(names: string, timeoutMs: number, gapMs: number): string {
+  const { host, add } = setUp();
+  let order = "";
+  for (const name of names) {
+    add(timeoutMs).onExpire = () => order += name;
+    host.runUntil(host.now() + gapMs);
+  }
+  host.runUntil(host.now() + timeoutMs + 100);
+  return order;
+}
+
+test("entries with the same budget expire in the order in which they were added", () => {
+  for (const timeoutMs of [0, 50, 500, REVOLUTION_MS - 1, REVOLUTION_MS, 3.3 * REVOLUTION_MS]) {
+    for (const gapMs of [0, 0.4, 3]) assert.is(orderOf("ABCDE", timeoutMs, gapMs), "ABCDE");
+  }
+});
+
+test("the same after one of them was removed, and when the loop was blocked", () => {
+  const { host, wheel, add } = setUp();
+  let order = "";
+  const entries = [..."ABCDE"].map((name) => {
+    const entry = add(50);
+    entry.onExpire = () => order += name;
+    return entry;
+  });
+  wheel.remove(entries[2]);
+  wheel.remove(entries[0]);
+  host.block(1_000);
+  host.runUntil(host.now());
+  assert.is(order, "BDE");
+});
+
+test("an entry that rested for a revolution expires before later ones of its slot", () => {
+  const { host, add } = setUp();
+  const keeper = add(10_000);
+  // The wheel turns with its timer: what is added before that may have to rest, later ones not.
+  host.runUntil(host.now() + 5_000);
+  let order = "";
+  const deadlineMs = host.now() + REVOLUTION_MS - 3 * TICK_MS;
+  add(deadlineMs - host.now()).onExpire = () => order += "A";
+  host.runUntil(keeper.deadlineMs + LATE_MS_MAX);
+  add(deadlineMs + 0.5 - host.now()).onExpire = () => order += "B";
+  host.runUntil(deadlineMs + 100);
+  assert.is(order, "AB");
+});
+
 test("an entry that is added during expiry waits for its own time", () => {
   for (const timeoutMs of [0, 1, 5, 50, REVOLUTION_MS - 1, REVOLUTION_MS, REVOLUTION_MS + 7]) {
     const { host, wheel, add } = setUp();
