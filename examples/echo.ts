@@ -22,8 +22,9 @@ for await (const connection of listener) echo(connection).catch(console.error);
 
 /** A client of this server. Closing the listener ends the loop above. */
 async function talk(): Promise<void> {
-  await using client = await network.dial(listener.localAddress);
+  const client = await network.dial(listener.localAddress);
   await client.sink.send("hello");
   console.log("echoed:", (await client.stream.recv(5)).text());
+  await client.close();
   await listener.close();
 }

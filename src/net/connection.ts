@@ -154,9 +154,9 @@ export class Connection implements ConnectionInterface, Closeable {
     const reason = new CloseReason("the connection was closed");
     this.#readLocalAddress();
     this.stream.abandon(reason);
-    const allSent = await this.sink.closeWithoutFin(reason);
+    await this.sink.closeWithoutFin(reason);
     this.sink.abandon(reason);
     // FIN behind a part of what was to be sent would look like a clean end.
-    await this.#socket.end(allSent ? "graceful" : "reset");
+    await this.#socket.end(this.sink.gaveUp ? "reset" : "graceful");
   }
 }

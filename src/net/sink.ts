@@ -119,13 +119,17 @@ export class Sink {
     return this.#closing.then(() => this.#throwLate());
   }
 
+  /** @internal What was queued could not be sent in time: the end has to be RST. */
+  get gaveUp(): boolean {
+    return this.#gaveUp;
+  }
+
   /**
-   * @internal As `close`, but leaves FIN to the end of the socket, where it may have to be RST:
-   * false when what was queued has not been sent. Never rejects.
+   * @internal As `close`, but leaves FIN to the end of the socket, where it may have to be RST.
+   * Never rejects.
    */
-  async closeWithoutFin(reason: CloseReason): Promise<boolean> {
-    await (this.#closing ??= this.#close(reason, false));
-    return !this.#gaveUp;
+  closeWithoutFin(reason: CloseReason): Promise<void> {
+    return this.#closing ??= this.#close(reason, false);
   }
 
   /** @internal Ends pending sends with "Closed" and takes no more. */
