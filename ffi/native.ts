@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { markAsUntransferable } from "node:worker_threads";
 import type {
   BellPort,
   NativePort,
@@ -174,6 +175,8 @@ class Native implements NativePort {
 
   #viewSlab(slab: number, sizeBytes: number): ArrayBuffer {
     const buffer = this.#view(this.#library.ur_slab_address(slab), sizeBytes);
+    // Who gives a view of it away, to a byte stream perhaps, would take what all others have there.
+    markAsUntransferable(buffer);
     this.#collected.register(buffer, slab);
     return buffer;
   }

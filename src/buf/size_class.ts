@@ -16,6 +16,11 @@ const SLAB_BYTES = 1 << 20;
 /** What released memory is filled with in debug mode: reading it is a use after release. */
 export const DEBUG_FILL = 0xdb;
 
+/** Somebody transferred the slab's buffer, which Bun does not refuse everywhere. */
+function isGone({ bytes }: Slot): boolean {
+  return bytes.length === 0;
+}
+
 export class SizeClass implements SlotHome {
   readonly tracker: LeakTracker | null;
   readonly sizeBytes: number;
@@ -58,7 +63,11 @@ export class SizeClass implements SlotHome {
    * Contents are undefined.
    */
   take(): Slot | null {
-    const slot = this.#free.pop() ?? this.#cut();
+    let slot = this.#free.pop() ?? this.#cut();
+    while (slot !== null && isGone(slot)) {
+      this.created--;
+      slot = this.#free.pop() ?? this.#cut();
+    }
     if (slot === null) {
       this.exhausted++;
       return null;
@@ -69,7 +78,7 @@ export class SizeClass implements SlotHome {
   }
 
   put(slot: Slot): void {
-    if (this.#debug) slot.bytes.fill(DEBUG_FILL);
+    if (this.#debug && !isGone(slot)) slot.bytes.fill(DEBUG_FILL);
     this.#free.push(slot);
   }
 

@@ -28,7 +28,7 @@ function unknown({ family }: Socket): SocketAddress | UnixAddress {
 /** What a connection is rarely asked for: without it an open one is half as large. */
 interface Extras {
   localAddress: PackedAddress | null;
-  readable: ReadableStream<Uint8Array> | null;
+  readable: ReadableStream<Uint8Array<ArrayBuffer>> | null;
   writable: WritableStream<Uint8Array> | null;
   closing: Promise<void> | null;
 }
@@ -81,7 +81,7 @@ export class Connection implements ConnectionInterface, Closeable {
   }
 
   /** The stream as a web stream, made on first use. Cancelling it ends the receiving half. */
-  get readable(): ReadableStream<Uint8Array> {
+  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
     return this.#extra.readable ??= webStreams.readable(this.stream);
   }
 
@@ -129,6 +129,7 @@ export class Connection implements ConnectionInterface, Closeable {
   reset(): void {
     const reason = new CloseReason("the connection was reset");
     this.#readLocalAddress();
+    this.#socket.refuseFin();
     this.stream.abandon(reason);
     this.sink.abandon(reason);
     void this.#socket.end("reset");

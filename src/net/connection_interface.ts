@@ -20,7 +20,7 @@ export interface Connection extends AsyncDisposable {
   /** The peer's end. */
   readonly remoteAddress: SocketAddress | UnixAddress;
   /** The stream as a web stream, made on first use. Cancelling it ends the receiving half. */
-  readonly readable: ReadableStream<Uint8Array>;
+  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
   /** The sink as a web stream, made on first use. Closing it half-closes; aborting resets. */
   readonly writable: WritableStream<Uint8Array>;
 

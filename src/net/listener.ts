@@ -4,7 +4,7 @@
  * @module
  */
 import { check } from "../base/check.ts";
-import { errnoText } from "../base/errno.ts";
+import { ERRNO, errnoText } from "../base/errno.ts";
 import { NetworkError } from "../base/network_error.ts";
 import { SOCKET_OPTION } from "../ring/port.ts";
 import { AcceptCall } from "./accept_call.ts";
@@ -101,6 +101,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
         errno: -result,
       });
     };
+    must(block < 0 ? -ERRNO.ENOBUFS : 0);
     try {
       const { family, length } = writeSockaddr(blocks.bytes(block), address);
       fd = must(port.socket(family));
@@ -131,6 +132,8 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
       if (this.#queue.closed) throw this.#queue.closedError();
       const call = new AcceptCall(this.#queue);
       call.prepare(options, null);
+      // A getter of the options may have closed it.
+      if (this.#queue.closed) throw this.#queue.closedError();
       const ready = this.#queue.takeReady();
       if (ready !== null) return Promise.resolve(ready);
       const promise = call.promise<Connection>();

@@ -99,8 +99,9 @@ function loadView(queue: SendQueue, call: SendCall, view: Uint8Array): void {
     return;
   }
   const slot = queue.socket.context.pool.take(length);
-  slot.bytes.set(view);
+  // First of all, so that it is dropped with the call when the copy fails.
   call.add(slot, 0, length);
+  slot.bytes.set(view);
 }
 
 function loadViews(queue: SendQueue, call: SendCall, views: readonly Uint8Array[]): void {

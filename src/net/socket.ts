@@ -134,9 +134,17 @@ export class Socket extends Holder {
     return endpoint(this.context.recvRing, this.fd, which);
   }
 
-  /** Sends FIN. What the peer sent stays readable. */
+  /** Sends FIN, unless RST is to follow. What the peer sent stays readable. */
   shutdownSend(): void {
-    if (this.#descriptorOpen) this.port.shutdown(this.fd, 1);
+    if (this.#descriptorOpen && this.#end !== "reset") this.port.shutdown(this.fd, 1);
+  }
+
+  /**
+   * A reset is about to drop what is queued, which a half close may be waiting for: the peer would
+   * take FIN for a clean end, as it hides the RST behind it.
+   */
+  refuseFin(): void {
+    this.#end ??= "reset";
   }
 
   /** Ends the socket; the first end decides, but a reset overtakes a graceful one. */

@@ -35,7 +35,7 @@ async function fill(
  * Pulls from `stream` when the consumer wants more; backpressure is the consumer's. A byte stream:
  * readers may bring their own memory.
  */
-function readable(stream: Stream): ReadableStream<Uint8Array> {
+function readable(stream: Stream): ReadableStream<Uint8Array<ArrayBuffer>> {
   let controller: ReadableByteStreamController;
   const give = (chunk: IoBuf | null): void => {
     if (chunk === null) end(controller);

@@ -48,6 +48,9 @@ async function serve(listener: Listener, options: CallOptions): Promise<void> {
     const remote: SocketAddress | UnixAddress = held.remoteAddress;
     const where = "path" in remote ? remote.path : remote.port;
     console.log(readable.locked, writable.locked, where, sink.bytesSent);
+    const zipped = held.readable.pipeThrough(new CompressionStream("gzip"));
+    const text = held.readable.pipeThrough(new TextDecoderStream());
+    console.log(zipped, text, new Response(held.readable));
   }
 }
 
@@ -78,7 +81,7 @@ class Counted implements Connection {
   readonly remoteAddress = { hostname: "::1", port: 1 };
   count = 0;
   constructor(readonly sink: Sink, readonly stream: Stream) {}
-  get readable(): ReadableStream<Uint8Array> { return new ReadableStream(); }
+  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> { return new ReadableStream(); }
   get writable(): WritableStream<Uint8Array> { return new WritableStream(); }
   setNoDelay(on = true): void { void on; }
   setKeepAlive(options: boolean | KeepAlive): void { void options; }

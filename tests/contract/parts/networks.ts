@@ -15,6 +15,10 @@ import {
   started,
 } from "../fixture.ts";
 
+function isDataCloneError(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "DataCloneError";
+}
+
 export function networks(test: ContractSuite, config: NetworkConfig): void {
   test("stats are plain numbers that add up", async () => {
     await using own = await started(config);
@@ -70,6 +74,14 @@ export function networks(test: ContractSuite, config: NetworkConfig): void {
 
   test("a network's own pool is a BufferPool", ({ network }) => {
     assert.instance(network.pool, BufferPool);
+  });
+
+  test("memory of the pool cannot be given away with a view of it", ({ network }) => {
+    using buffer = network.pool.alloc(100);
+    assert.ok(buffer.pooled);
+    const transfer = [buffer.bytes.buffer as ArrayBuffer];
+    assert.throws(() => structuredClone(buffer.bytes, { transfer }), isDataCloneError);
+    assert.is(buffer.bytes.length, 100);
   });
 
   test("one pool serves two networks, and outlives both", async () => {

@@ -140,6 +140,20 @@ test("without debug mode released memory is left as it is", () => {
   assert.ok(slot.bytes.every((byte) => byte === 7));
 });
 
+test("slots of a slab that was given away are not handed out again, but replaced", () => {
+  const { source, sizeClass } = make(256, 8, true);
+  const held = drain(sizeClass);
+  for (const slot of held.splice(1)) slot.release();
+  const memory = source.slabs[0].bytes.buffer as ArrayBuffer;
+  structuredClone(memory, { transfer: [memory] });
+  assert.is(held[0].bytes.length, 0);
+  held[0].release();
+  const replaced = drain(sizeClass);
+  assert.is(replaced.length, 8);
+  assert.ok(replaced.every(({ bytes }) => bytes.length === 256));
+  assert.is(sizeClass.created, 8);
+});
+
 test("a slot goes back with its last reference and not before", () => {
   const { sizeClass } = make(128, 1);
   const slot = sizeClass.take() as Slot;
