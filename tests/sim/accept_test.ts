@@ -185,6 +185,17 @@ test("errnos that say nothing about the listener are retried", async () => {
   });
 });
 
+test("bind() without a block for its address: ENOBUFS, and later it works", async () => {
+  await withPair({}, async ({ network }) => {
+    const { blocks } = network.context.recvRing;
+    const taken: number[] = [];
+    for (let block = blocks.take(); block >= 0; block = blocks.take()) taken.push(block);
+    await assert.rejects(network.bind("127.0.0.1:0"), { code: "BindFailed", errno: "ENOBUFS" });
+    for (const block of taken) blocks.put(block);
+    await (await network.bind("127.0.0.1:0")).close();
+  });
+});
+
 test("each errno that accept(2) wants treated like EAGAIN is one of them", async () => {
   const names = ["ENETDOWN", "EPROTO", "ENOPROTOOPT", "EHOSTDOWN", "ENONET", "EHOSTUNREACH"];
   for (const name of [...names, "EOPNOTSUPP", "ENETUNREACH"]) {

@@ -15,6 +15,17 @@ import {
 } from "../fixture.ts";
 
 export function accepting(test: ContractSuite, _config: NetworkConfig): void {
+  test("a getter of the options that closes the listener: Closed", async ({ network }) => {
+    await using listener = await network.bind("127.0.0.1:0");
+    const options = {
+      get timeoutMs() {
+        void listener.close();
+        return null;
+      },
+    };
+    await assert.rejects(listener.accept(options), { code: "Closed" });
+  });
+
   test("three clients, one after the other and all at once", async ({ network }) => {
     await using listener = await network.bind("127.0.0.1:0");
     const serve = (async () => {

@@ -116,6 +116,20 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
     assert.is(error.errno, "ECONNRESET");
   });
 
+  test("reset behind a half close that is waiting is no clean end", async () => {
+    for (const soLinger of [null, 0]) {
+      await using own = await started({ ...config, soLinger });
+      await using pair = await connect(own.network);
+      const { sink } = pair.client;
+      const sending = Promise.allSettled([sink.send("never"), sink.close()]);
+      if (soLinger === 0) void pair.client.close();
+      else pair.client.reset();
+      await sending;
+      const end = await readAll(pair.server).catch((error) => error);
+      assert.is(end.errno, "ECONNRESET", `soLinger ${soLinger}`);
+    }
+  });
+
   test("reset overtakes a close that is waiting", async ({ network }) => {
     await using pair = await connect(network);
     const sending = pair.client.sink.send(pattern(TOO_MUCH)).catch((error) => error);
