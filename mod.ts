@@ -92,9 +92,8 @@ export class Network extends NetworkCore {
       throw unsupported(cause);
     }
     refuseUnsupported(resolved);
-    const pool = resolved.pool instanceof CorePool ? resolved.pool : new BufferPool(resolved.pool);
     const rings = await openRings(port, host, resolved);
-    const context = openNetwork(port, host, { ...resolved, pool }, rings);
+    const context = openNetwork(port, host, resolved, rings, (fields) => new BufferPool(fields));
     let detach = () => {};
     const network = new Network(context, "io_uring", () => detach());
     if (resolved.registry !== null) {

@@ -12,6 +12,7 @@ import type {
   NativePort,
   RingOpenOptions,
   RingPort,
+  ShutdownHow,
   SystemFacts,
 } from "../src/ring/port.ts";
 import type { SlabMemory } from "../src/buf/slab.ts";
@@ -107,7 +108,7 @@ class NativeRing implements RingPort {
     return this.#library.ur_cut_off(this.#id, fd, bytesReceived >>> 0);
   }
 
-  shutdown(fd: number, how: 0 | 1 | 2 | 3): number {
+  shutdown(fd: number, how: ShutdownHow): number {
     return this.#library.ur_shutdown(this.#id, fd, how);
   }
 

@@ -1110,28 +1110,29 @@ int32_t ur_close(uint32_t id, int32_t fd) {
   return 0;
 }
 
-/* A block's text of `length` bytes, ended with NUL; null when it does not fit. */
-static char *text_at(struct ring *ring, uint32_t block, uint32_t length) {
-  char *text = (char *)block_at(ring, block);
-  if (text && length < UR_BLOCK_BYTES) text[length] = 0;
-  return length < UR_BLOCK_BYTES ? text : NULL;
+/* The text of `length` bytes in a block, which it ends with NUL. */
+static int32_t text_at(uint32_t id, uint32_t block, uint32_t length, const char **text) {
+  struct ring *ring = ring_at(id);
+  if (!ring) return -EPERM;
+  uint8_t *bytes = block_at(ring, block);
+  if (!bytes) return -EFAULT;
+  if (length >= UR_BLOCK_BYTES) return -EINVAL;
+  bytes[length] = 0;
+  *text = (const char *)bytes;
+  return 0;
 }
 
 int32_t ur_interface(uint32_t id, uint32_t block, uint32_t length) {
-  struct ring *ring = ring_at(id);
-  if (!ring) return -EPERM;
-  if (!block_at(ring, block)) return -EFAULT;
-  const char *name = text_at(ring, block, length);
-  if (!name) return -EINVAL;
+  const char *name;
+  int32_t result = text_at(id, block, length, &name);
+  if (result < 0) return result;
   unsigned index = if_nametoindex(name);
   return index ? (int32_t)index : -errno;
 }
 
 int32_t ur_unlink(uint32_t id, uint32_t block, uint32_t length) {
-  struct ring *ring = ring_at(id);
-  if (!ring) return -EPERM;
-  if (!block_at(ring, block)) return -EFAULT;
-  const char *path = text_at(ring, block, length);
-  if (!path) return -EINVAL;
+  const char *path;
+  int32_t result = text_at(id, block, length, &path);
+  if (result < 0) return result;
   return unlink(path) < 0 ? -errno : 0;
 }

@@ -106,13 +106,13 @@ enum ur_header {
 #define UR_OPEN_SQPOLL 1u
 #define UR_OPEN_BUFFERS 2u /* registers the provided-buffer ring */
 
-/* Flags of ur_turn. */
 /* FIN is sent, then what the peer has sent is thrown away, up to 16 MiB, and what it sends from now
  * on is refused: unread bytes would make close send RST, which overtakes what the peer has yet to
  * read. The window opens while they are thrown away, which it would not behind a receive half that
  * is shut: a peer in the middle of a send goes on, and is told. */
 #define UR_SHUTDOWN_DISCARD 3u
 
+/* Flags of ur_turn. */
 #define UR_TURN_WOKEN 1u /* the doorbell was heard: it must be armed again before sleeping */
 #define UR_TURN_LOOK 2u  /* nothing to do: look for something for up to UR_LOOK_US microseconds */
 

@@ -15,7 +15,7 @@ import { BufferPoolConfig, type BufferPoolFields } from "./buffer_pool_config.ts
 import { IoBuf } from "./io_buf.ts";
 import { IoBufMut } from "./io_buf_mut.ts";
 import { LeakTracker } from "./leak_tracker.ts";
-import { DEBUG_FILL, SizeClass } from "./size_class.ts";
+import { SizeClass, spoil } from "./size_class.ts";
 import type { SlabSource } from "./slab.ts";
 import { Slot, type SlotHome } from "./slot.ts";
 
@@ -37,10 +37,7 @@ export interface BufferPoolStats {
 const NO_MEMORY = "the system has no memory to map";
 
 /** Where plain memory ends in debug mode: filled as the pool's own is, and left to the runtime. */
-const DEBUG_END: SlotHome = {
-  tracker: null,
-  put: (slot) => void slot.bytes.fill(DEBUG_FILL),
-};
+const DEBUG_END: SlotHome = { tracker: null, put: spoil };
 
 export class BufferPool {
   readonly config: BufferPoolConfig;

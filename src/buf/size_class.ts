@@ -16,9 +16,14 @@ const SLAB_BYTES = 1 << 20;
 /** What released memory is filled with in debug mode: reading it is a use after release. */
 export const DEBUG_FILL = 0xdb;
 
-/** Somebody transferred the slab's buffer, which Bun does not refuse everywhere. */
+/** Somebody transferred the buffer behind it, which Bun does not refuse everywhere. */
 function isGone({ bytes }: Slot): boolean {
   return bytes.length === 0;
+}
+
+/** What debug mode does to released memory. */
+export function spoil(slot: Slot): void {
+  if (!isGone(slot)) slot.bytes.fill(DEBUG_FILL);
 }
 
 export class SizeClass implements SlotHome {
@@ -78,7 +83,7 @@ export class SizeClass implements SlotHome {
   }
 
   put(slot: Slot): void {
-    if (this.#debug && !isGone(slot)) slot.bytes.fill(DEBUG_FILL);
+    if (this.#debug) spoil(slot);
     this.#free.push(slot);
   }
 

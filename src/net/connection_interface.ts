@@ -15,7 +15,7 @@ export interface Connection extends AsyncDisposable {
   readonly sink: Sink;
   /** The receiving half. */
   readonly stream: Stream;
-  /** This end. Read when first asked for: it costs a system call that most servers never need. */
+  /** This end. Read when first asked for, at the latest when the connection ends. */
   readonly localAddress: SocketAddress | UnixAddress;
   /** The peer's end. */
   readonly remoteAddress: SocketAddress | UnixAddress;

@@ -14,8 +14,7 @@ import { Call } from "./call.ts";
 import { ConnectAttempt } from "./connect_attempt.ts";
 import { Connection } from "./connection.ts";
 import { Holder } from "./holder.ts";
-import { InterfaceError, interfaceIndex } from "./interface_index.ts";
-import { lookUp } from "./look_up.ts";
+import { lookUpError } from "./look_up_error.ts";
 import type { Dialing, NetworkContext } from "./network_context.ts";
 
 /** They say that this machine has no such addresses, not what became of the connection. */
@@ -43,13 +42,12 @@ export class Dial extends Call implements Dialing {
     const promise = this.promise<Connection>();
     this.begin(new Holder(this.#context));
     this.#context.dials.add(this);
-    const { host, recvRing } = this.#context;
-    lookUp(host, this.#address, (name) => interfaceIndex(recvRing, name)).then(
+    this.#context.lookUp(this.#address).then(
       (candidates) => {
         this.#candidates = candidates;
         if (!this.settled) this.#next();
       },
-      (cause) => this.giveUp(this.#lookupError(cause)),
+      (cause) => this.giveUp(lookUpError("ConnectionFailed", this.name, cause)),
     );
     return promise;
   }
@@ -113,16 +111,6 @@ export class Dial extends Call implements Dialing {
       code: "ConnectionFailed",
       operation: "dial",
       errno,
-    });
-  }
-
-  #lookupError(cause: unknown): NetworkError {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    return new NetworkError(`Cannot connect to ${this.name}: name lookup failed: ${reason}`, {
-      code: "ConnectionFailed",
-      operation: "dial",
-      errno: cause instanceof InterfaceError ? cause.errno : null,
-      cause,
     });
   }
 }

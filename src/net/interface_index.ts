@@ -3,10 +3,8 @@
  *
  * @module
  */
-import { ERRNO, errnoText } from "../base/errno.ts";
+import { errnoText } from "../base/errno.ts";
 import type { Ring } from "../ring/ring.ts";
-
-const encoder = new TextEncoder();
 
 /** There is no such interface, or no memory to ask. */
 export class InterfaceError extends Error {
@@ -22,12 +20,7 @@ export class InterfaceError extends Error {
 /** `name` has at most 15 characters, all of them ASCII. Throws an InterfaceError. */
 export function interfaceIndex(ring: Ring, name: string): number {
   const { blocks, port } = ring;
-  const block = blocks.take();
-  if (block < 0) throw new InterfaceError(name, ERRNO.ENOBUFS);
-  const bytes = encoder.encode(name);
-  blocks.bytes(block).set(bytes);
-  const index = port.interfaceIndex(block, bytes.length);
-  blocks.put(block);
+  const index = blocks.withText(name, (block, length) => port.interfaceIndex(block, length));
   if (index < 0) throw new InterfaceError(name, -index);
   return index;
 }

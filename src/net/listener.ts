@@ -188,25 +188,17 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
 
   #finish(): void {
     if (!this.#context.open.delete(this)) return;
-    const { port, blocks } = this.#context.recvRing;
-    port.closeDescriptor(this.#fd);
+    this.#context.recvRing.port.closeDescriptor(this.#fd);
     this.#queue.retire();
-    this.#unlink(port, blocks);
+    this.#unlink();
     this.#ended.resolve();
   }
 
   /** A socket file outlives its socket unless somebody removes it. */
-  #unlink(
-    port: NetworkContext["recvRing"]["port"],
-    blocks: NetworkContext["recvRing"]["blocks"],
-  ): void {
+  #unlink(): void {
     const address = this.localAddress;
     if (!("path" in address) || address.path === "" || address.path.startsWith("\0")) return;
-    const block = blocks.take();
-    if (block < 0) return;
-    const bytes = new TextEncoder().encode(address.path);
-    blocks.bytes(block).set(bytes);
-    port.unlink(block, bytes.length);
-    blocks.put(block);
+    const { port, blocks } = this.#context.recvRing;
+    blocks.withText(address.path, (block, length) => port.unlink(block, length));
   }
 }

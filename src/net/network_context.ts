@@ -10,7 +10,10 @@ import type { BufferPool } from "../buf/buffer_pool.ts";
 import type { SizeClass } from "../buf/size_class.ts";
 import type { Ring } from "../ring/ring.ts";
 import type { TimingWheel } from "../ring/timing_wheel.ts";
+import type { SocketAddress, UnixAddress } from "./address.ts";
 import type { ResolvedConfig } from "./config.ts";
+import { interfaceIndex } from "./interface_index.ts";
+import { lookUp } from "./look_up.ts";
 import type { SendCall } from "./send_call.ts";
 import { SpareCalls } from "./spare_calls.ts";
 
@@ -71,6 +74,11 @@ export class NetworkContext implements NetworkContextParts {
   get now(): number {
     const { recvRing } = this;
     return recvRing.pump.asleep ? this.host.now() : recvRing.now;
+  }
+
+  /** Numeric addresses in the order in which they should be tried. */
+  lookUp(address: SocketAddress | UnixAddress): Promise<(SocketAddress | UnixAddress)[]> {
+    return lookUp(this.host, address, (name) => interfaceIndex(this.recvRing, name));
   }
 
   get split(): boolean {

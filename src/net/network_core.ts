@@ -18,8 +18,7 @@ import type { Connection } from "./connection_interface.ts";
 import { Dial } from "./dial.ts";
 import { drainNetwork } from "./drain_network.ts";
 import { type BindOptions, checkBindOptions, Listener } from "./listener.ts";
-import { InterfaceError, interfaceIndex } from "./interface_index.ts";
-import { lookUp } from "./look_up.ts";
+import { lookUpError } from "./look_up_error.ts";
 import type { NetworkContext } from "./network_context.ts";
 
 /** Plain numbers; the totals count from the start of the network. */
@@ -69,16 +68,8 @@ export abstract class NetworkCore implements AsyncDisposable {
     const checked = checkBindOptions(options);
     const parsed = parseAddress(address, 0);
     this.#throwClosed("bind", parsed);
-    const { host, recvRing } = this.#context;
-    const index = (name: string) => interfaceIndex(recvRing, name);
-    const [numeric] = await lookUp(host, parsed, index).catch((cause) => {
-      const reason = `name lookup failed: ${cause?.message ?? cause}`;
-      throw new NetworkError(`Cannot bind ${formatAddress(parsed)}: ${reason}`, {
-        code: "BindFailed",
-        operation: "bind",
-        errno: cause instanceof InterfaceError ? cause.errno : null,
-        cause,
-      });
+    const [numeric] = await this.#context.lookUp(parsed).catch((cause) => {
+      throw lookUpError("BindFailed", formatAddress(parsed), cause);
     });
     this.#throwClosed("bind", parsed);
     return Listener.bind(this.#context, numeric, checked);

@@ -9,6 +9,7 @@ import { LIMITS } from "../base/limits.ts";
 import { Meter } from "../base/meter.ts";
 import { NetworkError } from "../base/network_error.ts";
 import { BufferPool } from "../buf/buffer_pool.ts";
+import type { BufferPoolConfig } from "../buf/buffer_pool_config.ts";
 import { SizeClass } from "../buf/size_class.ts";
 import type { NativePort } from "../ring/port.ts";
 import { Ring } from "../ring/ring.ts";
@@ -34,15 +35,20 @@ export function refuseUnsupported(config: ResolvedConfig): void {
   }
 }
 
-/** The rings are the network's from here on; they are closed when it cannot be opened. */
+/**
+ * The rings are the network's from here on; they are closed when it cannot be opened. `makePool`
+ * makes what users know as a pool, where none was given.
+ */
 export function openNetwork(
   native: NativePort,
   host: Host,
   config: ResolvedConfig,
   rings: OpenRings,
+  makePool = (fields: BufferPoolConfig) => new BufferPool(fields, native),
 ): NetworkContext {
   try {
-    return wire(native, host, config, rings);
+    const pool = config.pool instanceof BufferPool ? config.pool : makePool(config.pool);
+    return wire(native, host, config, rings, pool);
   } catch (error) {
     rings.recvPort.close();
     rings.sendPort?.close();
@@ -55,10 +61,8 @@ function wire(
   host: Host,
   config: ResolvedConfig,
   rings: OpenRings,
+  pool: BufferPool,
 ): NetworkContext {
-  const pool = config.pool instanceof BufferPool
-    ? config.pool
-    : new BufferPool(config.pool, native);
   const meter = new Meter();
   const { maxInFlight: inFlightMax, spin } = config.ring;
   // Without read buffering they serve receives for which the pool has no memory.

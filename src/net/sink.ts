@@ -34,7 +34,8 @@ export class Sink {
   readonly #timeoutMs: number | null;
   #closing: Promise<void> | null = null;
   #late: LateError | null = null;
-  #gaveUp = false;
+  /** @internal What was queued could not be sent in time: the end has to be RST. */
+  gaveUp = false;
 
   /** @internal */
   constructor(socket: Socket) {
@@ -119,11 +120,6 @@ export class Sink {
     return this.#closing.then(() => this.#throwLate());
   }
 
-  /** @internal What was queued could not be sent in time: the end has to be RST. */
-  get gaveUp(): boolean {
-    return this.#gaveUp;
-  }
-
   /**
    * @internal As `close`, but leaves FIN to the end of the socket, where it may have to be RST.
    * Never rejects.
@@ -143,7 +139,7 @@ export class Sink {
     const call = new DrainCall(this.#queue, true);
     call.timeoutMs = this.#queue.socket.context.config.shutdownTimeoutMs;
     await call.start();
-    this.#gaveUp = call.gaveUp;
+    this.gaveUp = call.gaveUp;
   }
 
   /** Nobody waits for this call: its error is shown to the next send, flush or close. */

@@ -84,7 +84,7 @@ export class Socket extends Holder {
     const peer = this.owner === null ? "unix:" : formatAddress(this.owner.remoteAddress);
     if (peer !== "unix:") return peer;
     if (this.family !== AF_UNIX) return "an unknown address";
-    const local = this.#descriptorOpen ? this.address(LOCAL_END) : null;
+    const local = this.address(LOCAL_END);
     const name = local === null ? "unix:" : formatAddress(packedAddress.unpack(local));
     return name === "unix:" ? "an unnamed unix socket" : name;
   }
@@ -128,7 +128,7 @@ export class Socket extends Holder {
     return this.port.cutOff(this.fd, bytesReceived) > 0;
   }
 
-  /** Null when there is none, as for one that the peer has reset. */
+  /** Null when there is none, as for one that the peer has reset or that is closed. */
   address(which: SocketSide): PackedAddress | null {
     if (!this.#descriptorOpen) return null;
     return endpoint(this.context.recvRing, this.fd, which);
@@ -151,8 +151,8 @@ export class Socket extends Holder {
   end(how: SocketEnd): Promise<void> {
     if (this.#end === null || (how === "reset" && this.#descriptorOpen)) {
       this.#end = how;
-      // Were it refused, which SO_LINGER never is, the end would be graceful: but an end it is.
       const { soLinger } = this.context.config;
+      // Were it refused, which SO_LINGER never is, the end would be graceful: but an end it is.
       if (how === "reset" && soLinger !== 0) this.#linger(0);
       const abrupt = how === "reset" || soLinger === 0;
       // Where RST follows, no FIN may go before it. Elsewhere this sends it, also when a forked

@@ -58,8 +58,9 @@ function readable(stream: Stream): ReadableStream<Uint8Array<ArrayBuffer>> {
 }
 
 /**
- * Writes to `sink`; a write resolves when the kernel has the bytes. `abort` is called when no write
- * is under way, which may be never with a peer that does not read: the signal is told at once.
+ * Writes to `sink`; a write resolves when the kernel has the bytes. The signal tells of an abort at
+ * once: an `abort` of the sink would be called when no write is under way, which may be never with
+ * a peer that does not read.
  */
 function writable(sink: Sink, reset: () => void): WritableStream<Uint8Array> {
   return new WritableStream<Uint8Array>({
@@ -68,7 +69,6 @@ function writable(sink: Sink, reset: () => void): WritableStream<Uint8Array> {
     },
     write: (chunk) => sink.send(chunk),
     close: () => sink.close(),
-    abort: () => reset(),
   });
 }
 

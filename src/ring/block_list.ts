@@ -4,7 +4,10 @@
  *
  * @module
  */
+import { ERRNO } from "../base/errno.ts";
 import type { RingPort } from "./port.ts";
+
+const encoder = new TextEncoder();
 
 export class BlockList {
   readonly #port: RingPort;
@@ -25,6 +28,17 @@ export class BlockList {
 
   put(block: number): void {
     this.#free.push(block);
+  }
+
+  /** Calls with a block that holds the text, and the text's length. -ENOBUFS when there is none. */
+  withText(text: string, call: (block: number, length: number) => number): number {
+    const block = this.take();
+    if (block < 0) return -ERRNO.ENOBUFS;
+    const bytes = encoder.encode(text);
+    this.bytes(block).set(bytes);
+    const result = call(block, bytes.length);
+    this.put(block);
+    return result;
   }
 
   /** Blocks in somebody's hands. */

@@ -38,6 +38,9 @@ export const TURN_LOOK = 2;
  */
 export const SHUTDOWN_DISCARD = 3;
 
+/** The receiving half, the sending half, both, or both for good. */
+export type ShutdownHow = 0 | 1 | 2 | typeof SHUTDOWN_DISCARD;
+
 /** Flags of a completion that the core reads (include/uapi/linux/io_uring.h). */
 export const CQE_BUFFER = 1;
 export const CQE_MORE = 2;
@@ -140,8 +143,7 @@ export interface RingPort {
    * `bytesReceived`. Else 0, or -errno.
    */
   cutOff(fd: number, bytesReceived: number): number;
-  /** 0 the receiving half, 1 the sending half, 2 both, or {@link SHUTDOWN_DISCARD}. */
-  shutdown(fd: number, how: 0 | 1 | 2 | typeof SHUTDOWN_DISCARD): number;
+  shutdown(fd: number, how: ShutdownHow): number;
   closeDescriptor(fd: number): number;
   /** The index of the network interface whose name stands in the block, or -errno. */
   interfaceIndex(block: number, length: number): number;

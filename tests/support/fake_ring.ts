@@ -30,6 +30,7 @@ import {
   OP_FLAG_POLL_FIRST,
   type RingOpenOptions,
   type RingPort,
+  type ShutdownHow,
   TURN_WOKEN,
 } from "../../src/ring/port.ts";
 import type { FakeKernel } from "./fake_kernel.ts";
@@ -795,7 +796,7 @@ export class FakeRing implements RingPort {
     return this.#kernel.cutOff(socket, bytesReceived) ? 1 : 0;
   }
 
-  shutdown(fd: number, how: 0 | 1 | 2 | 3): number {
+  shutdown(fd: number, how: ShutdownHow): number {
     const socket = this.#open(fd, "shutdown");
     return socket === null ? -ERRNO.EBADF : this.#kernel.shutdown(socket, how);
   }
