@@ -4,7 +4,17 @@
  *
  * @module
  */
-import { type Bell, type ForeignType, type OpenLibrary, type Runtime, SYMBOLS } from "./symbols.ts";
+import { lstatSync, readFileSync } from "node:fs";
+import { type Libc, LIBC_SYMBOLS, muslLoaderPath } from "./libc.ts";
+import {
+  type Bell,
+  type FileFacts,
+  type ForeignFunction,
+  type ForeignType,
+  type OpenLibrary,
+  type Runtime,
+  SYMBOLS,
+} from "./symbols.ts";
 
 type ForeignCall = (...args: unknown[]) => unknown;
 
@@ -29,6 +39,8 @@ interface ProcessNamespace {
   getBuiltinModule(name: string): unknown;
   env: Record<string, string | undefined>;
   arch: string;
+  cwd(): string;
+  geteuid(): number;
 }
 
 const { Bun: bun, process } = globalThis as unknown as {
@@ -36,45 +48,69 @@ const { Bun: bun, process } = globalThis as unknown as {
   process: ProcessNamespace;
 };
 
-const MFD_CLOEXEC = 1;
-
 /** `uname -m` for Node's names. */
 const MACHINES: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
 
-const TYPES: Record<ForeignType, string> = { u32: "u32", i32: "i32", bytes: "ptr", address: "ptr" };
+const TYPES: Record<ForeignType, string> = {
+  u32: "u32",
+  i32: "i32",
+  bytes: "ptr",
+  address: "ptr",
+  size: "usize",
+  count: "i64_fast",
+};
 
 function ffi(): BunFfi {
   return process.getBuiltinModule("bun:ffi") as BunFfi;
 }
 
-function open(path: string): OpenLibrary {
+function symbols(
+  path: string,
+  functions: Record<string, ForeignFunction>,
+): Record<string, ForeignCall> {
   const table: Record<string, unknown> = {};
-  for (const [name, { args, returns }] of Object.entries(SYMBOLS)) {
+  for (const [name, { args, returns }] of Object.entries(functions)) {
     table[name] = { args: args.map((type) => TYPES[type]), returns: TYPES[returns] };
   }
-  const opened = ffi().dlopen(path, table);
+  return ffi().dlopen(path, table).symbols;
+}
+
+function open(path: string): OpenLibrary {
   return {
-    library: opened.symbols as unknown as OpenLibrary["library"],
+    library: symbols(path, SYMBOLS) as unknown as OpenLibrary["library"],
     view: (address, sizeBytes) => ffi().toArrayBuffer(address, 0, sizeBytes),
   };
 }
 
-function anonymousFile(name: string, bytes: Uint8Array): { path: string; close(): void } {
-  const libc = ffi().dlopen("libc.so.6", {
-    memfd_create: { args: ["ptr", "u32"], returns: "i32" },
-    write: { args: ["i32", "ptr", "usize"], returns: "i64_fast" },
-    close: { args: ["i32"], returns: "i32" },
-  }).symbols as Record<"memfd_create" | "write" | "close", ForeignCall>;
-  const fd = libc.memfd_create(new TextEncoder().encode(`${name}\0`), MFD_CLOEXEC) as number;
-  if (fd < 0) throw new Error("memfd_create failed");
-  let written = 0;
-  while (written < bytes.length) {
-    const rest = bytes.slice(written);
-    const count = Number(libc.write(fd, rest, rest.length));
-    if (count <= 0) throw new Error(`write to an anonymous file stopped at ${written} bytes`);
-    written += count;
+/**
+ * Bun refuses an empty name, and hands a NUL character on to C, which reads an empty name. After a
+ * failure it tries the same below the working directory, where C reads the directory itself.
+ */
+const THE_PROGRAM = "\0";
+
+/** The path of the C library that this process runs on, from the list of its mappings. */
+function mappedLibc(): string {
+  const found = /\s(\/.*\/(?:libc\.so(?:\.6)?|libc-2\.\d+\.so|ld-musl-[^/\n]*))$/m
+    .exec(readFileSync("/proc/self/maps", "utf8"))?.[1];
+  if (found === undefined) {
+    throw new Error("the C library of this process is unknown, or its file was replaced: restart");
   }
-  return { path: `/proc/self/fd/${fd}`, close: () => void libc.close(fd) };
+  const musl = /\/ld-musl-|\/libc\.so$/.test(found);
+  return musl ? muslLoaderPath(bunRuntime.machine) : found;
+}
+
+function libc(): Libc {
+  try {
+    return symbols(THE_PROGRAM, LIBC_SYMBOLS) as unknown as Libc;
+  } catch {
+    // musl does not know the program by an empty name.
+    return symbols(mappedLibc(), LIBC_SYMBOLS) as unknown as Libc;
+  }
+}
+
+function fileFacts(path: string): FileFacts | null {
+  const facts = lstatSync(path, { throwIfNoEntry: false });
+  return facts === undefined ? null : { mode: facts.mode, owner: facts.uid };
 }
 
 /** The socket opens asynchronously: what was asked of it before is done when it is there. */
@@ -113,8 +149,15 @@ export const bunRuntime: Runtime = {
   get machine(): string {
     return MACHINES[process.arch] ?? process.arch;
   },
+  // Modules of a compiled program have names below /$bunfs, which is no directory.
+  get standalone(): boolean {
+    return import.meta.url.startsWith("file:///$bunfs/");
+  },
   open,
-  anonymousFile,
+  libc,
+  workingDirectory: () => process.cwd(),
+  fileFacts,
+  user: () => process.geteuid(),
   openBell,
   environment: (name) => process.env[name],
 };

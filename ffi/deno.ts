@@ -8,59 +8,108 @@
  * @module
  */
 import { Socket } from "node:net";
-import { type Bell, type ForeignType, type OpenLibrary, type Runtime, SYMBOLS } from "./symbols.ts";
+import { type Libc, LIBC_SYMBOLS, muslLoaderPath } from "./libc.ts";
+import {
+  type Bell,
+  type FileFacts,
+  type ForeignFunction,
+  type ForeignType,
+  type OpenLibrary,
+  type Runtime,
+  SYMBOLS,
+} from "./symbols.ts";
 
 type ForeignCall = (...args: unknown[]) => unknown;
 
 interface DenoNamespace {
   dlopen(path: string, symbols: unknown): { symbols: Record<string, ForeignCall> };
   UnsafePointerView: { getArrayBuffer(pointer: unknown, sizeBytes: number): ArrayBuffer };
-  permissions: { querySync(descriptor: { name: "env"; variable: string }): { state: string } };
+  permissions: { querySync(descriptor: { name: string; variable?: string }): { state: string } };
   env: { get(name: string): string | undefined };
-  /** "x86_64", "aarch64" */
-  build: { arch: string };
+  /** "x86_64" or "aarch64"; "x86_64-unknown-linux-gnu"; whether `deno compile` made the program. */
+  build: { arch: string; target: string; standalone?: boolean };
 }
 
 // In Bun this is undefined, and nothing here is called.
 const deno = (globalThis as unknown as { Deno: DenoNamespace }).Deno;
-
-const MFD_CLOEXEC = 1;
 
 const TYPES: Record<ForeignType, string> = {
   u32: "u32",
   i32: "i32",
   bytes: "buffer",
   address: "pointer",
+  size: "usize",
+  count: "isize",
 };
 
-function open(path: string): OpenLibrary {
+type Table = Record<string, ForeignFunction>;
+
+function symbols(path: string, functions: Table): Record<string, ForeignCall> {
   const table: Record<string, unknown> = {};
-  for (const [name, { args, returns }] of Object.entries(SYMBOLS)) {
+  for (const [name, { args, returns }] of Object.entries(functions)) {
     table[name] = { parameters: args.map((type) => TYPES[type]), result: TYPES[returns] };
   }
-  const opened = deno.dlopen(path, table);
+  return deno.dlopen(path, table).symbols;
+}
+
+function open(path: string): OpenLibrary {
   return {
-    library: opened.symbols as unknown as OpenLibrary["library"],
+    library: symbols(path, SYMBOLS) as unknown as OpenLibrary["library"],
     view: (address, sizeBytes) => deno.UnsafePointerView.getArrayBuffer(address, sizeBytes),
   };
 }
 
-function anonymousFile(name: string, bytes: Uint8Array): { path: string; close(): void } {
-  const libc = deno.dlopen("libc.so.6", {
-    memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
-    write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
-    close: { parameters: ["i32"], result: "i32" },
-  }).symbols as Record<"memfd_create" | "write" | "close", ForeignCall>;
-  const fd = libc.memfd_create(new TextEncoder().encode(`${name}\0`), MFD_CLOEXEC) as number;
-  if (fd < 0) throw new Error("memfd_create failed");
-  let written = 0;
-  while (written < bytes.length) {
-    const rest = bytes.subarray(written);
-    const count = Number(libc.write(fd, rest, BigInt(rest.length)));
-    if (count <= 0) throw new Error(`write to an anonymous file stopped at ${written} bytes`);
-    written += count;
+/** Functions of the C library. With a list in --allow-ffi, Deno refuses the empty path. */
+function fromProcess(functions: Table): Record<string, ForeignCall> {
+  const path = deno.build.target.includes("musl") ? muslLoaderPath(deno.build.arch) : "";
+  if (deno.permissions.querySync({ name: "ffi" }).state !== "granted") {
+    throw new Error("the C library is out of reach: run with --allow-ffi, without a list of paths");
   }
-  return { path: `/proc/self/fd/${fd}`, close: () => void libc.close(fd) };
+  return symbols(path, functions);
+}
+
+const PATH_MAX_BYTES = 4_096;
+
+/** Not `Deno.cwd()`, which needs --allow-read. */
+function workingDirectory(): string {
+  const { getcwd } = fromProcess({ getcwd: { args: ["bytes", "size"], returns: "address" } });
+  const bytes = new Uint8Array(PATH_MAX_BYTES);
+  if (getcwd(bytes, bytes.length) === null) throw new Error("the working directory is unknown");
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes.subarray(0, bytes.indexOf(0)));
+}
+
+const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+/** STATX_MODE, STATX_TYPE, STATX_UID; then where `struct statx`, the same everywhere, has them. */
+const STATX_MASK = 1 | 2 | 8;
+const STATX_BYTES = 256;
+const STATX_OWNER_AT = 20;
+const STATX_MODE_AT = 28;
+
+/** Not `Deno.lstatSync()`, which needs --allow-read. */
+function fileFacts(path: string): FileFacts | null {
+  let statx: ForeignCall;
+  try {
+    ({ statx } = fromProcess({
+      statx: { args: ["i32", "bytes", "i32", "u32", "bytes"], returns: "i32" },
+    }));
+  } catch {
+    return null; // With a list in --allow-ffi, or on a C library that is too old.
+  }
+  const bytes = new Uint8Array(STATX_BYTES);
+  const name = new TextEncoder().encode(`${path}\0`);
+  if (statx(AT_FDCWD, name, AT_SYMLINK_NOFOLLOW, STATX_MASK, bytes) !== 0) return null;
+  const view = new DataView(bytes.buffer);
+  return { mode: view.getUint16(STATX_MODE_AT, true), owner: view.getUint32(STATX_OWNER_AT, true) };
+}
+
+function user(): number | null {
+  try {
+    const { geteuid } = fromProcess({ geteuid: { args: [], returns: "u32" } });
+    return geteuid() as number;
+  } catch {
+    return null;
+  }
 }
 
 function openBell(fd: number, onWake: () => void): Bell {
@@ -90,8 +139,14 @@ export const denoRuntime: Runtime = {
   get machine(): string {
     return deno.build.arch;
   },
+  get standalone(): boolean {
+    return deno.build.standalone === true;
+  },
   open,
-  anonymousFile,
+  libc: () => fromProcess(LIBC_SYMBOLS) as unknown as Libc,
+  workingDirectory,
+  fileFacts,
+  user,
   openBell,
   environment,
 };

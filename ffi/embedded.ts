@@ -14,6 +14,8 @@ export interface EmbeddedLibrary {
   /** Unix seconds. */
   readonly builtAt: number;
   readonly sizeBytes: number;
+  /** Of the library, hexadecimal. */
+  readonly sha256: string;
   readonly gzipBase64: string;
 }
 

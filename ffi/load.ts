@@ -3,23 +3,22 @@
  *
  * Places, in this order; the first that opens and passes the layout check wins:
  * 1. the file named by the environment variable `URINGNET_LIBRARY`, which must work when it is set;
- * 2. `ffi/build/liburingnet.so` beside this module, when it was compiled after the embedded copy;
- * 3. the embedded copy: by its soname when another thread has loaded it, else through an anonymous
- *    file. The soname carries a hash of the sources, so that two versions can live in one process.
+ * 2. `ffi/build/liburingnet.so` beside this module, a development build: when it was compiled after
+ *    the embedded copy, and only in a checkout (see {@link besideModule});
+ * 3. the embedded copy, through a sealed anonymous file that all threads share, see
+ *    `library_file.ts`.
  *
- * The anonymous file is closed after loading. The dynamic loader remembers libraries by path, and a
- * descriptor number can come back: a path that turns out to be taken by another library is seen by
- * the layout check or the hash, and the next number is tried.
+ * Opening runs the constructors of a library, before anything can be checked. So nothing is opened
+ * by a bare name, which the dynamic loader would look for in `LD_LIBRARY_PATH` and Bun in the
+ * working directory: every path is absolute, or is that of a file whose content is known.
  *
  * @module
  */
 import { gunzipSync } from "node:zlib";
 import { EMBEDDED, type EmbeddedLibrary } from "./embedded.ts";
+import { withLibraryFile } from "./library_file.ts";
 import { buildTime, sourceHash, verifyLayout } from "./layout.ts";
 import type { OpenLibrary, Runtime } from "./symbols.ts";
-
-/** Descriptor numbers tried before giving up: each clash means one more version in the process. */
-const PATH_TRIES_MAX = 8;
 
 const ENVIRONMENT_NAME = "URINGNET_LIBRARY";
 
@@ -36,14 +35,44 @@ function checked(runtime: Runtime, path: string): OpenLibrary {
 }
 
 function fromEnvironment(runtime: Runtime): OpenLibrary | null {
-  const path = runtime.environment(ENVIRONMENT_NAME);
-  if (path === undefined || path === "") return null;
+  const given = runtime.environment(ENVIRONMENT_NAME);
+  if (given === undefined || given === "") return null;
+  if (!given.includes("/")) {
+    throw new Error(`"${given}" is a bare name, which could be any file; write "./${given}"`);
+  }
+  const path = given.startsWith("/") ? given : `${runtime.workingDirectory()}/${given}`;
   return checked(runtime, path);
 }
 
+const BUILD_NAME = "build/liburingnet.so";
+const KIND_MASK = 0o170000;
+const KIND_REGULAR = 0o100000;
+const WRITABLE_BY_OTHERS = 0o002;
+const ROOT_USER = 0;
+
+/** Why the file may be somebody else's than this module's, or null. */
+function distrust(runtime: Runtime, file: string, module: string): string | null {
+  const facts = runtime.fileFacts(file);
+  if (facts === null) return null; // Not there, or not to be known: opening it will tell.
+  if ((facts.mode & KIND_MASK) !== KIND_REGULAR) return "is not a regular file";
+  if ((facts.mode & WRITABLE_BY_OTHERS) !== 0) return "can be written by every user";
+  const owners = [ROOT_USER, runtime.user(), runtime.fileFacts(module)?.owner];
+  return owners.includes(facts.owner) ? null : `belongs to another user (${facts.owner})`;
+}
+
+/**
+ * The development build, where this module is a file of a checkout. Elsewhere such a file cannot be
+ * ours: a bundle and a compiled program have no `ffi` folder (`deno compile` names its modules
+ * below /tmp, where everybody may write), and the package has no `ffi/build`.
+ */
 function besideModule(runtime: Runtime): OpenLibrary | null {
-  if (!import.meta.url.startsWith("file:")) return null;
-  const path = decodeURIComponent(new URL("./build/liburingnet.so", import.meta.url).pathname);
+  const { protocol, pathname } = new URL(import.meta.url);
+  const inCheckout = protocol === "file:" && pathname.endsWith("/ffi/load.ts");
+  if (!inCheckout || runtime.standalone || pathname.includes("/node_modules/")) return null;
+  const module = decodeURIComponent(pathname);
+  const path = module.slice(0, -"load.ts".length) + BUILD_NAME;
+  const reason = distrust(runtime, path, module);
+  if (reason !== null) throw new Error(`${path} ${reason}`);
   const opened = checked(runtime, path);
   const compiled = buildTime((index) => opened.library.ur_layout(index));
   const copy = EMBEDDED[runtime.machine];
@@ -63,31 +92,20 @@ function checkedCopy(runtime: Runtime, copy: EmbeddedLibrary, path: string): Ope
   return opened;
 }
 
+function unpacked(copy: EmbeddedLibrary): Uint8Array {
+  return gunzipSync(Uint8Array.from(atob(copy.gzipBase64), (char) => char.charCodeAt(0)));
+}
+
 function embedded(runtime: Runtime): OpenLibrary {
   const copy = EMBEDDED[runtime.machine];
   if (copy === undefined) throw new Error(`there is none for ${runtime.machine}: build one`);
-  try {
-    return checkedCopy(runtime, copy, copy.soname);
-  } catch {
-    // Not loaded yet in this process: the usual case for the first thread.
-  }
-  const compressed = Uint8Array.from(atob(copy.gzipBase64), (c) => c.charCodeAt(0));
-  const bytes = gunzipSync(compressed);
-  const held: { close(): void }[] = [];
-  try {
-    for (let i = 0; i < PATH_TRIES_MAX; i++) {
-      const file = runtime.anonymousFile(copy.soname, bytes);
-      held.push(file);
-      try {
-        return checkedCopy(runtime, copy, file.path);
-      } catch (cause) {
-        if (i === PATH_TRIES_MAX - 1) throw cause;
-      }
-    }
-    throw new Error("no descriptor number was free of another library");
-  } finally {
-    for (const file of held) file.close();
-  }
+  const wanted = { name: copy.soname, sizeBytes: copy.sizeBytes, sha256: copy.sha256 };
+  return withLibraryFile(
+    runtime.libc(),
+    wanted,
+    () => unpacked(copy),
+    (path) => checkedCopy(runtime, copy, path),
+  );
 }
 
 /** Opens the library of this runtime. Throws {@link LoadError} naming each place and its reason. */

@@ -1,13 +1,15 @@
 /**
  * The foreign functions, one row each, in a vocabulary that both loaders translate: `u32`, `i32`,
- * `bytes` (a view whose address is used during the call and no longer) and `address`.
+ * `bytes` (a view whose address is used during the call and no longer) and `address`; for functions
+ * of the C library also `size` (size_t, from a number) and `count` (ssize_t, as a number or bigint).
  *
  * All but `ur_slab_address` return a count or -errno. `shim.h` has the contract of each.
  *
  * @module
  */
+import type { Libc } from "./libc.ts";
 
-export type ForeignType = "u32" | "i32" | "bytes" | "address";
+export type ForeignType = "u32" | "i32" | "bytes" | "address" | "size" | "count";
 
 export interface ForeignFunction {
   readonly args: readonly ForeignType[];
@@ -77,15 +79,31 @@ export interface Bell {
   close(): void;
 }
 
+/** Who may have put a file where it is. */
+export interface FileFacts {
+  /** st_mode: the kind of file, and its permissions. */
+  readonly mode: number;
+  /** The number of the user who owns the file. */
+  readonly owner: number;
+}
+
 /** What differs between the runtimes, and nothing else. */
 export interface Runtime {
   readonly name: "deno" | "bun";
   /** The processor, by the name that `uname -m` prints where a copy of the library is embedded. */
   readonly machine: string;
-  /** Opens the library at `path`, or throws with the loader's own words. */
+  /** Whether the program is one compiled file, whose modules have URLs that no file has. */
+  readonly standalone: boolean;
+  /** Opens the library at an absolute path, or throws with the loader's own words. */
   open(path: string): OpenLibrary;
-  /** Places bytes in an anonymous file; returns its descriptor, or throws. */
-  anonymousFile(name: string, bytes: Uint8Array): { path: string; close(): void };
+  /** The C library of this process, without a search for a file. Throws when it is out of reach. */
+  libc(): Libc;
+  /** The working directory. Throws when it is out of reach. */
+  workingDirectory(): string;
+  /** Facts about a file, not following a symbolic link; null when unknown or not there. */
+  fileFacts(path: string): FileFacts | null;
+  /** The effective user of this process; null when unknown. */
+  user(): number | null;
   openBell(fd: number, onWake: () => void): Bell;
   /** An environment variable, or undefined when unset or not permitted. Never prompts. */
   environment(name: string): string | undefined;

@@ -5,19 +5,12 @@
  *
  * @module
  */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 import { assert, suite } from "../harness.ts";
 import { PRINTED, PROGRAM, ROOT } from "./program.ts";
+import { serveCheckout, type ServedCheckout } from "./served_checkout.ts";
 import { emptyDirectory, run, tool } from "./tools.ts";
-
-interface Context {
-  server: Server;
-  origin: string;
-  host: string;
-  requests: string[];
-}
 
 /** Every file that `mod.ts` reaches through static imports, as paths from the root. */
 function importedFiles(): Set<string> {
@@ -34,29 +27,10 @@ function importedFiles(): Set<string> {
   return reached;
 }
 
-const test = suite<Context>("URL import", {} as Context, { timeoutMs: 60_000 });
+const test = suite<ServedCheckout>("URL import", {} as ServedCheckout, { timeoutMs: 60_000 });
 
 test.before(async (context) => {
-  context.requests = [];
-  context.server = createServer((request, response) => {
-    const path = decodeURIComponent(new URL(request.url ?? "/", "http://host").pathname).slice(1);
-    context.requests.push(path);
-    const origin = `http://${request.headers.host}`;
-    if (path === "program.ts") {
-      response.setHeader("content-type", "text/typescript");
-      response.end(PROGRAM.replace("SPECIFIER", `${origin}/mod.ts`));
-    } else if (!path.includes("..") && existsSync(join(ROOT, path))) {
-      response.setHeader("content-type", "text/typescript");
-      response.end(readFileSync(join(ROOT, path)));
-    } else {
-      response.statusCode = 404;
-      response.end();
-    }
-  });
-  await new Promise<void>((resolve) => context.server.listen(0, "127.0.0.1", resolve));
-  const { port } = context.server.address() as { port: number };
-  context.host = `127.0.0.1:${port}`;
-  context.origin = `http://${context.host}`;
+  Object.assign(context, await serveCheckout());
 });
 
 test.before.each((context) => {
@@ -64,12 +38,11 @@ test.before.each((context) => {
 });
 
 test.after((context) => {
-  context.server.closeAllConnections();
-  context.server.close();
+  context.close();
 });
 
 /** Runs the program and checks its output and what was requested. */
-async function check(context: Context, directory: string, entry: string, allowed: string[]) {
+async function check(context: ServedCheckout, directory: string, entry: string, allowed: string[]) {
   // A cache of its own: every module has to come from the server.
   using cache = emptyDirectory();
   const command = [tool("deno"), "run", "--no-prompt", "--allow-ffi", ...allowed, entry];

@@ -1,0 +1,42 @@
+/**
+ * The few functions of the C library that finding and making the library's file needs, and how each
+ * runtime reaches them without searching for a file.
+ *
+ * A bare name such as "libc.so.6" is never opened: Deno resolves it against the working directory
+ * when `--allow-ffi` has a list, and Bun tries the working directory after a failure. A fixed path
+ * is not opened either where it can be avoided: the process may run on another C library than that
+ * of the system, and two of them in one process do not work.
+ *
+ * - glibc: `dlopen("")` names the program itself and everything that it was started with.
+ * - musl: the name of the dynamic loader, an absolute path that musl compares with its own name
+ *   before it opens anything.
+ *
+ * A C library that `LD_LIBRARY_PATH` puts in the place of the system's is the C library of the
+ * runtime itself, from its first instruction on: nothing that happens here could undo that.
+ *
+ * @module
+ */
+import type { ForeignFunction } from "./symbols.ts";
+
+export const LIBC_SYMBOLS = {
+  memfd_create: { args: ["bytes", "u32"], returns: "i32" }, //          name, flags
+  write: { args: ["i32", "bytes", "size"], returns: "count" }, //       fd, from, length
+  pread: { args: ["i32", "bytes", "size", "size"], returns: "count" }, // fd, to, length, offset
+  fcntl: { args: ["i32", "i32", "size"], returns: "i32" }, //           fd, command, argument
+  close: { args: ["i32"], returns: "i32" }, //                          fd
+} as const satisfies Record<string, ForeignFunction>;
+
+/** Each returns -1 on failure. Lengths that come back are numbers or bigints. */
+export interface Libc {
+  // deno-lint-ignore camelcase
+  memfd_create(name: Uint8Array, flags: number): number;
+  write(fd: number, bytes: Uint8Array, length: number): number | bigint;
+  pread(fd: number, bytes: Uint8Array, length: number, offset: number): number | bigint;
+  fcntl(fd: number, command: number, argument: number): number;
+  close(fd: number): number;
+}
+
+/** The path by which musl's loader knows itself; `machine` is a name of `uname -m`. */
+export function muslLoaderPath(machine: string): string {
+  return `/lib/ld-musl-${machine}.so.1`;
+}

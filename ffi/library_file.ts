@@ -1,0 +1,144 @@
+/**
+ * The embedded library as a file that nobody can change: anonymous, sealed, known by its content.
+ *
+ * Order of events
+ * 1. The descriptors of the process are asked for their seals. One that is sealed against every
+ *    change and whose bytes have the SHA-256 that the build wrote is taken, whoever made it.
+ * 2. Where there is none, the bytes are written to a new anonymous file, which is then sealed, and
+ *    step 1 is repeated. Threads that do so at the same time agree on the lowest descriptor.
+ * 3. The file stays open as long as the process lives: its path, `/proc/self/fd/N`, cannot come to
+ *    mean another file, and the dynamic loader answers the same path, or the same file, with the
+ *    copy that is loaded. So all threads share one copy and its state.
+ *
+ * Limits: descriptors below {@link DESCRIPTOR_SEARCH_MAX} are searched. A file that gets a higher
+ * number serves its own thread only.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import type { Libc } from "./libc.ts";
+
+/** 1,024 questions of a third of a microsecond each, once for each thread. */
+export const DESCRIPTOR_SEARCH_MAX = 1_024;
+
+/** Descriptor numbers tried before giving up: each clash means one more library in the process. */
+const PATH_TRIES_MAX = 8;
+
+const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
+/** Implies sealing. The only kind that `vm.memfd_noexec=2` allows; it can be mapped all the same. */
+const MFD_NOEXEC_SEAL = 8;
+
+const F_ADD_SEALS = 1033;
+const F_GET_SEALS = 1034;
+const F_DUPFD_CLOEXEC = 1030;
+/** F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE */
+const ALL_SEALS = 1 | 2 | 4 | 8;
+
+/** The library that is wanted. */
+export interface WantedFile {
+  /** Names the file in /proc; means nothing. */
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** Hexadecimal, of the whole file. */
+  readonly sha256: string;
+}
+
+function digest(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** Whether the descriptor is a file that cannot change any more and has the wanted content. */
+export function isWanted(libc: Libc, fd: number, wanted: WantedFile): boolean {
+  const seals = libc.fcntl(fd, F_GET_SEALS, 0);
+  if (seals < 0 || (seals & ALL_SEALS) !== ALL_SEALS) return false;
+  // One byte more than wanted, to see a file that is longer.
+  const bytes = new Uint8Array(wanted.sizeBytes + 1);
+  const count = Number(libc.pread(fd, bytes, bytes.length, 0));
+  return count === wanted.sizeBytes && digest(bytes.subarray(0, count)) === wanted.sha256;
+}
+
+/** The lowest descriptor with the wanted file, or null. */
+function findFile(libc: Libc, wanted: WantedFile): number | null {
+  for (let fd = 0; fd < DESCRIPTOR_SEARCH_MAX; fd++) if (isWanted(libc, fd, wanted)) return fd;
+  return null;
+}
+
+function createFile(libc: Libc, name: string): number {
+  const text = new TextEncoder().encode(`${name}\0`);
+  for (const kind of [MFD_ALLOW_SEALING, MFD_NOEXEC_SEAL]) {
+    const fd = libc.memfd_create(text, MFD_CLOEXEC | kind);
+    if (fd >= 0) return fd;
+  }
+  throw new Error("memfd_create failed: no descriptor or no memory is left, or it is forbidden");
+}
+
+function fillFile(libc: Libc, fd: number, wanted: WantedFile, bytes: Uint8Array): void {
+  for (let written = 0; written < bytes.length;) {
+    const rest = bytes.slice(written);
+    const count = Number(libc.write(fd, rest, rest.length));
+    if (count <= 0) throw new Error(`write to an anonymous file stopped at ${written} bytes`);
+    written += count;
+  }
+  if (libc.fcntl(fd, F_ADD_SEALS, ALL_SEALS) < 0) throw new Error("sealing the file failed");
+  if (!isWanted(libc, fd, wanted)) {
+    throw new Error(`the SHA-256 of the file differs from ${wanted.sha256}, which the build wrote`);
+  }
+}
+
+/** The descriptor of a new, sealed file with the bytes. What fails leaves no descriptor behind. */
+function makeFile(libc: Libc, wanted: WantedFile, bytes: Uint8Array): number {
+  const fd = createFile(libc, wanted.name);
+  try {
+    fillFile(libc, fd, wanted, bytes);
+  } catch (cause) {
+    libc.close(fd);
+    throw cause;
+  }
+  return fd;
+}
+
+/** The descriptor of the wanted file, found or made from what `read` returns. */
+function libraryFile(libc: Libc, wanted: WantedFile, read: () => Uint8Array): number {
+  const found = findFile(libc, wanted);
+  if (found !== null) return found;
+  const made = makeFile(libc, wanted, read());
+  const lowest = findFile(libc, wanted) ?? made;
+  if (lowest !== made) libc.close(made);
+  return lowest;
+}
+
+/** Gives the file another, higher number. */
+function moveUp(libc: Libc, fd: number): number {
+  const next = libc.fcntl(fd, F_DUPFD_CLOEXEC, fd + 1);
+  libc.close(fd);
+  if (next < 0) throw new Error("no descriptor number was free of another library");
+  return next;
+}
+
+/**
+ * Hands `open` the path of the wanted file, and returns what it returns. The dynamic loader
+ * remembers libraries by path: where another library was loaded by the same number, `open` sees
+ * that and throws, and the file gets a higher number. When no number works, the file is closed and
+ * the last error thrown.
+ */
+export function withLibraryFile<T>(
+  libc: Libc,
+  wanted: WantedFile,
+  read: () => Uint8Array,
+  open: (path: string) => T,
+): T {
+  let fd = libraryFile(libc, wanted, read);
+  for (let left = PATH_TRIES_MAX;; left--) {
+    try {
+      return open(`/proc/self/fd/${fd}`);
+    } catch (cause) {
+      if (left > 1) {
+        fd = moveUp(libc, fd);
+        continue;
+      }
+      libc.close(fd);
+      throw cause;
+    }
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * An HTTP server over the files of this checkout, for programs that import the library by URL.
+ *
+ * @module
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { PROGRAM, ROOT } from "./program.ts";
+
+export interface ServedCheckout {
+  /** "http://127.0.0.1:PORT" */
+  origin: string;
+  /** "127.0.0.1:PORT" */
+  host: string;
+  /** The paths that were requested so far. */
+  requests: string[];
+  close(): void;
+}
+
+/**
+ * Serves every file of the checkout, and `/program.ts`, which imports `/mod.ts`, with one content
+ * type; null sends none.
+ */
+export async function serveCheckout(
+  contentType: string | null = "text/typescript",
+): Promise<ServedCheckout> {
+  const requests: string[] = [];
+  const server = createServer((request, response) => {
+    const path = decodeURIComponent(new URL(request.url ?? "/", "http://host").pathname).slice(1);
+    requests.push(path);
+    if (contentType !== null) response.setHeader("content-type", contentType);
+    if (path === "program.ts") {
+      response.end(PROGRAM.replace("SPECIFIER", `http://${request.headers.host}/mod.ts`));
+    } else if (!path.includes("..") && existsSync(join(ROOT, path))) {
+      response.end(readFileSync(join(ROOT, path)));
+    } else {
+      response.statusCode = 404;
+      response.end();
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const host = `127.0.0.1:${(server.address() as { port: number }).port}`;
+  const close = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return { origin: `http://${host}`, host, requests, close };
+}

@@ -1,0 +1,118 @@
+import { EMBEDDED } from "../../../ffi/embedded.ts";
+import { LoadError, loadLibrary } from "../../../ffi/load.ts";
+import type { FileFacts, Runtime } from "../../../ffi/symbols.ts";
+import { assert, suite } from "../../harness.ts";
+import { thrown } from "../../support/thrown.ts";
+
+const REGULAR = 0o100644;
+const ME = 1_000;
+
+/** A runtime that opens nothing and says what it was asked to open. */
+class RefusingRuntime implements Runtime {
+  readonly name = "deno";
+  readonly machine = "x86_64";
+  readonly standalone: boolean;
+  readonly opened: string[] = [];
+  readonly #facts: FileFacts | null;
+  readonly #module: FileFacts | null;
+  readonly #environment: string | undefined;
+
+  constructor(
+    { facts = null, module = null, standalone = false, environment }: {
+      facts?: FileFacts | null;
+      module?: FileFacts | null;
+      standalone?: boolean;
+      environment?: string;
+    } = {},
+  ) {
+    this.#facts = facts;
+    this.#module = module;
+    this.standalone = standalone;
+    this.#environment = environment;
+  }
+
+  open(path: string): never {
+    this.opened.push(path);
+    throw new Error("opened");
+  }
+
+  libc(): never {
+    throw new Error("no libc");
+  }
+
+  workingDirectory = () => "/working/directory";
+  fileFacts = (path: string) => path.endsWith(".so") ? this.#facts : this.#module;
+  user = () => ME;
+  openBell = (): never => {
+    throw new Error("called");
+  };
+  environment = () => this.#environment;
+}
+
+const test = suite("load");
+
+function load(options: ConstructorParameters<typeof RefusingRuntime>[0]) {
+  const runtime = new RefusingRuntime(options);
+  const { message } = thrown(() => loadLibrary(runtime), LoadError);
+  return { opened: runtime.opened, message };
+}
+
+const owned = (owner: number, mode = REGULAR): FileFacts => ({ mode, owner });
+
+const trusted: [name: string, facts: FileFacts | null, module: FileFacts | null][] = [
+  ["of this user", owned(ME), null],
+  ["of root", owned(0), null],
+  ["of the owner of the module", owned(7), owned(7)],
+  ["that the group may write", owned(ME, 0o100664), null],
+  ["of which nothing is known", null, null],
+];
+
+for (const [name, facts, module] of trusted) {
+  test(`a development build ${name} is opened, by its absolute path`, () => {
+    const { opened } = load({ facts, module });
+    assert.is(opened.length, 1);
+    assert.match(opened[0], /^\/.*\/ffi\/build\/liburingnet\.so$/);
+  });
+}
+
+const distrusted: [name: string, facts: FileFacts, module: FileFacts | null, why: RegExp][] = [
+  ["of another user", owned(7), owned(ME), /belongs to another user \(7\)/],
+  ["that every user may write", owned(ME, 0o100666), null, /can be written by every user/],
+  ["that is a symbolic link", owned(ME, 0o120777), null, /is not a regular file/],
+  ["that is a directory", owned(ME, 0o040755), null, /is not a regular file/],
+];
+
+for (const [name, facts, module, why] of distrusted) {
+  test(`a development build ${name} is not opened`, () => {
+    const { opened, message } = load({ facts, module });
+    assert.equal(opened, []);
+    assert.match(message, why);
+  });
+}
+
+test("a compiled program looks for no development build", () => {
+  const { opened, message } = load({ standalone: true, facts: owned(ME) });
+  assert.equal(opened, []);
+  assert.match(message, "file beside the module: not given");
+});
+
+test("URINGNET_LIBRARY is opened by an absolute path, and nothing else is tried", () => {
+  assert.equal(load({ environment: "/a/b.so" }).opened, ["/a/b.so"]);
+  assert.equal(load({ environment: "./b.so" }).opened, ["/working/directory/./b.so"]);
+  assert.equal(load({ environment: "a/b.so" }).opened, ["/working/directory/a/b.so"]);
+});
+
+test("URINGNET_LIBRARY with a bare name is refused", () => {
+  const { opened, message } = load({ environment: "b.so" });
+  assert.equal(opened, []);
+  assert.match(message, 'environment variable URINGNET_LIBRARY: "b.so" is a bare name');
+});
+
+test("every embedded copy carries the SHA-256 and the size of its bytes", () => {
+  for (const { sha256, sizeBytes } of Object.values(EMBEDDED)) {
+    assert.match(sha256, /^[0-9a-f]{64}$/);
+    assert.ok(sizeBytes > 0);
+  }
+});
+
+test.run();
