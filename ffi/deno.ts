@@ -24,7 +24,9 @@ type ForeignCall = (...args: unknown[]) => unknown;
 interface DenoNamespace {
   dlopen(path: string, symbols: unknown): { symbols: Record<string, ForeignCall> };
   UnsafePointerView: { getArrayBuffer(pointer: unknown, sizeBytes: number): ArrayBuffer };
-  permissions: { querySync(descriptor: { name: string; variable?: string }): { state: string } };
+  permissions: {
+    querySync(descriptor: { name: string; variable?: string; host?: string }): { state: string };
+  };
   env: { get(name: string): string | undefined };
   /** "x86_64" or "aarch64"; "x86_64-unknown-linux-gnu"; whether `deno compile` made the program. */
   build: { arch: string; target: string; standalone?: boolean };
@@ -132,6 +134,16 @@ function environment(name: string): string | undefined {
     return undefined;
   }
   return deno.env.get(name);
+}
+
+/**
+ * Why a lookup of this name was refused and what to do, or null when permission was given. A
+ * permission for a port (`--allow-net=name:443`) does not cover lookups.
+ */
+export function lookUpRefusal(name: string): string | null {
+  const { state } = deno.permissions.querySync({ name: "net", host: name });
+  return state === "granted" ? null : `Deno looks up names only with --allow-net=${name}, ` +
+    "or --allow-net for every name";
 }
 
 export const denoRuntime: Runtime = {

@@ -6,6 +6,7 @@
 import { lookup } from "node:dns/promises";
 import * as timers from "node:timers";
 import type { Host } from "../src/base/host.ts";
+import { lookUpRefusal } from "./deno.ts";
 import { Macrotasks } from "./macrotasks.ts";
 
 interface NodeTimer {
@@ -40,7 +41,10 @@ export const host: Host = {
   },
 
   async resolve(name) {
-    const found = await lookup(name, { all: true });
+    const found = await lookup(name, { all: true }).catch((cause) => {
+      const refusal = "Deno" in globalThis ? lookUpRefusal(name) : null;
+      throw refusal === null ? cause : new Error(`${cause.message}: ${refusal}`, { cause });
+    });
     return found.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
   },
 };

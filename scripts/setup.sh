@@ -4,6 +4,9 @@
 #
 # Needs one of: node with npm, bun, deno. Everything else is installed: the development packages of
 # package.json into node_modules, and gcc, make and liburing through apt when they are missing.
+#
+#   scripts/setup.sh               everything
+#   scripts/setup.sh --packages    node_modules only: enough to make the package
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -100,5 +103,6 @@ install_system() {
 }
 
 packages_ready || install_packages
+[ "${1:-}" != --packages ] || exit 0
 missing=$(system_missing)
 [ -z "$missing" ] || install_system "$missing"

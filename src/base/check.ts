@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { foreignKind } from "./brand.ts";
 
 /** A value as it should stand in a message: short, quoted when it is text. */
 export function shown(value: unknown): string {
@@ -13,7 +14,16 @@ export function shown(value: unknown): string {
   if (typeof value === "function") return "a function";
   if (typeof value === "bigint") return `${value}n`;
   if (value === null || typeof value !== "object") return String(value);
+  const foreign = foreignKind(value);
+  if (foreign !== null) {
+    return `${article(foreign)} ${foreign} of another copy of uringnet in this program; import ` +
+      "one version from one place everywhere";
+  }
   return Array.isArray(value) ? `an array of ${value.length}` : `an object (${kindOf(value)})`;
+}
+
+function article(noun: string): string {
+  return /^[AEIO]/.test(noun) ? "an" : "a";
 }
 
 function kindOf(value: object): string {
@@ -72,7 +82,10 @@ export const check = {
   /** A plain options object; undefined stands for one without fields. */
   options(field: string, value: unknown, known: readonly string[]): Record<string, unknown> {
     if (value === undefined) return {};
-    if (value === null || typeof value !== "object" || Array.isArray(value)) {
+    if (
+      value === null || typeof value !== "object" || Array.isArray(value) ||
+      foreignKind(value) !== null
+    ) {
       fail(field, "an object", value, true);
     }
     for (const key of Object.keys(value)) {

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { brand } from "../base/brand.ts";
 import { check } from "../base/check.ts";
 import { LIMITS } from "../base/limits.ts";
 import { NetworkError } from "../base/network_error.ts";
@@ -40,6 +41,10 @@ const NO_MEMORY = "the system has no memory to map";
 const DEBUG_END: SlotHome = { tracker: null, put: spoil };
 
 export class BufferPool {
+  static {
+    brand(this, "BufferPool");
+  }
+
   readonly config: BufferPoolConfig;
   readonly #classes: SizeClass[];
   readonly #tracker: LeakTracker;

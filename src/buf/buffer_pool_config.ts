@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { brand } from "../base/brand.ts";
 import { check } from "../base/check.ts";
 
 export interface BufferPoolFields {
@@ -37,6 +38,10 @@ function powerOfTwo(field: string, value: unknown): number {
 
 /** Immutable; each `with` method returns another one. Wrong values throw at once. */
 export class BufferPoolConfig {
+  static {
+    brand(this, "BufferPoolConfig");
+  }
+
   readonly minSize: number;
   readonly maxSize: number;
   readonly maxPerClass: number;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { brand } from "../base/brand.ts";
 import { check } from "../base/check.ts";
 import { BufferHandle } from "./buffer_handle.ts";
 import { Slot } from "./slot.ts";
@@ -11,6 +12,10 @@ const encoder = new TextEncoder();
 
 /** Received bytes, or frozen ones. Release it, move it into `send`, or bind it with `using`. */
 export class IoBuf extends BufferHandle {
+  static {
+    brand(this, "IoBuf");
+  }
+
   /** Copies bytes or UTF-8 text into plain memory. */
   static from(source: Uint8Array | string): IoBuf {
     const bytes = typeof source === "string" ? encoder.encode(source) : source;

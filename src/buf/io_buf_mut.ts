@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { brand } from "../base/brand.ts";
 import { check } from "../base/check.ts";
 import { BufferHandle } from "./buffer_handle.ts";
 import { IoBuf } from "./io_buf.ts";
@@ -10,6 +11,10 @@ import type { Slot } from "./slot.ts";
 
 /** From `BufferPool.alloc`: `length` is what was asked for, `capacity` what there is. */
 export class IoBufMut extends BufferHandle {
+  static {
+    brand(this, "IoBufMut");
+  }
+
   /** Bytes that `length` can be set to. */
   get capacity(): number {
     return this.bytes.length - this.span + (this.heldSlot() as Slot).capacity;

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { brand } from "../base/brand.ts";
 import { check } from "../base/check.ts";
 import { BufferHandle } from "./buffer_handle.ts";
 import { IoBuf } from "./io_buf.ts";
@@ -18,6 +19,10 @@ const NONE: IoBuf[] = [];
 
 /** The result of `recv`, and a way to send several buffers as one message. */
 export class IoBufs implements Disposable {
+  static {
+    brand(this, "IoBufs");
+  }
+
   #chunks: IoBuf[] = NONE;
   #length = 0;
   #released = false;

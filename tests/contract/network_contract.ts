@@ -25,6 +25,7 @@ import { scarcity } from "./parts/scarcity.ts";
 import { sendables } from "./parts/sendables.ts";
 import { sending } from "./parts/sending.ts";
 import { watching } from "./parts/watching.ts";
+import { sharedMemory } from "./parts/shared_memory.ts";
 import { webStreams } from "./parts/web_streams.ts";
 import { writeBuffering } from "./parts/write_buffering.ts";
 
@@ -48,6 +49,7 @@ export function contract(name: string, config: NetworkConfig): ContractSuite {
   connecting(test, config);
   accepting(test, config);
   sendables(test, config);
+  sharedMemory(test, config);
   sending(test, config);
   writeBuffering(test, config);
   receiving(test, config);

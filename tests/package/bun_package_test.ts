@@ -70,6 +70,20 @@ test("the program compiled into one file runs where there is no package", async 
   assert.is(ran.code, 0);
 });
 
+const registry = spawnSync(tool("bun"), ["pm", "view", "typescript@5.9.3", "version"], {
+  timeout: 20_000,
+});
+const noRegistry = registry.status === 0 ? null : "no registry to install the compiler from";
+test.skipIf(
+  noRegistry,
+  "`bun pm pack` in a fresh clone makes the same package",
+  async (context) => {
+    using fresh = emptyDirectory();
+    const tarball = await pack(fresh.path, { packages: false });
+    assert.equal(await filesOf(tarball), await filesOf(context.tarball));
+  },
+);
+
 const hasNpm = spawnSync("npm", ["--version"]).status === 0;
 test.skipIf(hasNpm ? null : "npm is not installed", "npm packs the same files", async (context) => {
   using copy = emptyDirectory();

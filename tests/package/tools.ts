@@ -65,9 +65,13 @@ export function emptyDirectory(): Disposable & { path: string } {
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-/** A copy of what the package is made from: packing writes files, and the checkout is in use. */
-export function copyCheckout(target: string): void {
+/**
+ * A copy of what the package is made from: packing writes files, and the checkout is in use. With
+ * `packages: false` it is like a fresh clone, in which nothing is installed.
+ */
+export function copyCheckout(target: string, { packages = true } = {}): void {
   const names = ["mod.ts", "deps.ts", "ffi", "src", "docs", "scripts", "package.json"];
+  names.push("package-lock.json", "bunfig.toml");
   names.push("tsconfig.json", "tsconfig.types.json", "README.md", "CHANGELOG.md", "LICENSE");
   for (const name of names) {
     cpSync(join(ROOT, name), join(target, name), {
@@ -75,13 +79,13 @@ export function copyCheckout(target: string): void {
       filter: (source) => !source.startsWith(join(ROOT, "ffi", "build")),
     });
   }
-  symlinkSync(join(ROOT, "node_modules"), join(target, "node_modules"));
+  if (packages) symlinkSync(join(ROOT, "node_modules"), join(target, "node_modules"));
 }
 
 /** Packs a copy of the checkout into `folder`. Returns the path of the tarball. */
-export async function pack(folder: string): Promise<string> {
+export async function pack(folder: string, options?: { packages: boolean }): Promise<string> {
   using copy = emptyDirectory();
-  copyCheckout(copy.path);
+  copyCheckout(copy.path, options);
   const command = [tool("bun"), "pm", "pack", "--destination", folder];
   const { code, output, errors } = await run(command, { cwd: copy.path });
   const name = /uringnet-[\w.-]+\.tgz/.exec(output)?.[0];

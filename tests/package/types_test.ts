@@ -144,6 +144,11 @@ test.before(async (context) => {
   symlinkSync(promClient, join(context.app, "node_modules", "prom-client"));
   writeFileSync(join(context.app, "package.json"), '{ "name": "app", "type": "module" }\n');
   writeFileSync(join(context.app, "consumer.ts"), CONSUMER);
+  // Node's types are those of the checkout, with what they need.
+  for (const name of ["@types", "undici-types"]) {
+    symlinkSync(join(ROOT, "node_modules", name), join(context.app, "node_modules", name));
+  }
+  writeFileSync(join(context.app, "plain.ts"), 'export { Network } from "uringnet";\n');
   const metrics = 'import { Registry } from "prom-client";\nimport { Network } from "uringnet";\n' +
     "await Network.start({ registry: new Registry() });\n";
   writeFileSync(join(context.app, "metrics.ts"), metrics);
@@ -161,6 +166,28 @@ for (const [name, settings] of Object.entries(MODULES)) {
     const ran = await run([tool("tsc"), "-p", "."], { cwd: context.app });
     assert.is(ran.output, "");
     assert.is(ran.code, 0);
+  });
+}
+
+/** Combinations of `lib` that the README says are enough, and one that lacks a part of it. */
+const LIBRARIES: [lib: string[], types: string[], enough: boolean][] = [
+  [["ES2018", "ESNext.Disposable", "DOM"], [], true],
+  [["ES2018", "ESNext.Disposable", "WebWorker"], [], true],
+  [["ESNext", "DOM"], [], true],
+  [["ESNext"], ["node"], true],
+  [["ESNext"], [], false],
+  [["ES2024", "DOM"], [], false],
+];
+
+for (const [lib, types, enough] of LIBRARIES) {
+  const named = [...lib, ...types.map((name) => `types of ${name}`)].join(", ");
+  test(`the declarations ${enough ? "check" : "do not check"} with ${named}`, async (context) => {
+    const compilerOptions = { ...SETTINGS, ...MODULES.bundler, lib, types };
+    const text = JSON.stringify({ compilerOptions, files: ["plain.ts"] });
+    writeFileSync(join(context.app, "tsconfig.json"), text);
+    const ran = await run([tool("tsc"), "-p", "."], { cwd: context.app });
+    const ours = ran.output.split("\n").filter((line) => line.includes("node_modules/uringnet/"));
+    assert.is(ours.length === 0, enough, ran.output);
   });
 }
 

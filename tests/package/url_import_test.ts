@@ -80,6 +80,47 @@ test("a package.json in the directory changes nothing", async (context) => {
   await check(context, directory.path, "program.ts", [`--allow-import=${context.host}`]);
 });
 
+for (const type of [null, "text/plain; charset=utf-8", "application/octet-stream", "video/mp2t"]) {
+  test(`a host may serve the files as ${type ?? "no type at all"}`, async () => {
+    const served = await serveCheckout(type);
+    try {
+      using directory = emptyDirectory();
+      await check(served, directory.path, `${served.origin}/program.ts`, []);
+    } finally {
+      served.close();
+    }
+  });
+}
+
+for (const type of ["text/javascript", "text/html"]) {
+  test(`files that are served as ${type} cannot be imported`, async () => {
+    const served = await serveCheckout(type);
+    try {
+      using directory = emptyDirectory();
+      using cache = emptyDirectory();
+      const program = `import "${served.origin}/mod.ts";`;
+      writeFileSync(join(directory.path, "program.ts"), program);
+      const allow = `--allow-import=${served.host}`;
+      const command = [tool("deno"), "run", "--no-prompt", "--allow-ffi", allow, "program.ts"];
+      const ran = await run(command, { cwd: directory.path, env: { DENO_DIR: cache.path } });
+      assert.is(ran.code, 1);
+      assert.match(ran.errors, /SyntaxError|Expected a JavaScript or TypeScript module/);
+    } finally {
+      served.close();
+    }
+  });
+}
+
+test("a program on disk without --allow-import is told that it needs the flag", async (context) => {
+  using directory = emptyDirectory();
+  using cache = emptyDirectory();
+  writeFileSync(join(directory.path, "program.ts"), `import "${context.origin}/mod.ts";`);
+  const command = [tool("deno"), "run", "--no-prompt", "--allow-ffi", "program.ts"];
+  const ran = await run(command, { cwd: directory.path, env: { DENO_DIR: cache.path } });
+  assert.is(ran.code, 1);
+  assert.match(ran.errors, /--allow-import/);
+});
+
 test("without --allow-ffi the error says what is missing", async (context) => {
   using directory = emptyDirectory();
   using cache = emptyDirectory();

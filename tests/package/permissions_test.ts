@@ -1,0 +1,54 @@
+/**
+ * Deno programs with too few permissions: the error names the flag that is missing.
+ *
+ * @module
+ */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { assert, suite } from "../harness.ts";
+import { ROOT } from "./program.ts";
+import { emptyDirectory, run, tool } from "./tools.ts";
+
+/** Prints the error of a dial and of a bind by name; numeric addresses work. */
+const PROGRAM = `import { Network } from "${ROOT}mod.ts";
+
+await using network = await Network.start();
+await network.bind("127.0.0.1:0");
+await network.bind("localhost:0");
+for (const attempt of [() => network.dial("name.invalid:80"), () => network.bind("name.invalid:0")]) {
+  await attempt().then(() => console.log("done"), (e) => console.log(e.code, e.errno, e.message));
+}
+`;
+
+const test = suite("permissions in Deno", {}, { timeoutMs: 60_000 });
+
+async function output(...flags: string[]): Promise<string[]> {
+  using directory = emptyDirectory();
+  writeFileSync(join(directory.path, "program.ts"), PROGRAM);
+  const command = [tool("deno"), "run", "--no-prompt", "--allow-ffi", ...flags, "program.ts"];
+  const ran = await run(command, { cwd: directory.path });
+  assert.is(ran.code, 0, ran.errors);
+  return ran.output.trim().split("\n");
+}
+
+const REFUSAL = "getaddrinfo EPERM name.invalid: Deno looks up names only with " +
+  "--allow-net=name.invalid, or --allow-net for every name";
+
+for (const flags of [[], ["--allow-net=name.invalid:80"], ["--allow-net=127.0.0.1"]]) {
+  test(`a lookup with ${flags[0] ?? "no flag"} names the flag that it needs`, async () => {
+    assert.equal(await output(...flags), [
+      `ConnectionFailed null Cannot connect to name.invalid:80: name lookup failed: ${REFUSAL}`,
+      `BindFailed null Cannot bind name.invalid:0: name lookup failed: ${REFUSAL}`,
+    ]);
+  });
+}
+
+for (const flag of ["--allow-net", "--allow-net=name.invalid"]) {
+  test(`a lookup that fails with ${flag} says what the resolver says`, async () => {
+    for (const line of await output(flag)) {
+      assert.match(line, /name lookup failed: getaddrinfo E\w+ name\.invalid$/);
+    }
+  });
+}
+
+test.run();
