@@ -49,7 +49,7 @@ export { IoBufMut } from "./src/buf/io_buf_mut.ts";
 export { IoBufs, type IoBufsPart } from "./src/buf/io_bufs.ts";
 export type { Address, SocketAddress, UnixAddress } from "./src/net/address.ts";
 export type { CallOptions } from "./src/net/call_options.ts";
-export type { Capabilities } from "./src/net/capabilities.ts";
+export type { Capabilities, Features } from "./src/net/capabilities.ts";
 export type { KeepAlive, MetricsRegistry, NetworkConfig, RingConfig } from "./src/net/config.ts";
 export type { Connection } from "./src/net/connection_interface.ts";
 export { type BindOptions, Listener } from "./src/net/listener.ts";
@@ -131,13 +131,13 @@ export function probe(): Capabilities {
     const system = port.system();
     const result = port.probe();
     return {
-      supported: result === 0,
-      reason: result === 0 ? null : explainRefusal(-result, system),
+      supported: result >= 0,
+      reason: result >= 0 ? null : explainRefusal(-result, system),
       kernel: system.kernel,
-      features: result === 0 ? featuresOf(system.kernel) : {},
+      features: featuresOf(Math.max(result, 0)),
     };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    return { supported: false, reason, kernel: null, features: {} };
+    return { supported: false, reason, kernel: null, features: featuresOf(0) };
   }
 }

@@ -27,7 +27,7 @@
 
 #include <stdint.h>
 
-#define UR_ABI_VERSION 2u
+#define UR_ABI_VERSION 3u
 
 /* Set by the build: seconds since 1970 (0 when reproducible), and the first 32 bits of the hash of
  * the sources, by which one build is told from another. */
@@ -132,6 +132,15 @@ enum ur_option {
   UR_OPTION_COUNT = 11,
 };
 
+/* What ur_probe has found out by trying, not by the kernel's version. */
+#define UR_FEATURE_DEFER_TASKRUN 1u        /* IORING_SETUP_DEFER_TASKRUN, a ring was opened so */
+#define UR_FEATURE_SINGLE_ISSUER 2u        /* IORING_SETUP_SINGLE_ISSUER, likewise */
+#define UR_FEATURE_PROVIDED_BUFFERS 4u     /* IORING_REGISTER_PBUF_RING was accepted */
+#define UR_FEATURE_MULTISHOT_RECEIVE 8u    /* a multishot receive completed more than once */
+#define UR_FEATURE_SEND_ZERO_COPY 16u      /* IORING_OP_SEND_ZC, from IORING_REGISTER_PROBE */
+#define UR_FEATURE_BUNDLES 32u             /* IORING_FEAT_RECVSEND_BUNDLE, from the setup */
+#define UR_FEATURE_INCREMENTAL_BUFFERS 64u /* IOU_PBUF_RING_INC was accepted */
+
 /* A look is cheaper than a way around the runtime's event loop, which it holds up for so long. */
 #define UR_LOOK_US 8u
 
@@ -141,7 +150,8 @@ enum ur_option {
 UR_EXPORT int32_t ur_layout(uint32_t index);
 /* Writes "release\nio_uring_disabled\nmemlock soft limit" as text; returns its length. */
 UR_EXPORT int32_t ur_system(void *text, uint32_t capacity);
-/* Opens and closes a ring as the core needs it. 0, or -errno of the first call that was refused. */
+/* Opens and closes a ring as the core needs it. UR_FEATURE_... bits, or -errno of the first call that
+ * was refused. */
 UR_EXPORT int32_t ur_probe(void);
 
 UR_EXPORT int32_t ur_slab_map(uint32_t size);

@@ -5,11 +5,29 @@
  * @module
  */
 import { ERRNO, errnoText } from "../base/errno.ts";
-import type { SystemFacts } from "../ring/port.ts";
+import { FEATURE, type SystemFacts } from "../ring/port.ts";
 
 /** The oldest kernel with all that the core needs (DEFER_TASKRUN, SINGLE_ISSUER). */
 const KERNEL_MAJOR_MIN = 6;
 const KERNEL_MINOR_MIN = 1;
+
+/** What the kernel was seen to do, whatever its version says. */
+export interface Features {
+  /** Completions are run when the thread asks for them (IORING_SETUP_DEFER_TASKRUN). Needed. */
+  readonly deferTaskrun: boolean;
+  /** A ring that one thread submits to (IORING_SETUP_SINGLE_ISSUER). Needed. */
+  readonly singleIssuer: boolean;
+  /** The kernel picks a buffer when data arrives (IORING_REGISTER_PBUF_RING). Used. */
+  readonly providedBufferRings: boolean;
+  /** One receive completes many times (IORING_RECV_MULTISHOT). Used. */
+  readonly multishotReceive: boolean;
+  /** Sends without a copy (IORING_OP_SEND_ZC). Not used. */
+  readonly sendZeroCopy: boolean;
+  /** One operation over several provided buffers (IORING_FEAT_RECVSEND_BUNDLE). Not used. */
+  readonly bundles: boolean;
+  /** Provided buffers that are filled in parts (IOU_PBUF_RING_INC). Not used. */
+  readonly incrementalBuffers: boolean;
+}
 
 export interface Capabilities {
   /** True when `Network.start()` can use io_uring. */
@@ -18,8 +36,8 @@ export interface Capabilities {
   reason: string | null;
   /** The kernel's release, such as "6.1.0-18-amd64"; null when unknown. */
   kernel: string | null;
-  /** What this kernel offers of what the library can use. */
-  features: Record<string, boolean>;
+  /** What this kernel offers, found out by trying; all false when not supported. */
+  features: Features;
 }
 
 function versionOf(kernel: string): [number, number] {
@@ -88,15 +106,16 @@ export function explainRefusal(errno: number, system: SystemFacts): string {
   return `io_uring cannot be used: ${errnoText(errno)}`;
 }
 
-/** What the kernel's version says about features that the library uses or could use. */
-export function featuresOf(kernel: string): Record<string, boolean> {
+/** The features of a probe's bits; 0 has none of them. */
+export function featuresOf(bits: number): Features {
+  const has = (bit: number) => (bits & bit) !== 0;
   return {
-    deferTaskrun: kernelAtLeast(kernel, 6, 1),
-    singleIssuer: kernelAtLeast(kernel, 6, 0),
-    providedBufferRings: kernelAtLeast(kernel, 5, 19),
-    multishotReceive: kernelAtLeast(kernel, 6, 0),
-    sendZeroCopy: kernelAtLeast(kernel, 6, 0),
-    bundles: kernelAtLeast(kernel, 6, 10),
-    incrementalBuffers: kernelAtLeast(kernel, 6, 12),
+    deferTaskrun: has(FEATURE.deferTaskrun),
+    singleIssuer: has(FEATURE.singleIssuer),
+    providedBufferRings: has(FEATURE.providedBufferRings),
+    multishotReceive: has(FEATURE.multishotReceive),
+    sendZeroCopy: has(FEATURE.sendZeroCopy),
+    bundles: has(FEATURE.bundles),
+    incrementalBuffers: has(FEATURE.incrementalBuffers),
   };
 }

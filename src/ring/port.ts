@@ -150,11 +150,22 @@ export interface RingPort {
   unlink(block: number, length: number): number;
 }
 
+/** Bits of {@link NativePort.probe}: what the kernel was seen to do. */
+export const FEATURE = Object.freeze({
+  deferTaskrun: 1,
+  singleIssuer: 2,
+  providedBufferRings: 4,
+  multishotReceive: 8,
+  sendZeroCopy: 16,
+  bundles: 32,
+  incrementalBuffers: 64,
+});
+
 /** The library of one thread. */
 export interface NativePort extends SlabSource {
   /** Returns the ring, or -errno. */
   openRing(options: RingOpenOptions): RingPort | number;
   system(): SystemFacts;
-  /** 0, or -errno of opening a ring with the flags that the core needs. */
+  /** {@link FEATURE} bits, or -errno of opening a ring with the flags that the core needs. */
   probe(): number;
 }

@@ -53,6 +53,6 @@ export class FakeNative implements NativePort {
   }
 
   probe(): number {
-    return 0;
+    return 0b1111;
   }
 }

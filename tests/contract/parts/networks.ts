@@ -56,7 +56,11 @@ export function networks(test: ContractSuite, config: NetworkConfig): void {
     assert.is(capabilities.supported, true);
     assert.is(capabilities.reason, null);
     assert.match(capabilities.kernel ?? "", /^\d+\.\d+/);
-    assert.type(capabilities.features, "object");
+    const { deferTaskrun, singleIssuer, providedBufferRings, multishotReceive, ...others } =
+      capabilities.features;
+    assert.ok(deferTaskrun && singleIssuer, "what every network uses");
+    assert.ok(providedBufferRings && multishotReceive, "what receiving uses");
+    for (const has of Object.values(others)) assert.type(has, "boolean");
   });
 
   test("several networks in one thread, all talking to each other", async ({ network }) => {

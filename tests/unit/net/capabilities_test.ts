@@ -1,5 +1,6 @@
 import { ERRNO } from "../../../src/base/errno.ts";
 import { explainRefusal, featuresOf, kernelAtLeast } from "../../../src/net/capabilities.ts";
+import { FEATURE } from "../../../src/ring/port.ts";
 import { assert, suite } from "../../harness.ts";
 
 const MODERN = { kernel: "6.12.5-amd64", disabled: "0", memlockBytes: 8_388_608 };
@@ -113,12 +114,14 @@ test("every explanation is one sentence without a trailing period", () => {
   }
 });
 
-test("featuresOf() follows the kernel's version", () => {
-  const oldest = featuresOf("6.1.0");
-  assert.ok(oldest.deferTaskrun && oldest.singleIssuer && oldest.providedBufferRings);
-  assert.not.ok(oldest.bundles || oldest.incrementalBuffers);
-  assert.ok(Object.values(featuresOf("6.12.0")).every((has) => has));
-  assert.ok(Object.values(featuresOf("5.10.0")).every((has) => !has));
+test("featuresOf() has a field for each bit of the probe, and no other", () => {
+  const names = Object.keys(FEATURE);
+  assert.equal(Object.keys(featuresOf(0)), names);
+  assert.ok(Object.values(featuresOf(0)).every((has) => has === false));
+  for (const [name, bit] of Object.entries(FEATURE)) {
+    const features: Readonly<Record<string, boolean>> = { ...featuresOf(bit) };
+    assert.equal(names.filter((other) => features[other]), [name]);
+  }
 });
 
 test.run();
