@@ -26,7 +26,7 @@ const PATH_TRIES_MAX = 8;
 
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
-/** Implies sealing. The only kind that `vm.memfd_noexec=2` allows; it can be mapped all the same. */
+/** Implies sealing. The only kind that `vm.memfd_noexec=2` allows; it can be mapped to run. */
 const MFD_NOEXEC_SEAL = 8;
 
 const F_ADD_SEALS = 1033;

@@ -150,8 +150,8 @@ enum ur_option {
 UR_EXPORT int32_t ur_layout(uint32_t index);
 /* Writes "release\nio_uring_disabled\nmemlock soft limit" as text; returns its length. */
 UR_EXPORT int32_t ur_system(void *text, uint32_t capacity);
-/* Opens and closes a ring as the core needs it. UR_FEATURE_... bits, or -errno of the first call that
- * was refused. */
+/* Opens and closes a ring as the core needs it. UR_FEATURE_... bits, or -errno of the first call
+ * that was refused. */
 UR_EXPORT int32_t ur_probe(void);
 
 UR_EXPORT int32_t ur_slab_map(uint32_t size);

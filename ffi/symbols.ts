@@ -1,7 +1,7 @@
 /**
  * The foreign functions, one row each, in a vocabulary that both loaders translate: `u32`, `i32`,
  * `bytes` (a view whose address is used during the call and no longer) and `address`; for functions
- * of the C library also `size` (size_t, from a number) and `count` (ssize_t, as a number or bigint).
+ * of the C library also `size` (size_t, from a number) and `count` (ssize_t, a number or bigint).
  *
  * All but `ur_slab_address` return a count or -errno. `shim.h` has the contract of each.
  *

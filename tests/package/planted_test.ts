@@ -1,6 +1,6 @@
 /**
  * Foreign libraries planted where a search by name would find them: in the working directory, in
- * LD_LIBRARY_PATH, in the folder of the package. Each leaves a mark when it is opened, and none may.
+ * LD_LIBRARY_PATH, in the package's folder. Each leaves a mark when it is opened, and none may.
  *
  * @module
  */
@@ -169,8 +169,10 @@ test("Deno, URL import: no planted library is opened", async (context) => {
   }
 });
 
-for (const list of [".", "libc.so.6", NAMES[0]]) {
-  test(`Deno, --allow-ffi=${list.replace(/-\w+/, "-...")}: refused, nothing is opened`, async (context) => {
+const LISTS = { "the working directory": ".", "libc.so.6": "libc.so.6", "the soname": NAMES[0] };
+
+for (const [name, list] of Object.entries(LISTS)) {
+  test(`Deno, a list in --allow-ffi with ${name}: refused, nothing is opened`, async (context) => {
     writePrograms(context.app, "./vendor/mod.ts");
     const ran = await start(context, deno(`--allow-ffi=${list}`, "program.ts"));
     assert.is(existsSync(context.mark), false, "no planted library was opened");

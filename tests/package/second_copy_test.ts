@@ -16,7 +16,8 @@ import * as other from "./copy/mod.ts";
 const pool = new other.BufferPool();
 const network = await own.Network.start();
 const listener = await network.bind("127.0.0.1:0");
-const [client, server] = await Promise.all([network.dial(listener.localAddress), listener.accept()]);
+const address = listener.localAddress;
+const [client, server] = await Promise.all([network.dial(address), listener.accept()]);
 const others = new other.IoBufs("text");
 const attempts = {
   sendIoBuf: () => client.sink.send(other.IoBuf.from("text")),
