@@ -104,8 +104,8 @@ class NativeRing implements RingPort {
     return this.#library.ur_get_option(this.#id, fd, option);
   }
 
-  cutOff(fd: number, bytesReceived: number): number {
-    return this.#library.ur_cut_off(this.#id, fd, bytesReceived >>> 0);
+  cutOff(fd: number): number {
+    return this.#library.ur_cut_off(this.#id, fd);
   }
 
   shutdown(fd: number, how: ShutdownHow): number {

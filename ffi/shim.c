@@ -1075,15 +1075,25 @@ int32_t ur_get_option(uint32_t id, int32_t fd, uint32_t option) {
 /* TCP_CLOSE of include/net/tcp_states.h: reset, timed out, or FIN went both ways. */
 #define STATE_CLOSE 7
 
-int32_t ur_cut_off(uint32_t id, int32_t fd, uint32_t received) {
+/*
+ * The kernel keeps a flag that says that FIN came (SOCK_DONE), and shows it in one place: asked to
+ * map received bytes, a socket that has none answers EIO behind FIN and 0 otherwise. Nothing is
+ * mapped: the request names no memory. Counts of bytes cannot tell, because urgent bytes and the
+ * FIN itself are among them.
+ */
+int32_t ur_cut_off(uint32_t id, int32_t fd) {
   int32_t result = refusal(id, fd);
   if (result < 0) return result;
   struct tcp_info info = {0};
   socklen_t size = sizeof(info);
   if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
     return errno == EOPNOTSUPP ? 0 : -errno;
-  /* The kernel counts a FIN as one byte: it has a sequence number. */
-  return info.tcpi_state == STATE_CLOSE && (uint32_t)info.tcpi_bytes_received == received;
+  if (info.tcpi_state != STATE_CLOSE) return 0;
+  struct tcp_zerocopy_receive nothing = {0};
+  /* Up to this field: a longer answer would carry the socket's error, and so take it away. */
+  size = (socklen_t)offsetof(struct tcp_zerocopy_receive, inq);
+  if (getsockopt(fd, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &nothing, &size) == 0) return 1;
+  return errno == EIO ? 0 : -errno;
 }
 
 /* TCP drops the bytes where they are; a unix socket has to copy them. */

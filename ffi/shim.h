@@ -169,9 +169,9 @@ UR_EXPORT int32_t ur_accept(uint32_t ring, int32_t fd, uint32_t block);
 UR_EXPORT int32_t ur_address(uint32_t ring, int32_t fd, uint32_t which, uint32_t block);
 UR_EXPORT int32_t ur_set_option(uint32_t ring, int32_t fd, uint32_t option, int32_t value);
 UR_EXPORT int32_t ur_get_option(uint32_t ring, int32_t fd, uint32_t option);
-/* 1: this TCP connection is over, and the peer's FIN never came: `received`, the bytes that were
- * received modulo 2^32, are all that there are, but not all that were sent. Else 0. */
-UR_EXPORT int32_t ur_cut_off(uint32_t ring, int32_t fd, uint32_t received);
+/* 1: this TCP connection is over, and the peer's FIN never came: what was received is all that
+ * there is, but perhaps not all that was sent. Else 0. To be asked once a receive returned 0. */
+UR_EXPORT int32_t ur_cut_off(uint32_t ring, int32_t fd);
 /* how: 0 receive half, 1 send half, 2 both, UR_SHUTDOWN_DISCARD both for good. */
 UR_EXPORT int32_t ur_shutdown(uint32_t ring, int32_t fd, uint32_t how);
 UR_EXPORT int32_t ur_close(uint32_t ring, int32_t fd);

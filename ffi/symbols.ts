@@ -41,7 +41,7 @@ export const SYMBOLS = {
   ur_address: calls("u32", "i32", "u32", "u32"), //       ring, fd, which, block
   ur_set_option: calls("u32", "i32", "u32", "i32"), //    ring, fd, option, int32_t value
   ur_get_option: calls("u32", "i32", "u32"), //           ring, fd, option
-  ur_cut_off: calls("u32", "i32", "u32"), //              ring, fd, received
+  ur_cut_off: calls("u32", "i32"), //                     ring, fd
   ur_shutdown: calls("u32", "i32", "u32"), //             ring, fd, how
   ur_close: calls("u32", "i32"), //                       ring, fd
   ur_interface: calls("u32", "u32", "u32"), //            ring, block, length

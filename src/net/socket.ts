@@ -34,11 +34,16 @@ export class Socket extends Holder {
   readonly fd: number;
   readonly family: number;
   /**
-   * How the peer ended, as far as was seen: "fin" once everything before it was received, "reset"
-   * when a send was told of it, "doubtful" when a send took less than it was given, which hides
-   * whether it was told. The kernel says that once: see `cutOff`.
+   * How the peer ended, as far as is known:
+   *
+   *   none -> doubtful -> fin
+   *     +------------------^
+   *
+   * "fin": everything before it was received. "doubtful": a send failed or stopped early. The
+   * kernel reports the error of a connection once, so that this send may have taken a reset from
+   * the receive, which then returns 0 as if FIN had come: see `cutOff`.
    */
-  peerEnd: "none" | "doubtful" | "fin" | "reset" = "none";
+  peerEnd: "none" | "doubtful" | "fin" = "none";
   /** One for each half. */
   #sending: Operation | null = null;
   #receiving: Operation | null = null;
@@ -111,21 +116,25 @@ export class Socket extends Holder {
     });
   }
 
-  /** What made it stop, a reset perhaps, is not told again. */
   noteShortSend(): void {
     this.context.meter.counts[COUNT.shortSends]++;
+    this.noteBrokenSend();
+  }
+
+  /** A send failed or stopped early: its error, a reset perhaps, is not reported again. */
+  noteBrokenSend(): void {
     if (this.peerEnd === "none") this.peerEnd = "doubtful";
   }
 
   /**
-   * Whether the end of the stream, after so many bytes, is none: when a send was told of a reset,
-   * the kernel shows a plain end to the receive.
+   * Whether a receive that returned 0 met something else than FIN. The kernel is asked only when a
+   * send may have taken the error. A failed question counts as a reset: a stream that was cut off
+   * must not look complete.
    */
-  cutOff(bytesReceived: number): boolean {
-    if (this.peerEnd === "reset") return true;
+  cutOff(): boolean {
     const suspect = this.peerEnd === "doubtful" || this.#sending?.idle === false;
     if (!suspect || this.ending || this.family === AF_UNIX) return false;
-    return this.port.cutOff(this.fd, bytesReceived) > 0;
+    return this.port.cutOff(this.fd) !== 0;
   }
 
   /** Null when there is none, as for one that the peer has reset or that is closed. */

@@ -139,10 +139,10 @@ export interface RingPort {
   setOption(fd: number, option: number, value: number): number;
   getOption(fd: number, option: number): number;
   /**
-   * 1: this TCP connection is over, and the peer's FIN never came; all that came are these
-   * `bytesReceived`. Else 0, or -errno.
+   * 1: this TCP connection is over, and the peer's FIN never came. Else 0, or -errno. To be asked
+   * once a receive has returned 0.
    */
-  cutOff(fd: number, bytesReceived: number): number;
+  cutOff(fd: number): number;
   shutdown(fd: number, how: ShutdownHow): number;
   closeDescriptor(fd: number): number;
   /** The index of the network interface whose name stands in the block, or -errno. */

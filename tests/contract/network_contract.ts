@@ -18,6 +18,7 @@ import { arguments_ } from "./parts/arguments.ts";
 import { bulk } from "./parts/bulk.ts";
 import { closing } from "./parts/closing.ts";
 import { connecting } from "./parts/connecting.ts";
+import { cutOff } from "./parts/cut_off.ts";
 import { ended } from "./parts/ended.ts";
 import { networks } from "./parts/networks.ts";
 import { receiving } from "./parts/receiving.ts";
@@ -54,6 +55,7 @@ export function contract(name: string, config: NetworkConfig): ContractSuite {
   watching(test, config);
   bulk(test, config);
   ended(test, config);
+  cutOff(test, config);
   closing(test, config);
   webStreams(test, config);
   networks(test, config);

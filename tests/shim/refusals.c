@@ -246,7 +246,7 @@ static void descriptors(void) {
     EXPECT(ur_address(rig.id, fd, 0, 0), -EBADF);
     EXPECT(ur_set_option(rig.id, fd, UR_OPTION_NO_DELAY, 1), -EBADF);
     EXPECT(ur_get_option(rig.id, fd, UR_OPTION_NO_DELAY), -EBADF);
-    EXPECT(ur_cut_off(rig.id, fd, 0), -EBADF);
+    EXPECT(ur_cut_off(rig.id, fd), -EBADF);
     EXPECT(ur_shutdown(rig.id, fd, 2), -EBADF);
     EXPECT(ur_shutdown(rig.id, fd, UR_SHUTDOWN_DISCARD), -EBADF);
     EXPECT(ur_close(rig.id, fd), -EBADF);
@@ -336,7 +336,7 @@ static void expect_shut_out(uint32_t id, int32_t fd) {
   EXPECT(ur_address(id, fd, 0, 0), -EPERM);
   EXPECT(ur_set_option(id, fd, UR_OPTION_NO_DELAY, 1), -EPERM);
   EXPECT(ur_get_option(id, fd, UR_OPTION_NO_DELAY), -EPERM);
-  EXPECT(ur_cut_off(id, fd, 0), -EPERM);
+  EXPECT(ur_cut_off(id, fd), -EPERM);
   EXPECT(ur_shutdown(id, fd, 2), -EPERM);
   EXPECT(ur_close(id, fd), -EPERM);
   EXPECT(ur_unlink(id, 0, 5), -EPERM);

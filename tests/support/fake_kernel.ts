@@ -249,9 +249,9 @@ export class FakeKernel {
     return 0;
   }
 
-  /** TCP_INFO: the connection is over, and no FIN was counted, which counts as one byte. */
-  cutOff(socket: FakeSocket, bytesReceived: number): boolean {
-    return socket.dead && socket.arrivedBytes + (socket.finArrived ? 1 : 0) === bytesReceived;
+  /** The connection is over, and no FIN came. */
+  cutOff(socket: FakeSocket): boolean {
+    return socket.dead && !socket.finArrived;
   }
 
   shutdown(socket: FakeSocket, how: number): number {
@@ -271,6 +271,12 @@ export class FakeKernel {
     const { peer } = socket;
     this.#resetArrives(socket);
     if (peer !== null) this.#resetArrives(peer);
+  }
+
+  /** Retransmissions or probes of this end found no peer: tcp_write_err(). */
+  timeOut(socket: FakeSocket): void {
+    this.#resetArrives(socket);
+    socket.error = ETIMEDOUT;
   }
 
   #tellError(socket: FakeSocket): number {
@@ -306,7 +312,6 @@ export class FakeKernel {
     if (count > 0) {
       const moved = this.faults.int(1, 4) === 1 ? Math.ceil(count / 2) : count;
       socket.outbox.moveTo(peer.inbox, moved);
-      peer.arrivedBytes += moved;
       peer.recv?.ready();
       socket.send?.ready();
       this.#deliverSoon(socket);

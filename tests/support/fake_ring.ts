@@ -790,10 +790,10 @@ export class FakeRing implements RingPort {
     return this.#open(fd, "getOption")?.options.get(option) ?? -ERRNO.EINVAL;
   }
 
-  cutOff(fd: number, bytesReceived: number): number {
+  cutOff(fd: number): number {
     const socket = this.#open(fd, "cutOff");
     if (socket === null) return -ERRNO.EBADF;
-    return this.#kernel.cutOff(socket, bytesReceived) ? 1 : 0;
+    return this.#kernel.cutOff(socket) ? 1 : 0;
   }
 
   shutdown(fd: number, how: ShutdownHow): number {
