@@ -16,6 +16,7 @@ import type {
   SystemFacts,
 } from "../src/ring/port.ts";
 import type { SlabMemory } from "../src/buf/slab.ts";
+import { decodeUtf8 } from "../src/base/utf8.ts";
 import { LAYOUT } from "./layout.ts";
 import { loadLibrary } from "./load.ts";
 import { host } from "./host.ts";
@@ -156,7 +157,7 @@ class Native implements NativePort {
   system(): SystemFacts {
     const text = new Uint8Array(SYSTEM_TEXT_BYTES);
     const length = this.#library.ur_system(text, text.length);
-    const decoded = new TextDecoder().decode(text.subarray(0, Math.max(length, 0)));
+    const decoded = decodeUtf8(text.subarray(0, Math.max(length, 0)));
     const [kernel = "", disabled = "", memlock = "-1"] = decoded.split("\n");
     return { kernel, disabled, memlockBytes: Number(memlock) };
   }

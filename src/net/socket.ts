@@ -13,7 +13,7 @@ import type { Operation } from "../ring/operation.ts";
 import { type RingPort, SHUTDOWN_DISCARD, SOCKET_OPTION } from "../ring/port.ts";
 import { AF_UNIX, formatAddress, type SocketAddress, type UnixAddress } from "./address.ts";
 import type { KeepAlive } from "./config.ts";
-import { endpoint, LOCAL_END, type SocketSide } from "./endpoint.ts";
+import { endpoint, LOCAL_END } from "./endpoint.ts";
 import { Holder } from "./holder.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
 import { type PackedAddress, packedAddress } from "./packed_address.ts";
@@ -89,7 +89,7 @@ export class Socket extends Holder {
     const peer = this.owner === null ? "unix:" : formatAddress(this.owner.remoteAddress);
     if (peer !== "unix:") return peer;
     if (this.family !== AF_UNIX) return "an unknown address";
-    const local = this.address(LOCAL_END);
+    const local = this.localAddress;
     const name = local === null ? "unix:" : formatAddress(packedAddress.unpack(local));
     return name === "unix:" ? "an unnamed unix socket" : name;
   }
@@ -137,10 +137,10 @@ export class Socket extends Holder {
     return this.port.cutOff(this.fd) !== 0;
   }
 
-  /** Null when there is none, as for one that the peer has reset or that is closed. */
-  address(which: SocketSide): PackedAddress | null {
+  /** Null when the descriptor is closed. */
+  get localAddress(): PackedAddress | null {
     if (!this.#descriptorOpen) return null;
-    return endpoint(this.context.recvRing, this.fd, which);
+    return endpoint(this.context.recvRing, this.fd, LOCAL_END);
   }
 
   /** Sends FIN, unless RST is to follow. What the peer sent stays readable. */

@@ -195,6 +195,14 @@ class World {
     this.#near.port.shutdown(this.#fd, how);
   }
 
+  /** Whether each end has an address. */
+  askAddresses(): void {
+    for (const end of [0, 1] as const) {
+      const length = this.#near.port.address(this.#fd, end, 0);
+      this.log.push(`address ${end}: ${length < 0 ? errnoName(-length) : length}`);
+    }
+  }
+
   /** Whether the end of the stream was FIN, or something else. */
   askCutOff(): void {
     this.log.push(`cut off: ${this.#near.port.cutOff(this.#fd)}`);
@@ -359,6 +367,13 @@ const SCRIPTS: Readonly<Record<string, (world: World) => Promise<void>>> = {
     await world.rst();
     await world.send(2, 10);
     world.askCutOff();
+  },
+  "a connection has two addresses until RST comes, and then one": async (world) => {
+    world.askAddresses();
+    await world.fin();
+    world.askAddresses();
+    await world.rst();
+    world.askAddresses();
   },
   "FIN of both is an end": async (world) => {
     world.give(WATCH, 4);

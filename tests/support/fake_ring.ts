@@ -17,6 +17,7 @@
  * @module
  */
 import { ERRNO } from "../../src/base/errno.ts";
+import { decodeUtf8 } from "../../src/base/utf8.ts";
 import { readSockaddr, writeSockaddr } from "../../src/net/address.ts";
 import {
   type BellPort,
@@ -774,6 +775,8 @@ export class FakeRing implements RingPort {
     const socket = this.#open(fd, "address", block);
     const address = which === 0 ? socket?.local : socket?.remote;
     if (address === undefined || address === null) return -ERRNO.ENOTCONN;
+    // A TCP connection that is over has no peer any more.
+    if (which === 1 && socket?.dead === true && "port" in address) return -ERRNO.ENOTCONN;
     if ("path" in address && address.path === "") return 2;
     return writeSockaddr(this.#blockAt(block), address).length;
   }
@@ -811,7 +814,7 @@ export class FakeRing implements RingPort {
   interfaceIndex(block: number, length: number): number {
     this.#checkBlock(block, "interfaceIndex");
     const at = block * this.blockBytes;
-    const name = new TextDecoder().decode(this.blocks.slice(at, at + length));
+    const name = decodeUtf8(this.blocks.slice(at, at + length));
     return name === "lo" ? 1 : -ERRNO.ENODEV;
   }
 

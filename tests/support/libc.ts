@@ -14,6 +14,8 @@ interface Symbols {
   connect(fd: number, address: Uint8Array, length: number): number;
   bind(fd: number, address: Uint8Array, length: number): number;
   listen(fd: number, backlog: number): number;
+  accept(fd: number, address: null, length: null): number;
+  getsockname(fd: number, address: Uint8Array, length: Uint8Array): number;
   send(fd: number, bytes: Uint8Array, length: bigint, flags: number): number | bigint;
   recv(fd: number, bytes: Uint8Array, length: bigint, flags: number): number | bigint;
   shutdown(fd: number, how: number): number;
@@ -29,6 +31,8 @@ const SIGNATURES: Readonly<Record<keyof Symbols, string>> = {
   connect: "ipii",
   bind: "ipii",
   listen: "iii",
+  accept: "ippi",
+  getsockname: "ippi",
   send: "ipnin",
   recv: "ipnin",
   shutdown: "iii",
