@@ -121,8 +121,16 @@ class NativeRing implements RingPort {
     return this.#library.ur_interface(this.#id, block, length);
   }
 
-  unlink(block: number, length: number): number {
-    return this.#library.ur_unlink(this.#id, block, length);
+  bindFile(fd: number, file: Uint8Array, mode: number): number {
+    return this.#library.ur_file_bind(this.#id, fd, file, file.length, mode);
+  }
+
+  removeFile(file: Uint8Array): number {
+    return this.#library.ur_file_remove(this.#id, file, file.length);
+  }
+
+  staleFile(file: Uint8Array, remove: boolean): number {
+    return this.#library.ur_file_stale(this.#id, file, file.length, remove ? 1 : 0);
   }
 }
 

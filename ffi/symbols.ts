@@ -45,7 +45,9 @@ export const SYMBOLS = {
   ur_shutdown: calls("u32", "i32", "u32"), //             ring, fd, how
   ur_close: calls("u32", "i32"), //                       ring, fd
   ur_interface: calls("u32", "u32", "u32"), //            ring, block, length
-  ur_unlink: calls("u32", "u32", "u32"), //               ring, block, length
+  ur_file_bind: calls("u32", "i32", "bytes", "u32", "u32"), // ring, fd, file, size, mode
+  ur_file_remove: calls("u32", "bytes", "u32"), //        ring, file, size
+  ur_file_stale: calls("u32", "bytes", "u32", "u32"), //  ring, file, size, remove
 } as const satisfies Record<string, ForeignFunction>;
 
 type Argument<T> = T extends "bytes" ? Uint8Array : number;

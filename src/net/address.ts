@@ -98,6 +98,11 @@ export function formatAddress(address: SocketAddress | UnixAddress): string {
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }
 
+/** Whether an address is the path of a file: not one of TCP, and not an abstract name. */
+export function isFile(address: SocketAddress | UnixAddress): address is UnixAddress {
+  return "path" in address && address.path !== "" && !address.path.startsWith("\0");
+}
+
 /** Writes a sockaddr for a numeric address; returns family and length. */
 export function writeSockaddr(
   target: Uint8Array,

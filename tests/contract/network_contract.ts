@@ -25,6 +25,7 @@ import { receiving } from "./parts/receiving.ts";
 import { scarcity } from "./parts/scarcity.ts";
 import { sendables } from "./parts/sendables.ts";
 import { sending } from "./parts/sending.ts";
+import { unixFiles } from "./parts/unix_files.ts";
 import { watching } from "./parts/watching.ts";
 import { webStreams } from "./parts/web_streams.ts";
 import { writeBuffering } from "./parts/write_buffering.ts";
@@ -47,6 +48,7 @@ export function contract(name: string, config: NetworkConfig): ContractSuite {
   });
 
   connecting(test, config);
+  unixFiles(test, config);
   accepting(test, config);
   sendables(test, config);
   sending(test, config);

@@ -818,9 +818,20 @@ export class FakeRing implements RingPort {
     return name === "lo" ? 1 : -ERRNO.ENODEV;
   }
 
-  unlink(block: number, _length: number): number {
-    this.#checkBlock(block, "unlink");
-    return 0;
+  bindFile(fd: number, file: Uint8Array, _mode: number): number {
+    const socket = this.#open(fd, "bindFile");
+    if (socket === null) return -ERRNO.EBADF;
+    return this.#kernel.files.bind(socket, file);
+  }
+
+  removeFile(file: Uint8Array): number {
+    this.#kernel.require(!this.closed, "removeFile after close");
+    return this.#kernel.files.remove(file);
+  }
+
+  staleFile(file: Uint8Array, remove: boolean): number {
+    this.#kernel.require(!this.closed, "staleFile after close");
+    return this.#kernel.files.stale(file, remove);
   }
 
   #open(fd: number, what: string, block = -1): FakeSocket | null {
