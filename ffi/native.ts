@@ -16,6 +16,7 @@ import type {
   SystemFacts,
 } from "../src/ring/port.ts";
 import type { SlabMemory } from "../src/buf/slab.ts";
+import { decodeUtf8 } from "../src/base/utf8.ts";
 import { LAYOUT } from "./layout.ts";
 import { loadLibrary } from "./load.ts";
 import { host } from "./host.ts";
@@ -104,8 +105,8 @@ class NativeRing implements RingPort {
     return this.#library.ur_get_option(this.#id, fd, option);
   }
 
-  cutOff(fd: number, bytesReceived: number): number {
-    return this.#library.ur_cut_off(this.#id, fd, bytesReceived >>> 0);
+  cutOff(fd: number): number {
+    return this.#library.ur_cut_off(this.#id, fd);
   }
 
   shutdown(fd: number, how: ShutdownHow): number {
@@ -120,8 +121,16 @@ class NativeRing implements RingPort {
     return this.#library.ur_interface(this.#id, block, length);
   }
 
-  unlink(block: number, length: number): number {
-    return this.#library.ur_unlink(this.#id, block, length);
+  bindFile(fd: number, file: Uint8Array, mode: number): number {
+    return this.#library.ur_file_bind(this.#id, fd, file, file.length, mode);
+  }
+
+  removeFile(file: Uint8Array): number {
+    return this.#library.ur_file_remove(this.#id, file, file.length);
+  }
+
+  staleFile(file: Uint8Array, remove: boolean): number {
+    return this.#library.ur_file_stale(this.#id, file, file.length, remove ? 1 : 0);
   }
 }
 
@@ -156,7 +165,7 @@ class Native implements NativePort {
   system(): SystemFacts {
     const text = new Uint8Array(SYSTEM_TEXT_BYTES);
     const length = this.#library.ur_system(text, text.length);
-    const decoded = new TextDecoder().decode(text.subarray(0, Math.max(length, 0)));
+    const decoded = decodeUtf8(text.subarray(0, Math.max(length, 0)));
     const [kernel = "", disabled = "", memlock = "-1"] = decoded.split("\n");
     return { kernel, disabled, memlockBytes: Number(memlock) };
   }

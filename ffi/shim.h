@@ -140,6 +140,18 @@ enum ur_option {
 #define UR_FEATURE_SEND_ZERO_COPY 16u      /* IORING_OP_SEND_ZC, from IORING_REGISTER_PROBE */
 #define UR_FEATURE_BUNDLES 32u             /* IORING_FEAT_RECVSEND_BUNDLE, from the setup */
 #define UR_FEATURE_INCREMENTAL_BUFFERS 64u /* IOU_PBUF_RING_INC was accepted */
+/* A socket file, 152 bytes: the first two fields are the caller's, the others the library's. */
+struct ur_file {
+  uint8_t address[UR_ADDRESS_BYTES]; /* struct sockaddr_un, its path ends with NUL */
+  uint32_t length;                   /* of the address */
+  int32_t directory;
+  uint64_t device;
+  uint64_t inode;
+};
+
+/* Permissions of a socket file: up to this, or as the umask says. */
+#define UR_MODE_MAX 0777u
+#define UR_MODE_DEFAULT UINT32_MAX
 
 /* A look is cheaper than a way around the runtime's event loop, which it holds up for so long. */
 #define UR_LOOK_US 8u
@@ -179,15 +191,27 @@ UR_EXPORT int32_t ur_accept(uint32_t ring, int32_t fd, uint32_t block);
 UR_EXPORT int32_t ur_address(uint32_t ring, int32_t fd, uint32_t which, uint32_t block);
 UR_EXPORT int32_t ur_set_option(uint32_t ring, int32_t fd, uint32_t option, int32_t value);
 UR_EXPORT int32_t ur_get_option(uint32_t ring, int32_t fd, uint32_t option);
-/* 1: this TCP connection is over, and the peer's FIN never came: `received`, the bytes that were
- * received modulo 2^32, are all that there are, but not all that were sent. Else 0. */
-UR_EXPORT int32_t ur_cut_off(uint32_t ring, int32_t fd, uint32_t received);
+/* 1: this TCP connection is over, and the peer's FIN never came: what was received is all that
+ * there is, but perhaps not all that was sent. Else 0. To be asked once a receive returned 0. */
+UR_EXPORT int32_t ur_cut_off(uint32_t ring, int32_t fd);
 /* how: 0 receive half, 1 send half, 2 both, UR_SHUTDOWN_DISCARD both for good. */
 UR_EXPORT int32_t ur_shutdown(uint32_t ring, int32_t fd, uint32_t how);
 UR_EXPORT int32_t ur_close(uint32_t ring, int32_t fd);
 /* The index of the network interface whose name of `length` bytes stands in the block. */
 UR_EXPORT int32_t ur_interface(uint32_t ring, uint32_t block, uint32_t length);
-/* Removes the socket file whose path of `length` bytes stands in the block. */
-UR_EXPORT int32_t ur_unlink(uint32_t ring, uint32_t block, uint32_t length);
+
+/* The three below take a `struct ur_file` in the caller's memory, which they use during the call
+ * only, and its size. An address without a path gets -EINVAL. */
+
+/* Creates the socket file, with these permissions whatever the umask is, and notes its directory,
+ * which the caller closes, its device and its inode. Nothing is left of one that failed. */
+UR_EXPORT int32_t ur_file_bind(uint32_t ring, int32_t fd, void *file, uint32_t size,
+                               uint32_t mode);
+/* 1: the file that ur_file_bind noted is removed. 0: another file has its name, or none. To be
+ * called while the socket is open. */
+UR_EXPORT int32_t ur_file_remove(uint32_t ring, const void *file, uint32_t size);
+/* 1: no socket of the system is bound to the file at this path; with `remove` it is gone. 0: one
+ * is. -ENOTSOCK: it is another kind of file. -ENOENT: it is not there, or not any more. */
+UR_EXPORT int32_t ur_file_stale(uint32_t ring, const void *file, uint32_t size, uint32_t remove);
 
 #endif

@@ -43,11 +43,13 @@ export const SYMBOLS = {
   ur_address: calls("u32", "i32", "u32", "u32"), //       ring, fd, which, block
   ur_set_option: calls("u32", "i32", "u32", "i32"), //    ring, fd, option, int32_t value
   ur_get_option: calls("u32", "i32", "u32"), //           ring, fd, option
-  ur_cut_off: calls("u32", "i32", "u32"), //              ring, fd, received
+  ur_cut_off: calls("u32", "i32"), //                     ring, fd
   ur_shutdown: calls("u32", "i32", "u32"), //             ring, fd, how
   ur_close: calls("u32", "i32"), //                       ring, fd
   ur_interface: calls("u32", "u32", "u32"), //            ring, block, length
-  ur_unlink: calls("u32", "u32", "u32"), //               ring, block, length
+  ur_file_bind: calls("u32", "i32", "bytes", "u32", "u32"), // ring, fd, file, size, mode
+  ur_file_remove: calls("u32", "bytes", "u32"), //        ring, file, size
+  ur_file_stale: calls("u32", "bytes", "u32", "u32"), //  ring, file, size, remove
 } as const satisfies Record<string, ForeignFunction>;
 
 type Argument<T> = T extends "bytes" ? Uint8Array : number;

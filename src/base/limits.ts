@@ -131,6 +131,12 @@ export const LIMITS = Object.freeze({
   lockedMemoryPauseMs: 64,
   smallestRingTryCountMax: 8,
 
+  /**
+   * Attempts to bind to a path whose file is stale, or gone when it is looked at: each one means
+   * that another process was faster.
+   */
+  bindFileCountMax: 8,
+
   /** Settled sends that a network keeps for later ones: about 1 MiB. */
   spareCallCountMax: 4_096,
 

@@ -8,10 +8,9 @@
  *
  * @module
  */
+import { decodeUtf8 } from "../base/utf8.ts";
 import type { Tracked } from "./leak_tracker.ts";
 import type { Slot } from "./slot.ts";
-
-const decoder = new TextDecoder();
 
 /** How a handle ends, in the words of the error that its later use gets. */
 export type Fate =
@@ -68,9 +67,12 @@ export abstract class BufferHandle implements Tracked, Disposable {
     return copy;
   }
 
-  /** Decodes the bytes as UTF-8, then releases. Malformed input becomes U+FFFD. */
+  /**
+   * Decodes the bytes as UTF-8, then releases. Malformed input becomes U+FFFD. A byte order mark
+   * stays, as U+FEFF: a buffer is a slice of a stream, not the beginning of a document.
+   */
   text(): string {
-    const text = decoder.decode(this.bytes);
+    const text = decodeUtf8(this.bytes);
     this.release();
     return text;
   }

@@ -6,6 +6,7 @@
  */
 import { brand } from "../base/brand.ts";
 import { check } from "../base/check.ts";
+import { utf8Decoder } from "../base/utf8.ts";
 import { BufferHandle } from "./buffer_handle.ts";
 import { IoBuf } from "./io_buf.ts";
 import type { IoBufMut } from "./io_buf_mut.ts";
@@ -150,10 +151,13 @@ export class IoBufs implements Disposable {
     return result;
   }
 
-  /** Decodes the bytes as UTF-8, then releases. Malformed input becomes U+FFFD. */
+  /**
+   * Decodes the bytes as UTF-8, then releases. Malformed input becomes U+FFFD. A byte order mark
+   * stays, as U+FEFF: a buffer is a slice of a stream, not the beginning of a document.
+   */
   text(): string {
     IoBufs.#held(this);
-    const decoder = new TextDecoder();
+    const decoder = utf8Decoder();
     let text = "";
     for (const chunk of this.#chunks) text += decoder.decode(chunk.bytes, { stream: true });
     text += decoder.decode();

@@ -14,7 +14,7 @@ import { type PackedAddress, packedAddress } from "./packed_address.ts";
 /** The word of the block with the address's length (behind `UR_ADDRESS_BYTES` in the shim). */
 const LENGTH_WORD = 128 / 4;
 
-/** A descriptor and its peer, or -errno. */
+/** A descriptor and its peer, or -errno and null. */
 export interface Accepted {
   readonly result: number;
   readonly peer: PackedAddress | null;

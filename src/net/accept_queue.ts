@@ -38,7 +38,7 @@ const TRANSIENT = new Set(
 /** The process or the system ran out of something that comes back. */
 const EXHAUSTED = new Set([ERRNO.EMFILE, ERRNO.ENFILE, ERRNO.ENOBUFS, ERRNO.ENOMEM]);
 
-export type ConnectionMaker = (fd: number, peer: PackedAddress | null) => Connection;
+export type ConnectionMaker = (fd: number, peer: PackedAddress) => Connection;
 
 export class AcceptQueue implements AcceptCallOwner {
   readonly #context: NetworkContext;
@@ -159,11 +159,11 @@ export class AcceptQueue implements AcceptCallOwner {
   };
 
   #settle({ result, peer }: Accepted): void {
-    if (result >= 0) this.#accepted(result, peer);
+    if (peer !== null) this.#accepted(result, peer);
     else if (this.#closed === null) this.#failed(-result);
   }
 
-  #accepted(fd: number, peer: PackedAddress | null): void {
+  #accepted(fd: number, peer: PackedAddress): void {
     this.#pauseMs = LIMITS.acceptBackOffFirstMs;
     this.#failures = 0;
     if (this.#closed !== null) {

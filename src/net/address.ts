@@ -7,6 +7,7 @@
  * @module
  */
 import { check, shown } from "../base/check.ts";
+import { decodeUtf8 } from "../base/utf8.ts";
 import { parseIp } from "./ip.ts";
 
 export interface SocketAddress {
@@ -29,11 +30,13 @@ export const AF_INET6 = 10;
 /** sizeof(sun_path), with one byte kept for the terminator. */
 const UNIX_PATH_BYTES_MAX = 107;
 
+/** sizeof(struct sockaddr_storage) */
+const SOCKADDR_BYTES = 128;
+
 /** How IPv4 addresses begin where IPv6 ones are wanted. */
 const MAPPED_PREFIX = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 function fail(value: unknown, reason: string): never {
   throw new TypeError(
@@ -80,7 +83,10 @@ export function parseAddress(given: unknown, portMin: 0 | 1): SocketAddress | Un
     fail(given, "what stands in brackets is not an IPv6 address");
   }
   const bare = bracketed ?? hostname;
-  if (/[\s\0/[\]]/.test(bare)) fail(given, "the hostname has a character that no name has");
+  const [, name, interfaceName = ""] = /^([^%]*)(?:%(.*))?$/s.exec(bare) as RegExpExecArray;
+  if (/[\s\0/[\]]/.test(name) || /[\t-\r \0/:[\]]/.test(interfaceName)) {
+    fail(given, "the hostname has a character that no name has");
+  }
   return { hostname: bare, port: check.integer("port", port, portMin, 65_535) };
 }
 
@@ -92,12 +98,17 @@ export function formatAddress(address: SocketAddress | UnixAddress): string {
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }
 
+/** Whether an address is the path of a file: not one of TCP, and not an abstract name. */
+export function isFile(address: SocketAddress | UnixAddress): address is UnixAddress {
+  return "path" in address && address.path !== "" && !address.path.startsWith("\0");
+}
+
 /** Writes a sockaddr for a numeric address; returns family and length. */
 export function writeSockaddr(
   target: Uint8Array,
   address: SocketAddress | UnixAddress,
 ): { family: number; length: number } {
-  target.fill(0, 0, 128);
+  target.fill(0, 0, SOCKADDR_BYTES);
   const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
   if ("path" in address) {
     const bytes = encoder.encode(address.path);
@@ -123,6 +134,30 @@ export function writeSockaddr(
   return { family, length: 28 };
 }
 
+/**
+ * Where a connect to this numeric address or path arrives, in the spelling of `readSockaddr`. The
+ * kernel takes the unspecified address for the loopback.
+ */
+export function connectedAddress(
+  address: SocketAddress | UnixAddress,
+): SocketAddress | UnixAddress {
+  const bytes = new Uint8Array(SOCKADDR_BYTES);
+  const { family, length } = writeSockaddr(bytes, address);
+  const ip = family === AF_INET ? bytes.subarray(4, 8) : bytes.subarray(8, 24);
+  if (family !== AF_UNIX && isUnspecified(ip)) {
+    const mapped = ip[10] === 0xff;
+    if (family === AF_INET || mapped) ip.set([127, 0, 0, 1], ip.length - 4);
+    else ip[15] = 1;
+  }
+  return readSockaddr(bytes, length);
+}
+
+/** All zero, as IPv4, as IPv6, or as IPv4 in the place of IPv6. */
+function isUnspecified(ip: Uint8Array): boolean {
+  const mapped = ip.length === 16 && MAPPED_PREFIX.every((byte, i) => ip[i] === byte);
+  return ip.subarray(mapped ? 12 : 0).every((byte) => byte === 0);
+}
+
 /** Reads what the kernel wrote. An unnamed unix socket has the empty path. */
 export function readSockaddr(source: Uint8Array, length: number): SocketAddress | UnixAddress {
   const view = new DataView(source.buffer, source.byteOffset, source.byteLength);
@@ -135,7 +170,7 @@ export function readSockaddr(source: Uint8Array, length: number): SocketAddress 
     const hostname = formatIpv6(source.subarray(8, 24)) + (scope === 0 ? "" : `%${scope}`);
     return { hostname, port: view.getUint16(2, false) };
   }
-  const path = decoder.decode(source.slice(2, Math.max(length, 2)));
+  const path = decodeUtf8(source.slice(2, Math.max(length, 2)));
   return { path: path.startsWith("\0") ? path : path.replace(/\0.*$/s, "") };
 }
 

@@ -5,11 +5,10 @@
  */
 import { check } from "../base/check.ts";
 import { COUNT } from "../base/meter.ts";
-import { AF_UNIX, type SocketAddress, type UnixAddress } from "./address.ts";
+import { AF_INET6, AF_UNIX, type SocketAddress, type UnixAddress } from "./address.ts";
 import { CloseReason } from "./close_reason.ts";
 import { checkKeepAlive, type KeepAlive } from "./config.ts";
 import type { ConnectionInterface } from "./connection_interface.ts";
-import { LOCAL_END, REMOTE_END } from "./endpoint.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
 import { type PackedAddress, packedAddress } from "./packed_address.ts";
 import { Sink } from "./sink.ts";
@@ -17,12 +16,10 @@ import { Socket } from "./socket.ts";
 import { Stream } from "./stream.ts";
 import { webStreams } from "./web_streams.ts";
 
-const UNNAMED: UnixAddress = Object.freeze({ path: "" });
-const ANYWHERE: SocketAddress = Object.freeze({ hostname: "0.0.0.0", port: 0 });
-
-/** Of a socket that has no such end any more, as one that the peer has reset. */
-function unknown({ family }: Socket): SocketAddress | UnixAddress {
-  return family === AF_UNIX ? UNNAMED : ANYWHERE;
+/** The local address of a socket that the kernel does not tell any more. */
+function unknownAddress({ family }: Socket): SocketAddress | UnixAddress {
+  if (family === AF_UNIX) return { path: "" };
+  return { hostname: family === AF_INET6 ? "::" : "0.0.0.0", port: 0 };
 }
 
 /** What a connection is rarely asked for: without it an open one is half as large. */
@@ -44,19 +41,22 @@ export class Connection implements ConnectionInterface, Closeable {
   #remoteAddress: PackedAddress;
   #extras: Extras | null = null;
 
-  private constructor(socket: Socket, peer: PackedAddress | null) {
+  private constructor(socket: Socket, peer: PackedAddress) {
     this.#socket = socket;
     this.sink = new Sink(socket);
     this.stream = new Stream(socket);
-    this.#remoteAddress = peer ?? socket.address(REMOTE_END) ?? unknown(socket);
+    this.#remoteAddress = peer;
   }
 
-  /** @internal Takes over a connected descriptor that has its options. */
+  /**
+   * @internal Takes over a connected descriptor that has its options. The peer's address is known
+   * from the accept or the dial: the kernel forgets it when the peer resets.
+   */
   static adopt(
     context: NetworkContext,
     fd: number,
     family: number,
-    peer: PackedAddress | null,
+    peer: PackedAddress,
   ): Connection {
     const socket = new Socket(context, fd, family);
     context.meter.counts[COUNT.connections]++;
@@ -66,7 +66,7 @@ export class Connection implements ConnectionInterface, Closeable {
     return connection;
   }
 
-  /** The peer's end. */
+  /** The peer's end, also when the peer is gone. */
   get remoteAddress(): SocketAddress | UnixAddress {
     const address = packedAddress.unpack(this.#remoteAddress);
     this.#remoteAddress = address;
@@ -143,7 +143,7 @@ export class Connection implements ConnectionInterface, Closeable {
   /** Before the descriptor is closed: its number may be another connection's afterwards. */
   #readLocalAddress(): PackedAddress {
     const socket = this.#socket;
-    return this.#extra.localAddress ??= socket.address(LOCAL_END) ?? unknown(socket);
+    return this.#extra.localAddress ??= socket.localAddress ?? unknownAddress(socket);
   }
 
   get #extra(): Extras {

@@ -9,10 +9,16 @@
 import { ERRNO, errnoText } from "../base/errno.ts";
 import { COUNT } from "../base/meter.ts";
 import { NetworkError } from "../base/network_error.ts";
-import { formatAddress, type SocketAddress, type UnixAddress } from "./address.ts";
+import {
+  connectedAddress,
+  formatAddress,
+  type SocketAddress,
+  type UnixAddress,
+} from "./address.ts";
 import { Call } from "./call.ts";
 import { ConnectAttempt } from "./connect_attempt.ts";
 import { Connection } from "./connection.ts";
+import { endpoint, REMOTE_END } from "./endpoint.ts";
 import { Holder } from "./holder.ts";
 import { lookUpError } from "./look_up_error.ts";
 import type { Dialing, NetworkContext } from "./network_context.ts";
@@ -86,7 +92,7 @@ export class Dial extends Call implements Dialing {
     this.#attempt = new ConnectAttempt(this.#context, address, (errno, fd, family) => {
       this.#attempt = null;
       if (errno === 0) {
-        this.#connected(fd, family);
+        this.#connected(fd, family, address);
         return;
       }
       if (this.#telling === null || !NO_WAY.includes(errno)) {
@@ -98,10 +104,12 @@ export class Dial extends Call implements Dialing {
     this.#attempt.start(several ? this.leftMs / (this.#candidates.length + 1) : null);
   }
 
-  #connected(fd: number, family: number): void {
+  #connected(fd: number, family: number, address: SocketAddress | UnixAddress): void {
+    // The kernel has no peer to name any more when it was reset in between.
+    const peer = endpoint(this.#context.recvRing, fd, REMOTE_END) ?? connectedAddress(address);
     this.#context.dials.delete(this);
     this.#context.meter.counts[COUNT.outboundConnections]++;
-    this.succeed(Connection.adopt(this.#context, fd, family, null));
+    this.succeed(Connection.adopt(this.#context, fd, family, peer));
   }
 
   #error(errno: number, address: SocketAddress | UnixAddress): NetworkError {

@@ -17,7 +17,7 @@ export class InterfaceError extends Error {
   }
 }
 
-/** `name` has at most 15 characters, all of them ASCII. Throws an InterfaceError. */
+/** `name` has at most 15 characters. Throws an InterfaceError. */
 export function interfaceIndex(ring: Ring, name: string): number {
   const { blocks, port } = ring;
   const index = blocks.withText(name, (block, length) => port.interfaceIndex(block, length));

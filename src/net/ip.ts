@@ -11,8 +11,11 @@ export interface Ip {
   scope: number | string;
 }
 
-/** `if_nametoindex(3)` takes names of up to 15 bytes (IFNAMSIZ of linux/if.h, less the NUL). */
-const SCOPE = /^([^%]*)%([^%\s]{1,15})$/;
+/**
+ * `if_nametoindex(3)` takes names of up to 15 bytes (IFNAMSIZ of linux/if.h, less the NUL). The
+ * kernel's names have no ASCII space, "/" or ":".
+ */
+const SCOPE = /^([^%]*)%([^%/:\0\t-\r ]{1,15})$/;
 const SCOPE_NUMBER_MAX = 0xffff_ffff;
 
 /** A number, or else the name of an interface. */

@@ -3,52 +3,17 @@
  *
  * @module
  */
-import { check } from "../base/check.ts";
-import { ERRNO, errnoText } from "../base/errno.ts";
 import { NetworkError } from "../base/network_error.ts";
-import { SOCKET_OPTION } from "../ring/port.ts";
 import { AcceptCall } from "./accept_call.ts";
 import { AcceptQueue } from "./accept_queue.ts";
-import {
-  AF_UNIX,
-  formatAddress,
-  readSockaddr,
-  type SocketAddress,
-  type UnixAddress,
-  writeSockaddr,
-} from "./address.ts";
+import { formatAddress, type SocketAddress, type UnixAddress } from "./address.ts";
+import type { BoundSocket } from "./bound_socket.ts";
 import type { CallOptions } from "./call_options.ts";
 import { Connection as AcceptedConnection } from "./connection.ts";
 import type { Connection } from "./connection_interface.ts";
-import { LOCAL_END } from "./endpoint.ts";
 import { Holder } from "./holder.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
-import { socketOptions } from "./socket_options.ts";
-
-export interface BindOptions {
-  /** Connections that may wait to be accepted. @default {1024} */
-  backlog?: number;
-  /** Several listeners, in any process of this user, share the port. @default {false} */
-  reusePort?: boolean;
-  /** An IPv6 listener takes no IPv4 connections. @default {false} */
-  ipv6Only?: boolean;
-}
-
-/** Checks bind options. Throws TypeError or RangeError. */
-export function checkBindOptions(options: unknown): Required<BindOptions> {
-  const known = ["backlog", "reusePort", "ipv6Only"];
-  // The defaults stand for undefined only: null is a wrong value.
-  const { backlog = 1024, reusePort = false, ipv6Only = false } = check.options(
-    "options",
-    options,
-    known,
-  );
-  return {
-    backlog: check.integer("options.backlog", backlog, 0, 0x7fff_ffff),
-    reusePort: check.boolean("options.reusePort", reusePort),
-    ipv6Only: check.boolean("options.ipv6Only", ipv6Only),
-  };
-}
+import type { SocketFile } from "./socket_file.ts";
 
 export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Closeable {
   /** Where connections arrive; the port is the real one when 0 was asked for. */
@@ -57,19 +22,16 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
   place = -1;
   readonly #context: NetworkContext;
   readonly #fd: number;
+  readonly #file: SocketFile | null;
   readonly #holder: Holder;
   readonly #queue: AcceptQueue;
   readonly #ended = Promise.withResolvers<void>();
 
-  /** @internal */
-  constructor(
-    context: NetworkContext,
-    fd: number,
-    family: number,
-    localAddress: SocketAddress | UnixAddress,
-  ) {
+  /** @internal Takes over a socket that listens. */
+  constructor(context: NetworkContext, { fd, family, localAddress, file }: BoundSocket) {
     this.#context = context;
     this.#fd = fd;
+    this.#file = file;
     this.localAddress = localAddress;
     this.#holder = new Holder(context);
     const name = formatAddress(localAddress);
@@ -81,41 +43,6 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
       () => this.#finish(),
     );
     context.open.add(this);
-  }
-
-  /** @internal Binds and listens. The address is numeric or a path. */
-  static bind(
-    context: NetworkContext,
-    address: SocketAddress | UnixAddress,
-    options: Required<BindOptions>,
-  ): Listener {
-    const { port, blocks } = context.recvRing;
-    const block = blocks.take();
-    let fd = -1;
-    const must = (result: number): number => {
-      if (result >= 0) return result;
-      if (fd >= 0) port.closeDescriptor(fd);
-      throw new NetworkError(`Cannot bind ${formatAddress(address)}: ${errnoText(-result)}`, {
-        code: "BindFailed",
-        operation: "bind",
-        errno: -result,
-      });
-    };
-    must(block < 0 ? -ERRNO.ENOBUFS : 0);
-    try {
-      const { family, length } = writeSockaddr(blocks.bytes(block), address);
-      fd = must(port.socket(family));
-      if (family !== AF_UNIX) must(port.setOption(fd, SOCKET_OPTION.reuseAddress, 1));
-      if (options.reusePort) must(port.setOption(fd, SOCKET_OPTION.reusePort, 1));
-      must(socketOptions.apply(port, fd, family, context.config));
-      if (options.ipv6Only) must(port.setOption(fd, SOCKET_OPTION.ipv6Only, 1));
-      must(port.bind(fd, block, length));
-      must(port.listen(fd, options.backlog));
-      const localLength = must(port.address(fd, LOCAL_END, block));
-      return new Listener(context, fd, family, readSockaddr(blocks.bytes(block), localLength));
-    } finally {
-      blocks.put(block);
-    }
   }
 
   /** True once `close` was called. */
@@ -188,17 +115,10 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
 
   #finish(): void {
     if (!this.#context.open.delete(this)) return;
+    // A socket file outlives its socket unless it is removed, and is known for sure until then.
+    this.#file?.remove();
     this.#context.recvRing.port.closeDescriptor(this.#fd);
     this.#queue.retire();
-    this.#unlink();
     this.#ended.resolve();
-  }
-
-  /** A socket file outlives its socket unless somebody removes it. */
-  #unlink(): void {
-    const address = this.localAddress;
-    if (!("path" in address) || address.path === "" || address.path.startsWith("\0")) return;
-    const { port, blocks } = this.#context.recvRing;
-    blocks.withText(address.path, (block, length) => port.unlink(block, length));
   }
 }

@@ -13,11 +13,13 @@ import {
   type SocketAddress,
   type UnixAddress,
 } from "./address.ts";
+import { type BindOptions, checkBindOptions, checkMode } from "./bind_options.ts";
+import { bindSocket } from "./bound_socket.ts";
 import type { CallOptions } from "./call_options.ts";
 import type { Connection } from "./connection_interface.ts";
 import { Dial } from "./dial.ts";
 import { drainNetwork } from "./drain_network.ts";
-import { type BindOptions, checkBindOptions, Listener } from "./listener.ts";
+import { Listener } from "./listener.ts";
 import { lookUpError } from "./look_up_error.ts";
 import type { NetworkContext } from "./network_context.ts";
 
@@ -67,12 +69,13 @@ export abstract class NetworkCore implements AsyncDisposable {
   async bind(address: Address, options?: BindOptions): Promise<Listener> {
     const checked = checkBindOptions(options);
     const parsed = parseAddress(address, 0);
+    checkMode(checked, parsed);
     this.#throwClosed("bind", parsed);
     const [numeric] = await this.#context.lookUp(parsed).catch((cause) => {
       throw lookUpError("BindFailed", formatAddress(parsed), cause);
     });
     this.#throwClosed("bind", parsed);
-    return Listener.bind(this.#context, numeric, checked);
+    return new Listener(this.#context, bindSocket(this.#context, numeric, checked));
   }
 
   /**

@@ -268,7 +268,7 @@ export class RecvQueue extends HalfQueue<RecvCall> {
       if (this.retry(outcome)) return;
       this.#source.unwant();
     }
-    const clean = outcome === "zero" && !this.socket.cutOff(this.bytesReceived);
+    const clean = outcome === "zero" && !this.socket.cutOff();
     if (clean && !this.socket.ending) this.socket.peerEnd = "fin";
     const errno = -result || ERRNO.ECONNRESET;
     this.#end ??= clean ? { kind: "eof", shown: false } : { kind: "error", errno, shown: false };

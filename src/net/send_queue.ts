@@ -225,8 +225,7 @@ export class SendQueue extends HalfQueue<SendCall> {
     // A cancel may also show as EINTR. Those that end are settled, the others are sent again.
     if (ending && (again || outcome === "canceled")) return;
     if (again && !this.#finSent && this.retry(outcome)) return;
-    // Not EPIPE: most often it comes from a peer that had sent FIN before.
-    if (result === -ERRNO.ECONNRESET) this.socket.peerEnd = "reset";
+    this.socket.noteBrokenSend();
     this.#fail(result);
   }
 

@@ -13,7 +13,7 @@ import type { Operation } from "../ring/operation.ts";
 import { type RingPort, SHUTDOWN_DISCARD, SOCKET_OPTION } from "../ring/port.ts";
 import { AF_UNIX, formatAddress, type SocketAddress, type UnixAddress } from "./address.ts";
 import type { KeepAlive } from "./config.ts";
-import { endpoint, LOCAL_END, type SocketSide } from "./endpoint.ts";
+import { endpoint, LOCAL_END } from "./endpoint.ts";
 import { Holder } from "./holder.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
 import { type PackedAddress, packedAddress } from "./packed_address.ts";
@@ -34,11 +34,16 @@ export class Socket extends Holder {
   readonly fd: number;
   readonly family: number;
   /**
-   * How the peer ended, as far as was seen: "fin" once everything before it was received, "reset"
-   * when a send was told of it, "doubtful" when a send took less than it was given, which hides
-   * whether it was told. The kernel says that once: see `cutOff`.
+   * How the peer ended, as far as is known:
+   *
+   *   none -> doubtful -> fin
+   *     +------------------^
+   *
+   * "fin": everything before it was received. "doubtful": a send failed or stopped early. The
+   * kernel reports the error of a connection once, so that this send may have taken a reset from
+   * the receive, which then returns 0 as if FIN had come: see `cutOff`.
    */
-  peerEnd: "none" | "doubtful" | "fin" | "reset" = "none";
+  peerEnd: "none" | "doubtful" | "fin" = "none";
   /** One for each half. */
   #sending: Operation | null = null;
   #receiving: Operation | null = null;
@@ -84,7 +89,7 @@ export class Socket extends Holder {
     const peer = this.owner === null ? "unix:" : formatAddress(this.owner.remoteAddress);
     if (peer !== "unix:") return peer;
     if (this.family !== AF_UNIX) return "an unknown address";
-    const local = this.address(LOCAL_END);
+    const local = this.localAddress;
     const name = local === null ? "unix:" : formatAddress(packedAddress.unpack(local));
     return name === "unix:" ? "an unnamed unix socket" : name;
   }
@@ -111,27 +116,31 @@ export class Socket extends Holder {
     });
   }
 
-  /** What made it stop, a reset perhaps, is not told again. */
   noteShortSend(): void {
     this.context.meter.counts[COUNT.shortSends]++;
+    this.noteBrokenSend();
+  }
+
+  /** A send failed or stopped early: its error, a reset perhaps, is not reported again. */
+  noteBrokenSend(): void {
     if (this.peerEnd === "none") this.peerEnd = "doubtful";
   }
 
   /**
-   * Whether the end of the stream, after so many bytes, is none: when a send was told of a reset,
-   * the kernel shows a plain end to the receive.
+   * Whether a receive that returned 0 met something else than FIN. The kernel is asked only when a
+   * send may have taken the error. A failed question counts as a reset: a stream that was cut off
+   * must not look complete.
    */
-  cutOff(bytesReceived: number): boolean {
-    if (this.peerEnd === "reset") return true;
+  cutOff(): boolean {
     const suspect = this.peerEnd === "doubtful" || this.#sending?.idle === false;
     if (!suspect || this.ending || this.family === AF_UNIX) return false;
-    return this.port.cutOff(this.fd, bytesReceived) > 0;
+    return this.port.cutOff(this.fd) !== 0;
   }
 
-  /** Null when there is none, as for one that the peer has reset or that is closed. */
-  address(which: SocketSide): PackedAddress | null {
+  /** Null when the descriptor is closed. */
+  get localAddress(): PackedAddress | null {
     if (!this.#descriptorOpen) return null;
-    return endpoint(this.context.recvRing, this.fd, which);
+    return endpoint(this.context.recvRing, this.fd, LOCAL_END);
   }
 
   /** Sends FIN, unless RST is to follow. What the peer sent stays readable. */

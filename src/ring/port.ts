@@ -41,6 +41,12 @@ export const SHUTDOWN_DISCARD = 3;
 /** The receiving half, the sending half, both, or both for good. */
 export type ShutdownHow = 0 | 1 | 2 | typeof SHUTDOWN_DISCARD;
 
+/** Where the fields of a file record are (`struct ur_file`): a sockaddr, its length, the rest. */
+export const FILE_RECORD = Object.freeze({ bytes: 152, lengthAt: 128, directoryAt: 132 });
+
+/** Permissions of a socket file as the umask says. */
+export const MODE_DEFAULT = 0xffff_ffff;
+
 /** Flags of a completion that the core reads (include/uapi/linux/io_uring.h). */
 export const CQE_BUFFER = 1;
 export const CQE_MORE = 2;
@@ -139,15 +145,29 @@ export interface RingPort {
   setOption(fd: number, option: number, value: number): number;
   getOption(fd: number, option: number): number;
   /**
-   * 1: this TCP connection is over, and the peer's FIN never came; all that came are these
-   * `bytesReceived`. Else 0, or -errno.
+   * 1: this TCP connection is over, and the peer's FIN never came. Else 0, or -errno. To be asked
+   * once a receive has returned 0.
    */
-  cutOff(fd: number, bytesReceived: number): number;
+  cutOff(fd: number): number;
   shutdown(fd: number, how: ShutdownHow): number;
   closeDescriptor(fd: number): number;
   /** The index of the network interface whose name stands in the block, or -errno. */
   interfaceIndex(block: number, length: number): number;
-  unlink(block: number, length: number): number;
+  /**
+   * Binds to a path: creates the socket file and notes in the record which one it is. `mode` is
+   * its permissions, or {@link MODE_DEFAULT}. The caller closes the directory of the record.
+   */
+  bindFile(fd: number, file: Uint8Array, mode: number): number;
+  /**
+   * 1: the file of the record was removed. 0: another one has its name, or none. To be called while
+   * the socket is open.
+   */
+  removeFile(file: Uint8Array): number;
+  /**
+   * 1: no socket is bound to the file at this path, and with `remove` it is gone. 0: one is.
+   * -ENOTSOCK: it is no socket. -ENOENT: it is not there, or not any more.
+   */
+  staleFile(file: Uint8Array, remove: boolean): number;
 }
 
 /** Bits of {@link NativePort.probe}: what the kernel was seen to do. */

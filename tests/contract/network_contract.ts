@@ -18,12 +18,14 @@ import { arguments_ } from "./parts/arguments.ts";
 import { bulk } from "./parts/bulk.ts";
 import { closing } from "./parts/closing.ts";
 import { connecting } from "./parts/connecting.ts";
+import { cutOff } from "./parts/cut_off.ts";
 import { ended } from "./parts/ended.ts";
 import { networks } from "./parts/networks.ts";
 import { receiving } from "./parts/receiving.ts";
 import { scarcity } from "./parts/scarcity.ts";
 import { sendables } from "./parts/sendables.ts";
 import { sending } from "./parts/sending.ts";
+import { unixFiles } from "./parts/unix_files.ts";
 import { watching } from "./parts/watching.ts";
 import { sharedMemory } from "./parts/shared_memory.ts";
 import { webStreams } from "./parts/web_streams.ts";
@@ -47,6 +49,7 @@ export function contract(name: string, config: NetworkConfig): ContractSuite {
   });
 
   connecting(test, config);
+  unixFiles(test, config);
   accepting(test, config);
   sendables(test, config);
   sharedMemory(test, config);
@@ -56,6 +59,7 @@ export function contract(name: string, config: NetworkConfig): ContractSuite {
   watching(test, config);
   bulk(test, config);
   ended(test, config);
+  cutOff(test, config);
   closing(test, config);
   webStreams(test, config);
   networks(test, config);

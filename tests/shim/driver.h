@@ -30,6 +30,7 @@ struct test_case {
 /* Each table ends with a claim that is NULL. */
 extern const struct test_case operation_cases[];
 extern const struct test_case refusal_cases[];
+extern const struct test_case file_cases[];
 extern const struct test_case lifetime_cases[];
 extern const struct test_case doorbell_cases[];
 extern const struct test_case fuzz_cases[];

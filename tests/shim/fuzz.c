@@ -298,7 +298,7 @@ static void set_anything(uint32_t id, int32_t fd) {
   if (option == UR_OPTION_LINGER_SECONDS) value = -(int32_t)below(2);
   ur_set_option(id, fd, option, value);
   ur_get_option(id, fd, chance(80) ? below(UR_OPTION_COUNT) : edge());
-  ur_cut_off(id, fd, edge());
+  ur_cut_off(id, fd);
 }
 
 static void take_waiting(uint32_t id, int32_t fd, uint32_t block) {

@@ -287,38 +287,59 @@ static void expect_end(int32_t fd, uint32_t slab, int32_t end) {
   EXPECT(rig_result(&rig), end);
 }
 
-static void cut_off(void) {
+/* Bytes before the end, of which the receiver sees `length`; some of them may be urgent. */
+static void speak(int32_t pair[2], uint32_t slab, uint32_t length, uint32_t urgent) {
+  if (length > 0) send_some(pair, slab, length);
+  for (uint32_t i = 0; i < urgent; i++) EXPECT((int32_t)send(pair[1], "!", 1, MSG_OOB), 1);
+}
+
+/* Of several urgent bytes, any number may be bytes like others: the last one is none. */
+static void expect_end_behind_bytes(int32_t fd, uint32_t slab, int32_t end) {
+  int32_t result;
+  do {
+    rig_bytes(&rig, UR_OP_RECV, fd, slab, 0, 100);
+    result = rig_result(&rig);
+  } while (result > 0);
+  EXPECT(result, end);
+}
+
+static void cut_off_after(uint32_t slab, uint32_t length, uint32_t urgent) {
   int32_t pair[2];
+  rig_pair(&rig, pair);
+  speak(pair, slab, length, urgent);
+  EXPECT(ur_cut_off(rig.id, pair[0]), 0); /* alive */
+  reset(pair[1]);
+  expect_end_behind_bytes(pair[0], slab, -ECONNRESET);
+  expect_end(pair[0], slab, 0);
+  for (int i = 0; i < 2; i++) EXPECT(ur_cut_off(rig.id, pair[0]), 1);
+  EXPECT(ur_close(rig.id, pair[0]), 0);
+
+  rig_pair(&rig, pair);
+  speak(pair, slab, length, urgent);
+  EXPECT(ur_shutdown(rig.id, pair[1], 1), 0);
+  expect_end_behind_bytes(pair[0], slab, 0);
+  EXPECT(ur_cut_off(rig.id, pair[0]), 0); /* half closed */
+  reset(pair[1]);
+  EXPECT(ur_cut_off(rig.id, pair[0]), 0); /* FIN, then RST */
+  EXPECT(ur_close(rig.id, pair[0]), 0);
+
+  rig_pair(&rig, pair);
+  speak(pair, slab, length, urgent);
+  EXPECT(ur_shutdown(rig.id, pair[0], 1), 0);
+  EXPECT(ur_close(rig.id, pair[1]), 0);
+  expect_end_behind_bytes(pair[0], slab, 0);
+  EXPECT(ur_cut_off(rig.id, pair[0]), 0); /* FIN of both */
+  EXPECT(ur_close(rig.id, pair[0]), 0);
+}
+
+static void cut_off(void) {
   rig_open(&rig, 8, 64, 0);
   uint32_t slab = slab_map(SLAB_BYTES);
-  for (uint32_t length = 0; length <= 5; length += 5) {
-    rig_pair(&rig, pair);
-    if (length > 0) send_some(pair, slab, length);
-    EXPECT(ur_cut_off(rig.id, pair[0], length), 0); /* alive */
-    reset(pair[1]);
-    expect_end(pair[0], slab, -ECONNRESET);
-    EXPECT(ur_cut_off(rig.id, pair[0], length), 1);
-    EXPECT(ur_cut_off(rig.id, pair[0], length + 1), 0); /* as if that had been FIN */
-    EXPECT(ur_close(rig.id, pair[0]), 0);
-
-    rig_pair(&rig, pair);
-    if (length > 0) send_some(pair, slab, length);
-    EXPECT(ur_shutdown(rig.id, pair[1], 1), 0);
-    expect_end(pair[0], slab, 0);
-    EXPECT(ur_cut_off(rig.id, pair[0], length), 0); /* half closed */
-    reset(pair[1]);
-    EXPECT(ur_cut_off(rig.id, pair[0], length), 0); /* FIN, then RST */
-    EXPECT(ur_close(rig.id, pair[0]), 0);
-
-    rig_pair(&rig, pair);
-    if (length > 0) send_some(pair, slab, length);
-    EXPECT(ur_shutdown(rig.id, pair[0], 1), 0);
-    EXPECT(ur_close(rig.id, pair[1]), 0);
-    expect_end(pair[0], slab, 0);
-    EXPECT(ur_cut_off(rig.id, pair[0], length), 0); /* FIN of both */
-    EXPECT(ur_close(rig.id, pair[0]), 0);
+  for (uint32_t urgent = 0; urgent <= 3; urgent++) {
+    cut_off_after(slab, 0, urgent);
+    cut_off_after(slab, 5, urgent);
   }
-  EXPECT(ur_cut_off(rig.id, ur_socket(rig.id, AF_UNIX), 0), 0);
+  EXPECT(ur_cut_off(rig.id, ur_socket(rig.id, AF_UNIX)), 0);
   rig_close(&rig);
 }
 

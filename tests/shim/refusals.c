@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define SLAB_BYTES 8192u
@@ -148,7 +147,6 @@ static void blocks(void) {
     message(bad[i], 1);
     EXPECT(ur_bind(rig.id, pair[0], bad[i], 16), -EFAULT);
     EXPECT(ur_address(rig.id, pair[0], 0, bad[i]), -EFAULT);
-    EXPECT(ur_unlink(rig.id, bad[i], 5), -EFAULT);
     EXPECT(ur_interface(rig.id, bad[i], 2), -EFAULT);
   }
   static const uint32_t lengths[] = {UR_ADDRESS_BYTES + 1, 512, 0x80000000u, UINT32_MAX};
@@ -158,9 +156,6 @@ static void blocks(void) {
     EXPECT(ur_bind(rig.id, pair[0], 0, lengths[i]), -EINVAL);
   }
   EXPECT(ur_bind(rig.id, pair[0], 0, 0), -EINVAL);
-  EXPECT(ur_unlink(rig.id, 0, UR_BLOCK_BYTES), -EINVAL);
-  EXPECT(ur_unlink(rig.id, 0, UINT32_MAX), -EINVAL);
-  EXPECT(ur_unlink(rig.id, 0, 0), -ENOENT);
   EXPECT(ur_interface(rig.id, 0, UR_BLOCK_BYTES), -EINVAL);
   EXPECT(ur_interface(rig.id, 0, UINT32_MAX), -EINVAL);
   EXPECT(ur_interface(rig.id, 0, 0), -ENODEV);
@@ -246,7 +241,7 @@ static void descriptors(void) {
     EXPECT(ur_address(rig.id, fd, 0, 0), -EBADF);
     EXPECT(ur_set_option(rig.id, fd, UR_OPTION_NO_DELAY, 1), -EBADF);
     EXPECT(ur_get_option(rig.id, fd, UR_OPTION_NO_DELAY), -EBADF);
-    EXPECT(ur_cut_off(rig.id, fd, 0), -EBADF);
+    EXPECT(ur_cut_off(rig.id, fd), -EBADF);
     EXPECT(ur_shutdown(rig.id, fd, 2), -EBADF);
     EXPECT(ur_shutdown(rig.id, fd, UR_SHUTDOWN_DISCARD), -EBADF);
     EXPECT(ur_close(rig.id, fd), -EBADF);
@@ -339,10 +334,13 @@ static void expect_shut_out(uint32_t id, int32_t fd) {
   EXPECT(ur_address(id, fd, 0, 0), -EPERM);
   EXPECT(ur_set_option(id, fd, UR_OPTION_NO_DELAY, 1), -EPERM);
   EXPECT(ur_get_option(id, fd, UR_OPTION_NO_DELAY), -EPERM);
-  EXPECT(ur_cut_off(id, fd, 0), -EPERM);
+  EXPECT(ur_cut_off(id, fd), -EPERM);
   EXPECT(ur_shutdown(id, fd, 2), -EPERM);
   EXPECT(ur_close(id, fd), -EPERM);
-  EXPECT(ur_unlink(id, 0, 5), -EPERM);
+  struct ur_file file = {0};
+  EXPECT(ur_file_bind(id, fd, &file, sizeof(file), 0600), -EPERM);
+  EXPECT(ur_file_remove(id, &file, sizeof(file)), -EPERM);
+  EXPECT(ur_file_stale(id, &file, sizeof(file), 1), -EPERM);
   EXPECT(ur_interface(id, 0, 2), -EPERM);
 }
 
@@ -404,28 +402,6 @@ static void slabs(void) {
   EXPECT(ur_slab_release(slab), -EINVAL);
 }
 
-static void socket_files(void) {
-  char folder[] = "/tmp/uringnet-shim-XXXXXX", path[128];
-  EXPECT_TRUE(mkdtemp(folder) != NULL);
-  snprintf(path, sizeof(path), "%s/socket", folder);
-  prepare();
-  struct sockaddr_un *address = (struct sockaddr_un *)rig.blocks;
-  address->sun_family = AF_UNIX;
-  strcpy(address->sun_path, path);
-  uint32_t length = (uint32_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path) + 1);
-  int32_t fd = ur_socket(rig.id, AF_UNIX);
-  EXPECT(ur_bind(rig.id, fd, 0, length), 0);
-  EXPECT(ur_listen(rig.id, fd, 1), 0);
-  EXPECT(access(path, F_OK), 0);
-  memset(rig.blocks, 'x', UR_BLOCK_BYTES);
-  memcpy(rig.blocks, path, strlen(path));
-  EXPECT(ur_unlink(rig.id, 0, UR_BLOCK_BYTES - 1), -ENAMETOOLONG);
-  EXPECT(ur_unlink(rig.id, 0, (uint32_t)strlen(path)), 0);
-  EXPECT(ur_unlink(rig.id, 0, (uint32_t)strlen(path)), -ENOENT);
-  EXPECT(rmdir(folder), 0);
-  finish();
-}
-
 const struct test_case refusal_cases[] = {
     {"ranges outside of a slab, also where offset + length overflows: EFAULT", ranges},
     {"one bad range among 32, and counts outside of 1 to 32: EFAULT", messages},
@@ -439,6 +415,5 @@ const struct test_case refusal_cases[] = {
     {"another thread is refused everything: EPERM, EBADF, EFAULT", other_thread},
     {"a closed ring refuses everything, closing it again too: EPERM", after_close},
     {"slabs that do not exist, that are in use or released twice: EINVAL, EBUSY", slabs},
-    {"socket files are removed once, by a path of bounded length", socket_files},
     {NULL, NULL},
 };

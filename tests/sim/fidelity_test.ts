@@ -27,11 +27,14 @@ import { FakeHost } from "../support/fake_host.ts";
 import { FakeKernel } from "../support/fake_kernel.ts";
 import { FakeNative } from "../support/fake_native.ts";
 import { Faults } from "../support/faults.ts";
+import { libc } from "../support/libc.ts";
 
 const test = suite("sim/fidelity");
 
 const BUFFER_BYTES = 1_024;
 const QUIET_TURNS = 4;
+/** include/linux/socket.h */
+const MSG_OOB = 1;
 const SINGLE = 0;
 const WATCH = 1;
 
@@ -84,11 +87,17 @@ class World {
   readonly #far: Hand;
   readonly #slab: SlabMemory;
   readonly #pass: () => Promise<void>;
+  readonly #sendUrgent: (fd: number) => void;
   #fd = -1;
   #farFd = -1;
   #buffer = 0;
 
-  constructor(native: NativePort, pass: () => Promise<void>) {
+  constructor(
+    native: NativePort,
+    pass: () => Promise<void>,
+    sendUrgent: (fd: number) => void,
+  ) {
+    this.#sendUrgent = sendUrgent;
     this.#slab = native.mapSlab(1 << 20) as SlabMemory;
     this.#near = new Hand(native, pass);
     this.#far = new Hand(native, pass);
@@ -124,6 +133,12 @@ class World {
     this.#far.writer.address(0, 0);
     this.#far.writer.send(this.#farFd, this.#slab.id, SEND_AT, length);
     await this.#far.settle();
+  }
+
+  /** One urgent byte, which no receive shows. */
+  async urgent(): Promise<void> {
+    this.#sendUrgent(this.#farFd);
+    await this.#pass();
   }
 
   async fin(): Promise<void> {
@@ -180,6 +195,19 @@ class World {
     this.#near.port.shutdown(this.#fd, how);
   }
 
+  /** Whether each end has an address. */
+  askAddresses(): void {
+    for (const end of [0, 1] as const) {
+      const length = this.#near.port.address(this.#fd, end, 0);
+      this.log.push(`address ${end}: ${length < 0 ? errnoName(-length) : length}`);
+    }
+  }
+
+  /** Whether the end of the stream was FIN, or something else. */
+  askCutOff(): void {
+    this.log.push(`cut off: ${this.#near.port.cutOff(this.#fd)}`);
+  }
+
   async turn(): Promise<void> {
     await this.#near.settle();
     this.log.push("-");
@@ -199,7 +227,10 @@ const SLOT_COUNT = 8;
 
 async function playReal(body: (world: World) => Promise<void>): Promise<string[]> {
   const native = openNative("Bun" in globalThis ? bunRuntime : denoRuntime);
-  const world = new World(native, () => new Promise((resolve) => setTimeout(resolve, 0)));
+  const pass = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
+  const world = new World(native, pass, (fd) => {
+    assert.is(Number(libc.send(fd, new Uint8Array(1), 1n, MSG_OOB)), 1);
+  });
   await world.connect();
   await body(world);
   const log = world.log.slice();
@@ -215,7 +246,7 @@ async function playFake(body: (world: World) => Promise<void>): Promise<string[]
   const world = new World(new FakeNative(kernel), () => {
     while (kernel.host.waiting > 0) kernel.host.takeNext()();
     return Promise.resolve();
-  });
+  }, () => {});
   await world.connect();
   await body(world);
   const log = world.log.slice();
@@ -312,7 +343,45 @@ const SCRIPTS: Readonly<Record<string, (world: World) => Promise<void>>> = {
     await world.rst();
     await world.send(1, 10);
     await world.watch(2, 0);
+    world.askCutOff();
     await world.send(3, 10);
+  },
+  "RST that a send took is told from FIN, also behind an urgent byte": async (world) => {
+    world.give(WATCH, 4);
+    await world.arrives(100);
+    await world.watch(1, WAIT);
+    await world.urgent();
+    await world.turn();
+    world.askCutOff();
+    await world.rst();
+    await world.send(2, 10);
+    await world.watch(3, 0);
+    world.askCutOff();
+  },
+  "FIN stays FIN, behind an urgent byte and before RST": async (world) => {
+    world.give(WATCH, 4);
+    await world.urgent();
+    await world.fin();
+    await world.watch(1, WAIT);
+    world.askCutOff();
+    await world.rst();
+    await world.send(2, 10);
+    world.askCutOff();
+  },
+  "a connection has two addresses until RST comes, and then one": async (world) => {
+    world.askAddresses();
+    await world.fin();
+    world.askAddresses();
+    await world.rst();
+    world.askAddresses();
+  },
+  "FIN of both is an end": async (world) => {
+    world.give(WATCH, 4);
+    world.shut(1);
+    await world.urgent();
+    await world.fin();
+    await world.watch(1, WAIT);
+    world.askCutOff();
   },
   "a cancel that comes before the turn wins, and the bytes stay": async (world) => {
     world.give(WATCH, 4);

@@ -8,6 +8,7 @@ import type { Connection } from "../../src/net/connection_interface.ts";
 import { assert, suite } from "../harness.ts";
 import { contentOf } from "../support/content.ts";
 import { withPair } from "../support/pair.ts";
+import { Sim } from "../support/sim.ts";
 
 const test = suite("sim/messages");
 
@@ -42,6 +43,35 @@ test("receives: the length, the peer, and how far they came", async () => {
       `Cannot receive 10 bytes from ${peer}: the peer closed after 5 bytes`,
     ]);
   });
+});
+
+test("a peer that has reset before the dial was told is named, with the right family", async () => {
+  const asked = [["127.0.0.1", "127.0.0.1"], ["::1", "::1"], ["0:0:0:0:0:0:0:1", "::1"]];
+  const sim = new Sim({ faults: { late: 1 } });
+  let gone = 0;
+  await sim.run(async () => {
+    const network = sim.open();
+    for (const [given, hostname] of asked) {
+      const listener = await network.bind({ hostname, port: 0 });
+      const { port } = listener.localAddress as { port: number };
+      for (let i = 0; i < 20; i++) {
+        const accepting = listener.accept().then((server) => server.reset());
+        const client = await network.dial({ hostname: given, port });
+        await accepting;
+        assert.equal(client.remoteAddress, { hostname, port });
+        if (sim.kernel.all.some(({ open, dead }) => open && dead)) gone++;
+        await assert.rejects(client.stream.recv(1), {
+          message: `Cannot receive 1 bytes from ${formatAddress({ hostname, port })}: ` +
+            "connection reset by peer (ECONNRESET) after 0 bytes",
+        });
+        client.reset();
+      }
+      await listener.close();
+    }
+    await network.close();
+  });
+  sim.checkNothingLeft();
+  assert.ok(gone > 5, `${gone} peers were gone`);
 });
 
 test("receives: a reset, and what was closed on this side", async () => {

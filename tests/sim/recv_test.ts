@@ -170,6 +170,14 @@ test("RST that a send was told of is no clean end of the stream", async () => {
   });
 });
 
+test("a peer that is gone, of which a send was told, is no clean end of the stream", async () => {
+  await withPair({}, async ({ server, serverSocket, sim }) => {
+    sim.kernel.timeOut(serverSocket);
+    await assert.rejects(server.sink.send("anybody?"), { errno: "ETIMEDOUT" });
+    await assert.rejects(server.stream.recvSome(), { code: "RecvFailed", endOfStream: false });
+  });
+});
+
 test("RST that a send took for a short write is no clean end of the stream", async () => {
   for (const fin of [false, true]) {
     const kernel = { sendCapacity: 4_096, recvCapacity: 4_096 };

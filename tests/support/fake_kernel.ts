@@ -13,11 +13,13 @@ import { ERRNO } from "../../src/base/errno.ts";
 import {
   AF_INET6,
   formatAddress,
+  isFile,
   type SocketAddress,
   type UnixAddress,
 } from "../../src/net/address.ts";
 import { SHUTDOWN_DISCARD } from "../../src/ring/port.ts";
 import type { FakeHost } from "./fake_host.ts";
+import { FakeFiles } from "./fake_files.ts";
 import { FakeSocket } from "./fake_socket.ts";
 import { type Faults } from "./faults.ts";
 import { MemoryWatch } from "./memory_watch.ts";
@@ -30,12 +32,15 @@ const {
   ECONNRESET,
   EINVAL,
   EMFILE,
+  ENOENT,
   ENOTCONN,
   EPIPE,
 } = ERRNO;
 const ETIMEDOUT = ERRNO.ETIMEDOUT;
 
 const FIRST_FD = 3;
+/** Of a descriptor that is no socket. */
+const AF_UNSPEC = 0;
 const SYN_RETRY_MS = 1_000;
 const SYN_RETRY_COUNT = 6;
 
@@ -61,6 +66,7 @@ export class FakeKernel {
   /** Every socket there ever was, in the order of birth. */
   readonly all: FakeSocket[] = [];
   readonly options: Required<KernelOptions>;
+  readonly files: FakeFiles = new FakeFiles(() => this.socket(AF_UNSPEC));
   /** How often bytes were moved, or a descriptor came or went. */
   moveCount = 0;
   readonly #listeners = new Map<string, FakeSocket>();
@@ -136,7 +142,8 @@ export class FakeKernel {
   }
 
   #closeListener(listener: FakeSocket): void {
-    this.#listeners.delete(keyOf(listener.local as Address));
+    const key = keyOf(listener.local as Address);
+    if (this.#listeners.get(key) === listener) this.#listeners.delete(key);
     for (const socket of listener.backlog.splice(0)) this.#abort(socket);
   }
 
@@ -153,7 +160,8 @@ export class FakeKernel {
 
   listen(socket: FakeSocket, backlog: number): number {
     if (socket.local === null || socket.state !== "new") return -EINVAL;
-    if (this.#listeners.has(keyOf(socket.local))) return -EADDRINUSE;
+    // A path is taken by its file, which may have been replaced.
+    if (!isFile(socket.local) && this.#listeners.has(keyOf(socket.local))) return -EADDRINUSE;
     socket.state = "listening";
     socket.backlogMax = Math.max(backlog, 1);
     this.#listeners.set(keyOf(socket.local), socket);
@@ -175,6 +183,9 @@ export class FakeKernel {
       if (socket.family === AF_INET6 && !this.options.ipv6) {
         socket.state = "new";
         ended(-EADDRNOTAVAIL);
+      } else if (isFile(address) && !this.files.has(address.path)) {
+        socket.state = "new";
+        ended(-ENOENT);
       } else if (listener === undefined) {
         socket.state = "new";
         ended(-ECONNREFUSED);
@@ -249,9 +260,9 @@ export class FakeKernel {
     return 0;
   }
 
-  /** TCP_INFO: the connection is over, and no FIN was counted, which counts as one byte. */
-  cutOff(socket: FakeSocket, bytesReceived: number): boolean {
-    return socket.dead && socket.arrivedBytes + (socket.finArrived ? 1 : 0) === bytesReceived;
+  /** The connection is over, and no FIN came. */
+  cutOff(socket: FakeSocket): boolean {
+    return socket.dead && !socket.finArrived;
   }
 
   shutdown(socket: FakeSocket, how: number): number {
@@ -271,6 +282,12 @@ export class FakeKernel {
     const { peer } = socket;
     this.#resetArrives(socket);
     if (peer !== null) this.#resetArrives(peer);
+  }
+
+  /** Retransmissions or probes of this end found no peer: tcp_write_err(). */
+  timeOut(socket: FakeSocket): void {
+    this.#resetArrives(socket);
+    socket.error = ETIMEDOUT;
   }
 
   #tellError(socket: FakeSocket): number {
@@ -306,7 +323,6 @@ export class FakeKernel {
     if (count > 0) {
       const moved = this.faults.int(1, 4) === 1 ? Math.ceil(count / 2) : count;
       socket.outbox.moveTo(peer.inbox, moved);
-      peer.arrivedBytes += moved;
       peer.recv?.ready();
       socket.send?.ready();
       this.#deliverSoon(socket);

@@ -17,6 +17,7 @@
  * @module
  */
 import { ERRNO } from "../../src/base/errno.ts";
+import { decodeUtf8 } from "../../src/base/utf8.ts";
 import { readSockaddr, writeSockaddr } from "../../src/net/address.ts";
 import {
   type BellPort,
@@ -774,6 +775,8 @@ export class FakeRing implements RingPort {
     const socket = this.#open(fd, "address", block);
     const address = which === 0 ? socket?.local : socket?.remote;
     if (address === undefined || address === null) return -ERRNO.ENOTCONN;
+    // A TCP connection that is over has no peer any more.
+    if (which === 1 && socket?.dead === true && "port" in address) return -ERRNO.ENOTCONN;
     if ("path" in address && address.path === "") return 2;
     return writeSockaddr(this.#blockAt(block), address).length;
   }
@@ -790,10 +793,10 @@ export class FakeRing implements RingPort {
     return this.#open(fd, "getOption")?.options.get(option) ?? -ERRNO.EINVAL;
   }
 
-  cutOff(fd: number, bytesReceived: number): number {
+  cutOff(fd: number): number {
     const socket = this.#open(fd, "cutOff");
     if (socket === null) return -ERRNO.EBADF;
-    return this.#kernel.cutOff(socket, bytesReceived) ? 1 : 0;
+    return this.#kernel.cutOff(socket) ? 1 : 0;
   }
 
   shutdown(fd: number, how: ShutdownHow): number {
@@ -811,13 +814,24 @@ export class FakeRing implements RingPort {
   interfaceIndex(block: number, length: number): number {
     this.#checkBlock(block, "interfaceIndex");
     const at = block * this.blockBytes;
-    const name = new TextDecoder().decode(this.blocks.slice(at, at + length));
+    const name = decodeUtf8(this.blocks.slice(at, at + length));
     return name === "lo" ? 1 : -ERRNO.ENODEV;
   }
 
-  unlink(block: number, _length: number): number {
-    this.#checkBlock(block, "unlink");
-    return 0;
+  bindFile(fd: number, file: Uint8Array, _mode: number): number {
+    const socket = this.#open(fd, "bindFile");
+    if (socket === null) return -ERRNO.EBADF;
+    return this.#kernel.files.bind(socket, file);
+  }
+
+  removeFile(file: Uint8Array): number {
+    this.#kernel.require(!this.closed, "removeFile after close");
+    return this.#kernel.files.remove(file);
+  }
+
+  staleFile(file: Uint8Array, remove: boolean): number {
+    this.#kernel.require(!this.closed, "staleFile after close");
+    return this.#kernel.files.stale(file, remove);
   }
 
   #open(fd: number, what: string, block = -1): FakeSocket | null {

@@ -29,8 +29,6 @@ export class FakeSocket {
 
   peer: FakeSocket | null = null;
   readonly inbox = new ByteQueue();
-  /** All that was ever in the inbox. */
-  arrivedBytes = 0;
   readonly outbox = new ByteQueue();
   readonly wire = new WireLog();
   sendCapacity = 0;

@@ -1,6 +1,6 @@
 /**
- * What tests need of the C library and the runtimes do not give: writing to any descriptor, and the
- * options of a socket.
+ * What tests need of the C library and the runtimes do not give: sockets without a library of any
+ * runtime between them and the kernel, and the options of a socket.
  *
  * @module
  */
@@ -9,36 +9,70 @@ import process from "node:process";
 interface Symbols {
   write(fd: number, bytes: Uint8Array, length: bigint): number | bigint;
   getsockopt(fd: number, level: number, name: number, to: Uint8Array, size: Uint8Array): number;
+  setsockopt(fd: number, level: number, name: number, from: Uint8Array, size: number): number;
+  socket(family: number, type: number, protocol: number): number;
+  connect(fd: number, address: Uint8Array, length: number): number;
+  bind(fd: number, address: Uint8Array, length: number): number;
+  listen(fd: number, backlog: number): number;
+  accept(fd: number, address: null, length: null): number;
+  getsockname(fd: number, address: Uint8Array, length: Uint8Array): number;
+  send(fd: number, bytes: Uint8Array, length: bigint, flags: number): number | bigint;
+  recv(fd: number, bytes: Uint8Array, length: bigint, flags: number): number | bigint;
+  shutdown(fd: number, how: number): number;
+  close(fd: number): number;
 }
+
+/** i: int, p: bytes, n: size_t or ssize_t. The last letter is what is returned. */
+const SIGNATURES: Readonly<Record<keyof Symbols, string>> = {
+  write: "ipnn",
+  getsockopt: "iiippi",
+  setsockopt: "iiipii",
+  socket: "iiii",
+  connect: "ipii",
+  bind: "ipii",
+  listen: "iii",
+  accept: "ippi",
+  getsockname: "ippi",
+  send: "ipnin",
+  recv: "ipnin",
+  shutdown: "iii",
+  close: "ii",
+};
+
+const DENO_TYPES: Readonly<Record<string, string>> = { i: "i32", p: "buffer", n: "usize" };
+const BUN_TYPES: Readonly<Record<string, string>> = { i: "i32", p: "ptr", n: "u64" };
+/** ssize_t */
+const DENO_RESULTS: Readonly<Record<string, string>> = { i: "i32", n: "isize" };
+const BUN_RESULTS: Readonly<Record<string, string>> = { i: "i32", n: "i64" };
 
 function open(): Symbols {
   const machine = process.arch === "arm64" ? "aarch64" : "x86_64";
   // deno-lint-ignore no-explicit-any
   const { Bun, Deno } = globalThis as any;
+  const inBun = Bun !== undefined;
+  const [types, results] = inBun ? [BUN_TYPES, BUN_RESULTS] : [DENO_TYPES, DENO_RESULTS];
+  const table = Object.fromEntries(
+    Object.entries(SIGNATURES).map(([name, letters]) => {
+      const args = Array.from(letters.slice(0, -1), (letter) => types[letter]);
+      const result = results[letters[letters.length - 1]];
+      return [name, inBun ? { args, returns: result } : { parameters: args, result }];
+    }),
+  );
   // deno-lint-ignore no-explicit-any
-  const ffi = Bun === undefined ? null : (process as any).getBuiltinModule("bun:ffi");
-  const load = (path: string): Symbols =>
-    ffi === null
-      ? Deno.dlopen(path, {
-        write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
-        getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
-      }).symbols
-      : ffi.dlopen(path, {
-        write: { args: ["i32", "ptr", "usize"], returns: "i64" },
-        getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
-      }).symbols;
+  const ffi = inBun ? (process as any).getBuiltinModule("bun:ffi") : Deno;
   try {
-    return load("libc.so.6");
+    return ffi.dlopen("libc.so.6", table).symbols;
   } catch {
-    return load(`libc.musl-${machine}.so.1`);
+    return ffi.dlopen(`libc.musl-${machine}.so.1`, table).symbols;
   }
 }
 
-const symbols = open();
+/** The functions themselves: -1 is a failure, whose errno the runtimes do not show. */
+export const libc: Symbols = open();
 
 /** write(2): how many bytes were taken, or -1. */
 export function write(fd: number, bytes: Uint8Array): number {
-  return Number(symbols.write(fd, bytes, BigInt(bytes.length)));
+  return Number(libc.write(fd, bytes, BigInt(bytes.length)));
 }
 
 /** getsockopt(2): the option's words, or null where the descriptor has no such option. */
@@ -46,6 +80,6 @@ export function socketOption(fd: number, level: number, name: number): Int32Arra
   const value = new Int32Array(2);
   const size = new Int32Array([8]);
   const bytes = (words: Int32Array) => new Uint8Array(words.buffer);
-  const result = symbols.getsockopt(fd, level, name, bytes(value), bytes(size));
+  const result = libc.getsockopt(fd, level, name, bytes(value), bytes(size));
   return result < 0 ? null : value.subarray(0, size[0] / 4);
 }

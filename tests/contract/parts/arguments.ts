@@ -223,6 +223,13 @@ export function arguments_(test: ContractSuite, config: NetworkConfig): void {
       [{ backlog: null }, TypeError],
       [{ reusePort: null }, TypeError],
       [{ ipv6Only: null }, TypeError],
+      [{ unlinkStale: 1 }, TypeError],
+      [{ unlinkStale: null }, TypeError],
+      [{ mode: "600" }, TypeError],
+      [{ mode: null }, TypeError],
+      [{ mode: -1 }, RangeError],
+      [{ mode: 0o1000 }, RangeError],
+      [{ mode: 1.5 }, RangeError],
       [{ other: true }, TypeError],
     ];
     for (const [value, wanted] of options) {

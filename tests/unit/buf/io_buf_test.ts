@@ -191,6 +191,18 @@ test("toUint8Array() copies out to memory of its own, then releases", () => {
   assert.is(copy.buffer.byteLength, 3, "not a view into something larger");
 });
 
+test("text() keeps a byte order mark: what was encoded comes back", () => {
+  const pool = makePool();
+  for (const text of ["\ufeff", "\ufeffabc", "\ufeff\ufeffabc", "abc\ufeff"]) {
+    const bytes = new TextEncoder().encode(text);
+    const buffer = pool.alloc(bytes.length);
+    buffer.bytes.set(bytes);
+    assert.is(buffer.text(), text);
+    assert.is(IoBuf.from(bytes).text(), text);
+  }
+  assert.is(inUse(pool), 0);
+});
+
 test("text() decodes UTF-8, replaces malformed bytes, and releases", () => {
   const pool = makePool();
   const buffer = pool.alloc(6);

@@ -2,6 +2,7 @@ import {
   AF_INET,
   AF_INET6,
   AF_UNIX,
+  connectedAddress,
   formatAddress,
   parseAddress,
   readSockaddr,
@@ -152,8 +153,43 @@ test("an address comes back from the kernel's form as it went in", () => {
     { path: "\0abstract" },
     { path: "\0a\u20acb" },
     { path: "a".repeat(107) },
+    { path: "\ufeffmarked" },
+    { path: "\ufeff\ufeff" },
+    { path: "\0\ufeffmarked" },
   ];
   for (const address of addresses) assert.equal(throughKernel(address), address);
+});
+
+test("connectedAddress() spells as the kernel does, and takes no address for the loopback", () => {
+  const cases: [string, string][] = [
+    ["10.1.2.3", "10.1.2.3"],
+    ["0.0.0.0", "127.0.0.1"],
+    ["0:0:0:0:0:0:0:0", "::1"],
+    ["::ffff:0.0.0.0", "::ffff:127.0.0.1"],
+    ["::ffff:0.0.0.1", "::ffff:0.0.0.1"],
+    ["2001:DB8::0:1", "2001:db8::1"],
+    ["fe80::1%7", "fe80::1%7"],
+  ];
+  for (const [given, hostname] of cases) {
+    assert.equal(connectedAddress({ hostname: given, port: 9 }), { hostname, port: 9 });
+  }
+  for (const path of ["/a", "a", "\0a", "\ufeffa"]) {
+    assert.equal(connectedAddress({ path }), { path });
+  }
+});
+
+test("parseAddress() takes an interface by any name that the kernel gives one", () => {
+  for (const name of ["eth0", "\ufeffeth0", "\u00e9t\u2028h", "2"]) {
+    const hostname = `fe80::1%${name}`;
+    assert.equal(parseAddress(`[${hostname}]:80`, 1), { hostname, port: 80 });
+    assert.equal(parseAddress({ hostname, port: 80 }, 1), { hostname, port: 80 });
+  }
+  for (const name of ["", "a b", "a/b", "a:b", "a\0", "a\n"]) {
+    thrown(() => parseAddress(`[fe80::1%${name}]:80`, 1), TypeError, "IPv6");
+  }
+  for (const name of ["a b", "a/b", "a:b", "a\0", "a\n"]) {
+    thrown(() => parseAddress({ hostname: `x%${name}`, port: 80 }, 1), TypeError, "character");
+  }
 });
 
 test("readSockaddr() writes IPv6 addresses as RFC 5952 wants them", () => {
