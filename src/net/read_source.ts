@@ -110,10 +110,11 @@ export class ReadSource {
 
   /** Asks for `length` bytes, or up to `lengthMax` where the buffer is a large one. */
   write(writer: OpWriter, fd: number, length: number, lengthMax: number): void {
-    const { group } = this.#current as ProvidedBuffers;
-    if (this.watching) writer.recvWatch(fd, this.flags);
-    else if (this.single) writer.recvSelect(fd, group, length, this.flags);
-    else writer.recvSelect(fd, group, Math.max(length, lengthMax), this.flags);
+    const { group, sizeBytes } = this.#current as ProvidedBuffers;
+    if (this.watching) return writer.recvWatch(fd, this.flags);
+    // The kernel refuses lengths from 2^31. A buffer brings no more than it holds anyway.
+    const wanted = Math.min(this.single ? length : Math.max(length, lengthMax), sizeBytes);
+    writer.recvSelect(fd, group, wanted, this.flags);
   }
 
   /** The buffer that a completion brought, or null. */
