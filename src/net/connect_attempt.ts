@@ -8,7 +8,14 @@ import { ERRNO } from "../base/errno.ts";
 import { COUNT } from "../base/meter.ts";
 import { SOCKET_OPTION } from "../ring/port.ts";
 import type { Deadline } from "../ring/timing_wheel.ts";
-import { AF_INET, AF_INET6, AF_UNIX, type SocketAddress, type UnixAddress } from "./address.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  isUnix,
+  type SocketAddress,
+  type UnixAddress,
+} from "./address.ts";
 import { ConnectOperation } from "./connect_operation.ts";
 import { endpoint, LOCAL_END, REMOTE_END } from "./endpoint.ts";
 import type { NetworkContext } from "./network_context.ts";
@@ -36,7 +43,7 @@ export class ConnectAttempt implements Deadline {
     this.#address = address;
     this.#done = done;
     // The address is numeric.
-    this.#family = "path" in address
+    this.#family = isUnix(address)
       ? AF_UNIX
       : address.hostname.includes(":")
       ? AF_INET6
@@ -111,7 +118,7 @@ export class ConnectAttempt implements Deadline {
    * that port, and TCP connects the socket with itself: a simultaneous open. Nobody is there.
    */
   #metItself(): boolean {
-    if ("path" in this.#address) return false;
+    if (isUnix(this.#address)) return false;
     const { recvRing } = this.#context;
     const local = endpoint(recvRing, this.#fd, LOCAL_END);
     if (local === null || packedAddress.port(local) !== this.#address.port) return false;

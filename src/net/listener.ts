@@ -12,6 +12,7 @@ import { AcceptQueue } from "./accept_queue.ts";
 import {
   AF_UNIX,
   formatAddress,
+  isUnix,
   readSockaddr,
   type SocketAddress,
   type UnixAddress,
@@ -197,7 +198,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
   /** A socket file outlives its socket unless somebody removes it. */
   #unlink(): void {
     const address = this.localAddress;
-    if (!("path" in address) || address.path === "" || address.path.startsWith("\0")) return;
+    if (!isUnix(address) || address.path === "" || address.path.startsWith("\0")) return;
     const { port, blocks } = this.#context.recvRing;
     blocks.withText(address.path, (block, length) => port.unlink(block, length));
   }
