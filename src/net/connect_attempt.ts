@@ -22,8 +22,16 @@ import type { NetworkContext } from "./network_context.ts";
 import { packedAddress } from "./packed_address.ts";
 import { socketOptions } from "./socket_options.ts";
 
-/** `errno` 0: connected, and the descriptor is the callee's now. */
-export type AttemptDone = (errno: number, fd: number, family: number) => void;
+/**
+ * `errno` 0: connected, and the descriptor is the callee's now. With a `cause` an error inside the
+ * library ended the attempt.
+ */
+export type AttemptDone = (
+  errno: number,
+  fd: number,
+  family: number,
+  cause?: { cause: unknown },
+) => void;
 
 export class ConnectAttempt implements Deadline {
   deadlineNext: Deadline | null = null;
@@ -43,11 +51,7 @@ export class ConnectAttempt implements Deadline {
     this.#address = address;
     this.#done = done;
     // The address is numeric.
-    this.#family = isUnix(address)
-      ? AF_UNIX
-      : address.hostname.includes(":")
-      ? AF_INET6
-      : AF_INET;
+    this.#family = isUnix(address) ? AF_UNIX : address.hostname.includes(":") ? AF_INET6 : AF_INET;
   }
 
   /** Begins; ends by itself after `timeoutMs`, if given. */
@@ -58,8 +62,10 @@ export class ConnectAttempt implements Deadline {
       queueMicrotask(() => this.#finish(-opened));
       return;
     }
-    const landed = (result: number) => this.#landed(result);
-    this.#operation = new ConnectOperation(recvRing.recvLane, this.#fd, this.#address, landed);
+    this.#operation = new ConnectOperation(recvRing.recvLane, this.#fd, this.#address, {
+      landed: (result) => this.#landed(result),
+      broken: (cause) => this.#broken(cause),
+    });
     if (timeoutMs !== null) wheel.add(this, timeoutMs);
     recvRing.submit(this.#operation);
   }
@@ -126,9 +132,24 @@ export class ConnectAttempt implements Deadline {
     return remote !== null && packedAddress.equals(remote, local);
   }
 
-  #finish(errno: number): void {
+  /** An error inside the library: the descriptor is closed, unless it was handed over before. */
+  #broken(cause: unknown): void {
+    const { recvRing, wheel } = this.#context;
+    wheel.remove(this);
+    if (this.#operation !== null) recvRing.retire(this.#operation);
+    this.#operation = null;
+    if (this.#fd >= 0) recvRing.port.closeDescriptor(this.#fd);
+    this.#fd = -1;
     const done = this.#done;
     this.#done = null;
-    if (done !== null) done(errno, this.#fd, this.#family);
+    done?.(ERRNO.ECANCELED, -1, this.#family, { cause });
+  }
+
+  #finish(errno: number): void {
+    const fd = this.#fd;
+    this.#fd = -1;
+    // Forgotten only behind the call: when it throws, it is told of the error.
+    this.#done?.(errno, fd, this.#family);
+    this.#done = null;
   }
 }

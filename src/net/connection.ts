@@ -51,19 +51,27 @@ export class Connection implements ConnectionInterface, Closeable {
     this.#remoteAddress = peer ?? socket.address(REMOTE_END) ?? unknown(socket);
   }
 
-  /** @internal Takes over a connected descriptor that has its options. */
+  /**
+   * @internal Takes over a connected descriptor that has its options, and closes it when that
+   * fails.
+   */
   static adopt(
     context: NetworkContext,
     fd: number,
     family: number,
     peer: PackedAddress | null,
   ): Connection {
-    const socket = new Socket(context, fd, family);
-    context.meter.counts[COUNT.connections]++;
-    const connection = new Connection(socket, peer);
-    context.open.add(connection);
-    socket.owner = connection;
-    return connection;
+    try {
+      const socket = new Socket(context, fd, family);
+      const connection = new Connection(socket, peer);
+      context.open.add(connection);
+      socket.owner = connection;
+      context.meter.counts[COUNT.connections]++;
+      return connection;
+    } catch (error) {
+      context.recvRing.port.closeDescriptor(fd);
+      throw error;
+    }
   }
 
   /** The peer's end. */

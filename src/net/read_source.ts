@@ -121,7 +121,27 @@ export class ReadSource {
   take(result: number, flags: number): Slot | null {
     this.#more = (flags & CQE_SOCKET_NONEMPTY) !== 0;
     if ((flags & CQE_BUFFER) === 0 || this.#current === null) return null;
-    return this.#current.take(flags >>> CQE_BUFFER_SHIFT, Math.max(result, 0));
+    const slot = this.#current.take(flags >>> CQE_BUFFER_SHIFT, Math.max(result, 0));
+    return this.#groups.inHand = slot;
+  }
+
+  /** The buffer that was taken last has another owner now. */
+  passOn(): void {
+    this.#groups.inHand = null;
+  }
+
+  /**
+   * The half broke while it looked at a completion with these flags: gives the buffer back that it
+   * named, if it was not taken or has found no owner since.
+   */
+  reclaim(flags: number): void {
+    const current = this.#current;
+    const id = flags >>> CQE_BUFFER_SHIFT;
+    if ((flags & CQE_BUFFER) !== 0 && current !== null && current.holds(id)) {
+      current.giveBack(current.take(id, 0));
+    } else if (this.#groups.inHand !== null) {
+      this.giveBack(this.#groups.inHand);
+    }
   }
 
   /** Whether the buffer may go to the user. */
@@ -130,6 +150,7 @@ export class ReadSource {
   }
 
   giveBack(slot: Slot): void {
+    this.#groups.inHand = null;
     this.#groupOf(slot).giveBack(slot);
   }
 

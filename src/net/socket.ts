@@ -114,6 +114,11 @@ export class Socket extends Holder {
   /** What made it stop, a reset perhaps, is not told again. */
   noteShortSend(): void {
     this.context.meter.counts[COUNT.shortSends]++;
+    this.doubtPeer();
+  }
+
+  /** A send may have been told of a reset, which the kernel says once, and nobody has heard it. */
+  doubtPeer(): void {
     if (this.peerEnd === "none") this.peerEnd = "doubtful";
   }
 
