@@ -436,4 +436,31 @@ test("the completions of a turn behind one that breaks are delivered", async () 
   });
 });
 
+test("an error in the end of a half is uncaught, and ends no other", async () => {
+  await withBystander(async ({ client, server, serverSocket, sim }, bystander) => {
+    const told: unknown[] = [];
+    const guarded = globalThis.queueMicrotask;
+    const receiving = outcomeOf(server.stream.recv(4));
+    await sim.sleep(20);
+    const first = plantThrow(RecvQueue.prototype, "complete", "before", ofSocket(serverSocket));
+    using second = plantThrow(RecvQueue.prototype, "fail", "after");
+    globalThis.queueMicrotask = (callback) =>
+      guarded(() => {
+        try {
+          callback();
+        } catch (error) {
+          told.push(error);
+        }
+      });
+    try {
+      await client.sink.send("ping");
+      await expectBroken(outcomeError(await receiving), "RecvFailed", first);
+    } finally {
+      globalThis.queueMicrotask = guarded;
+    }
+    assert.equal(told, [second.error]);
+    await bystander(first);
+  });
+});
+
 test.run();
