@@ -26,7 +26,7 @@ import { denoRuntime } from "./ffi/deno.ts";
 import { host } from "./ffi/host.ts";
 import { openNative } from "./ffi/native.ts";
 import { LIMITS } from "./src/base/limits.ts";
-import { NetworkError } from "./src/base/network_error.ts";
+import { messageOf, NetworkError } from "./src/base/network_error.ts";
 import { BufferPool as CorePool } from "./src/buf/buffer_pool.ts";
 import { BufferPoolConfig, type BufferPoolFields } from "./src/buf/buffer_pool_config.ts";
 import { Publisher } from "./src/metrics/publisher.ts";
@@ -42,7 +42,7 @@ export {
   type NetworkErrorCode,
   type OperationName,
 } from "./src/base/network_error.ts";
-export type { BufferPoolStats, SizeClassStats } from "./src/buf/buffer_pool.ts";
+export type { AllocOptions, BufferPoolStats, SizeClassStats } from "./src/buf/buffer_pool.ts";
 export { BufferPoolConfig, type BufferPoolFields } from "./src/buf/buffer_pool_config.ts";
 export { IoBuf } from "./src/buf/io_buf.ts";
 export { IoBufMut } from "./src/buf/io_buf_mut.ts";
@@ -78,6 +78,16 @@ function unsupported(cause: unknown): NetworkError {
   });
 }
 
+let warnedOfRegistry = false;
+
+/** Said once: a registry that throws does so for each of 30 metrics. */
+function warnOfRegistry(port: NativePort, error: unknown): void {
+  if (warnedOfRegistry) return;
+  warnedOfRegistry = true;
+  const reason = messageOf(error);
+  port.warn(`uringnet: the registry did not let go of a metric of a closed network: ${reason}`);
+}
+
 /** TCP over io_uring, for the thread that started it. */
 export class Network extends NetworkCore {
   /**
@@ -100,7 +110,8 @@ export class Network extends NetworkCore {
     if (resolved.registry !== null) {
       const { registry, metricsPrefix } = resolved;
       try {
-        detach = Publisher.attach(registry, metricsPrefix, network.metricSource());
+        const refused = (error: unknown) => warnOfRegistry(port, error);
+        detach = Publisher.attach(registry, metricsPrefix, network.metricSource(), refused);
       } catch (error) {
         // A name that is taken, most likely. The network was never anybody's.
         await network.close();

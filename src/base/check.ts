@@ -2,9 +2,12 @@
  * Refuses wrong values at once. Every message names the field, the wanted range and the value
  * given.
  *
+ * Values come from callers: each is read once, by what the engine knows of it (`intrinsics.ts`).
+ *
  * @module
  */
 import { foreignKind } from "./brand.ts";
+import { intrinsics } from "./intrinsics.ts";
 
 /** A value as it should stand in a message: short, quoted when it is text. */
 export function shown(value: unknown): string {
@@ -26,8 +29,14 @@ function article(noun: string): string {
   return /^[AEIO]/.test(noun) ? "an" : "a";
 }
 
+/** For messages: an object that throws when it is asked is no reason to fail in another way. */
 function kindOf(value: object): string {
-  return (value.constructor as { name?: string } | undefined)?.name || "Object";
+  try {
+    const name: unknown = (value.constructor as { name?: unknown } | undefined)?.name;
+    return typeof name === "string" && name !== "" ? name : "Object";
+  } catch {
+    return "Object";
+  }
 }
 
 function fail(field: string, wanted: string, value: unknown, wrongType: boolean): never {
@@ -79,9 +88,36 @@ export const check = {
     return value as T;
   },
 
-  /** A plain options object; undefined stands for one without fields. */
+  /**
+   * Elements of a Uint8Array. Throws TypeError for anything else, such as an object that only
+   * inherits from one, and for an array whose memory was detached, transferred or shrunk.
+   */
+  bytes(field: string, wanted: string, value: unknown): number {
+    let length = -1;
+    try {
+      if (value instanceof Uint8Array) length = intrinsics.lengthOf(value);
+    } catch {
+      // A proxy, or an object that was given the prototype: refused below.
+    }
+    if (length > 0) return length;
+    if (length < 0) fail(field, wanted, value, true);
+    if (intrinsics.isGone(value as Uint8Array)) {
+      throw new TypeError(
+        `Cannot use "${field}": wanted ${wanted}, ` +
+          "given one that was detached, transferred or shrunk",
+      );
+    }
+    return 0;
+  },
+
+  /**
+   * The fields of an options object, each read once, in an object of our own without a prototype.
+   * Undefined stands for one without fields. Fields are the object's own or those of its class;
+   * what was put on `Object.prototype` is no option.
+   */
   options(field: string, value: unknown, known: readonly string[]): Record<string, unknown> {
-    if (value === undefined) return {};
+    const fields = Object.create(null) as Record<string, unknown>;
+    if (value === undefined) return fields;
     if (
       value === null || typeof value !== "object" || Array.isArray(value) ||
       foreignKind(value) !== null
@@ -91,7 +127,8 @@ export const check = {
     for (const key of Object.keys(value)) {
       if (!known.includes(key)) check.unknown(field, key, known);
     }
-    return value as Record<string, unknown>;
+    for (const name of known) fields[name] = intrinsics.optionOf(value, name);
+    return fields;
   },
 
   /** Refuses a field that such options do not have. */

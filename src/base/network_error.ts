@@ -4,6 +4,7 @@
  * @module
  */
 import { errnoName } from "./errno.ts";
+import { intrinsics } from "./intrinsics.ts";
 
 /** The closed set of codes. docs/ERRORS.md has a heading for each. */
 export type NetworkErrorCode =
@@ -44,6 +45,20 @@ export interface NetworkErrorDetails {
   cause?: unknown;
 }
 
+/** The message of whatever was thrown; it may be no error, and its getters may throw. */
+export function messageOf(thrown: unknown): string {
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown);
+  } catch {
+    return "something that has no message was thrown";
+  }
+}
+
+/** What went wrong inside the library, for the message of the error that a call gets. */
+export function internalReason(cause: unknown): string {
+  return `an internal error (${messageOf(cause)})`;
+}
+
 /** Every failure of this library that is not bad input (TypeError, RangeError) or an abort. */
 export class NetworkError extends Error {
   override readonly name = "NetworkError";
@@ -59,11 +74,13 @@ export class NetworkError extends Error {
 
   constructor(message: string, details: NetworkErrorDetails) {
     // Always there, as the other fields are, but not enumerable: as Error's own.
-    super(message, { cause: details.cause });
+    super(message, { cause: intrinsics.optionOf(details, "cause") });
     this.code = details.code;
-    this.errno = details.errno ? errnoName(details.errno) : null;
+    const errno = intrinsics.optionOf(details, "errno") as number | null | undefined;
+    this.errno = errno ? errnoName(errno) : null;
     this.operation = details.operation;
-    this.bytesDone = details.bytesDone ?? 0;
-    this.endOfStream = details.endOfStream ?? false;
+    this.bytesDone = (intrinsics.optionOf(details, "bytesDone") as number | undefined) ?? 0;
+    this.endOfStream = (intrinsics.optionOf(details, "endOfStream") as boolean | undefined) ??
+      false;
   }
 }

@@ -18,6 +18,25 @@ export type Fate =
   | "moved (given to send or to an IoBufs)"
   | "frozen (freeze() returned what to use instead)";
 
+/**
+ * What a handle holds, read from its private fields: a subclass or a property of its own can make
+ * the getters say anything. Each throws TypeError for what is no handle.
+ */
+export interface HandleFields {
+  /** Ends the handle; its reference of the slot passes to the caller. */
+  moveOut(handle: BufferHandle, fate?: Fate): Slot;
+  /** The memory that it holds. Throws TypeError when it was released or moved. */
+  held(handle: BufferHandle): Slot;
+  /** Where the bytes begin in the slot; kept after the end, for the mover. */
+  start(handle: BufferHandle): number;
+  /** The length, also after the end, for the mover. */
+  span(handle: BufferHandle): number;
+  setRange(handle: BufferHandle, start: number, length: number): void;
+}
+
+/** Assigned by the class, which alone can see its private fields. */
+export let handleFields: HandleFields;
+
 /** Shared by `IoBuf` and `IoBufMut`; not constructed by users. */
 export abstract class BufferHandle implements Tracked, Disposable {
   #slot: Slot | null;
@@ -27,6 +46,20 @@ export abstract class BufferHandle implements Tracked, Disposable {
   #fate: Fate = "released";
   /** True while the garbage collector watches this handle. */
   watched = false;
+
+  static {
+    handleFields = {
+      moveOut: (handle, fate) => BufferHandle.#moveOut(handle, fate),
+      held: (handle) => BufferHandle.#held(handle),
+      start: (handle) => handle.#start,
+      span: (handle) => handle.#length,
+      setRange(handle, start, length) {
+        handle.#start = start;
+        handle.#length = length;
+        handle.#view = null;
+      },
+    };
+  }
 
   /** Takes over one reference of `slot`. */
   constructor(slot: Slot, start: number, length: number) {
@@ -95,11 +128,8 @@ export abstract class BufferHandle implements Tracked, Disposable {
   }
 
   /** @internal Ends the handle; its reference of the slot passes to the caller. */
-  moveOut(fate: Fate = "moved (given to send or to an IoBufs)"): Slot {
-    const slot = BufferHandle.#held(this);
-    this.#fate = fate;
-    BufferHandle.#end(this);
-    return slot;
+  moveOut(fate?: Fate): Slot {
+    return BufferHandle.#moveOut(this, fate);
   }
 
   /** @internal Where the bytes begin in the slot; kept after the end, for the mover. */
@@ -112,17 +142,21 @@ export abstract class BufferHandle implements Tracked, Disposable {
     return this.#length;
   }
 
-  protected setRange(start: number, length: number): void {
-    this.#start = start;
-    this.#length = length;
-    this.#view = null;
-  }
-
   static #held(handle: BufferHandle): Slot {
     if (handle.#slot === null) {
       throw new TypeError(`Cannot use a buffer that was ${handle.#fate}`);
     }
     return handle.#slot;
+  }
+
+  static #moveOut(
+    handle: BufferHandle,
+    fate: Fate = "moved (given to send or to an IoBufs)",
+  ): Slot {
+    const slot = BufferHandle.#held(handle);
+    handle.#fate = fate;
+    BufferHandle.#end(handle);
+    return slot;
   }
 
   static #end(handle: BufferHandle): void {

@@ -20,6 +20,15 @@ import { SizeClass, spoil } from "./size_class.ts";
 import type { SlabSource } from "./slab.ts";
 import { Slot, type SlotHome } from "./slot.ts";
 
+/** How memory is handed out. */
+export interface AllocOptions {
+  /**
+   * Fills the whole capacity with zeros. Without it a buffer of the pool shows what was in it
+   * before, which may be another peer's bytes. @default {false}
+   */
+  clear?: boolean;
+}
+
 /** Numbers of one class. */
 export interface SizeClassStats {
   sizeBytes: number;
@@ -54,7 +63,7 @@ export class BufferPool {
   #oversized = 0;
 
   constructor(config: BufferPoolConfig | BufferPoolFields, source: SlabSource) {
-    this.config = config instanceof BufferPoolConfig ? config : new BufferPoolConfig(config);
+    this.config = BufferPoolConfig.of(config);
     const { maxPerClass, debug } = this.config;
     this.#tracker = new LeakTracker(source);
     this.#plainHome = debug ? DEBUG_END : null;
@@ -77,24 +86,45 @@ export class BufferPool {
   }
 
   /**
-   * A writable buffer of `length` bytes with undefined contents. Falls back to plain memory, which
+   * A writable buffer of `length` bytes, 0 to 4,294,967,295. Falls back to plain memory, which
    * works everywhere but is copied once more when sent.
+   *
+   * The contents are undefined: memory of the pool is used again, so that they may be bytes that
+   * another peer sent or was sent. Write every byte before the buffer leaves the program, or ask
+   * for `{ clear: true }`.
+   *
+   * Throws TypeError or RangeError for a wrong length, and RangeError when the runtime has no
+   * memory for so many bytes.
    */
-  alloc(length: number): IoBufMut {
+  alloc(length: number, options?: AllocOptions): IoBufMut {
     check.integer("length", length, 0, LIMITS.lengthMax);
-    return this.handleMut(length === 0 ? Slot.plain(new Uint8Array(0)) : this.take(length), length);
+    const clear = options !== undefined && BufferPool.#clears(options);
+    if (length === 0) return this.handleMut(Slot.plain(new Uint8Array(0)), 0);
+    const slot = this.tryTake(length);
+    if (slot === null) return this.handleMut(this.#plain(length), length);
+    if (clear) slot.bytes.fill(0);
+    return this.handleMut(slot, length);
   }
 
   /** As `alloc`, but throws a NetworkError: "PoolExhausted" or "PoolOversized". */
-  tryAlloc(length: number): IoBufMut {
+  tryAlloc(length: number, options?: AllocOptions): IoBufMut {
     check.integer("length", length, 0, LIMITS.lengthMax);
-    if (length === 0) return this.alloc(0);
+    if (length === 0) return this.alloc(0, options);
+    const clear = options !== undefined && BufferPool.#clears(options);
     const slot = this.tryTake(length);
-    if (slot !== null) return this.handleMut(slot, length);
+    if (slot !== null) {
+      if (clear) slot.bytes.fill(0);
+      return this.handleMut(slot, length);
+    }
     throw new NetworkError(`Cannot allocate ${length} bytes from the pool: ${this.#why(length)}`, {
       code: length > this.config.maxSize ? "PoolOversized" : "PoolExhausted",
       operation: "alloc",
     });
+  }
+
+  static #clears(options: AllocOptions): boolean {
+    const { clear } = check.options("options", options, ["clear"]);
+    return clear !== undefined && check.boolean("options.clear", clear);
   }
 
   /** Why there is no slot of this length. */
@@ -129,7 +159,20 @@ export class BufferPool {
 
   /** @internal Memory of at least `length` bytes, the pool's when it has any. */
   take(length: number): Slot {
-    return this.tryTake(length) ?? Slot.plain(new Uint8Array(length), this.#plainHome);
+    return this.tryTake(length) ?? this.#plain(length);
+  }
+
+  /** Memory of the runtime, which is zero. */
+  #plain(length: number): Slot {
+    let bytes: Uint8Array;
+    try {
+      bytes = new Uint8Array(length);
+    } catch (cause) {
+      throw new RangeError(`Cannot allocate ${length} bytes: the runtime has no memory for them`, {
+        cause,
+      });
+    }
+    return Slot.plain(bytes, this.#plainHome);
   }
 
   /** @internal The class that serves `length`; null when it is too large. */

@@ -49,6 +49,8 @@ export class BufferPoolConfig {
   readonly budgetBytes: number | null;
   readonly prefill: boolean;
   readonly debug: boolean;
+  /** Not to be had without the constructor. */
+  readonly #genuine = true;
 
   /** Fields that are left out are those of {@link BufferPoolConfig.forNetwork}. */
   constructor(fields: BufferPoolFields = {}) {
@@ -64,12 +66,25 @@ export class BufferPoolConfig {
       );
     }
     check.integer("pool.maxPerClass", maxPerClass, 1, COUNT_MAX);
-    this.budgetBytes = given.budgetBytes ?? null;
-    this.maxPerClass = given.budgetBytes === undefined
-      ? maxPerClass
-      : this.#countFor(given.budgetBytes);
+    // Null is what another configuration has where it has none.
+    const budgetBytes = fields instanceof BufferPoolConfig && given.budgetBytes === null
+      ? undefined
+      : given.budgetBytes;
+    this.budgetBytes = budgetBytes ?? null;
+    this.maxPerClass = budgetBytes === undefined ? maxPerClass : this.#countFor(budgetBytes);
     this.prefill = check.boolean("pool.prefill", prefill);
     this.debug = check.boolean("pool.debug", debug);
+    if (new.target === BufferPoolConfig) Object.freeze(this);
+  }
+
+  /**
+   * @internal The checked, frozen form of what a caller gave. A subclass may answer differently
+   * from one time to the next, so its fields are read once.
+   */
+  static of(given: BufferPoolConfig | BufferPoolFields | undefined): BufferPoolConfig {
+    const genuine = given instanceof BufferPoolConfig && #genuine in given &&
+      Object.getPrototypeOf(given) === BufferPoolConfig.prototype;
+    return genuine ? given : new BufferPoolConfig(given as BufferPoolFields);
   }
 
   /** 128 bytes to 64 KiB, 4,096 each, created when first needed. */
@@ -116,7 +131,7 @@ export class BufferPoolConfig {
 
   #with(fields: BufferPoolFields): BufferPoolConfig {
     const { minSize, maxSize, maxPerClass, budgetBytes, prefill, debug } = this;
-    const counted = budgetBytes === null || fields.maxPerClass !== undefined;
+    const counted = budgetBytes === null || Object.hasOwn(fields, "maxPerClass");
     const count = counted ? { maxPerClass } : { budgetBytes };
     return new BufferPoolConfig({ minSize, maxSize, prefill, debug, ...count, ...fields });
   }

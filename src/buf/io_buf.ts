@@ -5,7 +5,7 @@
  */
 import { brand } from "../base/brand.ts";
 import { check } from "../base/check.ts";
-import { BufferHandle } from "./buffer_handle.ts";
+import { BufferHandle, handleFields } from "./buffer_handle.ts";
 import { Slot } from "./slot.ts";
 
 const encoder = new TextEncoder();
@@ -18,30 +18,38 @@ export class IoBuf extends BufferHandle {
 
   /** Copies bytes or UTF-8 text into plain memory. */
   static from(source: Uint8Array | string): IoBuf {
-    const bytes = typeof source === "string" ? encoder.encode(source) : source;
-    if (!(bytes instanceof Uint8Array)) check.fail("source", "a Uint8Array or a string", source);
-    // Not slice(): that of a Buffer is a view.
-    const copy = source === bytes ? new Uint8Array(bytes) : bytes;
+    if (typeof source === "string") {
+      const text = encoder.encode(source);
+      return new IoBuf(Slot.plain(text), 0, text.length);
+    }
+    check.bytes("source", "a Uint8Array or a string", source);
+    // Not slice(): that of a Buffer is a view, and that of a subclass is anything.
+    const copy = new Uint8Array(source);
     return new IoBuf(Slot.plain(copy), 0, copy.length);
   }
 
   /** Another handle on the same bytes. */
   clone(): IoBuf {
-    return IoBuf.#share(this, 0, this.length);
+    handleFields.held(this);
+    return IoBuf.#share(this, 0, handleFields.span(this));
   }
 
   /** Another handle on bytes `start` to `end` (exclusive); both count from the beginning. */
-  slice(start: number, end: number = this.length): IoBuf {
-    const length = this.length;
+  slice(start: number, end?: number): IoBuf {
+    handleFields.held(this);
+    const length = handleFields.span(this);
+    const until = end === undefined ? length : end;
     check.integer("start", start, 0, length);
-    check.integer("end", end, start, length);
-    return IoBuf.#share(this, start, end - start);
+    check.integer("end", until, start, length);
+    return IoBuf.#share(this, start, until - start);
   }
 
   /** Drops the first `count` bytes of this handle. */
   advance(count: number): void {
-    check.integer("count", count, 0, this.length);
-    this.setRange(this.start + count, this.length - count);
+    handleFields.held(this);
+    const length = handleFields.span(this);
+    check.integer("count", count, 0, length);
+    handleFields.setRange(this, handleFields.start(this) + count, length - count);
   }
 
   /** @internal Takes in the bytes right behind this buffer's; false when they are elsewhere. */
@@ -49,15 +57,15 @@ export class IoBuf extends BufferHandle {
     if (other.heldSlot() !== this.heldSlot() || other.start !== this.start + this.span) {
       return false;
     }
-    this.setRange(this.start, this.span + other.span);
+    handleFields.setRange(this, this.start, this.span + other.span);
     other.release();
     return true;
   }
 
   static #share(buffer: IoBuf, from: number, length: number): IoBuf {
-    const slot = buffer.heldSlot() as Slot;
+    const slot = handleFields.held(buffer);
     if (length === 0) return IoBuf.from(new Uint8Array(0));
     slot.retain();
-    return new IoBuf(slot, buffer.start + from, length);
+    return new IoBuf(slot, handleFields.start(buffer) + from, length);
   }
 }

@@ -5,9 +5,8 @@
  */
 import { brand } from "../base/brand.ts";
 import { check } from "../base/check.ts";
-import { BufferHandle } from "./buffer_handle.ts";
+import { BufferHandle, handleFields } from "./buffer_handle.ts";
 import { IoBuf } from "./io_buf.ts";
-import type { Slot } from "./slot.ts";
 
 /** From `BufferPool.alloc`: `length` is what was asked for, `capacity` what there is. */
 export class IoBufMut extends BufferHandle {
@@ -17,18 +16,19 @@ export class IoBufMut extends BufferHandle {
 
   /** Bytes that `length` can be set to. */
   get capacity(): number {
-    return this.bytes.length - this.span + (this.heldSlot() as Slot).capacity;
+    return handleFields.held(this).capacity;
   }
 
-  /** Makes the buffer longer or shorter, up to its capacity. New bytes have undefined contents. */
+  /** Makes the buffer longer or shorter, up to its capacity. New bytes have undefined contents,
+   * as those of `BufferPool.alloc`. */
   setLength(length: number): void {
-    check.integer("length", length, 0, this.capacity);
-    this.setRange(this.start, length);
+    check.integer("length", length, 0, handleFields.held(this).capacity);
+    handleFields.setRange(this, handleFields.start(this), length);
   }
 
   /** Ends this handle and returns a read-only, shareable one over the same bytes. No copy. */
   freeze(): IoBuf {
-    const slot = this.moveOut("frozen (freeze() returned what to use instead)");
-    return new IoBuf(slot, this.start, this.span);
+    const slot = handleFields.moveOut(this, "frozen (freeze() returned what to use instead)");
+    return new IoBuf(slot, handleFields.start(this), handleFields.span(this));
   }
 }

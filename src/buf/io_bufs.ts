@@ -7,13 +7,19 @@
 import { brand } from "../base/brand.ts";
 import { check } from "../base/check.ts";
 import { utf8Decoder } from "../base/utf8.ts";
-import { BufferHandle } from "./buffer_handle.ts";
+import { BufferHandle, handleFields } from "./buffer_handle.ts";
 import { IoBuf } from "./io_buf.ts";
 import type { IoBufMut } from "./io_buf_mut.ts";
 import { Slot } from "./slot.ts";
 
 /** What can become part of an {@link IoBufs}. Buffers are moved in, arrays and text are copied. */
 export type IoBufsPart = IoBuf | IoBufMut | IoBufs | Uint8Array | string;
+
+/**
+ * Ends an `IoBufs`; the chunks pass to the caller. Reads private fields: a subclass can make
+ * `moveOut` return anything. Assigned by the class.
+ */
+export let moveChunksOut: (bufs: IoBufs) => IoBuf[];
 
 /** The chunks of all that have none. Not to be changed. */
 const NONE: IoBuf[] = [];
@@ -27,6 +33,10 @@ export class IoBufs implements Disposable {
   #chunks: IoBuf[] = NONE;
   #length = 0;
   #released = false;
+
+  static {
+    moveChunksOut = (bufs) => IoBufs.#moveOut(bufs);
+  }
 
   constructor(...parts: IoBufsPart[]) {
     for (const part of parts) this.append(part);
@@ -79,7 +89,7 @@ export class IoBufs implements Disposable {
     if (part === this) IoBufs.#refuseItself();
     const front = new IoBufs(part);
     this.#length += front.#length;
-    this.#chunks = [...front.moveOut(), ...this.#chunks];
+    this.#chunks = [...IoBufs.#moveOut(front), ...this.#chunks];
     return this;
   }
 
@@ -97,16 +107,18 @@ export class IoBufs implements Disposable {
   }
 
   /** Bytes `start` to `end` (exclusive) as another byte string that shares the memory. */
-  slice(start = 0, end: number = this.length): IoBufs {
+  slice(start?: number, end?: number): IoBufs {
     IoBufs.#held(this);
-    check.integer("start", start, 0, this.#length);
-    check.integer("end", end, start, this.#length);
+    const from = start === undefined ? 0 : start;
+    const until = end === undefined ? this.#length : end;
+    check.integer("start", from, 0, this.#length);
+    check.integer("end", until, from, this.#length);
     const result = new IoBufs();
     let at = 0;
     for (const chunk of this.#chunks) {
-      const from = Math.max(start - at, 0);
-      const to = Math.min(end - at, chunk.span);
-      if (from < to) result.append(chunk.slice(from, to));
+      const first = Math.max(from - at, 0);
+      const last = Math.min(until - at, chunk.span);
+      if (first < last) result.append(chunk.slice(first, last));
       at += chunk.span;
     }
     return result;
@@ -179,9 +191,13 @@ export class IoBufs implements Disposable {
 
   /** @internal Ends this; the chunks pass to the caller. */
   moveOut(): IoBuf[] {
-    IoBufs.#held(this);
-    const chunks = this.#chunks;
-    IoBufs.#end(this);
+    return IoBufs.#moveOut(this);
+  }
+
+  static #moveOut(bufs: IoBufs): IoBuf[] {
+    IoBufs.#held(bufs);
+    const chunks = bufs.#chunks;
+    IoBufs.#end(bufs);
     return chunks;
   }
 
@@ -197,8 +213,8 @@ export class IoBufs implements Disposable {
 
   static #appendAll(bufs: IoBufs, part: IoBufs): void {
     if (part === bufs) IoBufs.#refuseItself();
-    const { length } = part;
-    const chunks = part.moveOut();
+    const length = part.#length;
+    const chunks = IoBufs.#moveOut(part);
     if (bufs.#chunks.length === 0) {
       bufs.#chunks = chunks;
       bufs.#length = length;
@@ -222,7 +238,13 @@ export class IoBufs implements Disposable {
   }
 
   static #chunkOf(part: Exclude<IoBufsPart, IoBufs>): IoBuf {
-    if (part instanceof BufferHandle) return new IoBuf(part.moveOut(), part.start, part.span);
+    if (part instanceof BufferHandle) {
+      return new IoBuf(
+        handleFields.moveOut(part),
+        handleFields.start(part),
+        handleFields.span(part),
+      );
+    }
     if (typeof part === "string" || part instanceof Uint8Array) return IoBuf.from(part);
     return check.fail("part", "an IoBuf, IoBufMut, IoBufs, Uint8Array or string", part);
   }

@@ -16,14 +16,9 @@ const SLAB_BYTES = 1 << 20;
 /** What released memory is filled with in debug mode: reading it is a use after release. */
 export const DEBUG_FILL = 0xdb;
 
-/** Somebody transferred the buffer behind it, which Bun does not refuse everywhere. */
-function isGone({ bytes }: Slot): boolean {
-  return bytes.length === 0;
-}
-
 /** What debug mode does to released memory. */
 export function spoil(slot: Slot): void {
-  if (!isGone(slot)) slot.bytes.fill(DEBUG_FILL);
+  if (!slot.gone) slot.bytes.fill(DEBUG_FILL);
 }
 
 export class SizeClass implements SlotHome {
@@ -69,7 +64,8 @@ export class SizeClass implements SlotHome {
    */
   take(): Slot | null {
     let slot = this.#free.pop() ?? this.#cut();
-    while (slot !== null && isGone(slot)) {
+    // Bun does not refuse everywhere that the memory of the pool is transferred.
+    while (slot !== null && slot.gone) {
       this.created--;
       slot = this.#free.pop() ?? this.#cut();
     }

@@ -48,6 +48,14 @@ export class Slot {
     return this.bytes.length;
   }
 
+  /**
+   * Whether the memory was transferred away through a view of it. The kernel goes on seeing a slab,
+   * which C has mapped; JavaScript can neither read nor write it.
+   */
+  get gone(): boolean {
+    return this.bytes.length === 0;
+  }
+
   get pooled(): boolean {
     return this.slab !== PLAIN_SLAB;
   }

@@ -6,6 +6,9 @@
  *
  *   scrape -> registry -> metric.get() -> reads the typed arrays of every network
  *
+ * The registry is the user's, and any of its methods may throw. While a network starts that is an
+ * error of the start; when it closes, the rest is taken off all the same and the network is told.
+ *
  * @module
  */
 import type { Histogram } from "../base/histogram.ts";
@@ -63,8 +66,16 @@ export class Publisher {
     this.#prefix = prefix;
   }
 
-  /** Adds a network. Returns how to take it away again; the last one unregisters the metrics. */
-  static attach(registry: Registry, prefix: string, source: MetricSource): () => void {
+  /**
+   * Adds a network. Returns how to take it away again; the last one unregisters the metrics. That
+   * never throws: what the registry threw is passed to `refused`.
+   */
+  static attach(
+    registry: Registry,
+    prefix: string,
+    source: MetricSource,
+    refused: (error: unknown) => void = () => {},
+  ): () => void {
     const byPrefix = publishers.get(registry) ?? new Map<string, Publisher>();
     publishers.set(registry, byPrefix);
     const publisher = byPrefix.get(prefix) ?? new Publisher(registry, prefix);
@@ -75,8 +86,8 @@ export class Publisher {
       if (!publisher.#sources.has(source)) return;
       publisher.#retire(source);
       if (publisher.#sources.size > 0) return;
-      publisher.#unregister([...publisher.#metrics.keys()]);
       byPrefix.delete(prefix);
+      publisher.#unregister([...publisher.#metrics.keys()], refused);
     };
   }
 
@@ -96,7 +107,8 @@ export class Publisher {
         added.push(name);
       }
     } catch (error) {
-      this.#unregister(added);
+      // The first error says more than those of a registry that does not take them off either.
+      this.#unregister(added, () => {});
       throw error;
     }
   }
@@ -109,9 +121,13 @@ export class Publisher {
     return registry.getSingleMetric(name) === metric;
   }
 
-  #unregister(names: readonly string[]): void {
+  #unregister(names: readonly string[], refused: (error: unknown) => void): void {
     for (const name of names) {
-      if (this.#stands(name)) this.#registry.removeSingleMetric?.(name);
+      try {
+        if (this.#stands(name)) this.#registry.removeSingleMetric?.(name);
+      } catch (error) {
+        refused(error);
+      }
       this.#metrics.delete(name);
     }
   }

@@ -20,15 +20,24 @@ export interface Accepted {
   readonly peer: PackedAddress | null;
 }
 
+/** Hears how each flight ended. */
+export interface AcceptOwner {
+  accepted(accepted: Accepted): void;
+  /** An error inside the library ended it. */
+  broken(cause: unknown): void;
+}
+
 export class AcceptOperation extends Operation {
   readonly #fd: number;
-  readonly #done: (accepted: Accepted) => void;
+  readonly #owner: AcceptOwner;
   #block = -1;
+  /** The owner has taken the descriptor of the completion over, or closes it. */
+  claimed = false;
 
-  constructor(lane: Lane, fd: number, done: (accepted: Accepted) => void) {
+  constructor(lane: Lane, fd: number, owner: AcceptOwner) {
     super(lane);
     this.#fd = fd;
-    this.#done = done;
+    this.#owner = owner;
   }
 
   override get cancelFlags(): number {
@@ -40,15 +49,23 @@ export class AcceptOperation extends Operation {
     const { blocks, port } = this.lane.ring;
     this.#block = blocks.take();
     if (this.#block < 0) return null;
-    const accepted = this.#readBlock(port.accept(this.#fd, this.#block));
-    return accepted.result === -ERRNO.EAGAIN ? null : accepted;
+    const result = port.accept(this.#fd, this.#block);
+    try {
+      const accepted = this.#readBlock(result);
+      return result === -ERRNO.EAGAIN ? null : accepted;
+    } catch (error) {
+      if (result >= 0) port.closeDescriptor(result);
+      throw error;
+    }
   }
 
   override prepare(writer: OpWriter): boolean {
+    this.claimed = false;
     this.#block = this.lane.ring.blocks.take();
     if (this.#block < 0) {
       // All blocks are with other listeners: to be tried again after a pause.
-      queueMicrotask(() => this.#done({ result: -ERRNO.ENOBUFS, peer: null }));
+      const accepted = { result: -ERRNO.ENOBUFS, peer: null };
+      this.lane.ring.defer(this, () => this.#owner.accepted(accepted));
       return false;
     }
     writer.accept(this.#fd, this.#block);
@@ -56,15 +73,29 @@ export class AcceptOperation extends Operation {
   }
 
   override complete(result: number, _flags: number): void {
-    this.#done(this.#readBlock(result));
+    this.#owner.accepted(this.#readBlock(result));
+  }
+
+  override fail(cause: unknown, result: number, _flags: number): void {
+    const { blocks, port } = this.lane.ring;
+    // When it was submitted again before the error, the block belongs to the next flight.
+    if (this.#block >= 0 && this.idle) {
+      blocks.put(this.#block);
+      this.#block = -1;
+    }
+    if (result >= 0 && !this.claimed) port.closeDescriptor(result);
+    this.#owner.broken(cause);
   }
 
   #readBlock(result: number): Accepted {
     const { blocks } = this.lane.ring;
-    const length = blocks.word(this.#block, LENGTH_WORD);
-    const peer = result < 0 ? null : packedAddress.read(blocks, this.#block, length);
-    blocks.put(this.#block);
+    const block = this.#block;
     this.#block = -1;
-    return { result, peer };
+    try {
+      const length = blocks.word(block, LENGTH_WORD);
+      return { result, peer: result < 0 ? null : packedAddress.read(blocks, block, length) };
+    } finally {
+      blocks.put(block);
+    }
   }
 }

@@ -20,7 +20,7 @@ import { Fifo } from "../base/fifo.ts";
 import type { HostTimer } from "../base/host.ts";
 import { LIMITS } from "../base/limits.ts";
 import { COUNT } from "../base/meter.ts";
-import { NetworkError } from "../base/network_error.ts";
+import { internalReason, NetworkError } from "../base/network_error.ts";
 import { AcceptCall, type AcceptCallOwner } from "./accept_call.ts";
 import { type Accepted, AcceptOperation } from "./accept_operation.ts";
 import type { Connection } from "./connection.ts";
@@ -53,6 +53,8 @@ export class AcceptQueue implements AcceptCallOwner {
   #pauseMs: number = LIMITS.acceptBackOffFirstMs;
   #pause: HostTimer | null = null;
   #failures = 0;
+  /** An error inside the library while no call waited. */
+  #untold: NetworkError | null = null;
   /** Connections that may still be taken past the ring; 0 while the operation is with it. */
   #burst = 0;
 
@@ -67,7 +69,10 @@ export class AcceptQueue implements AcceptCallOwner {
     this.#name = name;
     this.#make = make;
     this.#landed = landed;
-    this.#operation = new AcceptOperation(context.recvRing.recvLane, fd, this.#done);
+    this.#operation = new AcceptOperation(context.recvRing.recvLane, fd, {
+      accepted: this.#done,
+      broken: this.#broken,
+    });
   }
 
   get idle(): boolean {
@@ -93,6 +98,12 @@ export class AcceptQueue implements AcceptCallOwner {
 
   push(call: AcceptCall, holder: Holder): void {
     call.begin(holder);
+    const untold = this.#untold;
+    if (untold !== null) {
+      this.#untold = null;
+      call.fail(untold);
+      return;
+    }
     this.#calls.push(call);
     this.#request();
   }
@@ -158,12 +169,28 @@ export class AcceptQueue implements AcceptCallOwner {
     this.#request();
   };
 
+  /** The first call is told, or the next one that comes; the listener goes on. */
+  readonly #broken = (cause: unknown): void => {
+    const error = new NetworkError(`Cannot accept on ${this.#name}: ${internalReason(cause)}`, {
+      code: "AcceptFailed",
+      operation: "accept",
+      cause,
+    });
+    const call = this.#calls.shift();
+    if (call === null) this.#untold ??= error;
+    else call.fail(error);
+    if (this.#closed !== null) return this.#landed();
+    this.#burst = 0;
+    this.#request();
+  };
+
   #settle({ result, peer }: Accepted): void {
     if (peer !== null) this.#accepted(result, peer);
     else if (this.#closed === null) this.#failed(-result);
   }
 
   #accepted(fd: number, peer: PackedAddress): void {
+    this.#operation.claimed = true;
     this.#pauseMs = LIMITS.acceptBackOffFirstMs;
     this.#failures = 0;
     if (this.#closed !== null) {

@@ -7,6 +7,7 @@
  * @module
  */
 import { check, shown } from "../base/check.ts";
+import { intrinsics } from "../base/intrinsics.ts";
 import { decodeUtf8 } from "../base/utf8.ts";
 import { parseIp } from "./ip.ts";
 
@@ -35,6 +36,11 @@ const SOCKADDR_BYTES = 128;
 
 /** How IPv4 addresses begin where IPv6 ones are wanted. */
 const MAPPED_PREFIX = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+
+/** Tells the two kinds apart, whatever was put on `Object.prototype`. */
+export function isUnix(address: SocketAddress | UnixAddress): address is UnixAddress {
+  return Object.hasOwn(address, "path");
+}
 
 const encoder = new TextEncoder();
 
@@ -75,8 +81,10 @@ function parseText(text: string): SocketAddress | UnixAddress {
 export function parseAddress(given: unknown, portMin: 0 | 1): SocketAddress | UnixAddress {
   const address = typeof given === "string" ? parseText(given) : given;
   if (address === null || typeof address !== "object") fail(given, "it is not an address");
-  if ("path" in address) return checkPath(address.path, given);
-  const { hostname, port } = address as Partial<SocketAddress>;
+  const path = intrinsics.optionOf(address, "path");
+  if (path !== undefined) return checkPath(path, given);
+  const hostname = intrinsics.optionOf(address, "hostname");
+  const port = intrinsics.optionOf(address, "port");
   if (typeof hostname !== "string" || hostname === "") fail(given, "the hostname is missing");
   const bracketed = /^\[(.*)\]$/.exec(hostname)?.[1];
   if (bracketed !== undefined && parseIp(bracketed)?.family !== 6) {
@@ -93,14 +101,14 @@ export function parseAddress(given: unknown, portMin: 0 | 1): SocketAddress | Un
 /** The address as text, in the form that `parseAddress` reads. */
 export function formatAddress(address: SocketAddress | UnixAddress): string {
   // A file whose name begins with @ is not to be read as an abstract socket.
-  if ("path" in address) return `unix:${address.path.replace(/^@/, "./@").replace(/^\0/, "@")}`;
+  if (isUnix(address)) return `unix:${address.path.replace(/^@/, "./@").replace(/^\0/, "@")}`;
   const { hostname, port } = address;
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }
 
 /** Whether an address is the path of a file: not one of TCP, and not an abstract name. */
 export function isFile(address: SocketAddress | UnixAddress): address is UnixAddress {
-  return "path" in address && address.path !== "" && !address.path.startsWith("\0");
+  return isUnix(address) && address.path !== "" && !address.path.startsWith("\0");
 }
 
 /** Writes a sockaddr for a numeric address; returns family and length. */
@@ -110,7 +118,7 @@ export function writeSockaddr(
 ): { family: number; length: number } {
   target.fill(0, 0, SOCKADDR_BYTES);
   const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
-  if ("path" in address) {
+  if (isUnix(address)) {
     const bytes = encoder.encode(address.path);
     view.setUint16(0, AF_UNIX, true);
     target.set(bytes, 2);

@@ -3,22 +3,29 @@
  * the bytes, so that memory stays bounded however large the send is.
  *
  * The arrays are the caller's: one that is detached, transferred or shrunk meanwhile is noticed at
- * the next window, and memory that is no longer the caller's is never read.
+ * the next window, and memory that is no longer the caller's is never read. What an array says of
+ * itself is not believed: see `intrinsics.ts`.
  *
  * @module
  */
 
+import { intrinsics } from "../base/intrinsics.ts";
+
 export class ByteSource {
   readonly #views: readonly Uint8Array[];
-  readonly #lengths: number[];
+  readonly #lengths: readonly number[];
   #index = 0;
   #at = 0;
   #remaining = 0;
 
-  constructor(views: readonly Uint8Array[]) {
+  /** `lengths` are those of the views as the engine knows them. */
+  constructor(
+    views: readonly Uint8Array[],
+    lengths: readonly number[] = views.map(intrinsics.lengthOf),
+  ) {
     this.#views = views;
-    this.#lengths = views.map((view) => view.length);
-    for (const length of this.#lengths) this.#remaining += length;
+    this.#lengths = lengths;
+    for (let i = 0; i < lengths.length; i++) this.#remaining += lengths[i];
   }
 
   /** Bytes not copied yet. */
@@ -32,15 +39,16 @@ export class ByteSource {
     while (copied < lengthMax && this.#remaining > 0) {
       const view = this.#views[this.#index];
       const length = this.#lengths[this.#index];
-      if (view.length < length) {
+      const now = intrinsics.lengthOf(view);
+      if (now < length) {
         throw new TypeError(
           `Cannot send: an array of ${length} bytes was detached, transferred or shrunk to ` +
-            `${view.length} while its send was pending`,
+            `${now} while its send was pending`,
         );
       }
       const count = Math.min(length - this.#at, lengthMax - copied);
-      const whole = count === view.length;
-      target.set(whole ? view : view.subarray(this.#at, this.#at + count), offset + copied);
+      const whole = count === now;
+      target.set(whole ? view : intrinsics.viewOf(view, this.#at, count), offset + copied);
       copied += count;
       this.#at += count;
       this.#remaining -= count;

@@ -84,8 +84,12 @@ export abstract class Call {
     return this.#deadline.deadlineMs - this.#holder.context.host.now();
   }
 
-  /** Starts the budget, listens to the signal, keeps the process alive. */
+  /**
+   * Starts the budget, listens to the signal, keeps the process alive. Throws, and then has begun
+   * nothing, when the signal does not let itself be listened to.
+   */
   begin(holder: Holder): void {
+    if (this.#patience !== null) this.#patience.begin();
     this.#holder = holder;
     this.startedMs = holder.context.now;
     holder.hold();
@@ -93,7 +97,6 @@ export abstract class Call {
       this.#deadline ??= new CallDeadline(this);
       holder.context.wheel.add(this.#deadline, this.timeoutMs);
     }
-    if (this.#patience !== null) this.#patience.begin();
   }
 
   succeed(value: unknown): void {

@@ -4,6 +4,7 @@
  * @module
  */
 import { check } from "../base/check.ts";
+import { intrinsics } from "../base/intrinsics.ts";
 import { LIMITS } from "../base/limits.ts";
 
 export interface CallOptions {
@@ -17,7 +18,7 @@ const KNOWN: readonly string[] = ["signal", "timeoutMs"];
 
 /** The budget that applies. Throws TypeError or RangeError for a wrong one. */
 export function checkTimeout(options: CallOptions, fallback: number | null): number | null {
-  const { timeoutMs } = options;
+  const timeoutMs = intrinsics.optionOf(options, "timeoutMs");
   if (timeoutMs === undefined) return fallback;
   return check.integerOrNull("timeoutMs", timeoutMs, 0, LIMITS.timeoutMsMax);
 }
@@ -27,10 +28,10 @@ export function checkTimeout(options: CallOptions, fallback: number | null): num
  * is aborted already.
  */
 export function checkSignal(options: CallOptions): AbortSignal | null {
-  const { signal } = options;
+  const signal = intrinsics.optionOf(options, "signal");
   if (signal === undefined || signal === null) return null;
-  if (!(signal instanceof AbortSignal)) check.fail("signal", "an AbortSignal", signal);
-  if (signal.aborted) throw signal.reason;
+  if (!(signal instanceof AbortSignal)) return check.fail("signal", "an AbortSignal", signal);
+  if (intrinsics.isAborted(signal)) throw intrinsics.abortReason(signal);
   return signal;
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { check } from "../base/check.ts";
+import { intrinsics } from "../base/intrinsics.ts";
 import { LIMITS } from "../base/limits.ts";
 import { BufferPool } from "../buf/buffer_pool.ts";
 import { BufferPoolConfig, type BufferPoolFields } from "../buf/buffer_pool_config.ts";
@@ -140,8 +141,9 @@ export function checkKeepAlive(field: string, value: unknown): KeepAlive | null 
   const limits = { idleSeconds: 32_767, intervalSeconds: 32_767, count: 127 };
   const result: KeepAlive = {};
   for (const name of ["idleSeconds", "intervalSeconds", "count"] as const) {
-    if (given[name] === undefined) continue;
-    result[name] = check.integer(`${field}.${name}`, given[name], 1, limits[name]);
+    const seconds = given[name];
+    if (seconds === undefined) continue;
+    result[name] = check.integer(`${field}.${name}`, seconds, 1, limits[name]);
   }
   return result;
 }
@@ -179,13 +181,16 @@ function checkRing(value: unknown): ResolvedConfig["ring"] {
 }
 
 function checkPool(value: unknown): BufferPool | BufferPoolConfig {
-  if (value instanceof BufferPool || value instanceof BufferPoolConfig) return value;
-  return new BufferPoolConfig(value as BufferPoolFields | undefined);
+  if (value instanceof BufferPool) return value;
+  return BufferPoolConfig.of(value as BufferPoolConfig | BufferPoolFields | undefined);
 }
 
 function checkRegistry(value: unknown): MetricsRegistry | null {
   if (value === undefined || value === null) return null;
-  if (typeof (value as MetricsRegistry).registerMetric !== "function") {
+  const register = typeof value === "object"
+    ? intrinsics.optionOf(value, "registerMetric")
+    : undefined;
+  if (typeof register !== "function") {
     check.fail("registry", "an object with registerMetric()", value);
   }
   return value as MetricsRegistry;

@@ -8,15 +8,30 @@ import { ERRNO } from "../base/errno.ts";
 import { COUNT } from "../base/meter.ts";
 import { SOCKET_OPTION } from "../ring/port.ts";
 import type { Deadline } from "../ring/timing_wheel.ts";
-import { AF_INET, AF_INET6, AF_UNIX, type SocketAddress, type UnixAddress } from "./address.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  isUnix,
+  type SocketAddress,
+  type UnixAddress,
+} from "./address.ts";
 import { ConnectOperation } from "./connect_operation.ts";
 import { endpoint, LOCAL_END, REMOTE_END } from "./endpoint.ts";
 import type { NetworkContext } from "./network_context.ts";
 import { packedAddress } from "./packed_address.ts";
 import { socketOptions } from "./socket_options.ts";
 
-/** `errno` 0: connected, and the descriptor is the callee's now. */
-export type AttemptDone = (errno: number, fd: number, family: number) => void;
+/**
+ * `errno` 0: connected, and the descriptor is the callee's now. With a `cause` an error inside the
+ * library ended the attempt.
+ */
+export type AttemptDone = (
+  errno: number,
+  fd: number,
+  family: number,
+  cause?: { cause: unknown },
+) => void;
 
 export class ConnectAttempt implements Deadline {
   deadlineNext: Deadline | null = null;
@@ -36,11 +51,7 @@ export class ConnectAttempt implements Deadline {
     this.#address = address;
     this.#done = done;
     // The address is numeric.
-    this.#family = "path" in address
-      ? AF_UNIX
-      : address.hostname.includes(":")
-      ? AF_INET6
-      : AF_INET;
+    this.#family = isUnix(address) ? AF_UNIX : address.hostname.includes(":") ? AF_INET6 : AF_INET;
   }
 
   /** Begins; ends by itself after `timeoutMs`, if given. */
@@ -51,8 +62,10 @@ export class ConnectAttempt implements Deadline {
       queueMicrotask(() => this.#finish(-opened));
       return;
     }
-    const landed = (result: number) => this.#landed(result);
-    this.#operation = new ConnectOperation(recvRing.recvLane, this.#fd, this.#address, landed);
+    this.#operation = new ConnectOperation(recvRing.recvLane, this.#fd, this.#address, {
+      landed: (result) => this.#landed(result),
+      broken: (cause) => this.#broken(cause),
+    });
     if (timeoutMs !== null) wheel.add(this, timeoutMs);
     recvRing.submit(this.#operation);
   }
@@ -111,7 +124,7 @@ export class ConnectAttempt implements Deadline {
    * that port, and TCP connects the socket with itself: a simultaneous open. Nobody is there.
    */
   #metItself(): boolean {
-    if ("path" in this.#address) return false;
+    if (isUnix(this.#address)) return false;
     const { recvRing } = this.#context;
     const local = endpoint(recvRing, this.#fd, LOCAL_END);
     if (local === null || packedAddress.port(local) !== this.#address.port) return false;
@@ -119,9 +132,24 @@ export class ConnectAttempt implements Deadline {
     return remote !== null && packedAddress.equals(remote, local);
   }
 
-  #finish(errno: number): void {
+  /** An error inside the library: the descriptor is closed, unless it was handed over before. */
+  #broken(cause: unknown): void {
+    const { recvRing, wheel } = this.#context;
+    wheel.remove(this);
+    if (this.#operation !== null) recvRing.retire(this.#operation);
+    this.#operation = null;
+    if (this.#fd >= 0) recvRing.port.closeDescriptor(this.#fd);
+    this.#fd = -1;
     const done = this.#done;
     this.#done = null;
-    if (done !== null) done(errno, this.#fd, this.#family);
+    done?.(ERRNO.ECANCELED, -1, this.#family, { cause });
+  }
+
+  #finish(errno: number): void {
+    const fd = this.#fd;
+    this.#fd = -1;
+    // Forgotten only behind the call: when it throws, it is told of the error.
+    this.#done?.(errno, fd, this.#family);
+    this.#done = null;
   }
 }

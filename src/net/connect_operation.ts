@@ -10,10 +10,17 @@ import type { OpWriter } from "../ring/op_writer.ts";
 import { Operation } from "../ring/operation.ts";
 import { type SocketAddress, type UnixAddress, writeSockaddr } from "./address.ts";
 
+/** Hears how the flight ended. */
+export interface ConnectOwner {
+  landed(result: number): void;
+  /** An error inside the library ended it. */
+  broken(cause: unknown): void;
+}
+
 export class ConnectOperation extends Operation {
   readonly #fd: number;
   readonly #address: SocketAddress | UnixAddress;
-  readonly #done: (result: number) => void;
+  readonly #owner: ConnectOwner;
   #block = -1;
   #pause: HostTimer | null = null;
 
@@ -21,12 +28,12 @@ export class ConnectOperation extends Operation {
     lane: Lane,
     fd: number,
     address: SocketAddress | UnixAddress,
-    done: (result: number) => void,
+    owner: ConnectOwner,
   ) {
     super(lane);
     this.#fd = fd;
     this.#address = address;
-    this.#done = done;
+    this.#owner = owner;
   }
 
   override prepare(writer: OpWriter): boolean {
@@ -54,6 +61,13 @@ export class ConnectOperation extends Operation {
   override complete(result: number, _flags: number): void {
     this.lane.ring.blocks.put(this.#block);
     this.#block = -1;
-    this.#done(result);
+    this.#owner.landed(result);
+  }
+
+  override fail(cause: unknown): void {
+    if (this.#block >= 0) this.lane.ring.blocks.put(this.#block);
+    this.#block = -1;
+    this.stop();
+    this.#owner.broken(cause);
   }
 }

@@ -49,8 +49,9 @@ export class Connection implements ConnectionInterface, Closeable {
   }
 
   /**
-   * @internal Takes over a connected descriptor that has its options. The peer's address is known
-   * from the accept or the dial: the kernel forgets it when the peer resets.
+   * @internal Takes over a connected descriptor that has its options, and closes it when that
+   * fails. The peer's address is known from the accept or the dial: the kernel forgets it when the
+   * peer resets.
    */
   static adopt(
     context: NetworkContext,
@@ -58,12 +59,17 @@ export class Connection implements ConnectionInterface, Closeable {
     family: number,
     peer: PackedAddress,
   ): Connection {
-    const socket = new Socket(context, fd, family);
-    context.meter.counts[COUNT.connections]++;
-    const connection = new Connection(socket, peer);
-    context.open.add(connection);
-    socket.owner = connection;
-    return connection;
+    try {
+      const socket = new Socket(context, fd, family);
+      const connection = new Connection(socket, peer);
+      context.open.add(connection);
+      socket.owner = connection;
+      context.meter.counts[COUNT.connections]++;
+      return connection;
+    } catch (error) {
+      context.recvRing.port.closeDescriptor(fd);
+      throw error;
+    }
   }
 
   /** The peer's end, also when the peer is gone. */

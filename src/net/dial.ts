@@ -8,7 +8,7 @@
  */
 import { ERRNO, errnoText } from "../base/errno.ts";
 import { COUNT } from "../base/meter.ts";
-import { NetworkError } from "../base/network_error.ts";
+import { internalReason, NetworkError } from "../base/network_error.ts";
 import {
   connectedAddress,
   formatAddress,
@@ -89,8 +89,9 @@ export class Dial extends Call implements Dialing {
       this.giveUp(this.#telling ?? this.#error(ERRNO.EADDRNOTAVAIL, this.#address));
       return;
     }
-    this.#attempt = new ConnectAttempt(this.#context, address, (errno, fd, family) => {
+    this.#attempt = new ConnectAttempt(this.#context, address, (errno, fd, family, broken) => {
       this.#attempt = null;
+      if (broken !== undefined) return this.giveUp(this.#internalError(broken.cause));
       if (errno === 0) {
         this.#connected(fd, family, address);
         return;
@@ -107,9 +108,18 @@ export class Dial extends Call implements Dialing {
   #connected(fd: number, family: number, address: SocketAddress | UnixAddress): void {
     // The kernel has no peer to name any more when it was reset in between.
     const peer = endpoint(this.#context.recvRing, fd, REMOTE_END) ?? connectedAddress(address);
+    const connection = Connection.adopt(this.#context, fd, family, peer);
     this.#context.dials.delete(this);
     this.#context.meter.counts[COUNT.outboundConnections]++;
-    this.succeed(Connection.adopt(this.#context, fd, family, peer));
+    this.succeed(connection);
+  }
+
+  #internalError(cause: unknown): NetworkError {
+    return new NetworkError(`Cannot connect to ${this.name}: ${internalReason(cause)}`, {
+      code: "ConnectionFailed",
+      operation: "dial",
+      cause,
+    });
   }
 
   #error(errno: number, address: SocketAddress | UnixAddress): NetworkError {

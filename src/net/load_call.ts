@@ -1,14 +1,19 @@
 /**
  * What `send` takes, and how it becomes pieces of memory.
  *
+ * Callers' objects are read once, by what the engine knows of them (`intrinsics.ts`): an array that
+ * lies about its length would send memory of other connections. Code of the caller, such as the
+ * getters of an array's elements, runs before anything is measured or copied.
+ *
  * @module
  */
 import { check } from "../base/check.ts";
+import { intrinsics } from "../base/intrinsics.ts";
 import { LIMITS } from "../base/limits.ts";
-import { BufferHandle } from "../buf/buffer_handle.ts";
+import { BufferHandle, handleFields } from "../buf/buffer_handle.ts";
 import type { IoBuf } from "../buf/io_buf.ts";
 import type { IoBufMut } from "../buf/io_buf_mut.ts";
-import { IoBufs } from "../buf/io_bufs.ts";
+import { IoBufs, moveChunksOut } from "../buf/io_bufs.ts";
 import { ByteSource } from "./byte_source.ts";
 import type { SendCall } from "./send_call.ts";
 import type { SendQueue } from "./send_queue.ts";
@@ -21,35 +26,15 @@ export type Sendable =
   | IoBuf
   | IoBufMut
   | IoBufs
-  | readonly Uint8Array[];
+  | readonly (Uint8Array | string)[];
 
-const WANTED = "a Uint8Array, ArrayBuffer, string, IoBuf, IoBufMut, IoBufs or Uint8Array[]";
+const WANTED = "a Uint8Array, ArrayBuffer, string, IoBuf, IoBufMut, IoBufs " +
+  "or an array of Uint8Arrays and strings";
 
 const encoder = new TextEncoder();
 
-/** Both a detached buffer and a view that lies outside of its resized buffer have length 0. */
-function isGone(view: Uint8Array): boolean {
-  if (view.length > 0) return false;
-  try {
-    view.at(0); // Throws TypeError exactly for those two.
-    return false;
-  } catch {
-    return true;
-  }
-}
-
-function checkView(view: unknown): Uint8Array {
-  if (!(view instanceof Uint8Array)) return check.fail("data", WANTED, view);
-  if (isGone(view)) {
-    throw new TypeError(
-      `Cannot use "data": wanted ${WANTED}, given one that was detached, transferred or shrunk`,
-    );
-  }
-  return view;
-}
-
 function checkBuffer(buffer: ArrayBuffer): Uint8Array {
-  if (buffer.detached) {
+  if (intrinsics.isDetached(buffer)) {
     throw new TypeError(`Cannot use "data": wanted ${WANTED}, given a detached ArrayBuffer`);
   }
   return new Uint8Array(buffer);
@@ -57,36 +42,64 @@ function checkBuffer(buffer: ArrayBuffer): Uint8Array {
 
 /**
  * Gives `call` its bytes: copied up to the first window, moved in, or read later from the source.
- * Throws TypeError for what cannot be sent, and then takes nothing.
+ * Throws TypeError for what cannot be sent, and then takes nothing but the buffers.
  */
 export function loadCall(queue: SendQueue, call: SendCall, data: Sendable): void {
-  if (data instanceof BufferHandle) loadHandle(call, data);
-  else if (data instanceof Uint8Array) loadView(queue, call, checkView(data));
-  else if (data instanceof IoBufs) loadHandles(call, data);
-  else if (typeof data === "string") loadView(queue, call, encoder.encode(data));
-  else if (data instanceof ArrayBuffer) loadView(queue, call, checkBuffer(data));
-  else if (Array.isArray(data)) loadViews(queue, call, Array.from(data, checkView));
-  else check.fail("data", WANTED, data);
+  if (data instanceof BufferHandle) {
+    loadHandle(call, data);
+  } else if (data instanceof Uint8Array) {
+    loadView(queue, call, data, check.bytes("data", WANTED, data));
+  } else if (data instanceof IoBufs) {
+    loadHandles(call, data);
+  } else if (typeof data === "string") {
+    loadText(queue, call, data);
+  } else if (Array.isArray(data)) {
+    loadViews(queue, call, data);
+  } else if (intrinsics.isArrayBuffer(data)) {
+    const view = checkBuffer(data);
+    loadView(queue, call, view, view.length);
+  } else {
+    check.fail("data", WANTED, data);
+  }
 }
 
 function loadHandle(call: SendCall, buffer: BufferHandle): void {
-  const slot = buffer.moveOut();
-  const { start, span } = buffer;
+  const slot = handleFields.moveOut(buffer);
+  const span = handleFields.span(buffer);
+  if (span === 0) return slot.release();
+  if (slot.gone) {
+    slot.release();
+    throw new TypeError(
+      `Cannot use "data": wanted ${WANTED}, given a buffer whose memory was transferred away`,
+    );
+  }
   call.totalBytes += span;
-  if (span === 0) slot.release();
-  else call.join(slot, start, span);
+  call.join(slot, handleFields.start(buffer), span);
 }
 
+/** Moves all of them in, or releases those that are not: they are the caller's no more. */
 function loadHandles(call: SendCall, buffers: IoBufs): void {
-  for (const chunk of buffers.moveOut()) loadHandle(call, chunk);
+  const chunks = moveChunksOut(buffers);
+  let at = 0;
+  try {
+    while (at < chunks.length) loadHandle(call, chunks[at++]);
+  } catch (error) {
+    while (at < chunks.length) chunks[at++].release();
+    throw error;
+  }
 }
 
-function loadView(queue: SendQueue, call: SendCall, view: Uint8Array): void {
-  const length = view.length;
+function loadText(queue: SendQueue, call: SendCall, text: string): void {
+  const view = encoder.encode(text);
+  loadView(queue, call, view, view.length);
+}
+
+/** `length` is the view's, as the engine knows it. */
+function loadView(queue: SendQueue, call: SendCall, view: Uint8Array, length: number): void {
   if (length === 0) return;
   call.totalBytes += length;
   if (length > LIMITS.copyWindowBytes) {
-    loadSource(queue, call, new ByteSource([view]));
+    loadSource(queue, call, new ByteSource([view], [length]));
     return;
   }
   const { gather } = queue;
@@ -104,12 +117,25 @@ function loadView(queue: SendQueue, call: SendCall, view: Uint8Array): void {
   slot.bytes.set(view);
 }
 
-function loadViews(queue: SendQueue, call: SendCall, views: readonly Uint8Array[]): void {
-  if (views.length === 1) {
-    loadView(queue, call, views[0]);
-    return;
+/** Each element is read once; getters among them may change what was read before. */
+function readElements(data: readonly unknown[]): Uint8Array[] {
+  const count = data.length;
+  const views: Uint8Array[] = [];
+  for (let i = 0; i < count; i++) {
+    const element: unknown = data[i];
+    if (typeof element === "string") views.push(encoder.encode(element));
+    else if (element instanceof Uint8Array) views.push(element);
+    else check.fail("data", WANTED, element);
   }
-  const source = new ByteSource(views);
+  return views;
+}
+
+function loadViews(queue: SendQueue, call: SendCall, data: readonly unknown[]): void {
+  const views = readElements(data);
+  // No code of the caller runs from here on.
+  const lengths = views.map((view) => check.bytes("data", WANTED, view));
+  if (views.length === 1) return loadView(queue, call, views[0], lengths[0]);
+  const source = new ByteSource(views, lengths);
   call.totalBytes += source.remaining;
   if (source.remaining > 0) loadSource(queue, call, source);
 }
@@ -121,7 +147,12 @@ function loadSource(queue: SendQueue, call: SendCall, source: ByteSource): void 
   const gathered = length < LIMITS.gatherCopyBytes ? gather.room(length) : null;
   const slot = gathered ?? queue.socket.context.pool.take(length);
   const at = gathered === null ? 0 : gather.end;
-  source.read(slot.bytes, at, length);
+  try {
+    source.read(slot.bytes, at, length);
+  } catch (error) {
+    if (gathered === null) slot.release();
+    throw error;
+  }
   if (gathered !== null) gather.commit(length);
   call.add(slot, at, length);
   call.source = source.remaining > 0 ? source : null;

@@ -6,7 +6,7 @@
  */
 import type { Host } from "../base/host.ts";
 import { LIMITS } from "../base/limits.ts";
-import type { SocketAddress, UnixAddress } from "./address.ts";
+import { isUnix, type SocketAddress, type UnixAddress } from "./address.ts";
 import { parseIp } from "./ip.ts";
 
 /** RFC 6761: "localhost" is the loopback interface, without asking anybody. */
@@ -29,7 +29,7 @@ export async function lookUp(
   address: SocketAddress | UnixAddress,
   interfaceIndex: InterfaceIndex,
 ): Promise<(SocketAddress | UnixAddress)[]> {
-  if ("path" in address) return [address];
+  if (isUnix(address)) return [address];
   const { port } = address;
   const hostname = numeric(address.hostname, interfaceIndex);
   if (hostname !== null) return [{ hostname, port }];

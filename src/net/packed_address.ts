@@ -10,6 +10,7 @@ import type { BlockList } from "../ring/block_list.ts";
 import {
   AF_INET,
   formatAddress,
+  isUnix,
   readSockaddr,
   type SocketAddress,
   type UnixAddress,
@@ -32,7 +33,7 @@ function read(blocks: BlockList, block: number, length: number): PackedAddress {
 
 /** The port, -1 for a unix socket. */
 function port(packed: PackedAddress): number {
-  if (typeof packed !== "number") return "path" in packed ? -1 : packed.port;
+  if (typeof packed !== "number") return isUnix(packed) ? -1 : packed.port;
   const swapped = packed % PORT_RANGE;
   return ((swapped & 255) << 8) | (swapped >>> 8);
 }

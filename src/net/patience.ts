@@ -19,8 +19,8 @@ export class Patience {
   }
 
   begin(): void {
-    this.#waits = true;
     this.#watch.add(this);
+    this.#waits = true;
   }
 
   /** The call waits no more. Does nothing when it did not. */

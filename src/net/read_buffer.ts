@@ -54,7 +54,12 @@ export class ReadBuffer {
   /** Copies the bytes: the slot stays the caller's. */
   pushCopy(slot: Slot, start: number, end: number): void {
     const copy = this.#pool.take(end - start);
-    copy.bytes.set(slot.bytes.subarray(start, end));
+    try {
+      copy.bytes.set(slot.bytes.subarray(start, end));
+    } catch (error) {
+      copy.release();
+      throw error;
+    }
     if (!this.push(copy, 0, end - start)) copy.release();
   }
 
@@ -114,11 +119,17 @@ export class ReadBuffer {
   #join(): void {
     const joined = this.#pool.take(this.#length);
     let at = 0;
-    for (const { slot, start, end } of this.#ranges) {
-      joined.bytes.set(slot.bytes.subarray(start, end), at);
-      at += end - start;
-      slot.release();
+    try {
+      for (const { slot, start, end } of this.#ranges) {
+        joined.bytes.set(slot.bytes.subarray(start, end), at);
+        at += end - start;
+      }
+    } catch (error) {
+      // Memory was transferred away through an earlier view: the caller is told.
+      joined.release();
+      throw error;
     }
+    for (const { slot } of this.#ranges) slot.release();
     this.#ranges.length = 0;
     this.#ranges.push({ slot: joined, start: 0, end: at });
   }

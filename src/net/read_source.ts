@@ -110,17 +110,38 @@ export class ReadSource {
 
   /** Asks for `length` bytes, or up to `lengthMax` where the buffer is a large one. */
   write(writer: OpWriter, fd: number, length: number, lengthMax: number): void {
-    const { group } = this.#current as ProvidedBuffers;
-    if (this.watching) writer.recvWatch(fd, this.flags);
-    else if (this.single) writer.recvSelect(fd, group, length, this.flags);
-    else writer.recvSelect(fd, group, Math.max(length, lengthMax), this.flags);
+    const { group, sizeBytes } = this.#current as ProvidedBuffers;
+    if (this.watching) return writer.recvWatch(fd, this.flags);
+    // The kernel refuses lengths from 2^31. A buffer brings no more than it holds anyway.
+    const wanted = Math.min(this.single ? length : Math.max(length, lengthMax), sizeBytes);
+    writer.recvSelect(fd, group, wanted, this.flags);
   }
 
   /** The buffer that a completion brought, or null. */
   take(result: number, flags: number): Slot | null {
     this.#more = (flags & CQE_SOCKET_NONEMPTY) !== 0;
     if ((flags & CQE_BUFFER) === 0 || this.#current === null) return null;
-    return this.#current.take(flags >>> CQE_BUFFER_SHIFT, Math.max(result, 0));
+    const slot = this.#current.take(flags >>> CQE_BUFFER_SHIFT, Math.max(result, 0));
+    return this.#groups.inHand = slot;
+  }
+
+  /** The buffer that was taken last has another owner now. */
+  passOn(): void {
+    this.#groups.inHand = null;
+  }
+
+  /**
+   * The half broke while it looked at a completion with these flags: gives the buffer back that it
+   * named, if it was not taken or has found no owner since.
+   */
+  reclaim(flags: number): void {
+    const current = this.#current;
+    const id = flags >>> CQE_BUFFER_SHIFT;
+    if ((flags & CQE_BUFFER) !== 0 && current !== null && current.holds(id)) {
+      current.giveBack(current.take(id, 0));
+    } else if (this.#groups.inHand !== null) {
+      this.giveBack(this.#groups.inHand);
+    }
   }
 
   /** Whether the buffer may go to the user. */
@@ -129,6 +150,7 @@ export class ReadSource {
   }
 
   giveBack(slot: Slot): void {
+    this.#groups.inHand = null;
     this.#groupOf(slot).giveBack(slot);
   }
 

@@ -7,18 +7,23 @@
 import type { Linked } from "../base/fifo.ts";
 import { IoBufs } from "../buf/io_bufs.ts";
 import { Call } from "./call.ts";
-import type { RecvQueue } from "./recv_queue.ts";
+
+/** Whose call it is. */
+export interface RecvCallOwner {
+  readonly socket: { readonly peerName: string };
+  endCall(call: RecvCall, abort: { reason: unknown } | null): void;
+}
 
 export class RecvCall extends Call implements Linked<RecvCall> {
   next: RecvCall | null = null;
-  readonly #queue: RecvQueue;
+  readonly #queue: RecvCallOwner;
   /** Exactly this many bytes, or at most. */
   exact = false;
   length = 0;
   /** The result under construction: only calls that bypass the read buffer have one. */
   result: IoBufs | null = null;
 
-  constructor(queue: RecvQueue) {
+  constructor(queue: RecvCallOwner) {
     super();
     this.#queue = queue;
   }

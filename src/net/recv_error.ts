@@ -7,8 +7,9 @@
  *
  * @module
  */
+import { unreachable } from "../base/assert.ts";
 import { errnoText } from "../base/errno.ts";
-import { NetworkError } from "../base/network_error.ts";
+import { internalReason, NetworkError } from "../base/network_error.ts";
 import type { CloseReason } from "./close_reason.ts";
 import type { RecvCall } from "./recv_call.ts";
 
@@ -16,12 +17,18 @@ import type { RecvCall } from "./recv_call.ts";
 export type RecvEnd =
   | { kind: "eof"; shown: boolean }
   | { kind: "error"; errno: number; shown: boolean }
+  | { kind: "broken"; cause: unknown; shown: boolean }
   | { kind: "closed"; reason: CloseReason };
 
 function subject(call: RecvCall, peer: string): string {
   return call.exact
     ? `Cannot receive ${call.length} bytes from ${peer}`
     : `Cannot receive from ${peer}`;
+}
+
+/** Whether nothing that came may be read behind this end. */
+export function forgets(end: RecvEnd | null): boolean {
+  return end !== null && (end.kind === "closed" || end.kind === "broken");
 }
 
 /** The error for `call`, with `buffered` bytes that stay readable. Marks the end as shown. */
@@ -38,14 +45,27 @@ export function recvError(call: RecvCall, end: RecvEnd, buffered: number): Netwo
   const endOfStream = end.kind === "eof";
   const told = end.shown && !(endOfStream && buffered > 0);
   end.shown = true;
-  const reason = end.kind === "eof" ? "the peer closed" : errnoText(end.errno);
-  return new NetworkError(`${subject(call, peerName)}: ${reason} after ${buffered} bytes`, {
+  return new NetworkError(`${subject(call, peerName)}: ${reasonOf(end)} after ${buffered} bytes`, {
     code: told ? "Closed" : "RecvFailed",
     operation,
     errno: end.kind === "error" ? end.errno : null,
     bytesDone: buffered,
     endOfStream,
+    cause: end.kind === "broken" ? end.cause : undefined,
   });
+}
+
+function reasonOf(end: Exclude<RecvEnd, { kind: "closed" }>): string {
+  switch (end.kind) {
+    case "eof":
+      return "the peer closed";
+    case "error":
+      return errnoText(end.errno);
+    case "broken":
+      return internalReason(end.cause);
+    default:
+      return unreachable(end);
+  }
 }
 
 /** The error of a call whose budget ran out. */

@@ -24,21 +24,20 @@ import type { ReadGroups } from "../ring/read_groups.ts";
 import { AF_UNIX } from "./address.ts";
 import type { CloseReason } from "./close_reason.ts";
 import { DirectRead } from "./direct_read.ts";
-import { HalfQueue } from "./half_queue.ts";
 import { outcomeOf } from "./outcome.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import { ReadSource } from "./read_source.ts";
-import { RecvCall } from "./recv_call.ts";
-import { type RecvEnd, recvError, recvTimeout } from "./recv_error.ts";
+import type { RecvCall } from "./recv_call.ts";
+import { RecvCalls } from "./recv_calls.ts";
+import { forgets, type RecvEnd, recvError, recvTimeout } from "./recv_error.ts";
 import type { Socket } from "./socket.ts";
 
-export class RecvQueue extends HalfQueue<RecvCall> {
+export class RecvQueue extends RecvCalls {
   // Made when first needed: what is not there does not fall out of the processor's cache.
   #buffer: ReadBuffer | null = null;
   #direct: DirectRead | null = null;
   readonly #capacity: number;
   readonly #source: ReadSource;
-  #spare: RecvCall | null = null;
   /** The pool had no memory for a direct receive: the next one takes a provided buffer. */
   #starved = false;
   #end: RecvEnd | null = null;
@@ -74,13 +73,6 @@ export class RecvQueue extends HalfQueue<RecvCall> {
     return call !== null && (this.buffered > 0 || (call.result?.length ?? 0) > 0);
   }
 
-  /** A call to push: the last settled one, when it is free. */
-  newCall(length: number, exact: boolean): RecvCall {
-    const call = this.#spare ?? new RecvCall(this);
-    this.#spare = null;
-    return call.renew(length, exact);
-  }
-
   push(call: RecvCall): void {
     this.calls.push(call);
     // Nothing there and nothing asked for yet: straight to the kernel.
@@ -94,14 +86,12 @@ export class RecvQueue extends HalfQueue<RecvCall> {
     if (this.#end?.kind === "closed") return;
     this.#end = { kind: "closed", reason };
     this.stopRetrying();
-    if (this.lane.ring.cancel(this)) this.#source.unwant();
+    this.#withdraw();
     this.serve();
-    if (this.idle) this.#direct?.drop();
     this.#buffer?.clear();
   }
 
-  /** A call's budget (`abort` is null) or patience ended. */
-  endCall(call: RecvCall, abort: { reason: unknown } | null): void {
+  override endCall(call: RecvCall, abort: { reason: unknown } | null): void {
     const first = this.calls.head === call;
     this.#leave(call);
     if (abort === null) this.lane.ring.meter.counts[COUNT.timeoutsRecv]++;
@@ -130,7 +120,7 @@ export class RecvQueue extends HalfQueue<RecvCall> {
     }
     // The pool has nothing left: a provided buffer, which is taken only when data arrives.
     this.#starved = true;
-    queueMicrotask(() => this.serve());
+    this.lane.ring.defer(this, () => this.serve());
     return false;
   }
 
@@ -149,11 +139,22 @@ export class RecvQueue extends HalfQueue<RecvCall> {
       else this.#direct?.land(0, this.calls.head, this.buffer);
       this.#finish(result, starved);
     }
-    if (this.#end?.kind === "closed") {
+    if (forgets(this.#end)) {
       this.#direct?.drop();
       this.#buffer?.clear();
     }
     this.serve();
+    if (this.socket.ending) this.socket.landed();
+  }
+
+  /** The half ends. Nothing that is buffered can be trusted: bytes may be missing in it. */
+  override fail(cause: unknown, _result: number, flags: number): void {
+    this.#source.reclaim(flags);
+    this.stopRetrying();
+    this.#withdraw();
+    if (this.#end?.kind !== "closed") this.#end = { kind: "broken", cause, shown: false };
+    this.#buffer?.clear();
+    this.failAll(this.#end);
     if (this.socket.ending) this.socket.landed();
   }
 
@@ -188,24 +189,16 @@ export class RecvQueue extends HalfQueue<RecvCall> {
       const result = call.result;
       call.result = null;
       // recvSome takes what one flight brought: one range.
-      this.#succeed(call, call.exact ? result : result.moveOut()[0]);
+      this.succeed(call, call.exact ? result : result.moveOut()[0]);
       return true;
     }
     const { buffered } = this;
     const { exact, length } = call;
-    if (this.#end?.kind !== "closed" && buffered >= (exact ? length : 1)) {
-      this.#succeed(call, exact ? this.buffer.take(length) : this.buffer.takeSome(length));
+    if (buffered >= (exact ? length : 1) && !forgets(this.#end)) {
+      this.succeed(call, exact ? this.buffer.take(length) : this.buffer.takeSome(length));
       return true;
     }
     return this.#end !== null && this.#failFirst(call);
-  }
-
-  #succeed(call: RecvCall, value: unknown): void {
-    this.calls.shift();
-    const { ring } = this.lane;
-    ring.meter.recvSeconds.observe((ring.now - call.startedMs) / 1_000);
-    call.succeed(value);
-    this.#spare = call;
   }
 
   /** A fill brought `length` bytes: to the first call if it wants just those, else buffered. */
@@ -219,11 +212,13 @@ export class RecvQueue extends HalfQueue<RecvCall> {
     if (source.watching && this.buffered + length >= LIMITS.watchBufferBytes) this.#endWatch();
     if (fits && lend) {
       const handle = this.socket.context.pool.handle(slot, 0, length);
-      this.#succeed(call, call.exact ? IoBufs.single(handle) : handle);
+      source.passOn();
+      this.succeed(call, call.exact ? IoBufs.single(handle) : handle);
       return;
     }
     if (!lend) this.buffer.pushCopy(slot, 0, length);
     if (!lend || !this.buffer.push(slot, 0, length)) source.giveBack(slot);
+    else source.passOn();
     // A direct receive that found the pool empty goes on with what came this way.
     if (call !== null && call.result !== null) call.result.append(this.buffer.take(this.buffered));
     this.#starved = false;
@@ -247,6 +242,11 @@ export class RecvQueue extends HalfQueue<RecvCall> {
     if (!first || call.result === null) return;
     this.#leaveResult(call);
     if (!this.idle) this.lane.ring.meter.counts[COUNT.cancellationsRecv]++;
+    this.#withdraw();
+  }
+
+  /** Ends the operation: at once, or with a completion. */
+  #withdraw(): void {
     if (!this.lane.ring.cancel(this)) return;
     this.#direct?.drop();
     this.#source.unwant();
@@ -278,7 +278,7 @@ export class RecvQueue extends HalfQueue<RecvCall> {
     const end = this.#end as RecvEnd;
     if (end.kind === "eof" && !call.exact) {
       end.shown = true;
-      this.#succeed(call, null);
+      this.succeed(call, null);
       return true;
     }
     this.#leaveResult(call);

@@ -82,6 +82,7 @@ export class SendBatch {
   #settlePiece(call: SendCall, index: number, piece: Piece): boolean {
     const plain = piece.slot.slab === PLAIN_SLAB;
     if (!plain && this.#mayStay(call, index, piece)) return true;
+    if (piece.slot.gone) return this.#lost(piece);
     const { gather } = this.#queue;
     const { maxSize } = this.#queue.socket.context.pool.config;
     const length = Math.min(piece.length, LIMITS.copyWindowBytes, maxSize);
@@ -93,6 +94,20 @@ export class SendBatch {
     if (length < piece.length) call.cut(index, length);
     piece.moveTo(slot, at);
     return true;
+  }
+
+  /** The memory of a buffer was transferred away while it was queued: its call fails. */
+  #lost(piece: Piece): false {
+    // What is in the batch goes out first; the next batch starts at the call and fails it.
+    if (this.#count === 0) {
+      this.#queue.refuse(
+        new TypeError(
+          `Cannot send: the memory of a buffer of ${piece.length} bytes was transferred away ` +
+            "while its send was pending",
+        ),
+      );
+    }
+    return false;
   }
 
   /** Whether a piece that the kernel can see is large, alone, or beside one of its neighbours. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { errnoText } from "../base/errno.ts";
-import { NetworkError } from "../base/network_error.ts";
+import { internalReason, NetworkError } from "../base/network_error.ts";
 import type { CloseReason } from "./close_reason.ts";
 import type { SendCall } from "./send_call.ts";
 
@@ -21,6 +21,18 @@ export function sendError(call: SendCall, result: number): NetworkError {
     operation: "send",
     errno: -result,
     bytesDone: call.sentBytes,
+  });
+}
+
+/** Something in the library, or in what the caller gave, failed while bytes were on their way. */
+export function sendBroken(peer: string, call: SendCall | null, cause: unknown): NetworkError {
+  const reason = internalReason(cause);
+  const text = call === null ? `Cannot send to ${peer}: ${reason}` : message(call, reason);
+  return new NetworkError(text, {
+    code: "SendFailed",
+    operation: "send",
+    bytesDone: call === null ? 0 : call.sentBytes,
+    cause,
   });
 }
 

@@ -21,7 +21,7 @@ import { CloseReason } from "./close_reason.ts";
 import { GatherBuffer } from "./gather_buffer.ts";
 import { HalfQueue } from "./half_queue.ts";
 import { outcomeOf } from "./outcome.ts";
-import { sendClosed, sendError, sendTimeout, sinkClosed } from "./send_error.ts";
+import { sendBroken, sendClosed, sendError, sendTimeout, sinkClosed } from "./send_error.ts";
 import { SendBatch } from "./send_batch.ts";
 import { SendCall, type SendEnding } from "./send_call.ts";
 import { SinkEnd } from "./sink_end.ts";
@@ -63,7 +63,7 @@ export class SendQueue extends HalfQueue<SendCall> {
 
   /** The error for a call that comes too late. */
   closedError(): NetworkError {
-    return sinkClosed(this.socket.peerName, this.#end === null ? null : this.#end.reason);
+    return sinkClosed(this.socket.peerName, this.#end?.reason ?? null);
   }
 
   /** A call to fill and push: the queue's own when it is free, else one that is shared. */
@@ -149,16 +149,28 @@ export class SendQueue extends HalfQueue<SendCall> {
     else this.#failed(result);
     this.#settleEndings();
     if (this.free) {
-      if (this.calls.count > 0 && !this.#finSent) this.lane.ring.submit(this, "again");
+      if (this.calls.count > 0 && !this.#end?.finSent) this.lane.ring.submit(this, "again");
       else this.#rest();
     }
+    if (this.socket.ending) this.socket.landed();
+  }
+
+  /** The half ends: how much of its bytes the kernel took is not known any more. */
+  override fail(cause: unknown): void {
+    this.lane.ring.cancel(this);
+    this.socket.noteBrokenSend();
+    this.#batch?.land();
+    const first = this.calls.head;
+    const error = sendBroken(this.socket.peerName, first, cause);
+    if (first !== null && !first.settled) first.fail(error);
+    this.#poison(error);
     if (this.socket.ending) this.socket.landed();
   }
 
   /** The batch could not be built for want of memory, or because a source is gone. */
   refuse(error: unknown): void {
     // Not from within prepare(): the operation must be idle before it is submitted again.
-    queueMicrotask(() => {
+    this.lane.ring.defer(this, () => {
       const call = this.calls.head;
       if (call === null || call.flying || !this.idle) return;
       if (error !== null) this.#failCall(call, error);
@@ -167,20 +179,9 @@ export class SendQueue extends HalfQueue<SendCall> {
     });
   }
 
-  get #abandoned(): CloseReason | null {
-    return this.#end === null ? null : this.#end.abandoned;
-  }
-
-  get #finSent(): boolean {
-    return this.#end !== null && this.#end.finSent;
-  }
-
   #wake(): void {
-    if (this.free && this.calls.count > 0 && !this.#finSent) {
-      this.lane.ring.submit(this);
-    } else if (this.empty && this.idle) {
-      this.#rest();
-    }
+    if (this.free && this.calls.count > 0 && !this.#end?.finSent) this.lane.ring.submit(this);
+    else if (this.empty && this.idle) this.#rest();
   }
 
   /** Nothing is left to do; a pause that ended now would submit an operation for nobody. */
@@ -220,11 +221,11 @@ export class SendQueue extends HalfQueue<SendCall> {
 
   #failed(result: number): void {
     const outcome = outcomeOf(result);
-    const ending = this.#abandoned !== null || this.#anyEnding();
+    const ending = this.#end?.abandoned || this.#anyEnding();
     const again = outcome === "again" || outcome === "later";
     // A cancel may also show as EINTR. Those that end are settled, the others are sent again.
     if (ending && (again || outcome === "canceled")) return;
-    if (again && !this.#finSent && this.retry(outcome)) return;
+    if (again && !this.#end?.finSent && this.retry(outcome)) return;
     this.socket.noteBrokenSend();
     this.#fail(result);
   }
@@ -288,7 +289,7 @@ export class SendQueue extends HalfQueue<SendCall> {
       if (call.ending !== null && !call.settled) this.#settleEnding(call, call.ending);
       call = next;
     }
-    if (this.#abandoned !== null) this.#dropAll(this.#abandoned);
+    if (this.#end?.abandoned) this.#dropAll(this.#end.abandoned);
   }
 
   #settleEnding(call: SendCall, ending: SendEnding): void {

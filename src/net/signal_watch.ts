@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { intrinsics } from "../base/intrinsics.ts";
 import type { Patience } from "./patience.ts";
 
 const watches = new WeakMap<AbortSignal, SignalWatch>();
@@ -34,8 +35,9 @@ export class SignalWatch {
   /** Takes somebody in who does not wait yet. */
   add(patience: Patience): void {
     if (this.#last === null) {
-      this.#first = patience;
+      // First: a signal that refuses has let nobody in.
       this.#signal.addEventListener("abort", this.#onAbort, { once: true });
+      this.#first = patience;
     } else {
       this.#last.next = patience;
     }
@@ -56,6 +58,7 @@ export class SignalWatch {
 
   readonly #onAbort = (): void => {
     // One may end others by its end.
-    while (this.#first !== null) this.#first.lose(this.#signal.reason);
+    const reason = intrinsics.abortReason(this.#signal);
+    while (this.#first !== null) this.#first.lose(reason);
   };
 }

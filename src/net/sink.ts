@@ -68,25 +68,27 @@ export class Sink {
    * comes.
    *
    * Rejects with a NetworkError: "SendFailed", "Timeout" (both with `bytesDone`) or "Closed"; with
-   * the signal's reason when aborted; with TypeError or RangeError for what cannot be sent. When a
-   * part of a failed send was taken, FIN is sent and the half is closed.
+   * the signal's reason when aborted; with TypeError or RangeError for what cannot be sent, such as
+   * memory that was transferred away, also while the send is pending. When a part of a failed send
+   * was taken, FIN is sent and the half is closed.
    */
   send(data: Sendable, options?: CallOptions): Promise<void> {
     const call = this.#queue.newCall();
+    let promise: Promise<void>;
     try {
       // First of all: a buffer is moved in, whatever comes.
       loadCall(this.#queue, call, data);
       call.prepare(options, this.#timeoutMs);
       this.#throwLate();
       if (this.#queue.closed) throw this.#queue.closedError();
+      if (call.totalBytes === 0) return DONE;
+      const fits = this.#queue.queuedBytes + call.totalBytes <= this.#writeBufferSize;
+      promise = fits ? this.#buffer(call) : call.promise<void>();
+      call.begin(this.#queue.socket);
     } catch (error) {
       this.#queue.dropCall(call);
       return Promise.reject(error);
     }
-    if (call.totalBytes === 0) return DONE;
-    const fits = this.#queue.queuedBytes + call.totalBytes <= this.#writeBufferSize;
-    const promise = fits ? this.#buffer(call) : call.promise<void>();
-    call.begin(this.#queue.socket);
     this.#queue.push(call);
     return promise;
   }

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { intrinsics } from "../base/intrinsics.ts";
 import { type RingPort, SOCKET_OPTION } from "../ring/port.ts";
 import { AF_UNIX } from "./address.ts";
 import type { KeepAlive, ResolvedConfig } from "./config.ts";
@@ -23,12 +24,13 @@ function keepAlive(given: KeepAlive | null): SocketOption[] {
   const on = given === null ? 0 : 1;
   const options: SocketOption[] = [{ name, option: SOCKET_OPTION.keepAlive, value: on }];
   const times = [
-    [SOCKET_OPTION.keepIdle, given?.idleSeconds],
-    [SOCKET_OPTION.keepInterval, given?.intervalSeconds],
-    [SOCKET_OPTION.keepCount, given?.count],
+    [SOCKET_OPTION.keepIdle, "idleSeconds"],
+    [SOCKET_OPTION.keepInterval, "intervalSeconds"],
+    [SOCKET_OPTION.keepCount, "count"],
   ] as const;
-  for (const [option, value] of times) {
-    if (value !== undefined) options.push({ name, option, value });
+  for (const [option, field] of times) {
+    const value = given === null ? undefined : intrinsics.optionOf(given, field);
+    if (value !== undefined) options.push({ name, option, value: value as number });
   }
   return options;
 }

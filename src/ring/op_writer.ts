@@ -32,6 +32,11 @@ export class OpWriter {
     this.#count = 0;
   }
 
+  /** Drops the records behind the first `count`. */
+  rewind(count: number): void {
+    this.#count = count;
+  }
+
   /** The operation that the next record belongs to. */
   address(slot: number, generation: number): void {
     this.#slot = slot;

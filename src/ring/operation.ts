@@ -53,7 +53,16 @@ export abstract class Operation implements Linked<Operation> {
 
   /**
    * The kernel answered. The flight is over, and the operation may be submitted again, unless
-   * `flags` has CQE_MORE. Must not throw.
+   * `flags` has CQE_MORE.
    */
   abstract complete(result: number, flags: number): void;
+
+  /**
+   * `prepare` or `complete` threw `cause`: ends the half of the connection, or the call, that the
+   * operation serves with a typed error, and gives back what the operation holds. `result` and
+   * `flags` are the completion's, which may have been looked at in part or not at all; after
+   * `prepare` they are -ECANCELED and 0. The operation is idle, unless `flags` has CQE_MORE or
+   * `complete` had submitted it again.
+   */
+  abstract fail(cause: unknown, result: number, flags: number): void;
 }

@@ -108,6 +108,11 @@ export class ProvidedBuffers {
     return Math.min(this.#countMax, Math.max(fitting, LIMITS.providedCountMin));
   }
 
+  /** Whether a buffer is with the kernel, as far as completions have been looked at. */
+  holds(id: number): boolean {
+    return (this.#slots[id] ?? null) !== null;
+  }
+
   /** The buffer that a completion named, with `length` bytes. */
   take(id: number, length: number): Slot {
     const slot = this.#slots[id];

@@ -11,6 +11,7 @@ import { LIMITS } from "../base/limits.ts";
 import type { BufferPool } from "../buf/buffer_pool.ts";
 import { SizeClass } from "../buf/size_class.ts";
 import type { SlabSource } from "../buf/slab.ts";
+import type { Slot } from "../buf/slot.ts";
 import type { OpWriter } from "./op_writer.ts";
 import type { RingPort } from "./port.ts";
 import { ProvidedBuffers } from "./provided_buffers.ts";
@@ -27,6 +28,8 @@ export class ReadGroups {
   readonly single: ProvidedBuffers;
   /** Null where receives complete once, and where single buffers are no larger. */
   readonly watch: ProvidedBuffers | null;
+  /** The buffer that a completion brought, until it has an owner again. */
+  inHand: Slot | null = null;
   /** Null where single buffers are as large, and where a budget has no room for them. */
   readonly bulk: ProvidedBuffers | null;
 

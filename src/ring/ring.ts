@@ -9,6 +9,10 @@
  * what they cause goes into the next turn. User code never runs inside: operations settle promises,
  * whose reactions run afterwards.
  *
+ * One operation's failure is its own: whatever `prepare` or `complete` throws ends the half that
+ * the operation serves (`Operation.fail`) and nothing else. The rest of the turn goes on; records,
+ * slots and budgets stay right. This is the only place where such errors are caught.
+ *
  * @module
  */
 import { assert } from "../base/assert.ts";
@@ -178,15 +182,45 @@ export class Ring {
     this.reads?.release();
   }
 
-  #deliver(slot: number, generation: number, result: number, flags: number): void {
-    if ((flags & CQE_MORE) !== 0) {
-      this.#table.find(slot, generation)?.complete(result, flags);
-      return;
+  /**
+   * Runs what is left of an operation's `prepare` once the turn is over. An error in there is
+   * contained as one in `prepare`.
+   */
+  defer(operation: Operation, action: () => void): void {
+    queueMicrotask(() => {
+      try {
+        action();
+      } catch (cause) {
+        this.contain(operation, cause, -ERRNO.ECANCELED, 0);
+      }
+    });
+  }
+
+  /** Ends what an operation serves, after an error in it. Never throws. */
+  contain(operation: Operation, cause: unknown, result: number, flags: number): void {
+    try {
+      operation.fail(cause, result, flags);
+    } catch (error) {
+      // Not even the end worked. The program is told as of any other uncaught error; the pump and
+      // the other connections go on.
+      queueMicrotask(() => {
+        throw error;
+      });
     }
-    const operation = this.#table.land(slot, generation);
+  }
+
+  #deliver(slot: number, generation: number, result: number, flags: number): void {
+    const goesOn = (flags & CQE_MORE) !== 0;
+    const operation = goesOn
+      ? this.#table.find(slot, generation)
+      : this.#table.land(slot, generation);
     if (operation === null) return;
-    operation.lane.inFlight--;
-    operation.complete(result, flags);
+    if (!goesOn) operation.lane.inFlight--;
+    try {
+      operation.complete(result, flags);
+    } catch (cause) {
+      this.contain(operation, cause, result, flags);
+    }
   }
 
   #stage(writer: OpWriter): void {
@@ -232,11 +266,18 @@ export class Ring {
       const operation = lane.shift() as Operation;
       this.#table.launch(operation);
       writer.address(operation.slot, operation.generation);
-      if (operation.prepare(writer)) {
-        lane.inFlight++;
-      } else {
-        this.#table.land(operation.slot, operation.generation);
+      const recordCount = writer.count;
+      let broken: { cause: unknown } | null = null;
+      let prepared = false;
+      try {
+        prepared = operation.prepare(writer);
+      } catch (cause) {
+        broken = { cause };
+        writer.rewind(recordCount);
       }
+      if (prepared) lane.inFlight++;
+      else this.#table.land(operation.slot, operation.generation);
+      if (broken !== null) this.contain(operation, broken.cause, -ERRNO.ECANCELED, 0);
     }
   }
 }

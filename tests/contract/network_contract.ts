@@ -20,6 +20,7 @@ import { closing } from "./parts/closing.ts";
 import { connecting } from "./parts/connecting.ts";
 import { cutOff } from "./parts/cut_off.ts";
 import { ended } from "./parts/ended.ts";
+import { hostile } from "./parts/hostile.ts";
 import { networks } from "./parts/networks.ts";
 import { receiving } from "./parts/receiving.ts";
 import { scarcity } from "./parts/scarcity.ts";
@@ -65,5 +66,6 @@ export function contract(name: string, config: NetworkConfig): ContractSuite {
   networks(test, config);
   scarcity(test, config);
   arguments_(test, config);
+  hostile(test, config);
   return test;
 }

@@ -175,8 +175,60 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
     ),
 };
 
+/** Bugs where an operation breaks, or where lengths and memory are not what the kernel takes. */
+const BREAKING_CANARIES: Readonly<Record<string, Canary>> = {
+  /** What an operation throws is not caught. */
+  "lets one operation's error end the turn": () =>
+    replace(
+      Ring.prototype,
+      "contain",
+      () => (_operation: Operation, cause: unknown) => {
+        throw cause;
+      },
+    ),
+
+  /** The buffer that a completion named is nobody's when the receive breaks. */
+  "loses the buffer of a receive that breaks": () =>
+    replace(ReadSource.prototype, "reclaim", () => () => {}),
+
+  /** The calls of a half that broke wait for ever. */
+  "leaves the calls of a broken half pending": () =>
+    replace(RecvQueue.prototype, "fail", () => () => {}),
+
+  /** The memory of a buffer that is sent is taken to be there. */
+  "does not notice that memory is gone": () => {
+    const gone = Object.getOwnPropertyDescriptor(Slot.prototype, "gone") as PropertyDescriptor;
+    Object.defineProperty(Slot.prototype, "gone", { ...gone, get: () => false });
+    return () => void Object.defineProperty(Slot.prototype, "gone", gone);
+  },
+
+  /** A large receive asks for as many bytes as its call takes. */
+  "asks for more bytes than the kernel takes": () =>
+    replace(
+      ReadSource.prototype,
+      "write",
+      (write) =>
+        function (
+          this: ReadSource,
+          writer: OpWriter,
+          fd: number,
+          length: number,
+          lengthMax: number,
+        ) {
+          const recvSelect = writer.recvSelect;
+          writer.recvSelect = (fd, group, wanted, flags) => {
+            const asked = group === 2 ? Math.max(length, lengthMax) : wanted;
+            recvSelect.call(writer, fd, group, asked, flags);
+          };
+          write.call(this, writer, fd, length, lengthMax);
+          writer.recvSelect = recvSelect;
+        },
+    ),
+};
+
 export const CANARIES: Readonly<Record<string, Canary>> = {
   ...WATCH_CANARIES,
+  ...BREAKING_CANARIES,
 
   /** A short send resumes one byte too late. */
   "drops a byte after a short send": () =>

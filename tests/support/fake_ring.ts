@@ -7,6 +7,7 @@
  * - Each operation gets exactly one last completion. A cancel may win, lose, or find a part done.
  * - A provided buffer is chosen before the socket is looked at: without one, a receive that does
  *   not wait for readiness first ends with ENOBUFS at once, also at the end of the stream.
+ * - A length above 2^31 - 1 is refused with EINVAL.
  * - A watch goes on while the socket is not empty, 33 times at most before others have their turn,
  *   and ends with whatever is no byte: 0, an error, want of buffers, a cancel.
  * - The bell is a chain: eventfd -> one byte for the runtime. It is signalled only between `arm()`
@@ -348,6 +349,7 @@ export class FakeRing implements RingPort {
       kernel.complain(`op code ${code} on descriptor ${fd}, which is not open`);
       return { slot, generation, result: -ERRNO.EBADF };
     }
+    if (isTooLong(code, length)) return { slot, generation, result: -ERRNO.EINVAL };
     if (kernel.faults.storms("again", `stage ${socket.id} ${code}`, AGAIN_COUNT_MAX)) {
       return { slot, generation, result: -ERRNO.EAGAIN };
     }
@@ -847,6 +849,14 @@ export class FakeRing implements RingPort {
     const owner = this.#blockOwners.get(block);
     if (owner !== undefined) this.#kernel.complain(`${what}: its block belongs to ${owner.name}`);
   }
+}
+
+/** Lengths of one receive or send are an `int` in the kernel, which refuses negative ones. */
+const LENGTH_MAX = 0x7fff_ffff;
+
+function isTooLong(code: number, length: number): boolean {
+  const counts: readonly number[] = [OP_CODE.recv, OP_CODE.recvSelect, OP_CODE.send];
+  return counts.includes(code) && length > LENGTH_MAX;
 }
 
 function placeOf(op: FakeOp): "recv" | "send" | "accept" | "connect" | null {

@@ -16,6 +16,7 @@ export function looseLane(inFlightMax = 1_000, ring: Partial<Ring> = {}): Lane {
 export class IdleOperation extends Operation {
   readonly name: string;
   readonly completions: { result: number; flags: number }[] = [];
+  readonly failures: unknown[] = [];
 
   constructor(lane: Lane = looseLane(), name = "") {
     super(lane);
@@ -28,5 +29,9 @@ export class IdleOperation extends Operation {
 
   override complete(result: number, flags: number): void {
     this.completions.push({ result, flags });
+  }
+
+  override fail(cause: unknown): void {
+    this.failures.push(cause);
   }
 }

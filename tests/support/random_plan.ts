@@ -37,14 +37,16 @@ export interface Plan {
   crowded: boolean;
   networkCount: 1 | 2;
   late: boolean;
+  /** Operations break on their way to the kernel and back: see `random_throws.ts`. */
+  throws: boolean;
 }
 
 const CAPACITIES = [1, 64, 1_000, 4_096, 65_536, 65_536, 1 << 20];
 
 /** True when nothing in the plan may cost a byte. */
-export function isLossless({ config, disruptions, faults }: Plan): boolean {
+export function isLossless({ config, disruptions, faults, throws }: Plan): boolean {
   const { closes, resets, networkClose } = disruptions;
-  const calm = !closes && !resets && !networkClose && config.soLinger !== 0;
+  const calm = !closes && !resets && !networkClose && !throws && config.soLinger !== 0;
   // Closing gives up what is left when its time is over.
   const patient = config.shutdownTimeoutMs === null;
   return calm && patient && !HARD_KINDS.some((kind) => faults[kind]);
@@ -93,6 +95,7 @@ export function drawPlan(random: Random): Plan {
     crowded,
     networkCount: random.pick([1, 2]),
     late: random.chance(0.4),
+    throws: random.chance(0.1),
   };
   if (random.chance(0.6)) plan.config.shutdownTimeoutMs = null;
   // A buffered send has resolved before it can fail, so nothing may end it here.

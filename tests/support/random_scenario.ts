@@ -13,6 +13,7 @@ import { contentOf } from "./content.ts";
 import type { FakeSocket } from "./fake_socket.ts";
 import type { FaultKind } from "./faults.ts";
 import { drawPlan, isLossless, mustSend, type Plan } from "./random_plan.ts";
+import { throwAtRandom } from "./random_throws.ts";
 import { type Message, Side } from "./side.ts";
 import { Sim, type SimNetwork } from "./sim.ts";
 
@@ -49,11 +50,14 @@ export async function runScenario(
   if (plan.late) sim.host.lateness = () => sim.random.float() * 10;
   prepare(sim);
   const scenario = new Scenario(sim, plan);
+  const restore = plan.throws ? throwAtRandom(sim.random.fork()) : () => {};
   try {
     await sim.run(() => scenario.play());
     scenario.judge();
   } catch (cause) {
     throw new Error(`seed ${seed}: ${cause instanceof Error ? cause.message : cause}`, { cause });
+  } finally {
+    restore();
   }
   const wires = sim.kernel.all.map((socket) => socket.wire.length);
   return {
@@ -146,7 +150,7 @@ class Scenario {
     if (isLossless(this.#plan) && failed) {
       throw new Error(`a soft fault ended a send: ${JSON.stringify(messages)}`);
     }
-    if (mustSend(this.#plan) && messages.some(({ fate }) => fate.kind !== "sent")) {
+    if (mustSend(this.#plan) && messages.some(({ fate, lost }) => !lost && fate.kind !== "sent")) {
       throw new Error(`a send failed without a reason: ${JSON.stringify(messages)}`);
     }
     const refused = messages.some(({ fate }) => "code" in fate && fate.code === "Closed");

@@ -6,7 +6,7 @@
 import { LIMITS } from "../../src/base/limits.ts";
 import { NetworkError } from "../../src/base/network_error.ts";
 import { IoBufs } from "../../src/buf/io_bufs.ts";
-import type { IoBuf } from "../../src/buf/io_buf.ts";
+import { IoBuf } from "../../src/buf/io_buf.ts";
 import type { CallOptions } from "../../src/net/call_options.ts";
 import type { Connection } from "../../src/net/connection_interface.ts";
 import type { Sendable } from "../../src/net/load_call.ts";
@@ -14,6 +14,7 @@ import type { Random } from "../harness.ts";
 import { contentOf } from "./content.ts";
 import type { FakeSocket } from "./fake_socket.ts";
 import type { Plan } from "./random_plan.ts";
+import { PlantedError } from "./random_throws.ts";
 import type { Sim, SimNetwork } from "./sim.ts";
 
 /** What became of a message, as far as its sender knows. */
@@ -29,6 +30,8 @@ export interface Message {
   key: number;
   length: number;
   fate: Fate;
+  /** Its memory goes away before it is sent, or while it is queued. */
+  lost: boolean;
 }
 
 /** How the receiving half ended. */
@@ -41,6 +44,8 @@ const SMALL_BYTES = 300;
 const PENDING_MAX = 6;
 const CROWD_MAX = 60;
 const WINDOW_BYTES = LIMITS.copyWindowBytes;
+/** Where 31 and 32 bits end. */
+const HUGE_LENGTHS = [2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1];
 const GIVE_UP_AFTER = 20;
 /** How long a call may outlive its budget: a tick, a late timer, the answer to a cancel. */
 const BUDGET_MS_OVER = 150;
@@ -93,7 +98,10 @@ export class Side {
     const sends: Promise<void>[] = [];
     for (let i = 0; i < count; i++) {
       const length = this.#messageBytes();
-      const message: Message = { key: random.int(0, 60_000), length, fate: { kind: "pending" } };
+      const key = random.int(0, 60_000);
+      // A send that has resolved when it was buffered would show its error to another one.
+      const lost = !this.#plan.config.writeBufferSize && random.chance(0.02);
+      const message: Message = { key, length, fate: { kind: "pending" }, lost };
       this.messages.push(message);
       const sending = this.#send(message);
       sends.push(sending);
@@ -131,14 +139,31 @@ export class Side {
     const startedMs = this.#sim.host.now();
     this.pending++;
     try {
-      const data = this.#sendable(message);
-      await this.connection.sink.send(data, options);
+      const sending = message.lost
+        ? this.#sendLost(message, options)
+        : this.connection.sink.send(this.#sendable(message), options);
+      await sending;
       message.fate = { kind: "sent" };
+      if (message.lost) this.#failure ??= new Error("memory that was gone was sent");
     } catch (error) {
-      message.fate = this.#fateOf(error);
+      message.fate = message.lost && error instanceof TypeError
+        ? { kind: "exact", bytes: 0, code: "gone" }
+        : this.#fateOf(error);
     }
     this.#checkBudget(options, startedMs);
     this.pending--;
+  }
+
+  /** The memory of a plain buffer is transferred away, before or behind the call. */
+  #sendLost({ key, length }: Message, options: CallOptions | undefined): Promise<void> {
+    const buffer = IoBuf.from(contentOf(key, length));
+    const memory = buffer.bytes.buffer;
+    const takeAway = () => structuredClone(memory, { transfer: [memory as ArrayBuffer] });
+    const before = this.#random.chance(0.5);
+    if (before) takeAway();
+    const sending = this.connection.sink.send(buffer, options);
+    if (!before) takeAway();
+    return sending;
   }
 
   #fateOf(error: unknown): Fate {
@@ -148,6 +173,8 @@ export class Side {
       return { kind: "unknown", bytes: 0, code: "?" };
     }
     const { code, bytesDone } = error;
+    // The half broke before it was counted how much went out.
+    if (error.cause instanceof PlantedError) return { kind: "unknown", bytes: bytesDone, code };
     if (code === "Timeout" || code === "SendFailed") {
       return { kind: "exact", bytes: bytesDone, code };
     }
@@ -236,7 +263,11 @@ export class Side {
   /** No call is pending: what has arrived and was not received is buffered. */
   #checkBuffered(): void {
     const { buffered, bytesReceived } = this.connection.stream;
-    if (this.readEnd !== null || this.#isClosed() || buffered === bytesReceived - this.received) {
+    const broken = this.#plan.throws && this.connection.stream.closed;
+    if (
+      this.readEnd !== null || broken || this.#isClosed() ||
+      buffered === bytesReceived - this.received
+    ) {
       return;
     }
     const text = `${bytesReceived} bytes came, ${this.received} were received`;
@@ -286,7 +317,7 @@ export class Side {
         const length = this.#recvBytes();
         this.#got(await stream.recv(length, options), length, length);
       } else {
-        const lengthMax = this.#recvBytes();
+        const lengthMax = random.chance(0.1) ? random.pick(HUGE_LENGTHS) : this.#recvBytes();
         const got = await stream.recvSome(lengthMax, options);
         if (got === null) this.readEnd ??= "eof";
         else this.#got(got, 1, lengthMax);

@@ -110,7 +110,7 @@ const SENDABLES: readonly unknown[] = [
   new Blob(["x"]),
   new Date(0),
   new Set([new Uint8Array(1)]),
-  ["text"],
+  ["text", 5],
   [1, 2, 3],
   [new Uint8Array(1), null],
   [new Uint8Array(1), [new Uint8Array(1)]],

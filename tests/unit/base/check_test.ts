@@ -67,10 +67,72 @@ test("check.oneOf() lists the choices", () => {
   assert.is(thrown(() => check.oneOf("mode", 1, ["a", "b"]), TypeError).message, `${wanted}1`);
 });
 
-test("check.options() returns the object and takes undefined for an empty one", () => {
-  const given = { a: 1 };
-  assert.is(check.options("o", given, ["a", "b"]), given);
-  assert.equal(check.options("o", undefined, ["a"]), {});
+test("check.options() returns the known fields and takes undefined for none", () => {
+  assert.equal({ ...check.options("o", { a: 1 }, ["a", "b"]) }, { a: 1, b: undefined });
+  assert.equal({ ...check.options("o", undefined, ["a"]) }, {});
+});
+
+test("check.options() reads each field once, own ones and those of a class", () => {
+  let reads = 0;
+  class Options {
+    get a() {
+      return ++reads;
+    }
+    b = 5;
+  }
+  const fields = check.options("o", new Options(), ["a", "b"]);
+  assert.equal([fields.a, fields.a, fields.b, reads], [1, 1, 5, 1]);
+});
+
+test("check.options() does not read what was put on Object.prototype", () => {
+  const polluted = Object.prototype as { a?: unknown };
+  polluted.a = 1;
+  try {
+    assert.is(check.options("o", {}, ["a"]).a, undefined);
+    assert.is(check.options("o", undefined, ["a"]).a, undefined);
+    assert.is(check.options("o", Object.create(null), ["a"]).a, undefined);
+    assert.is(check.options("o", { a: 2 }, ["a"]).a, 2, "an own one");
+    assert.is(check.options("o", Object.create({ a: 3 }), ["a"]).a, 3, "an inherited one");
+  } finally {
+    delete polluted.a;
+  }
+});
+
+test("check.bytes() returns the length that the engine knows", () => {
+  class Liar extends Uint8Array {
+    override get length() {
+      return 1_000;
+    }
+  }
+  const own = Object.defineProperty(new Uint8Array(4), "length", { value: 1_000 });
+  const lengths = [new Uint8Array(3), new Liar(3), own].map((view) => check.bytes("d", "w", view));
+  assert.equal(lengths, [3, 3, 4]);
+  assert.is(check.bytes("d", "w", new Uint8Array(0)), 0);
+});
+
+test("check.bytes() refuses what only looks like a byte array, and what is gone", () => {
+  const looks = [
+    new Proxy(new Uint8Array(3), {}),
+    Object.create(Uint8Array.prototype),
+    new Uint16Array(3),
+    [1, 2, 3],
+    { length: 3 },
+    null,
+  ];
+  for (const value of looks) thrown(() => check.bytes("d", "bytes", value), TypeError, "bytes");
+  const gone = new Uint8Array(3);
+  structuredClone(gone.buffer, { transfer: [gone.buffer] });
+  thrown(() => check.bytes("d", "bytes", gone), TypeError, "detached");
+});
+
+test("a message about an object that throws when asked is made all the same", () => {
+  const hostile = {
+    get constructor() {
+      throw new Error("no");
+    },
+  };
+  assert.is(shown(hostile), "an object (Object)");
+  assert.is(shown({ constructor: { name: 5 } }), "an object (Object)");
 });
 
 test("check.options() names an unknown key and lists the known ones", () => {

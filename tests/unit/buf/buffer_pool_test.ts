@@ -1,6 +1,6 @@
 import { NetworkError } from "../../../src/base/network_error.ts";
-import { BufferPool } from "../../../src/buf/buffer_pool.ts";
-import type { BufferPoolFields } from "../../../src/buf/buffer_pool_config.ts";
+import { type AllocOptions, BufferPool } from "../../../src/buf/buffer_pool.ts";
+import { BufferPoolConfig, type BufferPoolFields } from "../../../src/buf/buffer_pool_config.ts";
 import type { IoBufMut } from "../../../src/buf/io_buf_mut.ts";
 import { assert, Random, suite } from "../../harness.ts";
 import { PlainSlabSource } from "../../support/plain_slab_source.ts";
@@ -259,6 +259,86 @@ test("stats() is a copy: later allocations do not change it", () => {
   assert.is(before.classes[0].allocated, 0);
   assert.is(pool.stats().classes[0].allocated, 1);
   buffer.release();
+});
+
+/** A pool whose only buffer of 128 bytes holds what another peer left. */
+function usedPool(): BufferPool {
+  const pool = makePool({ ...SMALL, maxPerClass: 1 });
+  const used = pool.alloc(128);
+  used.bytes.fill(7);
+  used.release();
+  return pool;
+}
+
+test("alloc() and tryAlloc() with clear hand out zeros up to the capacity", () => {
+  for (const method of ["alloc", "tryAlloc"] as const) {
+    const buffer = usedPool()[method](10, { clear: true });
+    buffer.setLength(buffer.capacity);
+    assert.equal([...buffer.bytes], new Array(128).fill(0), method);
+    buffer.release();
+  }
+});
+
+test("alloc() without clear shows what was there before, as it says", () => {
+  for (const options of [undefined, {}, { clear: false }, { clear: undefined }]) {
+    const buffer = usedPool().alloc(10, options as AllocOptions | undefined);
+    assert.equal([...buffer.bytes], new Array(10).fill(7));
+    buffer.release();
+  }
+});
+
+test("alloc() refuses wrong options and takes no buffer", () => {
+  const pool = usedPool();
+  for (const method of ["alloc", "tryAlloc"] as const) {
+    for (const length of [0, 10]) {
+      const call = (options: unknown) => pool[method](length, options as { clear: boolean });
+      thrown(() => call({ clear: 1 }), TypeError, 'Cannot use "options.clear"');
+      thrown(() => call({ clear: null }), TypeError, 'Cannot use "options.clear"');
+      thrown(() => call({ clean: true }), TypeError, 'Cannot use "options.clean"');
+      thrown(() => call(true), TypeError, 'Cannot use "options"');
+    }
+  }
+  assert.equal(allocated(pool), [0, 0, 0, 0]);
+});
+
+test("alloc() of more than the runtime has throws RangeError naming the bytes", () => {
+  const pool = makePool();
+  const Original: Uint8ArrayConstructor = globalThis.Uint8Array;
+  // Whether a real runtime has 4 GB depends on the machine.
+  const construct = (_: unknown, [length]: [number]) => {
+    if (length > 1e9) throw new RangeError("Array buffer allocation failed");
+    return new Original(length);
+  };
+  globalThis.Uint8Array = new Proxy<Uint8ArrayConstructor>(Original, { construct });
+  try {
+    thrown(() => pool.alloc(4e9), RangeError, "Cannot allocate 4000000000 bytes");
+  } finally {
+    globalThis.Uint8Array = Original;
+  }
+});
+
+test("a pool reads a configuration that may change its mind once", () => {
+  class Fickle extends BufferPoolConfig {
+    override get sizeClasses(): number[] {
+      return [64];
+    }
+  }
+  const pool = new BufferPool(new Fickle(SMALL), new PlainSlabSource());
+  assert.equal(pool.stats().classes.map(({ sizeBytes }) => sizeBytes), [128, 256, 512, 1_024]);
+  assert.is(pool.config.maxSize, 1_024);
+  const forged = Object.create(BufferPoolConfig.prototype);
+  const other = new BufferPool(forged, new PlainSlabSource());
+  assert.equal({ ...other.config }, { ...BufferPoolConfig.forNetwork() }, "the defaults");
+});
+
+test("a configuration cannot be changed", () => {
+  const config = new BufferPoolConfig(SMALL);
+  assert.throws(() => Object.assign(config, { maxSize: 1 << 28 }), (error: unknown) => {
+    return error instanceof TypeError;
+  });
+  const budgeted = config.withBudgetBytes(1 << 20);
+  assert.is(new BufferPool(budgeted, new PlainSlabSource()).config, budgeted, "taken as it is");
+  assert.is(new BufferPoolConfig(config as BufferPoolFields).maxPerClass, 2);
 });
 
 test.run();

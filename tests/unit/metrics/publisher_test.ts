@@ -451,4 +451,41 @@ test("a registry that can only register is enough", () => {
   assert.equal(names, Object.keys(DOCUMENTED).map((name) => PREFIX + name));
 });
 
+test("a registry that throws when a network closes is told of, and the rest is taken off", () => {
+  const standing = new Map<string, unknown>();
+  let refuses = true;
+  const registry: Registry = {
+    registerMetric: (metric) => void standing.set(metric.name, metric),
+    removeSingleMetric(name) {
+      if (refuses && name.includes("pool")) throw new Error(`keeps ${name}`);
+      standing.delete(name);
+    },
+  };
+  const refused: string[] = [];
+  const note = (error: unknown) => void refused.push((error as Error).message);
+  const detach = Publisher.attach(registry, PREFIX, new FakeNetwork(), note);
+  detach();
+  assert.ok(refused.length > 0);
+  assert.equal(refused, [...standing.keys()].map((name) => `keeps ${name}`));
+  detach();
+  refuses = false;
+  // The next network has metrics of its own.
+  Publisher.attach(registry, PREFIX, new FakeNetwork(), note)();
+  assert.is(standing.size, 0);
+});
+
+test("the error of registerMetric is not hidden by those of taking metrics off", () => {
+  let count = 0;
+  const registry: Registry = {
+    registerMetric() {
+      if (++count === 3) throw new Error("the third is refused");
+    },
+    removeSingleMetric() {
+      throw new Error("nothing is taken off");
+    },
+  };
+  const attach = () => Publisher.attach(registry, PREFIX, new FakeNetwork());
+  thrown(attach, Error, "the third is refused");
+});
+
 test.run();

@@ -238,4 +238,27 @@ test("readSockaddr() ends a path at its NUL although the kernel counts more byte
   assert.equal(readSockaddr(block, 110), { path: "/b" });
 });
 
+test("what was put on Object.prototype is no part of an address", () => {
+  const polluted = Object.prototype as { path?: unknown; hostname?: unknown };
+  polluted.path = "/nowhere";
+  polluted.hostname = "nowhere";
+  try {
+    const parsed = parseAddress({ hostname: "127.0.0.1", port: 80 }, 0);
+    assert.is(formatAddress(parsed), "127.0.0.1:80");
+    assert.is(writeSockaddr(new Uint8Array(128), parsed).family, AF_INET);
+    thrown(() => parseAddress({ port: 80 }, 0), TypeError, "the hostname is missing");
+  } finally {
+    delete polluted.path;
+    delete polluted.hostname;
+  }
+});
+
+test("each field of an address is read once", () => {
+  let reads = 0;
+  const hostname = () => ++reads === 1 ? "127.0.0.1" : "10.0.0.1";
+  const address = Object.defineProperty({ port: 80 }, "hostname", { get: hostname });
+  assert.equal(parseAddress(address, 0), { hostname: "127.0.0.1", port: 80 });
+  assert.is(reads, 1);
+});
+
 test.run();

@@ -124,4 +124,21 @@ test("a later array that is gone throws when its turn comes", () => {
   thrown(() => source.read(target, 10, 10), TypeError, "an array of 10 bytes");
 });
 
+test("an array that lies gives its own bytes, whole and in part", () => {
+  class Liar extends Uint8Array {
+    override get length(): number {
+      return 1_000;
+    }
+    override subarray(): Uint8Array<ArrayBuffer> {
+      return new Uint8Array(1_000).fill(9);
+    }
+  }
+  const source = new ByteSource([new Liar([1, 2, 3, 4]), new Liar([5, 6])]);
+  assert.is(source.remaining, 6);
+  const target = new Uint8Array(8);
+  assert.is(source.read(target, 0, 3), 3);
+  assert.is(source.read(target, 3, 10), 3);
+  assert.equal([...target], [1, 2, 3, 4, 5, 6, 0, 0]);
+});
+
 test.run();

@@ -104,4 +104,16 @@ test("large offsets and lengths keep all 32 bits", () => {
   assert.equal(words.slice(4, 7), [0xffff_fff0, 0xffff_0000, 0xffff_ffff]);
 });
 
+test("rewind() drops the records behind a count", () => {
+  const ops = new Uint32Array(16);
+  const writer = new OpWriter(ops, 2);
+  writer.send(5, 0, 0, 1);
+  writer.send(6, 0, 0, 1);
+  assert.ok(writer.full);
+  writer.rewind(1);
+  assert.equal([writer.count, writer.full], [1, false]);
+  writer.send(7, 0, 0, 1);
+  assert.equal([ops[3], ops[11]], [5, 7]);
+});
+
 test.run();

@@ -1,0 +1,122 @@
+/**
+ * What callers hand in, as the engine knows it and not as it describes itself.
+ *
+ * A subclass, a property of an object's own or a changed prototype can make `length`, `subarray`,
+ * `byteOffset` or `buffer` say anything. Believing them would send memory that belongs to others.
+ * The accessors used here were taken from the prototypes when this module was loaded; they read the
+ * object's internal slots and throw TypeError for objects that have none, proxies among them.
+ *
+ * Invariants
+ * - No code of the caller runs in here.
+ * - A typed array that passed `lengthOf` may be the source of `%TypedArray%.prototype.set` on an
+ *   array of our own: `set` reads internal slots as well.
+ *
+ * @module
+ */
+
+// deno-lint-ignore no-explicit-any
+type Accessor<T> = (this: any) => T;
+
+const typedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype) as object;
+
+function accessor<T>(prototype: object, name: string): Accessor<T> {
+  return Object.getOwnPropertyDescriptor(prototype, name)?.get as Accessor<T>;
+}
+
+const lengthAccessor = accessor<number>(typedArrayPrototype, "length");
+const bufferAccessor = accessor<ArrayBufferLike>(typedArrayPrototype, "buffer");
+const byteOffsetAccessor = accessor<number>(typedArrayPrototype, "byteOffset");
+const byteLengthAccessor = accessor<number>(ArrayBuffer.prototype, "byteLength");
+const detachedAccessor = accessor<boolean>(ArrayBuffer.prototype, "detached");
+const abortedAccessor = accessor<boolean>(AbortSignal.prototype, "aborted");
+const reasonAccessor = accessor<unknown>(AbortSignal.prototype, "reason");
+const at = Uint8Array.prototype.at as (this: Uint8Array, index: number) => number | undefined;
+
+const Bytes = Uint8Array;
+const call = Function.prototype.call;
+const apply = Reflect.apply;
+const getPrototypeOf = Object.getPrototypeOf;
+const hasOwn = Object.hasOwn;
+const objectPrototype = Object.prototype;
+const NO_ARGUMENTS: readonly never[] = [];
+
+/** Elements of a typed array, 0 when its memory is gone. Throws TypeError for anything else. */
+function lengthOf(view: Uint8Array): number {
+  // `call` is three times as fast as `apply` in Bun, as long as nobody has changed it.
+  if (lengthAccessor.call === call) return lengthAccessor.call(view);
+  return apply(lengthAccessor, view, NO_ARGUMENTS);
+}
+
+/**
+ * Whether the memory of a typed array was detached or transferred, or shrunk so far that the array
+ * lies outside of it. Such an array has length 0; `at` throws for it, and for no other.
+ */
+function isGone(view: Uint8Array): boolean {
+  if (lengthOf(view) > 0) return false;
+  try {
+    apply(at, view, [0]);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** A view of our own over `count` elements of a byte array. Throws when they are not there. */
+function viewOf(view: Uint8Array, start: number, count: number): Uint8Array {
+  const buffer = apply(bufferAccessor, view, NO_ARGUMENTS);
+  return new Bytes(buffer, apply(byteOffsetAccessor, view, NO_ARGUMENTS) + start, count);
+}
+
+/** Whether a value is an ArrayBuffer, whatever its prototype says. */
+function isArrayBuffer(value: unknown): value is ArrayBuffer {
+  try {
+    apply(byteLengthAccessor, value, NO_ARGUMENTS);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether an ArrayBuffer was detached or transferred. */
+function isDetached(buffer: ArrayBuffer): boolean {
+  return apply(detachedAccessor, buffer, NO_ARGUMENTS);
+}
+
+/** Whether a signal is aborted. Throws TypeError for what is no signal. */
+function isAborted(signal: AbortSignal): boolean {
+  return apply(abortedAccessor, signal, NO_ARGUMENTS);
+}
+
+/** Why a signal was aborted. */
+function abortReason(signal: AbortSignal): unknown {
+  return apply(reasonAccessor, signal, NO_ARGUMENTS);
+}
+
+/**
+ * The value of one option, read once: the object's own, or one of its class. What was put on
+ * `Object.prototype` is nobody's option.
+ */
+function optionOf(options: object, name: string): unknown {
+  // Nearly always: nothing of this name is there to be inherited.
+  if (hasOwn(objectPrototype, name) && !isOwnOrOfClass(options, name)) return undefined;
+  return (options as Record<string, unknown>)[name];
+}
+
+function isOwnOrOfClass(options: object, name: string): boolean {
+  for (let at: object | null = options; at !== null; at = getPrototypeOf(at)) {
+    if (at === objectPrototype) return false;
+    if (hasOwn(at, name)) return true;
+  }
+  return false;
+}
+
+export const intrinsics = Object.freeze({
+  lengthOf,
+  isGone,
+  viewOf,
+  isArrayBuffer,
+  isDetached,
+  isAborted,
+  abortReason,
+  optionOf,
+});

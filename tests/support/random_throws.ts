@@ -1,0 +1,40 @@
+/**
+ * Errors at random in what operations do before they go to the kernel and after they have come
+ * back, as bugs of the core would throw them. Each may cost the half, or the call, that it hits.
+ *
+ * @module
+ */
+import { AcceptOperation } from "../../src/net/accept_operation.ts";
+import { ConnectOperation } from "../../src/net/connect_operation.ts";
+import { RecvQueue } from "../../src/net/recv_queue.ts";
+import { SendQueue } from "../../src/net/send_queue.ts";
+import type { Random } from "../harness.ts";
+
+/** Nobody else throws these. */
+export class PlantedError extends Error {}
+
+const RATE = 0.01;
+
+// deno-lint-ignore no-explicit-any
+type AnyMethod = (this: any, ...data: any[]) => unknown;
+
+/** Replaces the methods until the result is called. */
+export function throwAtRandom(random: Random): () => void {
+  const restores: (() => void)[] = [];
+  for (const kind of [SendQueue, RecvQueue, AcceptOperation, ConnectOperation]) {
+    for (const name of ["prepare", "complete"]) {
+      const methods = kind.prototype as unknown as Record<string, AnyMethod>;
+      const original = methods[name];
+      methods[name] = function (...data) {
+        const strikes = random.chance(RATE);
+        const before = strikes && random.chance(0.5);
+        if (before) throw new PlantedError(`before ${kind.name}.${name}()`);
+        const result = original.apply(this, data);
+        if (strikes) throw new PlantedError(`after ${kind.name}.${name}()`);
+        return result;
+      };
+      restores.push(() => methods[name] = original);
+    }
+  }
+  return () => restores.forEach((restore) => restore());
+}

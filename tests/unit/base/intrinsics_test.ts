@@ -1,0 +1,131 @@
+import { intrinsics } from "../../../src/base/intrinsics.ts";
+import { assert, suite } from "../../harness.ts";
+import { thrown } from "../../support/thrown.ts";
+
+const test = suite("intrinsics");
+
+const {
+  lengthOf,
+  isGone,
+  viewOf,
+  isArrayBuffer,
+  isDetached,
+  isAborted,
+  abortReason,
+  optionOf,
+} = intrinsics;
+
+/** Every member that code could trust says something wrong. */
+class Liar extends Uint8Array {
+  override get length(): number {
+    return 1_000;
+  }
+  override get byteLength(): number {
+    return 1_000;
+  }
+  override get byteOffset(): number {
+    return 5;
+  }
+  override get buffer(): ArrayBuffer {
+    return new ArrayBuffer(1_000);
+  }
+  override subarray(): never {
+    throw new Error("subarray was called");
+  }
+  override slice(): never {
+    throw new Error("slice was called");
+  }
+  override at(): undefined {
+    return undefined;
+  }
+}
+
+function detached(): Uint8Array {
+  const view = new Liar(8);
+  const buffer = viewOf(view, 0, 8).buffer as ArrayBuffer;
+  structuredClone(buffer, { transfer: [buffer] });
+  return view;
+}
+
+test("lengthOf() reads the engine's length of an array that lies", () => {
+  assert.is(lengthOf(new Liar(8)), 8);
+  assert.is(lengthOf(Object.defineProperty(new Uint8Array(8), "length", { value: 9 })), 8);
+  assert.is(lengthOf(detached()), 0);
+});
+
+test("lengthOf() works on when Function.prototype.call was changed", () => {
+  const { call } = Function.prototype;
+  let length = -1;
+  Function.prototype.call = () => 1_000;
+  try {
+    length = lengthOf(new Uint8Array(8));
+  } finally {
+    Function.prototype.call = call;
+  }
+  assert.is(length, 8);
+});
+
+test("lengthOf() throws for proxies and for objects that only inherit", () => {
+  const looks = [new Proxy(new Uint8Array(3), {}), Object.create(Uint8Array.prototype), {}, []];
+  for (const value of looks) thrown(() => lengthOf(value), TypeError);
+});
+
+test("viewOf() shows the engine's bytes, as an array of our own", () => {
+  const bytes = Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7);
+  const liar = new Liar(bytes.buffer, 2, 4);
+  const view = viewOf(liar, 1, 2);
+  assert.equal([...view], [3, 4]);
+  assert.is(Object.getPrototypeOf(view), Uint8Array.prototype);
+});
+
+test("isGone() tells an empty array from one whose memory went away", () => {
+  assert.not(isGone(new Liar(0)));
+  assert.not(isGone(new Uint8Array(1)));
+  assert.ok(isGone(detached()));
+});
+
+test("isArrayBuffer() and isDetached() do not ask the object", () => {
+  const buffer = new ArrayBuffer(8);
+  Object.defineProperty(buffer, "detached", { value: true });
+  assert.ok(isArrayBuffer(buffer));
+  assert.not(isDetached(buffer));
+  structuredClone(buffer, { transfer: [buffer] });
+  assert.ok(isDetached(buffer));
+  const looks = [new Proxy(new ArrayBuffer(8), {}), Object.create(ArrayBuffer.prototype)];
+  for (const value of [...looks, new SharedArrayBuffer(8), {}, null, undefined, 5]) {
+    assert.not(isArrayBuffer(value));
+  }
+});
+
+test("isAborted() and abortReason() do not ask the signal", () => {
+  const reason = new Error("enough");
+  const signal = AbortSignal.abort(reason);
+  Object.defineProperty(signal, "aborted", { value: false });
+  Object.defineProperty(signal, "reason", { value: 5 });
+  assert.ok(isAborted(signal));
+  assert.is(abortReason(signal), reason);
+  thrown(() => isAborted({} as AbortSignal), TypeError);
+});
+
+test("optionOf() takes own fields and those of a class, not those of Object.prototype", () => {
+  const polluted = Object.prototype as { timeoutMs?: unknown };
+  class Options {
+    get timeoutMs() {
+      return 7;
+    }
+  }
+  assert.is(optionOf(new Options(), "timeoutMs"), 7);
+  polluted.timeoutMs = 1;
+  try {
+    assert.is(optionOf({}, "timeoutMs"), undefined);
+    assert.is(optionOf(Object.create(null), "timeoutMs"), undefined);
+    assert.is(optionOf({ timeoutMs: 5 }, "timeoutMs"), 5);
+    assert.is(optionOf({ timeoutMs: undefined }, "timeoutMs"), undefined);
+    assert.is(optionOf(new Options(), "timeoutMs"), 7);
+    assert.is(optionOf(Object.create({ timeoutMs: 6 }), "timeoutMs"), 6);
+  } finally {
+    delete polluted.timeoutMs;
+  }
+});
+
+test.run();
