@@ -21,7 +21,8 @@ export interface BindOptions {
   unlinkStale?: boolean;
   /**
    * Permissions of the socket file, 0 to 0o777, exactly and before any peer can connect, whatever
-   * the umask is. A dial needs write permission. Unless given, 0o777 less the umask. For paths only.
+   * the umask is. A dial needs write permission. Unless given, 0o777 less the umask. Refused for
+   * addresses that are no path.
    */
   mode?: number;
 }

@@ -173,7 +173,7 @@ async function expectRefused(network: Network, folder: Folder, reason: string): 
 }
 
 function replacing(test: ContractSuite, _config: NetworkConfig): void {
-  test("unix files: a stale one is refused, and the message has the remedy", async ({ network }) => {
+  test("unix files: a stale one is refused, with the remedy", async ({ network }) => {
     using folder = new Folder();
     const path = folder.file("a");
     leaveStaleFile(path);
