@@ -36,6 +36,8 @@ export interface RingOptions {
   spin: SpinConfig | null;
   /** Where read buffers come from; null when this ring does not receive. */
   reads: ReadMemory | null;
+  /** The ring at whose pump the calls of both are held; null when this ring holds its own. */
+  keeper: Ring | null;
 }
 
 export class Ring {
@@ -64,7 +66,7 @@ export class Ring {
   readonly #lastHeader = new Float64Array(4);
 
   constructor(options: RingOptions) {
-    const { port, host, meter, inFlightMax, spin, reads } = options;
+    const { port, host, meter, inFlightMax, spin, reads, keeper } = options;
     this.port = port;
     this.host = host;
     this.meter = meter;
@@ -76,7 +78,7 @@ export class Ring {
     this.reads = reads === null ? null : new ReadGroups(port, reads);
     this.#tracker = reads === null ? null : reads.pool.tracker;
     this.#tracker?.keep();
-    this.pump = new Pump(this, spin);
+    this.pump = new Pump(this, spin, keeper === null ? null : keeper.pump);
   }
 
   /** Operations with the kernel. */

@@ -50,6 +50,39 @@ test("maxInFlight makes further calls wait in order", async () => {
   });
 });
 
+test("with two rings, a send takes one turn and no pause in which the process may end", async () => {
+  const ROUND_TRIPS = 200;
+  const config = { ring: { topology: "split" as const } };
+  await withPair({ config }, async ({ client, server, sim, network }) => {
+    const [, sendRing] = sim.native.rings;
+    const before = { gaps: network.host.gapCount, turns: sendRing.turnCount };
+    const answering = (async () => {
+      for (let i = 0; i < ROUND_TRIPS; i++) await server.sink.send(await server.stream.recv(64));
+    })();
+    for (let i = 0; i < ROUND_TRIPS; i++) {
+      await client.sink.send(contentOf(1, 64));
+      (await client.stream.recv(64)).release();
+    }
+    await answering;
+    assert.is(network.host.gapCount, before.gaps);
+    assert.is(sendRing.turnCount - before.turns, 2 * ROUND_TRIPS);
+  });
+});
+
+test("with two rings, only the bell of the receiving one keeps the process alive", async () => {
+  const config = { ring: { topology: "split" as const } };
+  await withPair({ config }, async ({ client, sim, server }) => {
+    const [recvRing, sendRing] = sim.native.rings;
+    const receiving = client.stream.recv(1);
+    await sim.sleep(50);
+    assert.equal([recvRing.bellReferenced, sendRing.bellReferenced], [true, false]);
+    await server.sink.send(contentOf(1, 1));
+    (await receiving).release();
+    await sim.sleep(50);
+    assert.equal([recvRing.bellReferenced, sendRing.bellReferenced], [false, false]);
+  });
+});
+
 test("a bell that cannot be armed stops nothing", async () => {
   const config = { ring: { spin: false as const } };
   await withSeeds(10, { config, faults: { armFails: 0.7 } }, async ({ client, server, sim }) => {
