@@ -17,7 +17,7 @@
  * - The bell keeps the process alive exactly while calls are held (see `hold`). A busy pump is kept
  *   going by macrotasks, which keep the process alive as well: when no call is held, one of
  *   {@link UNHELD_GAP} is a timer that does not, and a process that has nothing else ends there.
- * - A network with a ring for each direction holds its calls at one pump, the keeper. The other pump
+ * - A network with a ring for each direction holds its calls at one pump, the keeper. The other one
  *   asks the keeper whether a call is held, and never references its own bell: the keeper's bell or
  *   macrotask keeps the process alive for both.
  *
@@ -157,8 +157,8 @@ export class Pump {
   }
 
   /**
-   * Nothing can come before the next call. A keeper takes one more turn all the same: falling asleep
-   * would reference its bell for the moment until that call.
+   * Nothing can come before the next call. A keeper takes one more turn all the same: falling
+   * asleep would reference its bell for the moment until that call.
    */
   get #rests(): boolean {
     return this.#keeper !== this && this.#ring.flying === 0;

@@ -166,18 +166,22 @@ export class Ring {
     this.#table.eachFlying((operation) => void this.cancel(operation));
   }
 
-  /** Closes the ring. What is still in flight is cancelled and awaited in the shim. */
+  /**
+   * Closes the ring. What is in flight is cancelled and awaited in the shim, for a bounded time.
+   * Every operation ends here: where the kernel has not handed one back, what it may still touch
+   * stays taken for good.
+   */
   close(): void {
     this.publish();
     this.pump.close();
     this.#cancelTimer?.cancel();
     this.#tracker?.unkeep();
-    // When the kernel has not handed everything back, what it may still write to stays taken.
-    if (this.port.close() < 0) return;
+    const drained = this.port.close() >= 0;
     this.#table.eachFlying((operation) => {
+      if (!drained) operation.detain();
       this.#deliver(operation.slot, operation.generation, -ERRNO.ECANCELED, 0);
     });
-    this.reads?.release();
+    if (drained) this.reads?.release();
   }
 
   #deliver(slot: number, generation: number, result: number, flags: number): void {
