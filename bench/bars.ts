@@ -111,6 +111,10 @@ const CELLS = CASES.filter(({ group, work }) =>
 const FRAMED = "framed-1-d32";
 const ECHOES = ["echo-50x64", "echo-50x4096"];
 
+/** What a ring for each direction may cost, beside one for both. */
+const TWO_RINGS = 1.3;
+const TWO_RINGS_CASES = ["echo-1x64", ...ECHOES];
+
 /** Rounds differ by more than this; what is slower by more is slower. */
 const NOT_SLOWER = 1.02;
 
@@ -138,6 +142,17 @@ export const BARS: readonly Bar[] = [
     subject: " metrics",
     against: { peer: "" },
     limits: both(NOT_SLOWER),
+  }),
+  row("two rings: CPU of an echo", TWO_RINGS_CASES, "cpuUs", {
+    subject: " split",
+    against: { peer: "" },
+    limits: both(TWO_RINGS),
+  }),
+  row("two rings: messages per second", TWO_RINGS_CASES, "messagesPerSecond", {
+    subject: " split",
+    against: { peer: "" },
+    sense: "at least",
+    limits: both(1 / TWO_RINGS),
   }),
   ...SPIN_ROWS,
   row("p99", CELLS.map(({ name }) => name), "p99", { limits: both(1) }),

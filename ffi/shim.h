@@ -51,6 +51,10 @@
 #define UR_ADDRESS_BYTES 128u /* sizeof(struct sockaddr_storage) */
 #define UR_BUFFER_MAX 256u    /* entries of each provided-buffer ring */
 #define UR_BUFFER_GROUPS 3u   /* 0: single receives, 1: multishot ones, 2: large single ones */
+/* The longest time that closing a ring, or the end of a thread with all of its rings, waits for the
+ * kernel to hand operations back: 10,000 receives take about 35 ms. What has not come back by then
+ * is abandoned, and every slab of the thread with it. */
+#define UR_DRAIN_MS 100u
 
 /* What one op record asks for. */
 enum ur_opcode {

@@ -35,8 +35,9 @@ export interface SweepWork {
 
 /**
  * Sets of peers: those that every case has; without programs on node:net and the like, for sweeps;
- * with and without spinning; with exact mode and metrics; answering frames together as well;
- * sending from pool memory as well; servers with workers; none.
+ * with and without spinning and with a ring for each direction; with exact mode, metrics and a ring
+ * for each direction; answering frames together as well; sending from pool memory as well; servers
+ * with workers; none.
  */
 export type PeerSet =
   | "plain"

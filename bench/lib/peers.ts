@@ -91,6 +91,12 @@ function ringPeers(runtime: "bun" | "deno"): Peer[] {
     },
     {
       ...common,
+      name: `${name} split`,
+      sets: ["modes", "spin"],
+      args: (work) => [...mode(work), "--topology", "split"],
+    },
+    {
+      ...common,
       name: `${name} no spin`,
       sets: ["spin"],
       args: (work) => [...mode(work), "--spin", "off"],

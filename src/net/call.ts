@@ -43,6 +43,9 @@ export abstract class Call {
   /** The signal was aborted. Must settle the call, as `expire`. */
   abstract abort(reason: unknown): void;
 
+  /** The kernel keeps the flight of this call: see `Operation.detain`. */
+  detain(): void {}
+
   get settled(): boolean {
     return this.#resolve === null;
   }

@@ -46,9 +46,15 @@ export class DirectRead {
     }
   }
 
-  /** The call left, and its result with it: the flight's bytes will be the buffer's. */
-  orphan(): void {
-    this.#orphaned = this.#slot !== null;
+  /** The kernel may write to the memory of this flight at any later time. */
+  detain(): void {
+    this.#slot?.retain();
+  }
+
+  /** The call left, and its result with it: what a flight still brings will be the buffer's. */
+  leave(idle: boolean): void {
+    if (idle) this.drop();
+    else this.#orphaned = this.#slot !== null;
   }
 
   /** Forgets the memory; only while nothing is in flight. */

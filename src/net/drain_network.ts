@@ -67,27 +67,29 @@ function closedError({ name }: Dialing): NetworkError {
   });
 }
 
+/** Closes the chosen ones; connections in the middle of a message when that has ended. */
 async function closeAll(
   context: NetworkContext,
   chosen: (open: Closeable) => boolean,
   expired: () => boolean,
 ): Promise<void> {
-  const waits: Promise<void>[] = [];
-  for (const open of context.open.all()) {
-    if (chosen(open)) waits.push(closeOne(context, open, expired));
+  const closing: Promise<void>[] = [];
+  let waiting = context.open.all().filter(chosen);
+  for (;;) {
+    const busy: Closeable[] = [];
+    for (const open of waiting) {
+      if (midMessage(open) && !expired()) busy.push(open);
+      else closing.push(open.close());
+    }
+    waiting = busy;
+    if (waiting.length === 0) break;
+    await pause(context);
   }
-  await Promise.all(waits);
+  await Promise.all(closing);
 }
 
-async function closeOne(
-  context: NetworkContext,
-  open: Closeable,
-  expired: () => boolean,
-): Promise<void> {
-  if (open instanceof Connection) {
-    while (open.stream.midMessage && !expired()) await pause(context);
-  }
-  await open.close();
+function midMessage(open: Closeable): boolean {
+  return open instanceof Connection && open.stream.midMessage;
 }
 
 function pause(context: NetworkContext): Promise<void> {

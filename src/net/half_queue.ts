@@ -26,6 +26,10 @@ export abstract class HalfQueue<C extends Call & Linked<C>> extends Operation {
   /** Index of the meter's count for retries of this half. */
   protected abstract get retryCounter(): number;
 
+  override detain(): void {
+    for (let call: C | null = this.calls.head; call !== null; call = call.next) call.detain();
+  }
+
   /** True when no call waits: nobody can be overtaken. */
   get quiet(): boolean {
     return this.calls.head === null;

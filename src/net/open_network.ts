@@ -69,10 +69,11 @@ function wire(
   const sizeBytes = config.readBufferSize || LIMITS.unbufferedReadBytes;
   const reads = { pool, source: native, sizeBytes };
   const { recvPort, sendPort } = rings;
-  const recvRing = new Ring({ port: recvPort, host, meter, inFlightMax, spin, reads });
+  const common = { host, meter, inFlightMax, spin };
+  const recvRing = new Ring({ ...common, port: recvPort, reads, keeper: null });
   const sendRing = sendPort === null
     ? recvRing
-    : new Ring({ port: sendPort, host, meter, inFlightMax, spin, reads: null });
+    : new Ring({ ...common, port: sendPort, reads: null, keeper: recvRing });
   return new NetworkContext({
     config,
     host,

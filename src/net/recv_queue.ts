@@ -158,12 +158,14 @@ export class RecvQueue extends RecvCalls {
     if (this.socket.ending) this.socket.landed();
   }
 
+  override detain(): void {
+    this.#direct?.detain();
+  }
+
   /** Gives calls what is there, in order, and asks the kernel for what is not. */
   serve(): void {
-    for (let call = this.calls.head; call !== null; call = this.calls.head) {
-      if (!this.#serveCall(call)) break;
-    }
-    const next = this.calls.head;
+    let next = this.calls.head;
+    while (next !== null && this.#serveCall(next)) next = this.calls.head;
     if (next === null || this.#end !== null) return;
     if (!this.free && this.#source.watching && this.#bypasses(next)) this.#endWatch();
     if (this.free) this.#request(next);
@@ -293,7 +295,6 @@ export class RecvQueue extends RecvCalls {
     if (held === null) return;
     call.result = null;
     this.buffer.pushBack(held);
-    if (this.idle) this.#direct?.drop();
-    else this.#direct?.orphan();
+    this.#direct?.leave(this.idle);
   }
 }

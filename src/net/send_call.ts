@@ -137,6 +137,12 @@ export class SendCall extends Call implements Linked<SendCall> {
     return rest;
   }
 
+  /** The kernel may read what it was given of this call at any later time. */
+  override detain(): void {
+    if (!this.flying) return;
+    for (let i = this.first; i < this.count; i++) this.#pieces[i].slot.retain();
+  }
+
   /** Drops what is left. */
   dropPieces(): void {
     for (let i = this.first; i < this.count; i++) this.#pieces[i].drop();

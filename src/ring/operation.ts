@@ -65,4 +65,10 @@ export abstract class Operation implements Linked<Operation> {
    * `complete` had submitted it again.
    */
   abstract fail(cause: unknown, result: number, flags: number): void;
+
+  /**
+   * The kernel keeps this flight: takes one more reference of each slot that it may touch, for
+   * good, before `complete` gives the operation's own back. Blocks end with the ring.
+   */
+  detain(): void {}
 }

@@ -15,8 +15,11 @@
  * - A spinning pump looks in the shim for a few microseconds, then lets the event loop go around.
  * - Arm, then recheck: the bell is enabled before the last look, so no wake-up is lost.
  * - The bell keeps the process alive exactly while calls are held (see `hold`). A busy pump is kept
- *   going by macrotasks, which keep the process alive as well: so when nobody holds, one of
+ *   going by macrotasks, which keep the process alive as well: when no call is held, one of
  *   {@link UNHELD_GAP} is a timer that does not, and a process that has nothing else ends there.
+ * - A network with a ring for each direction holds its calls at one pump, the keeper. The other one
+ *   asks the keeper whether a call is held, and never references its own bell: the keeper's bell or
+ *   macrotask keeps the process alive for both.
  *
  * @module
  */
@@ -39,6 +42,10 @@ export class Pump {
   readonly #ring: Ring;
   readonly #spinner: Spinner;
   readonly #bell: BellPort;
+  /** The pump at which the calls of this one are held: itself, unless another serves both. */
+  readonly #keeper: Pump;
+  /** The pump of the other direction, when each direction has a ring. */
+  #partner: Pump | null;
   #state: PumpState = "asleep";
   #held = 0;
   #referenced = false;
@@ -56,8 +63,12 @@ export class Pump {
   /** The macrotask that is queued, when it is one that lets the process end. */
   #gap: HostTimer | null = null;
 
-  constructor(ring: Ring, spin: SpinConfig | null) {
+  /** `keeper` is the pump that holds the calls of both, null for a pump of its own. */
+  constructor(ring: Ring, spin: SpinConfig | null, keeper: Pump | null = null) {
     this.#ring = ring;
+    this.#keeper = keeper ?? this;
+    this.#partner = keeper;
+    if (keeper !== null) keeper.#partner = this;
     this.#spinner = new Spinner(spin);
     this.#bell = ring.port.openBell(this.#onWake);
     this.#bell.unref();
@@ -74,11 +85,17 @@ export class Pump {
     this.#chain();
   }
 
-  /** A call is pending that should keep the process alive. */
+  /** A call of this pump is pending that keeps the process alive. */
+  get held(): boolean {
+    return this.#keeper.#held > 0;
+  }
+
+  /** A call is pending that should keep the process alive. Only for a keeper. */
   hold(): void {
     if (this.#held++ > 0) return;
     if (this.#state === "asleep") this.#settleReference();
-    else if (this.#gap !== null) this.#endGap();
+    else this.#endGap();
+    if (this.#partner !== null) this.#partner.#endGap();
   }
 
   /** The counterpart of `hold`. */
@@ -92,8 +109,17 @@ export class Pump {
     this.#bell.close();
   }
 
+  /**
+   * The activity of both directions: a receiving ring that waits for the sends of the reaction to
+   * its last batch finds their answers, where its own next turn would have found nothing.
+   */
+  get #activity(): number {
+    const { activity } = this.#ring;
+    return this.#partner === null ? activity : activity + this.#partner.#ring.activity;
+  }
+
   #queueStep(): void {
-    this.#seen = this.#ring.activity;
+    this.#seen = this.#activity;
     this.#roundsLeft = LIMITS.gatherRoundCountMax;
     this.#quietRounds = 0;
     queueMicrotask(this.#step);
@@ -101,7 +127,7 @@ export class Pump {
 
   readonly #step = (): void => {
     if (this.#state !== "scheduled") return;
-    const { activity } = this.#ring;
+    const activity = this.#activity;
     if (activity !== this.#seen && --this.#roundsLeft > 0) {
       this.#seen = activity;
       this.#quietRounds = 0;
@@ -125,9 +151,17 @@ export class Pump {
     this.#chained++;
     const count = this.#takeTurn(0);
     if (this.#isClosed()) return;
-    if (count > 0 || ring.more || ring.staged) this.#chain();
+    if (ring.more || ring.staged || (count > 0 && !this.#rests)) this.#chain();
     else if (ring.flying === 0) this.#sleep();
     else this.#spin();
+  }
+
+  /**
+   * Nothing can come before the next call. A keeper takes one more turn all the same: falling
+   * asleep would reference its bell for the moment until that call.
+   */
+  get #rests(): boolean {
+    return this.#keeper !== this && this.#ring.flying === 0;
   }
 
   /** Another turn: in a microtask, or after the runtime had its chance. */
@@ -146,7 +180,7 @@ export class Pump {
     if (this.#macrotaskQueued) return;
     this.#macrotaskQueued = true;
     const { host } = this.#ring;
-    if (this.#held > 0 || ++this.#unheldCount % UNHELD_GAP !== 0) {
+    if (this.held || ++this.#unheldCount % UNHELD_GAP !== 0) {
       host.setMacrotask(this.#onMacrotask);
     } else {
       this.#settleReference();
@@ -154,9 +188,10 @@ export class Pump {
     }
   }
 
-  /** Somebody waits now: the process must not end before the next turn. */
+  /** A call is held from now on: the process must not end before the next turn. */
   #endGap(): void {
-    this.#gap?.cancel();
+    if (this.#gap === null) return;
+    this.#gap.cancel();
     this.#gap = null;
     this.#ring.host.setMacrotask(this.#onMacrotask);
   }

@@ -40,6 +40,8 @@ export interface RingOptions {
   spin: SpinConfig | null;
   /** Where read buffers come from; null when this ring does not receive. */
   reads: ReadMemory | null;
+  /** The ring at whose pump the calls of both are held; null when this ring holds its own. */
+  keeper: Ring | null;
 }
 
 export class Ring {
@@ -68,7 +70,7 @@ export class Ring {
   readonly #lastHeader = new Float64Array(4);
 
   constructor(options: RingOptions) {
-    const { port, host, meter, inFlightMax, spin, reads } = options;
+    const { port, host, meter, inFlightMax, spin, reads, keeper } = options;
     this.port = port;
     this.host = host;
     this.meter = meter;
@@ -80,7 +82,7 @@ export class Ring {
     this.reads = reads === null ? null : new ReadGroups(port, reads);
     this.#tracker = reads === null ? null : reads.pool.tracker;
     this.#tracker?.keep();
-    this.pump = new Pump(this, spin);
+    this.pump = new Pump(this, spin, keeper === null ? null : keeper.pump);
   }
 
   /** Operations with the kernel. */
@@ -168,18 +170,22 @@ export class Ring {
     this.#table.eachFlying((operation) => void this.cancel(operation));
   }
 
-  /** Closes the ring. What is still in flight is cancelled and awaited in the shim. */
+  /**
+   * Closes the ring. What is in flight is cancelled and awaited in the shim, for a bounded time.
+   * Every operation ends here: where the kernel has not handed one back, what it may still touch
+   * stays taken for good.
+   */
   close(): void {
     this.publish();
     this.pump.close();
     this.#cancelTimer?.cancel();
     this.#tracker?.unkeep();
-    // When the kernel has not handed everything back, what it may still write to stays taken.
-    if (this.port.close() < 0) return;
+    const drained = this.port.close() >= 0;
     this.#table.eachFlying((operation) => {
+      if (!drained) operation.detain();
       this.#deliver(operation.slot, operation.generation, -ERRNO.ECANCELED, 0);
     });
-    this.reads?.release();
+    if (drained) this.reads?.release();
   }
 
   /**

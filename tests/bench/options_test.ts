@@ -73,10 +73,10 @@ test("every case that has peers has the floor, the library and the runtimes' own
 test("peers that differ in one thing take part where it is looked at", () => {
   const variants = (name: string) =>
     namesOf(name).filter((peer) => peer.startsWith("uringnet/bun ")).map((peer) => peer.slice(13));
-  assert.equal(variants("echo-50x64"), ["exact", "metrics"]);
-  assert.equal(variants("echo-4x64"), ["no spin"]);
+  assert.equal(variants("echo-50x64"), ["exact", "metrics", "split"]);
+  assert.equal(variants("echo-4x64"), ["split", "no spin"]);
   assert.equal(variants("echo-500x64"), []);
-  assert.equal(variants("idle-cpu"), ["no spin"]);
+  assert.equal(variants("idle-cpu"), ["split", "no spin"]);
   assert.equal(variants("framed-1-d32"), ["joined"]);
   assert.equal(variants("source"), ["pooled"]);
   assert.equal(variants("workers-2"), ["workers"]);
@@ -119,6 +119,7 @@ test("servers are told the mode, and what only they need", () => {
   );
   assert.is(args("Bun.listen", "churn"), "--mode echo");
   assert.is(args("uringnet/bun no spin", "echo-1x64"), "--mode echo --spin off");
+  assert.is(args("uringnet/deno split", "echo-50x64"), "--mode echo --topology split");
   assert.is(args("uringnet/deno exact", "echo-50x4096"), "--exact 4096");
   assert.is(args("uringnet/bun workers", "workers-4"), "--workers 4");
 });

@@ -251,6 +251,65 @@ static void never_drains(void) {
   rig_close(&rig);
 }
 
+static uint64_t milliseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void *leaves_rings_behind(void *context) {
+  (void)context;
+  static __thread struct rig own[4];
+  for (uint32_t i = 0; i < 4; i++) {
+    int32_t pair[2];
+    rig_open(&own[i], 8, 64, UR_OPEN_BUFFERS);
+    rig_pair(&own[i], pair);
+    EXPECT_TRUE(occupy(&own[i], pair, slab_map(SLAB_BYTES)) >= 3);
+  }
+  return NULL;
+}
+
+/* Four times the bound is room for a busy machine, and less than the rings would take one by one if
+ * each had its own. */
+static void teardown_is_bounded(void) {
+  pthread_t thread;
+  int32_t pair[2];
+  rig_open(&rig, 8, 64, UR_OPEN_BUFFERS);
+  rig_pair(&rig, pair);
+  EXPECT_TRUE(occupy(&rig, pair, slab_map(SLAB_BYTES)) >= 3);
+  hook_fail(HOOK_SYNC_CANCEL, 0, UINT32_MAX, ETIME);
+  uint64_t begun = milliseconds();
+  EXPECT(ur_ring_close(rig.id), -EBUSY);
+  EXPECT_TRUE(milliseconds() - begun < 4 * UR_DRAIN_MS);
+  EXPECT(close(rig.bell), 0);
+  EXPECT(pthread_create(&thread, NULL, leaves_rings_behind, NULL), 0);
+  begun = milliseconds();
+  EXPECT(pthread_join(thread, NULL), 0);
+  EXPECT_TRUE(milliseconds() - begun < 4 * UR_DRAIN_MS);
+}
+
+/* More than one cancel of all is allowed to find: they end without it. */
+static void many_drain(void) {
+  enum { COUNT = 2000 };
+  struct rlimit limit;
+  EXPECT(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  limit.rlim_cur = limit.rlim_max;
+  EXPECT(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  rig_open(&rig, 64, 4096, 0);
+  uint32_t slab = slab_map(SLAB_BYTES), before = open_descriptors();
+  for (uint32_t i = 0; i < COUNT; i++) {
+    int32_t pair[2];
+    rig_pair(&rig, pair);
+    rig_bytes(&rig, UR_OP_RECV, pair[0], slab, 0, 1);
+    EXPECT(rig_turn(&rig), 0);
+  }
+  EXPECT(rig.header[UR_HEADER_IN_FLIGHT], COUNT);
+  hook_fail(HOOK_SYNC_CANCEL, 0, UINT32_MAX, ETIME);
+  EXPECT(ur_ring_close(rig.id), 0);
+  EXPECT(close(rig.bell), 0);
+  EXPECT_TRUE(open_descriptors() < before);
+}
+
 static void open_fails_anywhere(void) {
   static const struct {
     enum hook hook;
@@ -396,6 +455,8 @@ const struct test_case lifetime_cases[] = {
     {"two rings of one thread share descriptors, which go with their owner", several_rings},
     {"a thread that ends leaves no descriptor, 90 times with work in flight", thread_ends},
     {"memory of a ring that never drained is never handed out again", never_drains},
+    {"closing a ring and ending a thread are bounded when nothing drains", teardown_is_bounded},
+    {"2,000 receives drain although no cancel works", many_drain},
     {"opening a ring fails cleanly at each of its steps", open_fails_anywhere},
     {"the probe fails cleanly at each of its steps", probe_fails_anywhere},
     {"a feature that cannot be tried counts as missing, and no other", features_are_tried},

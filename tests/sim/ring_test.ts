@@ -50,6 +50,41 @@ test("maxInFlight makes further calls wait in order", async () => {
   });
 });
 
+test("with two rings, a send takes one turn, and no pause that lets the process end", async () => {
+  const ROUND_TRIPS = 200;
+  const config = { ring: { topology: "split" as const } };
+  await withPair({ config }, async ({ client, server, sim, network }) => {
+    const [, sendRing] = sim.native.rings;
+    const before = { gaps: network.host.gapCount, turns: sendRing.turnCount };
+    const answering = (async () => {
+      for (let i = 0; i < ROUND_TRIPS; i++) {
+        await server.sink.send(await server.stream.recv(64));
+      }
+    })();
+    for (let i = 0; i < ROUND_TRIPS; i++) {
+      await client.sink.send(contentOf(1, 64));
+      (await client.stream.recv(64)).release();
+    }
+    await answering;
+    assert.is(network.host.gapCount, before.gaps);
+    assert.is(sendRing.turnCount - before.turns, 2 * ROUND_TRIPS);
+  });
+});
+
+test("with two rings, only the bell of the receiving one keeps the process alive", async () => {
+  const config = { ring: { topology: "split" as const } };
+  await withPair({ config }, async ({ client, sim, server }) => {
+    const [recvRing, sendRing] = sim.native.rings;
+    const receiving = client.stream.recv(1);
+    await sim.sleep(50);
+    assert.equal([recvRing.bellReferenced, sendRing.bellReferenced], [true, false]);
+    await server.sink.send(contentOf(1, 1));
+    (await receiving).release();
+    await sim.sleep(50);
+    assert.equal([recvRing.bellReferenced, sendRing.bellReferenced], [false, false]);
+  });
+});
+
 test("a bell that cannot be armed stops nothing", async () => {
   const config = { ring: { spin: false as const } };
   await withSeeds(10, { config, faults: { armFails: 0.7 } }, async ({ client, server, sim }) => {
@@ -139,6 +174,73 @@ test("Network.close() in the middle of everything leaves nothing behind", async 
     }
     await assert.rejects(network.dial(listener.localAddress), { code: "Closed" });
   });
+});
+
+test("a closing network waits for all of its messages with one timer", async () => {
+  await withPair({}, async ({ network, listener, sim }) => {
+    const peers = sim.open();
+    const pairs = await Promise.all(
+      Array.from(
+        { length: 50 },
+        () => Promise.all([peers.dial(listener.localAddress), listener.accept()]),
+      ),
+    );
+    const receiving = pairs.map(([, server]) => server.stream.recv(10));
+    for (const [client] of pairs) await client.sink.send(contentOf(1, 5));
+    await sim.sleep(20);
+    const before = sim.host.timers.size;
+    const closing = network.close();
+    await sim.sleep(12);
+    // The end of the budget, the next look, and the clock of deadlines.
+    assert.ok(sim.host.timers.size <= before + 3, `${sim.host.timers.size} timers`);
+    for (const [client] of pairs) await client.sink.send(contentOf(1, 5, 5));
+    for (const call of receiving) {
+      assert.bytesEqual((await call).toUint8Array(), contentOf(1, 10));
+    }
+    await closing;
+    await peers.close();
+  });
+});
+
+test("a ring that the kernel keeps: every call settles, the memory stays taken", async () => {
+  for (const topology of ["shared", "split"] as const) {
+    for (const stuck of topology === "shared" ? [[0]] : [[0], [1], [0, 1]]) {
+      const sim = new Sim({ kernel: { sendCapacity: 4_096, recvCapacity: 4_096 } });
+      await sim.run(async () => {
+        const network = sim.open({
+          ring: { topology },
+          shutdownTimeoutMs: 20,
+          readBufferSize: 256,
+        });
+        const listener = await network.bind("127.0.0.1:0");
+        const address = listener.localAddress;
+        const [client, server] = await Promise.all([network.dial(address), listener.accept()]);
+        const calls = [
+          client.sink.send(contentOf(1, 100_000)),
+          client.sink.send([contentOf(2, 3_000), contentOf(3, 3_000)]),
+          client.sink.flush(),
+          client.stream.recv(2_000_000),
+          listener.accept(),
+        ].map((call) => outcomeOf(call as Promise<unknown>));
+        await sim.sleep(5);
+        for (const at of stuck) sim.native.rings[at].stuck = true;
+        const closed = [listener, client, server].map((open) => open.close());
+        await network.close();
+        for (const end of await Promise.all(calls)) {
+          const { code } = (end as { error: { code: string } }).error;
+          // The server's end resets what it has not read, where its ring still works.
+          assert.ok(["Closed", "SendFailed", "RecvFailed"].includes(code), code);
+        }
+        await Promise.all(closed);
+        assert.is(network.holds, 0);
+        assert.is(network.stats().connections, 0);
+        const { regionCount } = sim.kernel.memory;
+        assert.ok(regionCount > 0, "the kernel has memory");
+        assert.is(sim.kernel.violations.length, 0);
+        sim.checkNoTimers();
+      });
+    }
+  }
 });
 
 test("a call with a budget on a closed network is refused, and leaves no timer", async () => {

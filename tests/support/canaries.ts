@@ -6,6 +6,7 @@
  */
 import { Fifo } from "../../src/base/fifo.ts";
 import { BlockList } from "../../src/ring/block_list.ts";
+import { Pump } from "../../src/ring/pump.ts";
 import { Ring } from "../../src/ring/ring.ts";
 import { SendCall } from "../../src/net/send_call.ts";
 import { ReadBuffer } from "../../src/net/read_buffer.ts";
@@ -392,6 +393,35 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
       function (this: Holder) {
         if (++count % 50 !== 0) unhold.call(this);
       });
+  },
+
+  /** With two rings, calls are held at one pump, and the other goes on as if none were pending. */
+  "lets the process end between two turns of a send": () => {
+    const holds = new WeakMap<Pump, number>();
+    const count = (pump: Pump, change: number) => holds.set(pump, (holds.get(pump) ?? 0) + change);
+    const held = Object.getOwnPropertyDescriptor(Pump.prototype, "held") as PropertyDescriptor;
+    Object.defineProperty(Pump.prototype, "held", {
+      ...held,
+      get(this: Pump) {
+        return (holds.get(this) ?? 0) > 0;
+      },
+    });
+    const restore = [
+      replace(Pump.prototype, "hold", (hold) =>
+        function (this: Pump) {
+          count(this, 1);
+          hold.call(this);
+        }),
+      replace(Pump.prototype, "unhold", (unhold) =>
+        function (this: Pump) {
+          count(this, -1);
+          unhold.call(this);
+        }),
+    ];
+    return () => {
+      Object.defineProperty(Pump.prototype, "held", held);
+      restore.forEach((one) => one());
+    };
   },
 
   /** The clock of deadlines goes on after the network is closed. */

@@ -128,6 +128,10 @@ export class FakeRing implements RingPort {
   /** The byte that the runtime has not read yet. */
   #told = false;
   closed = false;
+  /** The kernel hands nothing back from now on: no cancel works, and closing answers EBUSY. */
+  stuck = false;
+  /** Sockets that came through this ring: it closes what is left of them. */
+  readonly #owned = new Set<FakeSocket>();
   turnCount = 0;
   /** Watches that were started, and their completions but the last. */
   watchCount = 0;
@@ -203,7 +207,7 @@ export class FakeRing implements RingPort {
       const failed = this.#stage(at * 8);
       if (failed !== null) this.#put(count++, failed.slot, failed.generation, failed.result, 0);
     }
-    count = this.#drain(count);
+    if (!this.stuck) count = this.#drain(count);
     const { header } = this;
     header[HEADER.submissions] += opCount;
     header[HEADER.completions] += count;
@@ -294,6 +298,7 @@ export class FakeRing implements RingPort {
 
   /** What the flags of the rings say. */
   #seemsBusy(): boolean {
+    if (this.stuck) return false;
     return this.#hasWork || this.#kernel.faults.strikes("staleFlag");
   }
 
@@ -470,7 +475,7 @@ export class FakeRing implements RingPort {
   #cancel(slot: number, generation: number, flags: number): void {
     const { faults } = this.#kernel;
     const op = this.#inFlight.get(slot);
-    if (op === undefined || op.generation !== generation) return;
+    if (this.stuck || op === undefined || op.generation !== generation) return;
     if (op.state === "posted" || op.state === "collected") return;
     if (op.kind === "recvWatch" && faults.strikes("cancelMisses")) return;
     const wanted = op.kind === "accept" ? OP_FLAG_OF_ACCEPT : 0;
@@ -585,6 +590,7 @@ export class FakeRing implements RingPort {
     }
     const result = kernel.accept(socket);
     if (result < 0) return result;
+    this.#adopt(result);
     const block = this.#blockAt(blockIndex);
     const peer = (kernel.at(result) as FakeSocket).remote;
     const { length } = writeSockaddr(block, peer ?? { path: "?" });
@@ -737,6 +743,7 @@ export class FakeRing implements RingPort {
   close(): number {
     const kernel = this.#kernel;
     kernel.require(!this.closed, "a ring is closed twice");
+    if (this.stuck) return this.#abandon();
     kernel.require(this.#inFlight.size === 0, `close with in flight: ${this.describe()}`);
     this.closed = true;
     for (const region of this.providedRegions()) kernel.memory.giveBack(region);
@@ -744,10 +751,23 @@ export class FakeRing implements RingPort {
     return 0;
   }
 
+  /** Closes the descriptors; what is in flight, and its memory, stays with the kernel for good. */
+  #abandon(): number {
+    this.closed = true;
+    for (const op of this.#inFlight.values()) {
+      const place = placeOf(op);
+      if (place !== null) op.socket[place] = null;
+    }
+    for (const socket of this.#owned) if (socket.open) this.#kernel.close(socket);
+    return -ERRNO.EBUSY;
+  }
+
   // ---- calls that do not wait ----------------------------------------------------------------
 
   socket(family: number): number {
-    return this.#kernel.socket(family);
+    const fd = this.#kernel.socket(family);
+    this.#adopt(fd);
+    return fd;
   }
 
   bind(fd: number, block: number, length: number): number {
@@ -836,8 +856,15 @@ export class FakeRing implements RingPort {
     return this.#kernel.files.stale(file, remove);
   }
 
+  #adopt(fd: number): void {
+    const socket = this.#kernel.at(fd);
+    if (socket !== null) this.#owned.add(socket);
+  }
+
   #open(fd: number, what: string, block = -1): FakeSocket | null {
     const kernel = this.#kernel;
+    // The descriptors went with the ring, and it refuses all calls.
+    if (this.closed && this.stuck) return null;
     kernel.require(!this.closed, `${what} after close`);
     if (block >= 0) this.#checkBlock(block, what);
     const socket = kernel.at(fd);

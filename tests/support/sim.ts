@@ -8,6 +8,7 @@
  * @module
  */
 import * as timers from "node:timers";
+import type { Host, HostTimer } from "../../src/base/host.ts";
 import { COUNT } from "../../src/base/meter.ts";
 import type { SizeClass } from "../../src/buf/size_class.ts";
 import type { ProvidedBuffers } from "../../src/ring/provided_buffers.ts";
@@ -45,10 +46,62 @@ export class SimNetwork extends NetworkCore {
   readonly context: NetworkContext;
   /** Calls that keep the process alive. */
   holds = 0;
+  readonly host: NetworkHost;
 
-  constructor(context: NetworkContext) {
+  constructor(context: NetworkContext, host: NetworkHost) {
     super(context, "io_uring", () => {});
     this.context = context;
+    this.host = host;
+  }
+}
+
+/** The host as one network sees it: counts the pauses in which the runtime lets the process end. */
+class NetworkHost implements Host {
+  readonly #host: FakeHost;
+  /** Pauses that have begun, and those that last. */
+  gapCount = 0;
+  openGapCount = 0;
+
+  constructor(host: FakeHost) {
+    this.#host = host;
+  }
+
+  now(): number {
+    return this.#host.now();
+  }
+
+  /** Only the pump sets timers of 0 ms, until the network is closed. */
+  setTimer(callback: () => void, delayMs: number): HostTimer {
+    if (delayMs > 0) return this.#host.setTimer(callback, delayMs);
+    this.gapCount++;
+    this.openGapCount++;
+    let open = true;
+    const close = () => {
+      if (open) this.openGapCount--;
+      open = false;
+    };
+    const timer = this.#host.setTimer(() => {
+      close();
+      callback();
+    }, delayMs);
+    return {
+      cancel: () => {
+        close();
+        timer.cancel();
+      },
+    };
+  }
+
+  pause(delayMs: number): Promise<void> {
+    return this.#host.pause(delayMs);
+  }
+
+  setMacrotask(callback: () => void): void {
+    this.#host.setMacrotask(callback);
+  }
+
+  resolve(name: string): Promise<readonly { address: string; family: 4 | 6 }[]> {
+    return this.#host.resolve(name);
   }
 }
 
@@ -101,7 +154,8 @@ export class Sim {
 
   #wire(resolved: ResolvedConfig, rings: OpenRings): SimNetwork {
     this.native.scarce = false;
-    const network = new SimNetwork(openNetwork(this.native, this.host, resolved, rings));
+    const host = new NetworkHost(this.host);
+    const network = new SimNetwork(openNetwork(this.native, host, resolved, rings), host);
     this.native.scarce = true;
     this.networks.push(network);
     this.#countHolds(network);
@@ -180,6 +234,10 @@ export class Sim {
   check(): void {
     if (this.#failures.length > 0) throw this.#failures[0];
     if (this.kernel.violations.length > 0) throw this.kernel.violations[0];
+    for (const { context, holds, host } of this.networks) {
+      if (holds === 0 || !context.accepting || host.openGapCount === 0) continue;
+      throw new Error("a call is pending, and a pump waits for a timer that lets the process end");
+    }
     const rings = new Set(
       this.networks.flatMap(({ context }) => [context.recvRing, context.sendRing]),
     );

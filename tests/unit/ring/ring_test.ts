@@ -29,6 +29,7 @@ function ringThatCloses(result: number) {
     inFlightMax: 8,
     spin: null,
     reads: { pool, source, sizeBytes: 256 },
+    keeper: null,
   });
   assert.ok(ring.reads !== null);
   ring.reads.single.wanted = 3;
