@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs test suites in both runtimes on the oldest Linux that is supported, in an emulator.
 #
-#   scripts/test_kernel.sh                      tests/contract and tests/kernel on Linux 6.1
+#   scripts/test_kernel.sh                      tests/contract, kernel and netem on Linux 6.1
 #   scripts/test_kernel.sh tests/sim            other paths
 #   KERNEL=6.12 scripts/test_kernel.sh          another Linux: any cloud kernel that apt offers
 #   URINGNET_SEED=7 scripts/test_kernel.sh      the seed of a run again
@@ -9,8 +9,9 @@
 #   MACHINE=aarch64 scripts/test_kernel.sh      a machine of another kind, with its own runtimes
 #
 # Debian's cloud kernel is downloaded and unpacked into ffi/build/floor, not installed; the emulator
-# (qemu-system-x86) is installed when it is missing. The machine boots from memory: its initramfs
-# holds both runtimes, the library and the tests, and tests/floor/init is its first process.
+# (qemu-system-x86) and iproute2 are installed when they are missing. The machine boots from memory:
+# its initramfs holds both runtimes, the library, the tests, the modules that tests need and the
+# programs `ip` and `tc`; tests/floor/init is its first process.
 # For another machine the library is cross-compiled (scripts/cross.sh), and the runtimes come from
 # npm: of Bun the version that is here, of Deno the newest that there is.
 # The last line is "N passed, N failed".
@@ -29,6 +30,8 @@ KVM_BOOT_SECONDS_MAX=20
 RUNTIME_SECONDS_MAX=${RUNTIME_SECONDS_MAX:-900}
 # Emulation costs a factor of about 10; on a busy host more.
 SLOWNESS=${SLOWNESS:-20}
+# Of the kernel's modules, those that tests/netem needs. Neither depends on another module.
+MODULES="veth sch_netem"
 MEMORY_MIB=3072
 PROCESSORS=2
 # A busy host stops the machine for seconds, which is no fault of its kernel.
@@ -78,7 +81,7 @@ if [ "$MACHINE" != "$host" ]; then
   foreign=true
   [ "$ACCELERATOR" = auto ] && ACCELERATOR=tcg
 fi
-[ $# -gt 0 ] || set -- tests/contract tests/kernel
+[ $# -gt 0 ] || set -- tests/contract tests/kernel tests/netem
 suites=
 for path in "$@"; do
   [ -e "$path" ] || fail "no such file or folder: $path"
@@ -127,11 +130,11 @@ update() {
   apt_as_root update || tail -n 3 "$apt_log" | sed 's/^/  apt-get: /' >&2
 }
 
-install_emulator() {
-  ! has "qemu-system-$MACHINE" || return 0
+# install PROGRAM PACKAGE: installs the package where the program is missing.
+install() {
+  ! has "$1" || return 0
   update
-  apt_as_root install -y --no-install-recommends "$emulator_package" ||
-    apt_failed "install $emulator_package"
+  apt_as_root install -y --no-install-recommends "$2" || apt_failed "install $2"
 }
 
 # unpack PACKAGE FOLDER: downloads a package and unpacks it there, without installing it.
@@ -163,10 +166,26 @@ kernel_image() {
   find "$cache/linux-$KERNEL/boot" -name 'vmlinuz-*' 2>/dev/null | head -n 1
 }
 
+# Keeps the modules that tests need, uncompressed, and drops the thousands of others.
+keep_modules() {
+  unpacked=$cache/linux-$KERNEL
+  mkdir -p "$unpacked/modules"
+  for module in $MODULES; do
+    file=$(find "$unpacked" -name "$module.ko*" | head -n 1)
+    case $file in
+      *.ko) cp "$file" "$unpacked/modules/$module.ko" ;;
+      *.ko.xz) xz -dc "$file" >"$unpacked/modules/$module.ko" ;;
+      *.ko.zst) zstd -qdc "$file" >"$unpacked/modules/$module.ko" ;;
+      *) echo "test_kernel: $package has no module $module: tests that need it are skipped" ;;
+    esac
+  done
+  rm -rf "$unpacked/lib" "$unpacked/usr"
+}
+
 # Unpacks Linux where there is none yet. Old lists may name packages that are gone: so twice.
 fetch_kernel() {
   kernel=$(kernel_image)
-  [ -z "$kernel" ] || return 0
+  [ -z "$kernel" ] || [ ! -d "$cache/linux-$KERNEL/modules" ] || return 0
   has apt-get || fail "no apt-get here, and no Linux $KERNEL in $cache"
   package=$(kernel_package)
   if [ -z "$package" ] || ! unpack "$package" "$cache/linux-$KERNEL"; then
@@ -175,8 +194,7 @@ fetch_kernel() {
     [ -n "$package" ] || fail "apt knows no linux-image-$KERNEL.*-cloud-$architecture"
     unpack "$package" "$cache/linux-$KERNEL" || apt_failed "download $package"
   fi
-  # The machine boots without modules.
-  rm -rf "$cache/linux-$KERNEL/lib" "$cache/linux-$KERNEL/usr"
+  keep_modules
   kernel=$(kernel_image)
   [ -n "$kernel" ] || fail "$package has no boot/vmlinuz-*"
 }
@@ -231,22 +249,37 @@ fetch_runtimes() {
     sh scripts/cross.sh "$MACHINE" unpack "$cache/libraries" libc6 libgcc-s1 libstdc++6
 }
 
+# The programs `ip` and `tc` of another machine, and what they are linked with in Debian 12.
+fetch_iproute() {
+  [ ! -d "$cache/iproute" ] || return 0
+  rm -rf "$cache/iproute.new"
+  sh scripts/cross.sh "$MACHINE" unpack "$cache/iproute.new" iproute2 libbpf1 libelf1 libmnl0 \
+    libbsd0 libcap2 libxtables12 libmd0 zlib1g
+  mv "$cache/iproute.new" "$cache/iproute"
+}
+
 # What the machine runs: its runtimes, the library, and the libraries that those are linked with.
 stage_programs() {
   if [ "$foreign" = true ]; then
     fetch_runtimes
+    fetch_iproute
     deno=$cache/deno/package/deno
     bun=$cache/bun/package/bin/bun
+    ip=$(find "$cache/iproute" -path '*bin/ip' -type f | head -n 1)
+    tc=$(find "$cache/iproute" -path '*bin/tc' -type f | head -n 1)
     built=ffi/build/$MACHINE
     cp -a "$cache/libraries/." "$staged/"
+    (cd "$cache/iproute" && find . -name '*.so*' | tar -cf - -T -) | tar -xf - -C "$staged"
     rm -rf "$staged/usr/share"
     # Not liburingnet.so: the copy that is carried along is what users have there.
     cp "$built/liburingnet-faults.so" "$staged/project/ffi/build/"
   else
     deno=$(sh scripts/tool.sh deno)
     bun=$(sh scripts/tool.sh bun)
+    ip=$(command -v ip)
+    tc=$(command -v tc)
     built=ffi/build
-    for library in $(libraries "$deno" "$bun" ffi/build/liburingnet.so); do
+    for library in $(libraries "$deno" "$bun" "$ip" "$tc" ffi/build/liburingnet.so); do
       mkdir -p "$staged$(dirname "$library")"
       cp -L "$library" "$staged$library"
     done
@@ -254,6 +287,9 @@ stage_programs() {
   fi
   cp -L "$deno" "$staged/bin/deno"
   cp -L "$bun" "$staged/bin/bun"
+  # Not in bin: the small ones of busybox are there.
+  mkdir -p "$staged/sbin"
+  cp -L "$ip" "$tc" "$staged/sbin/"
 }
 
 # cpio: that of the machine's own busybox where it runs here.
@@ -283,6 +319,7 @@ build_initramfs() {
     esac
   done
   cp tests/floor/init "$staged/init"
+  cp -R "$cache/linux-$KERNEL/modules" "$staged/floor/modules"
   cat >"$staged/floor/settings" <<SETTINGS
 SUITES="$suites"
 SLOWNESS=$SLOWNESS
@@ -421,7 +458,8 @@ if [ "$foreign" = true ]; then
 else
   sh scripts/build.sh --faults
 fi
-install_emulator
+install "qemu-system-$MACHINE" "$emulator_package"
+[ "$foreign" = true ] || install tc iproute2
 fetch_kernel
 fetch_busybox
 build_initramfs

@@ -2,6 +2,9 @@
  * Tests about the code itself: layers, names, sizes, links. Each rule is a function from files to
  * complaints. It must have none about this project, and must find each planted fault below.
  *
+ * Not a plugin of `deno lint`: it would see only TypeScript, one file at a time, and not run in
+ * Bun; C would need the tokenizer all the same.
+ *
  * @module
  */
 import { existsSync, lstatSync, readdirSync, readFileSync } from "node:fs";

@@ -1,6 +1,9 @@
 /**
  * Charts of results: bars with whiskers from the least to the greatest round, lines for sweeps.
  *
+ * Not a chart library: Vega is some thirty packages, Observable Plot needs a DOM, and d3-scale
+ * would replace about forty of these lines.
+ *
  * @module
  */
 import { formatNumber } from "./metrics.ts";

@@ -1,6 +1,7 @@
 /**
- * What tests need of the C library and the runtimes do not give: sockets without a library of any
- * runtime between them and the kernel, and the options of a socket.
+ * Calls of the C library that tests need and the runtimes do not offer: sockets without a library
+ * of any runtime between them and the kernel, their options, and the network namespace of the
+ * calling thread.
  *
  * @module
  */
@@ -20,6 +21,9 @@ interface Symbols {
   recv(fd: number, bytes: Uint8Array, length: bigint, flags: number): number | bigint;
   shutdown(fd: number, how: number): number;
   close(fd: number): number;
+  open(path: Uint8Array, flags: number): number;
+  unshare(flags: number): number;
+  setns(fd: number, kind: number): number;
 }
 
 /** i: int, p: bytes, n: size_t or ssize_t. The last letter is what is returned. */
@@ -37,6 +41,9 @@ const SIGNATURES: Readonly<Record<keyof Symbols, string>> = {
   recv: "ipnin",
   shutdown: "iii",
   close: "ii",
+  open: "pii",
+  unshare: "ii",
+  setns: "iii",
 };
 
 const DENO_TYPES: Readonly<Record<string, string>> = { i: "i32", p: "buffer", n: "usize" };
@@ -45,7 +52,7 @@ const BUN_TYPES: Readonly<Record<string, string>> = { i: "i32", p: "ptr", n: "u6
 const DENO_RESULTS: Readonly<Record<string, string>> = { i: "i32", n: "isize" };
 const BUN_RESULTS: Readonly<Record<string, string>> = { i: "i32", n: "i64" };
 
-function open(): Symbols {
+function load(): Symbols {
   const machine = process.arch === "arm64" ? "aarch64" : "x86_64";
   // deno-lint-ignore no-explicit-any
   const { Bun, Deno } = globalThis as any;
@@ -68,7 +75,7 @@ function open(): Symbols {
 }
 
 /** The functions themselves: -1 is a failure, whose errno the runtimes do not show. */
-export const libc: Symbols = open();
+export const libc: Symbols = load();
 
 /** write(2): how many bytes were taken, or -1. */
 export function write(fd: number, bytes: Uint8Array): number {
@@ -82,4 +89,27 @@ export function socketOption(fd: number, level: number, name: number): Int32Arra
   const bytes = (words: Int32Array) => new Uint8Array(words.buffer);
   const result = libc.getsockopt(fd, level, name, bytes(value), bytes(size));
   return result < 0 ? null : value.subarray(0, size[0] / 4);
+}
+
+const O_CLOEXEC = 0o2000000;
+const CLONE_NEWNET = 0x40000000;
+
+/** open(2) for reading: a descriptor that children do not inherit, or -1. */
+export function open(path: string): number {
+  return libc.open(new TextEncoder().encode(`${path}\0`), O_CLOEXEC);
+}
+
+/** close(2): whether it succeeded. */
+export function close(fd: number): boolean {
+  return libc.close(fd) === 0;
+}
+
+/** unshare(2): gives the calling thread a network namespace of its own. False where refused. */
+export function unshareNetwork(): boolean {
+  return libc.unshare(CLONE_NEWNET) === 0;
+}
+
+/** setns(2): moves the calling thread into a network namespace. */
+export function enterNetwork(fd: number): boolean {
+  return libc.setns(fd, CLONE_NEWNET) === 0;
 }
