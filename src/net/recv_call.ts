@@ -7,10 +7,12 @@
 import type { Linked } from "../base/fifo.ts";
 import { IoBufs } from "../buf/io_bufs.ts";
 import { Call } from "./call.ts";
+import type { Holder } from "./holder.ts";
 import type { RecvQueue } from "./recv_queue.ts";
 
 export class RecvCall extends Call implements Linked<RecvCall> {
   next: RecvCall | null = null;
+  previous: RecvCall | null = null;
   readonly #queue: RecvQueue;
   /** Exactly this many bytes, or at most. */
   exact = false;
@@ -43,6 +45,10 @@ export class RecvCall extends Call implements Linked<RecvCall> {
   /** Bytes still missing from the result. */
   get remaining(): number {
     return this.length - (this.result?.length ?? 0);
+  }
+
+  override get holder(): Holder {
+    return this.#queue.socket;
   }
 
   override expire(): void {

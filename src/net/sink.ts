@@ -86,7 +86,7 @@ export class Sink {
     if (call.totalBytes === 0) return DONE;
     const fits = this.#queue.queuedBytes + call.totalBytes <= this.#writeBufferSize;
     const promise = fits ? this.#buffer(call) : call.promise<void>();
-    call.begin(this.#queue.socket);
+    call.begin();
     this.#queue.push(call);
     return promise;
   }
