@@ -5,6 +5,7 @@
  */
 import type { Linked } from "../base/fifo.ts";
 import { Call } from "./call.ts";
+import type { Holder } from "./holder.ts";
 
 /** Who takes a call that gives up out of its queue. */
 export interface AcceptCallOwner {
@@ -14,11 +15,14 @@ export interface AcceptCallOwner {
 
 export class AcceptCall extends Call implements Linked<AcceptCall> {
   next: AcceptCall | null = null;
+  previous: AcceptCall | null = null;
+  override readonly holder: Holder;
   readonly #owner: AcceptCallOwner;
 
-  constructor(owner: AcceptCallOwner) {
+  constructor(owner: AcceptCallOwner, holder: Holder) {
     super();
     this.#owner = owner;
+    this.holder = holder;
   }
 
   override expire(): void {

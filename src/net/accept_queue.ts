@@ -24,7 +24,6 @@ import { internalReason, NetworkError } from "../base/network_error.ts";
 import { AcceptCall, type AcceptCallOwner } from "./accept_call.ts";
 import { type Accepted, AcceptOperation } from "./accept_operation.ts";
 import type { Connection } from "./connection.ts";
-import type { Holder } from "./holder.ts";
 import type { NetworkContext } from "./network_context.ts";
 import type { PackedAddress } from "./packed_address.ts";
 
@@ -96,8 +95,8 @@ export class AcceptQueue implements AcceptCallOwner {
     return this.#ready.shift() ?? null;
   }
 
-  push(call: AcceptCall, holder: Holder): void {
-    call.begin(holder);
+  push(call: AcceptCall): void {
+    call.begin();
     const untold = this.#untold;
     if (untold !== null) {
       this.#untold = null;

@@ -32,10 +32,12 @@ export abstract class Call {
   timeoutMs: number | null = null;
   #resolve: Resolve | null = null;
   #reject: Reject | null = null;
-  #holder: Holder | null = null;
   /** Made when first needed: what a call does not have does not make it large. */
   #deadline: CallDeadline | null = null;
   #patience: Patience | null = null;
+
+  /** Whom the call belongs to from `begin` on: known by what the call has anyway, not kept twice. */
+  abstract get holder(): Holder;
 
   /** The budget ran out. Must settle the call, now or when the kernel answers a cancel. */
   abstract expire(): void;
@@ -83,17 +85,17 @@ export abstract class Call {
 
   /** Milliseconds that are left of the budget; infinite without one. */
   protected get leftMs(): number {
-    if (this.#deadline === null || this.#holder === null) return Infinity;
-    return this.#deadline.deadlineMs - this.#holder.context.host.now();
+    if (this.#deadline === null) return Infinity;
+    return this.#deadline.deadlineMs - this.holder.context.host.now();
   }
 
   /**
    * Starts the budget, listens to the signal, keeps the process alive. Throws, and then has begun
    * nothing, when the signal does not let itself be listened to.
    */
-  begin(holder: Holder): void {
+  begin(): void {
     if (this.#patience !== null) this.#patience.begin();
-    this.#holder = holder;
+    const { holder } = this;
     this.startedMs = holder.context.now;
     holder.hold();
     if (this.timeoutMs !== null) {
@@ -118,7 +120,7 @@ export abstract class Call {
 
   /** Stops the clock and the signal; what happens next is decided by the kernel's answer. */
   disarm(): void {
-    if (this.#deadline !== null) this.#holder?.context.wheel.remove(this.#deadline);
+    if (this.#deadline !== null) this.holder.context.wheel.remove(this.#deadline);
     if (this.#patience === null) return;
     this.#patience.end();
     this.#patience = null;
@@ -127,7 +129,6 @@ export abstract class Call {
   #end(): void {
     this.#resolve = this.#reject = null;
     this.disarm();
-    this.#holder?.unhold();
-    this.#holder = null;
+    this.holder.unhold();
   }
 }

@@ -29,6 +29,7 @@ const NO_WAY = [ERRNO.EADDRNOTAVAIL, ERRNO.EAFNOSUPPORT, ERRNO.ENETUNREACH];
 export class Dial extends Call implements Dialing {
   place = -1;
   readonly name: string;
+  override readonly holder: Holder;
   readonly #context: NetworkContext;
   readonly #address: SocketAddress | UnixAddress;
   #candidates: (SocketAddress | UnixAddress)[] = [];
@@ -41,12 +42,13 @@ export class Dial extends Call implements Dialing {
     this.#context = context;
     this.#address = address;
     this.name = formatAddress(address);
+    this.holder = new Holder(context);
   }
 
   /** The connection, or a NetworkError: "ConnectionFailed", "Timeout", "Closed". */
   start(): Promise<Connection> {
     const promise = this.promise<Connection>();
-    this.begin(new Holder(this.#context));
+    this.begin();
     this.#context.dials.add(this);
     this.#context.lookUp(this.#address).then(
       (candidates) => {

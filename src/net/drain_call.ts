@@ -5,6 +5,7 @@
  */
 import { Call } from "./call.ts";
 import { CloseReason } from "./close_reason.ts";
+import type { Holder } from "./holder.ts";
 import { flushClosed, flushTimeout } from "./send_error.ts";
 import type { SendQueue } from "./send_queue.ts";
 
@@ -27,13 +28,17 @@ export class DrainCall extends Call {
    */
   start(): Promise<void> {
     const promise = this.promise<void>();
-    this.begin(this.#queue.socket);
+    this.begin();
     this.#queue.whenDrained((lost) => {
       if (this.settled) return;
       if (lost === null || this.#cancels) this.succeed(undefined);
       else this.fail(flushClosed(this.#queue.socket.peerName, lost));
     });
     return promise;
+  }
+
+  override get holder(): Holder {
+    return this.#queue.socket;
   }
 
   override expire(): void {

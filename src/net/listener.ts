@@ -57,14 +57,14 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
   accept(options?: CallOptions): Promise<Connection> {
     try {
       if (this.#queue.closed) throw this.#queue.closedError();
-      const call = new AcceptCall(this.#queue);
+      const call = new AcceptCall(this.#queue, this.#holder);
       call.prepare(options, null);
       // A getter of the options may have closed it.
       if (this.#queue.closed) throw this.#queue.closedError();
       const ready = this.#queue.takeReady();
       if (ready !== null) return Promise.resolve(ready);
       const promise = call.promise<Connection>();
-      this.#queue.push(call, this.#holder);
+      this.#queue.push(call);
       return promise;
     } catch (error) {
       return Promise.reject(error);

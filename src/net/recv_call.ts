@@ -7,15 +7,17 @@
 import type { Linked } from "../base/fifo.ts";
 import { IoBufs } from "../buf/io_bufs.ts";
 import { Call } from "./call.ts";
+import type { Holder } from "./holder.ts";
 
 /** Whose call it is. */
 export interface RecvCallOwner {
-  readonly socket: { readonly peerName: string };
+  readonly socket: Holder & { readonly peerName: string };
   endCall(call: RecvCall, abort: { reason: unknown } | null): void;
 }
 
 export class RecvCall extends Call implements Linked<RecvCall> {
   next: RecvCall | null = null;
+  previous: RecvCall | null = null;
   readonly #queue: RecvCallOwner;
   /** Exactly this many bytes, or at most. */
   exact = false;
@@ -48,6 +50,10 @@ export class RecvCall extends Call implements Linked<RecvCall> {
   /** Bytes still missing from the result. */
   get remaining(): number {
     return this.length - (this.result?.length ?? 0);
+  }
+
+  override get holder(): Holder {
+    return this.#queue.socket;
   }
 
   override expire(): void {

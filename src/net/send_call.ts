@@ -9,6 +9,7 @@ import type { Linked } from "../base/fifo.ts";
 import { PLAIN_SLAB, type Slot } from "../buf/slot.ts";
 import type { ByteSource } from "./byte_source.ts";
 import { Call } from "./call.ts";
+import type { Holder } from "./holder.ts";
 import { Piece } from "./piece.ts";
 import type { SendQueue } from "./send_queue.ts";
 
@@ -20,6 +21,7 @@ const KEPT_PIECE_COUNT = 64;
 
 export class SendCall extends Call implements Linked<SendCall> {
   next: SendCall | null = null;
+  previous: SendCall | null = null;
   #queue: SendQueue;
   /** Reused from call to call: only `first` up to `count` are in use. */
   readonly #pieces: Piece[] = [new Piece()];
@@ -44,6 +46,10 @@ export class SendCall extends Call implements Linked<SendCall> {
     this.#queue = queue;
     this.totalBytes = this.sentBytes = 0;
     this.ending = null;
+  }
+
+  override get holder(): Holder {
+    return this.#queue.socket;
   }
 
   override expire(): void {

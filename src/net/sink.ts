@@ -84,7 +84,7 @@ export class Sink {
       if (call.totalBytes === 0) return DONE;
       const fits = this.#queue.queuedBytes + call.totalBytes <= this.#writeBufferSize;
       promise = fits ? this.#buffer(call) : call.promise<void>();
-      call.begin(this.#queue.socket);
+      call.begin();
     } catch (error) {
       this.#queue.dropCall(call);
       return Promise.reject(error);

@@ -144,7 +144,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
   #start<T>(call: RecvCall, options: CallOptions | undefined): Promise<T> {
     call.prepare(options, this.#timeoutMs);
     const promise = call.promise<T>();
-    call.begin(this.#socket);
+    call.begin();
     this.#queue.push(call);
     return promise;
   }

@@ -11,9 +11,9 @@
  * @module
  */
 import { unreachable } from "../base/assert.ts";
-import { Fifo } from "../base/fifo.ts";
 import type { Operation } from "./operation.ts";
 import type { Ring } from "./ring.ts";
+import { WaitingList } from "./waiting_list.ts";
 
 /** Where an operation waits for its turn: behind its like, before them, or for a read buffer. */
 export type LanePlace = "fresh" | "again" | "line";
@@ -22,9 +22,9 @@ export class Lane {
   readonly ring: Ring;
   readonly inFlightMax: number;
   inFlight = 0;
-  readonly #again = new Fifo<Operation>();
-  readonly #fresh = new Fifo<Operation>();
-  readonly #line = new Fifo<Operation>();
+  readonly #again = new WaitingList<Operation>();
+  readonly #fresh = new WaitingList<Operation>();
+  readonly #line = new WaitingList<Operation>();
 
   constructor(ring: Ring, inFlightMax: number) {
     this.ring = ring;

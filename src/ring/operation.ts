@@ -13,9 +13,9 @@
  *
  * @module
  */
-import type { Linked } from "../base/fifo.ts";
 import type { Lane } from "./lane.ts";
 import type { OpWriter } from "./op_writer.ts";
+import type { Waiting } from "./waiting_list.ts";
 
 export const OPERATION_IDLE = 0;
 export const OPERATION_READY = 1;
@@ -26,8 +26,9 @@ export type OperationState =
   | typeof OPERATION_READY
   | typeof OPERATION_FLYING;
 
-export abstract class Operation implements Linked<Operation> {
-  next: Operation | null = null;
+export abstract class Operation implements Waiting {
+  /** While it waits in its lane. */
+  place = 0;
   readonly lane: Lane;
   state: OperationState = OPERATION_IDLE;
   slot = -1;

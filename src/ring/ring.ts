@@ -63,7 +63,9 @@ export class Ring {
   activity = 0;
   readonly #table = new OperationTable();
   readonly #writer: OpWriter;
+  /** Cancels that wait for a turn with room, from `#cancelsStaged` on. */
   readonly #cancels: Operation[] = [];
+  #cancelsStaged = 0;
   #cancelTimer: HostTimer | null = null;
   #cancelPauseMs: number = LIMITS.cancelAgainFirstMs;
   readonly #tracker: LeakTracker | null;
@@ -125,7 +127,11 @@ export class Ring {
 
   /** Whether a turn would submit anything. */
   get staged(): boolean {
-    return this.sendLane.stageable || this.recvLane.admissible || this.#cancels.length > 0;
+    return this.sendLane.stageable || this.recvLane.admissible || this.#cancelsWait;
+  }
+
+  get #cancelsWait(): boolean {
+    return this.#cancelsStaged < this.#cancels.length;
   }
 
   /** Takes one turn. Returns the number of completions; the header says whether more wait. */
@@ -230,20 +236,25 @@ export class Ring {
   }
 
   #stage(writer: OpWriter): void {
-    const cancels = this.#cancels;
-    let canceled = 0;
-    for (; canceled < cancels.length && !writer.full; canceled++) {
-      const operation = cancels[canceled];
-      const flies = operation.state === OPERATION_FLYING && operation.canceling;
-      if (flies) writer.cancel(operation.slot, operation.generation, operation.cancelFlags);
-    }
-    if (canceled > 0) {
-      cancels.splice(0, canceled);
-      this.#cancelTimer ??= this.host.setTimer(this.#cancelAgain, this.#cancelPauseMs);
-    }
+    if (this.#cancelsWait) this.#stageCancels(writer);
     if (this.reads !== null) this.#stageReads(this.reads, writer);
     this.#stageLane(this.sendLane, writer);
     this.#stageLane(this.recvLane, writer);
+  }
+
+  #stageCancels(writer: OpWriter): void {
+    const cancels = this.#cancels;
+    for (; this.#cancelsWait && !writer.full; this.#cancelsStaged++) {
+      const operation = cancels[this.#cancelsStaged];
+      const flies = operation.state === OPERATION_FLYING && operation.canceling;
+      if (flies) writer.cancel(operation.slot, operation.generation, operation.cancelFlags);
+    }
+    // Not cut off at the front each time: what is left may be much more than one turn takes.
+    if (!this.#cancelsWait) {
+      cancels.length = 0;
+      this.#cancelsStaged = 0;
+    }
+    this.#cancelTimer ??= this.host.setTimer(this.#cancelAgain, this.#cancelPauseMs);
   }
 
   /** Who stands in line waits for one of the single buffers. */
@@ -255,6 +266,8 @@ export class Ring {
   /** Sends the cancels again of what has not come back since. */
   readonly #cancelAgain = (): void => {
     this.#cancelTimer = null;
+    // Those that have not had their first turn yet set the timer again when they do.
+    if (this.#cancelsWait) return;
     this.#table.eachFlying((operation) => {
       if (operation.canceling) this.#cancels.push(operation);
     });

@@ -5,7 +5,7 @@ interface Item extends Linked<Item> {
   id: number;
 }
 
-const item = (id: number): Item => ({ id, next: null });
+const item = (id: number): Item => ({ id, next: null, previous: null });
 
 /** All ids, by walking the links. */
 function ids(fifo: Fifo<Item>): number[] {
@@ -25,14 +25,6 @@ test("Fifo.shift() returns items in the order of push() and then null", () => {
   assert.is(fifo.count, 0);
 });
 
-test("Fifo.unshift() puts an item before all others, also into an empty queue", () => {
-  const fifo = new Fifo<Item>();
-  fifo.unshift(item(2));
-  fifo.push(item(3));
-  fifo.unshift(item(1));
-  assert.equal(ids(fifo), [1, 2, 3]);
-});
-
 test("Fifo.remove() of the last item leaves a queue that push() continues", () => {
   const fifo = new Fifo<Item>();
   const items = [item(1), item(2), item(3)];
@@ -49,8 +41,8 @@ test("an item that left a queue holds no link to it", () => {
   for (const entry of items) fifo.push(entry);
   fifo.shift();
   fifo.remove(items[1]);
-  assert.is(items[0].next, null);
-  assert.is(items[1].next, null);
+  fifo.remove(items[2]);
+  for (const { next, previous } of items) assert.equal([next, previous], [null, null]);
 });
 
 test("an item can stand in another queue after it left the first", () => {
@@ -65,6 +57,67 @@ test("an item can stand in another queue after it left the first", () => {
   assert.equal([ids(first), ids(second)], [[0, 2], [1]]);
 });
 
+test("Fifo.remove() of the head and of the tail in turn empties a queue from both ends", () => {
+  const fifo = new Fifo<Item>();
+  const items = [1, 2, 3, 4, 5].map(item);
+  for (const entry of items) fifo.push(entry);
+  for (const at of [0, 4, 1, 3]) assert.ok(fifo.remove(items[at]));
+  assert.equal(ids(fifo), [3]);
+  assert.ok(fifo.remove(items[2]));
+  assert.is(fifo.head, null);
+  fifo.push(items[4]);
+  fifo.push(items[0]);
+  assert.equal(ids(fifo), [5, 1]);
+});
+
+test("an item is not pushed twice", () => {
+  const fifo = new Fifo<Item>();
+  const entry = item(1);
+  fifo.push(entry);
+  assert.throws(() => fifo.push(entry), /one queue at a time/);
+});
+
+/** The orders in which a program may end what it has queued. */
+const ORDERS: Readonly<Record<string, (items: Item[]) => Item[]>> = {
+  "first to last": (items) => items,
+  "last to first": (items) => items.toReversed(),
+  "any order": (items) => new Random(7).shuffle(items),
+};
+
+for (const [order, arrange] of Object.entries(ORDERS)) {
+  test(`Fifo.remove() from ${order} reads a fixed number of links for each item`, () => {
+    for (const count of [100, 2_000]) {
+      let linkCount = 0;
+      const counted = (id: number): Item => {
+        const links = { next: null as Item | null, previous: null as Item | null };
+        return {
+          id,
+          get next() {
+            linkCount++;
+            return links.next;
+          },
+          set next(to) {
+            links.next = to;
+          },
+          get previous() {
+            linkCount++;
+            return links.previous;
+          },
+          set previous(to) {
+            links.previous = to;
+          },
+        };
+      };
+      const fifo = new Fifo<Item>();
+      const items = Array.from({ length: count }, (_, id) => counted(id));
+      for (const entry of items) fifo.push(entry);
+      for (const entry of arrange(items)) assert.ok(fifo.remove(entry));
+      assert.is(fifo.count, 0);
+      assert.ok(linkCount <= 8 * count, `${linkCount} links for ${count} items`);
+    }
+  });
+}
+
 test("Fifo does the same as an array over thousands of random steps", () => {
   const random = new Random();
   const fifo = new Fifo<Item>();
@@ -72,14 +125,10 @@ test("Fifo does the same as an array over thousands of random steps", () => {
   const gone: Item[] = [];
   for (let step = 0; step < 5_000; step++) {
     const kind = random.int(0, 9);
-    if (kind < 4) {
+    if (kind < 5) {
       const entry = item(step);
       fifo.push(entry);
       model.push(entry);
-    } else if (kind < 5) {
-      const entry = item(step);
-      fifo.unshift(entry);
-      model.unshift(entry);
     } else if (kind < 7) {
       const expected = model.shift() ?? null;
       assert.is(fifo.shift(), expected);

@@ -8,6 +8,10 @@ import { thrown } from "../../support/thrown.ts";
 
 /** A call that fails with what ended it. */
 class PlainCall extends Call {
+  constructor(override readonly holder: Holder) {
+    super();
+  }
+
   override expire(): void {
     this.fail(new Error("expired"));
   }
@@ -35,11 +39,11 @@ const test = suite("Call");
 test("a call that succeeds leaves no deadline, no listener and no hold", async () => {
   const { host, wheel, holder, counter } = setUp();
   const { signal, listeners } = countedSignal();
-  const call = new PlainCall();
+  const call = new PlainCall(holder);
   call.prepare({ signal, timeoutMs: 50 }, null);
   const promise = call.promise<number>();
   assert.not.ok(call.settled);
-  call.begin(holder);
+  call.begin();
   assert.equal([counter.held, wheel.count, listeners.size], [1, 1, 1]);
   call.succeed(7);
   assert.ok(call.settled);
@@ -50,17 +54,18 @@ test("a call that succeeds leaves no deadline, no listener and no hold", async (
 
 test("a call without options costs no deadline", async () => {
   const { wheel, holder, counter } = setUp();
-  const call = new PlainCall();
+  const call = new PlainCall(holder);
   call.prepare(undefined, null);
   const promise = call.promise<void>();
-  call.begin(holder);
+  call.begin();
   assert.equal([wheel.count, counter.held, call.startedMs], [0, 1, 500]);
   call.succeed(undefined);
   await promise;
 });
 
 test("call options may inherit fields that they must not have themselves", () => {
-  const call = new PlainCall();
+  const { holder } = setUp();
+  const call = new PlainCall(holder);
   call.prepare(new AbortController(), null);
   call.prepare(Object.assign(Object.create({ extension: 1 }), { timeoutMs: 6 }), null);
   assert.is(call.timeoutMs, 6);
@@ -71,10 +76,10 @@ test("call options may inherit fields that they must not have themselves", () =>
 test("a call whose budget runs out expires once and forgets its signal", async () => {
   const { host, wheel, holder, counter } = setUp();
   const { signal, listeners } = countedSignal();
-  const call = new PlainCall();
+  const call = new PlainCall(holder);
   call.prepare({ signal }, 100);
   const promise = call.promise<void>();
-  call.begin(holder);
+  call.begin();
   const rejected = assert.rejects(promise, /expired/);
   host.runUntil(host.now() + 110);
   await rejected;
@@ -84,10 +89,10 @@ test("a call whose budget runs out expires once and forgets its signal", async (
 test("a call that is aborted rejects with the signal's reason and has no deadline", async () => {
   const { wheel, holder, counter } = setUp();
   const { controller, signal } = countedSignal();
-  const call = new PlainCall();
+  const call = new PlainCall(holder);
   call.prepare({ signal, timeoutMs: 100 }, null);
   const promise = call.promise<void>();
-  call.begin(holder);
+  call.begin();
   const reason = { not: "an error" };
   controller.abort(reason);
   assert.equal([counter.held, wheel.count], [0, 0]);
@@ -97,14 +102,14 @@ test("a call that is aborted rejects with the signal's reason and has no deadlin
 test("a call that is used again does not listen to the signal of its last use", async () => {
   const { holder } = setUp();
   const { controller, signal, listeners } = countedSignal();
-  const call = new PlainCall();
+  const call = new PlainCall(holder);
   call.prepare({ signal }, null);
   const first = call.promise<string>();
-  call.begin(holder);
+  call.begin();
   call.succeed("first");
   call.prepare(undefined, null);
   const second = call.promise<string>();
-  call.begin(holder);
+  call.begin();
   assert.is(listeners.size, 0);
   controller.abort();
   assert.not.ok(call.settled);
@@ -114,14 +119,14 @@ test("a call that is used again does not listen to the signal of its last use", 
 
 test("a call that is used again has the budget of this use only", async () => {
   const { wheel, holder } = setUp();
-  const call = new PlainCall();
+  const call = new PlainCall(holder);
   call.prepare({ timeoutMs: 5 }, null);
   const first = call.promise<void>();
-  call.begin(holder);
+  call.begin();
   call.succeed(undefined);
   call.prepare({}, null);
   const second = call.promise<void>();
-  call.begin(holder);
+  call.begin();
   assert.is(wheel.count, 0);
   call.succeed(undefined);
   await Promise.all([first, second]);
@@ -129,9 +134,9 @@ test("a call that is used again has the budget of this use only", async () => {
 
 test("a call settles once: a second end is a bug that is caught", async () => {
   const { holder } = setUp();
-  const call = new PlainCall();
+  const call = new PlainCall(holder);
   const promise = call.promise<void>();
-  call.begin(holder);
+  call.begin();
   call.succeed(undefined);
   thrown(() => call.succeed(undefined), Error, "a call settles once");
   thrown(() => call.fail(new Error("late")), Error, "a call settles once");
@@ -141,10 +146,10 @@ test("a call settles once: a second end is a bug that is caught", async () => {
 test("disarm() stops clock and signal, and the call is still to be settled", async () => {
   const { wheel, holder, counter } = setUp();
   const { controller, signal, listeners } = countedSignal();
-  const call = new PlainCall();
+  const call = new PlainCall(holder);
   call.prepare({ signal, timeoutMs: 100 }, null);
   const promise = call.promise<void>();
-  call.begin(holder);
+  call.begin();
   call.disarm();
   controller.abort();
   assert.equal([counter.held, wheel.count, listeners.size], [1, 0, 0]);
@@ -155,7 +160,8 @@ test("disarm() stops clock and signal, and the call is still to be settled", asy
 });
 
 test("prepare() takes the call's own budget, null for none, or the configured one", () => {
-  const call = new PlainCall();
+  const { holder } = setUp();
+  const call = new PlainCall(holder);
   const budget = (options: Record<string, unknown> | undefined) => {
     call.prepare(options, 1_000);
     return call.timeoutMs;
@@ -168,7 +174,8 @@ test("prepare() takes the call's own budget, null for none, or the configured on
 });
 
 test("prepare() refuses wrong options, budgets and signals by name", () => {
-  const prepare = (options: unknown) => () => new PlainCall().prepare(options as never, null);
+  const { holder } = setUp();
+  const prepare = (options: unknown) => () => new PlainCall(holder).prepare(options as never, null);
   for (const timeoutMs of [-1, 1.5, NaN, 2 ** 31]) {
     thrown(prepare({ timeoutMs }), RangeError, `"timeoutMs"`);
   }
@@ -178,9 +185,10 @@ test("prepare() refuses wrong options, budgets and signals by name", () => {
 });
 
 test("prepare() throws the reason of a signal that is aborted already", () => {
+  const { holder } = setUp();
   const reason = new Error("too late");
   const signal = AbortSignal.abort(reason);
-  assert.is(thrown(() => new PlainCall().prepare({ signal }, null), Error), reason);
+  assert.is(thrown(() => new PlainCall(holder).prepare({ signal }, null), Error), reason);
 });
 
 test.run();
