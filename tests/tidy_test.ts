@@ -17,6 +17,13 @@ type Files = ReadonlyMap<string, string>;
 type Rule = (files: Files) => string[];
 
 const SOURCE_LINES_MAX = 300;
+/**
+ * Files of src that may be longer: a ratchet. A figure may fall, and rise only with a better reason
+ * than that the limit was reached, as pieces moved out for that alone make a worse house.
+ */
+const LONGER_SOURCES: Readonly<Record<string, readonly [linesMax: number, reason: string]>> = {
+  "src/ring/ring.ts": [310, "staging, delivery, containment and the end of one ring are one story"],
+};
 const FUNCTION_LINES_MAX = 70;
 const COLUMNS_MAX = 100;
 
@@ -215,7 +222,8 @@ const bannedNames: Rule = (files) =>
 const fileSizes: Rule = (files) =>
   each(files, SOURCE, (path, text) => {
     const lines = text.split("\n").length - 1;
-    return lines > SOURCE_LINES_MAX ? [`${path}: ${lines} lines, limit ${SOURCE_LINES_MAX}`] : [];
+    const [limit] = LONGER_SOURCES[path] ?? [SOURCE_LINES_MAX];
+    return lines > limit ? [`${path}: ${lines} lines, limit ${limit}`] : [];
   });
 
 const CONTROL = new Set(["if", "for", "while", "switch", "catch", "with"]);

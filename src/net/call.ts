@@ -36,7 +36,7 @@ export abstract class Call {
   #deadline: CallDeadline | null = null;
   #patience: Patience | null = null;
 
-  /** Whom the call belongs to from `begin` on: known by what the call has anyway, not kept twice. */
+  /** Whom the call belongs to from `begin` on; known from the queue, and not kept twice. */
   abstract get holder(): Holder;
 
   /** The budget ran out. Must settle the call, now or when the kernel answers a cancel. */

@@ -26,7 +26,7 @@ export interface Waiting {
 }
 
 const CAPACITY_MIN = 16;
-/** What is larger is a burst's, and not kept: with many connections it would cost bytes for each. */
+/** A larger array belongs to a burst and is not kept: each connection would pay for it. */
 const CAPACITY_KEPT = 4_096;
 
 export class WaitingList<T extends Waiting> {
