@@ -39,6 +39,13 @@ export const LIMITS = Object.freeze({
   cancelAgainFirstMs: 20,
   cancelAgainLastMs: 1_000,
 
+  /**
+   * First and longest pause before a closed connection, whose peer has not taken everything, is
+   * looked at again: what the peer sends meanwhile waits in a buffer that holds some megabytes.
+   */
+  lingerFirstMs: 5,
+  lingerLastMs: 80,
+
   /** How long a closing network waits for its operations once all of them were cancelled. */
   handBackMs: 1_000,
 

@@ -28,6 +28,8 @@ export async function drainNetwork(context: NetworkContext): Promise<void> {
   const force = () => {
     expired = true;
     for (const dial of context.dials.all()) dial.giveUp(closedError(dial));
+    // They have sent FIN and wait for their peers: RST would take away what those have yet to read.
+    context.lingering.end();
     for (const open of context.open.all()) open.reset();
     last = context.host.setTimer(overdue.resolve, LIMITS.handBackMs);
   };
