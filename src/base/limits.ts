@@ -139,6 +139,12 @@ export const LIMITS = Object.freeze({
   smallestRingTryCountMax: 8,
 
   /**
+   * How long a bind that may replace a stale file waits while a socket is bound to it: it may be
+   * that of a killed process, which the kernel closes up to 23 ms after the process has ended.
+   */
+  fileReleaseMs: 500,
+
+  /**
    * Attempts to bind to a path whose file is stale, or gone when it is looked at: each one means
    * that another process was faster.
    */
