@@ -34,7 +34,9 @@ export async function drainNetwork(context: NetworkContext): Promise<void> {
     last = context.host.setTimer(overdue.resolve, LIMITS.handBackMs);
   };
   context.hold();
-  const timer = shutdownTimeoutMs === null ? null : context.host.setTimer(force, shutdownTimeoutMs);
+  // Without a budget everything ends in one go: no connection sees the end of another one first.
+  if (shutdownTimeoutMs === 0) force();
+  const timer = shutdownTimeoutMs ? context.host.setTimer(force, shutdownTimeoutMs) : null;
   try {
     await Promise.race([finish(context, () => expired), overdue.promise]);
     await handBack(context);
