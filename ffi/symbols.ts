@@ -32,6 +32,7 @@ export const SYMBOLS = {
   ur_ring_close: calls("u32"), //                         uint32_t ring
   ur_ring_control: calls("u32"), //                       uint32_t ring
   ur_ring_bell: calls("u32"), //                          uint32_t ring
+  ur_ring_bell_back: calls("u32"), //                     uint32_t ring
   ur_turn: calls("u32", "u32", "u32"), //                 uint32_t ring, op_count, flags
   ur_arm: calls("u32"), //                                uint32_t ring
   ur_socket: calls("u32", "u32"), //                      uint32_t ring, family
@@ -72,6 +73,8 @@ export interface OpenLibrary {
 
 /** The runtime's end of the wake-up path: adopts a socket and says when a byte came. */
 export interface Bell {
+  /** Settles when the socket is adopted; rejects when it cannot be, and is still the caller's. */
+  readonly opened: Promise<void>;
   ref(): void;
   unref(): void;
   close(): void;
@@ -86,6 +89,7 @@ export interface Runtime {
   open(path: string): OpenLibrary;
   /** Places bytes in an anonymous file; returns its descriptor, or throws. */
   anonymousFile(name: string, bytes: Uint8Array): { path: string; close(): void };
+  /** Adopts the socket, or throws. */
   openBell(fd: number, onWake: () => void): Bell;
   /** An environment variable, or undefined when unset or not permitted. Never prompts. */
   environment(name: string): string | undefined;
