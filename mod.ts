@@ -33,7 +33,7 @@ import { Publisher } from "./src/metrics/publisher.ts";
 import { type Capabilities, explainRefusal, featuresOf } from "./src/net/capabilities.ts";
 import { type NetworkConfig, resolveConfig } from "./src/net/config.ts";
 import { NetworkCore } from "./src/net/network_core.ts";
-import { openNetwork, refuseUnsupported } from "./src/net/open_network.ts";
+import { bellsOpened, openNetwork, refuseUnsupported } from "./src/net/open_network.ts";
 import { openRings } from "./src/net/open_rings.ts";
 import type { NativePort } from "./src/ring/port.ts";
 
@@ -105,6 +105,7 @@ export class Network extends NetworkCore {
     refuseUnsupported(resolved);
     const rings = await openRings(port, host, resolved);
     const context = openNetwork(port, host, resolved, rings, (fields) => new BufferPool(fields));
+    await bellsOpened(context);
     let detach = () => {};
     const network = new Network(context, "io_uring", () => detach());
     if (resolved.registry !== null) {

@@ -1004,6 +1004,20 @@ int32_t ur_ring_bell(uint32_t id) {
   return ring->pair[1];
 }
 
+/* A number that was closed may be another descriptor's by now. */
+static bool has_bell(const struct ring *ring) {
+  struct stat info;
+  return fstat(ring->pair[1], &info) == 0 && info.st_dev == ring->pair_device &&
+         info.st_ino == ring->pair_inode;
+}
+
+int32_t ur_ring_bell_back(uint32_t id) {
+  struct ring *ring = ring_at(id);
+  if (!ring) return -EPERM;
+  if (has_bell(ring)) ring->bell_taken = false;
+  return 0;
+}
+
 /* Ends the receives on every connection of a ring, without a word to the peers. Listeners are left
  * alone: a process that was forked may share them. */
 static void end_receives(uint32_t ring) {
@@ -1055,10 +1069,7 @@ static void close_bell(struct ring *ring, bool thread_ends) {
     return;
   }
   /* A runtime that ends with its thread may have forgotten the end that it adopted. */
-  struct stat info;
-  if (thread_ends && fstat(ring->pair[1], &info) == 0 && info.st_dev == ring->pair_device &&
-      info.st_ino == ring->pair_inode)
-    close(ring->pair[1]);
+  if (thread_ends && has_bell(ring)) close(ring->pair[1]);
 }
 
 static uint64_t drain_end_ns(void) { return now_ns() + UR_DRAIN_MS * 1000000u; }

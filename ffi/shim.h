@@ -186,7 +186,10 @@ UR_EXPORT int32_t ur_ring_open(uint32_t entries, uint32_t completion_entries, ui
 /* -EBUSY: closed, but the kernel kept operations; no slab of the thread is handed out again. */
 UR_EXPORT int32_t ur_ring_close(uint32_t ring);
 UR_EXPORT int32_t ur_ring_control(uint32_t ring);
+/* The descriptor of the doorbell, the caller's from now on. */
 UR_EXPORT int32_t ur_ring_bell(uint32_t ring);
+/* The caller could not use it and has not closed it: it goes with the ring. */
+UR_EXPORT int32_t ur_ring_bell_back(uint32_t ring);
 UR_EXPORT int32_t ur_turn(uint32_t ring, uint32_t op_count, uint32_t flags);
 /* 0: armed, the caller may sleep. 1: work is there already, take a turn. */
 UR_EXPORT int32_t ur_arm(uint32_t ring);

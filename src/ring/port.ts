@@ -104,6 +104,8 @@ export interface SystemFacts {
 
 /** The wake-up path of one ring. The callback runs in the runtime's event loop. */
 export interface BellPort {
+  /** Settles when the bell can ring; rejects when it never will. Needs no handler of its own. */
+  readonly opened: Promise<void>;
   ref(): void;
   unref(): void;
   close(): void;
@@ -132,6 +134,7 @@ export interface RingPort {
   turn(opCount: number, flags: number): number;
   /** 0: the bell will ring, sleep. 1: there is work. */
   arm(): number;
+  /** Throws, or `opened` rejects, when the runtime cannot watch its end. */
   openBell(onWake: () => void): BellPort;
   /** Cancels and awaits what is left, closes every descriptor of the ring. */
   close(): number;

@@ -5,9 +5,8 @@
  */
 import { ERRNO } from "../../src/base/errno.ts";
 import { resolveConfig } from "../../src/net/config.ts";
-import { openNetwork } from "../../src/net/open_network.ts";
+import { bellsOpened, openNetwork } from "../../src/net/open_network.ts";
 import { type OpenRings, tryRings } from "../../src/net/open_rings.ts";
-import type { RingPort } from "../../src/ring/port.ts";
 import { assert, rejects, suite } from "../harness.ts";
 import { contentOf } from "../support/content.ts";
 import { outcomeOf, type Pair, withPair, withSeeds } from "../support/pair.ts";
@@ -337,24 +336,27 @@ test("close() of everything, twice and in any order, resolves", async () => {
   });
 });
 
-test("a network whose doorbell cannot be opened leaves no ring open", () => {
+test("a doorbell that the runtime refuses, at once or later, leaves nothing open", async () => {
   for (const failing of [0, 1]) {
-    const sim = new Sim();
-    const config = resolveConfig({ ring: { topology: "split" } });
-    const rings = tryRings(sim.native, config, 64) as OpenRings;
-    const ports = [rings.recvPort, rings.sendPort as RingPort];
-    const refusal = new Error("no descriptor left");
-    ports[failing].openBell = () => {
-      throw refusal;
-    };
-    let thrown: unknown = null;
-    try {
-      openNetwork(sim.native, sim.host, config, rings);
-    } catch (error) {
-      thrown = error;
+    for (const later of [false, true]) {
+      const sim = new Sim();
+      const config = resolveConfig({ ring: { topology: "split" } });
+      const rings = tryRings(sim.native, config, 64) as OpenRings;
+      const refusal = new Error("no descriptor left");
+      if (later) sim.native.rings[failing].bellRefusal = refusal;
+      else {
+        sim.native.rings[failing].openBell = () => {
+          throw refusal;
+        };
+      }
+      const start = async () => await bellsOpened(openNetwork(sim.native, sim.host, config, rings));
+      const error = await assert.rejects(start(), { code: "Unsupported", operation: "start" });
+      assert.is(error.cause, refusal);
+      assert.match(error.message, /doorbell: no descriptor left$/);
+      assert.equal(sim.native.rings.map(({ closed }) => closed), [true, true]);
+      assert.equal(sim.native.rings.map(({ bellClosed }) => bellClosed), [true, true]);
+      sim.checkNoTimers();
     }
-    assert.is(thrown, refusal);
-    assert.equal(sim.native.rings.map(({ closed }) => closed), [true, true]);
   }
 });
 
