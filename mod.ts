@@ -33,7 +33,7 @@ import { Publisher } from "./src/metrics/publisher.ts";
 import { type Capabilities, explainRefusal, featuresOf } from "./src/net/config/capabilities.ts";
 import { type NetworkConfig, resolveConfig } from "./src/net/config/config.ts";
 import { NetworkCore } from "./src/net/lifecycle/network_core.ts";
-import { openNetwork, refuseUnsupported } from "./src/net/lifecycle/open_network.ts";
+import { bellsOpened, openNetwork, refuseUnsupported } from "./src/net/lifecycle/open_network.ts";
 import { openRings } from "./src/net/lifecycle/open_rings.ts";
 import type { NativePort } from "./src/ring/port.ts";
 
@@ -110,6 +110,7 @@ export class Network extends NetworkCore {
     refuseUnsupported(resolved);
     const rings = await openRings(port, host, resolved);
     const context = openNetwork(port, host, resolved, rings, (fields) => new BufferPool(fields));
+    await bellsOpened(context);
     let detach = () => {};
     const network = new Network(context, "io_uring", () => detach());
     if (resolved.registry !== null) {

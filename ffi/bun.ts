@@ -125,10 +125,9 @@ function openBell(fd: number, onWake: () => void): Bell {
     else opened.unref();
   };
   const handlers = { open: settle, data: onWake, close() {}, error() {}, drain() {} };
-  bun.connect({ fd, socket: handlers }).then(settle, (cause) => {
-    if (!closed) throw cause;
-  });
+  const opened = bun.connect({ fd, socket: handlers }).then(settle);
   return {
+    opened,
     ref() {
       held = true;
       socket?.ref();

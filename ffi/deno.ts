@@ -123,6 +123,7 @@ function openBell(fd: number, onWake: () => void): Bell {
   socket.on("error", () => socket.destroy());
   socket.resume();
   return {
+    opened: Promise.resolve(),
     ref: () => void socket.ref(),
     unref: () => void socket.unref(),
     close: () => void socket.destroy(),

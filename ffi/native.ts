@@ -70,7 +70,15 @@ class NativeRing implements RingPort {
   }
 
   openBell(onWake: () => void): BellPort {
-    return this.#runtime.openBell(this.#library.ur_ring_bell(this.#id), onWake);
+    const giveBack = () => void this.#library.ur_ring_bell_back(this.#id);
+    try {
+      const bell = this.#runtime.openBell(this.#library.ur_ring_bell(this.#id), onWake);
+      bell.opened.catch(giveBack);
+      return bell;
+    } catch (cause) {
+      giveBack();
+      throw cause;
+    }
   }
 
   close(): number {

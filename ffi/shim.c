@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <liburing.h>
 #include <net/if.h>
@@ -35,6 +36,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -1002,6 +1004,20 @@ int32_t ur_ring_bell(uint32_t id) {
   return ring->pair[1];
 }
 
+/* A number that was closed may be another descriptor's by now. */
+static bool has_bell(const struct ring *ring) {
+  struct stat info;
+  return fstat(ring->pair[1], &info) == 0 && info.st_dev == ring->pair_device &&
+         info.st_ino == ring->pair_inode;
+}
+
+int32_t ur_ring_bell_back(uint32_t id) {
+  struct ring *ring = ring_at(id);
+  if (!ring) return -EPERM;
+  if (has_bell(ring)) ring->bell_taken = false;
+  return 0;
+}
+
 /* Ends the receives on every connection of a ring, without a word to the peers. Listeners are left
  * alone: a process that was forked may share them. */
 static void end_receives(uint32_t ring) {
@@ -1053,10 +1069,7 @@ static void close_bell(struct ring *ring, bool thread_ends) {
     return;
   }
   /* A runtime that ends with its thread may have forgotten the end that it adopted. */
-  struct stat info;
-  if (thread_ends && fstat(ring->pair[1], &info) == 0 && info.st_dev == ring->pair_device &&
-      info.st_ino == ring->pair_inode)
-    close(ring->pair[1]);
+  if (thread_ends && has_bell(ring)) close(ring->pair[1]);
 }
 
 static uint64_t drain_end_ns(void) { return now_ns() + UR_DRAIN_MS * 1000000u; }
@@ -1220,21 +1233,49 @@ int32_t ur_cut_off(uint32_t id, int32_t fd) {
   return errno == EIO ? 0 : -errno;
 }
 
-/* TCP drops the bytes where they are; a unix socket has to copy them. */
-static void discard(int32_t fd) {
+/* TCP drops the bytes where they are; a unix socket has to copy them. Returns what the last receive
+ * did: 0 at the end of the stream, -errno, or a count when there is more. */
+static int32_t discard(int32_t fd, bool *came) {
   uint8_t scratch[DISCARD_STEP_BYTES];
-  for (uint32_t i = 0; i < DISCARD_STEP_MAX; i++)
-    if (recv(fd, scratch, sizeof(scratch), MSG_TRUNC | MSG_DONTWAIT) <= 0) break;
+  ssize_t result = -1;
+  for (uint32_t i = 0; i < DISCARD_STEP_MAX; i++) {
+    result = recv(fd, scratch, sizeof(scratch), MSG_TRUNC | MSG_DONTWAIT);
+    if (result <= 0) break;
+    *came = true;
+  }
+  return result < 0 ? -errno : (int32_t)result;
+}
+
+/* Whether TCP has more than FIN, which counts as a byte, that was not sent (SIOCOUTQNSD) or not
+ * acknowledged (SIOCOUTQ). A unix socket's bytes are with the peer at once. */
+static bool has_left(int32_t fd, unsigned long which) {
+  int count = 0;
+  int domain = 0;
+  socklen_t size = sizeof(domain);
+  if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0 || domain == AF_UNIX) return false;
+  return ioctl(fd, which, &count) == 0 && count > 1;
+}
+
+/* Shuts the receive half, or returns how it is with a connection that must not be shut yet. */
+static int32_t shut_for_good(int32_t fd, bool again) {
+  bool came = false;
+  int32_t result = again || shutdown(fd, SHUT_WR) == 0 ? 0 : -errno;
+  int32_t last = discard(fd, &came);
+  bool open = result == 0 && (last > 0 || last == -EAGAIN);
+  if (open && (again || came ? has_left(fd, SIOCOUTQ) : has_left(fd, SIOCOUTQNSD)))
+    return again && came ? 2 : 1;
+  if (shutdown(fd, SHUT_RD) < 0 && result == 0) result = -errno;
+  /* What came in between would still make close send RST. */
+  discard(fd, &came);
+  return result;
 }
 
 int32_t ur_shutdown(uint32_t id, int32_t fd, uint32_t how) {
   int32_t result = refusal(id, fd);
   if (result < 0) return result;
-  if (how != UR_SHUTDOWN_DISCARD) return shutdown(fd, (int)how) < 0 ? -errno : 0;
-  result = shutdown(fd, SHUT_WR) < 0 ? -errno : 0;
-  discard(fd);
-  if (shutdown(fd, SHUT_RD) < 0 && result == 0) result = -errno;
-  return result;
+  if (how == UR_SHUTDOWN_DISCARD || how == UR_SHUTDOWN_AGAIN)
+    return shut_for_good(fd, how == UR_SHUTDOWN_AGAIN);
+  return shutdown(fd, (int)how) < 0 ? -errno : 0;
 }
 
 int32_t ur_close(uint32_t id, int32_t fd) {

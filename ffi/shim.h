@@ -113,8 +113,14 @@ enum ur_header {
 /* FIN is sent, then what the peer has sent is thrown away, up to 16 MiB, and what it sends from now
  * on is refused: unread bytes would make close send RST, which overtakes what the peer has yet to
  * read. The window opens while they are thrown away, which it would not behind a receive half that
- * is shut: a peer in the middle of a send goes on, and is told. */
+ * is shut: a peer in the middle of a send goes on, and is told.
+ *
+ * Refusing means RST, and RST drops what was sent and is not with the peer yet. So where TCP has
+ * not sent everything, or where the peer sends and has not acknowledged everything, the receive
+ * half stays open and the result is 1: look again with UR_SHUTDOWN_AGAIN, until that returns 0. It
+ * returns 2 instead of 1 when it threw bytes away. */
 #define UR_SHUTDOWN_DISCARD 3u
+#define UR_SHUTDOWN_AGAIN 4u
 
 /* Flags of ur_turn. */
 #define UR_TURN_WOKEN 1u /* the doorbell was heard: it must be armed again before sleeping */
@@ -180,7 +186,10 @@ UR_EXPORT int32_t ur_ring_open(uint32_t entries, uint32_t completion_entries, ui
 /* -EBUSY: closed, but the kernel kept operations; no slab of the thread is handed out again. */
 UR_EXPORT int32_t ur_ring_close(uint32_t ring);
 UR_EXPORT int32_t ur_ring_control(uint32_t ring);
+/* The descriptor of the doorbell, the caller's from now on. */
 UR_EXPORT int32_t ur_ring_bell(uint32_t ring);
+/* The caller could not use it and has not closed it: it goes with the ring. */
+UR_EXPORT int32_t ur_ring_bell_back(uint32_t ring);
 UR_EXPORT int32_t ur_turn(uint32_t ring, uint32_t op_count, uint32_t flags);
 /* 0: armed, the caller may sleep. 1: work is there already, take a turn. */
 UR_EXPORT int32_t ur_arm(uint32_t ring);
@@ -198,7 +207,7 @@ UR_EXPORT int32_t ur_get_option(uint32_t ring, int32_t fd, uint32_t option);
 /* 1: this TCP connection is over, and the peer's FIN never came: what was received is all that
  * there is, but perhaps not all that was sent. Else 0. To be asked once a receive returned 0. */
 UR_EXPORT int32_t ur_cut_off(uint32_t ring, int32_t fd);
-/* how: 0 receive half, 1 send half, 2 both, UR_SHUTDOWN_DISCARD both for good. */
+/* how: 0 receive half, 1 send half, 2 both, UR_SHUTDOWN_DISCARD and _AGAIN both for good. */
 UR_EXPORT int32_t ur_shutdown(uint32_t ring, int32_t fd, uint32_t how);
 UR_EXPORT int32_t ur_close(uint32_t ring, int32_t fd);
 /* The index of the network interface whose name of `length` bytes stands in the block. */

@@ -34,6 +34,7 @@ export const SYMBOLS = {
   ur_ring_close: calls("u32"), //                         uint32_t ring
   ur_ring_control: calls("u32"), //                       uint32_t ring
   ur_ring_bell: calls("u32"), //                          uint32_t ring
+  ur_ring_bell_back: calls("u32"), //                     uint32_t ring
   ur_turn: calls("u32", "u32", "u32"), //                 uint32_t ring, op_count, flags
   ur_arm: calls("u32"), //                                uint32_t ring
   ur_socket: calls("u32", "u32"), //                      uint32_t ring, family
@@ -76,6 +77,8 @@ export interface OpenLibrary {
 
 /** The runtime's end of the wake-up path: adopts a socket and says when a byte came. */
 export interface Bell {
+  /** Settles when the socket is adopted; rejects when it cannot be, and is still the caller's. */
+  readonly opened: Promise<void>;
   ref(): void;
   unref(): void;
   close(): void;
@@ -106,6 +109,7 @@ export interface Runtime {
   fileFacts(path: string): FileFacts | null;
   /** The effective user of this process; null when unknown. */
   user(): number | null;
+  /** Adopts the socket, or throws. */
   openBell(fd: number, onWake: () => void): Bell;
   /** An environment variable, or undefined when unset or not permitted. Never prompts. */
   environment(name: string): string | undefined;

@@ -174,8 +174,8 @@ keep_modules() {
     file=$(find "$unpacked" -name "$module.ko*" | head -n 1)
     case $file in
       *.ko) cp "$file" "$unpacked/modules/$module.ko" ;;
-      *.ko.xz) xz -dc "$file" >"$unpacked/modules/$module.ko" ;;
-      *.ko.zst) zstd -qdc "$file" >"$unpacked/modules/$module.ko" ;;
+      *.ko.xz) install xz xz-utils && xz -dc "$file" >"$unpacked/modules/$module.ko" ;;
+      *.ko.zst) install zstd zstd && zstd -qdc "$file" >"$unpacked/modules/$module.ko" ;;
       *) echo "test_kernel: $package has no module $module: tests that need it are skipped" ;;
     esac
   done

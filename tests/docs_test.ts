@@ -1,9 +1,10 @@
 /**
- * The reference documents are complete: every export, code and metric has its place.
+ * The documents say what is so: every export, code and metric has its place, and each metric and
+ * each `make` target that is named exists.
  *
  * @module
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { DEFINITIONS } from "../src/metrics/definitions.ts";
 import { assert, suite } from "./harness.ts";
@@ -26,6 +27,25 @@ function exportedNames(): string[] {
   return [...lists, ...declared].filter((name) => name !== "");
 }
 
+/** Documents for people, and the workflows. */
+function documents(): string[] {
+  const inside = (folder: string) => readdirSync(new URL(`../${folder}/`, import.meta.url));
+  return [
+    "README.md",
+    "CONTRIBUTING.md",
+    ...inside("docs").filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`),
+    ...inside(".github/workflows").map((name) => `.github/workflows/${name}`),
+  ];
+}
+
+/** What stands behind `make` in code, in a `run:` step, or in the list `target:` of a workflow. */
+function makeTargets(text: string): string[] {
+  const commands = [...text.matchAll(/(?:^\s*|`|run: )make ([a-z][a-z-]*)/gm)];
+  const lists = [...text.matchAll(/^ *target:\n((?: +- .*\n)+)/gm)]
+    .flatMap(([, list]) => [...list.matchAll(/- ([a-z-]+)/g)]);
+  return [...commands, ...lists].map(([, target]) => target);
+}
+
 const test = suite("documents");
 
 test("every export of mod.ts has a heading in docs/API.md", () => {
@@ -46,6 +66,24 @@ test("every error code has a heading in docs/ERRORS.md, and no other has one", (
 test("every metric has a row in docs/METRICS.md, and no other has one", () => {
   const rows = [...read("docs/METRICS.md").matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
   assert.equal(rows.sort(), DEFINITIONS.map(({ name }) => name).sort());
+});
+
+test("docs/OPERATIONS.md names only metrics that exist", () => {
+  const known = new Set(DEFINITIONS.map(({ name }) => name));
+  const named = [...read("docs/OPERATIONS.md").matchAll(/\buringnet_(\w+)/g)]
+    .map(([, name]) => name.replace(/_bucket$/, ""));
+  assert.ok(named.length > 10);
+  assert.equal(named.filter((name) => !known.has(name)), []);
+});
+
+// An emulated machine has neither the Makefile nor the documents.
+const noMakefile = existsSync(new URL("../Makefile", import.meta.url)) ? null : "no Makefile here";
+
+test.skipIf(noMakefile, "each make target that a document or a workflow names exists", () => {
+  const known = [...read("Makefile").matchAll(/^([a-z-]+):/gm)].map(([, target]) => target);
+  const named = documents().flatMap((path) => makeTargets(read(path)));
+  assert.ok(named.length > 30 && named.includes("lifecycle"), `${named}`);
+  assert.equal(named.filter((target) => !known.includes(target)), []);
 });
 
 test.run();

@@ -39,6 +39,13 @@ export const LIMITS = Object.freeze({
   cancelAgainFirstMs: 20,
   cancelAgainLastMs: 1_000,
 
+  /**
+   * First and longest pause before a closed connection, whose peer has not taken everything, is
+   * looked at again: what the peer sends meanwhile waits in a buffer that holds some megabytes.
+   */
+  lingerFirstMs: 5,
+  lingerLastMs: 80,
+
   /** How long a closing network waits for its operations once all of them were cancelled. */
   handBackMs: 1_000,
 
@@ -130,6 +137,12 @@ export const LIMITS = Object.freeze({
    */
   lockedMemoryPauseMs: 64,
   smallestRingTryCountMax: 8,
+
+  /**
+   * How long a bind that may replace a stale file waits while a socket is bound to it: it may be
+   * that of a killed process, which the kernel closes up to 23 ms after the process has ended.
+   */
+  fileReleaseMs: 500,
 
   /**
    * Attempts to bind to a path whose file is stale, or gone when it is looked at: each one means

@@ -34,12 +34,16 @@ export const TURN_LOOK = 2;
 
 /**
  * Both halves for good: FIN, then what the peer has sent is thrown away, so that it is no RST that
- * follows, and what it sends from now on is refused.
+ * follows, and what it sends from now on is refused. While the peer has not taken all that was
+ * sent, refusing would lose the rest: the receiving half then stays open, and the result is not 0.
  */
 export const SHUTDOWN_DISCARD = 3;
 
-/** The receiving half, the sending half, both, or both for good. */
-export type ShutdownHow = 0 | 1 | 2 | typeof SHUTDOWN_DISCARD;
+/** The same once more, where the result was not 0; 2 when bytes have come since, else 0 or 1. */
+export const SHUTDOWN_AGAIN = 4;
+
+/** The receiving half, the sending half, both, both for good, or that once more. */
+export type ShutdownHow = 0 | 1 | 2 | typeof SHUTDOWN_DISCARD | typeof SHUTDOWN_AGAIN;
 
 /** Where the fields of a file record are (`struct ur_file`): a sockaddr, its length, the rest. */
 export const FILE_RECORD = Object.freeze({ bytes: 152, lengthAt: 128, directoryAt: 132 });
@@ -100,6 +104,8 @@ export interface SystemFacts {
 
 /** The wake-up path of one ring. The callback runs in the runtime's event loop. */
 export interface BellPort {
+  /** Settles when the bell can ring; rejects when it never will. Needs no handler of its own. */
+  readonly opened: Promise<void>;
   ref(): void;
   unref(): void;
   close(): void;
@@ -128,6 +134,7 @@ export interface RingPort {
   turn(opCount: number, flags: number): number;
   /** 0: the bell will ring, sleep. 1: there is work. */
   arm(): number;
+  /** Throws, or `opened` rejects, when the runtime cannot watch its end. */
   openBell(onWake: () => void): BellPort;
   /** Cancels and awaits what is left, closes every descriptor of the ring. */
   close(): number;

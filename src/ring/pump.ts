@@ -68,10 +68,15 @@ export class Pump {
     this.#ring = ring;
     this.#keeper = keeper ?? this;
     this.#partner = keeper;
-    if (keeper !== null) keeper.#partner = this;
     this.#spinner = new Spinner(spin);
     this.#bell = ring.port.openBell(this.#onWake);
     this.#bell.unref();
+    if (keeper !== null) keeper.#partner = this;
+  }
+
+  /** Settles when the bell can ring, and rejects when it never will. */
+  get opened(): Promise<void> {
+    return this.#bell.opened;
   }
 
   /** No turn is due: the ring's clock stands still until something happens. */

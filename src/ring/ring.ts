@@ -83,8 +83,9 @@ export class Ring {
     this.recvLane = new Lane(this, inFlightMax);
     this.reads = reads === null ? null : new ReadGroups(port, reads);
     this.#tracker = reads === null ? null : reads.pool.tracker;
-    this.#tracker?.keep();
+    // The last that can fail.
     this.pump = new Pump(this, spin, keeper === null ? null : keeper.pump);
+    this.#tracker?.keep();
   }
 
   /** Operations with the kernel. */

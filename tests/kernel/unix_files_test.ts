@@ -39,12 +39,12 @@ test("of several processes that take a stale file at once, one listens there", a
   for (const program of programs) program.kill();
   await Promise.all(programs.map(({ ended }) => ended));
 
-  // Killed: now all of them are stale.
-  const refused = await assert.rejects(network.bind({ path: paths[0] }), { errno: "EADDRINUSE" });
-  assert.match(refused.message, "pass unlinkStale: true");
-  const listener = await network.bind({ path: paths[0] }, { unlinkStale: true });
-  await listener.close();
-  assert.is(readdirSync(folder).length, PATH_COUNT - 1);
+  // The kernel may still have the sockets of the killed processes.
+  for (const [index, path] of paths.entries()) {
+    const listener = await network.bind({ path }, { unlinkStale: true });
+    await listener.close();
+    assert.is(readdirSync(folder).length, PATH_COUNT - 1 - index);
+  }
   rmSync(folder, { recursive: true });
 });
 

@@ -36,7 +36,11 @@ export class Line {
   static make(): Line | string {
     const near = NetNamespace.make();
     const far = NetNamespace.make();
-    if (near === null || far === null) return "network namespaces of one's own need root";
+    if (near === null || far === null) {
+      near?.close();
+      far?.close();
+      return "making network namespaces needs root";
+    }
     const line = new Line(near, far);
     const reason = line.#build();
     if (reason === null) return line;
@@ -52,6 +56,7 @@ export class Line {
     const link = ["link", "add", "near", "type", "veth", "peer", "name", "far", "netns", far.path];
     const added = near.try("ip", ...link);
     if (/Unknown device type|not supported/.test(added.stderr)) return "no module veth";
+    if (/not permitted/.test(added.stderr)) return "making interfaces needs root";
     if (added.status !== 0) throw new Error(`Cannot make the line: ${added.stderr}`);
     for (const [side, name, address] of this.#sides()) {
       side.run("ip", "link", "set", name, "gso_max_segs", "1");

@@ -155,6 +155,29 @@ static void discarded_from_a_sender(void) {
   rig_close(&rig);
 }
 
+/* Refusing what a peer sends would drop what it has yet to take. */
+static void lingers(void) {
+  int32_t pair[2];
+  rig_open(&rig, 8, 64, 0);
+  rig_pair(&rig, pair);
+  uint32_t slab = slab_map(SLAB_BYTES);
+  size_t sent = 0, received = 0;
+  ssize_t count;
+  while ((count = send(pair[0], slab_bytes(slab), SLAB_BYTES, MSG_DONTWAIT)) > 0)
+    sent += (size_t)count;
+  await_that(is_stuck, pair[0]);
+  EXPECT(ur_shutdown(rig.id, pair[0], UR_SHUTDOWN_DISCARD), 1);
+  EXPECT(ur_shutdown(rig.id, pair[0], UR_SHUTDOWN_AGAIN), 1);
+  EXPECT(send(pair[1], "still here", 10, 0), 10);
+  EXPECT(ur_shutdown(rig.id, pair[0], UR_SHUTDOWN_AGAIN), 2);
+  while ((count = recv(pair[1], slab_bytes(slab), SLAB_BYTES, 0)) > 0) received += (size_t)count;
+  EXPECT(count, 0);
+  EXPECT(received, sent);
+  await_that(fin_is_known, pair[0]);
+  EXPECT(ur_shutdown(rig.id, pair[0], UR_SHUTDOWN_AGAIN), 0);
+  rig_close(&rig);
+}
+
 static void several_rings(void) {
   static struct rig other;
   int32_t pair[2];
@@ -452,6 +475,7 @@ const struct test_case lifetime_cases[] = {
     {"a closed descriptor is refused at once, its receive completes", close_descriptor_in_flight},
     {"closing with unread bytes discarded sends FIN", discarded},
     {"discarding what a peer is in the middle of sending tells the peer", discarded_from_a_sender},
+    {"discarding waits while the peer has not taken everything", lingers},
     {"two rings of one thread share descriptors, which go with their owner", several_rings},
     {"a thread that ends leaves no descriptor, 90 times with work in flight", thread_ends},
     {"memory of a ring that never drained is never handed out again", never_drains},

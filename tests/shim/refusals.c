@@ -272,7 +272,7 @@ static void options(void) {
     EXPECT(ur_get_option(rig.id, pair[0], bad[i]), -EINVAL);
   }
   EXPECT(ur_set_option(rig.id, pair[0], UR_OPTION_KEEP_IDLE, INT32_MIN), -EINVAL);
-  EXPECT(ur_shutdown(rig.id, pair[0], 4), -EINVAL);
+  EXPECT(ur_shutdown(rig.id, pair[0], 5), -EINVAL);
   EXPECT(ur_shutdown(rig.id, pair[0], UINT32_MAX), -EINVAL);
   EXPECT_TRUE(ur_socket(rig.id, UINT32_MAX) < 0);
   EXPECT(ur_listen(rig.id, pair[0], UINT32_MAX), -EINVAL); /* it is connected */

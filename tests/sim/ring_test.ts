@@ -5,12 +5,11 @@
  */
 import { ERRNO } from "../../src/base/errno.ts";
 import { resolveConfig } from "../../src/net/config/config.ts";
-import { openNetwork } from "../../src/net/lifecycle/open_network.ts";
+import { bellsOpened, openNetwork } from "../../src/net/lifecycle/open_network.ts";
 import { type OpenRings, tryRings } from "../../src/net/lifecycle/open_rings.ts";
-import type { RingPort } from "../../src/ring/port.ts";
 import { assert, rejects, suite } from "../harness.ts";
 import { contentOf } from "../support/content.ts";
-import { outcomeOf, withPair, withSeeds } from "../support/pair.ts";
+import { outcomeOf, type Pair, withPair, withSeeds } from "../support/pair.ts";
 import { Sim } from "../support/sim.ts";
 
 const test = suite("sim/ring");
@@ -176,6 +175,82 @@ test("Network.close() in the middle of everything leaves nothing behind", async 
   });
 });
 
+/** A server that has sent more than its peer has read, and a peer that sends without pause. */
+async function answersASender(
+  { client, server, sim }: Pair,
+  close: () => Promise<void>,
+): Promise<{ closing: Promise<void>; received: () => Promise<number> }> {
+  await server.sink.send(contentOf(7, 8_000));
+  const closing = close();
+  void (async () => {
+    for (let i = 0; i < 10_000; i++) await client.sink.send(contentOf(8, 1_000));
+  })().catch(() => {});
+  const received = async () => {
+    let count = 0;
+    try {
+      for (let part; (part = await client.stream.recvSome(500)) !== null; await sim.sleep(3)) {
+        const bytes = part.toUint8Array();
+        assert.bytesEqual(bytes, contentOf(7, bytes.length, count));
+        count += bytes.length;
+      }
+    } catch (error) {
+      if ((error as { errno?: string }).errno !== "ECONNRESET") throw error;
+    }
+    return count;
+  };
+  return { closing, received };
+}
+
+test("close() waits until a peer that goes on sending has taken everything", async () => {
+  const options = {
+    kernel: { sendCapacity: 8_192, recvCapacity: 1_024 },
+    config: { readBufferSize: 512 },
+  };
+  await withSeeds(10, options, async (pair) => {
+    const { closing, received } = await answersASender(pair, () => pair.server.close());
+    assert.is(await received(), 8_000);
+    await closing;
+    assert.is(pair.network.context.lingering.count, 0);
+  });
+});
+
+test("a peer that takes nothing holds up close() for its budget, or until reset()", async () => {
+  const kernel = { sendCapacity: 8_192, recvCapacity: 1_024 };
+  const config = { readBufferSize: 512, shutdownTimeoutMs: 200 };
+  for (const resets of [false, true]) {
+    await withPair({ kernel, config }, async (pair) => {
+      const { sim, server, network } = pair;
+      const startedMs = sim.host.now();
+      const { closing } = await answersASender(pair, () => server.close());
+      await sim.sleep(50);
+      assert.is(network.context.lingering.count, 1);
+      assert.ok(network.holds > 0, "it keeps the process alive");
+      if (resets) server.reset();
+      await closing;
+      const tookMs = sim.host.now() - startedMs;
+      assert.ok(resets ? tookMs < 60 : tookMs >= 200 && tookMs < 300, `it took ${tookMs} ms`);
+      assert.is(network.context.lingering.count, 0);
+    });
+  }
+});
+
+test("a network at the end of its budget does not reset what only waits for the peer", async () => {
+  const kernel = { sendCapacity: 8_192, recvCapacity: 1_024 };
+  await withPair({ kernel, config: { readBufferSize: 512 } }, async ({ sim, listener }) => {
+    const own = sim.open({ shutdownTimeoutMs: 100 });
+    const [server, client] = await Promise.all([
+      own.dial(listener.localAddress),
+      listener.accept(),
+    ]);
+    await server.sink.send(contentOf(7, 8_000));
+    await own.close();
+    // A quiet peer: the kernel goes on without the network.
+    const arrived = await client.stream.recv(8_000);
+    assert.bytesEqual(arrived.toUint8Array(), contentOf(7, 8_000));
+    assert.is(await client.stream.recvSome(), null);
+  });
+});
+
 test("a closing network waits for all of its messages with one timer", async () => {
   await withPair({}, async ({ network, listener, sim }) => {
     const peers = sim.open();
@@ -261,24 +336,27 @@ test("close() of everything, twice and in any order, resolves", async () => {
   });
 });
 
-test("a network whose doorbell cannot be opened leaves no ring open", () => {
+test("a doorbell that the runtime refuses, at once or later, leaves nothing open", async () => {
   for (const failing of [0, 1]) {
-    const sim = new Sim();
-    const config = resolveConfig({ ring: { topology: "split" } });
-    const rings = tryRings(sim.native, config, 64) as OpenRings;
-    const ports = [rings.recvPort, rings.sendPort as RingPort];
-    const refusal = new Error("no descriptor left");
-    ports[failing].openBell = () => {
-      throw refusal;
-    };
-    let thrown: unknown = null;
-    try {
-      openNetwork(sim.native, sim.host, config, rings);
-    } catch (error) {
-      thrown = error;
+    for (const later of [false, true]) {
+      const sim = new Sim();
+      const config = resolveConfig({ ring: { topology: "split" } });
+      const rings = tryRings(sim.native, config, 64) as OpenRings;
+      const refusal = new Error("no descriptor left");
+      if (later) sim.native.rings[failing].bellRefusal = refusal;
+      else {
+        sim.native.rings[failing].openBell = () => {
+          throw refusal;
+        };
+      }
+      const start = async () => await bellsOpened(openNetwork(sim.native, sim.host, config, rings));
+      const error = await assert.rejects(start(), { code: "Unsupported", operation: "start" });
+      assert.is(error.cause, refusal);
+      assert.match(error.message, /doorbell: no descriptor left$/);
+      assert.equal(sim.native.rings.map(({ closed }) => closed), [true, true]);
+      assert.equal(sim.native.rings.map(({ bellClosed }) => bellClosed), [true, true]);
+      sim.checkNoTimers();
     }
-    assert.is(thrown, refusal);
-    assert.equal(sim.native.rings.map(({ closed }) => closed), [true, true]);
   }
 });
 

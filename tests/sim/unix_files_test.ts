@@ -51,6 +51,62 @@ test("a bind that fails after the file was made leaves neither file nor descript
   }
 });
 
+test("unlinkStale waits for the socket of a process that ends just now", async () => {
+  await play(async (sim) => {
+    const network = sim.open();
+    const first = await network.bind({ path: PATH });
+    const startMs = sim.host.now();
+    const binding = network.bind({ path: PATH }, { unlinkStale: true });
+    await sim.sleep(LIMITS.fileReleaseMs / 2);
+    // Its file is left, as that of a killed process is.
+    const [ring] = sim.native.rings;
+    ring.removeFile = () => 0;
+    await first.close();
+    const second = await binding;
+    const waitedMs = sim.host.now() - startMs;
+    assert.ok(waitedMs < LIMITS.fileReleaseMs, `${waitedMs} ms`);
+    await second.close();
+    await network.close();
+  });
+});
+
+test("unlinkStale gives up on a socket that stays, in time", async () => {
+  await play(async (sim) => {
+    const network = sim.open();
+    const listener = await network.bind({ path: PATH });
+    const startMs = sim.host.now();
+    const refused = network.bind({ path: PATH }, { unlinkStale: true });
+    assert.match((await assert.rejects(refused)).message, "a socket is bound to the file");
+    const waitedMs = sim.host.now() - startMs;
+    assert.ok(waitedMs >= LIMITS.fileReleaseMs, `${waitedMs} ms`);
+    assert.ok(waitedMs < LIMITS.fileReleaseMs * 2, `${waitedMs} ms`);
+    await listener.close();
+    await network.close();
+  });
+});
+
+for (const shutdownTimeoutMs of [0, 5_000]) {
+  test(`a network that closes (${shutdownTimeoutMs} ms) ends such a wait`, async () => {
+    await play(async (sim) => {
+      const other = sim.open();
+      const listener = await other.bind({ path: PATH });
+      const network = sim.open({ shutdownTimeoutMs });
+      const refused = assert.rejects(network.bind({ path: PATH }, { unlinkStale: true }), {
+        code: "Closed",
+        operation: "bind",
+      });
+      await sim.sleep(30);
+      const startMs = sim.host.now();
+      await network.close();
+      await refused;
+      const waitedMs = sim.host.now() - startMs;
+      assert.ok(waitedMs <= 2 * LIMITS.backOffLastMs, `${waitedMs} ms`);
+      await listener.close();
+      await other.close();
+    });
+  });
+}
+
 test("a stale file that another process replaces first is its own", async () => {
   await play(async (sim) => {
     const { files } = sim.kernel;
@@ -75,7 +131,7 @@ test("a stale file that another process replaces first is its own", async () => 
       (await assert.rejects(restless, { errno: "EADDRINUSE" })).message,
       "comes and goes",
     );
-    assert.is(looks, LIMITS.bindFileCountMax);
+    assert.is(looks, 1 + LIMITS.bindFileCountMax);
     // Who may not ask is told so.
     ring.staleFile = () => -ERRNO.EACCES;
     const closed = network.bind({ path: PATH }, { unlinkStale: true });

@@ -12,12 +12,13 @@
 import { ERRNO } from "../../src/base/errno.ts";
 import {
   AF_INET6,
+  AF_UNIX,
   formatAddress,
   isFile,
   type SocketAddress,
   type UnixAddress,
 } from "../../src/net/address/address.ts";
-import { SHUTDOWN_DISCARD } from "../../src/ring/port.ts";
+import { SHUTDOWN_AGAIN, SHUTDOWN_DISCARD } from "../../src/ring/port.ts";
 import type { FakeHost } from "./fake_host.ts";
 import { FakeFiles } from "./fake_files.ts";
 import { FakeSocket } from "./fake_socket.ts";
@@ -266,10 +267,20 @@ export class FakeKernel {
   }
 
   shutdown(socket: FakeSocket, how: number): number {
-    if (socket.state !== "connected" || socket.dead) return -ENOTCONN;
+    if (socket.state !== "connected" || socket.dead) {
+      return how === SHUTDOWN_AGAIN ? 0 : -ENOTCONN;
+    }
     if (how === 1) socket.finCount++;
     if (how !== 0) this.#queueFin(socket);
-    if (how === SHUTDOWN_DISCARD) socket.inbox.clear();
+    if (how === SHUTDOWN_DISCARD || how === SHUTDOWN_AGAIN) {
+      const came = socket.inbox.length > 0;
+      socket.inbox.clear();
+      const left = socket.outbox.length > 0 && socket.family !== AF_UNIX;
+      if (left && !socket.finArrived) {
+        if (came && socket.peer !== null) this.#deliverSoon(socket.peer);
+        return came && how === SHUTDOWN_AGAIN ? 2 : 1;
+      }
+    }
     if (how !== 1) socket.shutRead = true;
     if (socket.peer !== null) this.#deliverSoon(socket.peer);
     socket.recv?.ready();

@@ -76,12 +76,15 @@ export const DEFAULT_SIZES: Readonly<FakeRingSizes> = Object.freeze({
 });
 
 class FakeBell implements BellPort {
+  readonly opened: Promise<void>;
   referenced = true;
   closed = false;
   readonly onWake: () => void;
 
-  constructor(onWake: () => void) {
+  constructor(onWake: () => void, refusal: Error | null) {
     this.onWake = onWake;
+    this.opened = refusal === null ? Promise.resolve() : Promise.reject(refusal);
+    this.opened.catch(() => {});
   }
 
   ref(): void {
@@ -128,6 +131,8 @@ export class FakeRing implements RingPort {
   /** The byte that the runtime has not read yet. */
   #told = false;
   closed = false;
+  /** Why the runtime will say that it cannot adopt the bell. */
+  bellRefusal: Error | null = null;
   /** The kernel hands nothing back from now on: no cancel works, and closing answers EBUSY. */
   stuck = false;
   /** Sockets that came through this ring: it closes what is left of them. */
@@ -303,7 +308,7 @@ export class FakeRing implements RingPort {
   }
 
   openBell(onWake: () => void): BellPort {
-    this.#bell = new FakeBell(onWake);
+    this.#bell = new FakeBell(onWake, this.bellRefusal);
     return this.#bell;
   }
 

@@ -15,7 +15,8 @@ export interface BindOptions {
   ipv6Only?: boolean;
   /**
    * Replace a socket file that was left behind, by a killed process for example. A file to which
-   * any socket is bound stays, and so does a file of another kind: "BindFailed" with EADDRINUSE.
+   * any socket is bound stays, and so does a file of another kind: "BindFailed" with EADDRINUSE,
+   * half a second later where a socket is bound, which may be that of a process that ends just now.
    * No effect on TCP addresses and abstract names. @default {false}
    */
   unlinkStale?: boolean;

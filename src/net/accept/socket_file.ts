@@ -37,6 +37,11 @@ export class SocketFile {
     this.#fields.setUint32(FILE_RECORD.lengthAt, length, true);
   }
 
+  /** Whether a socket is bound to the file at this path. */
+  get taken(): boolean {
+    return this.#port.staleFile(this.#record, false) === 0;
+  }
+
   /** Binds the socket and makes the file. Null, or why not. */
   bind(fd: number, options: CheckedBindOptions): FileRefusal | null {
     const { unlinkStale, mode } = options;

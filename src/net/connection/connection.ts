@@ -159,11 +159,13 @@ export class Connection implements ConnectionInterface, Closeable {
 
   async #close(): Promise<void> {
     const reason = new CloseReason("the connection was closed");
+    const { context } = this.#socket;
+    const untilMs = context.now + (context.config.shutdownTimeoutMs ?? Infinity);
     this.#readLocalAddress();
     this.stream.abandon(reason);
     await this.sink.closeWithoutFin(reason);
     this.sink.abandon(reason);
     // FIN behind a part of what was to be sent would look like a clean end.
-    await this.#socket.end(this.sink.gaveUp ? "reset" : "graceful");
+    await this.#socket.end(this.sink.gaveUp ? "reset" : "graceful", untilMs);
   }
 }

@@ -28,11 +28,15 @@ export async function drainNetwork(context: NetworkContext): Promise<void> {
   const force = () => {
     expired = true;
     for (const dial of context.dials.all()) dial.giveUp(closedError(dial));
+    // They have sent FIN and wait for their peers: RST would take away what those have yet to read.
+    context.lingering.end();
     for (const open of context.open.all()) open.reset();
     last = context.host.setTimer(overdue.resolve, LIMITS.handBackMs);
   };
   context.hold();
-  const timer = shutdownTimeoutMs === null ? null : context.host.setTimer(force, shutdownTimeoutMs);
+  // Without a budget everything ends in one go: no connection sees the end of another one first.
+  if (shutdownTimeoutMs === 0) force();
+  const timer = shutdownTimeoutMs ? context.host.setTimer(force, shutdownTimeoutMs) : null;
   try {
     await Promise.race([finish(context, () => expired), overdue.promise]);
     await handBack(context);

@@ -9,6 +9,7 @@ import type { BufferPool } from "../../buf/buffer_pool.ts";
 import {
   type Address,
   formatAddress,
+  isFile,
   parseAddress,
   type SocketAddress,
   type UnixAddress,
@@ -19,6 +20,7 @@ import type { CallOptions } from "../call/call_options.ts";
 import type { Connection } from "../connection/connection_interface.ts";
 import { Dial } from "../dial/dial.ts";
 import { drainNetwork } from "./drain_network.ts";
+import { fileReleased } from "../accept/file_release.ts";
 import { Listener } from "../accept/listener.ts";
 import { lookUpError } from "../address/look_up_error.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
@@ -75,6 +77,10 @@ export abstract class NetworkCore implements AsyncDisposable {
       throw lookUpError("BindFailed", formatAddress(parsed), cause);
     });
     this.#throwClosed("bind", parsed);
+    if (checked.unlinkStale && isFile(numeric)) {
+      await fileReleased(this.#context, numeric);
+      this.#throwClosed("bind", parsed);
+    }
     return new Listener(this.#context, bindSocket(this.#context, numeric, checked));
   }
 

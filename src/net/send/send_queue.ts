@@ -221,10 +221,15 @@ export class SendQueue extends HalfQueue<SendCall> {
 
   #failed(result: number): void {
     const outcome = outcomeOf(result);
-    const ending = this.#end?.abandoned || this.#anyEnding();
     const again = outcome === "again" || outcome === "later";
+    // The calls are given the reason of the end, whatever the kernel says of a send that is
+    // abandoned: a peer that ends at the same time makes it fail with EPIPE.
+    if (this.#end?.abandoned) {
+      if (!again && outcome !== "canceled") this.socket.noteBrokenSend();
+      return;
+    }
     // A cancel may also show as EINTR. Those that end are settled, the others are sent again.
-    if (ending && (again || outcome === "canceled")) return;
+    if (this.#anyEnding() && (again || outcome === "canceled")) return;
     if (again && !this.#end?.finSent && this.retry(outcome)) return;
     this.socket.noteBrokenSend();
     this.#fail(result);

@@ -13,6 +13,7 @@ import type { TimingWheel } from "../../ring/timing_wheel.ts";
 import type { SocketAddress, UnixAddress } from "../address/address.ts";
 import type { ResolvedConfig } from "../config/config.ts";
 import { interfaceIndex } from "../address/interface_index.ts";
+import { Lingering } from "./lingering.ts";
 import { lookUp } from "../address/look_up.ts";
 import type { SendCall } from "../send/send_call.ts";
 import { SpareCalls } from "../send/spare_calls.ts";
@@ -55,6 +56,8 @@ export class NetworkContext implements NetworkContextParts {
   /** Connections and listeners that are not closed yet. */
   readonly open: Roster<Closeable> = new Roster<Closeable>();
   readonly dials: Roster<Dialing> = new Roster<Dialing>();
+  /** Sockets that are closed once their peers have everything. */
+  readonly lingering: Lingering;
   readonly spareSends = new SpareCalls<SendCall>();
   /** False from the beginning of `Network.close`. */
   accepting = true;
@@ -68,6 +71,7 @@ export class NetworkContext implements NetworkContextParts {
     this.wheel = parts.wheel;
     this.sendRing = parts.sendRing;
     this.recvRing = parts.recvRing;
+    this.lingering = new Lingering(parts.host);
   }
 
   /** Milliseconds: those of the last turn while turns follow each other, else taken now. */

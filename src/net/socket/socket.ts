@@ -1,8 +1,9 @@
 /**
  * One connected descriptor and its end.
  *
- * Order of events at the end: operations are cancelled -> each lands -> the descriptor is closed ->
- * `closed` resolves. A descriptor number is therefore never free while an operation names it.
+ * Order of events at the end: operations are cancelled -> each lands, and the peer has everything
+ * -> the descriptor is closed -> `closed` resolves. A descriptor number is therefore never free
+ * while an operation names it.
  *
  * @module
  */
@@ -10,7 +11,7 @@ import { ERRNO, errnoText } from "../../base/errno.ts";
 import { COUNT } from "../../base/meter.ts";
 import { NetworkError } from "../../base/network_error.ts";
 import type { Operation } from "../../ring/operation.ts";
-import { type RingPort, SHUTDOWN_DISCARD, SOCKET_OPTION } from "../../ring/port.ts";
+import { type RingPort, SHUTDOWN_AGAIN, SHUTDOWN_DISCARD, SOCKET_OPTION } from "../../ring/port.ts";
 import {
   AF_UNIX,
   formatAddress,
@@ -20,6 +21,7 @@ import {
 import type { KeepAlive } from "../config/config.ts";
 import { endpoint, LOCAL_END } from "../address/endpoint.ts";
 import { Holder } from "../call/holder.ts";
+import type { Lingerer } from "./lingering.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
 import { type PackedAddress, packedAddress } from "../address/packed_address.ts";
 import { type SocketOption, socketOptions } from "./socket_options.ts";
@@ -35,7 +37,7 @@ interface SocketOwner extends Closeable {
 /** errno of options and shutdowns that only say that the peer was faster. */
 const GONE = [ERRNO.ENOTCONN, ERRNO.EINVAL, ERRNO.ECONNRESET];
 
-export class Socket extends Holder {
+export class Socket extends Holder implements Lingerer {
   readonly fd: number;
   readonly family: number;
   /**
@@ -54,7 +56,8 @@ export class Socket extends Holder {
   #receiving: Operation | null = null;
   /** What the network forgets when the descriptor is closed, before `closed` resolves. */
   owner: SocketOwner | null = null;
-  #end: SocketEnd | null = null;
+  /** "lingering" is graceful, but for what the peer has yet to take. */
+  #end: SocketEnd | "lingering" | null = null;
   #descriptorOpen = true;
   /** Made when somebody waits. */
   #closed: PromiseWithResolvers<void> | null = null;
@@ -161,19 +164,25 @@ export class Socket extends Holder {
     this.#end ??= "reset";
   }
 
-  /** Ends the socket; the first end decides, but a reset overtakes a graceful one. */
-  end(how: SocketEnd): Promise<void> {
+  /**
+   * Ends the socket; the first end decides, but a reset overtakes a graceful one. A graceful one
+   * waits for the peer to take what was sent, until `untilMs` of the host's clock at the latest.
+   */
+  end(how: SocketEnd, untilMs = 0): Promise<void> {
     if (this.#end === null || (how === "reset" && this.#descriptorOpen)) {
+      if (this.#end === "lingering") this.context.lingering.delete(this);
       this.#end = how;
       const { soLinger } = this.context.config;
       // Were it refused, which SO_LINGER never is, the end would be graceful: but an end it is.
-      if (how === "reset" && soLinger !== 0) this.#linger(0);
+      if (how === "reset" && soLinger !== 0) this.#setLinger(0);
       const abrupt = how === "reset" || soLinger === 0;
       // Where RST follows, no FIN may go before it. Elsewhere this sends it, also when a forked
       // process has a copy of the descriptor. And it ends a receive by itself: Linux 6.11 can fail
       // to find a multishot one that is cancelled. Behind the peer's FIN nothing is unread.
       const both = this.peerEnd === "fin" ? 2 : SHUTDOWN_DISCARD;
-      this.port.shutdown(this.fd, abrupt ? 0 : both);
+      const left = this.port.shutdown(this.fd, abrupt ? 0 : both);
+      if (left > 0 && untilMs > this.context.host.now()) this.#linger(untilMs);
+      else if (left > 0) this.port.shutdown(this.fd, 2);
       this.#sending?.lane.ring.cancel(this.#sending);
       this.#receiving?.lane.ring.cancel(this.#receiving);
       this.landed();
@@ -181,13 +190,29 @@ export class Socket extends Holder {
     return this.closed;
   }
 
-  #linger(seconds: number): void {
+  #linger(untilMs: number): void {
+    this.#end = "lingering";
+    this.context.lingering.add(this, untilMs);
+  }
+
+  lookAgain(): number {
+    return Math.max(this.port.shutdown(this.fd, SHUTDOWN_AGAIN), 0);
+  }
+
+  endLingering(): void {
+    this.#end = "graceful";
+    // Where the budget has ended: this ends a receive that no cancel has found.
+    this.port.shutdown(this.fd, 0);
+    this.landed();
+  }
+
+  #setLinger(seconds: number): void {
     this.port.setOption(this.fd, SOCKET_OPTION.lingerSeconds, seconds);
   }
 
   /** An operation came back: closes the descriptor when it was the last one of an ended socket. */
   landed(): void {
-    if (this.#end === null || !this.#descriptorOpen) return;
+    if (this.#end === null || this.#end === "lingering" || !this.#descriptorOpen) return;
     const sending = this.#sending;
     const receiving = this.#receiving;
     if (sending?.idle === false || receiving?.idle === false) return;
@@ -204,7 +229,7 @@ export class Socket extends Holder {
     const { soLinger } = this.context.config;
     const graceful = end === "graceful" && soLinger !== 0;
     // With a positive linger time close(2) would block the thread; the kernel goes on without it.
-    if (graceful && soLinger !== null) this.#linger(-1);
+    if (graceful && soLinger !== null) this.#setLinger(-1);
     this.port.closeDescriptor(this.fd);
   }
 }

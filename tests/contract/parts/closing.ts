@@ -178,6 +178,41 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
     }
   });
 
+  test("close against a peer that never stops sending: it gets all that was sent", async () => {
+    for (const address of ["127.0.0.1:0", { path: `\0uringnet-${crypto.randomUUID()}` }]) {
+      await using own = await started(config);
+      await using peers = await started(config);
+      await using pair = await connect(own.network, address, peers.network);
+      let flooding = true;
+      const flood = (async () => {
+        while (flooding) await pair.client.sink.send(pattern(60_000));
+      })().catch(() => {});
+      // As much as the kernel takes while nobody reads.
+      const bytes = pattern(TOO_MUCH, 9);
+      const controller = new AbortController();
+      await settlesWithin(pair.server.sink.send(bytes, { signal: controller.signal }), 50);
+      controller.abort();
+      await until(() => pair.server.sink.bytesQueued === 0, "the send has ended");
+      const { bytesSent } = pair.server.sink;
+      assert.ok(bytesSent > 100_000, `${bytesSent} bytes were taken`);
+      const closing = pair.server.close();
+      let received = 0;
+      try {
+        for (let part; (part = await pair.client.stream.recvSome()) !== null; await pause(1)) {
+          const arrived = part.toUint8Array();
+          bytesEqual(arrived, bytes.subarray(received, received + arrived.length));
+          received += arrived.length;
+        }
+      } catch (error) {
+        // Once it has everything, it may be told that its own bytes are not wanted.
+        if (!(error instanceof NetworkError && error.errno === "ECONNRESET")) throw error;
+      }
+      assert.is(received, bytesSent);
+      flooding = false;
+      await Promise.all([closing, flood]);
+    }
+  });
+
   test("close with unread bytes is a clean end for the peer", async ({ network }) => {
     for (const address of ["127.0.0.1:0", { path: `\0uringnet-${crypto.randomUUID()}` }]) {
       await using pair = await connect(network, address);

@@ -13,16 +13,22 @@ const STEP_MS = 10;
 
 const network = await Network.start();
 const listeners: Listener[] = [];
-const results: string[] = [];
-console.log("<ready>");
-for (const [index, path] of paths.entries()) {
-  while (Date.now() < Number(startMs) + index * STEP_MS);
+
+async function claim(path: string): Promise<string> {
   try {
     listeners.push(await network.bind({ path }, { unlinkStale: true }));
-    results.push("bound");
+    return "bound";
   } catch (error) {
-    results.push(error instanceof NetworkError ? String(error.errno) : String(error));
+    return error instanceof NetworkError ? String(error.errno) : String(error);
   }
 }
-console.log(`<results ${results.join(" ")}>`);
+
+const claims: Promise<string>[] = [];
+for (const [index, path] of paths.entries()) {
+  while (Date.now() < Number(startMs) + index * STEP_MS);
+  claims.push(claim(path));
+  // The bind itself is some microtasks away.
+  await new Promise((resolve) => setTimeout(resolve, 0));
+}
+console.log(`<results ${(await Promise.all(claims)).join(" ")}>`);
 for (const listener of listeners) void listener.accept();
