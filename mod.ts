@@ -34,7 +34,7 @@ import { type Capabilities, explainRefusal, featuresOf } from "./src/net/capabil
 import { type NetworkConfig, resolveConfig } from "./src/net/config.ts";
 import { NetworkCore } from "./src/net/network_core.ts";
 import { openNetwork, refuseUnsupported } from "./src/net/open_network.ts";
-import { openRings } from "./src/net/open_rings.ts";
+import { openRings, openRingsNow } from "./src/net/open_rings.ts";
 import type { NativePort } from "./src/ring/port.ts";
 
 export {
@@ -77,20 +77,37 @@ function unsupported(cause: unknown): NetworkError {
   });
 }
 
+/** The library of this thread. Throws a NetworkError "Unsupported" when that fails. */
+function loaded(): NativePort {
+  try {
+    return native();
+  } catch (cause) {
+    throw unsupported(cause);
+  }
+}
+
 /** TCP over io_uring, for the thread that started it. */
 export class Network extends NetworkCore {
+  /**
+   * @internal As `start`, at once: for adapters whose calls open the network themselves. Locked
+   * memory that the kernel has not given back yet counts as missing. Takes no registry.
+   */
+  static open(config: NetworkConfig): Network {
+    const resolved = resolveConfig(config);
+    const port = loaded();
+    refuseUnsupported(resolved);
+    const rings = openRingsNow(port, resolved);
+    const context = openNetwork(port, host, resolved, rings, (fields) => new BufferPool(fields));
+    return new Network(context, "io_uring", () => {});
+  }
+
   /**
    * Loads the library and opens the ring. Rejects with TypeError or RangeError for a wrong
    * configuration, with a NetworkError "Unsupported" that says why io_uring cannot be used here.
    */
   static async start(config: NetworkConfig = {}): Promise<Network> {
     const resolved = resolveConfig(config);
-    let port: NativePort;
-    try {
-      port = native();
-    } catch (cause) {
-      throw unsupported(cause);
-    }
+    const port = loaded();
     refuseUnsupported(resolved);
     const rings = await openRings(port, host, resolved);
     const context = openNetwork(port, host, resolved, rings, (fields) => new BufferPool(fields));
@@ -114,13 +131,7 @@ export class Network extends NetworkCore {
 export class BufferPool extends CorePool {
   /** Loads the library. Throws a NetworkError "Unsupported" when that fails. */
   constructor(config: BufferPoolConfig | BufferPoolFields = BufferPoolConfig.forNetwork()) {
-    let port: NativePort;
-    try {
-      port = native();
-    } catch (cause) {
-      throw unsupported(cause);
-    }
-    super(config, port);
+    super(config, loaded());
   }
 }
 

@@ -58,8 +58,8 @@ export class PushSend implements Deliverable {
     return this.#queue.queuedBytes;
   }
 
-  /** Queues the bytes. False: wait for `drained`. */
-  post(data: Uint8Array): boolean {
+  /** Queues the bytes, several arrays as one. False: wait for `drained`. */
+  post(data: Uint8Array | readonly Uint8Array[]): boolean {
     const queue = this.#queue;
     if (queue.closed) {
       this.#failed(queue.closedError());
