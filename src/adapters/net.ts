@@ -17,6 +17,7 @@
 import type * as node from "node:net";
 import { Network } from "../../mod.ts";
 import { autoSelectFamily } from "./auto_select_family.ts";
+import { bunTls } from "./bun_tls.ts";
 import { callable } from "./callable.ts";
 import { nodeError } from "./node_error.ts";
 import { nodeNetwork } from "./node_network.ts";
@@ -31,6 +32,7 @@ let network: Network | null = null;
 nodeNetwork.provide(() => {
   // Node leaves Nagle's algorithm on unless a program says otherwise.
   network = Network.open({ tcpNoDelay: null });
+  bunTls();
   return network.internals();
 });
 

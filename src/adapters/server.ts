@@ -14,7 +14,6 @@ import * as dns from "node:dns";
 import { nextTick } from "node:process";
 import { ERRNO } from "../base/errno.ts";
 import { parseAddress, type SocketAddress, type UnixAddress } from "../net/address.ts";
-import type { Connection } from "../net/connection.ts";
 import type { Listener } from "../net/listener.ts";
 import { listenArguments, type ListenPlan } from "./listen_arguments.ts";
 import { Listening, tryListen } from "./listening.ts";
@@ -23,7 +22,8 @@ import { runtimeNet } from "./runtime_net.ts";
 import { Socket } from "./socket.ts";
 import type { Callback } from "./socket_arguments.ts";
 import { type SocketName, socketName } from "./socket_name.ts";
-import { CONNECTION, type SocketServer } from "./socket_stream.ts";
+import type { SocketHandle } from "./socket_handle.ts";
+import { type SocketServer, STATE } from "./socket_stream.ts";
 import { type Blocker, validate } from "./validate.ts";
 
 export interface ServerOptions {
@@ -65,6 +65,7 @@ export class Server extends EventEmitter implements SocketServer {
   declare _connections: number;
   declare _handle: Listening | null;
   declare _pipeName: string | undefined;
+  declare _connectionKey: string | undefined;
   declare _unref: boolean;
   /** A name is being looked up: of the `listen` with this number. */
   declare _lookup: object | null;
@@ -103,7 +104,9 @@ export class Server extends EventEmitter implements SocketServer {
     server.pauseOnConnect = Boolean(options.pauseOnConnect);
     server.noDelay = Boolean(options.noDelay);
     server.keepAlive = Boolean(options.keepAlive);
-    server.keepAliveInitialDelay = Math.max(0, Math.trunc(options.keepAliveInitialDelay ?? 0));
+    // In seconds, as Node keeps it.
+    const delayMs = options.keepAliveInitialDelay ?? 0;
+    server.keepAliveInitialDelay = Math.max(0, Math.trunc(delayMs / 1_000));
     server.highWaterMark = options.highWaterMark;
     if (options.blockList !== undefined) {
       server.blockList = validate.blockList(options.blockList, "options.blockList");
@@ -222,8 +225,13 @@ function listenAnywhere(server: Server, plan: PortPlan): void {
   const { port } = plan;
   const dual = tryListen({ hostname: "::", port }, plan);
   const found = typeof dual !== "number" ? dual : tryListen({ hostname: "0.0.0.0", port }, plan);
-  if (typeof found !== "number") start(server, found);
-  else failLater(server, nodeError.explained(found, "listen", { address: "::", port }));
+  if (typeof found === "number") {
+    failLater(server, nodeError.explained(found, "listen", { address: "::", port }));
+    return;
+  }
+  const everywhere = typeof dual === "number" ? "4:0.0.0.0" : "6:::";
+  server._connectionKey = `${everywhere}:${port}`;
+  start(server, found);
 }
 
 function listenHost(server: Server, plan: PortPlan, host: string): void {
@@ -244,8 +252,12 @@ function listenHost(server: Server, plan: PortPlan, host: string): void {
 function listenAt(server: Server, plan: PortPlan, hostname: string): void {
   const { port } = plan;
   const found = tryListen({ hostname, port }, plan);
-  if (typeof found !== "number") start(server, found);
-  else failLater(server, nodeError.explained(found, "listen", { address: hostname, port }));
+  if (typeof found === "number") {
+    failLater(server, nodeError.explained(found, "listen", { address: hostname, port }));
+    return;
+  }
+  server._connectionKey = `${runtimeNet.isIP(hostname)}:${hostname}:${port}`;
+  start(server, found);
 }
 
 function listenPath(server: Server, plan: PathPlan): void {
@@ -265,11 +277,12 @@ function listenPath(server: Server, plan: PathPlan): void {
   const mode = (plan.readableAll ? 0o444 : 0) | (plan.writableAll ? 0o222 : 0);
   if (mode !== 0 && !path.startsWith("\0")) chmodSync(path, 0o700 | mode);
   server._pipeName = path;
+  server._connectionKey = `-1:${path}:-1`;
   start(server, found);
 }
 
 function start(server: Server, listener: Listener): void {
-  const listening = new Listening(listener, (connection) => accept(server, connection));
+  const listening = new Listening(listener, (handle) => accept(server, handle));
   server._handle = listening;
   if (server._unref) listening.unref();
   nextTick(() => {
@@ -277,39 +290,45 @@ function start(server: Server, listener: Listener): void {
   });
 }
 
-function accept(server: Server, connection: Connection): void {
+function accept(server: Server, handle: SocketHandle): void {
   const { maxConnections, blockList } = server;
   const full = maxConnections !== undefined && maxConnections !== null &&
     server._connections >= maxConnections;
-  if (full || (blockList !== undefined && isBlocked(blockList, connection))) {
-    drop(server, connection);
+  if (full || (blockList !== undefined && isBlocked(blockList, handle))) {
+    drop(server, handle);
     return;
   }
   const { highWaterMark } = server;
   const socket = new Socket({
+    handle,
     allowHalfOpen: server.allowHalfOpen,
     pauseOnCreate: server.pauseOnConnect,
     ...highWaterMark === undefined ? {} : { highWaterMark },
-    ...server.noDelay ? { noDelay: true } : {},
-    ...server.keepAlive
-      ? { keepAlive: true, keepAliveInitialDelay: server.keepAliveInitialDelay }
-      : {},
-    [CONNECTION]: connection,
   });
+  const state = socket[STATE];
+  if (server.noDelay) {
+    state.noDelay = true;
+    handle.setNoDelay(true);
+  }
+  if (server.keepAlive) {
+    state.keepAlive = true;
+    state.keepAliveSeconds = server.keepAliveInitialDelay;
+    handle.setKeepAlive(true, server.keepAliveInitialDelay);
+  }
   server._connections++;
   socket.server = socket._server = server;
   server.emit("connection", socket);
 }
 
-function isBlocked(list: Blocker, { remoteAddress }: Connection): boolean {
-  const name = socketName(remoteAddress);
+function isBlocked(list: Blocker, handle: SocketHandle): boolean {
+  const name = handle.name("remote");
   return name !== null && list.check(name.address, name.family === "IPv6" ? "ipv6" : "ipv4");
 }
 
-function drop(server: Server, connection: Connection): void {
+function drop(server: Server, handle: SocketHandle): void {
   const data: Dropped = {};
-  const local = socketName(connection.localAddress);
-  const remote = socketName(connection.remoteAddress);
+  const local = handle.name("local");
+  const remote = handle.name("remote");
   if (local !== null) {
     data.localAddress = local.address;
     data.localPort = local.port;
@@ -320,6 +339,6 @@ function drop(server: Server, connection: Connection): void {
     data.remotePort = remote.port;
     data.remoteFamily = remote.family;
   }
-  void connection.close();
+  handle.close();
   server.emit("drop", data);
 }

@@ -13,8 +13,7 @@ import { IdleTimer } from "./idle_timer.ts";
 import { nodeError } from "./node_error.ts";
 import { type Callback, socketArguments } from "./socket_arguments.ts";
 import { socketConnect } from "./socket_connect.ts";
-import { type SocketName, socketName } from "./socket_name.ts";
-import { setKeepAlive } from "./socket_state.ts";
+import type { SocketName } from "./socket_name.ts";
 import { SocketStream, STATE } from "./socket_stream.ts";
 import { validate } from "./validate.ts";
 
@@ -28,6 +27,17 @@ export class Socket extends SocketStream {
     return this;
   }
 
+
+  /** Where bytes go past the stream, it does not ask for more by itself. */
+  override resume(): this {
+    askForMore(this);
+    return super.resume();
+  }
+
+  override read(size?: number): unknown {
+    askForMore(this);
+    return super.read(size);
+  }
 
   // ---------------------------------------------------------------------------------- options
 
@@ -43,44 +53,46 @@ export class Socket extends SocketStream {
       if (callback !== undefined) this.removeListener("timeout", callback);
       return this;
     }
-    const now = () => state.link === null ? performance.now() : state.link.context.now;
+    const now = () => state.handle?.now ?? performance.now();
     state.idle ??= new IdleTimer(now, () => this._onTimeout());
-    if (state.link !== null) state.link.idle = state.idle;
+    if (state.handle !== null) state.handle.idle = state.idle;
     state.idle.start(periodMs);
     if (callback !== undefined) this.once("timeout", callback);
     return this;
   }
 
+  /** Set once there is a connection to set it on; asking for what is set already does nothing. */
   setNoDelay(noDelay?: boolean): this {
     const state = this[STATE];
     const on = noDelay === undefined ? true : Boolean(noDelay);
-    state.pending.noDelay = on;
-    state.link?.connection.setNoDelay(on);
+    const { handle } = state;
+    if (handle?.connected && on !== (state.noDelay ?? false)) handle.setNoDelay(on);
+    state.noDelay = on;
     return this;
   }
 
   setKeepAlive(enable?: boolean, initialDelayMs?: number): this {
     const state = this[STATE];
     const on = Boolean(enable);
-    const idleSeconds = Math.trunc((initialDelayMs ?? 0) / 1_000) || 0;
-    state.pending.keepAlive = { on, idleSeconds };
-    if (state.link !== null) setKeepAlive(state.link.connection, on, idleSeconds);
+    const seconds = Math.trunc((initialDelayMs ?? 0) / 1_000) || 0;
+    const changes = on !== (state.keepAlive ?? false) || (on && seconds !== state.keepAliveSeconds);
+    if (state.handle?.connected && changes) state.handle.setKeepAlive(on, seconds);
+    state.keepAlive = on;
+    state.keepAliveSeconds = seconds;
     return this;
   }
 
   ref(): this {
     const state = this[STATE];
     state.referenced = true;
-    state.connecting?.ref();
-    state.link?.connection.ref();
+    state.handle?.ref();
     return this;
   }
 
   unref(): this {
     const state = this[STATE];
     state.referenced = false;
-    state.connecting?.unref();
-    state.link?.connection.unref();
+    state.handle?.unref();
     return this;
   }
 
@@ -96,7 +108,7 @@ export class Socket extends SocketStream {
   /** Ends with RST. */
   resetAndDestroy(): this {
     const state = this[STATE];
-    if (state.link !== null) return this._reset();
+    if (state.handle?.connected) return this._reset();
     if (this.connecting) this.once("connect", () => this._reset());
     else this.destroy(nodeError.fixed("ERR_SOCKET_CLOSED"));
     return this;
@@ -105,14 +117,13 @@ export class Socket extends SocketStream {
   /** @internal */
   _reset(): this {
     this[STATE].resets = true;
-    this.destroySoon();
-    return this;
+    return this.destroy();
   }
 
   // ------------------------------------------------------------------------------------ state
 
   get pending(): boolean {
-    return this[STATE].link === null || this.connecting;
+    return this[STATE].handle === null || this.connecting;
   }
 
   get readyState(): "opening" | "open" | "readOnly" | "writeOnly" | "closed" {
@@ -128,18 +139,18 @@ export class Socket extends SocketStream {
   }
 
   get bufferSize(): number | undefined {
-    return this.pending && !this.connecting ? undefined : this.writableLength;
+    return this[STATE].handle === null ? undefined : this.writableLength;
   }
 
   get bytesRead(): number {
     const state = this[STATE];
-    return state.link?.bytesRead ?? state.bytesRead;
+    return state.handle?.bytesRead ?? state.bytesRead;
   }
 
   /** @internal */
   get _bytesDispatched(): number {
     const state = this[STATE];
-    return state.link?.bytesWritten ?? state.bytesWritten;
+    return state.handle?.bytesWritten ?? state.bytesWritten;
   }
 
   /** What was written: with the kernel, queued, or waiting for the connection. */
@@ -158,12 +169,12 @@ export class Socket extends SocketStream {
   // ------------------------------------------------------------------------------------- ends
 
   address(): SocketName | Record<string, never> {
-    return socketName(this[STATE].end("local")) ?? {};
+    return this[STATE].end("local") ?? {};
   }
 
   /** @internal */
   _getpeername(): SocketName | Record<string, never> {
-    return socketName(this[STATE].end("remote")) ?? {};
+    return this[STATE].end("remote") ?? {};
   }
 
   /** @internal */
@@ -204,4 +215,9 @@ interface Waiting {
 function lengthOf(chunk: Uint8Array | string, encoding: string): number {
   if (typeof chunk !== "string") return chunk.length;
   return Buffer.byteLength(chunk, encoding as BufferEncoding);
+}
+
+function askForMore(socket: Socket): void {
+  const { handle, onread } = socket[STATE];
+  if (onread !== null && handle?.connected) handle.resume();
 }

@@ -68,6 +68,11 @@ export class PushReceive extends RecvCall implements Deliverable {
     return this.#queue.socket.context;
   }
 
+  /** The descriptor, for programs that ask for its number. */
+  get fd(): number {
+    return this.#queue.socket.fd;
+  }
+
   /** True once the end or an error was delivered, or `stop` was called. */
   get ended(): boolean {
     return this.#state === "ended";
