@@ -14,10 +14,12 @@ import * as dns from "node:dns";
 import { nextTick } from "node:process";
 import { ERRNO } from "../base/errno.ts";
 import { parseAddress, type SocketAddress, type UnixAddress } from "../net/address.ts";
+import { adoptDescriptor } from "../net/adopt_descriptor.ts";
 import type { Listener } from "../net/listener.ts";
 import { listenArguments, type ListenPlan } from "./listen_arguments.ts";
 import { Listening, tryListen } from "./listening.ts";
 import { nodeError } from "./node_error.ts";
+import { nodeNetwork } from "./node_network.ts";
 import { runtimeNet } from "./runtime_net.ts";
 import { Socket } from "./socket.ts";
 import type { Callback } from "./socket_arguments.ts";
@@ -50,6 +52,7 @@ interface Dropped {
 const REJECTION = Symbol.for("nodejs.rejection");
 
 type PortPlan = Extract<ListenPlan, { kind: "port" }>;
+type DescriptorPlan = Extract<ListenPlan, { kind: "fd" }>;
 type PathPlan = Extract<ListenPlan, { kind: "path" }>;
 
 export class Server extends EventEmitter implements SocketServer {
@@ -122,7 +125,7 @@ export class Server extends EventEmitter implements SocketServer {
     watchSignal(this, plan.signal);
     switch (plan.kind) {
       case "fd":
-        failLater(this, nodeError.explained(ERRNO.EINVAL, "listen", { address: `fd:${plan.fd}` }));
+        listenDescriptor(this, plan);
         break;
       case "path":
         listenPath(this, plan);
@@ -218,6 +221,13 @@ function watchSignal(server: Server, signal: AbortSignal | undefined): void {
 
 function failLater(server: Server, error: Error): void {
   nextTick(() => server.emit("error", error));
+}
+
+/** A socket of the program, which may be bound or listening already. */
+function listenDescriptor(server: Server, { fd, backlog }: DescriptorPlan): void {
+  const found = adoptDescriptor.listener(nodeNetwork.get(), fd, backlog);
+  if (typeof found !== "number") start(server, found);
+  else failLater(server, nodeError.explained(found, "listen", {}));
 }
 
 /** Both families where the machine has IPv6, else IPv4. */

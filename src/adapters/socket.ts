@@ -14,6 +14,7 @@ import { nodeError } from "./node_error.ts";
 import { type Callback, socketArguments } from "./socket_arguments.ts";
 import { socketConnect } from "./socket_connect.ts";
 import type { SocketName } from "./socket_name.ts";
+import { probeDelay } from "./socket_state.ts";
 import { SocketStream, STATE } from "./socket_stream.ts";
 import { validate } from "./validate.ts";
 
@@ -74,12 +75,29 @@ export class Socket extends SocketStream {
   setKeepAlive(enable?: boolean, initialDelayMs?: number): this {
     const state = this[STATE];
     const on = Boolean(enable);
-    const seconds = Math.trunc((initialDelayMs ?? 0) / 1_000) || 0;
+    const seconds = probeDelay(initialDelayMs);
     const changes = on !== (state.keepAlive ?? false) || (on && seconds !== state.keepAliveSeconds);
     if (state.handle?.connected && changes) state.handle.setKeepAlive(on, seconds);
     state.keepAlive = on;
     state.keepAliveSeconds = seconds;
     return this;
+  }
+
+  /** The class of service of IPv4, or the traffic class of IPv6, 0 to 255. */
+  setTypeOfService(value: number): this {
+    if (Number.isNaN(value)) throw nodeError.argumentType("tos", "number", value);
+    const state = this[STATE];
+    state.typeOfService = validate.integer(value, "tos", 0, 255);
+    if (state.handle?.connected) socketConnect.setTypeOfService(state);
+    return this;
+  }
+
+  getTypeOfService(): number {
+    const { handle, typeOfService } = this[STATE];
+    if (!handle?.connected) return typeOfService ?? 0;
+    const found = handle.getTypeOfService();
+    if (found < 0) throw nodeError.system(-found, "getTypeOfService");
+    return found;
   }
 
   ref(): this {

@@ -18,6 +18,7 @@ import { runtimeNet } from "./runtime_net.ts";
 import type { Socket } from "./socket.ts";
 import type { Callback } from "./socket_arguments.ts";
 import { SocketHandle } from "./socket_handle.ts";
+import { probeDelay, type SocketState } from "./socket_state.ts";
 import { STATE } from "./socket_stream.ts";
 import { validate } from "./validate.ts";
 
@@ -71,7 +72,7 @@ function readOptions(socket: Socket, options: Options): void {
   if (options.noDelay) state.noDelay = true;
   if (options.keepAlive) {
     state.keepAlive = true;
-    state.keepAliveSeconds = Math.trunc(Number(options.keepAliveInitialDelay ?? 0) / 1_000) || 0;
+    state.keepAliveSeconds = probeDelay(options.keepAliveInitialDelay);
   }
 }
 
@@ -191,6 +192,7 @@ function connected(socket: Socket, handle: SocketHandle, connection: Connection)
   handle.open(connection);
   socket.connecting = false;
   socket._unrefTimer();
+  if (state.typeOfService !== undefined) setTypeOfService(state);
   if (state.noDelay) handle.setNoDelay(true);
   if (state.keepAlive) handle.setKeepAlive(true, state.keepAliveSeconds ?? 0);
   socket.emit("connect");
@@ -199,4 +201,9 @@ function connected(socket: Socket, handle: SocketHandle, connection: Connection)
   if (socket.readable && !socket.isPaused()) socket.read(0);
 }
 
-export const socketConnect = { connect };
+function setTypeOfService({ handle, typeOfService }: SocketState): void {
+  const result = handle?.setTypeOfService(typeOfService as number) ?? 0;
+  if (result < 0) throw nodeError.system(-result, "setTypeOfService");
+}
+
+export const socketConnect = { connect, setTypeOfService };

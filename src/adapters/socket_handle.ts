@@ -24,6 +24,7 @@ import type { Connection } from "../net/connection.ts";
 import type { NetworkContext } from "../net/network_context.ts";
 import type { Consumer, PushReceive } from "../net/push_receive.ts";
 import type { Producer, PushSend } from "../net/push_send.ts";
+import { SOCKET_OPTION } from "../ring/port.ts";
 import type { IdleTimer } from "./idle_timer.ts";
 import { nodeError } from "./node_error.ts";
 import { nodeNetwork } from "./node_network.ts";
@@ -73,6 +74,8 @@ export class SocketHandle implements Consumer, Producer {
   /** The callback of the write that waits for room. */
   #written: Done | null = null;
   #finished: Done | null = null;
+  /** The program's own buffer for what comes next. */
+  #target: Uint8Array | null = null;
   /** What the program's own buffer had no room for when it paused. */
   #held: Uint8Array | null = null;
   #remote: SocketAddress | UnixAddress | null = null;
@@ -80,12 +83,12 @@ export class SocketHandle implements Consumer, Producer {
 
   /** The network of the connection; without one, that of `uringnet/net`. */
   get context(): NetworkContext {
-    return this.#receive?.context ?? nodeNetwork.get();
+    return this.#connection?.socket.context ?? nodeNetwork.get();
   }
 
   /** Milliseconds; without a connection those of the same clock. */
   get now(): number {
-    return this.#receive?.context.now ?? performance.now();
+    return this.#connection?.socket.context.now ?? performance.now();
   }
 
   get connected(): boolean {
@@ -172,7 +175,7 @@ export class SocketHandle implements Consumer, Producer {
 
   /** -1 where there is none. */
   get fd(): number {
-    return this.#receive?.fd ?? -1;
+    return this.#connection?.socket.fd ?? -1;
   }
 
   getAsyncId(): number {
@@ -199,6 +202,19 @@ export class SocketHandle implements Consumer, Producer {
       this.#connection?.setKeepAlive({ idleSeconds, intervalSeconds, count: PROBE_COUNT });
     }
     return 0;
+  }
+
+  /** 0, or -errno, as for `getTypeOfService`. */
+  setTypeOfService(value: number): number {
+    const socket = this.#connection?.socket;
+    if (socket === undefined) return -ERRNO.EBADF;
+    return socket.port.setOption(socket.fd, SOCKET_OPTION.trafficClass, value);
+  }
+
+  getTypeOfService(): number {
+    const socket = this.#connection?.socket;
+    if (socket === undefined) return -ERRNO.EBADF;
+    return socket.port.getOption(socket.fd, SOCKET_OPTION.trafficClass);
   }
 
   ref(): void {
@@ -300,17 +316,22 @@ export class SocketHandle implements Consumer, Producer {
   #fill(onread: OnRead, bytes: Uint8Array, start: number, end: number): boolean {
     const stream = this.#stream as Duplex;
     for (let at = start; at < end && !stream.destroyed;) {
-      const buffer = typeof onread.buffer === "function" ? onread.buffer() : onread.buffer;
-      const count = Math.min(buffer.length, end - at);
-      buffer.set(bytes.subarray(at, at + count));
+      const target = this.#target ?? nextTarget(onread);
+      const count = Math.min(target.length, end - at);
+      target.set(bytes.subarray(at, at + count));
       at += count;
-      const answer = this.#resource.runInAsyncScope(onread.callback, stream, count, buffer);
+      const answer = this.#resource.runInAsyncScope(onread.callback, stream, count, target);
+      this.#target = nextTarget(onread);
       if (answer !== false && count > 0 && !stream.isPaused()) continue;
       if (at < end) this.#held = bytes.slice(at, end);
       return false;
     }
     return true;
   }
+}
+
+function nextTarget({ buffer }: OnRead): Uint8Array {
+  return typeof buffer === "function" ? buffer() : buffer;
 }
 
 // One function for all sockets each: a delivery makes no closure.

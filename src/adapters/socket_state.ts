@@ -27,6 +27,7 @@ export class SocketState {
   noDelay: boolean | undefined;
   keepAlive: boolean | undefined;
   keepAliveSeconds: number | undefined;
+  typeOfService: number | undefined;
   /** Of the handle that is gone. */
   bytesRead = 0;
   bytesWritten = 0;
@@ -54,4 +55,9 @@ export class SocketState {
   end(which: "local" | "remote"): SocketName | null {
     return this[which] ??= this.handle?.name(which) ?? null;
   }
+}
+
+/** Whole seconds before the first probe; nonsense counts as 0, which leaves the system's. */
+export function probeDelay(delayMs: unknown): number {
+  return Math.max(0, Math.trunc(Number(delayMs ?? 0) / 1_000) || 0);
 }

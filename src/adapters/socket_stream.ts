@@ -16,8 +16,11 @@ import { nextTick } from "node:process";
 import { addAbortSignal, Duplex, type DuplexOptions } from "node:stream";
 
 import { type OnRead, SocketHandle } from "./socket_handle.ts";
+import { ERRNO } from "../base/errno.ts";
+import { adoptDescriptor } from "../net/adopt_descriptor.ts";
 import { nodeError } from "./node_error.ts";
-import { SocketState } from "./socket_state.ts";
+import { nodeNetwork } from "./node_network.ts";
+import { probeDelay, SocketState } from "./socket_state.ts";
 import { type Blocker, validate } from "./validate.ts";
 
 /** Internal: the socket's own state, and that its handle is not to be shown. */
@@ -26,6 +29,8 @@ export const HIDES_HANDLE: unique symbol = Symbol("uringnet.hidesHandle");
 
 export interface SocketOptions extends DuplexOptions {
   fd?: number;
+  readable?: boolean;
+  writable?: boolean;
   noDelay?: boolean;
   keepAlive?: boolean;
   keepAliveInitialDelay?: number;
@@ -100,6 +105,10 @@ export class SocketStream extends Duplex {
     if (options.signal) {
       state.signal = validate.signal(options.signal, "options.signal");
       addAbortSignal(state.signal, socket);
+    }
+    if (options.fd !== undefined) {
+      openDescriptor(socket, options);
+      return;
     }
     if (!(options.handle instanceof SocketHandle)) return;
     state.hidesHandle = options[HIDES_HANDLE] === true;
@@ -212,9 +221,24 @@ function readOptions(socket: SocketStream, options: SocketOptions): void {
   if (noDelay) state.noDelay = true;
   if (keepAlive) {
     state.keepAlive = true;
-    state.keepAliveSeconds = Math.trunc((keepAliveInitialDelay ?? 0) / 1_000) || 0;
+    state.keepAliveSeconds = probeDelay(keepAliveInitialDelay);
   }
   if (blockList !== undefined) socket.blockList = validate.blockList(blockList, "options.blockList");
+}
+
+/** A descriptor of the program becomes the connection. */
+function openDescriptor(socket: SocketStream, options: SocketOptions): void {
+  const fd = validate.integer(options.fd, "options.fd", 0);
+  const connection = adoptDescriptor.connection(nodeNetwork.get(), fd);
+  if (typeof connection === "number") {
+    if (connection === ERRNO.EBADF) throw nodeError.system(connection, "open");
+    throw nodeError.fdType("UNKNOWN");
+  }
+  const handle = new SocketHandle();
+  handle.open(connection);
+  socket._attach(handle);
+  if (options.pauseOnCreate) socket.pause();
+  else if (!options.manualStart && options.readable !== false) socket.read(0);
 }
 
 function isUsable({ buffer, callback }: OnRead): boolean {

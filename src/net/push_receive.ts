@@ -21,7 +21,6 @@
 import type { IoBuf } from "../buf/io_buf.ts";
 import type { Slot } from "../buf/slot.ts";
 import type { AfterTurn, Deliverable } from "./after_turn.ts";
-import type { NetworkContext } from "./network_context.ts";
 import { RecvCall } from "./recv_call.ts";
 import type { RecvQueue } from "./recv_queue.ts";
 
@@ -61,16 +60,6 @@ export class PushReceive extends RecvCall implements Deliverable {
 
   override get pushes(): boolean {
     return true;
-  }
-
-  /** The network of the connection. */
-  get context(): NetworkContext {
-    return this.#queue.socket.context;
-  }
-
-  /** The descriptor, for programs that ask for its number. */
-  get fd(): number {
-    return this.#queue.socket.fd;
   }
 
   /** True once the end or an error was delivered, or `stop` was called. */
