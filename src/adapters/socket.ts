@@ -100,17 +100,18 @@ export class Socket extends SocketStream {
     return found;
   }
 
+  /** Without a handle this waits for the connection. */
   ref(): this {
-    const state = this[STATE];
-    state.referenced = true;
-    state.handle?.ref();
+    const { handle } = this[STATE];
+    if (handle === null) this.once("connect", this.ref);
+    else handle.ref();
     return this;
   }
 
   unref(): this {
-    const state = this[STATE];
-    state.referenced = false;
-    state.handle?.unref();
+    const { handle } = this[STATE];
+    if (handle === null) this.once("connect", this.unref);
+    else handle.unref();
     return this;
   }
 

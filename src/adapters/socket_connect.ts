@@ -36,6 +36,8 @@ interface Plan {
 
 function connect(socket: Socket, options: Options, callback: Callback | null): void {
   const { path } = options;
+  // A descriptor that is connected already, as Bun's child processes have them.
+  if (typeof options.fd === "number" && socket[STATE].handle?.connected) return;
   if (options.port === undefined && (path === undefined || path === null)) {
     throw nodeError.missing(["options", "port", "path"]);
   }
@@ -180,7 +182,7 @@ function tryTargets(socket: Socket, targets: Target[], attemptMs: number | null)
     failed: (error) => void socket.destroy(error),
   }, tried);
   handle.connecting = connector;
-  connector.start(state.referenced);
+  connector.start(handle.hasRef());
 }
 
 function connected(socket: Socket, handle: SocketHandle, connection: Connection): void {

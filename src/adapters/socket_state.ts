@@ -16,7 +16,6 @@ export class SocketState {
   hidesHandle = false;
   onread: OnRead | null = null;
   idle: IdleTimer | null = null;
-  referenced = true;
   /** Once it is aborted, the socket is over for good. */
   signal: AbortSignal | null = null;
   /** The stream asked for bytes before there was a handle. */

@@ -133,7 +133,6 @@ export class SocketStream extends Duplex {
     const state = this[STATE];
     state.handle = handle;
     handle.idle = state.idle;
-    if (!state.referenced) handle.unref();
     handle.serve(this, state.onread);
     if (state.wantsRead) handle.resume();
     state.wantsRead = false;
@@ -183,11 +182,12 @@ export class SocketStream extends Duplex {
     this.connecting = false;
     state.idle?.stop();
     const closed = () => this.emit("close", Boolean(error));
-    handle?.finalize(state.resets, closed);
+    const { resets } = state;
     state.resets = false;
+    // First of all: 'close' comes behind the error, which the stream tells of in its own time.
     done(error);
-    // Behind the error, which the stream tells of next.
     if (handle === null) nextTick(closed);
+    else handle.finalize(resets, closed);
     const server = this._server;
     if (server === null) return;
     this._server = null;
