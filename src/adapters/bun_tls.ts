@@ -11,23 +11,22 @@
  * @module
  */
 import { runtimeNet } from "./runtime_net.ts";
-import { SocketStream, STATE } from "./socket_stream.ts";
 
 type Upgrade = (connection: unknown, ...rest: unknown[]) => unknown;
 
 const UPGRADE = Symbol.for("::bunUpgradeServerTLS::");
 
-let hidden = false;
+let installed = false;
 
 /** Once for each thread; does nothing in other runtimes. */
-export function bunTls(): void {
-  if (hidden) return;
-  hidden = true;
+export function bunTls(hideHandle: (connection: unknown) => void): void {
+  if (installed) return;
+  installed = true;
   const prototype = runtimeNet.Socket.prototype as unknown as Record<symbol, Upgrade | undefined>;
   const upgrade = prototype[UPGRADE];
   if (typeof upgrade !== "function") return;
   prototype[UPGRADE] = function (connection, ...rest) {
-    if (connection instanceof SocketStream) connection[STATE].hidesHandle = true;
+    hideHandle(connection);
     return upgrade.call(this, connection, ...rest);
   };
 }

@@ -86,6 +86,8 @@ export class Listening {
   /** Closed, or a connection that was lost before it was one: Node tells nobody of it either. */
   readonly #failed = (error: unknown): void => {
     if (this.#closed) return;
-    if (error instanceof NetworkError && error.code === "AcceptFailed") nextTick(() => this.#next());
+    if (error instanceof NetworkError && error.code === "AcceptFailed") {
+      nextTick(() => this.#next());
+    }
   };
 }

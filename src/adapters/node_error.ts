@@ -95,7 +95,10 @@ function missing(names: readonly string[]): NodeError {
 
 /** Errors without a value of the caller's in them, by code. */
 const FIXED = {
-  ERR_SERVER_ALREADY_LISTEN: [Error, "Listen method has been called more than once without closing."],
+  ERR_SERVER_ALREADY_LISTEN: [
+    Error,
+    "Listen method has been called more than once without closing.",
+  ],
   ERR_SERVER_NOT_RUNNING: [Error, "Server is not running."],
   ERR_SOCKET_CLOSED: [Error, "Socket is closed"],
   ERR_SOCKET_CLOSED_BEFORE_CONNECTION: [

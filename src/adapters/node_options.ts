@@ -12,9 +12,9 @@ interface DenoPermissions {
 }
 
 function readable(): boolean {
-  const { Deno } = globalThis as unknown as { Deno?: DenoPermissions };
-  if (Deno === undefined) return true;
-  return Deno.permissions.querySync({ name: "env", variable: "NODE_OPTIONS" }).state === "granted";
+  const { Deno: deno } = globalThis as unknown as { Deno?: DenoPermissions };
+  if (deno === undefined) return true;
+  return deno.permissions.querySync({ name: "env", variable: "NODE_OPTIONS" }).state === "granted";
 }
 
 /** The options in it, in order. */

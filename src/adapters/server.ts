@@ -205,7 +205,9 @@ export class Server extends EventEmitter implements SocketServer {
   }
 }
 
-function emitterOptions({ captureRejections }: ServerOptions): { captureRejections: boolean } | undefined {
+function emitterOptions(
+  { captureRejections }: ServerOptions,
+): { captureRejections: boolean } | undefined {
   return captureRejections === undefined ? undefined : { captureRejections };
 }
 

@@ -28,7 +28,6 @@ export class Socket extends SocketStream {
     return this;
   }
 
-
   /** Where bytes go past the stream, it does not ask for more by itself. */
   override resume(): this {
     askForMore(this);

@@ -16,6 +16,7 @@ import { nextTick } from "node:process";
 import { addAbortSignal, Duplex, type DuplexOptions } from "node:stream";
 
 import { type OnRead, SocketHandle } from "./socket_handle.ts";
+import { bunTls } from "./bun_tls.ts";
 import { ERRNO } from "../base/errno.ts";
 import { adoptDescriptor } from "../net/adopt_descriptor.ts";
 import { nodeError } from "./node_error.ts";
@@ -130,6 +131,7 @@ export class SocketStream extends Duplex {
 
   /** @internal The handle is the socket's from here on; it may be connected already. */
   _attach(handle: SocketHandle): void {
+    bunTls(hideHandle);
     const state = this[STATE];
     state.handle = handle;
     handle.idle = state.idle;
@@ -204,7 +206,6 @@ export class SocketStream extends Duplex {
   _onTimeout(): void {
     this.emit("timeout");
   }
-
 }
 
 function readOptions(socket: SocketStream, options: SocketOptions): void {
@@ -223,7 +224,9 @@ function readOptions(socket: SocketStream, options: SocketOptions): void {
     state.keepAlive = true;
     state.keepAliveSeconds = probeDelay(keepAliveInitialDelay);
   }
-  if (blockList !== undefined) socket.blockList = validate.blockList(blockList, "options.blockList");
+  if (blockList !== undefined) {
+    socket.blockList = validate.blockList(blockList, "options.blockList");
+  }
 }
 
 /** A descriptor of the program becomes the connection. */
@@ -239,6 +242,10 @@ function openDescriptor(socket: SocketStream, options: SocketOptions): void {
   socket._attach(handle);
   if (options.pauseOnCreate) socket.pause();
   else if (!options.manualStart && options.readable !== false) socket.read(0);
+}
+
+function hideHandle(socket: unknown): void {
+  if (socket instanceof SocketStream) socket[STATE].hidesHandle = true;
 }
 
 function isUsable({ buffer, callback }: OnRead): boolean {

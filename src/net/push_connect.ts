@@ -16,7 +16,6 @@ import { Connection } from "./connection.ts";
 import { Holder } from "./holder.ts";
 import type { Dialing, NetworkContext } from "./network_context.ts";
 
-
 /** Called once, one of both, unless the connect was cancelled. */
 export interface Connected {
   connected(connection: Connection): void;
