@@ -18,7 +18,7 @@ import { type Connected, PushConnect } from "../net/push_connect.ts";
 import { nodeError } from "./node_error.ts";
 import { nodeNetwork } from "./node_network.ts";
 import type { SocketStream } from "./socket_stream.ts";
-import type { Connecting } from "./socket_handle.ts";
+import type { Connecting } from "./connection_handle.ts";
 
 /** Where to, and from where. */
 export interface Target {

@@ -18,7 +18,8 @@ import type { Socket as NodeSocket } from "node:net";
 import type { DuplexOptions } from "node:stream";
 import { Connection as CoreConnection } from "../net/connection.ts";
 import type { Connection } from "../net/connection_interface.ts";
-import { type OnRead, SocketHandle } from "./socket_handle.ts";
+import type { OnRead } from "./on_read_buffers.ts";
+import { SocketHandle } from "./socket_handle.ts";
 import { Socket } from "./socket.ts";
 import { HIDES_HANDLE, type SocketOptions } from "./socket_stream.ts";
 

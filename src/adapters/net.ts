@@ -26,7 +26,7 @@ import { type Callback, socketArguments } from "./socket_arguments.ts";
 import { Socket as SocketClass } from "./socket.ts";
 import type { SocketOptions } from "./socket_stream.ts";
 
-/** The network behind this module, opened if need be: for its numbers, and to see that it is used. */
+/** The network behind this module, opened if need be: for its numbers. */
 export function netNetwork(): Network {
   return sharedNetwork();
 }

@@ -7,7 +7,8 @@
  * @module
  */
 import type { IdleTimer } from "./idle_timer.ts";
-import type { OnRead, SocketHandle } from "./socket_handle.ts";
+import type { OnRead } from "./on_read_buffers.ts";
+import type { SocketHandle } from "./socket_handle.ts";
 import type { SocketName } from "./socket_name.ts";
 
 export class SocketState {

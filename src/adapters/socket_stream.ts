@@ -11,14 +11,14 @@
  *
  * @module
  */
-
 import { nextTick } from "node:process";
 import { addAbortSignal, Duplex, type DuplexOptions } from "node:stream";
-
-import { type OnRead, SocketHandle } from "./socket_handle.ts";
-import { bunTls } from "./bun_tls.ts";
 import { ERRNO } from "../base/errno.ts";
 import { adoptDescriptor } from "../net/adopt_descriptor.ts";
+import { bunTls } from "./bun_tls.ts";
+import { lateWrite } from "./late_write.ts";
+import type { OnRead } from "./on_read_buffers.ts";
+import { SocketHandle } from "./socket_handle.ts";
 import { nodeError } from "./node_error.ts";
 import { nodeNetwork } from "./node_network.ts";
 import { probeDelay, SocketState } from "./socket_state.ts";
@@ -102,7 +102,7 @@ export class SocketStream extends Duplex {
     socket.server = null;
     socket._server = null;
     readOptions(socket, options);
-    socket.on("end", refuseWritesAfterEnd);
+    socket.on("end", lateWrite.refuseAfterEnd);
     if (options.signal) {
       state.signal = validate.signal(options.signal, "options.signal");
       addAbortSignal(state.signal, socket);
@@ -149,13 +149,14 @@ export class SocketStream extends Duplex {
   override _write(chunk: Uint8Array, encoding: string, done: Done): void {
     const { handle } = this[STATE];
     if (handle !== null && !this.connecting) handle.write(chunk, chunk.length, done);
-    else writeLater(this, chunk, encoding, done, () => this._write(chunk, encoding, done));
+    else {lateWrite.untilConnected(this, chunk, encoding, done, () =>
+        this._write(chunk, encoding, done));}
   }
 
   override _writev(chunks: { chunk: Uint8Array; encoding: BufferEncoding }[], done: Done): void {
     const { handle } = this[STATE];
     if (handle === null || this.connecting) {
-      writeLater(this, chunks, "", done, () => this._writev(chunks, done));
+      lateWrite.untilConnected(this, chunks, "", done, () => this._writev(chunks, done));
       return;
     }
     let length = 0;
@@ -251,51 +252,4 @@ function hideHandle(socket: unknown): void {
 function isUsable({ buffer, callback }: OnRead): boolean {
   const fills = buffer instanceof Uint8Array || typeof buffer === "function";
   return fills && typeof callback === "function";
-}
-
-/** Keeps a write until there is a connection, or until it is certain that there will be none. */
-function writeLater(
-  socket: SocketStream,
-  data: Uint8Array | readonly { chunk: Uint8Array }[],
-  encoding: string,
-  done: Done,
-  again: () => void,
-): void {
-  if (!socket.connecting) {
-    done(nodeError.fixed("ERR_SOCKET_CLOSED"));
-    return;
-  }
-  socket._pendingData = data;
-  socket._pendingEncoding = encoding;
-  const closed = () => done(nodeError.fixed("ERR_SOCKET_CLOSED_BEFORE_CONNECTION"));
-  socket.once("close", closed);
-  socket.once("connect", () => {
-    socket.off("close", closed);
-    socket._pendingData = null;
-    again();
-  });
-}
-
-/** The peer has sent FIN, and half-open connections are not wanted: writing is an error from now. */
-function refuseWritesAfterEnd(this: SocketStream): void {
-  if (!this.allowHalfOpen) this.write = writeAfterEnd as typeof this.write;
-}
-
-function writeAfterEnd(
-  this: SocketStream,
-  chunk: unknown,
-  encoding?: unknown,
-  callback?: unknown,
-): boolean {
-  if (!this.writableEnded) {
-    const write = Duplex.prototype.write as AnyFunction;
-    return write.call(this, chunk, encoding, callback);
-  }
-  const done = typeof encoding === "function" ? encoding : callback;
-  const error = Object.assign(new Error("This socket has been ended by the other party"), {
-    code: "EPIPE",
-  });
-  if (typeof done === "function") nextTick(done as Done, error);
-  this.destroy(error);
-  return false;
 }
