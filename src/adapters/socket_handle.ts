@@ -14,6 +14,7 @@
 import { Buffer } from "node:buffer";
 import { nextTick } from "node:process";
 import type { Duplex } from "node:stream";
+import { setImmediate } from "node:timers";
 import { ERRNO } from "../base/errno.ts";
 import type { Connection } from "../net/connection.ts";
 import type { Consumer, PushReceive } from "../net/push_receive.ts";
@@ -92,14 +93,15 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
 
   /**
    * Ends the connection: with RST, or with FIN behind what was written. `closed` is called when the
-   * descriptor is closed, at once where bytes are still to be sent.
+   * descriptor is closed, soon where bytes are still to be sent; never before the program has had
+   * its chance to react to an error, as in Node, where handles close at the end of the event loop.
    */
   finalize(reset: boolean, closed: () => void): void {
     this.connecting?.cancel();
     this.connecting = null;
     const connection = this.connection;
     if (connection === null) {
-      nextTick(closed);
+      setImmediate(closed);
       return;
     }
     const { context } = this;
@@ -111,14 +113,14 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     if (reset) connection.reset();
     const closing = connection.close();
     if (lingers) {
-      nextTick(closed);
+      setImmediate(closed);
       return;
     }
     // The process stays until it was told.
     context.hold();
     void closing.finally(() => {
       context.unhold();
-      nextTick(closed);
+      setImmediate(closed);
     });
   }
 
