@@ -213,9 +213,8 @@ export class RecvQueue extends RecvCalls {
     source.note(length, call !== null);
     if (source.watching && this.buffered + length >= LIMITS.watchBufferBytes) this.#endWatch();
     if (fits && lend) {
-      const handle = this.socket.context.pool.handle(slot, 0, length);
       source.passOn();
-      this.succeed(call, call.exact ? IoBufs.single(handle) : handle);
+      this.succeed(call, call.lent(this.socket.context.pool, slot, length));
       return;
     }
     if (!lend) this.buffer.pushCopy(slot, 0, length);
