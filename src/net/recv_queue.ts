@@ -213,8 +213,9 @@ export class RecvQueue extends RecvCalls {
     source.note(length, call !== null);
     if (source.watching && this.buffered + length >= LIMITS.watchBufferBytes) this.#endWatch();
     if (fits && lend) {
+      const value = call.lent(this.socket.context.pool, slot, length);
       source.passOn();
-      this.succeed(call, call.lent(this.socket.context.pool, slot, length));
+      this.succeed(call, value);
       return;
     }
     if (!lend) this.buffer.pushCopy(slot, 0, length);
