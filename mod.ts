@@ -31,10 +31,11 @@ import { BufferPool as CorePool } from "./src/buf/buffer_pool.ts";
 import { BufferPoolConfig, type BufferPoolFields } from "./src/buf/buffer_pool_config.ts";
 import { Publisher } from "./src/metrics/publisher.ts";
 import { type Capabilities, explainRefusal, featuresOf } from "./src/net/config/capabilities.ts";
-import { type NetworkConfig, resolveConfig } from "./src/net/config/config.ts";
+import { type NetworkConfig, resolveConfig, type ResolvedConfig } from "./src/net/config/config.ts";
+import type { NetworkContext } from "./src/net/socket/network_context.ts";
 import { NetworkCore } from "./src/net/lifecycle/network_core.ts";
 import { bellsOpened, openNetwork, refuseUnsupported } from "./src/net/lifecycle/open_network.ts";
-import { openRings } from "./src/net/lifecycle/open_rings.ts";
+import { openRings, openRingsNow } from "./src/net/lifecycle/open_rings.ts";
 import type { NativePort } from "./src/ring/port.ts";
 
 export {
@@ -93,6 +94,14 @@ function warnOfRegistry(port: NativePort, error: unknown): void {
   port.warn(`uringnet: the registry did not let go of a metric of a closed network: ${reason}`);
 }
 
+function nativeOrUnsupported(): NativePort {
+  try {
+    return native();
+  } catch (cause) {
+    throw unsupported(cause);
+  }
+}
+
 /** TCP over io_uring, for the thread that started it. */
 export class Network extends NetworkCore {
   /**
@@ -101,16 +110,36 @@ export class Network extends NetworkCore {
    */
   static async start(config: NetworkConfig = {}): Promise<Network> {
     const resolved = resolveConfig(config);
-    let port: NativePort;
-    try {
-      port = native();
-    } catch (cause) {
-      throw unsupported(cause);
-    }
+    const port = nativeOrUnsupported();
     refuseUnsupported(resolved);
     const rings = await openRings(port, host, resolved);
     const context = openNetwork(port, host, resolved, rings, (fields) => new BufferPool(fields));
     await bellsOpened(context);
+    return Network.#wire(port, resolved, context);
+  }
+
+  /**
+   * @internal As `start`, at once and with the defaults for what is not given: for adapters whose
+   * interface is synchronous. Locked memory that a ring just closed gives back late is not waited
+   * for: a smaller ring is taken instead. Where the runtime refuses a doorbell later, the network
+   * is closed with a warning.
+   */
+  static startNow(config: NetworkConfig = {}): Network {
+    const resolved = resolveConfig(config);
+    const port = nativeOrUnsupported();
+    refuseUnsupported(resolved);
+    const rings = openRingsNow(port, resolved);
+    const context = openNetwork(port, host, resolved, rings, (fields) => new BufferPool(fields));
+    const network = Network.#wire(port, resolved, context);
+    const { recvRing, sendRing } = context;
+    Promise.all([recvRing.pump.opened, sendRing.pump.opened]).catch((cause) => {
+      port.warn(`uringnet: the network is closed: ${messageOf(cause)}`);
+      void network.close();
+    });
+    return network;
+  }
+
+  static #wire(port: NativePort, resolved: ResolvedConfig, context: NetworkContext): Network {
     let detach = () => {};
     const network = new Network(context, "io_uring", () => detach());
     if (resolved.registry !== null) {
@@ -119,8 +148,9 @@ export class Network extends NetworkCore {
         const refused = (error: unknown) => warnOfRegistry(port, error);
         detach = Publisher.attach(registry, metricsPrefix, network.metricSource(), refused);
       } catch (error) {
-        // A name that is taken, most likely. The network was never anybody's.
-        await network.close();
+        // A metric's name is taken, most likely. Nothing of the network was used, so closing it
+        // ends within this turn of the event loop.
+        void network.close();
         throw error;
       }
     }
@@ -132,13 +162,7 @@ export class Network extends NetworkCore {
 export class BufferPool extends CorePool {
   /** Loads the library. Throws a NetworkError "Unsupported" when that fails. */
   constructor(config: BufferPoolConfig | BufferPoolFields = BufferPoolConfig.forNetwork()) {
-    let port: NativePort;
-    try {
-      port = native();
-    } catch (cause) {
-      throw unsupported(cause);
-    }
-    super(config, port);
+    super(config, nativeOrUnsupported());
   }
 }
 

@@ -22,6 +22,7 @@ import { cutOff } from "./parts/cut_off.ts";
 import { ended } from "./parts/ended.ts";
 import { hostile } from "./parts/hostile.ts";
 import { networks } from "./parts/networks.ts";
+import { pushing } from "./parts/pushing.ts";
 import { receiving } from "./parts/receiving.ts";
 import { scarcity } from "./parts/scarcity.ts";
 import { sendables } from "./parts/sendables.ts";
@@ -58,6 +59,7 @@ export function contract(name: string, config: NetworkConfig): ContractSuite {
   writeBuffering(test, config);
   receiving(test, config);
   watching(test, config);
+  pushing(test, config);
   bulk(test, config);
   ended(test, config);
   cutOff(test, config);

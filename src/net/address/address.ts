@@ -106,6 +106,12 @@ export function formatAddress(address: SocketAddress | UnixAddress): string {
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }
 
+/** The address of an end that the kernel does not name any more. */
+export function unknownAddress(family: number): SocketAddress | UnixAddress {
+  if (family === AF_UNIX) return { path: "" };
+  return { hostname: family === AF_INET6 ? "::" : "0.0.0.0", port: 0 };
+}
+
 /** Whether an address is the path of a file: not one of TCP, and not an abstract name. */
 export function isFile(address: SocketAddress | UnixAddress): address is UnixAddress {
   return isUnix(address) && address.path !== "" && !address.path.startsWith("\0");

@@ -5,7 +5,12 @@
  */
 import { check } from "../../base/check.ts";
 import { COUNT } from "../../base/meter.ts";
-import { AF_INET6, AF_UNIX, type SocketAddress, type UnixAddress } from "../address/address.ts";
+import {
+  AF_UNIX,
+  type SocketAddress,
+  type UnixAddress,
+  unknownAddress,
+} from "../address/address.ts";
 import { CloseReason } from "../call/close_reason.ts";
 import { checkKeepAlive, type KeepAlive } from "../config/config.ts";
 import type { ConnectionInterface } from "./connection_interface.ts";
@@ -15,12 +20,6 @@ import { Sink } from "../send/sink.ts";
 import { Socket } from "../socket/socket.ts";
 import { Stream } from "../recv/stream.ts";
 import { webStreams } from "./web_streams.ts";
-
-/** The local address of a socket that the kernel does not tell any more. */
-function unknownAddress({ family }: Socket): SocketAddress | UnixAddress {
-  if (family === AF_UNIX) return { path: "" };
-  return { hostname: family === AF_INET6 ? "::" : "0.0.0.0", port: 0 };
-}
 
 /** What a connection is rarely asked for: without it an open one is half as large. */
 interface Extras {
@@ -70,6 +69,11 @@ export class Connection implements ConnectionInterface, Closeable {
       context.recvRing.port.closeDescriptor(fd);
       throw error;
     }
+  }
+
+  /** @internal For the adapters. */
+  get socket(): Socket {
+    return this.#socket;
   }
 
   /** The peer's end, also when the peer is gone. */
@@ -149,7 +153,7 @@ export class Connection implements ConnectionInterface, Closeable {
   /** Before the descriptor is closed: its number may be another connection's afterwards. */
   #readLocalAddress(): PackedAddress {
     const socket = this.#socket;
-    return this.#extra.localAddress ??= socket.localAddress ?? unknownAddress(socket);
+    return this.#extra.localAddress ??= socket.localAddress ?? unknownAddress(socket.family);
   }
 
   get #extra(): Extras {

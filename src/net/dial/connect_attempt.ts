@@ -15,6 +15,7 @@ import {
   isUnix,
   type SocketAddress,
   type UnixAddress,
+  writeSockaddr,
 } from "../address/address.ts";
 import { ConnectOperation } from "./connect_operation.ts";
 import { endpoint, LOCAL_END, REMOTE_END } from "../address/endpoint.ts";
@@ -40,16 +41,26 @@ export class ConnectAttempt implements Deadline {
   deadlineTick = -1;
   readonly #context: NetworkContext;
   readonly #address: SocketAddress | UnixAddress;
+  /** Where the connection is to begin; null for wherever the kernel likes. */
+  readonly #local: SocketAddress | null;
   readonly #family: number;
   #done: AttemptDone | null;
   #operation: ConnectOperation | null = null;
   #fd = -1;
   #expired = false;
+  /** The local end could not be had: that, and no peer, is what the errno is about. */
+  bindFailed = false;
 
-  constructor(context: NetworkContext, address: SocketAddress | UnixAddress, done: AttemptDone) {
+  constructor(
+    context: NetworkContext,
+    address: SocketAddress | UnixAddress,
+    done: AttemptDone,
+    local: SocketAddress | null = null,
+  ) {
     this.#context = context;
     this.#address = address;
     this.#done = done;
+    this.#local = local;
     // The address is numeric.
     this.#family = isUnix(address) ? AF_UNIX : address.hostname.includes(":") ? AF_INET6 : AF_INET;
   }
@@ -74,10 +85,23 @@ export class ConnectAttempt implements Deadline {
   #open(): number {
     const { config, recvRing: { port } } = this.#context;
     const fd = port.socket(this.#family);
-    const result = fd < 0 ? fd : socketOptions.apply(port, fd, this.#family, config);
+    let result = fd < 0 ? fd : socketOptions.apply(port, fd, this.#family, config);
+    if (result === 0 && this.#local !== null) result = this.#bind(fd, this.#local);
     if (result === 0) return this.#fd = fd;
     if (fd >= 0) port.closeDescriptor(fd);
     return result;
+  }
+
+  #bind(fd: number, local: SocketAddress): number {
+    const { recvRing: { blocks, port } } = this.#context;
+    const block = blocks.take();
+    if (block < 0) return -ERRNO.ENOBUFS;
+    const { length } = writeSockaddr(blocks.bytes(block), local);
+    port.setOption(fd, SOCKET_OPTION.reuseAddress, 1);
+    const result = port.bind(fd, block, length);
+    blocks.put(block);
+    this.bindFailed = result < 0;
+    return Math.min(result, 0);
   }
 
   /** The share of the budget ran out. */

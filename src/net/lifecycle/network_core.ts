@@ -85,6 +85,18 @@ export abstract class NetworkCore implements AsyncDisposable {
   }
 
   /**
+   * @internal As `bind`, at once, for adapters whose interface is synchronous. The address is
+   * numeric or a path.
+   */
+  bindNow(address: Address, options?: BindOptions): Listener {
+    const checked = checkBindOptions(options);
+    const parsed = parseAddress(address, 0);
+    checkMode(checked, parsed);
+    this.#throwClosed("bind", parsed);
+    return new Listener(this.#context, bindSocket(this.#context, parsed, checked));
+  }
+
+  /**
    * Connects; names are looked up and their addresses tried in turn, all within one budget
    * (`connectTimeoutMs`). Rejects with a NetworkError: "ConnectionFailed", "Timeout", "Closed".
    */
@@ -157,6 +169,11 @@ export abstract class NetworkCore implements AsyncDisposable {
     const { sendRing, recvRing, split } = this.#context;
     recvRing.publish();
     if (split) sendRing.publish();
+  }
+
+  /** @internal For the adapters, which stand on the parts of a network. */
+  internals(): NetworkContext {
+    return this.#context;
   }
 
   /** @internal What the metrics read; `src/metrics` has the type. */

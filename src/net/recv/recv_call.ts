@@ -5,7 +5,9 @@
  * @module
  */
 import type { Linked } from "../../base/fifo.ts";
+import type { BufferPool } from "../../buf/buffer_pool.ts";
 import { IoBufs } from "../../buf/io_bufs.ts";
+import type { Slot } from "../../buf/slot.ts";
 import { Call } from "../call/call.ts";
 import type { Holder } from "../call/holder.ts";
 
@@ -36,6 +38,17 @@ export class RecvCall extends Call implements Linked<RecvCall> {
     this.exact = exact;
     this.result = null;
     return this;
+  }
+
+  /** A consumer's call, which takes bytes as they are: see `PushReceive`. */
+  get pushes(): boolean {
+    return false;
+  }
+
+  /** What the call gets where `slot` holds its bytes alone; takes over one reference of it. */
+  lent(pool: BufferPool, slot: Slot, length: number): unknown {
+    const handle = pool.handle(slot, 0, length);
+    return this.exact ? IoBufs.single(handle) : handle;
   }
 
   get operation(): "recv" | "recvSome" {

@@ -23,6 +23,7 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
   /** Settles the first call. */
   protected succeed(call: RecvCall, value: unknown): void {
     this.calls.shift();
+    if (call.pushes) return call.succeed(value);
     const { ring } = this.lane;
     ring.meter.recvSeconds.observe((ring.now - call.startedMs) / 1_000);
     call.succeed(value);

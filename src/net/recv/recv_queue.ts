@@ -213,9 +213,9 @@ export class RecvQueue extends RecvCalls {
     source.note(length, call !== null);
     if (source.watching && this.buffered + length >= LIMITS.watchBufferBytes) this.#endWatch();
     if (fits && lend) {
-      const handle = this.socket.context.pool.handle(slot, 0, length);
+      const value = call.lent(this.socket.context.pool, slot, length);
       source.passOn();
-      this.succeed(call, call.exact ? IoBufs.single(handle) : handle);
+      this.succeed(call, value);
       return;
     }
     if (!lend) this.buffer.pushCopy(slot, 0, length);

@@ -11,6 +11,7 @@ import type { SizeClass } from "../../buf/size_class.ts";
 import type { Ring } from "../../ring/ring.ts";
 import type { TimingWheel } from "../../ring/timing_wheel.ts";
 import type { SocketAddress, UnixAddress } from "../address/address.ts";
+import { AfterTurn } from "./after_turn.ts";
 import type { ResolvedConfig } from "../config/config.ts";
 import { interfaceIndex } from "../address/interface_index.ts";
 import { Lingering } from "./lingering.ts";
@@ -59,6 +60,7 @@ export class NetworkContext implements NetworkContextParts {
   /** Sockets that are closed once their peers have everything. */
   readonly lingering: Lingering;
   readonly spareSends = new SpareCalls<SendCall>();
+  readonly afterTurn = new AfterTurn();
   /** False from the beginning of `Network.close`. */
   accepting = true;
 

@@ -14,6 +14,7 @@ import { resolveConfig } from "../../../src/net/config/config.ts";
 import { bellsOpened, openNetwork } from "../../../src/net/lifecycle/open_network.ts";
 import { openRings } from "../../../src/net/lifecycle/open_rings.ts";
 import { settledDescriptors } from "../../contract/fixture.ts";
+import { openSignals } from "./open_signals.ts";
 
 const NOT_OPEN = 9_999;
 const ROUNDS = 10;
@@ -22,6 +23,8 @@ const ROUNDS = 10;
 const specifier = "../../../ffi/native.ts?bells";
 const { openNative }: typeof import("../../../ffi/native.ts") = await import(specifier);
 const real = "Bun" in globalThis ? bunRuntime : denoRuntime;
+
+openSignals();
 
 let unhandled = 0;
 process.on("unhandledRejection", () => unhandled++);
