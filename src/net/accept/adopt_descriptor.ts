@@ -7,9 +7,9 @@
  * @module
  */
 import { ERRNO } from "../../base/errno.ts";
-import { unknownAddress } from "../address/address.ts";
+import { unknownAddress } from "../address/sockaddr.ts";
 import { Connection } from "../connection/connection.ts";
-import { endpoint, LOCAL_END, REMOTE_END } from "../address/endpoint.ts";
+import { endpoint, LOCAL_END, REMOTE_END } from "../socket/endpoint.ts";
 import { Listener } from "./listener.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 import { packedAddress } from "../address/packed_address.ts";

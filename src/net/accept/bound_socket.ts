@@ -7,17 +7,10 @@
 import { ERRNO, errnoText } from "../../base/errno.ts";
 import { NetworkError } from "../../base/network_error.ts";
 import { SOCKET_OPTION } from "../../ring/port.ts";
-import {
-  AF_UNIX,
-  formatAddress,
-  isFile,
-  readSockaddr,
-  type SocketAddress,
-  type UnixAddress,
-  writeSockaddr,
-} from "../address/address.ts";
+import { formatAddress, isFile, type SocketAddress, type UnixAddress } from "../address/address.ts";
+import { AF_UNIX, readSockaddr, writeSockaddr } from "../address/sockaddr.ts";
 import type { CheckedBindOptions } from "./bind_options.ts";
-import { LOCAL_END } from "../address/endpoint.ts";
+import { LOCAL_END } from "../socket/endpoint.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 import { SocketFile } from "./socket_file.ts";
 import { socketOptions } from "../socket/socket_options.ts";

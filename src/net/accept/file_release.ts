@@ -19,7 +19,7 @@ import { SocketFile } from "./socket_file.ts";
 
 /** One pause, which the network knows of and ends when its own time is up. */
 class Pause implements Dialing {
-  place = -1;
+  rosterIndex = -1;
   readonly name: string;
   readonly #context: NetworkContext;
   readonly #ended = Promise.withResolvers<void>();
@@ -30,7 +30,7 @@ class Pause implements Dialing {
     this.#context = context;
     this.#timer = context.host.setTimer(() => this.giveUp(), delayMs);
     context.dials.add(this);
-    context.hold();
+    context.addReference();
   }
 
   get ended(): Promise<void> {
@@ -40,7 +40,7 @@ class Pause implements Dialing {
   giveUp(): void {
     if (!this.#context.dials.delete(this)) return;
     this.#timer.cancel();
-    this.#context.unhold();
+    this.#context.removeReference();
     this.#ended.resolve();
   }
 }

@@ -17,7 +17,8 @@
 import { ERRNO, errnoText } from "../../base/errno.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { FILE_RECORD, MODE_DEFAULT, type RingPort } from "../../ring/port.ts";
-import { type UnixAddress, writeSockaddr } from "../address/address.ts";
+import type { UnixAddress } from "../address/address.ts";
+import { writeSockaddr } from "../address/sockaddr.ts";
 import type { CheckedBindOptions } from "./bind_options.ts";
 
 /** Why a path cannot be bound. */

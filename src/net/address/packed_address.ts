@@ -7,14 +7,8 @@
  * @module
  */
 import type { BlockList } from "../../ring/block_list.ts";
-import {
-  AF_INET,
-  formatAddress,
-  isUnix,
-  readSockaddr,
-  type SocketAddress,
-  type UnixAddress,
-} from "./address.ts";
+import { formatAddress, isUnix, type SocketAddress, type UnixAddress } from "./address.ts";
+import { AF_INET, readSockaddr } from "./sockaddr.ts";
 
 export type PackedAddress = SocketAddress | UnixAddress | number;
 

@@ -8,17 +8,10 @@ import { ERRNO } from "../../base/errno.ts";
 import { COUNT } from "../../base/meter.ts";
 import { SOCKET_OPTION } from "../../ring/port.ts";
 import type { Deadline } from "../../ring/timing_wheel.ts";
-import {
-  AF_INET,
-  AF_INET6,
-  AF_UNIX,
-  isUnix,
-  type SocketAddress,
-  type UnixAddress,
-  writeSockaddr,
-} from "../address/address.ts";
+import { isUnix, type SocketAddress, type UnixAddress } from "../address/address.ts";
+import { AF_INET, AF_INET6, AF_UNIX, writeSockaddr } from "../address/sockaddr.ts";
 import { ConnectOperation } from "./connect_operation.ts";
-import { endpoint, LOCAL_END, REMOTE_END } from "../address/endpoint.ts";
+import { endpoint, LOCAL_END, REMOTE_END } from "../socket/endpoint.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 import { packedAddress } from "../address/packed_address.ts";
 import { socketOptions } from "../socket/socket_options.ts";

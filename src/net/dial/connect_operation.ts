@@ -8,7 +8,8 @@ import { LIMITS } from "../../base/limits.ts";
 import type { Lane } from "../../ring/lane.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
 import { Operation } from "../../ring/operation.ts";
-import { type SocketAddress, type UnixAddress, writeSockaddr } from "../address/address.ts";
+import type { SocketAddress, UnixAddress } from "../address/address.ts";
+import { writeSockaddr } from "../address/sockaddr.ts";
 
 /** Hears how the flight ended. */
 export interface ConnectOwner {

@@ -9,27 +9,23 @@
 import { ERRNO, errnoText } from "../../base/errno.ts";
 import { COUNT } from "../../base/meter.ts";
 import { internalReason, NetworkError } from "../../base/network_error.ts";
-import {
-  connectedAddress,
-  formatAddress,
-  type SocketAddress,
-  type UnixAddress,
-} from "../address/address.ts";
+import { formatAddress, type SocketAddress, type UnixAddress } from "../address/address.ts";
+import { connectedAddress } from "../address/sockaddr.ts";
 import { Call } from "../call/call.ts";
 import { ConnectAttempt } from "./connect_attempt.ts";
 import { Connection } from "../connection/connection.ts";
-import { endpoint, REMOTE_END } from "../address/endpoint.ts";
-import { Holder } from "../call/holder.ts";
-import { lookUpError } from "../address/look_up_error.ts";
+import { endpoint, REMOTE_END } from "../socket/endpoint.ts";
+import { LoopReference } from "../call/loop_reference.ts";
+import { lookUpError } from "../address/look_up.ts";
 import type { Dialing, NetworkContext } from "../socket/network_context.ts";
 
 /** They say that this machine has no such addresses, not what became of the connection. */
 const NO_WAY = [ERRNO.EADDRNOTAVAIL, ERRNO.EAFNOSUPPORT, ERRNO.ENETUNREACH];
 
 export class Dial extends Call implements Dialing {
-  place = -1;
+  rosterIndex = -1;
   readonly name: string;
-  override readonly holder: Holder;
+  override readonly loopReference: LoopReference;
   readonly #context: NetworkContext;
   readonly #address: SocketAddress | UnixAddress;
   #candidates: (SocketAddress | UnixAddress)[] = [];
@@ -42,7 +38,7 @@ export class Dial extends Call implements Dialing {
     this.#context = context;
     this.#address = address;
     this.name = formatAddress(address);
-    this.holder = new Holder(context);
+    this.loopReference = new LoopReference(context);
   }
 
   /** The connection, or a NetworkError: "ConnectionFailed", "Timeout", "Closed". */

@@ -9,17 +9,13 @@
  * @module
  */
 import { COUNT } from "../../base/meter.ts";
-import {
-  connectedAddress,
-  formatAddress,
-  type SocketAddress,
-  type UnixAddress,
-} from "../address/address.ts";
-import type { Deliverable } from "../socket/after_turn.ts";
+import { formatAddress, type SocketAddress, type UnixAddress } from "../address/address.ts";
+import { connectedAddress } from "../address/sockaddr.ts";
+import type { Deliverable } from "../socket/delivery_queue.ts";
 import { ConnectAttempt } from "./connect_attempt.ts";
 import { Connection } from "../connection/connection.ts";
-import { endpoint, REMOTE_END } from "../address/endpoint.ts";
-import { Holder } from "../call/holder.ts";
+import { endpoint, REMOTE_END } from "../socket/endpoint.ts";
+import { LoopReference } from "../call/loop_reference.ts";
 import type { Dialing, NetworkContext } from "../socket/network_context.ts";
 
 /** Called once, one of both, unless the connect was cancelled. */
@@ -30,9 +26,9 @@ export interface Connected {
 }
 
 export class PushConnect implements Deliverable, Dialing {
-  place = -1;
+  rosterIndex = -1;
   readonly name: string;
-  readonly holder: Holder;
+  readonly loopReference: LoopReference;
   readonly #context: NetworkContext;
   readonly #attempt: ConnectAttempt;
   readonly #told: Connected;
@@ -50,7 +46,7 @@ export class PushConnect implements Deliverable, Dialing {
     this.#context = context;
     this.#told = told;
     this.name = formatAddress(address);
-    this.holder = new Holder(context);
+    this.loopReference = new LoopReference(context);
     const done = (errno: number, fd: number, family: number) => {
       this.#done(errno, fd, family, address);
     };
@@ -59,7 +55,7 @@ export class PushConnect implements Deliverable, Dialing {
 
   start(): void {
     this.#state = "flying";
-    this.holder.hold();
+    this.loopReference.addCall();
     this.#context.dials.add(this);
     this.#attempt.start(null);
   }
@@ -69,7 +65,7 @@ export class PushConnect implements Deliverable, Dialing {
     const before = this.#state;
     this.#state = "over";
     if (before === "new" || before === "over") return;
-    this.holder.unhold();
+    this.loopReference.removeCall();
     if (before === "flying") {
       this.#context.dials.delete(this);
       this.#attempt.cancel();
@@ -85,7 +81,7 @@ export class PushConnect implements Deliverable, Dialing {
   deliver(): void {
     if (this.#state !== "ready") return;
     this.#state = "over";
-    this.holder.unhold();
+    this.loopReference.removeCall();
     const connection = this.#connection;
     this.#connection = null;
     if (connection === null) this.#told.failed(this.#errno, this.#attempt.bindFailed);
@@ -101,6 +97,6 @@ export class PushConnect implements Deliverable, Dialing {
       const peer = endpoint(this.#context.recvRing, fd, REMOTE_END) ?? connectedAddress(address);
       this.#connection = Connection.adopt(this.#context, fd, family, peer);
     }
-    this.#context.afterTurn.add(this);
+    this.#context.deliveries.add(this);
   }
 }

@@ -33,7 +33,7 @@ export async function drainNetwork(context: NetworkContext): Promise<void> {
     for (const open of context.open.all()) open.reset();
     last = context.host.setTimer(overdue.resolve, LIMITS.handBackMs);
   };
-  context.hold();
+  context.addReference();
   // Without a budget everything ends in one go: no connection sees the end of another one first.
   if (shutdownTimeoutMs === 0) force();
   const timer = shutdownTimeoutMs ? context.host.setTimer(force, shutdownTimeoutMs) : null;
@@ -43,7 +43,7 @@ export async function drainNetwork(context: NetworkContext): Promise<void> {
   } finally {
     timer?.cancel();
     (last as HostTimer | null)?.cancel();
-    context.unhold();
+    context.removeReference();
   }
 }
 

@@ -22,7 +22,7 @@ import { Dial } from "../dial/dial.ts";
 import { drainNetwork } from "./drain_network.ts";
 import { fileReleased } from "../accept/file_release.ts";
 import { Listener } from "../accept/listener.ts";
-import { lookUpError } from "../address/look_up_error.ts";
+import { lookUpError } from "../address/look_up.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 
 /** Plain numbers; the totals count from the start of the network. */

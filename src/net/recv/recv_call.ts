@@ -9,11 +9,11 @@ import type { BufferPool } from "../../buf/buffer_pool.ts";
 import { IoBufs } from "../../buf/io_bufs.ts";
 import type { Slot } from "../../buf/slot.ts";
 import { Call } from "../call/call.ts";
-import type { Holder } from "../call/holder.ts";
+import type { LoopReference } from "../call/loop_reference.ts";
 
 /** Whose call it is. */
 export interface RecvCallOwner {
-  readonly socket: Holder & { readonly peerName: string };
+  readonly socket: LoopReference & { readonly peerName: string };
   endCall(call: RecvCall, abort: { reason: unknown } | null): void;
 }
 
@@ -65,7 +65,7 @@ export class RecvCall extends Call implements Linked<RecvCall> {
     return this.length - (this.result?.length ?? 0);
   }
 
-  override get holder(): Holder {
+  override get loopReference(): LoopReference {
     return this.#queue.socket;
   }
 

@@ -20,8 +20,8 @@ import { LIMITS } from "../../base/limits.ts";
 
 /** A socket that may linger. */
 export interface Lingerer {
-  hold(): void;
-  unhold(): void;
+  addCall(): void;
+  removeCall(): void;
   /** Looks again: 0 when the end has come, 1 when not, 2 when bytes came meanwhile. */
   lookAgain(): number;
   /** Closes now: as it is, without RST. */
@@ -52,14 +52,14 @@ export class Lingering {
   add(socket: Lingerer, endMs: number): void {
     const pauseMs = LIMITS.lingerFirstMs;
     this.#entries.set(socket, { dueMs: this.#host.now() + pauseMs, pauseMs, endMs });
-    socket.hold();
+    socket.addCall();
     this.#timer ??= this.#host.setTimer(this.#look, LIMITS.lingerFirstMs);
   }
 
   /** Forgets a socket that something else has ended. */
   delete(socket: Lingerer): void {
     if (!this.#entries.delete(socket)) return;
-    socket.unhold();
+    socket.removeCall();
     if (this.#entries.size > 0) return;
     this.#timer?.cancel();
     this.#timer = null;

@@ -12,15 +12,11 @@ import { COUNT } from "../../base/meter.ts";
 import { NetworkError } from "../../base/network_error.ts";
 import type { Operation } from "../../ring/operation.ts";
 import { type RingPort, SHUTDOWN_AGAIN, SHUTDOWN_DISCARD, SOCKET_OPTION } from "../../ring/port.ts";
-import {
-  AF_UNIX,
-  formatAddress,
-  type SocketAddress,
-  type UnixAddress,
-} from "../address/address.ts";
+import { formatAddress, type SocketAddress, type UnixAddress } from "../address/address.ts";
+import { AF_UNIX } from "../address/sockaddr.ts";
 import type { KeepAlive } from "../config/config.ts";
-import { endpoint, LOCAL_END } from "../address/endpoint.ts";
-import { Holder } from "../call/holder.ts";
+import { endpoint, LOCAL_END } from "./endpoint.ts";
+import { LoopReference } from "../call/loop_reference.ts";
 import type { Lingerer } from "./lingering.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
 import { type PackedAddress, packedAddress } from "../address/packed_address.ts";
@@ -37,7 +33,7 @@ interface SocketOwner extends Closeable {
 /** errno of options and shutdowns that only say that the peer was faster. */
 const GONE = [ERRNO.ENOTCONN, ERRNO.EINVAL, ERRNO.ECONNRESET];
 
-export class Socket extends Holder implements Lingerer {
+export class Socket extends LoopReference<NetworkContext> implements Lingerer {
   readonly fd: number;
   readonly family: number;
   /**

@@ -9,7 +9,7 @@
  */
 import { intrinsics } from "../../base/intrinsics.ts";
 import { type RingPort, SOCKET_OPTION } from "../../ring/port.ts";
-import { AF_UNIX } from "../address/address.ts";
+import { AF_UNIX } from "../address/sockaddr.ts";
 import type { KeepAlive, ResolvedConfig } from "../config/config.ts";
 
 export interface SocketOption {
