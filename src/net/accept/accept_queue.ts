@@ -1,9 +1,9 @@
 /**
  * The accepting half of one listener: a queue of `accept()` calls, and one operation in flight.
  *
- * Where one connection has arrived, others often wait. The calls behind the first one therefore take
- * connections straight from the backlog, without a turn of the ring for each, until the backlog is
- * empty or the burst has reached its limit.
+ * Where one connection has arrived, others often wait. The calls behind the first one therefore
+ * take connections straight from the backlog, without a turn of the ring for each, until the
+ * backlog is empty or the burst has reached its limit.
  *
  *     call -> operation on the ring -> connection -> call -> from the backlog -> ... -> ring
  *
@@ -30,7 +30,9 @@ import type { Connection } from "../connection/connection.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 import { type Accepted, AcceptOperation } from "./accept_operation.ts";
 
-/** The peer left before it was accepted, or the network failed for a moment: accept(2), "errors". */
+/**
+ * The peer left before it was accepted, or the network failed for a moment: accept(2), "errors".
+ */
 const TRANSIENT = new Set(
   ["EAGAIN", "EINTR", "ECONNABORTED", "EPROTO", "ENETDOWN", "ENOPROTOOPT", "EHOSTDOWN", "ENONET"]
     .concat("EHOSTUNREACH", "EOPNOTSUPP", "ENETUNREACH", "EPERM", "ETIMEDOUT")
@@ -80,7 +82,9 @@ export class AcceptQueue {
   #failures = 0;
   /** An error inside the library that no call has received yet. */
   #unreported: NetworkError | null = null;
-  /** Connections that this burst may still take past the ring; 0 while the operation is in flight. */
+  /**
+   * Connections that this burst may still take past the ring; 0 while the operation is in flight.
+   */
   #burst = 0;
 
   constructor(

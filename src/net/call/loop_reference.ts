@@ -14,7 +14,9 @@ import type { TimingWheel } from "../../ring/timing_wheel.ts";
 export interface CallContext {
   readonly host: Host;
   readonly wheel: TimingWheel;
-  /** Milliseconds: the time of the last turn while turns follow each other, else the host's time. */
+  /**
+   * Milliseconds: the time of the last turn while turns follow each other, else the host's time.
+   */
   readonly now: number;
   addReference(): void;
   removeReference(): void;

@@ -29,9 +29,9 @@ function openRing(options: RingOptions): Ring {
 }
 
 /**
- * Takes the rings over, and closes them when the network cannot be opened. `makePool` makes the pool
- * where the configuration has none. Throws a NetworkError "Unsupported" when the runtime refuses a
- * doorbell at once; `doorbellsOpened` rejects when the runtime refuses a doorbell later.
+ * Takes the rings over, and closes them when the network cannot be opened. `makePool` makes the
+ * pool where the configuration has none. Throws a NetworkError "Unsupported" when the runtime
+ * refuses a doorbell at once; `doorbellsOpened` rejects when the runtime refuses a doorbell later.
  */
 export function openNetwork(
   native: NativePort,

@@ -1,11 +1,11 @@
 /**
  * Opens the rings of a network: one for both directions, or one for each.
  *
- *   all rings at `entries` -> ENOMEM -> pause -> all rings at half of that ... -> 8 entries, 8 times
+ *   all rings of `entries` -> ENOMEM -> pause -> half as many ... -> 8 entries, 8 times
  *
- * Rings count against the limit of locked memory, so ENOMEM asks for smaller rings. The kernel gives
- * the memory of a closed ring back 20 to 50 ms later. Attempts are therefore a pause apart, and the
- * smallest size is tried several times before the refusal is final.
+ * Rings count against the limit of locked memory, so ENOMEM asks for smaller rings. The kernel
+ * gives the memory of a closed ring back 20 to 50 ms later. Attempts are therefore a pause apart,
+ * and the smallest size is tried several times before the refusal is final.
  *
  * @module
  */

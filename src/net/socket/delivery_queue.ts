@@ -4,8 +4,8 @@
  *   complete() -> add(item) ... -> the turn ends -> microtask: item.deliver(), in order of arrival
  *
  * - User code never runs inside a turn. The operations that a consumer submits join the next turn:
- *   the pump takes that turn only after a quiet round of microtasks, and the microtask of this queue
- *   is queued before the pump's.
+ *   the pump takes that turn only after a quiet round of microtasks, and the microtask of this
+ *   queue is queued before the pump's.
  * - An item that throws ends its own delivery. The runtime reports the error as uncaught, as it
  *   does for any callback. The items behind the failed one run in a microtask of their own.
  *

@@ -62,7 +62,7 @@ test("the completion queue stays within the kernel's limit", async () => {
   assert.equal([entries, completionEntries, sqPoll], [32_768, 65_536, true]);
 });
 
-test("a ring that does not fit the locked memory is halved and tried again after a pause", async () => {
+test("a ring that does not fit the locked memory is halved and tried again later", async () => {
   const native = new ScriptedNative();
   native.answer = (_, { entries }) => entries > 32 ? ERRNO.ENOMEM : 0;
   const { pauses } = await open(native);
