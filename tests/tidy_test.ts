@@ -693,7 +693,7 @@ for (const [index, [rule, path, text, complaint]] of SAMPLES.entries()) {
 const imports = (...targets: string[]) =>
   targets.map((name) => `import "./${name}.ts";`).join("\n");
 
-test("imports make no cycle: a cycle of three files is caught whole, its neighbours are not", () => {
+test("imports make no cycle: a cycle of three files is caught, its neighbours are not", () => {
   const files = new Map([
     ["src/base/a.ts", imports("b")],
     ["src/base/b.ts", imports("c", "e")],

@@ -232,7 +232,7 @@ export class AcceptQueue {
   }
 
   #accepted(fd: number, peer: PackedAddress): void {
-    this.#operation.claimed = true;
+    this.#operation.isClaimed = true;
     this.#pauseMs = LIMITS.acceptBackOffFirstMs;
     this.#failures = 0;
     if (this.#closed !== null) {

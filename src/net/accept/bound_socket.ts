@@ -1,6 +1,6 @@
 /**
- * From an address to a descriptor that listens on it, or nothing at all: what fails leaves neither
- * a descriptor nor a file.
+ * From an address to a descriptor that listens on the address. A failure leaves neither a
+ * descriptor nor a file behind.
  *
  * @module
  */
@@ -18,9 +18,9 @@ import { socketOptions } from "../socket/socket_options.ts";
 export interface BoundSocket {
   readonly fd: number;
   readonly family: number;
-  /** As the kernel knows it, with the real port. */
+  /** The address that the kernel reports, with the real port. */
   readonly localAddress: SocketAddress | UnixAddress;
-  /** What closing has to remove; null where there is no file. */
+  /** The file that closing removes; null for a socket without a file. */
   readonly file: SocketFile | null;
 }
 

@@ -46,7 +46,7 @@ export class RecvQueue extends RecvCalls {
   constructor(socket: Socket) {
     super(socket, socket.context.recvRing.recvLane);
     this.#capacity = socket.context.config.readBufferSize;
-    const watches = socket.family !== AF_UNIX && this.#capacity > LIMITS.watchBufferBytes;
+    const watches = socket.family !== AF_UNIX && this.#capacity > LIMITS.multishotBufferBytes;
     this.#source = new ReadSource(socket.context.recvRing.reads as ReadGroups, watches);
   }
 
@@ -211,7 +211,7 @@ export class RecvQueue extends RecvCalls {
     const fits = call !== null && this.buffered === 0 && call.result === null &&
       (call.exact ? call.length === length : call.length >= length);
     source.note(length, call !== null);
-    if (source.watching && this.buffered + length >= LIMITS.watchBufferBytes) this.#endWatch();
+    if (source.watching && this.buffered + length >= LIMITS.multishotBufferBytes) this.#endWatch();
     if (fits && lend) {
       const value = call.lent(this.socket.context.pool, slot, length);
       source.passOn();
