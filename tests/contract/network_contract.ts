@@ -19,6 +19,7 @@ import { bulk } from "./parts/bulk.ts";
 import { closing } from "./parts/closing.ts";
 import { connecting } from "./parts/connecting.ts";
 import { ended } from "./parts/ended.ts";
+import { flushing } from "./parts/flushing.ts";
 import { networks } from "./parts/networks.ts";
 import { receiving } from "./parts/receiving.ts";
 import { scarcity } from "./parts/scarcity.ts";
@@ -50,6 +51,7 @@ export function contract(name: string, config: NetworkConfig): ContractSuite {
   sendables(test, config);
   sending(test, config);
   writeBuffering(test, config);
+  flushing(test, config);
   receiving(test, config);
   watching(test, config);
   bulk(test, config);
