@@ -22,7 +22,7 @@ const SOURCE_LINES_MAX = 300;
  * than that the limit was reached, as pieces moved out for that alone make a worse house.
  */
 const LONGER_SOURCES: Readonly<Record<string, readonly [linesMax: number, reason: string]>> = {
-  "src/net/send/send_queue.ts": [310, "the sending half is one state machine"],
+  "src/net/send/send_queue.ts": [320, "the sending half is one state machine"],
   "src/ring/ring.ts": [310, "staging, delivery, containment and the end of one ring are one story"],
 };
 const FUNCTION_LINES_MAX = 70;
