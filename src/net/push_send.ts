@@ -128,7 +128,7 @@ export class PushSend implements Deliverable {
     }
   }
 
-  /** Several small arrays become one piece, without anything in between. False: they are not small. */
+  /** Several small arrays become one piece. False: they are not small, or there is no room. */
   #gather(call: SendCall, data: Uint8Array | readonly Uint8Array[]): boolean {
     if (data instanceof Uint8Array) return false;
     let length = 0;
