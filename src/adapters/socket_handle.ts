@@ -18,7 +18,7 @@ import { setImmediate } from "node:timers";
 import { ERRNO } from "../base/errno.ts";
 import type { Connection } from "../net/connection.ts";
 import type { Consumer, PushReceive } from "../net/push_receive.ts";
-import type { Producer, PushSend } from "../net/push_send.ts";
+import type { Part, Producer, PushSend } from "../net/push_send.ts";
 import { ConnectionHandle } from "./connection_handle.ts";
 import type { IdleTimer } from "./idle_timer.ts";
 import { nodeError } from "./node_error.ts";
@@ -69,15 +69,16 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     else this.#receive.resume();
   }
 
-  write(data: Uint8Array | readonly Uint8Array[], length: number, done: Done): void {
+  write(parts: readonly Part[], done: Done): void {
     const send = this.#send;
     if (send === null) {
       done(nodeError.system(ERRNO.EBADF, "write"));
       return;
     }
-    this.bytesWritten += length;
     this.idle?.touch();
-    if (send.post(data)) done();
+    const more = send.postShort(parts) ? !send.full : send.post(bytesOf(parts));
+    this.bytesWritten = send.postedBytes;
+    if (more) done();
     else this.#written = done;
   }
 
@@ -182,6 +183,14 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     this.#send = connection.sink.produce(this, QUEUE_BYTES_MAX);
     if (this.#wantsRead) this.#receive.resume();
   }
+}
+
+function bytesOf(parts: readonly Part[]): Uint8Array | Uint8Array[] {
+  return parts.length === 1 ? encoded(parts[0]) : parts.map(encoded);
+}
+
+function encoded({ chunk, encoding }: Part): Uint8Array {
+  return typeof chunk === "string" ? Buffer.from(chunk, encoding as BufferEncoding) : chunk;
 }
 
 // One function for all sockets each: a delivery makes no closure.

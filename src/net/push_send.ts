@@ -32,6 +32,39 @@ export interface Producer {
   failed(reason: unknown): void;
 }
 
+/** A text, or bytes, as streams hand them on. */
+export interface Part {
+  readonly chunk: string | Uint8Array;
+  /** Of a text. */
+  readonly encoding: string;
+}
+
+const encoder = new TextEncoder();
+
+/** What an array has, whatever a property of its own says. */
+const typedLength = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  "length",
+)?.get as () => number;
+
+function lengthOf({ chunk }: Part): number {
+  return typeof chunk === "string" ? chunk.length : typedLength.call(chunk);
+}
+
+/** Bytes that were written at `at`, or -1 when the part is none of those that fit as they are. */
+function writePart({ chunk, encoding }: Part, target: Uint8Array, at: number): number {
+  if (typeof chunk !== "string") {
+    target.set(chunk, at);
+    return typedLength.call(chunk);
+  }
+  if (chunk === "") return 0;
+  if (encoding !== "utf8" && encoding !== "latin1" && encoding !== "utf-8") return -1;
+  // One byte for each character: it is ASCII, which has the same bytes in all of these encodings.
+  const { length } = chunk;
+  const { read, written } = encoder.encodeInto(chunk, target.subarray(at, at + length));
+  return read === length && written === length ? length : -1;
+}
+
 export class PushSend implements Deliverable {
   readonly #queue: SendQueue;
   readonly #producer: Producer;
@@ -45,6 +78,8 @@ export class PushSend implements Deliverable {
   #failure: { reason: unknown } | null = null;
   #told = false;
   #scheduled = false;
+  /** Bytes that were posted so far. */
+  postedBytes = 0;
 
   /** The producer waits once more than `limitBytes` are queued. */
   constructor(queue: SendQueue, producer: Producer, limitBytes: number) {
@@ -59,6 +94,34 @@ export class PushSend implements Deliverable {
     return this.#queue.queuedBytes;
   }
 
+  /**
+   * Queues a few short texts and arrays as one piece, encoded where they are sent from: nothing is
+   * made in between. False: they are not short, or not ASCII; then nothing was queued, and `post`
+   * takes what they are as bytes.
+   */
+  postShort(parts: readonly Part[]): boolean {
+    const queue = this.#queue;
+    let length = 0;
+    for (let i = 0; i < parts.length; i++) length += lengthOf(parts[i]);
+    if (queue.closed || length === 0 || length >= LIMITS.gatherCopyBytes) return false;
+    const { gather } = queue;
+    const slot = gather.room(length);
+    if (slot === null) return false;
+    const start = gather.end;
+    let at = start;
+    for (let i = 0; i < parts.length; i++) {
+      const count = writePart(parts[i], slot.bytes, at);
+      if (count < 0) return false;
+      at += count;
+    }
+    gather.commit(at - start);
+    const call = queue.newCall();
+    call.totalBytes = at - start;
+    call.add(slot, start, at - start);
+    this.#push(call);
+    return true;
+  }
+
   /** Queues the bytes, several arrays as one. False: wait for `drained`. */
   post(data: Uint8Array | readonly Uint8Array[]): boolean {
     const queue = this.#queue;
@@ -68,7 +131,7 @@ export class PushSend implements Deliverable {
     }
     const call = queue.newCall();
     try {
-      if (!this.#gather(call, data)) loadCall(queue, call, data);
+      loadCall(queue, call, data);
     } catch (error) {
       queue.dropCall(call);
       throw error;
@@ -77,16 +140,13 @@ export class PushSend implements Deliverable {
       queue.dropCall(call);
       return true;
     }
-    if (call.totalBytes > LIMITS.copyWindowBytes) {
-      this.#lent = call;
-      call.take(this.#returned, this.#failed);
-    } else {
-      call.take(this.#sent, this.#failed);
-    }
-    call.begin(queue.socket);
-    queue.push(call);
-    this.#full = this.#lent !== null || queue.queuedBytes > this.#limitBytes;
+    this.#push(call);
     return !this.#full;
+  }
+
+  /** The last `post` was false: the producer waits for `drained`. */
+  get full(): boolean {
+    return this.#full;
   }
 
   /** Half close: what is queued goes out, then FIN, then `finished` is called. */
@@ -128,25 +188,18 @@ export class PushSend implements Deliverable {
     }
   }
 
-  /** Several small arrays become one piece. False: they are not small, or there is no room. */
-  #gather(call: SendCall, data: Uint8Array | readonly Uint8Array[]): boolean {
-    if (data instanceof Uint8Array) return false;
-    let length = 0;
-    for (let i = 0; i < data.length; i++) length += data[i].length;
-    if (length === 0 || length >= LIMITS.gatherCopyBytes) return false;
-    const { gather } = this.#queue;
-    const slot = gather.room(length);
-    if (slot === null) return false;
-    const start = gather.end;
-    let at = start;
-    for (let i = 0; i < data.length; i++) {
-      slot.bytes.set(data[i], at);
-      at += data[i].length;
+  #push(call: SendCall): void {
+    const queue = this.#queue;
+    if (call.totalBytes > LIMITS.copyWindowBytes) {
+      this.#lent = call;
+      call.take(this.#returned, this.#failed);
+    } else {
+      call.take(this.#sent, this.#failed);
     }
-    gather.commit(length);
-    call.totalBytes = length;
-    call.add(slot, start, length);
-    return true;
+    this.postedBytes += call.totalBytes;
+    call.begin(queue.socket);
+    queue.push(call);
+    this.#full = this.#lent !== null || queue.queuedBytes > this.#limitBytes;
   }
 
   get #roomy(): boolean {
