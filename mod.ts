@@ -31,10 +31,10 @@ import { BufferPool as CorePool } from "./src/buf/buffer_pool.ts";
 import { BufferPoolConfig, type BufferPoolFields } from "./src/buf/buffer_pool_config.ts";
 import { Publisher } from "./src/metrics/publisher.ts";
 import { type Capabilities, explainRefusal, featuresOf } from "./src/net/capabilities.ts";
-import { type NetworkConfig, resolveConfig } from "./src/net/config.ts";
+import { type NetworkConfig, resolveConfig, type ResolvedConfig } from "./src/net/config.ts";
 import { NetworkCore } from "./src/net/network_core.ts";
 import { openNetwork, refuseUnsupported } from "./src/net/open_network.ts";
-import { openRings } from "./src/net/open_rings.ts";
+import { type OpenRings, openRings, openRingsNow } from "./src/net/open_rings.ts";
 import type { NativePort } from "./src/ring/port.ts";
 
 export {
@@ -77,6 +77,14 @@ function unsupported(cause: unknown): NetworkError {
   });
 }
 
+function nativeOrUnsupported(): NativePort {
+  try {
+    return native();
+  } catch (cause) {
+    throw unsupported(cause);
+  }
+}
+
 /** TCP over io_uring, for the thread that started it. */
 export class Network extends NetworkCore {
   /**
@@ -85,14 +93,25 @@ export class Network extends NetworkCore {
    */
   static async start(config: NetworkConfig = {}): Promise<Network> {
     const resolved = resolveConfig(config);
-    let port: NativePort;
-    try {
-      port = native();
-    } catch (cause) {
-      throw unsupported(cause);
-    }
+    const port = nativeOrUnsupported();
     refuseUnsupported(resolved);
     const rings = await openRings(port, host, resolved);
+    return Network.#wire(port, resolved, rings);
+  }
+
+  /**
+   * @internal As `start`, at once and with the defaults for what is not given: for adapters whose
+   * interface is synchronous. Locked memory that a ring just closed gives back late is not waited
+   * for: a smaller ring is taken instead.
+   */
+  static startNow(config: NetworkConfig = {}): Network {
+    const resolved = resolveConfig(config);
+    const port = nativeOrUnsupported();
+    refuseUnsupported(resolved);
+    return Network.#wire(port, resolved, openRingsNow(port, resolved));
+  }
+
+  static #wire(port: NativePort, resolved: ResolvedConfig, rings: OpenRings): Network {
     const context = openNetwork(port, host, resolved, rings, (fields) => new BufferPool(fields));
     let detach = () => {};
     const network = new Network(context, "io_uring", () => detach());
@@ -101,8 +120,9 @@ export class Network extends NetworkCore {
       try {
         detach = Publisher.attach(registry, metricsPrefix, network.metricSource());
       } catch (error) {
-        // A name that is taken, most likely. The network was never anybody's.
-        await network.close();
+        // A metric's name is taken, most likely. Nothing of the network was used, so closing it
+        // ends within this turn of the event loop.
+        void network.close();
         throw error;
       }
     }
@@ -114,13 +134,7 @@ export class Network extends NetworkCore {
 export class BufferPool extends CorePool {
   /** Loads the library. Throws a NetworkError "Unsupported" when that fails. */
   constructor(config: BufferPoolConfig | BufferPoolFields = BufferPoolConfig.forNetwork()) {
-    let port: NativePort;
-    try {
-      port = native();
-    } catch (cause) {
-      throw unsupported(cause);
-    }
-    super(config, port);
+    super(config, nativeOrUnsupported());
   }
 }
 

@@ -76,6 +76,17 @@ export abstract class NetworkCore implements AsyncDisposable {
   }
 
   /**
+   * @internal As `bind`, at once, for adapters whose interface is synchronous. The address is
+   * numeric or a path.
+   */
+  bindNow(address: Address, options?: BindOptions): Listener {
+    const checked = checkBindOptions(options);
+    const parsed = parseAddress(address, 0);
+    this.#throwClosed("bind", parsed);
+    return Listener.bind(this.#context, parsed, checked);
+  }
+
+  /**
    * Connects; names are looked up and their addresses tried in turn, all within one budget
    * (`connectTimeoutMs`). Rejects with a NetworkError: "ConnectionFailed", "Timeout", "Closed".
    */

@@ -47,6 +47,15 @@ export function tryRings(
   return sendPort;
 }
 
+function refused(native: NativePort, result: number): NetworkError {
+  const reason = explainRefusal(-result, native.system());
+  return new NetworkError(`Cannot start the network: ${reason}`, {
+    code: "Unsupported",
+    operation: "start",
+    errno: -result,
+  });
+}
+
 /** Rejects with a NetworkError "Unsupported" that says why and what to do. */
 export async function openRings(
   native: NativePort,
@@ -61,13 +70,17 @@ export async function openRings(
     if (entries <= ENTRIES_MIN) smallestTries++;
     else entries /= 2;
     if (-opened !== ERRNO.ENOMEM || smallestTries === LIMITS.smallestRingTryCountMax) {
-      const reason = explainRefusal(-opened, native.system());
-      throw new NetworkError(`Cannot start the network: ${reason}`, {
-        code: "Unsupported",
-        operation: "start",
-        errno: -opened,
-      });
+      throw refused(native, opened);
     }
     await host.pause(LIMITS.lockedMemoryPauseMs);
+  }
+}
+
+/** As `openRings`, without a pause between attempts. Throws what that rejects with. */
+export function openRingsNow(native: NativePort, config: ResolvedConfig): OpenRings {
+  for (let { entries } = config.ring;; entries /= 2) {
+    const opened = tryRings(native, config, entries);
+    if (typeof opened !== "number") return opened;
+    if (-opened !== ERRNO.ENOMEM || entries <= ENTRIES_MIN) throw refused(native, opened);
   }
 }
