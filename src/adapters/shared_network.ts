@@ -1,7 +1,6 @@
 /**
- * The network of the adapters that open one by themselves: `uringnet/net`, `uringnet/register` and
- * the `connect` and `listen` of `uringnet/adapters/deno`. Each thread has one, opened when it is
- * first needed and open until the thread ends; idle, it does not keep the process alive.
+ * The network of `connect` and `listen` of `uringnet/adapters/deno`. Each thread has one, opened
+ * when it is first needed and open until the thread ends; idle, it does not keep the process alive.
  *
  * @module
  */
@@ -11,5 +10,5 @@ let network: Network | null = null;
 
 /** Throws a NetworkError "Unsupported" when io_uring cannot be used. */
 export function sharedNetwork(): Network {
-  return network ??= Network.startNow({ connectTimeoutMs: null });
+  return network ??= Network.open({ connectTimeoutMs: null });
 }

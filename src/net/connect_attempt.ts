@@ -8,7 +8,14 @@ import { ERRNO } from "../base/errno.ts";
 import { COUNT } from "../base/meter.ts";
 import { SOCKET_OPTION } from "../ring/port.ts";
 import type { Deadline } from "../ring/timing_wheel.ts";
-import { AF_INET, AF_INET6, AF_UNIX, type SocketAddress, type UnixAddress } from "./address.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  type SocketAddress,
+  type UnixAddress,
+  writeSockaddr,
+} from "./address.ts";
 import { ConnectOperation } from "./connect_operation.ts";
 import { endpoint, LOCAL_END, REMOTE_END } from "./endpoint.ts";
 import type { NetworkContext } from "./network_context.ts";
@@ -25,16 +32,26 @@ export class ConnectAttempt implements Deadline {
   deadlineTick = -1;
   readonly #context: NetworkContext;
   readonly #address: SocketAddress | UnixAddress;
+  /** Where the connection is to begin; null for wherever the kernel likes. */
+  readonly #local: SocketAddress | null;
   readonly #family: number;
   #done: AttemptDone | null;
   #operation: ConnectOperation | null = null;
   #fd = -1;
   #expired = false;
+  /** The local end could not be had: that, and no peer, is what the errno is about. */
+  bindFailed = false;
 
-  constructor(context: NetworkContext, address: SocketAddress | UnixAddress, done: AttemptDone) {
+  constructor(
+    context: NetworkContext,
+    address: SocketAddress | UnixAddress,
+    done: AttemptDone,
+    local: SocketAddress | null = null,
+  ) {
     this.#context = context;
     this.#address = address;
     this.#done = done;
+    this.#local = local;
     // The address is numeric.
     this.#family = "path" in address
       ? AF_UNIX
@@ -61,10 +78,23 @@ export class ConnectAttempt implements Deadline {
   #open(): number {
     const { config, recvRing: { port } } = this.#context;
     const fd = port.socket(this.#family);
-    const result = fd < 0 ? fd : socketOptions.apply(port, fd, this.#family, config);
+    let result = fd < 0 ? fd : socketOptions.apply(port, fd, this.#family, config);
+    if (result === 0 && this.#local !== null) result = this.#bind(fd, this.#local);
     if (result === 0) return this.#fd = fd;
     if (fd >= 0) port.closeDescriptor(fd);
     return result;
+  }
+
+  #bind(fd: number, local: SocketAddress): number {
+    const { recvRing: { blocks, port } } = this.#context;
+    const block = blocks.take();
+    if (block < 0) return -ERRNO.ENOBUFS;
+    const { length } = writeSockaddr(blocks.bytes(block), local);
+    port.setOption(fd, SOCKET_OPTION.reuseAddress, 1);
+    const result = port.bind(fd, block, length);
+    blocks.put(block);
+    this.bindFailed = result < 0;
+    return Math.min(result, 0);
   }
 
   /** The share of the budget ran out. */

@@ -172,6 +172,8 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
   close(): Promise<void> {
     if (!this.#queue.closed) {
       this.#queue.close();
+      // Who comes from now on is refused, and the port is free, before the accept has landed.
+      this.#context.recvRing.port.shutdown(this.#fd, 2);
       if (this.#queue.idle) this.#finish();
     }
     return this.#ended.promise;

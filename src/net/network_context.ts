@@ -11,6 +11,7 @@ import type { SizeClass } from "../buf/size_class.ts";
 import type { Ring } from "../ring/ring.ts";
 import type { TimingWheel } from "../ring/timing_wheel.ts";
 import type { SocketAddress, UnixAddress } from "./address.ts";
+import { AfterTurn } from "./after_turn.ts";
 import type { ResolvedConfig } from "./config.ts";
 import { interfaceIndex } from "./interface_index.ts";
 import { lookUp } from "./look_up.ts";
@@ -56,6 +57,7 @@ export class NetworkContext implements NetworkContextParts {
   readonly open: Roster<Closeable> = new Roster<Closeable>();
   readonly dials: Roster<Dialing> = new Roster<Dialing>();
   readonly spareSends = new SpareCalls<SendCall>();
+  readonly afterTurn = new AfterTurn();
   /** False from the beginning of `Network.close`. */
   accepting = true;
 

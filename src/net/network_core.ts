@@ -161,6 +161,11 @@ export abstract class NetworkCore implements AsyncDisposable {
     if (split) sendRing.publish();
   }
 
+  /** @internal For the adapters, which stand on the parts of a network. */
+  internals(): NetworkContext {
+    return this.#context;
+  }
+
   /** @internal What the metrics read; `src/metrics` has the type. */
   metricSource() {
     const { meter, pool, sendRing, recvRing } = this.#context;

@@ -4,8 +4,10 @@
  *
  * @module
  */
+import { assert } from "../base/assert.ts";
 import type { Linked } from "../base/fifo.ts";
 import { IoBufs } from "../buf/io_bufs.ts";
+import type { Slot } from "../buf/slot.ts";
 import { Call } from "./call.ts";
 import type { RecvQueue } from "./recv_queue.ts";
 
@@ -29,6 +31,16 @@ export class RecvCall extends Call implements Linked<RecvCall> {
     this.exact = exact;
     this.result = null;
     return this;
+  }
+
+  /** A consumer's call, which takes bytes as they are: see `PushReceive`. */
+  get pushes(): boolean {
+    return false;
+  }
+
+  /** Takes over one reference of `slot`; only for a call that `pushes`. */
+  arrived(_slot: Slot, _start: number, _length: number): void {
+    assert(false, "a call that waits for a promise is given a handle");
   }
 
   get operation(): "recv" | "recvSome" {

@@ -202,6 +202,7 @@ export class RecvQueue extends HalfQueue<RecvCall> {
 
   #succeed(call: RecvCall, value: unknown): void {
     this.calls.shift();
+    if (call.pushes) return call.succeed(value);
     const { ring } = this.lane;
     ring.meter.recvSeconds.observe((ring.now - call.startedMs) / 1_000);
     call.succeed(value);
@@ -217,6 +218,11 @@ export class RecvQueue extends HalfQueue<RecvCall> {
       (call.exact ? call.length === length : call.length >= length);
     source.note(length, call !== null);
     if (source.watching && this.buffered + length >= LIMITS.watchBufferBytes) this.#endWatch();
+    if (fits && lend && call.pushes) {
+      this.calls.shift();
+      call.arrived(slot, 0, length);
+      return;
+    }
     if (fits && lend) {
       const handle = this.socket.context.pool.handle(slot, 0, length);
       this.#succeed(call, call.exact ? IoBufs.single(handle) : handle);

@@ -8,6 +8,7 @@ import type { CallOptions } from "./call_options.ts";
 import { CloseReason } from "./close_reason.ts";
 import { DrainCall } from "./drain_call.ts";
 import { loadCall, type Sendable } from "./load_call.ts";
+import { type Producer, PushSend } from "./push_send.ts";
 import type { SendCall } from "./send_call.ts";
 import { SendQueue } from "./send_queue.ts";
 import type { Socket } from "./socket.ts";
@@ -126,6 +127,11 @@ export class Sink {
    */
   closeWithoutFin(reason: CloseReason): Promise<void> {
     return this.#closing ??= this.#close(reason, false);
+  }
+
+  /** @internal Sends without promises; may be mixed with `send`. */
+  produce(producer: Producer, limitBytes: number): PushSend {
+    return new PushSend(this.#queue, producer, limitBytes);
   }
 
   /** @internal Ends pending sends with "Closed" and takes no more. */

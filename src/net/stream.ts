@@ -9,6 +9,7 @@ import type { IoBuf } from "../buf/io_buf.ts";
 import { IoBufs } from "../buf/io_bufs.ts";
 import { type CallOptions, checkCall } from "./call_options.ts";
 import type { CloseReason } from "./close_reason.ts";
+import { type Consumer, PushReceive } from "./push_receive.ts";
 import type { RecvCall } from "./recv_call.ts";
 import { RecvQueue } from "./recv_queue.ts";
 import type { Socket } from "./socket.ts";
@@ -129,6 +130,11 @@ export class Stream implements AsyncIterable<Uint8Array> {
       if (chunk === null) return;
       yield chunk.toUint8Array();
     }
+  }
+
+  /** @internal Bytes go to a consumer from here on, paused at first. No calls beside it. */
+  consume(consumer: Consumer): PushReceive {
+    return new PushReceive(this.#queue, consumer, this.#someLength);
   }
 
   /** @internal Ends pending calls with "Closed". */

@@ -13,6 +13,10 @@ import { type NetModule, nodeModules, replace } from "./node_modules.ts";
 import { patchBunHttp } from "./patch_bun_http.ts";
 import { patchClients } from "./patch_clients.ts";
 import { patchServers } from "./patch_servers.ts";
+import { registerLog } from "./register_log.ts";
+
+/** The folder of the adapters, as it stands in stacks. */
+const LIBRARY = new URL("..", import.meta.url).pathname;
 
 let installed = false;
 
@@ -30,5 +34,13 @@ export function install(net: NetModule): void {
     return;
   }
   patchBunHttp(net, { http, https, tls });
-  for (const name of Object.keys(net)) replace(realNet, name, net[name]);
+  if (registerLog.wanted()) {
+    registerLog.tellCallers(net.Socket.prototype, "connect", LIBRARY);
+    registerLog.tellCallers(net.Server.prototype, "listen", LIBRARY);
+  }
+  for (const name of Object.keys(net)) {
+    // Bun's own modules call these, with marks that only Bun's own know.
+    const internal = name.startsWith("_") && name in realNet;
+    if (!internal) replace(realNet, name, net[name]);
+  }
 }

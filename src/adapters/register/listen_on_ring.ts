@@ -13,6 +13,7 @@
  * @module
  */
 import type { EventEmitter } from "node:events";
+import { nextTick } from "node:process";
 import { ERRNO } from "../../base/errno.ts";
 import type { NetModule, NetServer, NetSocket } from "./node_modules.ts";
 
@@ -30,6 +31,7 @@ export interface OuterServer extends EventEmitter {
   highWaterMark?: number;
   maxConnections?: number;
   _emitCloseIfDrained(): void;
+  close(): unknown;
 }
 
 /** What a runtime's server calls of the thing that listens. */
@@ -37,14 +39,17 @@ class RingHandle {
   readonly #inner: NetServer;
   /** Asked for by Bun: the path of a unix socket. */
   readonly unix: string | undefined;
+  /** Missing for a unix socket, whose path Deno knows from elsewhere. */
+  readonly getsockname: ((out: object) => number) | undefined;
 
   constructor(inner: NetServer) {
     this.#inner = inner;
     const address = inner.address();
     this.unix = typeof address === "string" ? address : undefined;
+    this.getsockname = this.unix === undefined ? (out) => this.#name(out) : undefined;
   }
 
-  getsockname(out: object): number {
+  #name(out: object): number {
     const address = this.#inner.address();
     if (address === null || typeof address !== "object") return -ERRNO.EINVAL;
     Object.assign(out, address);
@@ -82,9 +87,8 @@ const OPTIONS = [
 ] as const;
 
 /** A server of `uringnet/net` with the options of another server. */
-function innerServer(net: NetModule, outer: OuterServer): NetServer {
-  // The protocol above answers after the client's FIN: a half is never closed by itself.
-  const options: Record<string, unknown> = { allowHalfOpen: true };
+function innerServer(net: NetModule, outer: OuterServer, halfOpen: boolean): NetServer {
+  const options: Record<string, unknown> = { allowHalfOpen: outer.allowHalfOpen ?? halfOpen };
   for (const name of OPTIONS) if (outer[name] !== undefined) options[name] = outer[name];
   const inner = new net.Server(options);
   Object.defineProperty(inner, "maxConnections", { get: () => outer.maxConnections });
@@ -98,6 +102,29 @@ export function splitCallback(args: readonly unknown[]): [unknown[], (() => void
   return [args.slice(0, -1), last as () => void];
 }
 
+/** The `signal` of options ends the outer server: the inner one is not told of it. */
+function takeSignal(args: unknown[], outer: OuterServer): void {
+  const [options] = args;
+  if (options === null || typeof options !== "object") return;
+  const { signal, ...rest } = options as { signal?: AbortSignal };
+  if (!(signal instanceof AbortSignal)) return;
+  args[0] = rest;
+  const close = () => void outer.close();
+  if (signal.aborted) {
+    nextTick(close);
+    return;
+  }
+  signal.addEventListener("abort", close, { once: true });
+  outer.once("close", () => signal.removeEventListener("abort", close));
+}
+
+/** What differs from one class of servers to another. */
+export interface ListenWays {
+  /** Whether a socket stays writable after the peer's FIN, where the server does not say. */
+  halfOpen: boolean;
+  take(socket: NetSocket): void;
+}
+
 /**
  * Starts to listen for `outer`. `take` gets each socket. Throws what `listen` throws. Returns the
  * server that listens.
@@ -106,10 +133,11 @@ export function listenOnRing(
   net: NetModule,
   outer: OuterServer,
   args: readonly unknown[],
-  take: (socket: NetSocket) => void,
+  { halfOpen, take }: ListenWays,
 ): NetServer {
   const [rest, callback] = splitCallback(args);
-  const inner = innerServer(net, outer);
+  takeSignal(rest, outer);
+  const inner = innerServer(net, outer, halfOpen);
   inner.on("connection", (socket: NetSocket) => {
     socket.server = outer;
     take(socket);
@@ -133,14 +161,15 @@ export function listenAsNetServer(
   outer: OuterServer,
   args: readonly unknown[],
 ): void {
-  const inner = listenOnRing(net, outer, args, (socket) => {
+  const take = (socket: NetSocket): void => {
     outer._connections++;
     socket.once("close", () => {
       outer._connections--;
       outer._emitCloseIfDrained();
     });
     outer.emit("connection", socket);
-  });
+  };
+  const inner = listenOnRing(net, outer, args, { halfOpen: false, take });
   const handle = new RingHandle(inner);
   outer._handle = handle;
   if (handle.unix !== undefined) outer._pipeName = handle.unix;

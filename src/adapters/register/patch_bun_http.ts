@@ -24,6 +24,7 @@ import { listenOnRing, type OuterServer } from "./listen_on_ring.ts";
 type Fields = Record<string, unknown>;
 
 interface HttpServer extends OuterServer {
+  timeout?: number;
   closeIdleConnections(): void;
   closeAllConnections(): void;
   close(callback?: (error?: Error) => void): unknown;
@@ -33,6 +34,8 @@ interface HttpServer extends OuterServer {
 interface Listening {
   inner: NetServer;
   sockets: Set<NetSocket>;
+  /** Those whose TLS handshake is under way. */
+  handshaking: Set<NetSocket>;
   /** Serves the connections: the server itself, or the plain server below an https server. */
   plain: HttpServer;
   closing: boolean;
@@ -48,6 +51,16 @@ function finishClose(server: HttpServer, state: Listening): void {
   queueMicrotask(() => server.emit("close"));
 }
 
+/** `server.timeout`: without a listener for it, a silent connection ends. */
+function limitSilence(server: HttpServer, socket: NetSocket): void {
+  const { timeout = 0 } = server;
+  if (timeout <= 0) return;
+  socket.setTimeout(timeout);
+  socket.on("timeout", () => {
+    if (!server.emit("timeout", socket)) socket.destroy();
+  });
+}
+
 /** Sockets of an https server become TLS sockets first. */
 function secure(tls: Exports, server: HttpServer, state: Listening, socket: NetSocket): void {
   const secured = new tls.TLSSocket(socket, { isServer: true, ...tlsOptions.get(server) });
@@ -56,7 +69,13 @@ function secure(tls: Exports, server: HttpServer, state: Listening, socket: NetS
     else if (!server.emit("clientError", error, secured)) secured.destroy(error);
   };
   secured.once("error", failed);
+  state.handshaking.add(socket);
+  secured.once("close", () => {
+    state.handshaking.delete(socket);
+    socket.destroy();
+  });
   secured.once("secure", () => {
+    state.handshaking.delete(socket);
     secured.removeListener("error", failed);
     server.emit("secureConnection", secured);
     state.plain.emit("connection", secured);
@@ -96,18 +115,21 @@ function startListening(
   const state: Listening = {
     inner: null as unknown as NetServer,
     sockets: new Set(),
+    handshaking: new Set(),
     plain: isSecure ? plainServer(http, server) : server,
     closing: false,
   };
-  state.inner = listenOnRing(net, server, args, (socket) => {
+  const take = (socket: NetSocket): void => {
     state.sockets.add(socket);
     socket.once("close", () => {
       state.sockets.delete(socket);
       finishClose(server, state);
     });
+    limitSilence(server, socket);
     if (isSecure) secure(tls, server, state, socket);
     else server.emit("connection", socket);
-  });
+  };
+  state.inner = listenOnRing(net, server, args, { halfOpen: !isSecure, take });
   state.inner.on("error", (error: Error) => {
     if (state.inner.address() === null) listening.delete(server);
     server.emit("error", error);
@@ -153,8 +175,9 @@ function patchLifecycle(prototype: Exports): void {
   for (const name of ["closeAllConnections", "closeIdleConnections"] as const) {
     wrap(prototype, name, (original) =>
       function () {
-        const plain = listening.get(this)?.plain;
-        Reflect.apply(original, plain ?? this, []);
+        const state = listening.get(this);
+        Reflect.apply(original, state?.plain ?? this, []);
+        if (name === "closeAllConnections") state?.handshaking.forEach((one) => one.destroy());
       });
   }
   for (const name of ["ref", "unref"] as const) {

@@ -68,6 +68,8 @@ function ringTlsConnect(net: NetModule, original: (...args: unknown[]) => NetSoc
     if (socket.connecting && !secured.connecting) {
       socket.once("connect", () => secured.emit("connect"));
     }
+    // Its end is that of the connection, whatever became of the handshake.
+    secured.once("close", () => socket.destroy());
     if (fields.timeout !== undefined) socket.on("timeout", () => secured.emit("timeout"));
     return secured;
   };

@@ -38,5 +38,37 @@ function tell(specifier: string, module: string): void {
   }
 }
 
+/** The file, as it stands in a line of a stack. */
+const STACK_FILE = /(?:\(|at )(?:async )?((?:file:\/\/|https?:\/\/|\/)[^()\s]+?):\d+(?::\d+)?\)?$/;
+
+/** The first module of the stack that is not of this library. */
+function caller(stack: string, library: string): string | null {
+  for (const line of stack.split("\n")) {
+    const file = STACK_FILE.exec(line.trim())?.[1];
+    if (file !== undefined && !file.includes(library)) return file;
+  }
+  return null;
+}
+
+type Method = (this: unknown, ...args: unknown[]) => unknown;
+
+/**
+ * For Bun, which tells nobody who imports what: a module gets its line when it first calls the
+ * method.
+ */
+function tellCallers(prototype: Record<string, unknown>, name: string, library: string): void {
+  const original = prototype[name] as Method;
+  const logged: Method = function (...args) {
+    const module = caller(new Error().stack ?? "", library);
+    if (module !== null) tell("node:net", module);
+    return Reflect.apply(original, this, args);
+  };
+  Object.defineProperty(prototype, name, {
+    value: logged,
+    writable: true,
+    configurable: true,
+  });
+}
+
 /** `tell(specifier, module)` writes a line, once for each pair. */
-export const registerLog = { wanted, tell };
+export const registerLog = { wanted, tell, tellCallers };

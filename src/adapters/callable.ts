@@ -1,0 +1,33 @@
+/**
+ * A class that may be called without `new`, as Node's constructors may.
+ *
+ *   new C(options)          an object
+ *   C(options)              the same
+ *   C.call(this, options)   in the constructor of one that inherits in the old way: `this`
+ *
+ * @module
+ */
+
+// deno-lint-ignore no-explicit-any
+type AnyClass = { new (...args: any[]): any; inherit(self: any, ...args: any[]): void };
+
+export function callable<C extends AnyClass>(Class: C, name: string): C {
+  const target = function (this: unknown, ...args: unknown[]): unknown {
+    if (new.target !== undefined) {
+      const own = (new.target as unknown) === target;
+      return Reflect.construct(Class, args, own ? Class : new.target);
+    }
+    if (!(this instanceof target)) return new Class(...args);
+    Class.inherit(this, ...args);
+    return this;
+  } as unknown as C;
+  Object.defineProperty(target, "name", { value: name, configurable: true });
+  Object.setPrototypeOf(target, Object.getPrototypeOf(Class));
+  Object.defineProperty(target, "prototype", { value: Class.prototype });
+  Object.defineProperty(Class.prototype, "constructor", {
+    value: target,
+    configurable: true,
+    writable: true,
+  });
+  return target;
+}

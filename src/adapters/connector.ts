@@ -1,0 +1,184 @@
+/**
+ * Connecting one socket: addresses one after the other, each with its time, as Node does it.
+ *
+ *   start(targets) -> attempt -> connected
+ *                       | failed, or not the last and out of time: 'connectionAttemptFailed',
+ *                       v                                         'connectionAttemptTimeout'
+ *                     next attempt -> ... -> none left: an error, or one with all of them in it
+ *
+ * Node gives an attempt up when its time is over, and so does this; RFC 8305 would let it run on.
+ *
+ * @module
+ */
+import { clearTimeout, setTimeout } from "node:timers";
+import { ERRNO } from "../base/errno.ts";
+import type { SocketAddress, UnixAddress } from "../net/address.ts";
+import type { Connection } from "../net/connection.ts";
+import { type Connected, PushConnect } from "../net/push_connect.ts";
+import { nodeError } from "./node_error.ts";
+import { nodeNetwork } from "./node_network.ts";
+import type { SocketStream } from "./socket_stream.ts";
+import type { Connecting } from "./socket_state.ts";
+
+/** Where to, and from where. */
+export interface Target {
+  to: SocketAddress | UnixAddress;
+  /** As the program wrote it, for errors: the address or the path. */
+  name: string;
+  /** 4, 6, or undefined for a path. */
+  family: 4 | 6 | undefined;
+  from: SocketAddress | null;
+}
+
+/** What becomes of a connect; one of both, once. */
+export interface ConnectorOwner {
+  connected(connection: Connection): void;
+  failed(error: Error): void;
+}
+
+export class Connector implements Connecting, Connected {
+  readonly #socket: SocketStream;
+  readonly #owner: ConnectorOwner;
+  readonly #targets: Target[];
+  /** Null where all the time that there is belongs to the one attempt. */
+  readonly #attemptMs: number | null;
+  readonly #errors: Error[] = [];
+  #current: PushConnect | null = null;
+  #target: Target;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+  #referenced = true;
+
+  constructor(
+    socket: SocketStream,
+    targets: readonly Target[],
+    attemptMs: number | null,
+    owner: ConnectorOwner,
+  ) {
+    this.#socket = socket;
+    this.#targets = [...targets];
+    this.#target = targets[0];
+    this.#attemptMs = attemptMs;
+    this.#owner = owner;
+  }
+
+  start(referenced: boolean): void {
+    this.#referenced = referenced;
+    this.#next();
+  }
+
+  ref(): void {
+    this.#referenced = true;
+    this.#current?.holder.ref();
+  }
+
+  unref(): void {
+    this.#referenced = false;
+    this.#current?.holder.unref();
+  }
+
+  cancel(): void {
+    this.#stopTimer();
+    this.#current?.cancel();
+    this.#current = null;
+    this.#targets.length = 0;
+  }
+
+  connected(connection: Connection): void {
+    this.#stopTimer();
+    this.#current = null;
+    this.#owner.connected(connection);
+  }
+
+  failed(errno: number, bindFailed: boolean): void {
+    this.#stopTimer();
+    this.#current = null;
+    this.#attemptFailed(this.#error(errno, bindFailed));
+  }
+
+  get #several(): boolean {
+    return this.#attemptMs !== null;
+  }
+
+  #next(): void {
+    const target = this.#targets.shift();
+    if (target === undefined) {
+      this.#giveUp();
+      return;
+    }
+    this.#target = target;
+    if ("port" in target.to) {
+      const { hostname, port } = target.to;
+      this.#socket.emit("connectionAttempt", hostname, port, target.family);
+      const blocked = this.#socket.blockList?.check(hostname, `ipv${target.family ?? 4}`);
+      if (blocked) {
+        this.#attemptFailed(nodeError.ipBlocked(hostname));
+        return;
+      }
+    }
+    if (this.#socket.destroyed) return;
+    const context = nodeNetwork.get();
+    const to = nodeNetwork.numeric(context, target.to);
+    if (to === null) {
+      this.failed(ERRNO.EINVAL, false);
+      return;
+    }
+    const connect = new PushConnect(context, to, target.from, this);
+    this.#current = connect;
+    if (!this.#referenced) connect.holder.unref();
+    if (this.#attemptMs !== null && this.#targets.length > 0) {
+      this.#timer = setTimeout(this.#timedOut, this.#attemptMs);
+    }
+    connect.start();
+  }
+
+  #attemptFailed(error: Error): void {
+    this.#errors.push(error);
+    const { to, family } = this.#target;
+    if ("port" in to) {
+      this.#socket.emit("connectionAttemptFailed", to.hostname, to.port, family, error);
+    }
+    if (this.#socket.connecting) this.#next();
+  }
+
+  readonly #timedOut = (): void => {
+    this.#timer = null;
+    this.#current?.cancel();
+    this.#current = null;
+    const { to, family } = this.#target;
+    this.#errors.push(this.#error(ERRNO.ETIMEDOUT, false));
+    if ("port" in to) {
+      this.#socket.emit("connectionAttemptTimeout", to.hostname, to.port, family);
+    }
+    if (this.#socket.connecting) this.#next();
+  };
+
+  #giveUp(): void {
+    const [first] = this.#errors;
+    if (!this.#several || this.#errors.length === 1) {
+      this.#owner.failed(first ?? nodeError.fixed("ERR_SOCKET_CONNECTION_TIMEOUT"));
+      return;
+    }
+    const { code } = first as Error & { code?: string };
+    this.#owner.failed(Object.assign(new AggregateError(this.#errors, ""), { code }));
+  }
+
+  #error(errno: number, bindFailed: boolean): Error {
+    const { to, name, from } = this.#target;
+    // An address in use shows when the connection is made, in libuv as well.
+    if (bindFailed && from !== null && errno !== ERRNO.EADDRINUSE) {
+      return nodeError.system(errno, "bind", { address: from.hostname, port: from.port });
+    }
+    const port = "port" in to ? to.port : undefined;
+    if (from === null) return nodeError.system(errno, "connect", { address: name, port });
+    const more = ` - Local (${from.hostname}:${from.port})`;
+    const error = nodeError.system(errno, "connect", { address: name, port }, more);
+    error.localAddress = from.hostname;
+    error.localPort = from.port;
+    return error;
+  }
+
+  #stopTimer(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+}

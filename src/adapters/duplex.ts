@@ -1,0 +1,53 @@
+/**
+ * `toDuplex`: a connection as a stream of `node:stream` that passes for a `net.Socket`.
+ *
+ * ```ts
+ * import { createServer } from "node:http";
+ * import { Network } from "uringnet";
+ * import { toDuplex } from "uringnet/adapters/duplex";
+ *
+ * const http = createServer((_, response) => response.end("hello"));
+ * await using network = await Network.start();
+ * const listener = await network.bind("127.0.0.1:8080");
+ * for await (const connection of listener) http.emit("connection", toDuplex(connection));
+ * ```
+ *
+ * @module
+ */
+import type { Socket as NodeSocket } from "node:net";
+import type { DuplexOptions } from "node:stream";
+import { Connection as CoreConnection } from "../net/connection.ts";
+import type { Connection } from "../net/connection_interface.ts";
+import type { OnRead } from "./link.ts";
+import { Socket } from "./socket.ts";
+import { CONNECTION, type SocketOptions } from "./socket_stream.ts";
+
+/** Options of `node:net` that make sense for a connection that is there; all optional. */
+export interface ToDuplexOptions extends
+  Pick<
+    DuplexOptions,
+    | "allowHalfOpen"
+    | "highWaterMark"
+    | "readableHighWaterMark"
+    | "writableHighWaterMark"
+    | "signal"
+  > {
+  /** The stream begins paused: nothing is received until it is resumed. @default {false} */
+  pauseOnCreate?: boolean;
+  /** Bytes go to a function, in a buffer of the program's own, past the stream. */
+  onread?: OnRead;
+}
+
+/**
+ * Takes a connection over: from here on it is used through the stream alone. Throws TypeError for
+ * what is no connection of this library.
+ */
+export function toDuplex(connection: Connection, options: ToDuplexOptions = {}): NodeSocket {
+  if (!(connection instanceof CoreConnection)) {
+    throw new TypeError(
+      'Cannot use "connection": wanted one that dial or accept has made, given something else',
+    );
+  }
+  const given: SocketOptions = { ...options, [CONNECTION]: connection };
+  return new Socket(given) as unknown as NodeSocket;
+}

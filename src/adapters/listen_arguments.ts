@@ -1,0 +1,73 @@
+/**
+ * The arguments of `server.listen` in all their forms, as one plan.
+ *
+ *   (port?, host?, backlog?, callback?)   (path, backlog?, callback?)   (options, callback?)
+ *
+ * @module
+ */
+import { nodeError } from "./node_error.ts";
+import { type Callback, socketArguments } from "./socket_arguments.ts";
+import { validate } from "./validate.ts";
+
+/** What Node takes where the program names none. */
+const BACKLOG = 511;
+
+interface Common {
+  backlog: number;
+  callback: Callback | null;
+  signal: AbortSignal | undefined;
+}
+
+export type ListenPlan =
+  & Common
+  & (
+    | { kind: "port"; port: number; host: string | null; ipv6Only: boolean; reusePort: boolean }
+    | { kind: "path"; path: string; readableAll: boolean; writableAll: boolean }
+    | { kind: "fd"; fd: number }
+  );
+
+/** A backlog that was given by its place among the arguments. */
+function numberOf(value: unknown): number {
+  const number = Number(value);
+  return number >= 0 ? number : 0;
+}
+
+/** Whether the port was left out, which means any. */
+function anyPort(args: readonly unknown[], options: Record<string, unknown>): boolean {
+  return args.length === 0 || typeof args[0] === "function" || options.port === null ||
+    ("port" in options && options.port === undefined);
+}
+
+/** Throws Node's errors for arguments that say nothing to listen on. */
+export function listenArguments(args: readonly unknown[]): ListenPlan {
+  const [options, callback] = socketArguments.read(args);
+  const byPlace = numberOf(args.length > 1 && args[1]) || numberOf(args.length > 2 && args[2]);
+  const { signal } = options;
+  if (signal !== undefined) validate.signal(signal, "options.signal");
+  const backlog = Number(options.backlog || byPlace) || BACKLOG;
+  const common: Common = { backlog, callback, signal: signal as AbortSignal | undefined };
+  if (typeof options.fd === "number" && options.fd >= 0) {
+    return { ...common, kind: "fd", fd: options.fd };
+  }
+  const port = anyPort(args, options) ? 0 : options.port;
+  if (typeof port === "number" || typeof port === "string") {
+    return {
+      ...common,
+      kind: "port",
+      port: validate.port(port, "options.port"),
+      host: options.host ? String(options.host) : null,
+      ipv6Only: options.ipv6Only === true,
+      reusePort: options.reusePort === true,
+    };
+  }
+  const { path } = options;
+  if (typeof path === "string" && path !== "" && !(Number(path) >= 0)) {
+    const { readableAll, writableAll } = options;
+    const modes = { readableAll: Boolean(readableAll), writableAll: Boolean(writableAll) };
+    return { ...common, kind: "path", path, ...modes };
+  }
+  if (!("port" in options || "path" in options)) {
+    throw nodeError.argumentValue("options", options, 'must have the property "port" or "path"');
+  }
+  throw nodeError.argumentValue("options", options);
+}

@@ -1,0 +1,92 @@
+/**
+ * What a listening server has: a listener of the network, and the connections that it brings, each
+ * handed on in a microtask of its own.
+ *
+ * @module
+ */
+import { nextTick } from "node:process";
+import { ERRNO } from "../base/errno.ts";
+import { NetworkError } from "../base/network_error.ts";
+import type { SocketAddress, UnixAddress } from "../net/address.ts";
+import type { Connection } from "../net/connection.ts";
+import { Listener } from "../net/listener.ts";
+import { nodeError } from "./node_error.ts";
+import { nodeNetwork } from "./node_network.ts";
+
+export interface ListenOptions {
+  backlog: number;
+  ipv6Only: boolean;
+  reusePort: boolean;
+}
+
+/** Bound and listening, or the positive errno. */
+export function tryListen(
+  address: SocketAddress | UnixAddress,
+  options: ListenOptions,
+): Listener | number {
+  const context = nodeNetwork.get();
+  const numeric = nodeNetwork.numeric(context, address);
+  if (numeric === null) return ERRNO.EINVAL;
+  try {
+    return Listener.bind(context, numeric, options);
+  } catch (error) {
+    if (!(error instanceof NetworkError) || error.code !== "BindFailed") throw error;
+    return nodeError.errnoOf(error, ERRNO.EINVAL);
+  }
+}
+
+export class Listening {
+  readonly listener: Listener;
+  readonly #accepted: (connection: Connection) => void;
+  #closed = false;
+
+  /** A server's `_handle` is no handle here, and says so to whoever asks for its number. */
+  readonly fd = -1;
+
+  constructor(listener: Listener, accepted: (connection: Connection) => void) {
+    this.listener = listener;
+    this.#accepted = accepted;
+    this.#next();
+  }
+
+  get localAddress(): SocketAddress | UnixAddress {
+    return this.listener.localAddress;
+  }
+
+  ref(): void {
+    this.listener.ref();
+  }
+
+  unref(): void {
+    this.listener.unref();
+  }
+
+  close(): void {
+    this.#closed = true;
+    void this.listener.close();
+  }
+
+  #next(): void {
+    this.listener.accept().then(this.#arrived, this.#failed);
+  }
+
+  readonly #arrived = (accepted: unknown): void => {
+    const connection = accepted as Connection;
+    // The next one is asked for first: whatever the program does with this one.
+    if (this.#closed) {
+      connection.reset();
+      return;
+    }
+    this.#next();
+    // Outside of the promise: an error of the program is an uncaught one.
+    queueMicrotask(() => this.#accepted(connection));
+  };
+
+  /** Closed, or a connection that was lost before it was one: Node tells nobody of it either. */
+  readonly #failed = (error: unknown): void => {
+    if (this.#closed) return;
+    if (error instanceof NetworkError && error.code === "AcceptFailed") {
+      nextTick(() => this.#next());
+    }
+  };
+}

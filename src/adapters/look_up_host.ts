@@ -1,0 +1,118 @@
+/**
+ * From the host that a program names to the addresses that are tried, by the program's own `lookup`
+ * or the system's, with the events and errors of `node:net`.
+ *
+ * @module
+ */
+import * as dns from "node:dns";
+import { nodeError } from "./node_error.ts";
+import { runtimeNet } from "./runtime_net.ts";
+import { validate } from "./validate.ts";
+
+export interface FoundAddress {
+  address: string;
+  family: 4 | 6;
+}
+
+type LookupCallback = (error: Error | null, address: unknown, family?: unknown) => void;
+/** The shape of `dns.lookup`. */
+export type Lookup = (host: string, options: LookupOptions, callback: LookupCallback) => void;
+
+interface LookupOptions {
+  family: unknown;
+  hints: number;
+  all?: boolean;
+  port?: number;
+}
+
+export interface HostQuery {
+  host: string;
+  port: number;
+  family: unknown;
+  hints: unknown;
+  lookup: unknown;
+  /** Addresses of both families are wanted, to be tried in turn. */
+  all: boolean;
+  /** The 'lookup' event of the socket. */
+  told(error: Error | null, address?: string, family?: number): void;
+  /** False: the socket was closed meanwhile. */
+  wanted(): boolean;
+}
+
+type Outcome = (error: Error | null, addresses: readonly FoundAddress[]) => void;
+
+/** Calls `done` later, never at once; a `lookup` of the program may answer at once. */
+export function lookUpHost(query: HostQuery, done: Outcome): void {
+  const { host, port, all } = query;
+  const given = query.lookup ?? null;
+  const lookup = given === null
+    ? dns.lookup as unknown as Lookup
+    : validate.callback(given, "options.lookup");
+  const family = query.family ?? 0;
+  const hints = Number(query.hints ?? 0);
+  const options: LookupOptions = { family, hints };
+  // Numbers that this machine cannot reach are no use, unless the program says what it wants.
+  if (family !== 4 && family !== 6 && hints === 0) options.hints = dns.ADDRCONFIG;
+  if (all) options.all = true;
+  lookup(host, options, (error: Error | null, address: unknown, addressFamily?: unknown) => {
+    if (!query.wanted()) return;
+    if (error) {
+      query.told(error, undefined, undefined);
+      if (query.wanted()) done(error, []);
+    } else if (all) {
+      several(query, address, done);
+    } else {
+      one(query, address, addressFamily, port, done);
+    }
+  });
+}
+
+function one(
+  query: HostQuery,
+  address: unknown,
+  family: unknown,
+  port: number,
+  done: Outcome,
+): void {
+  query.told(null, address as string, family as number);
+  if (!query.wanted()) return;
+  if (typeof address !== "string" || runtimeNet.isIP(address) === 0) {
+    done(nodeError.invalidIp(address), []);
+  } else if (family !== 4 && family !== 6) {
+    done(nodeError.addressFamily(family, query.host, port), []);
+  } else {
+    done(null, [{ address, family }]);
+  }
+}
+
+/** The families take turns, beginning with that of the first address. */
+function several(query: HostQuery, answer: unknown, done: Outcome): void {
+  const found = Array.isArray(answer) ? answer as Partial<FoundAddress>[] : [];
+  const first: FoundAddress[] = [];
+  const second: FoundAddress[] = [];
+  for (const { address, family } of found) {
+    query.told(null, address, family);
+    if (!query.wanted()) return;
+    if (typeof address !== "string" || runtimeNet.isIP(address) === 0) continue;
+    if (family !== 4 && family !== 6) continue;
+    const entry = { address, family } as const;
+    (first.length === 0 || first[0].family === family ? first : second).push(entry);
+  }
+  if (first.length === 0) {
+    const [entry] = found;
+    const usable = typeof entry?.address === "string" && runtimeNet.isIP(entry.address) !== 0;
+    done(
+      usable
+        ? nodeError.addressFamily(entry?.family, query.host, query.port)
+        : nodeError.invalidIp(entry?.address),
+      [],
+    );
+    return;
+  }
+  const result: FoundAddress[] = [];
+  for (let at = 0; at < Math.max(first.length, second.length); at++) {
+    if (at < first.length) result.push(first[at]);
+    if (at < second.length) result.push(second[at]);
+  }
+  done(null, result);
+}

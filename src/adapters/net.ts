@@ -1,0 +1,113 @@
+/**
+ * `uringnet/net`: the module `node:net`, over io_uring. Default and named exports, signatures,
+ * events and errors are Node's; docs/NODE_NET.md lists what differs, member by member.
+ *
+ * ```ts
+ * import net from "uringnet/net";
+ *
+ * const server = net.createServer((socket) => socket.pipe(socket));
+ * server.listen(7000, () => console.log(server.address()));
+ * ```
+ *
+ * Importing this module does nothing. The first `listen` or `connect` opens one network for the
+ * thread, which lives as long as the thread does.
+ *
+ * @module
+ */
+import type * as node from "node:net";
+import { Network } from "../../mod.ts";
+import { autoSelectFamily } from "./auto_select_family.ts";
+import { callable } from "./callable.ts";
+import { nodeError } from "./node_error.ts";
+import { nodeNetwork } from "./node_network.ts";
+import { runtimeNet } from "./runtime_net.ts";
+import { Server as ServerClass, type ServerOptions } from "./server.ts";
+import { type Callback, socketArguments } from "./socket_arguments.ts";
+import { Socket as SocketClass } from "./socket.ts";
+import type { SocketOptions } from "./socket_stream.ts";
+
+let network: Network | null = null;
+
+nodeNetwork.provide(() => {
+  // Node leaves Nagle's algorithm on unless a program says otherwise.
+  network = Network.open({ tcpNoDelay: null });
+  return network.internals();
+});
+
+/** The network behind this module, opened if need be: for its numbers, and to see that it is used. */
+export function netNetwork(): Network {
+  nodeNetwork.get();
+  return network as unknown as Network;
+}
+
+export const Socket = callable(SocketClass, "Socket") as unknown as typeof node.Socket;
+export const Stream = Socket;
+export const Server = callable(ServerClass, "Server") as unknown as typeof node.Server;
+
+type CreateServer = typeof node.createServer;
+type Connect = typeof node.connect;
+
+function makeServer(options?: ServerOptions | Callback, listener?: Callback): node.Server {
+  return new (Server as unknown as typeof ServerClass)(options, listener) as unknown as node.Server;
+}
+
+function makeConnection(...args: unknown[]): node.Socket {
+  const normalized = socketArguments.normalize(args);
+  const [options] = normalized;
+  const socket = new (Socket as unknown as typeof SocketClass)(options as SocketOptions);
+  if (options.timeout) socket.setTimeout(options.timeout as number);
+  return socket.connect(normalized) as unknown as node.Socket;
+}
+
+export const createServer: CreateServer = named(makeServer, "createServer") as CreateServer;
+export const connect: Connect = named(makeConnection, "connect") as Connect;
+export const createConnection: Connect = connect;
+
+export const { BlockList, SocketAddress, isIP, isIPv4, isIPv6 } = runtimeNet;
+
+export const getDefaultAutoSelectFamily: () => boolean = autoSelectFamily.getDefault;
+export const setDefaultAutoSelectFamily: (value: boolean) => void = autoSelectFamily.setDefault;
+export const getDefaultAutoSelectFamilyAttemptTimeout: () => number =
+  autoSelectFamily.getAttemptTimeout;
+export const setDefaultAutoSelectFamilyAttemptTimeout: (value: number) => void =
+  autoSelectFamily.setAttemptTimeout;
+
+/** Node's own parts call it; it is no part of what Node documents. */
+export function _normalizeArgs(
+  args: readonly unknown[],
+): [Record<string, unknown>, Callback | null] {
+  return socketArguments.normalize(args);
+}
+
+/** There are no handles here to be made. */
+export function _createServerHandle(): never {
+  throw nodeError.unsupported("uringnet/net has no server handles");
+}
+
+/** Did something on Windows only, and does nothing since Node 16. */
+export function _setSimultaneousAccepts(): void {}
+
+function named<F extends Callback>(target: F, name: string): F {
+  return Object.defineProperty(target, "name", { value: name, configurable: true });
+}
+
+export default {
+  _createServerHandle,
+  _normalizeArgs,
+  _setSimultaneousAccepts,
+  BlockList,
+  SocketAddress,
+  connect,
+  createConnection,
+  createServer,
+  isIP,
+  isIPv4,
+  isIPv6,
+  Server,
+  Socket,
+  Stream,
+  getDefaultAutoSelectFamily,
+  getDefaultAutoSelectFamilyAttemptTimeout,
+  setDefaultAutoSelectFamily,
+  setDefaultAutoSelectFamilyAttemptTimeout,
+};

@@ -1,0 +1,66 @@
+/**
+ * The arguments of `connect`, `createConnection` and `listen` in all their forms, as one object.
+ *
+ *   (options, callback?)   (port, host?, callback?)   (path, callback?)
+ *
+ * @module
+ */
+import { nodeError } from "./node_error.ts";
+
+// deno-lint-ignore no-explicit-any
+export type Callback = (...args: any[]) => void;
+
+/** Options and callback; marked, as a second pass must leave them as they are. */
+export type SocketArguments = [options: Record<string, unknown>, callback: Callback | null] & {
+  [NORMALIZED]?: true;
+};
+
+const NORMALIZED = Symbol("uringnet.normalized");
+
+/** A number of zero or more, or the text of one. */
+function isPort(value: unknown): boolean {
+  const port = typeof value === "string" ? Number(value) : value;
+  return typeof port === "number" && port >= 0;
+}
+
+function isPath(value: unknown): boolean {
+  return typeof value === "string" && !isPort(value);
+}
+
+function mark(options: Record<string, unknown>, callback: Callback | null): SocketArguments {
+  const result: SocketArguments = [options, callback];
+  // As Node has it: invisible, and not part of what is compared.
+  Object.defineProperty(result, NORMALIZED, { value: true });
+  return result;
+}
+
+/** Reads any of the forms. */
+function normalize(args: readonly unknown[]): SocketArguments {
+  if (args.length === 0) return mark({}, null);
+  const [first] = args;
+  let options: Record<string, unknown> = {};
+  if (typeof first === "object" && first !== null) options = first as Record<string, unknown>;
+  else if (isPath(first)) options.path = first;
+  else {
+    options.port = first;
+    if (args.length > 1 && typeof args[1] === "string") options.host = args[1];
+  }
+  const last = args.at(-1);
+  return mark(options, typeof last === "function" ? last as Callback : null);
+}
+
+/** As `normalize`; what has been through it already is taken as it is. */
+function read(args: readonly unknown[]): SocketArguments {
+  const first = args[0] as SocketArguments | undefined;
+  return Array.isArray(first) && first[NORMALIZED] === true ? first : normalize(args);
+}
+
+/** Only for Node's own parts: an option that only a handle could serve. */
+function refuseHandle(options: Record<string, unknown>): void {
+  const { handle } = options;
+  if (handle !== undefined && handle !== null) {
+    throw nodeError.argumentType("options.handle", "BoundSocket", handle);
+  }
+}
+
+export const socketArguments = { normalize, read, refuseHandle };

@@ -1,0 +1,194 @@
+/**
+ * `socket.connect`: from options in any form to a connection, with Node's order of events.
+ *
+ *   connect() -> checks -> [lookup: 'lookup'] -> 'connectionAttempt' -> 'connect' -> 'ready'
+ *
+ * What is wrong with arguments is thrown at once; everything else destroys the socket.
+ *
+ * @module
+ */
+import { nextTick } from "node:process";
+import type { Connection } from "../net/connection.ts";
+import { parseAddress } from "../net/address.ts";
+import { autoSelectFamily } from "./auto_select_family.ts";
+import { Connector, type Target } from "./connector.ts";
+import { type FoundAddress, lookUpHost } from "./look_up_host.ts";
+import { nodeError } from "./node_error.ts";
+import { runtimeNet } from "./runtime_net.ts";
+import type { Socket } from "./socket.ts";
+import type { Callback } from "./socket_arguments.ts";
+import { STATE } from "./socket_stream.ts";
+import { validate } from "./validate.ts";
+
+type Options = Record<string, unknown>;
+
+/** What a connect by host needs, checked. */
+interface Plan {
+  host: string;
+  port: number;
+  localAddress: string | undefined;
+  localPort: number;
+  several: boolean;
+  attemptMs: number;
+}
+
+function connect(socket: Socket, options: Options, callback: Callback | null): void {
+  const { path } = options;
+  if (options.port === undefined && (path === undefined || path === null)) {
+    throw nodeError.missing(["options", "port", "path"]);
+  }
+  revive(socket);
+  readOptions(socket, options);
+  if (callback !== null) socket.once("connect", callback);
+  socket._unrefTimer();
+  if (path) {
+    const name = validate.text(path, "options.path");
+    socket.connecting = true;
+    connectPath(socket, name);
+  } else {
+    const plan = read(options);
+    socket.connecting = true;
+    connectHost(socket, options, plan);
+  }
+}
+
+/** A socket that is over, or whose peer has ended it, may be used for another connection. */
+function revive(socket: Socket): void {
+  // What stands there after the end of the stream, before that of the class.
+  delete (socket as { write?: unknown }).write;
+  if (!socket.destroyed) return;
+  const state = socket[STATE];
+  state.forgetEnds();
+  state.wantsRead = false;
+  state.bytesRead = state.bytesWritten = 0;
+  (socket as unknown as { _undestroy(): void })._undestroy();
+}
+
+function readOptions(socket: Socket, options: Options): void {
+  const { pending } = socket[STATE];
+  if (options.blockList !== undefined) {
+    socket.blockList = validate.blockList(options.blockList, "options.blockList");
+  }
+  if (options.noDelay) pending.noDelay = true;
+  if (options.keepAlive) {
+    const idleSeconds = Math.trunc(Number(options.keepAliveInitialDelay ?? 0) / 1_000) || 0;
+    pending.keepAlive = { on: true, idleSeconds };
+  }
+}
+
+/** Checks the options of a connect by host. Throws Node's errors. */
+function read(options: Options): Plan {
+  const { localAddress, localPort, port } = options;
+  if (localAddress && runtimeNet.isIP(localAddress as string) === 0) {
+    throw nodeError.invalidIp(localAddress);
+  }
+  if (localPort) validate.number(localPort, "options.localPort");
+  if (port !== undefined) {
+    if (typeof port !== "number" && typeof port !== "string") {
+      throw nodeError.argumentType("options.port", ["number", "string"], port);
+    }
+    validate.port(port, "options.port");
+  }
+  const { autoSelectFamily: select, autoSelectFamilyAttemptTimeout: attemptMs } = options;
+  const several = select === undefined || select === null
+    ? autoSelectFamily.getDefault()
+    : validate.flag(select, "options.autoSelectFamily");
+  const timeoutMs = attemptMs === undefined || attemptMs === null
+    ? autoSelectFamily.getAttemptTimeout()
+    : validate.integer(attemptMs, "options.autoSelectFamilyAttemptTimeout", 1);
+  return {
+    host: (options.host as string) || "localhost",
+    port: Number(port ?? 0),
+    localAddress: localAddress ? localAddress as string : undefined,
+    localPort: Number(localPort ?? 0),
+    several,
+    attemptMs: autoSelectFamily.atLeast(timeoutMs),
+  };
+}
+
+function connectPath(socket: Socket, path: string): void {
+  let target: Target;
+  try {
+    target = { to: parseAddress({ path }, 1), name: path, family: undefined, from: null };
+  } catch {
+    // A path that no socket address holds: libuv says EINVAL, and says so at once.
+    socket.destroy(nodeError.system(22, "connect", { address: path }));
+    return;
+  }
+  begin(socket, [target], null);
+}
+
+function connectHost(socket: Socket, options: Options, plan: Plan): void {
+  const { host } = plan;
+  const family = runtimeNet.isIP(host);
+  if (family === 4 || family === 6) {
+    const address = { address: host, family } as const;
+    nextTick(() => {
+      if (socket.connecting) begin(socket, [target(plan, address)], null);
+    });
+    return;
+  }
+  if (options.lookup !== undefined && options.lookup !== null) {
+    validate.callback(options.lookup, "options.lookup");
+  }
+  socket._host = host;
+  const all = plan.several && options.family !== 4 && options.family !== 6 &&
+    plan.localAddress === undefined;
+  lookUpHost({
+    host,
+    port: plan.port,
+    family: options.family,
+    hints: options.hints,
+    lookup: options.lookup,
+    all,
+    told: (error, address, family) => void socket.emit("lookup", error, address, family, host),
+    wanted: () => socket.connecting,
+  }, (error, addresses) => {
+    socket._unrefTimer();
+    if (error !== null) {
+      nextTick(() => socket.destroy(error));
+      return;
+    }
+    const attemptMs = addresses.length > 1 ? plan.attemptMs : null;
+    const targets = addresses.map((address) => target(plan, address));
+    begin(socket, targets, attemptMs);
+  });
+}
+
+function target(plan: Plan, { address, family }: FoundAddress): Target {
+  const { localAddress, localPort, port } = plan;
+  const from = localAddress === undefined && localPort === 0 ? null : {
+    hostname: localAddress ?? (family === 4 ? "0.0.0.0" : "::"),
+    port: localPort,
+  };
+  return { to: { hostname: address, port }, name: address, family, from };
+}
+
+function begin(socket: Socket, targets: Target[], attemptMs: number | null): void {
+  const state = socket[STATE];
+  if (attemptMs !== null) socket.autoSelectFamilyAttemptedAddresses = [];
+  const connector = new Connector(socket, targets, attemptMs, {
+    connected: (connection) => connected(socket, connection),
+    failed: (error) => socket.destroy(error),
+  });
+  state.connecting = connector;
+  connector.start(state.referenced);
+}
+
+function connected(socket: Socket, connection: Connection): void {
+  const state = socket[STATE];
+  state.connecting = null;
+  if (socket.destroyed) {
+    void connection.close();
+    return;
+  }
+  socket.connecting = false;
+  socket._attach(connection);
+  socket._unrefTimer();
+  socket.emit("connect");
+  socket.emit("ready");
+  // Also without listeners: the end of the stream is to be seen.
+  if (socket.readable && !socket.isPaused()) socket.read(0);
+}
+
+export const socketConnect = { connect };

@@ -1,0 +1,18 @@
+/**
+ * One end of a connection as `node:net` names it. A path has no such name there.
+ *
+ * @module
+ */
+import type { SocketAddress, UnixAddress } from "../net/address.ts";
+
+export interface SocketName {
+  address: string;
+  family: "IPv4" | "IPv6";
+  port: number;
+}
+
+export function socketName(end: SocketAddress | UnixAddress | null): SocketName | null {
+  if (end === null || "path" in end) return null;
+  const { hostname, port } = end;
+  return { address: hostname, family: hostname.includes(":") ? "IPv6" : "IPv4", port };
+}

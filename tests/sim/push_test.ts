@@ -1,0 +1,336 @@
+/**
+ * The push seam: consumers and producers on a fake kernel.
+ *
+ * @module
+ */
+import type { Connection } from "../../src/net/connection.ts";
+import type { Consumer } from "../../src/net/push_receive.ts";
+import type { Producer } from "../../src/net/push_send.ts";
+import { assert, bytesEqual, suite } from "../harness.ts";
+import { contentOf } from "../support/content.ts";
+import { type Pair, withPair, withSeeds } from "../support/pair.ts";
+
+const test = suite("sim/push");
+
+const LIMIT_BYTES = 65_536;
+
+/** The seam is internal: it is on the classes, not on the interface of a connection. */
+function inner(connection: unknown): Connection {
+  return connection as Connection;
+}
+
+/** Collects what arrives, and says whether more may come. */
+class Collector implements Consumer {
+  readonly chunks: Uint8Array[] = [];
+  length = 0;
+  ends: unknown[] = [];
+  more = true;
+  onData: () => void = () => {};
+  readonly done = Promise.withResolvers<void>();
+
+  data(bytes: Uint8Array, start: number, end: number): boolean {
+    this.chunks.push(bytes.slice(start, end));
+    this.length += end - start;
+    this.onData();
+    return this.more;
+  }
+
+  end(): void {
+    this.ends.push("end");
+    this.done.resolve();
+  }
+
+  error(reason: unknown): void {
+    this.ends.push(reason);
+    this.done.resolve();
+  }
+
+  get bytes(): Uint8Array {
+    const all = new Uint8Array(this.length);
+    let at = 0;
+    for (const chunk of this.chunks) {
+      all.set(chunk, at);
+      at += chunk.length;
+    }
+    return all;
+  }
+}
+
+class Teller implements Producer {
+  events: string[] = [];
+  waiting = Promise.withResolvers<void>();
+  failure: unknown = null;
+
+  drained(): void {
+    this.#tell("drained");
+  }
+
+  finished(): void {
+    this.#tell("finished");
+  }
+
+  failed(reason: unknown): void {
+    this.failure = reason;
+    this.#tell("failed");
+  }
+
+  async next(): Promise<void> {
+    await this.waiting.promise;
+  }
+
+  #tell(event: string): void {
+    this.events.push(event);
+    this.waiting.resolve();
+    this.waiting = Promise.withResolvers();
+  }
+}
+
+async function until(pair: Pair, done: () => boolean): Promise<void> {
+  while (!done()) await pair.sim.sleep(1);
+}
+
+test("a consumer gets every byte in order, then the end", async () => {
+  await withSeeds(20, { kernel: { recvCapacity: 20_000 } }, async ({ client, server }, seed) => {
+    const collector = new Collector();
+    inner(server).stream.consume(collector).resume();
+    const sent = contentOf(seed, 150_000);
+    for (let at = 0; at < sent.length;) {
+      const count = 1 + (seed * 7_919 + at) % 9_000;
+      await client.sink.send(sent.slice(at, at + count));
+      at += count;
+    }
+    await client.sink.close();
+    await collector.done.promise;
+    bytesEqual(collector.bytes, sent);
+    assert.equal(collector.ends, ["end"]);
+  });
+});
+
+test("a consumer is never called inside a turn", async () => {
+  await withPair({}, async ({ client, server, network }) => {
+    const { recvRing } = network.context;
+    const { turn } = recvRing;
+    let inside = false;
+    let calledInside = 0;
+    recvRing.turn = (flags) => {
+      inside = true;
+      try {
+        return turn.call(recvRing, flags);
+      } finally {
+        inside = false;
+      }
+    };
+    const collector = new Collector();
+    collector.onData = () => calledInside += inside ? 1 : 0;
+    inner(server).stream.consume(collector).resume();
+    for (let i = 0; i < 40; i++) await client.sink.send(contentOf(i, 100));
+    await client.sink.close();
+    await collector.done.promise;
+    assert.is(collector.length, 4_000);
+    assert.is(calledInside, 0);
+  });
+});
+
+test("a consumer that returns false is left alone until resume()", async () => {
+  await withPair({ kernel: { recvCapacity: 4_096 } }, async (pair) => {
+    const { client, server } = pair;
+    const collector = new Collector();
+    collector.more = false;
+    const receive = inner(server).stream.consume(collector);
+    receive.resume();
+    const sent = contentOf(3, 30_000);
+    const sending = client.sink.send(sent).then(() => client.sink.close());
+    await until(pair, () => collector.chunks.length === 1);
+    await pair.sim.sleep(200);
+    assert.is(collector.chunks.length, 1, "no chunk without resume()");
+    while (collector.length < sent.length) {
+      const { length } = collector.chunks;
+      receive.resume();
+      await until(pair, () => collector.chunks.length > length);
+    }
+    receive.resume();
+    await collector.done.promise;
+    await sending;
+    bytesEqual(collector.bytes, sent);
+  });
+});
+
+test("resume() inside data() counts, whatever data() returns", async () => {
+  await withPair({}, async ({ client, server }) => {
+    const collector = new Collector();
+    collector.more = false;
+    const receive = inner(server).stream.consume(collector);
+    collector.onData = () => receive.resume();
+    receive.resume();
+    for (let i = 0; i < 5; i++) await client.sink.send(contentOf(i, 10));
+    await client.sink.close();
+    await collector.done.promise;
+    assert.is(collector.length, 50);
+  });
+});
+
+test("nothing is delivered after stop(), and no buffer is left over", async () => {
+  await withSeeds(30, {}, async (pair, seed) => {
+    const { client, server, sim } = pair;
+    const collector = new Collector();
+    const receive = inner(server).stream.consume(collector);
+    receive.resume();
+    for (let i = 0; i < seed % 4; i++) void client.sink.send(contentOf(i, 500)).catch(() => {});
+    if (seed % 3 === 0) await sim.sleep(seed / 10);
+    receive.stop();
+    const { length } = collector;
+    await server.close();
+    await sim.sleep(50);
+    assert.is(collector.length, length);
+    assert.equal(collector.ends, []);
+  });
+});
+
+test("a reset reaches the consumer as RecvFailed with its errno", async () => {
+  await withPair({}, async ({ client, server }) => {
+    const collector = new Collector();
+    inner(server).stream.consume(collector).resume();
+    client.reset();
+    await collector.done.promise;
+    const [error] = collector.ends as { code: string; errno: string }[];
+    assert.equal([error.code, error.errno], ["RecvFailed", "ECONNRESET"]);
+  });
+});
+
+test("a consumer that throws does not keep the others from theirs", async () => {
+  const failure = new Error("of the test");
+  let collected = 0;
+  await assert.rejects(
+    withPair({}, async (pair) => {
+      const { network, listener } = pair;
+      const others = await Promise.all(
+        [1, 2, 3].map(() => Promise.all([network.dial(listener.localAddress), listener.accept()])),
+      );
+      others.forEach(([dialed, accepted], at) => {
+        const collector = new Collector();
+        collector.onData = () => {
+          collected++;
+          if (at === 0) throw failure;
+        };
+        inner(accepted).stream.consume(collector).resume();
+        void dialed.sink.send("x");
+      });
+      await until(pair, () => collected === 3);
+    }),
+    failure,
+  );
+  assert.is(collected, 3);
+});
+
+test("post() copies: what the caller writes afterwards is not sent", async () => {
+  await withPair({}, async ({ client, server }) => {
+    const teller = new Teller();
+    const send = inner(client).sink.produce(teller, LIMIT_BYTES);
+    const bytes = contentOf(9, 5_000);
+    assert.is(send.post(bytes), true);
+    bytes.fill(0);
+    const received = await server.stream.recv(5_000);
+    bytesEqual(received.toUint8Array(), contentOf(9, 5_000));
+    assert.equal(teller.events, []);
+  });
+});
+
+test("post() is false above the limit, and drained() comes once", async () => {
+  const kernel = { sendCapacity: 4_096, recvCapacity: 4_096 };
+  await withPair({ kernel }, async (pair) => {
+    const { client, server } = pair;
+    const teller = new Teller();
+    const send = inner(client).sink.produce(teller, LIMIT_BYTES);
+    let posted = 0;
+    let more = true;
+    while (more) {
+      more = send.post(contentOf(posted, 10_000));
+      posted += 10_000;
+    }
+    assert.ok(posted > LIMIT_BYTES && posted <= LIMIT_BYTES + 20_000, `${posted} were posted`);
+    await pair.sim.sleep(100);
+    assert.equal(teller.events, [], "nobody reads");
+    const waiting = teller.next();
+    const reading = server.stream.recv(posted);
+    await waiting;
+    assert.ok(send.queuedBytes <= LIMIT_BYTES / 2);
+    assert.equal(teller.events, ["drained"]);
+    (await reading).release();
+    assert.equal(teller.events, ["drained"]);
+  });
+});
+
+test("a large array is lent until drained()", async () => {
+  await withPair({ kernel: { recvCapacity: 50_000 } }, async ({ client, server }) => {
+    const teller = new Teller();
+    const send = inner(client).sink.produce(teller, 1 << 20);
+    const sent = contentOf(2, 300_000);
+    assert.is(send.post(sent), false);
+    const drained = teller.next();
+    const received = await server.stream.recv(sent.length);
+    bytesEqual(received.toUint8Array(), sent);
+    await drained;
+    assert.equal(teller.events, ["drained"]);
+  });
+});
+
+test("finish() sends FIN behind what was posted, then tells", async () => {
+  await withPair({}, async ({ client, server }) => {
+    const teller = new Teller();
+    const send = inner(client).sink.produce(teller, LIMIT_BYTES);
+    send.post(contentOf(1, 3_000));
+    const told = teller.next();
+    send.finish();
+    const received = await server.stream.recv(3_000);
+    bytesEqual(received.toUint8Array(), contentOf(1, 3_000));
+    assert.is(await server.stream.recvSome(), null);
+    await told;
+    assert.equal(teller.events, ["finished"]);
+  });
+});
+
+test("a failure is told once, also to whoever posts after it", async () => {
+  await withPair({}, async (pair) => {
+    const { client, server, sim } = pair;
+    const teller = new Teller();
+    const send = inner(client).sink.produce(teller, LIMIT_BYTES);
+    server.reset();
+    await sim.sleep(50);
+    const told = teller.next();
+    for (let i = 0; i < 5; i++) send.post(contentOf(i, 100));
+    await told;
+    await sim.sleep(50);
+    assert.is(send.post(contentOf(9, 100)), false);
+    await sim.sleep(50);
+    assert.equal(teller.events, ["failed"]);
+    assert.is((teller.failure as { code: string }).code, "SendFailed");
+  });
+});
+
+test("stop() takes lent memory back, whatever the kernel has of it", async () => {
+  const kernel = { sendCapacity: 20_000, recvCapacity: 20_000 };
+  await withSeeds(30, { kernel }, async ({ client, server, sim }, seed) => {
+    const teller = new Teller();
+    const send = inner(client).sink.produce(teller, LIMIT_BYTES);
+    send.post(contentOf(4, 1_000));
+    const lent = contentOf(5, 200_000);
+    send.post(lent);
+    await sim.sleep(seed / 20);
+    send.stop();
+    lent.fill(0xff);
+    const closing = client.close();
+    const received: number[] = [];
+    for (let more = true; more;) {
+      const chunk = await server.stream.recvSome().catch(() => null);
+      more = chunk !== null;
+      if (chunk !== null) received.push(...chunk.toUint8Array());
+    }
+    await closing;
+    const wanted = [...contentOf(4, 1_000), ...contentOf(5, 200_000)].slice(0, received.length);
+    bytesEqual(Uint8Array.from(received), Uint8Array.from(wanted));
+    assert.ok(received.length >= 1_000, "what was copied is sent");
+    assert.equal(teller.events, []);
+  });
+});
+
+test.run();
