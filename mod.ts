@@ -31,10 +31,10 @@ import { BufferPool as CorePool } from "./src/buf/buffer_pool.ts";
 import { BufferPoolConfig, type BufferPoolFields } from "./src/buf/buffer_pool_config.ts";
 import { Publisher } from "./src/metrics/publisher.ts";
 import { type Capabilities, explainRefusal, featuresOf } from "./src/net/capabilities.ts";
-import { type NetworkConfig, resolveConfig } from "./src/net/config.ts";
+import { type NetworkConfig, resolveConfig, type ResolvedConfig } from "./src/net/config.ts";
 import { NetworkCore } from "./src/net/network_core.ts";
 import { openNetwork, refuseUnsupported } from "./src/net/open_network.ts";
-import { openRings, openRingsNow } from "./src/net/open_rings.ts";
+import { type OpenRings, openRings, openRingsNow } from "./src/net/open_rings.ts";
 import type { NativePort } from "./src/ring/port.ts";
 
 export {
@@ -77,8 +77,7 @@ function unsupported(cause: unknown): NetworkError {
   });
 }
 
-/** The library of this thread. Throws a NetworkError "Unsupported" when that fails. */
-function loaded(): NativePort {
+function nativeOrUnsupported(): NativePort {
   try {
     return native();
   } catch (cause) {
@@ -89,27 +88,30 @@ function loaded(): NativePort {
 /** TCP over io_uring, for the thread that started it. */
 export class Network extends NetworkCore {
   /**
-   * @internal As `start`, at once: for adapters whose calls open the network themselves. Locked
-   * memory that the kernel has not given back yet counts as missing. Takes no registry.
-   */
-  static open(config: NetworkConfig): Network {
-    const resolved = resolveConfig(config);
-    const port = loaded();
-    refuseUnsupported(resolved);
-    const rings = openRingsNow(port, resolved);
-    const context = openNetwork(port, host, resolved, rings, (fields) => new BufferPool(fields));
-    return new Network(context, "io_uring", () => {});
-  }
-
-  /**
    * Loads the library and opens the ring. Rejects with TypeError or RangeError for a wrong
    * configuration, with a NetworkError "Unsupported" that says why io_uring cannot be used here.
    */
   static async start(config: NetworkConfig = {}): Promise<Network> {
     const resolved = resolveConfig(config);
-    const port = loaded();
+    const port = nativeOrUnsupported();
     refuseUnsupported(resolved);
     const rings = await openRings(port, host, resolved);
+    return Network.#wire(port, resolved, rings);
+  }
+
+  /**
+   * @internal As `start`, at once and with the defaults for what is not given: for adapters whose
+   * interface is synchronous. Locked memory that a ring just closed gives back late is not waited
+   * for: a smaller ring is taken instead.
+   */
+  static startNow(config: NetworkConfig = {}): Network {
+    const resolved = resolveConfig(config);
+    const port = nativeOrUnsupported();
+    refuseUnsupported(resolved);
+    return Network.#wire(port, resolved, openRingsNow(port, resolved));
+  }
+
+  static #wire(port: NativePort, resolved: ResolvedConfig, rings: OpenRings): Network {
     const context = openNetwork(port, host, resolved, rings, (fields) => new BufferPool(fields));
     let detach = () => {};
     const network = new Network(context, "io_uring", () => detach());
@@ -118,8 +120,9 @@ export class Network extends NetworkCore {
       try {
         detach = Publisher.attach(registry, metricsPrefix, network.metricSource());
       } catch (error) {
-        // A name that is taken, most likely. The network was never anybody's.
-        await network.close();
+        // A metric's name is taken, most likely. Nothing of the network was used, so closing it
+        // ends within this turn of the event loop.
+        void network.close();
         throw error;
       }
     }
@@ -131,7 +134,7 @@ export class Network extends NetworkCore {
 export class BufferPool extends CorePool {
   /** Loads the library. Throws a NetworkError "Unsupported" when that fails. */
   constructor(config: BufferPoolConfig | BufferPoolFields = BufferPoolConfig.forNetwork()) {
-    super(config, loaded());
+    super(config, nativeOrUnsupported());
   }
 }
 

@@ -80,6 +80,10 @@ class NativeRing implements RingPort {
     return this.#library.ur_socket(this.#id, family);
   }
 
+  adopt(fd: number): number {
+    return this.#library.ur_adopt(this.#id, fd);
+  }
+
   bind(fd: number, block: number, length: number): number {
     return this.#library.ur_bind(this.#id, fd, block, length);
   }

@@ -987,6 +987,27 @@ int32_t ur_socket(uint32_t id, uint32_t family) {
   return fd < 0 ? -errno : adopt(id, fd);
 }
 
+static int32_t socket_number(int32_t fd, int name) {
+  int value = 0;
+  socklen_t size = sizeof(value);
+  return getsockopt(fd, SOL_SOCKET, name, &value, &size) < 0 ? -errno : value;
+}
+
+/* What does not wait by itself would answer -EAGAIN, where the ring is to wait for it. */
+int32_t ur_adopt(uint32_t id, int32_t fd) {
+  if (!ring_at(id)) return -EPERM;
+  if (fd < 0 || (uint32_t)fd >= DESCRIPTOR_MAX) return -EBADF;
+  if (atomic_load_explicit(&descriptor_ring[fd], memory_order_relaxed)) return -EBUSY;
+  int32_t type = socket_number(fd, SO_TYPE);
+  if (type < 0) return type;
+  if (type != SOCK_STREAM) return -EPROTOTYPE;
+  int32_t family = socket_number(fd, SO_DOMAIN);
+  if (family < 0) return family;
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0) return -errno;
+  return adopt(id, fd) < 0 ? -EMFILE : family;
+}
+
 int32_t ur_bind(uint32_t id, int32_t fd, uint32_t block, uint32_t length) {
   int32_t result = refusal(id, fd);
   if (result < 0) return result;
@@ -1046,7 +1067,17 @@ static const struct {
     [UR_OPTION_IPV6_ONLY] = {IPPROTO_IPV6, IPV6_V6ONLY},
     [UR_OPTION_SEND_BUFFER] = {SOL_SOCKET, SO_SNDBUF},
     [UR_OPTION_RECEIVE_BUFFER] = {SOL_SOCKET, SO_RCVBUF},
+    [UR_OPTION_TRAFFIC_CLASS] = {IPPROTO_IP, IP_TOS},
 };
+
+/* The level at which an option of this socket stands, and its name there. */
+static void place_option(int32_t fd, uint32_t option, int *level, int *name) {
+  *level = options[option].level;
+  *name = options[option].name;
+  if (option != UR_OPTION_TRAFFIC_CLASS || socket_number(fd, SO_DOMAIN) != AF_INET6) return;
+  *level = IPPROTO_IPV6;
+  *name = IPV6_TCLASS;
+}
 
 int32_t ur_set_option(uint32_t id, int32_t fd, uint32_t option, int32_t value) {
   int32_t result = refusal(id, fd);
@@ -1056,7 +1087,9 @@ int32_t ur_set_option(uint32_t id, int32_t fd, uint32_t option, int32_t value) {
   bool lingers = option == UR_OPTION_LINGER_SECONDS;
   const void *bytes = lingers ? (const void *)&linger : (const void *)&value;
   socklen_t size = lingers ? sizeof(linger) : sizeof(value);
-  return setsockopt(fd, options[option].level, options[option].name, bytes, size) < 0 ? -errno : 0;
+  int level, name;
+  place_option(fd, option, &level, &name);
+  return setsockopt(fd, level, name, bytes, size) < 0 ? -errno : 0;
 }
 
 int32_t ur_get_option(uint32_t id, int32_t fd, uint32_t option) {
@@ -1068,7 +1101,9 @@ int32_t ur_get_option(uint32_t id, int32_t fd, uint32_t option) {
   bool lingers = option == UR_OPTION_LINGER_SECONDS;
   socklen_t size = lingers ? sizeof(linger) : sizeof(value);
   void *bytes = lingers ? (void *)&linger : (void *)&value;
-  if (getsockopt(fd, options[option].level, options[option].name, bytes, &size) < 0) return -errno;
+  int level, name;
+  place_option(fd, option, &level, &name);
+  if (getsockopt(fd, level, name, bytes, &size) < 0) return -errno;
   return lingers ? (linger.l_onoff ? linger.l_linger : -1) : value;
 }
 

@@ -129,7 +129,8 @@ enum ur_option {
   UR_OPTION_IPV6_ONLY = 8,
   UR_OPTION_SEND_BUFFER = 9,
   UR_OPTION_RECEIVE_BUFFER = 10,
-  UR_OPTION_COUNT = 11,
+  UR_OPTION_TRAFFIC_CLASS = 11, /* TOS of IPv4, traffic class of IPv6 */
+  UR_OPTION_COUNT = 12,
 };
 
 /* A look is cheaper than a way around the runtime's event loop, which it holds up for so long. */
@@ -160,6 +161,9 @@ UR_EXPORT int32_t ur_turn(uint32_t ring, uint32_t op_count, uint32_t flags);
 UR_EXPORT int32_t ur_arm(uint32_t ring);
 
 UR_EXPORT int32_t ur_socket(uint32_t ring, uint32_t family);
+/* Takes over a stream socket that somebody else has made, which waits from then on. Returns its
+ * family; or -ENOTSOCK, -EPROTOTYPE, -EBUSY for one that a ring has: then it stays as it was. */
+UR_EXPORT int32_t ur_adopt(uint32_t ring, int32_t fd);
 UR_EXPORT int32_t ur_bind(uint32_t ring, int32_t fd, uint32_t block, uint32_t length);
 UR_EXPORT int32_t ur_listen(uint32_t ring, int32_t fd, uint32_t backlog);
 /* Takes a connection that waits already, with what an accept of the ring leaves in its block, or

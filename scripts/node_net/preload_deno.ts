@@ -8,12 +8,21 @@ import { registerHooks } from "node:module";
 import "../../src/adapters/net.ts";
 
 const project = new URL("../../", import.meta.url).href;
-const ours = new URL("../../src/adapters/net.ts", import.meta.url).href;
+const url = (path: string) => new URL(path, import.meta.url).href;
+
+const REPLACED: Readonly<Record<string, string>> = {
+  "net": url("../../src/adapters/net.ts"),
+  "node:net": url("../../src/adapters/net.ts"),
+  "internal/net": url("./internals/net.ts"),
+  "internal/test/binding": url("./internals/binding.ts"),
+};
 
 registerHooks({
   resolve(specifier, context, next) {
-    const wanted = specifier === "node:net" || specifier === "net";
-    if (!wanted || context.parentURL?.startsWith(project)) return next(specifier, context);
-    return { url: ours, shortCircuit: true };
+    const replaced = Object.hasOwn(REPLACED, specifier) ? REPLACED[specifier] : undefined;
+    if (replaced === undefined || context.parentURL?.startsWith(project)) {
+      return next(specifier, context);
+    }
+    return { url: replaced, shortCircuit: true };
   },
 });

@@ -1,17 +1,29 @@
 /**
- * The process-wide defaults of choosing between IPv4 and IPv6. They begin with those of the
- * runtime, which knows the options of its own command line.
+ * The process-wide defaults of choosing between IPv4 and IPv6: the runtime's, unless `NODE_OPTIONS`
+ * has others.
+ *
+ *   --no-network-family-autoselection   --network-family-autoselection-attempt-timeout=250
  *
  * @module
  */
+import { nodeOptions } from "./node_options.ts";
 import { runtimeNet } from "./runtime_net.ts";
 import { validate } from "./validate.ts";
 
 /** Less than this no attempt is given. */
 const ATTEMPT_MS_MIN = 10;
 
+const OFF = "--no-network-family-autoselection";
+const ATTEMPT = "--network-family-autoselection-attempt-timeout=";
+
 let enabled: boolean = runtimeNet.getDefaultAutoSelectFamily();
 let attemptMs: number = runtimeNet.getDefaultAutoSelectFamilyAttemptTimeout();
+
+for (const option of nodeOptions()) {
+  if (option === OFF) enabled = false;
+  const given = option.startsWith(ATTEMPT) ? Number(option.slice(ATTEMPT.length)) : NaN;
+  if (Number.isInteger(given) && given > 0) attemptMs = atLeast(given);
+}
 
 function getDefault(): boolean {
   return enabled;

@@ -18,7 +18,7 @@ import { type Connected, PushConnect } from "../net/push_connect.ts";
 import { nodeError } from "./node_error.ts";
 import { nodeNetwork } from "./node_network.ts";
 import type { SocketStream } from "./socket_stream.ts";
-import type { Connecting } from "./socket_state.ts";
+import type { Connecting } from "./connection_handle.ts";
 
 /** Where to, and from where. */
 export interface Target {
@@ -43,6 +43,8 @@ export class Connector implements Connecting, Connected {
   /** Null where all the time that there is belongs to the one attempt. */
   readonly #attemptMs: number | null;
   readonly #errors: Error[] = [];
+  /** The addresses that were tried, for the program to see; null where it chose one. */
+  readonly #tried: string[] | null;
   #current: PushConnect | null = null;
   #target: Target;
   #timer: ReturnType<typeof setTimeout> | null = null;
@@ -53,7 +55,9 @@ export class Connector implements Connecting, Connected {
     targets: readonly Target[],
     attemptMs: number | null,
     owner: ConnectorOwner,
+    tried: string[] | null,
   ) {
+    this.#tried = tried;
     this.#socket = socket;
     this.#targets = [...targets];
     this.#target = targets[0];
@@ -108,6 +112,7 @@ export class Connector implements Connecting, Connected {
     this.#target = target;
     if ("port" in target.to) {
       const { hostname, port } = target.to;
+      this.#tried?.push(`${hostname}:${port}`);
       this.#socket.emit("connectionAttempt", hostname, port, target.family);
       const blocked = this.#socket.blockList?.check(hostname, `ipv${target.family ?? 4}`);
       if (blocked) {

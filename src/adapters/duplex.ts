@@ -18,9 +18,10 @@ import type { Socket as NodeSocket } from "node:net";
 import type { DuplexOptions } from "node:stream";
 import { Connection as CoreConnection } from "../net/connection.ts";
 import type { Connection } from "../net/connection_interface.ts";
-import type { OnRead } from "./link.ts";
+import type { OnRead } from "./on_read_buffers.ts";
+import { SocketHandle } from "./socket_handle.ts";
 import { Socket } from "./socket.ts";
-import { CONNECTION, type SocketOptions } from "./socket_stream.ts";
+import { HIDES_HANDLE, type SocketOptions } from "./socket_stream.ts";
 
 /** Options of `node:net` that make sense for a connection that is there; all optional. */
 export interface ToDuplexOptions extends
@@ -48,6 +49,8 @@ export function toDuplex(connection: Connection, options: ToDuplexOptions = {}):
       'Cannot use "connection": wanted one that dial or accept has made, given something else',
     );
   }
-  const given: SocketOptions = { ...options, [CONNECTION]: connection };
+  const handle = new SocketHandle();
+  handle.open(connection);
+  const given: SocketOptions = { ...options, handle, [HIDES_HANDLE]: true };
   return new Socket(given) as unknown as NodeSocket;
 }

@@ -12,6 +12,7 @@ import type { Connection } from "../net/connection.ts";
 import { Listener } from "../net/listener.ts";
 import { nodeError } from "./node_error.ts";
 import { nodeNetwork } from "./node_network.ts";
+import { SocketHandle } from "./socket_handle.ts";
 
 export interface ListenOptions {
   backlog: number;
@@ -37,15 +38,13 @@ export function tryListen(
 
 export class Listening {
   readonly listener: Listener;
-  readonly #accepted: (connection: Connection) => void;
   #closed = false;
+  /** Called for each connection, with the error 0 before it, as programs that replace it expect. */
+  onconnection: (error: number, handle: SocketHandle) => void;
 
-  /** A server's `_handle` is no handle here, and says so to whoever asks for its number. */
-  readonly fd = -1;
-
-  constructor(listener: Listener, accepted: (connection: Connection) => void) {
+  constructor(listener: Listener, accepted: (handle: SocketHandle) => void) {
     this.listener = listener;
-    this.#accepted = accepted;
+    this.onconnection = (_, handle) => accepted(handle);
     this.#next();
   }
 
@@ -78,8 +77,10 @@ export class Listening {
       return;
     }
     this.#next();
+    const handle = new SocketHandle();
+    handle.open(connection);
     // Outside of the promise: an error of the program is an uncaught one.
-    queueMicrotask(() => this.#accepted(connection));
+    queueMicrotask(() => this.onconnection(0, handle));
   };
 
   /** Closed, or a connection that was lost before it was one: Node tells nobody of it either. */

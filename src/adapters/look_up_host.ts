@@ -39,11 +39,24 @@ export interface HostQuery {
   wanted(): boolean;
 }
 
+const LOOPBACK: readonly FoundAddress[] = [
+  { address: "::1", family: 6 },
+  { address: "127.0.0.1", family: 4 },
+];
+
+function loopback(family: unknown): [address: string, family: 4 | 6] {
+  return family === 6 || family === "IPv6" ? ["::1", 6] : ["127.0.0.1", 4];
+}
+
+function isLocalhost(host: string): boolean {
+  return /^(.*\.)?localhost\.?$/i.test(host);
+}
+
 type Outcome = (error: Error | null, addresses: readonly FoundAddress[]) => void;
 
 /** Calls `done` later, never at once; a `lookup` of the program may answer at once. */
 export function lookUpHost(query: HostQuery, done: Outcome): void {
-  const { host, port, all } = query;
+  const { host, all } = query;
   const given = query.lookup ?? null;
   const lookup = given === null
     ? dns.lookup as unknown as Lookup
@@ -56,13 +69,17 @@ export function lookUpHost(query: HostQuery, done: Outcome): void {
   if (all) options.all = true;
   lookup(host, options, (error: Error | null, address: unknown, addressFamily?: unknown) => {
     if (!query.wanted()) return;
-    if (error) {
+    if (error && given === null && isLocalhost(host)) {
+      // RFC 6761: the loopback interface, whatever the hosts file knows.
+      if (all) several(query, LOOPBACK, done);
+      else one(query, ...loopback(family), done);
+    } else if (error) {
       query.told(error, undefined, undefined);
       if (query.wanted()) done(error, []);
     } else if (all) {
       several(query, address, done);
     } else {
-      one(query, address, addressFamily, port, done);
+      one(query, address, addressFamily, done);
     }
   });
 }
@@ -71,7 +88,6 @@ function one(
   query: HostQuery,
   address: unknown,
   family: unknown,
-  port: number,
   done: Outcome,
 ): void {
   query.told(null, address as string, family as number);
@@ -79,7 +95,7 @@ function one(
   if (typeof address !== "string" || runtimeNet.isIP(address) === 0) {
     done(nodeError.invalidIp(address), []);
   } else if (family !== 4 && family !== 6) {
-    done(nodeError.addressFamily(family, query.host, port), []);
+    done(nodeError.addressFamily(family, query.host, query.port), []);
   } else {
     done(null, [{ address, family }]);
   }

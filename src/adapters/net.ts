@@ -15,29 +15,20 @@
  * @module
  */
 import type * as node from "node:net";
-import { Network } from "../../mod.ts";
+import type { Network } from "../../mod.ts";
 import { autoSelectFamily } from "./auto_select_family.ts";
 import { callable } from "./callable.ts";
 import { nodeError } from "./node_error.ts";
-import { nodeNetwork } from "./node_network.ts";
 import { runtimeNet } from "./runtime_net.ts";
 import { Server as ServerClass, type ServerOptions } from "./server.ts";
+import { sharedNetwork } from "./shared_network.ts";
 import { type Callback, socketArguments } from "./socket_arguments.ts";
 import { Socket as SocketClass } from "./socket.ts";
 import type { SocketOptions } from "./socket_stream.ts";
 
-let network: Network | null = null;
-
-nodeNetwork.provide(() => {
-  // Node leaves Nagle's algorithm on unless a program says otherwise.
-  network = Network.open({ tcpNoDelay: null });
-  return network.internals();
-});
-
-/** The network behind this module, opened if need be: for its numbers, and to see that it is used. */
+/** The network behind this module, opened if need be: for its numbers. */
 export function netNetwork(): Network {
-  nodeNetwork.get();
-  return network as unknown as Network;
+  return sharedNetwork();
 }
 
 export const Socket = callable(SocketClass, "Socket") as unknown as typeof node.Socket;

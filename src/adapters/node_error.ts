@@ -89,7 +89,7 @@ function badPort(name: string, value: unknown): NodeError {
 }
 
 function missing(names: readonly string[]): NodeError {
-  const quoted = listed(names.map((name) => `"${name}"`), "or");
+  const quoted = names.map((name) => `"${name}"`).join(" or ");
   return make(TypeError, "ERR_MISSING_ARGS", `The ${quoted} argument must be specified`);
 }
 

@@ -7,10 +7,10 @@
  * ```
  *
  * A module that imports `node:net` gets this library's: bare or with its prefix, by `import`, by
- * `require` or by `process.getBuiltinModule`, also in `node_modules` and in Deno's cache. Servers and
- * clients of `node:tls`, `node:http`, `node:https` and `node:http2` stand on it as well.
- * `URINGNET_REGISTER_LOG=1` prints a line for each module that got one of them. docs/REGISTER.md says
- * what each runtime does not allow.
+ * `require` or by `process.getBuiltinModule`, also in `node_modules` and in Deno's cache. Servers
+ * and clients of `node:tls`, `node:http`, `node:https` and `node:http2` stand on it as well.
+ * `URINGNET_REGISTER_LOG=1` prints a line for each module that got one of them. docs/REGISTER.md
+ * says what each runtime does not allow.
  *
  * @module
  */

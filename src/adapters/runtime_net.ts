@@ -19,6 +19,7 @@ const found = (process as unknown as { getBuiltinModule(name: string): Net })
 export const runtimeNet: Pick<
   Net,
   | "BlockList"
+  | "Socket"
   | "SocketAddress"
   | "isIP"
   | "isIPv4"
@@ -27,6 +28,7 @@ export const runtimeNet: Pick<
   | "getDefaultAutoSelectFamilyAttemptTimeout"
 > = {
   BlockList: found.BlockList,
+  Socket: found.Socket,
   SocketAddress: found.SocketAddress,
   isIP: found.isIP,
   isIPv4: found.isIPv4,

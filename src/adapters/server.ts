@@ -8,22 +8,16 @@
  *
  * @module
  */
-import { chmodSync } from "node:fs";
 import { EventEmitter } from "node:events";
-import * as dns from "node:dns";
 import { nextTick } from "node:process";
-import { ERRNO } from "../base/errno.ts";
-import { parseAddress, type SocketAddress, type UnixAddress } from "../net/address.ts";
-import type { Connection } from "../net/connection.ts";
-import type { Listener } from "../net/listener.ts";
-import { listenArguments, type ListenPlan } from "./listen_arguments.ts";
-import { Listening, tryListen } from "./listening.ts";
+import { listenArguments } from "./listen_arguments.ts";
+import type { Listening } from "./listening.ts";
 import { nodeError } from "./node_error.ts";
-import { runtimeNet } from "./runtime_net.ts";
-import { Socket } from "./socket.ts";
+import { serverListen } from "./server_listen.ts";
+import type { Socket } from "./socket.ts";
 import type { Callback } from "./socket_arguments.ts";
 import { type SocketName, socketName } from "./socket_name.ts";
-import { CONNECTION, type SocketServer } from "./socket_stream.ts";
+import type { SocketServer } from "./socket_stream.ts";
 import { type Blocker, validate } from "./validate.ts";
 
 export interface ServerOptions {
@@ -37,20 +31,7 @@ export interface ServerOptions {
   captureRejections?: boolean;
 }
 
-/** What 'drop' tells of a connection that was not taken. */
-interface Dropped {
-  localAddress?: string;
-  localPort?: number;
-  localFamily?: string;
-  remoteAddress?: string;
-  remotePort?: number;
-  remoteFamily?: string;
-}
-
 const REJECTION = Symbol.for("nodejs.rejection");
-
-type PortPlan = Extract<ListenPlan, { kind: "port" }>;
-type PathPlan = Extract<ListenPlan, { kind: "path" }>;
 
 export class Server extends EventEmitter implements SocketServer {
   declare allowHalfOpen: boolean;
@@ -65,6 +46,7 @@ export class Server extends EventEmitter implements SocketServer {
   declare _connections: number;
   declare _handle: Listening | null;
   declare _pipeName: string | undefined;
+  declare _connectionKey: string | undefined;
   declare _unref: boolean;
   /** A name is being looked up: of the `listen` with this number. */
   declare _lookup: object | null;
@@ -103,7 +85,9 @@ export class Server extends EventEmitter implements SocketServer {
     server.pauseOnConnect = Boolean(options.pauseOnConnect);
     server.noDelay = Boolean(options.noDelay);
     server.keepAlive = Boolean(options.keepAlive);
-    server.keepAliveInitialDelay = Math.max(0, Math.trunc(options.keepAliveInitialDelay ?? 0));
+    // In seconds, as Node keeps it.
+    const delayMs = options.keepAliveInitialDelay ?? 0;
+    server.keepAliveInitialDelay = Math.max(0, Math.trunc(delayMs / 1_000));
     server.highWaterMark = options.highWaterMark;
     if (options.blockList !== undefined) {
       server.blockList = validate.blockList(options.blockList, "options.blockList");
@@ -117,17 +101,7 @@ export class Server extends EventEmitter implements SocketServer {
     const plan = listenArguments(args);
     if (plan.callback !== null) this.once("listening", plan.callback);
     watchSignal(this, plan.signal);
-    switch (plan.kind) {
-      case "fd":
-        failLater(this, nodeError.explained(ERRNO.EINVAL, "listen", { address: `fd:${plan.fd}` }));
-        break;
-      case "path":
-        listenPath(this, plan);
-        break;
-      case "port":
-        if (plan.host === null) listenAnywhere(this, plan);
-        else listenHost(this, plan, plan.host);
-    }
+    serverListen(this, plan);
     return this;
   }
 
@@ -213,115 +187,4 @@ function watchSignal(server: Server, signal: AbortSignal | undefined): void {
     signal.addEventListener("abort", aborted, { once: true });
     server.once("close", () => signal.removeEventListener("abort", aborted));
   }
-}
-
-function failLater(server: Server, error: Error): void {
-  nextTick(() => server.emit("error", error));
-}
-
-/** Both families where the machine has IPv6, else IPv4. */
-function listenAnywhere(server: Server, plan: PortPlan): void {
-  const { port } = plan;
-  const dual = tryListen({ hostname: "::", port }, plan);
-  const found = typeof dual !== "number" ? dual : tryListen({ hostname: "0.0.0.0", port }, plan);
-  if (typeof found !== "number") start(server, found);
-  else failLater(server, nodeError.explained(found, "listen", { address: "::", port }));
-}
-
-function listenHost(server: Server, plan: PortPlan, host: string): void {
-  if (runtimeNet.isIP(host) !== 0) {
-    listenAt(server, plan, host);
-    return;
-  }
-  const lookup = server._lookup = {};
-  dns.lookup(host, (error, address) => {
-    // Closed, and perhaps listening again, meanwhile.
-    if (server._lookup !== lookup) return;
-    server._lookup = null;
-    if (error !== null) server.emit("error", error);
-    else listenAt(server, plan, address);
-  });
-}
-
-function listenAt(server: Server, plan: PortPlan, hostname: string): void {
-  const { port } = plan;
-  const found = tryListen({ hostname, port }, plan);
-  if (typeof found !== "number") start(server, found);
-  else failLater(server, nodeError.explained(found, "listen", { address: hostname, port }));
-}
-
-function listenPath(server: Server, plan: PathPlan): void {
-  const { path, backlog } = plan;
-  let address: SocketAddress | UnixAddress;
-  try {
-    address = parseAddress({ path }, 0);
-  } catch {
-    failLater(server, nodeError.explained(ERRNO.EINVAL, "listen", { address: path }));
-    return;
-  }
-  const found = tryListen(address, { backlog, ipv6Only: false, reusePort: false });
-  if (typeof found === "number") {
-    failLater(server, nodeError.explained(found, "listen", { address: path }));
-    return;
-  }
-  const mode = (plan.readableAll ? 0o444 : 0) | (plan.writableAll ? 0o222 : 0);
-  if (mode !== 0 && !path.startsWith("\0")) chmodSync(path, 0o700 | mode);
-  server._pipeName = path;
-  start(server, found);
-}
-
-function start(server: Server, listener: Listener): void {
-  const listening = new Listening(listener, (connection) => accept(server, connection));
-  server._handle = listening;
-  if (server._unref) listening.unref();
-  nextTick(() => {
-    if (server._handle === listening) server.emit("listening");
-  });
-}
-
-function accept(server: Server, connection: Connection): void {
-  const { maxConnections, blockList } = server;
-  const full = maxConnections !== undefined && maxConnections !== null &&
-    server._connections >= maxConnections;
-  if (full || (blockList !== undefined && isBlocked(blockList, connection))) {
-    drop(server, connection);
-    return;
-  }
-  const { highWaterMark } = server;
-  const socket = new Socket({
-    allowHalfOpen: server.allowHalfOpen,
-    pauseOnCreate: server.pauseOnConnect,
-    ...highWaterMark === undefined ? {} : { highWaterMark },
-    ...server.noDelay ? { noDelay: true } : {},
-    ...server.keepAlive
-      ? { keepAlive: true, keepAliveInitialDelay: server.keepAliveInitialDelay }
-      : {},
-    [CONNECTION]: connection,
-  });
-  server._connections++;
-  socket.server = socket._server = server;
-  server.emit("connection", socket);
-}
-
-function isBlocked(list: Blocker, { remoteAddress }: Connection): boolean {
-  const name = socketName(remoteAddress);
-  return name !== null && list.check(name.address, name.family === "IPv6" ? "ipv6" : "ipv4");
-}
-
-function drop(server: Server, connection: Connection): void {
-  const data: Dropped = {};
-  const local = socketName(connection.localAddress);
-  const remote = socketName(connection.remoteAddress);
-  if (local !== null) {
-    data.localAddress = local.address;
-    data.localPort = local.port;
-    data.localFamily = local.family;
-  }
-  if (remote !== null) {
-    data.remoteAddress = remote.address;
-    data.remotePort = remote.port;
-    data.remoteFamily = remote.family;
-  }
-  void connection.close();
-  server.emit("drop", data);
 }

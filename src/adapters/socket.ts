@@ -13,8 +13,8 @@ import { IdleTimer } from "./idle_timer.ts";
 import { nodeError } from "./node_error.ts";
 import { type Callback, socketArguments } from "./socket_arguments.ts";
 import { socketConnect } from "./socket_connect.ts";
-import { type SocketName, socketName } from "./socket_name.ts";
-import { setKeepAlive } from "./socket_state.ts";
+import type { SocketName } from "./socket_name.ts";
+import { probeDelay } from "./socket_state.ts";
 import { SocketStream, STATE } from "./socket_stream.ts";
 import { validate } from "./validate.ts";
 
@@ -26,6 +26,17 @@ export class Socket extends SocketStream {
     const [options, callback] = socketArguments.read(args);
     socketConnect.connect(this, options, callback);
     return this;
+  }
+
+  /** Where bytes go past the stream, it does not ask for more by itself. */
+  override resume(): this {
+    askForMore(this);
+    return super.resume();
+  }
+
+  override read(size?: number): unknown {
+    askForMore(this);
+    return super.read(size);
   }
 
   // ---------------------------------------------------------------------------------- options
@@ -42,44 +53,64 @@ export class Socket extends SocketStream {
       if (callback !== undefined) this.removeListener("timeout", callback);
       return this;
     }
-    const now = () => state.link === null ? performance.now() : state.link.context.now;
+    const now = () => state.handle?.now ?? performance.now();
     state.idle ??= new IdleTimer(now, () => this._onTimeout());
-    if (state.link !== null) state.link.idle = state.idle;
+    if (state.handle !== null) state.handle.idle = state.idle;
     state.idle.start(periodMs);
     if (callback !== undefined) this.once("timeout", callback);
     return this;
   }
 
+  /** Set once there is a connection to set it on; asking for what is set already does nothing. */
   setNoDelay(noDelay?: boolean): this {
     const state = this[STATE];
     const on = noDelay === undefined ? true : Boolean(noDelay);
-    state.pending.noDelay = on;
-    state.link?.connection.setNoDelay(on);
+    const { handle } = state;
+    if (handle?.connected && on !== (state.noDelay ?? false)) handle.setNoDelay(on);
+    state.noDelay = on;
     return this;
   }
 
   setKeepAlive(enable?: boolean, initialDelayMs?: number): this {
     const state = this[STATE];
     const on = Boolean(enable);
-    const idleSeconds = Math.trunc((initialDelayMs ?? 0) / 1_000) || 0;
-    state.pending.keepAlive = { on, idleSeconds };
-    if (state.link !== null) setKeepAlive(state.link.connection, on, idleSeconds);
+    const seconds = probeDelay(initialDelayMs);
+    const changes = on !== (state.keepAlive ?? false) || (on && seconds !== state.keepAliveSeconds);
+    if (state.handle?.connected && changes) state.handle.setKeepAlive(on, seconds);
+    state.keepAlive = on;
+    state.keepAliveSeconds = seconds;
     return this;
   }
 
-  ref(): this {
+  /** The class of service of IPv4, or the traffic class of IPv6, 0 to 255. */
+  setTypeOfService(value: number): this {
+    if (Number.isNaN(value)) throw nodeError.argumentType("tos", "number", value);
     const state = this[STATE];
-    state.referenced = true;
-    state.connecting?.ref();
-    state.link?.connection.ref();
+    state.typeOfService = validate.integer(value, "tos", 0, 255);
+    if (state.handle?.connected) socketConnect.setTypeOfService(state);
+    return this;
+  }
+
+  getTypeOfService(): number {
+    const { handle, typeOfService } = this[STATE];
+    if (!handle?.connected) return typeOfService ?? 0;
+    const found = handle.getTypeOfService();
+    if (found < 0) throw nodeError.system(-found, "getTypeOfService");
+    return found;
+  }
+
+  /** Without a handle this waits for the connection. */
+  ref(): this {
+    const { handle } = this[STATE];
+    if (handle === null) this.once("connect", this.ref);
+    else handle.ref();
     return this;
   }
 
   unref(): this {
-    const state = this[STATE];
-    state.referenced = false;
-    state.connecting?.unref();
-    state.link?.connection.unref();
+    const { handle } = this[STATE];
+    if (handle === null) this.once("connect", this.unref);
+    else handle.unref();
     return this;
   }
 
@@ -95,7 +126,7 @@ export class Socket extends SocketStream {
   /** Ends with RST. */
   resetAndDestroy(): this {
     const state = this[STATE];
-    if (state.link !== null) return this._reset();
+    if (state.handle?.connected) return this._reset();
     if (this.connecting) this.once("connect", () => this._reset());
     else this.destroy(nodeError.fixed("ERR_SOCKET_CLOSED"));
     return this;
@@ -104,14 +135,13 @@ export class Socket extends SocketStream {
   /** @internal */
   _reset(): this {
     this[STATE].resets = true;
-    this.destroySoon();
-    return this;
+    return this.destroy();
   }
 
   // ------------------------------------------------------------------------------------ state
 
   get pending(): boolean {
-    return this[STATE].link === null || this.connecting;
+    return this[STATE].handle === null || this.connecting;
   }
 
   get readyState(): "opening" | "open" | "readOnly" | "writeOnly" | "closed" {
@@ -127,18 +157,18 @@ export class Socket extends SocketStream {
   }
 
   get bufferSize(): number | undefined {
-    return this.pending && !this.connecting ? undefined : this.writableLength;
+    return this[STATE].handle === null ? undefined : this.writableLength;
   }
 
   get bytesRead(): number {
     const state = this[STATE];
-    return state.link?.bytesRead ?? state.bytesRead;
+    return state.handle?.bytesRead ?? state.bytesRead;
   }
 
   /** @internal */
   get _bytesDispatched(): number {
     const state = this[STATE];
-    return state.link?.bytesWritten ?? state.bytesWritten;
+    return state.handle?.bytesWritten ?? state.bytesWritten;
   }
 
   /** What was written: with the kernel, queued, or waiting for the connection. */
@@ -157,12 +187,12 @@ export class Socket extends SocketStream {
   // ------------------------------------------------------------------------------------- ends
 
   address(): SocketName | Record<string, never> {
-    return socketName(this[STATE].end("local")) ?? {};
+    return this[STATE].end("local") ?? {};
   }
 
   /** @internal */
   _getpeername(): SocketName | Record<string, never> {
-    return socketName(this[STATE].end("remote")) ?? {};
+    return this[STATE].end("remote") ?? {};
   }
 
   /** @internal */
@@ -203,4 +233,9 @@ interface Waiting {
 function lengthOf(chunk: Uint8Array | string, encoding: string): number {
   if (typeof chunk !== "string") return chunk.length;
   return Buffer.byteLength(chunk, encoding as BufferEncoding);
+}
+
+function askForMore(socket: Socket): void {
+  const { handle, onread } = socket[STATE];
+  if (onread !== null && handle?.connected) handle.resume();
 }

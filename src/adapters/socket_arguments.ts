@@ -15,7 +15,7 @@ export type SocketArguments = [options: Record<string, unknown>, callback: Callb
   [NORMALIZED]?: true;
 };
 
-const NORMALIZED = Symbol("uringnet.normalized");
+export const NORMALIZED: unique symbol = Symbol("uringnet.normalized");
 
 /** A number of zero or more, or the text of one. */
 function isPort(value: unknown): boolean {
@@ -29,8 +29,7 @@ function isPath(value: unknown): boolean {
 
 function mark(options: Record<string, unknown>, callback: Callback | null): SocketArguments {
   const result: SocketArguments = [options, callback];
-  // As Node has it: invisible, and not part of what is compared.
-  Object.defineProperty(result, NORMALIZED, { value: true });
+  result[NORMALIZED] = true;
   return result;
 }
 

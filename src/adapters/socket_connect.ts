@@ -17,6 +17,8 @@ import { nodeError } from "./node_error.ts";
 import { runtimeNet } from "./runtime_net.ts";
 import type { Socket } from "./socket.ts";
 import type { Callback } from "./socket_arguments.ts";
+import { SocketHandle } from "./socket_handle.ts";
+import { probeDelay, type SocketState } from "./socket_state.ts";
 import { STATE } from "./socket_stream.ts";
 import { validate } from "./validate.ts";
 
@@ -34,20 +36,23 @@ interface Plan {
 
 function connect(socket: Socket, options: Options, callback: Callback | null): void {
   const { path } = options;
+  // A descriptor that is connected already, as Bun's child processes have them.
+  if (typeof options.fd === "number" && socket[STATE].handle?.connected) return;
   if (options.port === undefined && (path === undefined || path === null)) {
     throw nodeError.missing(["options", "port", "path"]);
   }
+  if (socket[STATE].signal?.aborted) return;
   revive(socket);
   readOptions(socket, options);
   if (callback !== null) socket.once("connect", callback);
   socket._unrefTimer();
   if (path) {
     const name = validate.text(path, "options.path");
-    socket.connecting = true;
+    begin(socket);
     connectPath(socket, name);
   } else {
     const plan = read(options);
-    socket.connecting = true;
+    begin(socket);
     connectHost(socket, options, plan);
   }
 }
@@ -57,22 +62,19 @@ function revive(socket: Socket): void {
   // What stands there after the end of the stream, before that of the class.
   delete (socket as { write?: unknown }).write;
   if (!socket.destroyed) return;
-  const state = socket[STATE];
-  state.forgetEnds();
-  state.wantsRead = false;
-  state.bytesRead = state.bytesWritten = 0;
+  socket[STATE].forget();
   (socket as unknown as { _undestroy(): void })._undestroy();
 }
 
 function readOptions(socket: Socket, options: Options): void {
-  const { pending } = socket[STATE];
+  const state = socket[STATE];
   if (options.blockList !== undefined) {
     socket.blockList = validate.blockList(options.blockList, "options.blockList");
   }
-  if (options.noDelay) pending.noDelay = true;
+  if (options.noDelay) state.noDelay = true;
   if (options.keepAlive) {
-    const idleSeconds = Math.trunc(Number(options.keepAliveInitialDelay ?? 0) / 1_000) || 0;
-    pending.keepAlive = { on: true, idleSeconds };
+    state.keepAlive = true;
+    state.keepAliveSeconds = probeDelay(options.keepAliveInitialDelay);
   }
 }
 
@@ -97,7 +99,7 @@ function read(options: Options): Plan {
     ? autoSelectFamily.getAttemptTimeout()
     : validate.integer(attemptMs, "options.autoSelectFamilyAttemptTimeout", 1);
   return {
-    host: (options.host as string) || "localhost",
+    host: validate.text(options.host || "localhost", "options.host"),
     port: Number(port ?? 0),
     localAddress: localAddress ? localAddress as string : undefined,
     localPort: Number(localPort ?? 0),
@@ -115,7 +117,7 @@ function connectPath(socket: Socket, path: string): void {
     socket.destroy(nodeError.system(22, "connect", { address: path }));
     return;
   }
-  begin(socket, [target], null);
+  tryTargets(socket, [target], null);
 }
 
 function connectHost(socket: Socket, options: Options, plan: Plan): void {
@@ -124,7 +126,7 @@ function connectHost(socket: Socket, options: Options, plan: Plan): void {
   if (family === 4 || family === 6) {
     const address = { address: host, family } as const;
     nextTick(() => {
-      if (socket.connecting) begin(socket, [target(plan, address)], null);
+      if (socket.connecting) tryTargets(socket, [target(plan, address)], null);
     });
     return;
   }
@@ -151,7 +153,7 @@ function connectHost(socket: Socket, options: Options, plan: Plan): void {
     }
     const attemptMs = addresses.length > 1 ? plan.attemptMs : null;
     const targets = addresses.map((address) => target(plan, address));
-    begin(socket, targets, attemptMs);
+    tryTargets(socket, targets, attemptMs);
   });
 }
 
@@ -164,31 +166,46 @@ function target(plan: Plan, { address, family }: FoundAddress): Target {
   return { to: { hostname: address, port }, name: address, family, from };
 }
 
-function begin(socket: Socket, targets: Target[], attemptMs: number | null): void {
-  const state = socket[STATE];
-  if (attemptMs !== null) socket.autoSelectFamilyAttemptedAddresses = [];
-  const connector = new Connector(socket, targets, attemptMs, {
-    connected: (connection) => connected(socket, connection),
-    failed: (error) => socket.destroy(error),
-  });
-  state.connecting = connector;
-  connector.start(state.referenced);
+function begin(socket: Socket): void {
+  socket.connecting = true;
+  if (socket[STATE].handle === null) socket._attach(new SocketHandle());
 }
 
-function connected(socket: Socket, connection: Connection): void {
+function tryTargets(socket: Socket, targets: Target[], attemptMs: number | null): void {
   const state = socket[STATE];
-  state.connecting = null;
-  if (socket.destroyed) {
+  const { handle } = state;
+  if (handle === null) return;
+  const tried: string[] | null = attemptMs === null ? null : [];
+  if (tried !== null) socket.autoSelectFamilyAttemptedAddresses = tried;
+  const connector = new Connector(socket, targets, attemptMs, {
+    connected: (connection) => connected(socket, handle, connection),
+    failed: (error) => void socket.destroy(error),
+  }, tried);
+  handle.connecting = connector;
+  connector.start(handle.hasRef());
+}
+
+function connected(socket: Socket, handle: SocketHandle, connection: Connection): void {
+  const state = socket[STATE];
+  if (state.handle !== handle) {
     void connection.close();
     return;
   }
+  handle.open(connection);
   socket.connecting = false;
-  socket._attach(connection);
   socket._unrefTimer();
+  if (state.typeOfService !== undefined) setTypeOfService(state);
+  if (state.noDelay) handle.setNoDelay(true);
+  if (state.keepAlive) handle.setKeepAlive(true, state.keepAliveSeconds ?? 0);
   socket.emit("connect");
   socket.emit("ready");
   // Also without listeners: the end of the stream is to be seen.
   if (socket.readable && !socket.isPaused()) socket.read(0);
 }
 
-export const socketConnect = { connect };
+function setTypeOfService({ handle, typeOfService }: SocketState): void {
+  const result = handle?.setTypeOfService(typeOfService as number) ?? 0;
+  if (result < 0) throw nodeError.system(-result, "setTypeOfService");
+}
+
+export const socketConnect = { connect, setTypeOfService };

@@ -2,78 +2,62 @@
  * What a socket of `node:net` keeps to itself, in one object: the socket has Node's own properties
  * and this.
  *
- *   fresh -> connecting (`connector`) -> connected (`link`) -> gone
+ *   fresh -> connect(): `handle` -> connected -> destroyed: no handle, and what it had counted
  *
  * @module
  */
-import type { Connection } from "../net/connection.ts";
-import type { SocketAddress, UnixAddress } from "../net/address.ts";
 import type { IdleTimer } from "./idle_timer.ts";
-import type { Link, OnRead } from "./link.ts";
-
-/** What can be cancelled until there is a connection. */
-export interface Connecting {
-  cancel(): void;
-  ref(): void;
-  unref(): void;
-}
-
-/** Options that are set before there is a connection to set them on. */
-export interface PendingOptions {
-  noDelay: boolean | null;
-  keepAlive: { on: boolean; idleSeconds: number } | null;
-}
-
-type End = SocketAddress | UnixAddress;
+import type { OnRead } from "./on_read_buffers.ts";
+import type { SocketHandle } from "./socket_handle.ts";
+import type { SocketName } from "./socket_name.ts";
 
 export class SocketState {
-  link: Link | null = null;
-  connecting: Connecting | null = null;
+  handle: SocketHandle | null = null;
+  /** Streams that are made of a connection show no handle: see `toDuplex`. */
+  hidesHandle = false;
   onread: OnRead | null = null;
   idle: IdleTimer | null = null;
-  referenced = true;
-  /** The stream asked for bytes before there was a connection. */
+  /** Once it is aborted, the socket is over for good. */
+  signal: AbortSignal | null = null;
+  /** The stream asked for bytes before there was a handle. */
   wantsRead = false;
   /** The end is RST. */
   resets = false;
+  /** As they were last set, or are to be set once there is a connection. */
+  noDelay: boolean | undefined;
+  keepAlive: boolean | undefined;
+  keepAliveSeconds: number | undefined;
+  typeOfService: number | undefined;
+  /** Of the handle that is gone. */
   bytesRead = 0;
   bytesWritten = 0;
-  readonly pending: PendingOptions = { noDelay: null, keepAlive: null };
-  #remote: End | null = null;
-  #local: End | null = null;
+  remote: SocketName | null = null;
+  local: SocketName | null = null;
 
-  /** The ends as they were last seen: a connection that is over has none. */
-  end(which: "local" | "remote"): End | null {
-    const connection = this.link?.connection ?? null;
-    if (which === "remote") return this.#remote ??= connection?.remoteAddress ?? null;
-    return this.#local ??= connection?.localAddress ?? null;
+  /** The handle's last words; it is no longer the socket's. */
+  detach(): SocketHandle | null {
+    const { handle } = this;
+    if (handle === null) return null;
+    this.bytesRead = handle.bytesRead;
+    this.bytesWritten = handle.bytesWritten;
+    this.handle = null;
+    return handle;
   }
 
-  /** The connection is the link's alone from here on. */
-  detach(): void {
-    if (this.link === null) return;
-    this.bytesRead = this.link.bytesRead;
-    this.bytesWritten = this.link.bytesWritten;
-    this.link = null;
+  /** For a socket that is connected again. */
+  forget(): void {
+    this.remote = this.local = null;
+    this.wantsRead = this.resets = false;
+    this.bytesRead = this.bytesWritten = 0;
   }
 
-  /** A socket may be connected again. */
-  forgetEnds(): void {
-    this.#remote = this.#local = null;
-  }
-
-  /** Sets what was asked for before there was a connection. */
-  applyPending(connection: Connection): void {
-    const { noDelay, keepAlive } = this.pending;
-    if (noDelay !== null) connection.setNoDelay(noDelay);
-    if (keepAlive !== null) setKeepAlive(connection, keepAlive.on, keepAlive.idleSeconds);
-    if (!this.referenced) connection.unref();
+  /** One end, as it was first seen: a connection that is over has none. */
+  end(which: "local" | "remote"): SocketName | null {
+    return this[which] ??= this.handle?.name(which) ?? null;
   }
 }
 
-/** Node's probes: one each second, ten before the connection is dead. */
-export function setKeepAlive(connection: Connection, on: boolean, idleSeconds: number): void {
-  if (!on) connection.setKeepAlive(false);
-  else if (idleSeconds <= 0) connection.setKeepAlive(true);
-  else connection.setKeepAlive({ idleSeconds, intervalSeconds: 1, count: 10 });
+/** Whole seconds before the first probe; nonsense counts as 0, which leaves the system's. */
+export function probeDelay(delayMs: unknown): number {
+  return Math.max(0, Math.trunc(Number(delayMs ?? 0) / 1_000) || 0);
 }

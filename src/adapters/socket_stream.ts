@@ -1,43 +1,48 @@
 /**
  * The stream under a socket of `node:net`: bytes in both directions, and the end.
  *
- *   _read -> link.resume()      _write, _writev -> link.write()      _final -> link.finish()
- *   _destroy -> link.close() -> 'close'
+ *   _read -> handle.resume()    _write, _writev -> handle.write()    _final -> handle.finish()
+ *   _destroy -> handle.finalize() -> 'close'
  *
  * What is written before there is a connection waits for it, as does the first `_read`.
  *
- * - `_handle` is always null: runtimes take anything else there for one of their own handles.
  * - There are no private members and no field initialisers: programs inherit from sockets in the
  *   old way, `Socket.call(this)`, for which `initialize` is all that a constructor does.
  *
  * @module
  */
-
 import { nextTick } from "node:process";
-import { Duplex, type DuplexOptions } from "node:stream";
-import type { Connection } from "../net/connection.ts";
-
-import { Link, type OnRead } from "./link.ts";
+import { addAbortSignal, Duplex, type DuplexOptions } from "node:stream";
+import { ERRNO } from "../base/errno.ts";
+import { adoptDescriptor } from "../net/adopt_descriptor.ts";
+import { bunTls } from "./bun_tls.ts";
+import { lateWrite } from "./late_write.ts";
+import type { OnRead } from "./on_read_buffers.ts";
+import { SocketHandle } from "./socket_handle.ts";
 import { nodeError } from "./node_error.ts";
-import { SocketState } from "./socket_state.ts";
+import { nodeNetwork } from "./node_network.ts";
+import { probeDelay, SocketState } from "./socket_state.ts";
 import { type Blocker, validate } from "./validate.ts";
 
-/** Internal: the socket's own state, and a connection that it starts with. */
+/** Internal: the socket's own state, and that its handle is not to be shown. */
 export const STATE: unique symbol = Symbol("uringnet.state");
-export const CONNECTION: unique symbol = Symbol("uringnet.connection");
+export const HIDES_HANDLE: unique symbol = Symbol("uringnet.hidesHandle");
 
 export interface SocketOptions extends DuplexOptions {
   fd?: number;
+  readable?: boolean;
+  writable?: boolean;
   noDelay?: boolean;
   keepAlive?: boolean;
   keepAliveInitialDelay?: number;
   onread?: OnRead | null;
   blockList?: Blocker;
+  /** Internal: the socket is connected from the beginning. */
   handle?: unknown;
+  manualStart?: boolean;
   /** Internal: of a server that pauses what it accepts. */
   pauseOnCreate?: boolean;
-  /** Internal: the socket is connected from the beginning. */
-  [CONNECTION]?: Connection;
+  [HIDES_HANDLE]?: boolean;
 }
 
 /** What a socket needs of the server that accepted it. */
@@ -50,8 +55,8 @@ type Done = (error?: Error | null) => void;
 // deno-lint-ignore no-explicit-any
 type AnyFunction = (...args: any[]) => any;
 
-/** The options of the stream underneath. */
-function streamOptions(options: SocketOptions): DuplexOptions {
+/** The options of the stream underneath; the signal is the socket's own business. */
+function streamOptions({ signal: _, ...options }: SocketOptions): DuplexOptions {
   return {
     ...options,
     allowHalfOpen: Boolean(options.allowHalfOpen),
@@ -65,7 +70,6 @@ export class SocketStream extends Duplex {
   declare readonly [STATE]: SocketState;
   declare connecting: boolean;
   declare _hadError: boolean;
-  declare _handle: null;
   declare _parent: unknown;
   declare _host: string | null;
   declare _pendingData: Uint8Array | readonly { chunk: Uint8Array }[] | null;
@@ -91,7 +95,6 @@ export class SocketStream extends Duplex {
     Object.defineProperty(socket, STATE, { value: state });
     socket.connecting = false;
     socket._hadError = false;
-    socket._handle = null;
     socket._parent = null;
     socket._host = null;
     socket._pendingData = null;
@@ -99,41 +102,61 @@ export class SocketStream extends Duplex {
     socket.server = null;
     socket._server = null;
     readOptions(socket, options);
-    socket.on("end", refuseWritesAfterEnd);
-    const connection = options[CONNECTION];
-    if (connection === undefined) return;
-    socket._attach(connection);
+    socket.on("end", lateWrite.refuseAfterEnd);
+    if (options.signal) {
+      state.signal = validate.signal(options.signal, "options.signal");
+      addAbortSignal(state.signal, socket);
+    }
+    if (options.fd !== undefined) {
+      openDescriptor(socket, options);
+      return;
+    }
+    if (!(options.handle instanceof SocketHandle)) return;
+    state.hidesHandle = options[HIDES_HANDLE] === true;
+    socket._attach(options.handle);
     if (options.pauseOnCreate) socket.pause();
-    else socket.read(0);
+    else if (!options.manualStart) socket.read(0);
   }
 
-  /** @internal The connection is there. */
-  _attach(connection: Connection): void {
+  /** What Node has there. Null for `toDuplex`: runtimes take it for one of their own. */
+  get _handle(): SocketHandle | null {
+    const { handle, hidesHandle } = this[STATE];
+    return hidesHandle ? null : handle;
+  }
+
+  /** Programs take the handle away, and nothing else. */
+  set _handle(handle: SocketHandle | null) {
+    if (handle === null) this[STATE].detach();
+  }
+
+  /** @internal The handle is the socket's from here on; it may be connected already. */
+  _attach(handle: SocketHandle): void {
+    bunTls(hideHandle);
     const state = this[STATE];
-    state.applyPending(connection);
-    state.link = new Link(connection, this, state.onread);
-    state.link.idle = state.idle;
-    if (!state.wantsRead) return;
+    state.handle = handle;
+    handle.idle = state.idle;
+    handle.serve(this, state.onread);
+    if (state.wantsRead) handle.resume();
     state.wantsRead = false;
-    state.link.resume();
   }
 
   override _read(_size: number): void {
     const state = this[STATE];
-    if (state.link === null) state.wantsRead = true;
-    else state.link.resume();
+    if (state.handle === null) state.wantsRead = true;
+    else state.handle.resume();
   }
 
   override _write(chunk: Uint8Array, encoding: string, done: Done): void {
-    const { link } = this[STATE];
-    if (link !== null) link.write(chunk, chunk.length, done);
-    else writeLater(this, chunk, encoding, done, () => this._write(chunk, encoding, done));
+    const { handle } = this[STATE];
+    if (handle !== null && !this.connecting) handle.write(chunk, chunk.length, done);
+    else {lateWrite.untilConnected(this, chunk, encoding, done, () =>
+        this._write(chunk, encoding, done));}
   }
 
   override _writev(chunks: { chunk: Uint8Array; encoding: BufferEncoding }[], done: Done): void {
-    const { link } = this[STATE];
-    if (link === null) {
-      writeLater(this, chunks, "", done, () => this._writev(chunks, done));
+    const { handle } = this[STATE];
+    if (handle === null || this.connecting) {
+      lateWrite.untilConnected(this, chunks, "", done, () => this._writev(chunks, done));
       return;
     }
     let length = 0;
@@ -142,7 +165,7 @@ export class SocketStream extends Duplex {
       length += chunk.length;
       views.push(chunk);
     }
-    link.write(views, length, done);
+    handle.write(views, length, done);
   }
 
   override _final(done: Done): void {
@@ -150,29 +173,24 @@ export class SocketStream extends Duplex {
       this.once("connect", () => this._final(done));
       return;
     }
-    const { link, resets } = this[STATE];
+    const { handle, resets } = this[STATE];
     // Behind a reset no FIN is wanted, and without a connection none can be sent.
-    if (link === null || resets) done();
-    else link.finish(done);
+    if (handle === null || resets) done();
+    else handle.finish(done);
   }
 
   override _destroy(error: Error | null, done: Done): void {
     const state = this[STATE];
-    const { link } = state;
+    const handle = state.detach();
     this.connecting = false;
     state.idle?.stop();
-    state.connecting?.cancel();
-    state.connecting = null;
     const closed = () => this.emit("close", Boolean(error));
-    if (link === null) {
-      done(error);
-      nextTick(closed);
-    } else {
-      state.detach();
-      link.close(state.resets, closed);
-      state.resets = false;
-      done(error);
-    }
+    const { resets } = state;
+    state.resets = false;
+    // First of all: 'close' comes behind the error, which the stream tells of in its own time.
+    done(error);
+    if (handle === null) nextTick(closed);
+    else handle.finalize(resets, closed);
     const server = this._server;
     if (server === null) return;
     this._server = null;
@@ -193,69 +211,45 @@ export class SocketStream extends Duplex {
 
 function readOptions(socket: SocketStream, options: SocketOptions): void {
   const state = socket[STATE];
+  for (const name of ["objectMode", "readableObjectMode", "writableObjectMode"] as const) {
+    if (!options[name]) continue;
+    throw nodeError.argumentValue(`options.${name}`, options[name], "is not supported");
+  }
   const { onread, noDelay, keepAlive, keepAliveInitialDelay, blockList } = options;
   if (onread !== null && typeof onread === "object" && isUsable(onread)) {
     const given = typeof onread.buffer === "function" ? onread.buffer.bind(onread) : onread.buffer;
     state.onread = { buffer: given, callback: onread.callback };
   }
-  if (noDelay !== undefined) state.pending.noDelay = Boolean(noDelay);
-  if (keepAlive !== undefined || keepAliveInitialDelay !== undefined) {
-    const idleSeconds = Math.trunc((keepAliveInitialDelay ?? 0) / 1_000);
-    if (keepAlive) state.pending.keepAlive = { on: true, idleSeconds };
+  if (noDelay) state.noDelay = true;
+  if (keepAlive) {
+    state.keepAlive = true;
+    state.keepAliveSeconds = probeDelay(keepAliveInitialDelay);
   }
   if (blockList !== undefined) {
     socket.blockList = validate.blockList(blockList, "options.blockList");
   }
 }
 
+/** A descriptor of the program becomes the connection. */
+function openDescriptor(socket: SocketStream, options: SocketOptions): void {
+  const fd = validate.integer(options.fd, "options.fd", 0);
+  const connection = adoptDescriptor.connection(nodeNetwork.get(), fd);
+  if (typeof connection === "number") {
+    if (connection === ERRNO.EBADF) throw nodeError.system(connection, "open");
+    throw nodeError.fdType("UNKNOWN");
+  }
+  const handle = new SocketHandle();
+  handle.open(connection);
+  socket._attach(handle);
+  if (options.pauseOnCreate) socket.pause();
+  else if (!options.manualStart && options.readable !== false) socket.read(0);
+}
+
+function hideHandle(socket: unknown): void {
+  if (socket instanceof SocketStream) socket[STATE].hidesHandle = true;
+}
+
 function isUsable({ buffer, callback }: OnRead): boolean {
   const fills = buffer instanceof Uint8Array || typeof buffer === "function";
   return fills && typeof callback === "function";
-}
-
-/** Keeps a write until there is a connection, or until it is certain that there will be none. */
-function writeLater(
-  socket: SocketStream,
-  data: Uint8Array | readonly { chunk: Uint8Array }[],
-  encoding: string,
-  done: Done,
-  again: () => void,
-): void {
-  if (!socket.connecting) {
-    done(nodeError.fixed("ERR_SOCKET_CLOSED"));
-    return;
-  }
-  socket._pendingData = data;
-  socket._pendingEncoding = encoding;
-  const closed = () => done(nodeError.fixed("ERR_SOCKET_CLOSED_BEFORE_CONNECTION"));
-  socket.once("close", closed);
-  socket.once("connect", () => {
-    socket.off("close", closed);
-    socket._pendingData = null;
-    again();
-  });
-}
-
-/** The peer has sent FIN, and half-open connections are not wanted: writing is an error from now. */
-function refuseWritesAfterEnd(this: SocketStream): void {
-  if (!this.allowHalfOpen) this.write = writeAfterEnd as typeof this.write;
-}
-
-function writeAfterEnd(
-  this: SocketStream,
-  chunk: unknown,
-  encoding?: unknown,
-  callback?: unknown,
-): boolean {
-  if (!this.writableEnded) {
-    const write = Duplex.prototype.write as AnyFunction;
-    return write.call(this, chunk, encoding, callback);
-  }
-  const done = typeof encoding === "function" ? encoding : callback;
-  const error = Object.assign(new Error("This socket has been ended by the other party"), {
-    code: "EPIPE",
-  });
-  if (typeof done === "function") nextTick(done as Done, error);
-  this.destroy(error);
-  return false;
 }

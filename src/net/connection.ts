@@ -66,6 +66,11 @@ export class Connection implements ConnectionInterface, Closeable {
     return connection;
   }
 
+  /** @internal For the adapters. */
+  get socket(): Socket {
+    return this.#socket;
+  }
+
   /** The peer's end. */
   get remoteAddress(): SocketAddress | UnixAddress {
     const address = packedAddress.unpack(this.#remoteAddress);

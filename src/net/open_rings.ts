@@ -47,21 +47,13 @@ export function tryRings(
   return sendPort;
 }
 
-function refused(native: NativePort, errno: number): NetworkError {
-  return new NetworkError(`Cannot start the network: ${explainRefusal(errno, native.system())}`, {
+function refused(native: NativePort, result: number): NetworkError {
+  const reason = explainRefusal(-result, native.system());
+  return new NetworkError(`Cannot start the network: ${reason}`, {
     code: "Unsupported",
     operation: "start",
-    errno,
+    errno: -result,
   });
-}
-
-/** As `openRings`, at once: memory that was locked a moment ago is not waited for. */
-export function openRingsNow(native: NativePort, config: ResolvedConfig): OpenRings {
-  for (let { entries } = config.ring;; entries /= 2) {
-    const opened = tryRings(native, config, entries);
-    if (typeof opened !== "number") return opened;
-    if (-opened !== ERRNO.ENOMEM || entries <= ENTRIES_MIN) throw refused(native, -opened);
-  }
 }
 
 /** Rejects with a NetworkError "Unsupported" that says why and what to do. */
@@ -78,8 +70,17 @@ export async function openRings(
     if (entries <= ENTRIES_MIN) smallestTries++;
     else entries /= 2;
     if (-opened !== ERRNO.ENOMEM || smallestTries === LIMITS.smallestRingTryCountMax) {
-      throw refused(native, -opened);
+      throw refused(native, opened);
     }
     await host.pause(LIMITS.lockedMemoryPauseMs);
+  }
+}
+
+/** As `openRings`, without a pause between attempts. Throws what that rejects with. */
+export function openRingsNow(native: NativePort, config: ResolvedConfig): OpenRings {
+  for (let { entries } = config.ring;; entries /= 2) {
+    const opened = tryRings(native, config, entries);
+    if (typeof opened !== "number") return opened;
+    if (-opened !== ERRNO.ENOMEM || entries <= ENTRIES_MIN) throw refused(native, opened);
   }
 }

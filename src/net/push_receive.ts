@@ -7,9 +7,9 @@
  *     ^                          ^                                | deliver(), after the turn
  *     +---- data() was false ----+------- data() was true --------+----> ended
  *
- * To its queue it is one call of the kind of `recvSome`, at the head while the consumer waits: reads
- * through watches, large buffers and shortage of buffers work as they do for any other call. A paused consumer
- * has no call in the queue, so nothing is asked of the kernel.
+ * To its queue it is one call of the kind of `recvSome`, which stands there while the consumer
+ * waits: watches, large buffers and shortage of buffers work as for any other call. A paused
+ * consumer has no call in the queue, so nothing is asked of the kernel.
  *
  * Invariants
  * - The consumer runs in a microtask after the turn, never inside it, and never after `stop`.
@@ -18,10 +18,10 @@
  *
  * @module
  */
+import type { BufferPool } from "../buf/buffer_pool.ts";
 import type { IoBuf } from "../buf/io_buf.ts";
 import type { Slot } from "../buf/slot.ts";
 import type { AfterTurn, Deliverable } from "./after_turn.ts";
-import type { NetworkContext } from "./network_context.ts";
 import { RecvCall } from "./recv_call.ts";
 import type { RecvQueue } from "./recv_queue.ts";
 
@@ -63,11 +63,6 @@ export class PushReceive extends RecvCall implements Deliverable {
     return true;
   }
 
-  /** The network of the connection. */
-  get context(): NetworkContext {
-    return this.#queue.socket.context;
-  }
-
   /** True once the end or an error was delivered, or `stop` was called. */
   get ended(): boolean {
     return this.#state === "ended";
@@ -91,27 +86,19 @@ export class PushReceive extends RecvCall implements Deliverable {
     if (this.result === null) this.#queue.calls.remove(this);
   }
 
-  /** A fill brought bytes, for this call alone; takes over one reference of `slot`. */
-  override arrived(slot: Slot, start: number, length: number): void {
-    if (this.#state !== "waiting") {
-      slot.release();
-      return;
-    }
-    this.#slot = slot;
-    this.#start = start;
-    this.#end = start + length;
-    this.#ready();
+  /** A fill brought bytes, for this call alone: they are kept as they are, without a handle. */
+  override lent(_pool: BufferPool, slot: Slot, length: number): unknown {
+    this.#hold(slot, 0, length);
+    return this;
   }
 
-  /** The queue had bytes buffered, or null for the end of the stream. */
+  /** Bytes that `lent` has seen, or that were buffered; null for the end of the stream. */
   override succeed(value: unknown): void {
-    if (value === null) {
-      this.#ready();
-      return;
+    if (value !== null && value !== this) {
+      const buffer = value as IoBuf;
+      this.#hold(buffer.moveOut(), buffer.start, buffer.span);
     }
-    const buffer = value as IoBuf;
-    const slot = buffer.moveOut();
-    this.arrived(slot, buffer.start, buffer.span);
+    this.#ready();
   }
 
   override fail(reason: unknown): void {
@@ -149,6 +136,16 @@ export class PushReceive extends RecvCall implements Deliverable {
     this.result = null;
     this.#queue.socket.hold();
     this.#queue.push(this);
+  }
+
+  #hold(slot: Slot, start: number, length: number): void {
+    if (this.#state !== "waiting") {
+      slot.release();
+      return;
+    }
+    this.#slot = slot;
+    this.#start = start;
+    this.#end = start + length;
   }
 
   #ready(): void {

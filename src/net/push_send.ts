@@ -8,8 +8,9 @@
  * The sends of `Sink.send` and these share one queue and leave in the order of the calls.
  *
  * Invariants
- * - Up to a copy window the bytes are the caller's again when `post` returns. More of them are lent:
- *   they are read as the kernel takes them, `post` is false, and `drained` says that all are gone.
+ * - Up to a copy window, the bytes are the caller's again when `post` returns. More of them are
+ *   lent: they are read as the kernel takes them, `post` is false, and `drained` says that all are
+ *   gone.
  * - The producer runs in a microtask after the turn, never inside it, and never after `stop`.
  *
  * @module

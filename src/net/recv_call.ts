@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { assert } from "../base/assert.ts";
 import type { Linked } from "../base/fifo.ts";
+import type { BufferPool } from "../buf/buffer_pool.ts";
 import { IoBufs } from "../buf/io_bufs.ts";
 import type { Slot } from "../buf/slot.ts";
 import { Call } from "./call.ts";
@@ -38,9 +38,10 @@ export class RecvCall extends Call implements Linked<RecvCall> {
     return false;
   }
 
-  /** Takes over one reference of `slot`; only for a call that `pushes`. */
-  arrived(_slot: Slot, _start: number, _length: number): void {
-    assert(false, "a call that waits for a promise is given a handle");
+  /** What the call gets where `slot` holds its bytes alone; takes over one reference of it. */
+  lent(pool: BufferPool, slot: Slot, length: number): unknown {
+    const handle = pool.handle(slot, 0, length);
+    return this.exact ? IoBufs.single(handle) : handle;
   }
 
   get operation(): "recv" | "recvSome" {

@@ -218,14 +218,8 @@ export class RecvQueue extends HalfQueue<RecvCall> {
       (call.exact ? call.length === length : call.length >= length);
     source.note(length, call !== null);
     if (source.watching && this.buffered + length >= LIMITS.watchBufferBytes) this.#endWatch();
-    if (fits && lend && call.pushes) {
-      this.calls.shift();
-      call.arrived(slot, 0, length);
-      return;
-    }
     if (fits && lend) {
-      const handle = this.socket.context.pool.handle(slot, 0, length);
-      this.#succeed(call, call.exact ? IoBufs.single(handle) : handle);
+      this.#succeed(call, call.lent(this.socket.context.pool, slot, length));
       return;
     }
     if (!lend) this.buffer.pushCopy(slot, 0, length);

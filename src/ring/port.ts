@@ -72,6 +72,7 @@ export const SOCKET_OPTION = Object.freeze({
   ipv6Only: 8,
   sendBuffer: 9,
   receiveBuffer: 10,
+  trafficClass: 11,
 });
 
 export interface RingOpenOptions {
@@ -127,6 +128,11 @@ export interface RingPort {
   close(): number;
 
   socket(family: number): number;
+  /**
+   * Takes over a stream socket that somebody else has made; returns its family. A refused one
+   * (-ENOTSOCK, -EPROTOTYPE, -EBUSY) stays as it was.
+   */
+  adopt(fd: number): number;
   bind(fd: number, block: number, length: number): number;
   listen(fd: number, backlog: number): number;
   /**

@@ -4,8 +4,8 @@
  *   start() -> folder made -> process started -> its port accepts -> use -> stop(): SIGTERM, gone,
  *   folder removed
  *
- * A server that does not end within its limit is killed. What a server prints is kept for the message
- * of an error.
+ * A server that does not end within its limit is killed. What a server prints is kept for the
+ * message of an error.
  *
  * @module
  */

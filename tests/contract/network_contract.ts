@@ -20,6 +20,7 @@ import { closing } from "./parts/closing.ts";
 import { connecting } from "./parts/connecting.ts";
 import { ended } from "./parts/ended.ts";
 import { networks } from "./parts/networks.ts";
+import { pushing } from "./parts/pushing.ts";
 import { receiving } from "./parts/receiving.ts";
 import { scarcity } from "./parts/scarcity.ts";
 import { sendables } from "./parts/sendables.ts";
@@ -52,6 +53,7 @@ export function contract(name: string, config: NetworkConfig): ContractSuite {
   writeBuffering(test, config);
   receiving(test, config);
   watching(test, config);
+  pushing(test, config);
   bulk(test, config);
   ended(test, config);
   closing(test, config);

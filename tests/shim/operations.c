@@ -269,6 +269,41 @@ static void take_reset(void) {
   rig_close(&rig);
 }
 
+/* Sockets of others are taken over, and what is no stream socket stays as it was. */
+static void adopt_foreign(void) {
+  int pair[2], pipes[2];
+  rig_open(&rig, 8, 64, 0);
+  EXPECT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+  EXPECT(ur_adopt(rig.id, pair[0]), AF_UNIX);
+  EXPECT(fcntl(pair[0], F_GETFL) & O_NONBLOCK, 0);
+  EXPECT(ur_adopt(rig.id, pair[0]), -EBUSY);
+  EXPECT(ur_close(rig.id, pair[0]), 0);
+  EXPECT(ur_adopt(rig.id, pair[0]), -EBADF);
+  close(pair[1]);
+  EXPECT(pipe(pipes), 0);
+  EXPECT(ur_adopt(rig.id, pipes[0]), -ENOTSOCK);
+  EXPECT(close(pipes[0]) | close(pipes[1]), 0);
+  int datagrams = socket(AF_INET, SOCK_DGRAM, 0);
+  EXPECT(ur_adopt(rig.id, datagrams), -EPROTOTYPE);
+  EXPECT(close(datagrams), 0);
+  EXPECT(ur_adopt(rig.id, -1), -EBADF);
+  EXPECT(ur_adopt(rig.id, INT32_MAX), -EBADF);
+  EXPECT(ur_adopt(UINT32_MAX, 0), -EPERM);
+  rig_close(&rig);
+}
+
+static void traffic_class(void) {
+  static const uint32_t families[] = {AF_INET, AF_INET6};
+  rig_open(&rig, 8, 64, 0);
+  for (uint32_t i = 0; i < 2; i++) {
+    int32_t fd = ur_socket(rig.id, families[i]);
+    EXPECT(ur_set_option(rig.id, fd, UR_OPTION_TRAFFIC_CLASS, 0x10), 0);
+    EXPECT(ur_get_option(rig.id, fd, UR_OPTION_TRAFFIC_CLASS), 0x10);
+    EXPECT(ur_close(rig.id, fd), 0);
+  }
+  rig_close(&rig);
+}
+
 /* pair[1] sends so many bytes, pair[0] receives them. */
 static void send_some(const int32_t pair[2], uint32_t slab, uint32_t length) {
   rig_bytes(&rig, UR_OP_SEND, pair[1], slab, 0, length);
@@ -518,6 +553,8 @@ const struct test_case operation_cases[] = {
     {"ACCEPT writes the peer's address and not a byte more, CONNECT says when refused", addresses},
     {"ur_accept() takes what waits, in order, with addresses, and never waits", take_waiting},
     {"ur_accept() takes a connection that its peer has reset", take_reset},
+    {"ur_adopt() takes stream sockets of others over, and nothing else", adopt_foreign},
+    {"the traffic class is set and read, for IPv4 and IPv6", traffic_class},
     {"ur_cut_off() tells a connection that was reset from one that ended with FIN", cut_off},
     {"CANCEL ends a receive or an accept by slot, generation and kind, and is silent", cancels},
     {"a cancelled receive has taken no byte, whoever wins the race", cancel_races},

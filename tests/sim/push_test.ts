@@ -217,7 +217,7 @@ test("a consumer that throws does not keep the others from theirs", async () => 
       });
       await until(pair, () => collected === 3);
     }),
-    failure,
+    { message: failure.message },
   );
   assert.is(collected, 3);
 });

@@ -808,6 +808,11 @@ export class FakeRing implements RingPort {
     return 0;
   }
 
+  /** Nobody else makes sockets of this kernel. */
+  adopt(_fd: number): number {
+    return -ERRNO.ENOTSOCK;
+  }
+
   interfaceIndex(block: number, length: number): number {
     this.#checkBlock(block, "interfaceIndex");
     const at = block * this.blockBytes;

@@ -1,0 +1,8 @@
+/**
+ * What Node's tests find as `internal/net`: the counterparts in `uringnet/net`.
+ *
+ * @module
+ */
+import { NORMALIZED } from "../../../src/adapters/socket_arguments.ts";
+
+export const normalizedArgsSymbol: symbol = NORMALIZED;

@@ -1,0 +1,129 @@
+/**
+ * The part of a socket's handle that programs reach for: they call, and replace, `setNoDelay`,
+ * `setKeepAlive`, `ref` and `unref`, and read `fd`. So these are what the socket itself calls.
+ *
+ * Numbers that are returned are 0, or -errno, as in libuv.
+ *
+ * @module
+ */
+import { AsyncResource } from "node:async_hooks";
+import { ERRNO } from "../base/errno.ts";
+import type { SocketAddress, UnixAddress } from "../net/address.ts";
+import type { Connection } from "../net/connection.ts";
+import type { NetworkContext } from "../net/network_context.ts";
+import { SOCKET_OPTION } from "../ring/port.ts";
+import { nodeNetwork } from "./node_network.ts";
+import { type SocketName, socketName } from "./socket_name.ts";
+
+/** Seconds between Node's probes, and how many make a connection dead. */
+const PROBE_SECONDS = 1;
+const PROBE_COUNT = 10;
+
+/** A connect that is under way. */
+export interface Connecting {
+  cancel(): void;
+  ref(): void;
+  unref(): void;
+}
+
+export abstract class ConnectionHandle {
+  connecting: Connecting | null = null;
+  protected connection: Connection | null = null;
+  /** Whose context the program's functions run in. */
+  protected readonly resource = new AsyncResource("TCPWRAP");
+  protected referenced = true;
+  #remote: SocketAddress | UnixAddress | null = null;
+  #local: SocketAddress | UnixAddress | null = null;
+
+  /** The network of the connection; without one, that of `uringnet/net`. */
+  get context(): NetworkContext {
+    return this.connection?.socket.context ?? nodeNetwork.get();
+  }
+
+  /** Milliseconds; without a connection those of the same clock. */
+  get now(): number {
+    return this.connection?.socket.context.now ?? performance.now();
+  }
+
+  get connected(): boolean {
+    return this.connection !== null;
+  }
+
+  /** -1 where there is none. */
+  get fd(): number {
+    return this.connection?.socket.fd ?? -1;
+  }
+
+  getAsyncId(): number {
+    return this.resource.asyncId();
+  }
+
+  /** Agents that use a connection again say so. */
+  asyncReset(): void {}
+
+  getProviderType(): number {
+    return 0;
+  }
+
+  setNoDelay(on: boolean): number {
+    this.connection?.setNoDelay(on);
+    return 0;
+  }
+
+  setKeepAlive(on: boolean, idleSeconds: number): number {
+    if (!on) this.connection?.setKeepAlive(false);
+    else if (idleSeconds <= 0) this.connection?.setKeepAlive(true);
+    else {
+      const intervalSeconds = PROBE_SECONDS;
+      this.connection?.setKeepAlive({ idleSeconds, intervalSeconds, count: PROBE_COUNT });
+    }
+    return 0;
+  }
+
+  /** 0, or -errno, as for `getTypeOfService`. */
+  setTypeOfService(value: number): number {
+    const socket = this.connection?.socket;
+    if (socket === undefined) return -ERRNO.EBADF;
+    return socket.port.setOption(socket.fd, SOCKET_OPTION.trafficClass, value);
+  }
+
+  getTypeOfService(): number {
+    const socket = this.connection?.socket;
+    if (socket === undefined) return -ERRNO.EBADF;
+    return socket.port.getOption(socket.fd, SOCKET_OPTION.trafficClass);
+  }
+
+  ref(): void {
+    this.referenced = true;
+    this.connecting?.ref();
+    this.connection?.ref();
+  }
+
+  unref(): void {
+    this.referenced = false;
+    this.connecting?.unref();
+    this.connection?.unref();
+  }
+
+  hasRef(): boolean {
+    return this.referenced;
+  }
+
+  /** Names of the ends, as they were first seen: a connection that is over has none. */
+  name(which: "local" | "remote"): SocketName | null {
+    const connection = this.connection;
+    return which === "local"
+      ? socketName(this.#local ??= connection?.localAddress ?? null)
+      : socketName(this.#remote ??= connection?.remoteAddress ?? null);
+  }
+
+  getsockname(target: Partial<SocketName>): number {
+    Object.assign(target, this.name("local"));
+    return 0;
+  }
+
+  getpeername(target: Partial<SocketName>): number {
+    Object.assign(target, this.name("remote"));
+    return 0;
+  }
+}

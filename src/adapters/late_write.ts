@@ -1,0 +1,63 @@
+/**
+ * Writes at a time when a socket cannot take them: before there is a connection, and after its peer
+ * has ended it.
+ *
+ * @module
+ */
+import { nextTick } from "node:process";
+import { Duplex } from "node:stream";
+import { nodeError } from "./node_error.ts";
+import type { SocketStream } from "./socket_stream.ts";
+
+type Done = (error?: Error | null) => void;
+// deno-lint-ignore no-explicit-any
+type AnyFunction = (...args: any[]) => any;
+
+/** Keeps a write until there is a connection, or until it is certain that there will be none. */
+function untilConnected(
+  socket: SocketStream,
+  data: Uint8Array | readonly { chunk: Uint8Array }[],
+  encoding: string,
+  done: Done,
+  again: () => void,
+): void {
+  if (!socket.connecting) {
+    done(nodeError.fixed("ERR_SOCKET_CLOSED"));
+    return;
+  }
+  socket._pendingData = data;
+  socket._pendingEncoding = encoding;
+  const closed = () => done(nodeError.fixed("ERR_SOCKET_CLOSED_BEFORE_CONNECTION"));
+  socket.once("close", closed);
+  socket.once("connect", () => {
+    socket.off("close", closed);
+    socket._pendingData = null;
+    again();
+  });
+}
+
+/** The peer has sent FIN, and no half-open connections are wanted: writing is an error now. */
+function refuseAfterEnd(this: SocketStream): void {
+  if (!this.allowHalfOpen) this.write = writeAfterEnd as typeof this.write;
+}
+
+function writeAfterEnd(
+  this: SocketStream,
+  chunk: unknown,
+  encoding?: unknown,
+  callback?: unknown,
+): boolean {
+  if (!this.writableEnded) {
+    const write = Duplex.prototype.write as AnyFunction;
+    return write.call(this, chunk, encoding, callback);
+  }
+  const done = typeof encoding === "function" ? encoding : callback;
+  const error = Object.assign(new Error("This socket has been ended by the other party"), {
+    code: "EPIPE",
+  });
+  if (typeof done === "function") nextTick(done as Done, error);
+  this.destroy(error);
+  return false;
+}
+
+export const lateWrite = { refuseAfterEnd, untilConnected };

@@ -1,0 +1,199 @@
+/**
+ * What a socket of `node:net` holds from `connect` on, under the name `_handle`: once there is one,
+ * a connection, and the calls on its two halves.
+ *
+ *   network -> data(), end(), error() ----> push into the stream, in the socket's async context
+ *   stream --> write(), finish(), finalize() --> post to the network
+ *
+ * A write is done, for its callback, when its bytes are copied and the queue has room; they may not
+ * be with the kernel yet. So `finalize` still sends what was queued, within the network's
+ * `shutdownTimeoutMs`.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { nextTick } from "node:process";
+import type { Duplex } from "node:stream";
+import { setImmediate } from "node:timers";
+import { ERRNO } from "../base/errno.ts";
+import type { Connection } from "../net/connection.ts";
+import type { Consumer, PushReceive } from "../net/push_receive.ts";
+import type { Producer, PushSend } from "../net/push_send.ts";
+import { ConnectionHandle } from "./connection_handle.ts";
+import type { IdleTimer } from "./idle_timer.ts";
+import { nodeError } from "./node_error.ts";
+import { type OnRead, OnReadBuffers } from "./on_read_buffers.ts";
+
+/**
+ * Bytes that are queued before a write waits: with a stream's own buffer, what a peer that does not
+ * read costs.
+ */
+const QUEUE_BYTES_MAX = 262_144;
+
+type Done = (error?: Error | null) => void;
+
+export class SocketHandle extends ConnectionHandle implements Consumer, Producer {
+  /** Null while the socket has no timeout. */
+  idle: IdleTimer | null = null;
+  bytesRead = 0;
+  bytesWritten = 0;
+  #receive: PushReceive | null = null;
+  #send: PushSend | null = null;
+  #stream: Duplex | undefined;
+  #reader: OnReadBuffers | null = null;
+  /** The stream asked for bytes before there were any to be had. */
+  #wantsRead = false;
+  /** The callback of the write that waits for room. */
+  #written: Done | null = null;
+  #finished: Done | null = null;
+
+  /** The stream that this is the handle of. */
+  serve(stream: Duplex, onread: OnRead | null): void {
+    this.#stream = stream;
+    if (onread !== null) this.#reader = new OnReadBuffers(stream, onread, this.resource);
+    this.#begin();
+  }
+
+  /** There is a connection. */
+  open(connection: Connection): void {
+    this.connecting = null;
+    this.connection = connection;
+    if (!this.referenced) connection.unref();
+    this.#begin();
+  }
+
+  /** The stream takes more. */
+  resume(): void {
+    if (this.#receive === null) this.#wantsRead = true;
+    else if (this.#reader?.holds) nextTick(this.#pour);
+    else this.#receive.resume();
+  }
+
+  write(data: Uint8Array | readonly Uint8Array[], length: number, done: Done): void {
+    const send = this.#send;
+    if (send === null) {
+      done(nodeError.system(ERRNO.EBADF, "write"));
+      return;
+    }
+    this.bytesWritten += length;
+    this.idle?.touch();
+    if (send.post(data)) done();
+    else this.#written = done;
+  }
+
+  /** FIN behind what was written. */
+  finish(done: Done): void {
+    if (this.#send === null) {
+      done();
+      return;
+    }
+    this.#finished = done;
+    this.#send.finish();
+  }
+
+  /**
+   * Ends the connection: with RST, or with FIN behind what was written. `closed` is called when the
+   * descriptor is closed, soon where bytes are still to be sent; never before the program has had
+   * its chance to react to an error, as in Node, where handles close at the end of the event loop.
+   */
+  finalize(reset: boolean, closed: () => void): void {
+    this.connecting?.cancel();
+    this.connecting = null;
+    const connection = this.connection;
+    if (connection === null) {
+      setImmediate(closed);
+      return;
+    }
+    const { context } = this;
+    const lingers = !reset && (this.#send?.queuedBytes ?? 0) > 0;
+    this.#receive?.stop();
+    this.#send?.stop();
+    this.connection = this.#receive = this.#send = null;
+    this.#written = this.#finished = null;
+    if (reset) connection.reset();
+    const closing = connection.close();
+    if (lingers) {
+      setImmediate(closed);
+      return;
+    }
+    // The process stays until it was told.
+    context.hold();
+    void closing.finally(() => {
+      context.unhold();
+      setImmediate(closed);
+    });
+  }
+
+  close(callback?: () => void): void {
+    this.finalize(false, callback ?? (() => {}));
+  }
+
+  // ------------------------------------------------------------------- what the network calls
+
+  data(bytes: Uint8Array, start: number, end: number): boolean {
+    this.bytesRead += end - start;
+    this.idle?.touch();
+    if (this.#reader !== null) return this.#reader.take(bytes, start, end);
+    const chunk = Buffer.allocUnsafe(end - start);
+    chunk.set(bytes.subarray(start, end));
+    return this.resource.runInAsyncScope(push, this.#stream, chunk);
+  }
+
+  end(): void {
+    this.resource.runInAsyncScope(pushEnd, this.#stream);
+  }
+
+  error(reason: unknown): void {
+    const failure = nodeError.system(nodeError.errnoOf(reason, ERRNO.ECONNRESET), "read");
+    this.resource.runInAsyncScope(destroy, this.#stream, failure);
+  }
+
+  drained(): void {
+    const written = this.#written;
+    this.#written = null;
+    this.idle?.touch();
+    if (written !== null) this.resource.runInAsyncScope(written);
+  }
+
+  finished(): void {
+    const finished = this.#finished;
+    this.#finished = null;
+    if (finished !== null) this.resource.runInAsyncScope(finished);
+  }
+
+  failed(reason: unknown): void {
+    const failure = nodeError.system(nodeError.errnoOf(reason, ERRNO.EPIPE), "write");
+    const waiting = this.#written ?? this.#finished;
+    this.#written = this.#finished = null;
+    if (waiting !== null) this.resource.runInAsyncScope(waiting, undefined, failure);
+    else this.resource.runInAsyncScope(destroy, this.#stream, failure);
+  }
+
+  readonly #pour = (): void => {
+    if (this.#reader?.pour()) this.#receive?.resume();
+  };
+
+  /** Begins once there are both, a connection and a stream. */
+  #begin(): void {
+    const connection = this.connection;
+    if (connection === null || this.#stream === undefined) return;
+    this.#receive = connection.stream.consume(this);
+    this.#send = connection.sink.produce(this, QUEUE_BYTES_MAX);
+    if (this.#wantsRead) this.#receive.resume();
+  }
+}
+
+// One function for all sockets each: a delivery makes no closure.
+
+function push(this: Duplex, chunk: Uint8Array): boolean {
+  return this.push(chunk);
+}
+
+function pushEnd(this: Duplex): void {
+  this.push(null);
+  this.read(0);
+}
+
+function destroy(this: Duplex, error: Error): void {
+  this.destroy(error);
+}

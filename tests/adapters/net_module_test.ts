@@ -1,0 +1,279 @@
+/**
+ * `uringnet/net` as a module: what it exports, how its classes are called, and all the ways to
+ * listen.
+ *
+ * @module
+ */
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import type * as node from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import tls from "node:tls";
+import { fileURLToPath } from "node:url";
+import net, * as module from "../../src/adapters/net.ts";
+import { assert, suite } from "../harness.ts";
+import { certificate } from "./certificate.ts";
+
+const test = suite("adapters/net module", {}, { timeoutMs: 15_000 });
+
+const builtin = (process as unknown as { getBuiltinModule(name: string): typeof node })
+  .getBuiltinModule("node:net");
+
+/** Members of Node's own parts, which each runtime has some of. */
+const INTERNAL = /^_/;
+
+function documented(names: Iterable<string>): string[] {
+  return [...names].filter((name) => !INTERNAL.test(name)).sort();
+}
+
+function membersOf(prototype: object): string[] {
+  return documented(Object.getOwnPropertyNames(prototype));
+}
+
+/** Also what a class inherits up to the stream or the emitter. */
+function hasMember(prototype: object, name: string): boolean {
+  return name in prototype;
+}
+
+async function closed(server: node.Server): Promise<void> {
+  server.close();
+  await once(server, "close");
+}
+
+/** One byte there and back. */
+async function works(server: node.Server, target: node.NetConnectOpts): Promise<void> {
+  server.once("connection", (socket: node.Socket) => socket.pipe(socket));
+  const client = net.connect(target);
+  client.write("x");
+  const [data] = await once(client, "data");
+  assert.is(String(data), "x");
+  client.end();
+  await once(client, "close");
+}
+
+test("default and named exports are those of the runtime's module", () => {
+  assert.equal(documented(Object.keys(net)), documented(Object.keys(builtin)));
+  const named = module as unknown as Record<string, unknown>;
+  for (const name of Object.keys(net)) {
+    assert.is(named[name], (net as unknown as Record<string, unknown>)[name], name);
+  }
+});
+
+test("Socket and Server have every member of the runtime's", () => {
+  for (const [ours, theirs] of [[net.Socket, builtin.Socket], [net.Server, builtin.Server]]) {
+    const missing = membersOf(theirs.prototype).filter((name) =>
+      name !== "getsockname" && !hasMember(ours.prototype, name)
+    );
+    assert.equal(missing, [], theirs.name);
+    assert.is(ours.name, theirs.name);
+  }
+});
+
+test("classes may be called without new, inherited from by class, and in the old way", () => {
+  const { Socket, Server } = net as unknown as Record<string, (...args: unknown[]) => unknown>;
+  assert.ok(Socket() instanceof net.Socket);
+  assert.ok(Server() instanceof net.Server);
+  class Modern extends net.Socket {}
+  const modern = new Modern({ allowHalfOpen: true });
+  assert.ok(modern instanceof Modern && modern instanceof net.Socket);
+  assert.is(modern.allowHalfOpen, true);
+  function Old(this: unknown) {
+    Socket.call(this, { allowHalfOpen: true });
+  }
+  Object.setPrototypeOf(Old.prototype, net.Socket.prototype);
+  const old = Reflect.construct(Old, []) as node.Socket;
+  assert.ok(old instanceof net.Socket);
+  assert.equal([old.allowHalfOpen, old.pending, old.readyState], [true, true, "open"]);
+});
+
+test("wrong arguments get Node's errors at once", () => {
+  const socket = new net.Socket();
+  const wrong: [() => unknown, string, string][] = [
+    [() => net.connect(70_000), "RangeError", "ERR_SOCKET_BAD_PORT"],
+    [() => net.connect({} as never), "TypeError", "ERR_MISSING_ARGS"],
+    [() => net.connect({ port: 80, localAddress: "x" }), "TypeError", "ERR_INVALID_IP_ADDRESS"],
+    [() => net.connect({ port: 80, lookup: 1 as never }), "TypeError", "ERR_INVALID_ARG_TYPE"],
+    [() => socket.setTimeout("1" as never), "TypeError", "ERR_INVALID_ARG_TYPE"],
+    [() => socket.setTimeout(-1), "RangeError", "ERR_OUT_OF_RANGE"],
+    [() => net.createServer().listen(-1), "RangeError", "ERR_SOCKET_BAD_PORT"],
+    [() => net.createServer().listen({} as never), "TypeError", "ERR_INVALID_ARG_VALUE"],
+    [() => net.createServer(1 as never), "TypeError", "ERR_INVALID_ARG_TYPE"],
+    [() => new net.Socket({ fd: -1 }), "RangeError", "ERR_OUT_OF_RANGE"],
+  ];
+  for (const [call, name, code] of wrong) {
+    const error = assert.throws(call) as unknown as NodeJS.ErrnoException | undefined;
+    const thrown = error ?? caught(call);
+    assert.equal([thrown.name, thrown.code], [name, code]);
+  }
+});
+
+function caught(call: () => unknown): NodeJS.ErrnoException {
+  try {
+    call();
+  } catch (error) {
+    return error as NodeJS.ErrnoException;
+  }
+  throw new Error("nothing was thrown");
+}
+
+test("listen() by port, host, backlog, options, and by name", async () => {
+  const forms: ((server: node.Server) => unknown)[] = [
+    (server) => server.listen(),
+    (server) => server.listen(0),
+    (server) => server.listen("0"),
+    (server) => server.listen(0, 5),
+    (server) => server.listen(0, "127.0.0.1", 5),
+    (server) => server.listen({ port: 0, host: "127.0.0.1", backlog: 5, exclusive: true }),
+    (server) => server.listen({ port: 0, reusePort: true }),
+    (server) => server.listen(0, "localhost"),
+  ];
+  for (const listen of forms) {
+    const server = net.createServer();
+    listen(server);
+    await once(server, "listening");
+    const { port } = server.address() as node.AddressInfo;
+    await works(server, { port, host: "127.0.0.1" });
+    await closed(server);
+  }
+});
+
+test("listen() without a host takes both families, and with ipv6Only one", async () => {
+  const both = net.createServer().listen(0);
+  const { port, address } = both.address() as node.AddressInfo;
+  assert.is(address, "::");
+  await works(both, { port, host: "::1" });
+  await works(both, { port, host: "127.0.0.1" });
+  await closed(both);
+  const one = net.createServer().listen({ port: 0, host: "::", ipv6Only: true });
+  const { port: onePort } = one.address() as node.AddressInfo;
+  await works(one, { port: onePort, host: "::1" });
+  const refused = net.connect(onePort, "127.0.0.1");
+  const [error] = await new Promise<[NodeJS.ErrnoException]>((resolve) =>
+    refused.once("error", (error) => resolve([error]))
+  );
+  assert.is(error.code, "ECONNREFUSED");
+  await closed(one);
+});
+
+test("listen() on a path, readable and writable for all, which is gone after close()", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "uringnet-net-"));
+  try {
+    for (const options of [{}, { readableAll: true, writableAll: true }]) {
+      const path = join(folder, "socket");
+      const server = net.createServer().listen({ path, ...options });
+      assert.is(server.address(), path);
+      const mode = statSync(path).mode & 0o666;
+      if ("readableAll" in options) assert.is(mode, 0o666);
+      await works(server, { path });
+      await closed(server);
+      while (existsSync(path)) await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test("listen() with a signal closes the server when it is aborted", async () => {
+  const controller = new AbortController();
+  const server = net.createServer().listen({ port: 0, signal: controller.signal });
+  await once(server, "listening");
+  controller.abort();
+  await once(server, "close");
+  assert.is(server.listening, false);
+});
+
+test("a block list refuses peers of a server, and targets of a client", async () => {
+  const blockList = new net.BlockList();
+  blockList.addAddress("127.0.0.1");
+  const server = net.createServer({ blockList }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as node.AddressInfo;
+  const dropped = once(server, "drop");
+  const peer = net.connect(port, "127.0.0.1").on("error", () => {}).resume();
+  const [data] = await dropped as [node.DropArgument];
+  assert.is(data?.remoteAddress, "127.0.0.1");
+  if (!peer.destroyed) await once(peer, "close");
+  const client = net.connect({ port, host: "127.0.0.1", blockList });
+  const [error] = await new Promise<[NodeJS.ErrnoException]>((resolve) =>
+    client.once("error", (error) => resolve([error]))
+  );
+  assert.is(error.code, "ERR_IP_BLOCKED");
+  await closed(server);
+});
+
+test("localAddress and localPort are where a connection comes from", async () => {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as node.AddressInfo;
+  const accepted = once(server, "connection");
+  const client = net.connect({ port, host: "127.0.0.1", localAddress: "127.0.0.2" });
+  const [peer] = await accepted as [node.Socket];
+  assert.is(peer.remoteAddress, "127.0.0.2");
+  client.destroy();
+  peer.destroy();
+  const taken = net.connect({ port, host: "127.0.0.1", localAddress: "192.0.2.1" });
+  const [error] = await new Promise<[NodeJS.ErrnoException]>((resolve) =>
+    taken.once("error", (error) => resolve([error]))
+  );
+  assert.equal([error.syscall, error.code], ["bind", "EADDRNOTAVAIL"]);
+  await closed(server);
+});
+
+test("a handle does what programs reach into it for", async () => {
+  const server = net.createServer((socket) => void socket.resume()).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as node.AddressInfo;
+  const client = net.connect(port, "127.0.0.1");
+  const handle = (client as unknown as { _handle: Record<string, (...args: unknown[]) => number> })
+    ._handle;
+  assert.is(handle.fd as unknown as number, -1);
+  await once(client, "connect");
+  assert.ok((handle.fd as unknown as number) > 2);
+  const calls: unknown[][] = [];
+  const original = handle.setNoDelay;
+  handle.setNoDelay = function (...args) {
+    calls.push(args);
+    return original.apply(this, args);
+  };
+  client.setNoDelay().setNoDelay(true).setNoDelay(false);
+  assert.equal(calls, [[true], [false]]);
+  const name: Record<string, unknown> = {};
+  handle.getpeername(name);
+  assert.equal(name, { address: "127.0.0.1", family: "IPv4", port });
+  const marked = client as unknown as {
+    setTypeOfService(value: number): void;
+    getTypeOfService(): number;
+  };
+  marked.setTypeOfService(0x10);
+  assert.is(marked.getTypeOfService(), 0x10);
+  client.destroy();
+  assert.is((client as unknown as { _handle: unknown })._handle, null);
+  await closed(server);
+});
+
+test("node:tls serves and connects over its sockets", async () => {
+  const { key, cert } = certificate();
+  const secure = tls.createServer({ key, cert }, (socket) => socket.pipe(socket));
+  const server = net.createServer((socket) => void secure.emit("connection", socket)).listen(0);
+  const { port } = server.address() as node.AddressInfo;
+  const raw = net.connect(port, "127.0.0.1");
+  const client = tls.connect({ socket: raw, ca: cert, servername: "localhost" });
+  client.write("x");
+  const [data] = await once(client, "data");
+  assert.equal([String(data), client.authorized], ["x", true]);
+  client.destroy();
+  await closed(server);
+});
+
+test("an idle server or socket that is unreferenced lets the process end", () => {
+  const program = fileURLToPath(new URL("programs/idle.ts", import.meta.url));
+  const deno = ["run", "-A", "--no-check", "--quiet", program];
+  const args = "Bun" in globalThis ? [program] : deno;
+  const output = execFileSync(process.execPath, args, { encoding: "utf8", timeout: 10_000 });
+  assert.is(output.trim(), "listening connected");
+});
+
+test.run();
