@@ -40,6 +40,7 @@ missing() {
   need rabbitmq-server ls /usr/lib/rabbitmq/bin/rabbitmq-server
   need openssl has openssl
   need curl has curl
+  need wrk has wrk
 }
 
 # shellcheck disable=SC2046 # one word per package

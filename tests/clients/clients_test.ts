@@ -15,6 +15,7 @@ import { fileURLToPath } from "node:url";
 import { assert, suite } from "../harness.ts";
 import { ROOT } from "../package/program.ts";
 import { type Ran, run, tool } from "../package/tools.ts";
+import { startCluster } from "./clusters.ts";
 import { type Server, type ServerName, startServer } from "./servers.ts";
 
 const FOLDER = dirname(fileURLToPath(import.meta.url));
@@ -27,6 +28,8 @@ type Mode = "direct" | "preload";
 
 interface Software {
   program: string;
+  /** What is said to the program behind the port. */
+  argument?: string;
   /** A real server that it talks to; without one, both ends are in the program. */
   server?: ServerName;
   modes: readonly Mode[];
@@ -114,6 +117,25 @@ const SOFTWARE: readonly Software[] = [
     outbound: 1,
     inbound: 0,
   },
+  {
+    program: "proxy",
+    argument: "redis",
+    server: "redis",
+    modes: PRELOAD,
+    bytesMin: 50 * MEBIBYTE,
+    outbound: 50,
+    inbound: 50,
+  },
+  {
+    program: "proxy",
+    argument: "postgres",
+    server: "postgres",
+    modes: PRELOAD,
+    bytesMin: 10 * MEBIBYTE,
+    outbound: 9,
+    inbound: 9,
+  },
+  { program: "http_wrk", modes: PRELOAD, bytesMin: 200_000, outbound: 0, inbound: 50 },
   { program: "http_curl", modes: PRELOAD, bytesMin: 96 * MEBIBYTE, outbound: 0, inbound: 8 },
   { program: "https_curl", modes: PRELOAD, bytesMin: 100_000, outbound: 0, inbound: 4 },
   { program: "express", modes: PRELOAD, bytesMin: 1_000, outbound: 0, inbound: 4 },
@@ -122,6 +144,7 @@ const SOFTWARE: readonly Software[] = [
   { program: "ws", modes: PRELOAD, bytesMin: 16 * MEBIBYTE, outbound: 21, inbound: 21 },
   { program: "undici", modes: BOTH, bytesMin: 9_000_000, outbound: 6, inbound: 6 },
   { program: "nodemailer", modes: BOTH, bytesMin: 400_000, outbound: 1, inbound: 1 },
+  { program: "kafkajs", modes: BOTH, bytesMin: 60, outbound: 1, inbound: 1 },
   { program: "ssh2", modes: BOTH, bytesMin: 8 * MEBIBYTE, outbound: 1, inbound: 1 },
 ];
 
@@ -134,26 +157,34 @@ const PRELOADS: Readonly<Record<Mode, readonly string[]>> = {
 const FOLDER_OF_PACKAGES = "--node-modules-dir=manual";
 const CACHE = "--node-modules-dir=none";
 
-/** Runs a program to its end. */
-function start(
+function commandFor(
   program: string,
-  server: Server | null,
   preloads: readonly string[],
+  args: readonly string[],
   packages = FOLDER_OF_PACKAGES,
-): Promise<Ran> {
+): string[] {
   const flags = preloads.flatMap((preload) => ["--preload", preload]);
   const runtime = inDeno
     ? [tool("deno"), "run", "-A", "--no-lock", "--no-check", "--quiet", packages, ...flags]
     : [tool("bun"), ...flags];
-  const file = join(FOLDER, "programs", `${program}.mjs`);
-  const limited = ["timeout", "60", ...runtime, file];
-  const command = server === null ? limited : [...limited, `${server.port}`];
-  // Where packages come from a registry, how to reach it stands in the environment.
-  const env = packages === CACHE ? { ...process.env } as Record<string, string> : {};
-  return run(command, { cwd: FOLDER, env });
+  return ["timeout", "60", ...runtime, join(FOLDER, "programs", `${program}.mjs`), ...args];
 }
 
-function said(ran: Ran): string {
+/** Runs a program to its end. */
+function start(
+  { program, argument = "" }: Software,
+  server: Server | null,
+  preloads: readonly string[],
+  packages = FOLDER_OF_PACKAGES,
+): Promise<Ran> {
+  const args = server === null ? [] : [`${server.port}`, argument];
+  // Where packages come from a registry, how to reach it stands in the environment.
+  const env = packages === CACHE ? { ...process.env } as Record<string, string> : {};
+  return run(commandFor(program, preloads, args, packages), { cwd: FOLDER, env });
+}
+
+/** What the program printed, without the report. */
+function saidBy(ran: Ran): string {
   assert.is(ran.code, 0, `${ran.output}${ran.errors}`);
   return ran.output.replace(/^ring .*\n/m, "");
 }
@@ -185,17 +216,45 @@ const reason = asked && installed ? null : "make test-clients installs and runs 
 const test = suite("clients", {}, { timeoutMs: 180_000 });
 
 for (const software of SOFTWARE) {
-  const { program, modes } = software;
-  test.skipIf(reason, `${program}, ${modes.join(" and ")}`, async () => {
+  const { program, argument, modes } = software;
+  const name = argument === undefined ? program : `${program} of ${argument}`;
+  test.skipIf(reason, `${name}, ${modes.join(" and ")}`, async () => {
     await serve(software, async (server) => {
-      const natively = said(await start(program, server, []));
-      assert.ok(natively.split("\n").length > 2, natively);
+      const natively = saidBy(await start(software, server, []));
+      assert.is.not(natively.trim(), "", "the program says something");
       for (const mode of modes) {
-        const ran = await start(program, server, PRELOADS[mode]);
-        assert.is(said(ran), natively, mode);
+        const ran = await start(software, server, PRELOADS[mode]);
+        assert.is(saidBy(ran), natively, mode);
         checkCarried(ran, software, mode);
       }
     });
+  });
+}
+
+interface ClusterSoftware {
+  program: string;
+  cluster: keyof typeof startCluster;
+  outbound: number;
+}
+
+const CLUSTERS: readonly ClusterSoftware[] = [
+  { program: "ioredis_cluster", cluster: "redis", outbound: 4 },
+  { program: "nats_cluster", cluster: "nats", outbound: 2 },
+];
+
+for (const { program, cluster, outbound } of CLUSTERS) {
+  test.skipIf(reason, `${program} whose leader is killed, preload`, async () => {
+    const said: string[] = [];
+    for (const preloads of [[], PRELOADS.preload]) {
+      // Each run kills a member: the next one has a cluster of its own.
+      await using started = await startCluster[cluster]();
+      const argument = started.members.map(({ port, pid }) => `${port}:${pid}`).join(",");
+      const ran = await run(commandFor(program, preloads, [argument]), { cwd: FOLDER });
+      said.push(saidBy(ran));
+      const software = { program, modes: PRELOAD, bytesMin: 100, outbound, inbound: 0 };
+      if (preloads.length > 0) checkCarried(ran, software, "preload");
+    }
+    assert.is(said[1], said[0]);
   });
 }
 
@@ -204,8 +263,8 @@ for (const program of ["pg", "ioredis", "redis"]) {
   const software = SOFTWARE.find((one) => one.program === program)!;
   test.skipIf(reason ?? notDeno, `${program}, preload, from Deno's cache of packages`, async () => {
     await serve(software, async (server) => {
-      const ran = await start(program, server, PRELOADS.preload, CACHE);
-      assert.ok(said(ran).length > 0);
+      const ran = await start(software, server, PRELOADS.preload, CACHE);
+      assert.ok(saidBy(ran).length > 0);
       checkCarried(ran, software, "preload");
     });
   });

@@ -19,6 +19,7 @@ import process from "node:process";
 
 export interface Server extends AsyncDisposable {
   readonly port: number;
+  readonly pid: number;
   /** Its data; removed at the end. */
   readonly folder: string;
 }
@@ -39,7 +40,7 @@ interface Recipe {
   environment?(start: Start): Record<string, string>;
 }
 
-interface Start {
+export interface Start {
   program: string;
   port: number;
   /** For what a server needs beside the port of its clients. */
@@ -209,8 +210,11 @@ function prepare(recipe: Recipe, start: Start, env: Record<string, string | unde
   }
 }
 
-/** Starts a server and waits until it accepts. */
-export async function startServer(name: ServerName): Promise<Server> {
+/** Starts a server, with arguments beside those that it always gets, and waits until it accepts. */
+export async function startServer(
+  name: ServerName,
+  more: (start: Start) => string[] = () => [],
+): Promise<Server> {
   const recipe: Recipe = RECIPES[name];
   const program = recipe.find();
   if (program === null) throw new Error(`${recipe.package} is not installed`);
@@ -239,11 +243,11 @@ export async function startServer(name: ServerName): Promise<Server> {
   try {
     prepare(recipe, start, env);
     if (recipe.companion !== undefined) run(recipe.companion(start));
-    run(recipe.command(start));
+    run([...recipe.command(start), ...more(start)]);
     await untilAccepts(port, () => failure);
   } catch (error) {
     await stop();
     throw error;
   }
-  return { port, folder, [Symbol.asyncDispose]: stop };
+  return { port, pid: children[0].pid as number, folder, [Symbol.asyncDispose]: stop };
 }
