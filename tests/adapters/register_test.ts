@@ -95,6 +95,21 @@ const builtin = process.getBuiltinModule("node:net");
 console.log(await ping(dynamic), await ping(required), await ping(builtin));
 console.log(dynamic.default === required, required === builtin);
 `,
+  "worker.mjs": `${PING}
+import net, { connect, createServer } from "node:net";
+import { isMainThread, parentPort, Worker as NodeWorker } from "node:worker_threads";
+const result = await ping(net, createServer, connect);
+if (!isMainThread) parentPort.postMessage(result);
+else {
+  console.log(result);
+  const first = new NodeWorker(new URL(import.meta.url));
+  console.log(await new Promise((resolve) => first.once("message", resolve)));
+  await first.terminate();
+  const second = new Worker(import.meta.url);
+  console.log(await new Promise((resolve) => (second.onmessage = ({ data }) => resolve(data))));
+  second.terminate();
+}
+`,
   "changed.cjs": `
 const net = require("net");
 const connect = net.connect;
@@ -186,6 +201,14 @@ test("a program may replace functions of the module, as of Node's", async (conte
   const ran = await program(context, "changed.cjs");
   assert.is(printed(ran), "calls 1\n", ran.errors);
   assert.equal(carried(ran), { inbound: 1, outbound: 1, bytes: 1 });
+});
+
+const noPreload = inDeno ? "Deno runs no preload in workers" : null;
+test.skipIf(noPreload, "a worker gets it as well, and its own network", async (context) => {
+  const ran = await program(context, "worker.mjs");
+  assert.is(printed(ran), "ping true\nping true\nping true\n", ran.errors);
+  // Each thread counts for itself: this is the report of the main one.
+  assert.equal(carried(ran), { inbound: 1, outbound: 1, bytes: 8 });
 });
 
 test("a program that uses no network ends, and opens none", async (context) => {

@@ -1,5 +1,6 @@
 /**
- * Several servers that form a cluster, for clients that have to find a new leader when one is killed.
+ * Several servers that form a cluster, for clients that have to find another one when one is
+ * killed.
  *
  * @module
  */

@@ -9,7 +9,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { dirname, join, posix } from "node:path";
 import { assert, suite } from "../harness.ts";
-import { PRINTED, PROGRAM, ROOT } from "./program.ts";
+import { PRINTED, PROGRAM, REPORT, REPORTED, ROOT, UNMODIFIED } from "./program.ts";
 import { emptyDirectory, run, tool } from "./tools.ts";
 
 interface Context {
@@ -105,6 +105,20 @@ test("a package.json in the directory changes nothing", async (context) => {
   const program = PROGRAM.replace("SPECIFIER", `${context.origin}/mod.ts`);
   writeFileSync(join(directory.path, "program.ts"), program);
   await check(context, directory.path, "program.ts", [`--allow-import=${context.host}`]);
+});
+
+test("an unmodified program runs over the ring with the preload, by its URL", async (context) => {
+  using directory = emptyDirectory();
+  using cache = emptyDirectory();
+  const register = `${context.origin}/src/adapters/register.ts`;
+  writeFileSync(join(directory.path, "unmodified.mjs"), UNMODIFIED);
+  writeFileSync(join(directory.path, "report.ts"), REPORT.replace("SPECIFIER", register));
+  const allowed = ["--no-prompt", "--allow-ffi", `--allow-import=${context.host}`];
+  const preloads = ["--preload", register, "--preload", "./report.ts"];
+  const command = [tool("deno"), "run", ...allowed, ...preloads, "unmodified.mjs"];
+  const ran = await run(command, { cwd: directory.path, env: { DENO_DIR: cache.path } });
+  assert.equal(ran.output.trim().split("\n").sort(), REPORTED, ran.errors);
+  assert.is(ran.code, 0);
 });
 
 test("without --allow-ffi the error says what is missing", async (context) => {

@@ -11,7 +11,8 @@
 import { denoHooks } from "./deno_hooks.ts";
 import { type NetModule, nodeModules, replace } from "./node_modules.ts";
 import { patchBunHttp } from "./patch_bun_http.ts";
-import { patchClients } from "./patch_clients.ts";
+import { patchBunWorkers } from "./patch_bun_workers.ts";
+import { patchAgents, patchClients } from "./patch_clients.ts";
 import { patchServers } from "./patch_servers.ts";
 import { registerLog } from "./register_log.ts";
 
@@ -28,12 +29,14 @@ export function install(net: NetModule): void {
   const [http, https, tls, http2] = ["http", "https", "tls", "http2"].map(nodeModules);
   const realNet = nodeModules("net");
   patchServers(net, { ...realNet });
-  patchClients(net, { http, tls, http2 });
+  patchClients(net, { tls, http2 });
   if ("Deno" in globalThis) {
+    patchAgents(net, http);
     denoHooks({ net, tls, http2 }, realNet);
     return;
   }
   patchBunHttp(net, { http, https, tls });
+  patchBunWorkers(nodeModules("worker_threads"));
   if (registerLog.wanted()) {
     registerLog.tellCallers(net.Socket.prototype, "connect", LIBRARY);
     registerLog.tellCallers(net.Server.prototype, "listen", LIBRARY);

@@ -75,7 +75,11 @@ function ringTlsConnect(net: NetModule, original: (...args: unknown[]) => NetSoc
   };
 }
 
-function patchAgents(net: NetModule, http: Exports): void {
+/**
+ * In Deno, whose agents hold the runtime's own `net`. In Bun they ask the replaced module by
+ * themselves. A request through a proxy stays with the runtime.
+ */
+export function patchAgents(net: NetModule, http: Exports): void {
   const { prototype } = http.Agent;
   const original = prototype.createConnection;
   replace(prototype, "createConnection", function (this: unknown, ...args: unknown[]) {
@@ -117,10 +121,8 @@ function patchHttp2(net: NetModule, tls: Exports, http2: Exports): void {
 /** Replaces what connects; `tls` and `http2` are replaced in place. */
 export function patchClients(
   net: NetModule,
-  modules: { http: Exports; tls: Exports; http2: Exports },
+  { tls, http2 }: { tls: Exports; http2: Exports },
 ): void {
-  const { http, tls, http2 } = modules;
   replace(tls, "connect", ringTlsConnect(net, tls.connect));
-  patchAgents(net, http);
   patchHttp2(net, tls, http2);
 }
