@@ -4,8 +4,8 @@
  *   bun scripts/node_net/run.ts FOLDER [bun|deno] [--native] [word ...]
  *
  * FOLDER holds `test/parallel`, `test/common` and `test/fixtures` of a checkout of Node, and a
- * `package.json` that says `"type": "commonjs"`. Words choose files; `--native` leaves the runtime's
- * own `node:net` in place. Prints the files that failed, with how they ended, and the count.
+ * `package.json` that says `"type": "commonjs"`. Words choose files; `--native` leaves the
+ * runtime's own `node:net` in place. Prints the files that failed, and the count.
  *
  * @module
  */

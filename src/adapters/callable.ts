@@ -5,19 +5,27 @@
  *   C(options)              the same
  *   C.call(this, options)   in the constructor of one that inherits in the old way: `this`
  *
+ * `instead` may give another object for the first two.
+ *
  * @module
  */
 
 // deno-lint-ignore no-explicit-any
 type AnyClass = { new (...args: any[]): any; inherit(self: any, ...args: any[]): void };
 
-export function callable<C extends AnyClass>(Class: C, name: string): C {
+export function callable<C extends AnyClass>(
+  Class: C,
+  name: string,
+  instead: (...args: unknown[]) => object | null = () => null,
+): C {
   const target = function (this: unknown, ...args: unknown[]): unknown {
     if (new.target !== undefined) {
       const own = (new.target as unknown) === target;
+      const other = own ? instead(...args) : null;
+      if (other !== null) return other;
       return Reflect.construct(Class, args, own ? Class : new.target);
     }
-    if (!(this instanceof target)) return new Class(...args);
+    if (!(this instanceof target)) return instead(...args) ?? new Class(...args);
     Class.inherit(this, ...args);
     return this;
   } as unknown as C;

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import process from "node:process";
 import { nodeError } from "./node_error.ts";
 import { type Callback, socketArguments } from "./socket_arguments.ts";
 import { validate } from "./validate.ts";
@@ -38,6 +39,14 @@ function anyPort(args: readonly unknown[], options: Record<string, unknown>): bo
     ("port" in options && options.port === undefined);
 }
 
+/** Workers of `node:cluster` share ports: through the kernel, which spreads connections. */
+function isWorker(): boolean {
+  const { getBuiltinModule } = process as unknown as {
+    getBuiltinModule(name: string): { isWorker?: boolean };
+  };
+  return getBuiltinModule("node:cluster").isWorker === true;
+}
+
 /** Throws Node's errors for arguments that say nothing to listen on. */
 export function listenArguments(args: readonly unknown[]): ListenPlan {
   const [options, callback] = socketArguments.read(args);
@@ -57,7 +66,7 @@ export function listenArguments(args: readonly unknown[]): ListenPlan {
       port: validate.port(port, "options.port"),
       host: options.host ? String(options.host) : null,
       ipv6Only: options.ipv6Only === true,
-      reusePort: options.reusePort === true,
+      reusePort: options.reusePort === true || (isWorker() && options.exclusive !== true),
     };
   }
   const { path } = options;

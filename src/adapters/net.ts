@@ -14,6 +14,7 @@
  *
  * @module
  */
+import { fstatSync } from "node:fs";
 import type * as node from "node:net";
 import type { Network } from "../../mod.ts";
 import { autoSelectFamily } from "./auto_select_family.ts";
@@ -31,7 +32,27 @@ export function netNetwork(): Network {
   return sharedNetwork();
 }
 
-export const Socket = callable(SocketClass, "Socket") as unknown as typeof node.Socket;
+/**
+ * A descriptor that is no socket, such as a pipe or a terminal, is the runtime's business: the ring
+ * of this library carries sockets. Null for everything else.
+ */
+function runtimeSocket(options: unknown): object | null {
+  const fd = typeof options === "number" ? options : (options as SocketOptions | undefined)?.fd;
+  if (typeof fd !== "number" || !Number.isInteger(fd) || fd < 0) return null;
+  try {
+    if (fstatSync(fd).isSocket()) return null;
+  } catch {
+    // Not open: the socket says so in Node's words.
+    return null;
+  }
+  return new runtimeNet.Socket(options as node.SocketConstructorOpts);
+}
+
+export const Socket = callable(
+  SocketClass,
+  "Socket",
+  runtimeSocket,
+) as unknown as typeof node.Socket;
 export const Stream = Socket;
 export const Server = callable(ServerClass, "Server") as unknown as typeof node.Server;
 

@@ -65,7 +65,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   /** The stream takes more. */
   resume(): void {
     if (this.#receive === null) this.#wantsRead = true;
-    else if (this.#reader?.holds) nextTick(this.#pour);
+    else if (this.#reader?.holds) nextTick(pour, this);
     else this.#receive.resume();
   }
 
@@ -169,9 +169,10 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     else this.resource.runInAsyncScope(destroy, this.#stream, failure);
   }
 
-  readonly #pour = (): void => {
+  /** @internal The program goes on after a pause in the middle of what came. */
+  pour(): void {
     if (this.#reader?.pour()) this.#receive?.resume();
-  };
+  }
 
   /** Begins once there are both, a connection and a stream. */
   #begin(): void {
@@ -184,6 +185,10 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
 }
 
 // One function for all sockets each: a delivery makes no closure.
+
+function pour(handle: SocketHandle): void {
+  handle.pour();
+}
 
 function push(this: Duplex, chunk: Uint8Array): boolean {
   return this.push(chunk);

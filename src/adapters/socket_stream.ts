@@ -55,6 +55,11 @@ type Done = (error?: Error | null) => void;
 // deno-lint-ignore no-explicit-any
 type AnyFunction = (...args: any[]) => any;
 
+/** A number is a descriptor. */
+function optionsOf(given: SocketOptions | number | null | undefined): SocketOptions {
+  return typeof given === "number" ? { fd: given } : given ?? {};
+}
+
 /** The options of the stream underneath; the signal is the socket's own business. */
 function streamOptions({ signal: _, ...options }: SocketOptions): DuplexOptions {
   return {
@@ -78,13 +83,15 @@ export class SocketStream extends Duplex {
   declare _server: SocketServer | null;
   declare blockList: Blocker | undefined;
 
-  constructor(options: SocketOptions = {}) {
+  constructor(given?: SocketOptions | number | null) {
+    const options = optionsOf(given);
     super(streamOptions(options));
     SocketStream.initialize(this, options);
   }
 
   /** @internal For programs that inherit in the old way. */
-  static inherit(socket: SocketStream, options: SocketOptions): void {
+  static inherit(socket: SocketStream, given?: SocketOptions | number | null): void {
+    const options = optionsOf(given);
     (Duplex as unknown as AnyFunction).call(socket, streamOptions(options));
     SocketStream.initialize(socket, options);
   }

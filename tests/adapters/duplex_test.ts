@@ -210,7 +210,7 @@ test("listeners run in the async context in which the stream was made", async ({
   await Promise.all([end(one), end(two)]);
 });
 
-test("node:http serves over it, with keep-alive, large bodies and upgrades", async ({ network }) => {
+test("node:http serves over it: keep-alive, large bodies, upgrades", async ({ network }) => {
   const server = httpServer((request, response) => {
     let length = 0;
     request.on("data", (chunk) => length += chunk.length);

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import type * as node from "node:net";
@@ -252,6 +252,50 @@ test("a handle does what programs reach into it for", async () => {
   client.destroy();
   assert.is((client as unknown as { _handle: unknown })._handle, null);
   await closed(server);
+});
+
+test("a descriptor that is a socket is taken over, another one is the runtime's", async () => {
+  const server = net.createServer((socket) => socket.end("hello")).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as node.AddressInfo;
+  const program = fileURLToPath(new URL("programs/descriptor.ts", import.meta.url));
+  const deno = ["run", "-A", "--no-check", "--quiet", program];
+  // The shell connects descriptor 3, which the program inherits.
+  const script = `exec 3<>/dev/tcp/127.0.0.1/${port} && exec "$0" "$@"`;
+  const args = ["-c", script, process.execPath, ..."Bun" in globalThis ? [program] : deno];
+  const child = spawn("bash", args, { stdio: ["pipe", "pipe", "inherit"] });
+  child.stdin.end("through a pipe");
+  let output = "";
+  for await (const chunk of child.stdout.setEncoding("utf8")) output += chunk;
+  assert.equal(output.trim().split("\n"), ["socket: hello", "pipe: through a pipe"]);
+  await closed(server);
+});
+
+test("a process that exits right behind a write has sent it", async () => {
+  for (const length of [5, 100_000]) {
+    const server = net.createServer().listen(0, "127.0.0.1");
+    const { port } = server.address() as node.AddressInfo;
+    const accepted = once(server, "connection");
+    const program = fileURLToPath(new URL("programs/last_words.ts", import.meta.url));
+    const deno = ["run", "-A", "--no-check", "--quiet", program];
+    const args = [..."Bun" in globalThis ? [program] : deno, String(port), String(length)];
+    const child = spawn(process.execPath, args, { stdio: "inherit" });
+    const [peer] = await accepted as [node.Socket];
+    let count = 0;
+    peer.on("data", (chunk) => count += chunk.length).on("error", () => {});
+    await once(peer, "close");
+    assert.is(count, length);
+    if (child.exitCode === null) await once(child, "exit");
+    await closed(server);
+  }
+});
+
+test("workers of node:cluster share a port", () => {
+  const program = fileURLToPath(new URL("programs/workers.ts", import.meta.url));
+  const deno = ["run", "-A", "--no-check", "--quiet", program];
+  const args = "Bun" in globalThis ? [program] : deno;
+  const output = execFileSync(process.execPath, args, { encoding: "utf8", timeout: 10_000 });
+  assert.is(output.trim(), "2 workers listen, 8 answers");
 });
 
 test("node:tls serves and connects over its sockets", async () => {
