@@ -1,5 +1,5 @@
 /**
- * Software that nobody changed, over the library: each program is run as it is, with the preload
+ * Unmodified software over the library: each program is run as it is, with the preload
  * (`uringnet/register`), and, where its software takes a socket, with one of `uringnet/net`. It
  * must print the same each time, and the library's own numbers must show that the bytes went over
  * the ring.

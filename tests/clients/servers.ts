@@ -186,8 +186,8 @@ async function untilAccepts(port: number, ended: () => string | null): Promise<v
     });
     socket.destroy();
     if (accepted) return;
-    if (performance.now() > limitMs) throw new Error(`Nobody accepts on port ${port}`);
-    // Nothing says when a server of another process listens.
+    if (performance.now() > limitMs) throw new Error(`No server accepts on port ${port}`);
+    // No event tells when the server of another process listens.
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }

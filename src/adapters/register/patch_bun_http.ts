@@ -19,12 +19,12 @@ import {
   replace,
   replaceGetter,
 } from "./node_modules.ts";
+import { BunHttpLimits, type LimitedServer } from "./bun_http_limits.ts";
 import { listenOnRing, type OuterServer } from "./listen_on_ring.ts";
 
 type Fields = Record<string, unknown>;
 
-interface HttpServer extends OuterServer {
-  timeout?: number;
+interface HttpServer extends OuterServer, LimitedServer {
   closeIdleConnections(): void;
   closeAllConnections(): void;
   close(callback?: (error?: Error) => void): unknown;
@@ -39,31 +39,37 @@ interface Listening {
   /** Serves the connections: the server itself, or the plain server below an https server. */
   plain: HttpServer;
   closing: boolean;
+  limits: BunHttpLimits;
 }
+
+/** The socket of `uringnet/net` below a TLS socket. */
+const below = new WeakMap<object, NetSocket>();
 
 const listening = new WeakMap<object, Listening>();
 /** The options with which an https server was made. */
 const tlsOptions = new WeakMap<object, Fields>();
+/** The listeners of "connection" with which an https server was made. */
+const ownListeners = new WeakMap<object, Set<unknown>>();
 
 function finishClose(server: HttpServer, state: Listening): void {
   if (!state.closing || state.sockets.size > 0 || listening.get(server) !== state) return;
   listening.delete(server);
+  state.limits.close();
   queueMicrotask(() => server.emit("close"));
 }
 
-/** `server.timeout`: without a listener for it, a silent connection ends. */
-function limitSilence(server: HttpServer, socket: NetSocket): void {
-  const { timeout = 0 } = server;
-  if (timeout <= 0) return;
-  socket.setTimeout(timeout);
-  socket.on("timeout", () => {
-    if (!server.emit("timeout", socket)) socket.destroy();
-  });
+/** "connection" for the program: Bun's own listeners would take the socket for one of theirs. */
+function tellConnection(server: HttpServer, socket: NetSocket): void {
+  const own = ownListeners.get(server);
+  for (const listener of server.rawListeners("connection")) {
+    if (!own?.has(listener)) Reflect.apply(listener, server, [socket]);
+  }
 }
 
 /** Sockets of an https server become TLS sockets first. */
 function secure(tls: Exports, server: HttpServer, state: Listening, socket: NetSocket): void {
   const secured = new tls.TLSSocket(socket, { isServer: true, ...tlsOptions.get(server) });
+  below.set(secured, socket);
   const failed = (error: Error) => {
     if (!server.emit("tlsClientError", error, secured)) socket.destroy();
     else if (!server.emit("clientError", error, secured)) secured.destroy(error);
@@ -118,6 +124,7 @@ function startListening(
     handshaking: new Set(),
     plain: isSecure ? plainServer(http, server) : server,
     closing: false,
+    limits: new BunHttpLimits(server),
   };
   const take = (socket: NetSocket): void => {
     state.sockets.add(socket);
@@ -125,13 +132,20 @@ function startListening(
       state.sockets.delete(socket);
       finishClose(server, state);
     });
-    limitSilence(server, socket);
-    if (isSecure) secure(tls, server, state, socket);
-    else server.emit("connection", socket);
+    state.limits.add(socket);
+    if (isSecure) {
+      tellConnection(server, socket);
+      secure(tls, server, state, socket);
+    } else {
+      server.emit("connection", socket);
+    }
   };
   state.inner = listenOnRing(net, server, args, { halfOpen: !isSecure, take });
   state.inner.on("error", (error: Error) => {
-    if (state.inner.address() === null) listening.delete(server);
+    if (state.inner.address() === null) {
+      listening.delete(server);
+      state.limits.close();
+    }
     server.emit("error", error);
   });
   listening.set(server, state);
@@ -144,7 +158,25 @@ function wrap(prototype: Exports, name: string, make: (original: Method) => Meth
   replace(prototype, name, make(prototype[name]));
 }
 
+/** What a request or an upgrade says about the state of its connection. */
+function noteExchange(server: HttpServer, name: unknown, args: readonly unknown[]): void {
+  const limits = listening.get(server)?.limits;
+  if (limits === undefined) return;
+  const request = args[0] as EventEmitter & { socket: NetSocket };
+  const socket = below.get(request.socket) ?? request.socket;
+  if (name === "request") limits.request(socket, request, args[1] as EventEmitter);
+  else limits.release(socket);
+}
+
+const EXCHANGES = new Set<unknown>(["request", "upgrade", "connect"]);
+
 function patchLifecycle(prototype: Exports): void {
+  wrap(prototype, "emit", (original) =>
+    function (...args) {
+      const [name, ...rest] = args;
+      if (EXCHANGES.has(name) && listening.has(this)) noteExchange(this, name, rest);
+      return Reflect.apply(original, this, args);
+    });
   wrap(prototype, "close", (original) =>
     function (callback) {
       const state = listening.get(this);
@@ -203,6 +235,7 @@ function noteTlsOptions(https: Exports): void {
     const subclass = newTarget === undefined || newTarget === Server ? Original : newTarget;
     const server = Reflect.construct(Original, args, subclass as typeof Original);
     const [options] = args;
+    ownListeners.set(server, new Set((server as HttpServer).rawListeners("connection")));
     tlsOptions.set(server, options !== null && typeof options === "object" ? { ...options } : {});
     return server;
   };

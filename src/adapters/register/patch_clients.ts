@@ -63,7 +63,13 @@ function ringTlsConnect(net: NetModule, original: (...args: unknown[]) => NetSoc
       return original(...args);
     }
     const socket = net.connect(connectionFields(fields));
-    const secured = original({ ...fields, socket }, ...callback === undefined ? [] : [callback]);
+    const options: Fields = { ...fields, socket };
+    // Node names the host to the server, unless it is an address; Bun does not over a socket.
+    const { host } = fields;
+    if (options.servername === undefined && typeof host === "string" && net.isIP(host) === 0) {
+      options.servername = host;
+    }
+    const secured = original(options, ...callback === undefined ? [] : [callback]);
     // The wrapper passes for the connection: its users wait for these as well.
     if (socket.connecting && !secured.connecting) {
       socket.once("connect", () => secured.emit("connect"));

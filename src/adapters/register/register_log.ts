@@ -34,7 +34,7 @@ function tell(specifier: string, module: string): void {
   try {
     writeSync(2, line);
   } catch {
-    // stderr is closed: then nobody reads the lines.
+    // stderr is closed: the lines have no reader.
   }
 }
 
@@ -53,8 +53,8 @@ function caller(stack: string, library: string): string | null {
 type Method = (this: unknown, ...args: unknown[]) => unknown;
 
 /**
- * For Bun, which tells nobody who imports what: a module gets its line when it first calls the
- * method.
+ * For Bun, where no hook sees imports of built-in modules: a module gets its line when it first
+ * calls the method.
  */
 function tellCallers(prototype: Record<string, unknown>, name: string, library: string): void {
   const original = prototype[name] as Method;

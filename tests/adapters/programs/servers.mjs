@@ -226,6 +226,44 @@ const steps = {
     await closed(server);
     return result[0];
   },
+  "http: keepAliveTimeout ends an idle connection": async () => {
+    const server = createServer((_, answer) => answer.end("ok"));
+    server.keepAliveTimeout = 50;
+    server.keepAliveTimeoutBuffer = 0;
+    const port = await listening(server);
+    const client = net.connect(port, host);
+    client.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    client.resume();
+    await once(client, "close");
+    await closed(server);
+    return "closed";
+  },
+  "http: headers that do not end get 408": async () => {
+    const server = createServer({
+      headersTimeout: 60,
+      requestTimeout: 120,
+      connectionsCheckingInterval: 20,
+    });
+    const port = await listening(server);
+    const client = net.connect(port, host);
+    client.write("GET / HTTP/1.1\r\nhost: a\r\n");
+    const text = await body(client);
+    await closed(server);
+    return text.split("\r\n")[0];
+  },
+  "http: maxConnections": async () => {
+    const server = createServer(() => {});
+    server.maxConnections = 1;
+    const port = await listening(server);
+    const first = net.connect(port, host);
+    await once(server, "connection");
+    const second = net.connect(port, host);
+    second.on("error", () => {}).resume();
+    await once(second, "close");
+    first.destroy();
+    await closed(server);
+    return "dropped";
+  },
   "http: an aborted request": async () => {
     const server = createServer(() => {});
     const port = await listening(server);
@@ -356,6 +394,18 @@ const steps = {
     await closed(server);
     return [...texts, isServer];
   },
+  "https: events of a connection": async () => {
+    const server = https.createServer({ key, cert }, (_, answer) => answer.end("ok"));
+    const events = [];
+    for (const name of ["connection", "secureConnection", "request"]) {
+      server.on(name, () => events.push(name));
+    }
+    const port = await listening(server);
+    const options = { port, ca: cert, servername: "localhost", agent: false };
+    await body(await request(https, options));
+    await closed(server);
+    return events;
+  },
   "https: 3 MB up and down": async () => {
     const server = new https.Server({ key, cert }, (asked, answer) => asked.pipe(answer));
     const port = await listening(server);
@@ -369,7 +419,7 @@ const steps = {
     await closed(server);
     return [text.length, text.at(-1)];
   },
-  "https: a certificate that nobody signed": async () => {
+  "https: a certificate without a known authority": async () => {
     const server = https.createServer({ key, cert });
     server.on("tlsClientError", () => {});
     const port = await listening(server);
@@ -424,6 +474,14 @@ const steps = {
     const text = await body(client);
     await closed(server);
     return [text, client.alpnProtocol];
+  },
+  "tls: the host is the server's name by default": async () => {
+    const server = tls.createServer({ key, cert }, (socket) => socket.end(socket.servername));
+    const port = await listening(server);
+    const client = tls.connect({ host: "localhost", port, ca: cert });
+    const text = await body(client);
+    await closed(server);
+    return [text, client.authorized];
   },
   "tls: a certificate of the client": async () => {
     const server = tls.createServer(

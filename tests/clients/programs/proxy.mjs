@@ -1,4 +1,4 @@
-// A TCP proxy as anybody would write it, between a load generator and the server of the test. The
+// A plain TCP proxy between a load generator and the server of the test. The
 // second argument says which: "redis" for redis-benchmark, "postgres" for pgbench.
 import net from "node:net";
 import { once } from "node:events";
