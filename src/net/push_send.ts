@@ -68,7 +68,7 @@ export class PushSend implements Deliverable {
     }
     const call = queue.newCall();
     try {
-      loadCall(queue, call, data);
+      if (!this.#gather(call, data)) loadCall(queue, call, data);
     } catch (error) {
       queue.dropCall(call);
       throw error;
@@ -126,6 +126,27 @@ export class PushSend implements Deliverable {
       this.#finished = false;
       this.#producer.finished();
     }
+  }
+
+  /** Several small arrays become one piece. False: they are not small, or there is no room. */
+  #gather(call: SendCall, data: Uint8Array | readonly Uint8Array[]): boolean {
+    if (data instanceof Uint8Array) return false;
+    let length = 0;
+    for (let i = 0; i < data.length; i++) length += data[i].length;
+    if (length === 0 || length >= LIMITS.gatherCopyBytes) return false;
+    const { gather } = this.#queue;
+    const slot = gather.room(length);
+    if (slot === null) return false;
+    const start = gather.end;
+    let at = start;
+    for (let i = 0; i < data.length; i++) {
+      slot.bytes.set(data[i], at);
+      at += data[i].length;
+    }
+    gather.commit(length);
+    call.totalBytes = length;
+    call.add(slot, start, length);
+    return true;
   }
 
   get #roomy(): boolean {
