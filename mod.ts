@@ -30,12 +30,12 @@ import { messageOf, NetworkError } from "./src/base/network_error.ts";
 import { BufferPool as CorePool } from "./src/buf/buffer_pool.ts";
 import { BufferPoolConfig, type BufferPoolFields } from "./src/buf/buffer_pool_config.ts";
 import { Publisher } from "./src/metrics/publisher.ts";
-import { type Capabilities, explainRefusal, featuresOf } from "./src/net/capabilities.ts";
-import { type NetworkConfig, resolveConfig, type ResolvedConfig } from "./src/net/config.ts";
-import type { NetworkContext } from "./src/net/network_context.ts";
-import { NetworkCore } from "./src/net/network_core.ts";
-import { bellsOpened, openNetwork, refuseUnsupported } from "./src/net/open_network.ts";
-import { openRings, openRingsNow } from "./src/net/open_rings.ts";
+import { type Capabilities, explainRefusal, featuresOf } from "./src/net/config/capabilities.ts";
+import { type NetworkConfig, resolveConfig, type ResolvedConfig } from "./src/net/config/config.ts";
+import type { NetworkContext } from "./src/net/socket/network_context.ts";
+import { NetworkCore } from "./src/net/lifecycle/network_core.ts";
+import { bellsOpened, openNetwork, refuseUnsupported } from "./src/net/lifecycle/open_network.ts";
+import { openRings, openRingsNow } from "./src/net/lifecycle/open_rings.ts";
 import type { NativePort } from "./src/ring/port.ts";
 
 export {
@@ -48,17 +48,22 @@ export { BufferPoolConfig, type BufferPoolFields } from "./src/buf/buffer_pool_c
 export { IoBuf } from "./src/buf/io_buf.ts";
 export { IoBufMut } from "./src/buf/io_buf_mut.ts";
 export { IoBufs, type IoBufsPart } from "./src/buf/io_bufs.ts";
-export type { Address, SocketAddress, UnixAddress } from "./src/net/address.ts";
-export type { CallOptions } from "./src/net/call_options.ts";
-export type { Capabilities, Features } from "./src/net/capabilities.ts";
-export type { KeepAlive, MetricsRegistry, NetworkConfig, RingConfig } from "./src/net/config.ts";
-export type { Connection } from "./src/net/connection_interface.ts";
-export type { BindOptions } from "./src/net/bind_options.ts";
-export { Listener } from "./src/net/listener.ts";
-export type { NetworkStats } from "./src/net/network_core.ts";
-export type { Sendable } from "./src/net/load_call.ts";
-export { Sink } from "./src/net/sink.ts";
-export { Stream } from "./src/net/stream.ts";
+export type { Address, SocketAddress, UnixAddress } from "./src/net/address/address.ts";
+export type { CallOptions } from "./src/net/call/call_options.ts";
+export type { Capabilities, Features } from "./src/net/config/capabilities.ts";
+export type {
+  KeepAlive,
+  MetricsRegistry,
+  NetworkConfig,
+  RingConfig,
+} from "./src/net/config/config.ts";
+export type { Connection } from "./src/net/connection/connection_interface.ts";
+export type { BindOptions } from "./src/net/accept/bind_options.ts";
+export { Listener } from "./src/net/accept/listener.ts";
+export type { NetworkStats } from "./src/net/lifecycle/network_core.ts";
+export type { Sendable } from "./src/net/send/load_call.ts";
+export { Sink } from "./src/net/send/sink.ts";
+export { Stream } from "./src/net/recv/stream.ts";
 export type { SpinConfig } from "./src/ring/spinner.ts";
 
 /** Chunks in one vectored send. */

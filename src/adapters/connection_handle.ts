@@ -8,9 +8,9 @@
  */
 import { AsyncResource } from "node:async_hooks";
 import { ERRNO } from "../base/errno.ts";
-import type { SocketAddress, UnixAddress } from "../net/address.ts";
-import type { Connection } from "../net/connection.ts";
-import type { NetworkContext } from "../net/network_context.ts";
+import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
+import type { Connection } from "../net/connection/connection.ts";
+import type { NetworkContext } from "../net/socket/network_context.ts";
 import { SOCKET_OPTION } from "../ring/port.ts";
 import { nodeNetwork } from "./node_network.ts";
 import { type SocketName, socketName } from "./socket_name.ts";

@@ -12,9 +12,9 @@
  */
 import { clearTimeout, setTimeout } from "node:timers";
 import { ERRNO } from "../base/errno.ts";
-import type { SocketAddress, UnixAddress } from "../net/address.ts";
-import type { Connection } from "../net/connection.ts";
-import { type Connected, PushConnect } from "../net/push_connect.ts";
+import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
+import type { Connection } from "../net/connection/connection.ts";
+import { type Connected, PushConnect } from "../net/dial/push_connect.ts";
 import { nodeError } from "./node_error.ts";
 import { nodeNetwork } from "./node_network.ts";
 import type { SocketStream } from "./socket_stream.ts";

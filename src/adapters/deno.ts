@@ -18,7 +18,7 @@
  *
  * @module
  */
-import type { Listener } from "../net/listener.ts";
+import type { Listener } from "../net/accept/listener.ts";
 import type { NetAddr, UnixAddr } from "./deno/addr.ts";
 import { connect as connectOver } from "./deno/connect.ts";
 import type { DenoConn } from "./deno/deno_conn.ts";

@@ -6,7 +6,7 @@
  */
 import { nextTick } from "node:process";
 import { Duplex } from "node:stream";
-import type { Part } from "../net/push_send.ts";
+import type { Part } from "../net/send/push_send.ts";
 import { nodeError } from "./node_error.ts";
 import type { SocketStream } from "./socket_stream.ts";
 

@@ -7,11 +7,11 @@
 import { nextTick } from "node:process";
 import { ERRNO } from "../base/errno.ts";
 import { NetworkError } from "../base/network_error.ts";
-import type { SocketAddress, UnixAddress } from "../net/address.ts";
-import { checkBindOptions } from "../net/bind_options.ts";
-import { bindSocket } from "../net/bound_socket.ts";
-import type { Connection } from "../net/connection.ts";
-import { Listener } from "../net/listener.ts";
+import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
+import { checkBindOptions } from "../net/accept/bind_options.ts";
+import { bindSocket } from "../net/accept/bound_socket.ts";
+import type { Connection } from "../net/connection/connection.ts";
+import { Listener } from "../net/accept/listener.ts";
 import { nodeError } from "./node_error.ts";
 import { nodeNetwork } from "./node_network.ts";
 import { SocketHandle } from "./socket_handle.ts";

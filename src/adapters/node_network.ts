@@ -4,9 +4,9 @@
  * @module
  */
 import process from "node:process";
-import type { SocketAddress, UnixAddress } from "../net/address.ts";
-import { interfaceIndex } from "../net/interface_index.ts";
-import type { NetworkContext } from "../net/network_context.ts";
+import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
+import { interfaceIndex } from "../net/address/interface_index.ts";
+import type { NetworkContext } from "../net/socket/network_context.ts";
 import { sharedNetwork } from "./shared_network.ts";
 
 let current: NetworkContext | null = null;

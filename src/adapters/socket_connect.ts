@@ -8,8 +8,8 @@
  * @module
  */
 import { nextTick } from "node:process";
-import type { Connection } from "../net/connection.ts";
-import { parseAddress } from "../net/address.ts";
+import type { Connection } from "../net/connection/connection.ts";
+import { parseAddress } from "../net/address/address.ts";
 import { autoSelectFamily } from "./auto_select_family.ts";
 import { Connector, type Target } from "./connector.ts";
 import { type FoundAddress, lookUpHost } from "./look_up_host.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { SocketAddress, UnixAddress } from "../net/address.ts";
+import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
 
 export interface SocketName {
   address: string;

@@ -14,8 +14,8 @@
 import { nextTick } from "node:process";
 import { addAbortSignal, Duplex, type DuplexOptions } from "node:stream";
 import { ERRNO } from "../base/errno.ts";
-import { adoptDescriptor } from "../net/adopt_descriptor.ts";
-import type { Part } from "../net/push_send.ts";
+import { adoptDescriptor } from "../net/accept/adopt_descriptor.ts";
+import type { Part } from "../net/send/push_send.ts";
 import { bunTls } from "./bun_tls.ts";
 import { lateWrite } from "./late_write.ts";
 import type { OnRead } from "./on_read_buffers.ts";

@@ -15,11 +15,11 @@ import { fileURLToPath } from "node:url";
 import { bunRuntime } from "../../ffi/bun.ts";
 import { denoRuntime } from "../../ffi/deno.ts";
 import { host } from "../../ffi/host.ts";
-import { type NetworkConfig, resolveConfig } from "../../src/net/config.ts";
-import type { NetworkContext } from "../../src/net/network_context.ts";
-import { NetworkCore } from "../../src/net/network_core.ts";
-import { openNetwork } from "../../src/net/open_network.ts";
-import { tryRings } from "../../src/net/open_rings.ts";
+import { type NetworkConfig, resolveConfig } from "../../src/net/config/config.ts";
+import type { NetworkContext } from "../../src/net/socket/network_context.ts";
+import { NetworkCore } from "../../src/net/lifecycle/network_core.ts";
+import { openNetwork } from "../../src/net/lifecycle/open_network.ts";
+import { tryRings } from "../../src/net/lifecycle/open_rings.ts";
 import type { NativePort } from "../../src/ring/port.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Connection, Network, NetworkError } from "../../mod.ts";
-import { formatAddress } from "../../src/net/address.ts";
+import { formatAddress } from "../../src/net/address/address.ts";
 import { connect } from "../contract/fixture.ts";
 import { assert, suite } from "../harness.ts";
 import { endChildren, start } from "../lifecycle/child.ts";

@@ -5,7 +5,7 @@
  */
 import { release } from "node:os";
 import { type Features, probe } from "../../mod.ts";
-import { kernelAtLeast } from "../../src/net/capabilities.ts";
+import { kernelAtLeast } from "../../src/net/config/capabilities.ts";
 import { assert, suite } from "../harness.ts";
 import { descriptors } from "../contract/fixture.ts";
 

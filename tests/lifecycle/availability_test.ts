@@ -11,7 +11,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { ERRNO } from "../../src/base/errno.ts";
-import { kernelAtLeast } from "../../src/net/capabilities.ts";
+import { kernelAtLeast } from "../../src/net/config/capabilities.ts";
 import { assert, Random, suite } from "../harness.ts";
 import { endChildren, start } from "./child.ts";
 

@@ -53,7 +53,7 @@ async function check(context: ServedCheckout, directory: string, entry: string, 
   requested.delete("program.ts");
   const expected = importedFiles();
   assert.equal([...requested].filter((path) => !expected.has(path)), []);
-  for (const path of ["mod.ts", "ffi/embedded.ts", "src/net/network_core.ts"]) {
+  for (const path of ["mod.ts", "ffi/embedded.ts", "src/net/lifecycle/network_core.ts"]) {
     assert.ok(requested.has(path), `requested ${path}`);
   }
   assert.not.ok(requested.has("deps.ts"), "packages are not asked for");

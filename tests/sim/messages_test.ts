@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { formatAddress } from "../../src/net/address.ts";
-import type { Connection } from "../../src/net/connection_interface.ts";
+import { formatAddress } from "../../src/net/address/address.ts";
+import type { Connection } from "../../src/net/connection/connection_interface.ts";
 import { assert, suite } from "../harness.ts";
 import { contentOf } from "../support/content.ts";
 import { withPair } from "../support/pair.ts";

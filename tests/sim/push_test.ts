@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { Connection } from "../../src/net/connection.ts";
-import type { Consumer } from "../../src/net/push_receive.ts";
-import type { Producer } from "../../src/net/push_send.ts";
+import type { Connection } from "../../src/net/connection/connection.ts";
+import type { Consumer } from "../../src/net/recv/push_receive.ts";
+import type { Producer } from "../../src/net/send/push_send.ts";
 import { assert, bytesEqual, suite } from "../harness.ts";
 import { contentOf } from "../support/content.ts";
 import { type Pair, withPair, withSeeds } from "../support/pair.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import { LIMITS } from "../../src/base/limits.ts";
-import type { CallOptions } from "../../src/net/call_options.ts";
+import type { CallOptions } from "../../src/net/call/call_options.ts";
 import { assert, Random, suite } from "../harness.ts";
 import { contentOf } from "../support/content.ts";
 import { LinkCounter } from "../support/link_counter.ts";

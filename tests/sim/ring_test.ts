@@ -4,9 +4,9 @@
  * @module
  */
 import { ERRNO } from "../../src/base/errno.ts";
-import { resolveConfig } from "../../src/net/config.ts";
-import { bellsOpened, openNetwork } from "../../src/net/open_network.ts";
-import { type OpenRings, tryRings } from "../../src/net/open_rings.ts";
+import { resolveConfig } from "../../src/net/config/config.ts";
+import { bellsOpened, openNetwork } from "../../src/net/lifecycle/open_network.ts";
+import { type OpenRings, tryRings } from "../../src/net/lifecycle/open_rings.ts";
 import { assert, rejects, suite } from "../harness.ts";
 import { contentOf } from "../support/content.ts";
 import { outcomeOf, type Pair, withPair, withSeeds } from "../support/pair.ts";

@@ -6,7 +6,7 @@
 import { COUNT } from "../../src/base/meter.ts";
 import { HEADER } from "../../src/ring/port.ts";
 import { IoBufs } from "../../src/buf/io_bufs.ts";
-import type { Sendable } from "../../src/net/load_call.ts";
+import type { Sendable } from "../../src/net/send/load_call.ts";
 import { assert, suite } from "../harness.ts";
 import { contentOf } from "../support/content.ts";
 import { outcomeOf, type Pair, withPair, withSeeds } from "../support/pair.ts";

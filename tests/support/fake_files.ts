@@ -5,7 +5,7 @@
  * @module
  */
 import { ERRNO } from "../../src/base/errno.ts";
-import { readSockaddr, type UnixAddress } from "../../src/net/address.ts";
+import { readSockaddr, type UnixAddress } from "../../src/net/address/address.ts";
 import { FILE_RECORD } from "../../src/ring/port.ts";
 import type { FakeSocket } from "./fake_socket.ts";
 

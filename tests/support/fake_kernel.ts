@@ -17,7 +17,7 @@ import {
   isFile,
   type SocketAddress,
   type UnixAddress,
-} from "../../src/net/address.ts";
+} from "../../src/net/address/address.ts";
 import { SHUTDOWN_AGAIN, SHUTDOWN_DISCARD } from "../../src/ring/port.ts";
 import type { FakeHost } from "./fake_host.ts";
 import { FakeFiles } from "./fake_files.ts";

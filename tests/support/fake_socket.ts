@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { SocketAddress, UnixAddress } from "../../src/net/address.ts";
+import type { SocketAddress, UnixAddress } from "../../src/net/address/address.ts";
 import { ByteQueue } from "./byte_queue.ts";
 import { WireLog } from "./wire_log.ts";
 import type { FakeOp } from "./fake_op.ts";

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { NetworkConfig } from "../../src/net/config.ts";
-import type { Connection } from "../../src/net/connection_interface.ts";
-import type { Listener } from "../../src/net/listener.ts";
+import type { NetworkConfig } from "../../src/net/config/config.ts";
+import type { Connection } from "../../src/net/connection/connection_interface.ts";
+import type { Listener } from "../../src/net/accept/listener.ts";
 import type { FakeSocket } from "./fake_socket.ts";
 import { Sim, type SimNetwork, type SimOptions } from "./sim.ts";
 

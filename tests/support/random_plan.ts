@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { NetworkConfig } from "../../src/net/config.ts";
+import type { NetworkConfig } from "../../src/net/config/config.ts";
 import type { Random } from "../harness.ts";
 import type { KernelOptions } from "./fake_kernel.ts";
 import type { FakeRingSizes } from "./fake_ring.ts";

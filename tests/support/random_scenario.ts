@@ -6,8 +6,8 @@
  * @module
  */
 import { NetworkError } from "../../src/base/network_error.ts";
-import type { Connection } from "../../src/net/connection_interface.ts";
-import type { Listener } from "../../src/net/listener.ts";
+import type { Connection } from "../../src/net/connection/connection_interface.ts";
+import type { Listener } from "../../src/net/accept/listener.ts";
 import { Random } from "../harness.ts";
 import { contentOf } from "./content.ts";
 import type { FakeSocket } from "./fake_socket.ts";

@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { AcceptOperation } from "../../src/net/accept_operation.ts";
-import { ConnectOperation } from "../../src/net/connect_operation.ts";
-import { RecvQueue } from "../../src/net/recv_queue.ts";
-import { SendQueue } from "../../src/net/send_queue.ts";
+import { AcceptOperation } from "../../src/net/accept/accept_operation.ts";
+import { ConnectOperation } from "../../src/net/dial/connect_operation.ts";
+import { RecvQueue } from "../../src/net/recv/recv_queue.ts";
+import { SendQueue } from "../../src/net/send/send_queue.ts";
 import type { Random } from "../harness.ts";
 
 /** Nobody else throws these. */

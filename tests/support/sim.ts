@@ -12,11 +12,15 @@ import type { Host, HostTimer } from "../../src/base/host.ts";
 import { COUNT } from "../../src/base/meter.ts";
 import type { SizeClass } from "../../src/buf/size_class.ts";
 import type { ProvidedBuffers } from "../../src/ring/provided_buffers.ts";
-import { NetworkCore } from "../../src/net/network_core.ts";
-import type { NetworkContext } from "../../src/net/network_context.ts";
-import { openNetwork } from "../../src/net/open_network.ts";
-import { type OpenRings, openRings, tryRings } from "../../src/net/open_rings.ts";
-import { type NetworkConfig, resolveConfig, type ResolvedConfig } from "../../src/net/config.ts";
+import { NetworkCore } from "../../src/net/lifecycle/network_core.ts";
+import type { NetworkContext } from "../../src/net/socket/network_context.ts";
+import { openNetwork } from "../../src/net/lifecycle/open_network.ts";
+import { type OpenRings, openRings, tryRings } from "../../src/net/lifecycle/open_rings.ts";
+import {
+  type NetworkConfig,
+  resolveConfig,
+  type ResolvedConfig,
+} from "../../src/net/config/config.ts";
 import { Random } from "../harness.ts";
 import { FakeHost } from "./fake_host.ts";
 import { FakeKernel, type KernelOptions } from "./fake_kernel.ts";

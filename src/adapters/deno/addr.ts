@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { SocketAddress, UnixAddress } from "../../net/address.ts";
+import type { SocketAddress, UnixAddress } from "../../net/address/address.ts";
 
 /** One end of a TCP connection, as `Deno.NetAddr`. */
 export interface NetAddr {

@@ -4,9 +4,9 @@
  * @module
  */
 import { lookup } from "node:dns/promises";
-import type { Connection } from "../../net/connection_interface.ts";
-import { parseIp } from "../../net/ip.ts";
-import type { NetworkCore } from "../../net/network_core.ts";
+import type { Connection } from "../../net/connection/connection_interface.ts";
+import { parseIp } from "../../net/address/ip.ts";
+import type { NetworkCore } from "../../net/lifecycle/network_core.ts";
 import { denoError } from "./errors.ts";
 import { type Candidate, happyEyeballs, interleave } from "./happy_eyeballs.ts";
 import {

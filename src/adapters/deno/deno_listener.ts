@@ -6,7 +6,7 @@
  * @module
  */
 import { NetworkError } from "../../base/network_error.ts";
-import type { Listener } from "../../net/listener.ts";
+import type { Listener } from "../../net/accept/listener.ts";
 import { type Addr, denoAddr } from "./addr.ts";
 import type { DenoTcpConn } from "./deno_tcp_conn.ts";
 import { badResource, denoError, listenerClosed } from "./errors.ts";

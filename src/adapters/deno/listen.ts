@@ -5,10 +5,10 @@
  *
  * @module
  */
-import type { Address } from "../../net/address.ts";
-import { parseIp } from "../../net/ip.ts";
-import type { Listener } from "../../net/listener.ts";
-import type { NetworkCore } from "../../net/network_core.ts";
+import type { Address } from "../../net/address/address.ts";
+import { parseIp } from "../../net/address/ip.ts";
+import type { Listener } from "../../net/accept/listener.ts";
+import type { NetworkCore } from "../../net/lifecycle/network_core.ts";
 import { denoError } from "./errors.ts";
 import {
   type AnyOptions,

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import type { Connection as CoreConnection } from "../../../src/net/connection.ts";
+import type { Connection as CoreConnection } from "../../../src/net/connection/connection.ts";
 import type { Connection, NetworkConfig } from "../../../mod.ts";
-import type { Consumer } from "../../../src/net/push_receive.ts";
-import type { Producer } from "../../../src/net/push_send.ts";
+import type { Consumer } from "../../../src/net/recv/push_receive.ts";
+import type { Producer } from "../../../src/net/send/push_send.ts";
 import { assert, bytesEqual } from "../../harness.ts";
 import { concat, connect, type ContractSuite, pattern } from "../fixture.ts";
 

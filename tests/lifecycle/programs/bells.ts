@@ -10,9 +10,9 @@ import { denoRuntime } from "../../../ffi/deno.ts";
 import { host } from "../../../ffi/host.ts";
 import type { Runtime } from "../../../ffi/symbols.ts";
 import { NetworkError } from "../../../mod.ts";
-import { resolveConfig } from "../../../src/net/config.ts";
-import { bellsOpened, openNetwork } from "../../../src/net/open_network.ts";
-import { openRings } from "../../../src/net/open_rings.ts";
+import { resolveConfig } from "../../../src/net/config/config.ts";
+import { bellsOpened, openNetwork } from "../../../src/net/lifecycle/open_network.ts";
+import { openRings } from "../../../src/net/lifecycle/open_rings.ts";
 import { settledDescriptors } from "../../contract/fixture.ts";
 import { openSignals } from "./open_signals.ts";
 

@@ -1,0 +1,101 @@
+/**
+ * One accept on the ring, or past it when a connection waits already. The kernel writes the peer's
+ * address into a block that this operation owns until the connection is there.
+ *
+ * @module
+ */
+import { ERRNO } from "../../base/errno.ts";
+import type { Lane } from "../../ring/lane.ts";
+import type { OpWriter } from "../../ring/op_writer.ts";
+import { Operation } from "../../ring/operation.ts";
+import { OP_FLAG_OF_ACCEPT } from "../../ring/port.ts";
+import { type PackedAddress, packedAddress } from "../address/packed_address.ts";
+
+/** The word of the block with the address's length (behind `UR_ADDRESS_BYTES` in the shim). */
+const LENGTH_WORD = 128 / 4;
+
+/** A descriptor and its peer, or -errno and null. */
+export interface Accepted {
+  readonly result: number;
+  readonly peer: PackedAddress | null;
+}
+
+/** Hears how each flight ended. */
+export interface AcceptOwner {
+  accepted(accepted: Accepted): void;
+  /** An error inside the library ended it. */
+  broken(cause: unknown): void;
+}
+
+export class AcceptOperation extends Operation {
+  readonly #fd: number;
+  readonly #owner: AcceptOwner;
+  #block = -1;
+  /** The owner has taken the descriptor of the completion over, or closes it. */
+  claimed = false;
+
+  constructor(lane: Lane, fd: number, owner: AcceptOwner) {
+    super(lane);
+    this.#fd = fd;
+    this.#owner = owner;
+  }
+
+  override get cancelFlags(): number {
+    return OP_FLAG_OF_ACCEPT;
+  }
+
+  /** Takes a connection that waits already; null when none does. Only while idle. */
+  takeWaiting(): Accepted | null {
+    const { blocks, port } = this.lane.ring;
+    this.#block = blocks.take();
+    if (this.#block < 0) return null;
+    const result = port.accept(this.#fd, this.#block);
+    try {
+      const accepted = this.#readBlock(result);
+      return result === -ERRNO.EAGAIN ? null : accepted;
+    } catch (error) {
+      if (result >= 0) port.closeDescriptor(result);
+      throw error;
+    }
+  }
+
+  override prepare(writer: OpWriter): boolean {
+    this.claimed = false;
+    this.#block = this.lane.ring.blocks.take();
+    if (this.#block < 0) {
+      // All blocks are with other listeners: to be tried again after a pause.
+      const accepted = { result: -ERRNO.ENOBUFS, peer: null };
+      this.lane.ring.defer(this, () => this.#owner.accepted(accepted));
+      return false;
+    }
+    writer.accept(this.#fd, this.#block);
+    return true;
+  }
+
+  override complete(result: number, _flags: number): void {
+    this.#owner.accepted(this.#readBlock(result));
+  }
+
+  override fail(cause: unknown, result: number, _flags: number): void {
+    const { blocks, port } = this.lane.ring;
+    // When it was submitted again before the error, the block belongs to the next flight.
+    if (this.#block >= 0 && this.idle) {
+      blocks.put(this.#block);
+      this.#block = -1;
+    }
+    if (result >= 0 && !this.claimed) port.closeDescriptor(result);
+    this.#owner.broken(cause);
+  }
+
+  #readBlock(result: number): Accepted {
+    const { blocks } = this.lane.ring;
+    const block = this.#block;
+    this.#block = -1;
+    try {
+      const length = blocks.word(block, LENGTH_WORD);
+      return { result, peer: result < 0 ? null : packedAddress.read(blocks, block, length) };
+    } finally {
+      blocks.put(block);
+    }
+  }
+}

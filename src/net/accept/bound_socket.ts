@@ -1,0 +1,85 @@
+/**
+ * From an address to a descriptor that listens on it, or nothing at all: what fails leaves neither
+ * a descriptor nor a file.
+ *
+ * @module
+ */
+import { ERRNO, errnoText } from "../../base/errno.ts";
+import { NetworkError } from "../../base/network_error.ts";
+import { SOCKET_OPTION } from "../../ring/port.ts";
+import {
+  AF_UNIX,
+  formatAddress,
+  isFile,
+  readSockaddr,
+  type SocketAddress,
+  type UnixAddress,
+  writeSockaddr,
+} from "../address/address.ts";
+import type { CheckedBindOptions } from "./bind_options.ts";
+import { LOCAL_END } from "../address/endpoint.ts";
+import type { NetworkContext } from "../socket/network_context.ts";
+import { SocketFile } from "./socket_file.ts";
+import { socketOptions } from "../socket/socket_options.ts";
+
+export interface BoundSocket {
+  readonly fd: number;
+  readonly family: number;
+  /** As the kernel knows it, with the real port. */
+  readonly localAddress: SocketAddress | UnixAddress;
+  /** What closing has to remove; null where there is no file. */
+  readonly file: SocketFile | null;
+}
+
+/** Binds and listens. The address is numeric or a path. Throws NetworkError "BindFailed". */
+export function bindSocket(
+  context: NetworkContext,
+  address: SocketAddress | UnixAddress,
+  options: CheckedBindOptions,
+): BoundSocket {
+  const { port, blocks } = context.recvRing;
+  const block = blocks.take();
+  let fd = -1;
+  let file: SocketFile | null = null;
+  const fail = (errno: number, advice = ""): never => {
+    file?.remove();
+    if (fd >= 0) port.closeDescriptor(fd);
+    throw bindError(address, errno, advice);
+  };
+  const must = (result: number): number => result < 0 ? fail(-result) : result;
+  must(block < 0 ? -ERRNO.ENOBUFS : 0);
+  try {
+    const { family, length } = writeSockaddr(blocks.bytes(block), address);
+    fd = must(port.socket(family));
+    if (family !== AF_UNIX) must(port.setOption(fd, SOCKET_OPTION.reuseAddress, 1));
+    if (options.reusePort) must(port.setOption(fd, SOCKET_OPTION.reusePort, 1));
+    must(socketOptions.apply(port, fd, family, context.config));
+    if (options.ipv6Only) must(port.setOption(fd, SOCKET_OPTION.ipv6Only, 1));
+    if (isFile(address)) {
+      const made = new SocketFile(port, address);
+      const refusal = made.bind(fd, options);
+      if (refusal !== null) fail(refusal.errno, refusal.advice);
+      file = made;
+    } else {
+      must(port.bind(fd, block, length));
+    }
+    must(port.listen(fd, options.backlog));
+    const localLength = must(port.address(fd, LOCAL_END, block));
+    return { fd, family, localAddress: readSockaddr(blocks.bytes(block), localLength), file };
+  } finally {
+    blocks.put(block);
+  }
+}
+
+function bindError(
+  address: SocketAddress | UnixAddress,
+  errno: number,
+  advice: string,
+): NetworkError {
+  const reason = advice === "" ? errnoText(errno) : `${errnoText(errno)}: ${advice}`;
+  return new NetworkError(`Cannot bind ${formatAddress(address)}: ${reason}`, {
+    code: "BindFailed",
+    operation: "bind",
+    errno,
+  });
+}

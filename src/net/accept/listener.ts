@@ -1,0 +1,126 @@
+/**
+ * A bound and listening socket.
+ *
+ * @module
+ */
+import { NetworkError } from "../../base/network_error.ts";
+import { AcceptCall } from "./accept_call.ts";
+import { AcceptQueue } from "./accept_queue.ts";
+import { formatAddress, type SocketAddress, type UnixAddress } from "../address/address.ts";
+import type { BoundSocket } from "./bound_socket.ts";
+import type { CallOptions } from "../call/call_options.ts";
+import { Connection as AcceptedConnection } from "../connection/connection.ts";
+import type { Connection } from "../connection/connection_interface.ts";
+import { Holder } from "../call/holder.ts";
+import type { Closeable, NetworkContext } from "../socket/network_context.ts";
+import type { SocketFile } from "./socket_file.ts";
+
+export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Closeable {
+  /** Where connections arrive; the port is the real one when 0 was asked for. */
+  readonly localAddress: SocketAddress | UnixAddress;
+  /** @internal Among what is open on the network. */
+  place = -1;
+  readonly #context: NetworkContext;
+  readonly #fd: number;
+  readonly #file: SocketFile | null;
+  readonly #holder: Holder;
+  readonly #queue: AcceptQueue;
+  readonly #ended = Promise.withResolvers<void>();
+
+  /** @internal Takes over a socket that listens. */
+  constructor(context: NetworkContext, { fd, family, localAddress, file }: BoundSocket) {
+    this.#context = context;
+    this.#fd = fd;
+    this.#file = file;
+    this.localAddress = localAddress;
+    this.#holder = new Holder(context);
+    const name = formatAddress(localAddress);
+    this.#queue = new AcceptQueue(
+      context,
+      fd,
+      name,
+      (accepted, peer) => AcceptedConnection.adopt(context, accepted, family, peer),
+      () => this.#finish(),
+    );
+    context.open.add(this);
+  }
+
+  /** True once `close` was called. */
+  get closed(): boolean {
+    return this.#queue.closed;
+  }
+
+  /**
+   * Waits for a connection. Calls are served in order; no connection is lost when one times out or
+   * is aborted. Rejects with a NetworkError: "AcceptFailed", "Timeout", "Closed".
+   */
+  accept(options?: CallOptions): Promise<Connection> {
+    try {
+      if (this.#queue.closed) throw this.#queue.closedError();
+      const call = new AcceptCall(this.#queue, this.#holder);
+      call.prepare(options, null);
+      // A getter of the options may have closed it.
+      if (this.#queue.closed) throw this.#queue.closedError();
+      const ready = this.#queue.takeReady();
+      if (ready !== null) return Promise.resolve(ready);
+      const promise = call.promise<Connection>();
+      this.#queue.push(call);
+      return promise;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Yields connections until the listener is closed. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Connection> {
+    while (!this.#queue.closed) {
+      let connection: Connection;
+      try {
+        connection = await this.accept();
+      } catch (error) {
+        if (error instanceof NetworkError && error.code === "Closed") return;
+        throw error;
+      }
+      yield connection;
+    }
+  }
+
+  /** Pending `accept` calls keep the process alive (the default). */
+  ref(): void {
+    this.#holder.ref();
+  }
+
+  /** Pending `accept` calls do not keep the process alive. */
+  unref(): void {
+    this.#holder.unref();
+  }
+
+  /** Stops listening; pending calls get "Closed". Idempotent. Accepted connections go on. */
+  close(): Promise<void> {
+    if (!this.#queue.closed) {
+      this.#queue.close();
+      // Who comes from now on is refused, and the port is free, before the accept has landed.
+      this.#context.recvRing.port.shutdown(this.#fd, 2);
+      if (this.#queue.idle) this.#finish();
+    }
+    return this.#ended.promise;
+  }
+
+  /** @internal */
+  reset(): void {
+    void this.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #finish(): void {
+    if (!this.#context.open.delete(this)) return;
+    // A socket file outlives its socket unless it is removed, and is known for sure until then.
+    this.#file?.remove();
+    this.#context.recvRing.port.closeDescriptor(this.#fd);
+    this.#queue.retire();
+    this.#ended.resolve();
+  }
+}

@@ -1,0 +1,234 @@
+/**
+ * The configuration of a network: checked once, frozen, without undefined fields.
+ *
+ * @module
+ */
+import { check } from "../../base/check.ts";
+import { intrinsics } from "../../base/intrinsics.ts";
+import { LIMITS } from "../../base/limits.ts";
+import { BufferPool } from "../../buf/buffer_pool.ts";
+import { BufferPoolConfig, type BufferPoolFields } from "../../buf/buffer_pool_config.ts";
+import type { SpinConfig } from "../../ring/spinner.ts";
+
+/** TCP keep-alive probing. Fields that are left out keep the system's values. */
+export interface KeepAlive {
+  /** Seconds without traffic before the first probe, 1 to 32,767. */
+  idleSeconds?: number;
+  /** Seconds between probes, 1 to 32,767. */
+  intervalSeconds?: number;
+  /** Unanswered probes after which the connection is dead, 1 to 127. */
+  count?: number;
+}
+
+/** A prom-client `Registry`, or anything with its `registerMetric`. */
+export interface MetricsRegistry {
+  // deno-lint-ignore no-explicit-any
+  registerMetric(metric: any): void;
+  removeSingleMetric?(name: string): void;
+  /** Tells whether somebody has taken a metric off, as `clear` does with all. */
+  getSingleMetric?(name: string): unknown;
+}
+
+export interface RingConfig {
+  /** Submission queue entries, 8 to 32,768. @default {256} */
+  entries?: number;
+  /**
+   * Operations in flight for each direction, 1 to 1,048,576; further calls wait. @default {65_536}
+   */
+  maxInFlight?: number;
+  /** One ring for both directions, or one for each. @default {"shared"} */
+  topology?: "shared" | "split";
+  /** Let a kernel thread submit: costs a core. @default {false} */
+  sqPoll?: boolean;
+  /** Busy polling for completions; the kernel refuses it for sockets. @default {false} */
+  ioPoll?: boolean;
+  /** Looking again before sleeping, in microseconds; false turns it off. */
+  spin?: false | Partial<SpinConfig>;
+}
+
+/** What `Network.start` takes; every field is optional. */
+export interface NetworkConfig {
+  /** TCP_NODELAY; null leaves the system's default. @default {true} */
+  tcpNoDelay?: boolean | null;
+  /** Seconds; 0 makes close send RST at once; null leaves the system's default. @default {null} */
+  soLinger?: number | null;
+  /** Keep-alive probing on every connection. @default {null} */
+  keepAlive?: KeepAlive | null;
+  /** Budget of a whole dial, name lookup included. @default {10_000} */
+  connectTimeoutMs?: number | null;
+  /** Budget of one whole receive call. @default {null} */
+  readTimeoutMs?: number | null;
+  /** Budget of one whole send call. @default {null} */
+  writeTimeoutMs?: number | null;
+  /** How long close lets work in flight finish; null waits for ever. @default {5_000} */
+  shutdownTimeoutMs?: number | null;
+  /** Bytes of read buffering per stream that has data; 0 turns it off. @default {65_536} */
+  readBufferSize?: number;
+  /** When > 0, small sends are gathered and flushed at the end of the turn. @default {0} */
+  writeBufferSize?: number;
+  ring?: RingConfig;
+  /** A pool, which may serve several networks of one thread, or how to make one. */
+  pool?: BufferPool | BufferPoolConfig | BufferPoolFields;
+  registry?: MetricsRegistry;
+  /** @default {"uringnet_"} */
+  metricsPrefix?: string;
+  /** @default {"auto"} */
+  backend?: "auto" | "io_uring" | "portable";
+}
+
+/** The checked form. */
+export interface ResolvedConfig {
+  readonly tcpNoDelay: boolean | null;
+  readonly soLinger: number | null;
+  readonly keepAlive: KeepAlive | null;
+  readonly connectTimeoutMs: number | null;
+  readonly readTimeoutMs: number | null;
+  readonly writeTimeoutMs: number | null;
+  readonly shutdownTimeoutMs: number | null;
+  readonly readBufferSize: number;
+  readonly writeBufferSize: number;
+  readonly ring: {
+    readonly entries: number;
+    readonly maxInFlight: number;
+    readonly topology: "shared" | "split";
+    readonly sqPoll: boolean;
+    readonly ioPoll: boolean;
+    readonly spin: SpinConfig | null;
+  };
+  readonly pool: BufferPool | BufferPoolConfig;
+  readonly registry: MetricsRegistry | null;
+  readonly metricsPrefix: string;
+  readonly backend: "auto" | "io_uring" | "portable";
+}
+
+const KNOWN = [
+  "tcpNoDelay",
+  "soLinger",
+  "keepAlive",
+  "connectTimeoutMs",
+  "readTimeoutMs",
+  "writeTimeoutMs",
+  "shutdownTimeoutMs",
+  "readBufferSize",
+  "writeBufferSize",
+  "ring",
+  "pool",
+  "registry",
+  "metricsPrefix",
+  "backend",
+];
+
+/** Largest read or write buffer: a power of two that every pool can be given. */
+const BUFFER_SIZE_MAX = 1 << 28;
+const LINGER_SECONDS_MAX = 32_767;
+const SPIN_US_MAX = 10_000;
+
+/** The default stands for undefined only: null has a meaning of its own, or is a wrong value. */
+function or(value: unknown, fallback: unknown): unknown {
+  return value === undefined ? fallback : value;
+}
+
+function budget(field: string, value: unknown, fallback: number | null): number | null {
+  if (value === undefined) return fallback;
+  return check.integerOrNull(field, value, 1, LIMITS.timeoutMsMax);
+}
+
+/** Checks keep-alive settings; null and false turn it off, true keeps the system's values. */
+export function checkKeepAlive(field: string, value: unknown): KeepAlive | null {
+  if (value === null || value === undefined || value === false) return null;
+  if (value === true) return {};
+  const given = check.options(field, value, ["idleSeconds", "intervalSeconds", "count"]);
+  const limits = { idleSeconds: 32_767, intervalSeconds: 32_767, count: 127 };
+  const result: KeepAlive = {};
+  for (const name of ["idleSeconds", "intervalSeconds", "count"] as const) {
+    const seconds = given[name];
+    if (seconds === undefined) continue;
+    result[name] = check.integer(`${field}.${name}`, seconds, 1, limits[name]);
+  }
+  return result;
+}
+
+function checkSpin(value: unknown): SpinConfig | null {
+  if (value === false) return null;
+  if (value === true) return checkSpin(undefined);
+  const known = ["budgetUs", "maxBudgetUs", "quickWakeUs"];
+  const given = check.options("ring.spin", value, known);
+  const read = (name: string, fallback: number) =>
+    check.integer(`ring.spin.${name}`, or(given[name], fallback), 0, SPIN_US_MAX);
+  const budgetUs = read("budgetUs", 50);
+  const maxBudgetUs = read("maxBudgetUs", Math.max(300, budgetUs));
+  if (maxBudgetUs < budgetUs) {
+    throw new RangeError(
+      `Cannot use "ring.spin.maxBudgetUs": wanted at least budgetUs (${budgetUs}), ` +
+        `given ${maxBudgetUs}`,
+    );
+  }
+  return { budgetUs, maxBudgetUs, quickWakeUs: read("quickWakeUs", 150) };
+}
+
+function checkRing(value: unknown): ResolvedConfig["ring"] {
+  const known = ["entries", "maxInFlight", "topology", "sqPoll", "ioPoll", "spin"];
+  const given = check.options("ring", value, known);
+  const entries = check.integer("ring.entries", or(given.entries, 256), 1, 32_768);
+  return Object.freeze({
+    entries: Math.max(8, 1 << (32 - Math.clz32(entries - 1))),
+    maxInFlight: check.integer("ring.maxInFlight", or(given.maxInFlight, 65_536), 1, 1 << 20),
+    topology: check.oneOf("ring.topology", or(given.topology, "shared"), ["shared", "split"]),
+    sqPoll: check.boolean("ring.sqPoll", or(given.sqPoll, false)),
+    ioPoll: check.boolean("ring.ioPoll", or(given.ioPoll, false)),
+    spin: checkSpin(given.spin),
+  });
+}
+
+function checkPool(value: unknown): BufferPool | BufferPoolConfig {
+  if (value instanceof BufferPool) return value;
+  return BufferPoolConfig.of(value as BufferPoolConfig | BufferPoolFields | undefined);
+}
+
+function checkRegistry(value: unknown): MetricsRegistry | null {
+  if (value === undefined || value === null) return null;
+  const register = typeof value === "object"
+    ? intrinsics.optionOf(value, "registerMetric")
+    : undefined;
+  if (typeof register !== "function") {
+    check.fail("registry", "an object with registerMetric()", value);
+  }
+  return value as MetricsRegistry;
+}
+
+function checkPrefix(value: unknown): string {
+  const prefix = check.text("metricsPrefix", or(value, "uringnet_"));
+  if (!/^([a-zA-Z_:][a-zA-Z0-9_:]*)?$/.test(prefix)) {
+    throw new RangeError(
+      `Cannot use "metricsPrefix": wanted letters, digits, "_" and ":", given "${prefix}"`,
+    );
+  }
+  return prefix;
+}
+
+/** Checks every field. Throws TypeError or RangeError naming the field, the range, the value. */
+export function resolveConfig(config: unknown): ResolvedConfig {
+  const given = check.options("config", config, KNOWN);
+  const noDelay = or(given.tcpNoDelay, true);
+  const linger = or(given.soLinger, null);
+  const size = (name: string, fallback: number) =>
+    check.integer(name, or(given[name], fallback), 0, BUFFER_SIZE_MAX);
+  return Object.freeze({
+    tcpNoDelay: noDelay === null ? null : check.boolean("tcpNoDelay", noDelay),
+    soLinger: check.integerOrNull("soLinger", linger, 0, LINGER_SECONDS_MAX),
+    keepAlive: checkKeepAlive("keepAlive", given.keepAlive),
+    connectTimeoutMs: budget("connectTimeoutMs", given.connectTimeoutMs, 10_000),
+    readTimeoutMs: budget("readTimeoutMs", given.readTimeoutMs, null),
+    writeTimeoutMs: budget("writeTimeoutMs", given.writeTimeoutMs, null),
+    shutdownTimeoutMs: given.shutdownTimeoutMs === undefined
+      ? 5_000
+      : check.integerOrNull("shutdownTimeoutMs", given.shutdownTimeoutMs, 0, LIMITS.timeoutMsMax),
+    readBufferSize: size("readBufferSize", 65_536),
+    writeBufferSize: size("writeBufferSize", 0),
+    ring: checkRing(given.ring),
+    pool: checkPool(given.pool),
+    registry: checkRegistry(given.registry),
+    metricsPrefix: checkPrefix(given.metricsPrefix),
+    backend: check.oneOf("backend", or(given.backend, "auto"), ["auto", "io_uring", "portable"]),
+  });
+}

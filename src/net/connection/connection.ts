@@ -1,0 +1,175 @@
+/**
+ * One connection: a sink, a stream, and the end of both.
+ *
+ * @module
+ */
+import { check } from "../../base/check.ts";
+import { COUNT } from "../../base/meter.ts";
+import {
+  AF_UNIX,
+  type SocketAddress,
+  type UnixAddress,
+  unknownAddress,
+} from "../address/address.ts";
+import { CloseReason } from "../call/close_reason.ts";
+import { checkKeepAlive, type KeepAlive } from "../config/config.ts";
+import type { ConnectionInterface } from "./connection_interface.ts";
+import type { Closeable, NetworkContext } from "../socket/network_context.ts";
+import { type PackedAddress, packedAddress } from "../address/packed_address.ts";
+import { Sink } from "../send/sink.ts";
+import { Socket } from "../socket/socket.ts";
+import { Stream } from "../recv/stream.ts";
+import { webStreams } from "./web_streams.ts";
+
+/** What a connection is rarely asked for: without it an open one is half as large. */
+interface Extras {
+  localAddress: PackedAddress | null;
+  readable: ReadableStream<Uint8Array<ArrayBuffer>> | null;
+  writable: WritableStream<Uint8Array> | null;
+  closing: Promise<void> | null;
+}
+
+export class Connection implements ConnectionInterface, Closeable {
+  /** The sending half. */
+  readonly sink: Sink;
+  /** The receiving half. */
+  readonly stream: Stream;
+  /** @internal Among what is open on the network. */
+  place = -1;
+  readonly #socket: Socket;
+  #remoteAddress: PackedAddress;
+  #extras: Extras | null = null;
+
+  private constructor(socket: Socket, peer: PackedAddress) {
+    this.#socket = socket;
+    this.sink = new Sink(socket);
+    this.stream = new Stream(socket);
+    this.#remoteAddress = peer;
+  }
+
+  /**
+   * @internal Takes over a connected descriptor that has its options, and closes it when that
+   * fails. The peer's address is known from the accept or the dial: the kernel forgets it when the
+   * peer resets.
+   */
+  static adopt(
+    context: NetworkContext,
+    fd: number,
+    family: number,
+    peer: PackedAddress,
+  ): Connection {
+    try {
+      const socket = new Socket(context, fd, family);
+      const connection = new Connection(socket, peer);
+      context.open.add(connection);
+      socket.owner = connection;
+      context.meter.counts[COUNT.connections]++;
+      return connection;
+    } catch (error) {
+      context.recvRing.port.closeDescriptor(fd);
+      throw error;
+    }
+  }
+
+  /** @internal For the adapters. */
+  get socket(): Socket {
+    return this.#socket;
+  }
+
+  /** The peer's end, also when the peer is gone. */
+  get remoteAddress(): SocketAddress | UnixAddress {
+    const address = packedAddress.unpack(this.#remoteAddress);
+    this.#remoteAddress = address;
+    return address;
+  }
+
+  /** Read when first asked for, or at the end: it costs a system call. */
+  get localAddress(): SocketAddress | UnixAddress {
+    const address = packedAddress.unpack(this.#readLocalAddress());
+    this.#extra.localAddress = address;
+    return address;
+  }
+
+  /** The stream as a web stream, made on first use. Cancelling it ends the receiving half. */
+  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#extra.readable ??= webStreams.readable(this.stream);
+  }
+
+  /** The sink as a web stream, made on first use. Closing it half-closes; aborting resets. */
+  get writable(): WritableStream<Uint8Array> {
+    return this.#extra.writable ??= webStreams.writable(this.sink, () => this.reset());
+  }
+
+  /** TCP_NODELAY. Throws TypeError for anything but a boolean. */
+  setNoDelay(on = true): void {
+    this.#socket.setNoDelay(check.boolean("on", on));
+  }
+
+  /** Keep-alive probing: on, off, or with its times. */
+  setKeepAlive(options: boolean | KeepAlive): void {
+    if (options === null || options === undefined) {
+      check.fail("options", "a boolean or an object", options);
+    }
+    this.#socket.setKeepAlive(checkKeepAlive("options", options));
+  }
+
+  /** Pending calls keep the process alive (the default). */
+  ref(): void {
+    this.#socket.ref();
+  }
+
+  /** Pending calls do not keep the process alive. */
+  unref(): void {
+    this.#socket.unref();
+  }
+
+  /**
+   * Graceful end: pending sends first, within `shutdownTimeoutMs`, then FIN. Pending receives get
+   * "Closed" at once. Resolves when the descriptor is closed. Idempotent.
+   */
+  close(): Promise<void> {
+    const { closing } = this.#extra;
+    if (closing !== null) return closing;
+    const { context, family } = this.#socket;
+    if (context.config.soLinger === 0 && family !== AF_UNIX) this.reset();
+    return this.#extra.closing ??= this.#close();
+  }
+
+  /** Abrupt end: pending calls get "Closed", the peer gets RST. */
+  reset(): void {
+    const reason = new CloseReason("the connection was reset");
+    this.#readLocalAddress();
+    this.#socket.refuseFin();
+    this.stream.abandon(reason);
+    this.sink.abandon(reason);
+    void this.#socket.end("reset");
+    this.#extra.closing ??= this.#socket.closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Before the descriptor is closed: its number may be another connection's afterwards. */
+  #readLocalAddress(): PackedAddress {
+    const socket = this.#socket;
+    return this.#extra.localAddress ??= socket.localAddress ?? unknownAddress(socket.family);
+  }
+
+  get #extra(): Extras {
+    if (this.#extras !== null) return this.#extras;
+    return this.#extras = { localAddress: null, readable: null, writable: null, closing: null };
+  }
+
+  async #close(): Promise<void> {
+    const reason = new CloseReason("the connection was closed");
+    const { context } = this.#socket;
+    const untilMs = context.now + (context.config.shutdownTimeoutMs ?? Infinity);
+    this.#readLocalAddress();
+    this.stream.abandon(reason);
+    await this.sink.closeWithoutFin(reason);
+    this.sink.abandon(reason);
+    // FIN behind a part of what was to be sent would look like a clean end.
+    await this.#socket.end(this.sink.gaveUp ? "reset" : "graceful", untilMs);
+  }
+}

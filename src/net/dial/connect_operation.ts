@@ -1,0 +1,73 @@
+/**
+ * One connect on the ring. The address stands in a block that this operation owns until the end.
+ *
+ * @module
+ */
+import type { HostTimer } from "../../base/host.ts";
+import { LIMITS } from "../../base/limits.ts";
+import type { Lane } from "../../ring/lane.ts";
+import type { OpWriter } from "../../ring/op_writer.ts";
+import { Operation } from "../../ring/operation.ts";
+import { type SocketAddress, type UnixAddress, writeSockaddr } from "../address/address.ts";
+
+/** Hears how the flight ended. */
+export interface ConnectOwner {
+  landed(result: number): void;
+  /** An error inside the library ended it. */
+  broken(cause: unknown): void;
+}
+
+export class ConnectOperation extends Operation {
+  readonly #fd: number;
+  readonly #address: SocketAddress | UnixAddress;
+  readonly #owner: ConnectOwner;
+  #block = -1;
+  #pause: HostTimer | null = null;
+
+  constructor(
+    lane: Lane,
+    fd: number,
+    address: SocketAddress | UnixAddress,
+    owner: ConnectOwner,
+  ) {
+    super(lane);
+    this.#fd = fd;
+    this.#address = address;
+    this.#owner = owner;
+  }
+
+  override prepare(writer: OpWriter): boolean {
+    const { blocks } = this.lane.ring;
+    this.#block = blocks.take(LIMITS.blocksKeptByDials);
+    if (this.#block < 0) {
+      // Other dials have them all; each of those ends.
+      this.#pause = this.lane.ring.host.setTimer(() => {
+        this.#pause = null;
+        this.lane.ring.submit(this, "again");
+      }, LIMITS.backOffFirstMs);
+      return false;
+    }
+    const { length } = writeSockaddr(blocks.bytes(this.#block), this.#address);
+    writer.connect(this.#fd, this.#block, length);
+    return true;
+  }
+
+  /** Ends a pause: nobody waits for the connection any more. Only while it is idle. */
+  stop(): void {
+    this.#pause?.cancel();
+    this.#pause = null;
+  }
+
+  override complete(result: number, _flags: number): void {
+    this.lane.ring.blocks.put(this.#block);
+    this.#block = -1;
+    this.#owner.landed(result);
+  }
+
+  override fail(cause: unknown): void {
+    if (this.#block >= 0) this.lane.ring.blocks.put(this.#block);
+    this.#block = -1;
+    this.stop();
+    this.#owner.broken(cause);
+  }
+}

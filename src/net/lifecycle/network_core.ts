@@ -1,0 +1,189 @@
+/**
+ * A network: rings, pool and clock of one thread, and everything that is open on them.
+ *
+ * @module
+ */
+import { COUNT } from "../../base/meter.ts";
+import { NetworkError } from "../../base/network_error.ts";
+import type { BufferPool } from "../../buf/buffer_pool.ts";
+import {
+  type Address,
+  formatAddress,
+  isFile,
+  parseAddress,
+  type SocketAddress,
+  type UnixAddress,
+} from "../address/address.ts";
+import { type BindOptions, checkBindOptions, checkMode } from "../accept/bind_options.ts";
+import { bindSocket } from "../accept/bound_socket.ts";
+import type { CallOptions } from "../call/call_options.ts";
+import type { Connection } from "../connection/connection_interface.ts";
+import { Dial } from "../dial/dial.ts";
+import { drainNetwork } from "./drain_network.ts";
+import { fileReleased } from "../accept/file_release.ts";
+import { Listener } from "../accept/listener.ts";
+import { lookUpError } from "../address/look_up_error.ts";
+import type { NetworkContext } from "../socket/network_context.ts";
+
+/** Plain numbers; the totals count from the start of the network. */
+export interface NetworkStats {
+  connections: number;
+  inboundConnections: number;
+  outboundConnections: number;
+  inboundBytes: number;
+  outboundBytes: number;
+  /** Operations with the kernel or waiting for it, by direction. */
+  sendsPending: number;
+  receivesPending: number;
+  ringEnters: number;
+  ringSubmissions: number;
+  ringCompletions: number;
+  ringWakeups: number;
+  ringOverflows: number;
+  shortSends: number;
+}
+
+export abstract class NetworkCore implements AsyncDisposable {
+  /** Where buffers come from. */
+  readonly pool: BufferPool;
+  /** What carries the traffic. */
+  readonly backend: "io_uring" | "portable";
+  readonly #context: NetworkContext;
+  readonly #afterClose: () => void;
+  #closing: Promise<void> | null = null;
+
+  /** @internal `afterClose` runs once, when nothing of the network remains. */
+  constructor(
+    context: NetworkContext,
+    backend: "io_uring" | "portable",
+    afterClose: () => void,
+  ) {
+    this.#context = context;
+    this.pool = context.pool;
+    this.backend = backend;
+    this.#afterClose = afterClose;
+  }
+
+  /**
+   * Binds and listens. Port 0 takes a free one; the listener's `localAddress` says which. Rejects
+   * with TypeError or RangeError for a wrong address, with a NetworkError "BindFailed" or "Closed".
+   */
+  async bind(address: Address, options?: BindOptions): Promise<Listener> {
+    const checked = checkBindOptions(options);
+    const parsed = parseAddress(address, 0);
+    checkMode(checked, parsed);
+    this.#throwClosed("bind", parsed);
+    const [numeric] = await this.#context.lookUp(parsed).catch((cause) => {
+      throw lookUpError("BindFailed", formatAddress(parsed), cause);
+    });
+    this.#throwClosed("bind", parsed);
+    if (checked.unlinkStale && isFile(numeric)) {
+      await fileReleased(this.#context, numeric);
+      this.#throwClosed("bind", parsed);
+    }
+    return new Listener(this.#context, bindSocket(this.#context, numeric, checked));
+  }
+
+  /**
+   * @internal As `bind`, at once, for adapters whose interface is synchronous. The address is
+   * numeric or a path.
+   */
+  bindNow(address: Address, options?: BindOptions): Listener {
+    const checked = checkBindOptions(options);
+    const parsed = parseAddress(address, 0);
+    checkMode(checked, parsed);
+    this.#throwClosed("bind", parsed);
+    return new Listener(this.#context, bindSocket(this.#context, parsed, checked));
+  }
+
+  /**
+   * Connects; names are looked up and their addresses tried in turn, all within one budget
+   * (`connectTimeoutMs`). Rejects with a NetworkError: "ConnectionFailed", "Timeout", "Closed".
+   */
+  dial(address: Address, options?: CallOptions): Promise<Connection> {
+    try {
+      const parsed = parseAddress(address, 1);
+      const dial = new Dial(this.#context, parsed);
+      dial.prepare(options, this.#context.config.connectTimeoutMs);
+      this.#throwClosed("dial", parsed);
+      return dial.start();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Current numbers. */
+  stats(): NetworkStats {
+    const { sendRing, recvRing } = this.#context;
+    this.#publish();
+    const { counts } = this.#context.meter;
+    return {
+      connections: counts[COUNT.connections],
+      inboundConnections: counts[COUNT.inboundConnections],
+      outboundConnections: counts[COUNT.outboundConnections],
+      inboundBytes: counts[COUNT.inboundBytes],
+      outboundBytes: counts[COUNT.outboundBytes],
+      sendsPending: sendRing.sendLane.pending,
+      receivesPending: recvRing.recvLane.pending,
+      ringEnters: counts[COUNT.enters],
+      ringSubmissions: counts[COUNT.submissions],
+      ringCompletions: counts[COUNT.completions],
+      ringWakeups: counts[COUNT.wakeups],
+      ringOverflows: counts[COUNT.overflows],
+      shortSends: counts[COUNT.shortSends],
+    };
+  }
+
+  /**
+   * Ends the network: listeners stop, work in flight (sends, dials, receives in the middle of a
+   * message) finishes within `shutdownTimeoutMs`, the rest is cancelled with "Closed". Resolves
+   * when no descriptor, timer or operation remains. Idempotent.
+   */
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#context.accepting = false;
+    await drainNetwork(this.#context);
+    const { wheel, sendRing, recvRing, split, pool } = this.#context;
+    wheel.close();
+    if (split) sendRing.close();
+    recvRing.close();
+    pool.sweep();
+    this.#afterClose();
+  }
+
+  #throwClosed(operation: "bind" | "dial", address: SocketAddress | UnixAddress): void {
+    if (this.#context.accepting) return;
+    const what = `Cannot ${operation} ${formatAddress(address)}`;
+    throw new NetworkError(`${what}: the network is closed`, { code: "Closed", operation });
+  }
+
+  /** Brings the ring's counts up to date. */
+  #publish(): void {
+    const { sendRing, recvRing, split } = this.#context;
+    recvRing.publish();
+    if (split) sendRing.publish();
+  }
+
+  /** @internal For the adapters, which stand on the parts of a network. */
+  internals(): NetworkContext {
+    return this.#context;
+  }
+
+  /** @internal What the metrics read; `src/metrics` has the type. */
+  metricSource() {
+    const { meter, pool, sendRing, recvRing } = this.#context;
+    return {
+      meter,
+      pool,
+      pending: () => ({ sends: sendRing.sendLane.pending, receives: recvRing.recvLane.pending }),
+      refresh: () => this.#publish(),
+    };
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * Receiving straight into a result, without the read buffer: memory is taken slot by slot, and the
+ * kernel is asked for no byte more than is missing.
+ *
+ * @module
+ */
+import type { Slot } from "../../buf/slot.ts";
+import type { OpWriter } from "../../ring/op_writer.ts";
+import type { NetworkContext } from "../socket/network_context.ts";
+import type { ReadBuffer } from "./read_buffer.ts";
+import type { RecvCall } from "./recv_call.ts";
+
+export class DirectRead {
+  readonly #context: NetworkContext;
+  #slot: Slot | null = null;
+  #filled = 0;
+  /** The call is gone: what the flight brings goes to the read buffer. */
+  #orphaned = false;
+  /** The pool had no memory: the next receive takes a provided buffer. */
+  starved = false;
+
+  constructor(context: NetworkContext) {
+    this.#context = context;
+  }
+
+  /** Writes the record for up to `missing` bytes. False: there is no memory for it now. */
+  prepare(writer: OpWriter, fd: number, missing: number, flags: number): boolean {
+    const slot = this.#slot ?? this.#take(missing);
+    if (slot === null) {
+      this.starved = true;
+      return false;
+    }
+    this.#slot = slot;
+    this.#orphaned = false;
+    const length = Math.min(missing, slot.capacity - this.#filled);
+    writer.recv(fd, slot.slab, slot.offset + this.#filled, length, flags);
+    return true;
+  }
+
+  /** The flight brought `count` bytes. They go to `call`, or to `buffer` when it has left. */
+  land(count: number, call: RecvCall | null, buffer: ReadBuffer): void {
+    const slot = this.#slot;
+    if (slot === null) return;
+    const start = this.#filled;
+    this.#filled += count;
+    if (this.#orphaned || call === null || call.result === null) {
+      this.#orphaned = false;
+      this.#toBuffer(slot, start, buffer);
+    } else {
+      this.#toResult(slot, start, call);
+    }
+  }
+
+  /** The kernel may write to the memory of this flight at any later time. */
+  detain(): void {
+    this.#slot?.retain();
+  }
+
+  /** The call left, and its result with it: what a flight still brings will be the buffer's. */
+  leave(idle: boolean): void {
+    if (idle) this.drop();
+    else this.#orphaned = this.#slot !== null;
+  }
+
+  /** Forgets the memory; only while nothing is in flight. */
+  drop(): void {
+    this.#slot?.release();
+    this.#slot = null;
+    this.#filled = 0;
+  }
+
+  #take(missing: number): Slot | null {
+    const { pool } = this.#context;
+    this.#filled = 0;
+    return pool.tryTake(Math.min(missing, pool.config.maxSize));
+  }
+
+  /** Each arrival becomes a chunk of the result; the slot stays while it has room and is wanted. */
+  #toResult(slot: Slot, start: number, call: RecvCall): void {
+    const count = this.#filled - start;
+    const { pool } = this.#context;
+    if (count > 0) {
+      slot.retain();
+      call.result?.extend(pool.handle(slot, start, count));
+    }
+    const full = this.#filled === slot.capacity;
+    if (full || call.remaining === 0) this.drop();
+  }
+
+  #toBuffer(slot: Slot, start: number, buffer: ReadBuffer): void {
+    if (this.#filled > start) {
+      buffer.pushCopy(slot, start, this.#filled);
+    }
+    this.drop();
+  }
+}

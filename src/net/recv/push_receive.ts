@@ -1,0 +1,157 @@
+/**
+ * A receive that goes on by itself: what arrives is handed to one consumer for each connection,
+ * without a promise, a deadline or an object for each chunk.
+ *
+ *             resume()                  bytes came, end, error
+ *   paused -----------------> waiting ------------------------> ready
+ *     ^                          ^                                | deliver(), after the turn
+ *     +---- data() was false ----+------- data() was true --------+----> ended
+ *
+ * To its queue it is one call of the kind of `recvSome`, which stands there while the consumer
+ * waits: watches, large buffers and shortage of buffers work as for any other call. A paused
+ * consumer has no call in the queue, so nothing is asked of the kernel.
+ *
+ * Invariants
+ * - The consumer runs in a microtask after the turn, never inside it, and never after `stop`.
+ * - The bytes are the pool's: they are valid until `data` returns.
+ * - While it waits it keeps the process alive, as a pending call does.
+ *
+ * @module
+ */
+import type { BufferPool } from "../../buf/buffer_pool.ts";
+import type { IoBuf } from "../../buf/io_buf.ts";
+import type { Slot } from "../../buf/slot.ts";
+import type { AfterTurn, Deliverable } from "../socket/after_turn.ts";
+import { RecvCall } from "./recv_call.ts";
+import type { RecvQueue } from "./recv_queue.ts";
+
+/** One object for each connection. */
+export interface Consumer {
+  /** Bytes from `start` to `end` of `bytes`, valid until this returns. False pauses. */
+  data(bytes: Uint8Array, start: number, end: number): boolean;
+  /** The peer's FIN: nothing follows. */
+  end(): void;
+  /** The half failed: nothing follows. */
+  error(reason: unknown): void;
+}
+
+type State = "paused" | "waiting" | "ready" | "ended";
+
+export class PushReceive extends RecvCall implements Deliverable {
+  readonly #queue: RecvQueue;
+  readonly #consumer: Consumer;
+  readonly #afterTurn: AfterTurn;
+  #state: State = "paused";
+  /** `resume` was called during a delivery. */
+  #resumed = false;
+  /** What came: bytes, or the end of the stream, or an error. */
+  #slot: Slot | null = null;
+  #start = 0;
+  #end = 0;
+  #failure: { reason: unknown } | null = null;
+
+  /** `lengthMax`: bytes in one delivery. */
+  constructor(queue: RecvQueue, consumer: Consumer, lengthMax: number) {
+    super(queue);
+    this.#queue = queue;
+    this.#consumer = consumer;
+    this.#afterTurn = queue.socket.context.afterTurn;
+    this.length = lengthMax;
+  }
+
+  override get pushes(): boolean {
+    return true;
+  }
+
+  /** True once the end or an error was delivered, or `stop` was called. */
+  get ended(): boolean {
+    return this.#state === "ended";
+  }
+
+  /** The consumer takes more. Does nothing while it has not paused. */
+  resume(): void {
+    if (this.#state === "paused") this.#ask();
+    else this.#resumed = true;
+  }
+
+  /** Nothing is delivered from here on. */
+  stop(): void {
+    const before = this.#state;
+    this.#state = "ended";
+    this.#slot?.release();
+    this.#slot = null;
+    if (before !== "waiting") return;
+    this.#queue.socket.unhold();
+    // One that has a part of its result in direct reception ends with its queue.
+    if (this.result === null) this.#queue.calls.remove(this);
+  }
+
+  /** A fill brought bytes, for this call alone: they are kept as they are, without a handle. */
+  override lent(_pool: BufferPool, slot: Slot, length: number): unknown {
+    this.#hold(slot, 0, length);
+    return this;
+  }
+
+  /** Bytes that `lent` has seen, or that were buffered; null for the end of the stream. */
+  override succeed(value: unknown): void {
+    if (value !== null && value !== this) {
+      const buffer = value as IoBuf;
+      this.#hold(buffer.moveOut(), buffer.start, buffer.span);
+    }
+    this.#ready();
+  }
+
+  override fail(reason: unknown): void {
+    this.#failure = { reason };
+    this.#ready();
+  }
+
+  /** Runs the consumer. */
+  deliver(): void {
+    if (this.#state !== "ready") return;
+    const slot = this.#slot;
+    if (slot === null) {
+      this.#state = "ended";
+      if (this.#failure === null) this.#consumer.end();
+      else this.#consumer.error(this.#failure.reason);
+      return;
+    }
+    this.#slot = null;
+    this.#resumed = false;
+    let more = false;
+    try {
+      more = this.#consumer.data(slot.bytes, this.#start, this.#end);
+    } finally {
+      slot.release();
+      // `data` may have stopped it.
+      if (this.#state === "ready") {
+        this.#state = "paused";
+        if (more || this.#resumed) this.#ask();
+      }
+    }
+  }
+
+  #ask(): void {
+    this.#state = "waiting";
+    this.result = null;
+    this.#queue.socket.hold();
+    this.#queue.push(this);
+  }
+
+  #hold(slot: Slot, start: number, length: number): void {
+    if (this.#state !== "waiting") {
+      slot.release();
+      return;
+    }
+    this.#slot = slot;
+    this.#start = start;
+    this.#end = start + length;
+  }
+
+  #ready(): void {
+    if (this.#state !== "waiting") return;
+    this.#queue.socket.unhold();
+    this.#state = "ready";
+    this.#afterTurn.add(this);
+  }
+}

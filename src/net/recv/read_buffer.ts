@@ -1,0 +1,136 @@
+/**
+ * Bytes that have arrived and are not asked for yet: a rope of ranges in read buffers.
+ *
+ * A range that is small against its buffer is appended to the range before it by copy, when there
+ * is room and nobody else sees that memory: a peer that sends single bytes cannot pin a buffer
+ * each.
+ *
+ * @module
+ */
+import { assert } from "../../base/assert.ts";
+import type { BufferPool } from "../../buf/buffer_pool.ts";
+import type { IoBuf } from "../../buf/io_buf.ts";
+import { IoBufs } from "../../buf/io_bufs.ts";
+import { Slot } from "../../buf/slot.ts";
+
+interface Range {
+  slot: Slot;
+  start: number;
+  end: number;
+}
+
+const EMPTY = new Uint8Array(0);
+
+export class ReadBuffer {
+  readonly #pool: BufferPool;
+  readonly #ranges: Range[] = [];
+  #length = 0;
+
+  constructor(pool: BufferPool) {
+    this.#pool = pool;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Takes over one reference of `slot`. Returns false when the bytes were copied: it is free. */
+  push(slot: Slot, start: number, end: number): boolean {
+    const length = end - start;
+    this.#length += length;
+    const tail = this.#ranges.at(-1);
+    if (tail !== undefined && tail.slot.references === 1) {
+      const room = tail.slot.capacity - tail.end;
+      if (length <= room && length * 2 <= slot.capacity) {
+        tail.slot.bytes.set(slot.bytes.subarray(start, end), tail.end);
+        tail.end += length;
+        return false;
+      }
+    }
+    this.#ranges.push({ slot, start, end });
+    return true;
+  }
+
+  /** Copies the bytes: the slot stays the caller's. */
+  pushCopy(slot: Slot, start: number, end: number): void {
+    const copy = this.#pool.take(end - start);
+    try {
+      copy.bytes.set(slot.bytes.subarray(start, end));
+    } catch (error) {
+      copy.release();
+      throw error;
+    }
+    if (!this.push(copy, 0, end - start)) copy.release();
+  }
+
+  /** Takes in what a call had received and leaves. */
+  pushBack(held: IoBufs): void {
+    for (const chunk of held.moveOut()) {
+      const slot = chunk.moveOut();
+      if (!this.push(slot, chunk.start, chunk.start + chunk.span)) slot.release();
+    }
+  }
+
+  /** The next bytes of the first range, at most `lengthMax`, as one buffer. */
+  takeSome(lengthMax: number): IoBuf {
+    const range = this.#ranges[0];
+    return this.#cut(range, Math.min(range.end - range.start, lengthMax));
+  }
+
+  /** Exactly `length` bytes, which must be there. */
+  take(length: number): IoBufs {
+    assert(length <= this.#length, "no more is taken than is buffered");
+    const range = this.#ranges[0];
+    if (length <= range.end - range.start) return IoBufs.single(this.#cut(range, length));
+    const result = new IoBufs();
+    while (result.length < length) result.append(this.takeSome(length - result.length));
+    return result;
+  }
+
+  takeAll(): IoBufs {
+    return this.take(this.#length);
+  }
+
+  /** A view over what is buffered, at most `lengthMax` bytes; several ranges are joined first. */
+  peek(lengthMax: number): Uint8Array {
+    const length = Math.min(lengthMax, this.#length);
+    if (length === 0) return EMPTY;
+    if (this.#ranges[0].end - this.#ranges[0].start < length) this.#join();
+    const { slot, start } = this.#ranges[0];
+    return slot.bytes.subarray(start, start + length);
+  }
+
+  clear(): void {
+    for (const { slot } of this.#ranges) slot.release();
+    this.#ranges.length = 0;
+    this.#length = 0;
+  }
+
+  /** Cuts the front off a range; the last cut hands over the range's own reference. */
+  #cut(range: Range, length: number): IoBuf {
+    const { slot, start } = range;
+    this.#length -= length;
+    if (start + length === range.end) this.#ranges.shift();
+    else slot.retain();
+    range.start += length;
+    return this.#pool.handle(slot, start, length);
+  }
+
+  #join(): void {
+    const joined = this.#pool.take(this.#length);
+    let at = 0;
+    try {
+      for (const { slot, start, end } of this.#ranges) {
+        joined.bytes.set(slot.bytes.subarray(start, end), at);
+        at += end - start;
+      }
+    } catch (error) {
+      // Memory was transferred away through an earlier view: the caller is told.
+      joined.release();
+      throw error;
+    }
+    for (const { slot } of this.#ranges) slot.release();
+    this.#ranges.length = 0;
+    this.#ranges.push({ slot: joined, start: 0, end: at });
+  }
+}

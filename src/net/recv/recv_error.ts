@@ -1,0 +1,79 @@
+/**
+ * What a receive that cannot be served is told.
+ *
+ * The first call that meets the end gets "RecvFailed"; the half is closed then, and later calls get
+ * "Closed", unless buffered bytes show again how far the stream had come. A `recvSome` that was
+ * told of the end of the stream, with null, has met it.
+ *
+ * @module
+ */
+import { unreachable } from "../../base/assert.ts";
+import { errnoText } from "../../base/errno.ts";
+import { internalReason, NetworkError } from "../../base/network_error.ts";
+import type { CloseReason } from "../call/close_reason.ts";
+import type { RecvCall } from "./recv_call.ts";
+
+/** How the half ended. `shown` once a call has been told. */
+export type RecvEnd =
+  | { kind: "eof"; shown: boolean }
+  | { kind: "error"; errno: number; shown: boolean }
+  | { kind: "broken"; cause: unknown; shown: boolean }
+  | { kind: "closed"; reason: CloseReason };
+
+function subject(call: RecvCall, peer: string): string {
+  return call.exact
+    ? `Cannot receive ${call.length} bytes from ${peer}`
+    : `Cannot receive from ${peer}`;
+}
+
+/** Whether nothing that came may be read behind this end. */
+export function forgets(end: RecvEnd | null): boolean {
+  return end !== null && (end.kind === "closed" || end.kind === "broken");
+}
+
+/** The error for `call`, with `buffered` bytes that stay readable. Marks the end as shown. */
+export function recvError(call: RecvCall, end: RecvEnd, buffered: number): NetworkError {
+  const { operation, peerName } = call;
+  if (end.kind === "closed") {
+    return new NetworkError(`${subject(call, peerName)}: ${end.reason.happened}`, {
+      code: "Closed",
+      operation,
+      bytesDone: buffered,
+      cause: end.reason.error(peerName),
+    });
+  }
+  const endOfStream = end.kind === "eof";
+  const told = end.shown && !(endOfStream && buffered > 0);
+  end.shown = true;
+  return new NetworkError(`${subject(call, peerName)}: ${reasonOf(end)} after ${buffered} bytes`, {
+    code: told ? "Closed" : "RecvFailed",
+    operation,
+    errno: end.kind === "error" ? end.errno : null,
+    bytesDone: buffered,
+    endOfStream,
+    cause: end.kind === "broken" ? end.cause : undefined,
+  });
+}
+
+function reasonOf(end: Exclude<RecvEnd, { kind: "closed" }>): string {
+  switch (end.kind) {
+    case "eof":
+      return "the peer closed";
+    case "error":
+      return errnoText(end.errno);
+    case "broken":
+      return internalReason(end.cause);
+    default:
+      return unreachable(end);
+  }
+}
+
+/** The error of a call whose budget ran out. */
+export function recvTimeout(call: RecvCall, bytesDone: number): NetworkError {
+  const what = subject(call, call.peerName);
+  return new NetworkError(`${what}: ${call.timeoutMs} ms passed after ${bytesDone} bytes`, {
+    code: "Timeout",
+    operation: call.operation,
+    bytesDone,
+  });
+}

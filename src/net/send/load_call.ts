@@ -1,0 +1,159 @@
+/**
+ * What `send` takes, and how it becomes pieces of memory.
+ *
+ * Callers' objects are read once, by what the engine knows of them (`intrinsics.ts`): an array that
+ * lies about its length would send memory of other connections. Code of the caller, such as the
+ * getters of an array's elements, runs before anything is measured or copied.
+ *
+ * @module
+ */
+import { check } from "../../base/check.ts";
+import { intrinsics } from "../../base/intrinsics.ts";
+import { LIMITS } from "../../base/limits.ts";
+import { BufferHandle, handleFields } from "../../buf/buffer_handle.ts";
+import type { IoBuf } from "../../buf/io_buf.ts";
+import type { IoBufMut } from "../../buf/io_buf_mut.ts";
+import { IoBufs, moveChunksOut } from "../../buf/io_bufs.ts";
+import { ByteSource } from "./byte_source.ts";
+import type { SendCall } from "./send_call.ts";
+import type { SendQueue } from "./send_queue.ts";
+
+/** Arrays and text are copied, buffers are moved in and released when they are sent. */
+export type Sendable =
+  | Uint8Array
+  | ArrayBuffer
+  | string
+  | IoBuf
+  | IoBufMut
+  | IoBufs
+  | readonly (Uint8Array | string)[];
+
+const WANTED = "a Uint8Array, ArrayBuffer, string, IoBuf, IoBufMut, IoBufs " +
+  "or an array of Uint8Arrays and strings";
+
+const encoder = new TextEncoder();
+
+function checkBuffer(buffer: ArrayBuffer): Uint8Array {
+  if (intrinsics.isDetached(buffer)) {
+    throw new TypeError(`Cannot use "data": wanted ${WANTED}, given a detached ArrayBuffer`);
+  }
+  return new Uint8Array(buffer);
+}
+
+/**
+ * Gives `call` its bytes: copied up to the first window, moved in, or read later from the source.
+ * Throws TypeError for what cannot be sent, and then takes nothing but the buffers.
+ */
+export function loadCall(queue: SendQueue, call: SendCall, data: Sendable): void {
+  if (data instanceof BufferHandle) {
+    loadHandle(call, data);
+  } else if (data instanceof Uint8Array) {
+    loadView(queue, call, data, check.bytes("data", WANTED, data));
+  } else if (data instanceof IoBufs) {
+    loadHandles(call, data);
+  } else if (typeof data === "string") {
+    loadText(queue, call, data);
+  } else if (Array.isArray(data)) {
+    loadViews(queue, call, data);
+  } else if (intrinsics.isArrayBuffer(data)) {
+    const view = checkBuffer(data);
+    loadView(queue, call, view, view.length);
+  } else {
+    check.fail("data", WANTED, data);
+  }
+}
+
+function loadHandle(call: SendCall, buffer: BufferHandle): void {
+  const slot = handleFields.moveOut(buffer);
+  const span = handleFields.span(buffer);
+  if (span === 0) return slot.release();
+  if (slot.gone) {
+    slot.release();
+    throw new TypeError(
+      `Cannot use "data": wanted ${WANTED}, given a buffer whose memory was transferred away`,
+    );
+  }
+  call.totalBytes += span;
+  call.join(slot, handleFields.start(buffer), span);
+}
+
+/** Moves all of them in, or releases those that are not: they are the caller's no more. */
+function loadHandles(call: SendCall, buffers: IoBufs): void {
+  const chunks = moveChunksOut(buffers);
+  let at = 0;
+  try {
+    while (at < chunks.length) loadHandle(call, chunks[at++]);
+  } catch (error) {
+    while (at < chunks.length) chunks[at++].release();
+    throw error;
+  }
+}
+
+function loadText(queue: SendQueue, call: SendCall, text: string): void {
+  const view = encoder.encode(text);
+  loadView(queue, call, view, view.length);
+}
+
+/** `length` is the view's, as the engine knows it. */
+function loadView(queue: SendQueue, call: SendCall, view: Uint8Array, length: number): void {
+  if (length === 0) return;
+  call.totalBytes += length;
+  if (length > LIMITS.copyWindowBytes) {
+    loadSource(queue, call, new ByteSource([view], [length]));
+    return;
+  }
+  const { gather } = queue;
+  const gathered = length < LIMITS.gatherCopyBytes ? gather.room(length) : null;
+  if (gathered !== null) {
+    const at = gather.end;
+    gathered.bytes.set(view, at);
+    gather.commit(length);
+    call.add(gathered, at, length);
+    return;
+  }
+  const slot = queue.socket.context.pool.take(length);
+  // First of all, so that it is dropped with the call when the copy fails.
+  call.add(slot, 0, length);
+  slot.bytes.set(view);
+}
+
+/** Each element is read once; getters among them may change what was read before. */
+function readElements(data: readonly unknown[]): Uint8Array[] {
+  const count = data.length;
+  const views: Uint8Array[] = [];
+  for (let i = 0; i < count; i++) {
+    const element: unknown = data[i];
+    if (typeof element === "string") views.push(encoder.encode(element));
+    else if (element instanceof Uint8Array) views.push(element);
+    else check.fail("data", WANTED, element);
+  }
+  return views;
+}
+
+function loadViews(queue: SendQueue, call: SendCall, data: readonly unknown[]): void {
+  const views = readElements(data);
+  // No code of the caller runs from here on.
+  const lengths = views.map((view) => check.bytes("data", WANTED, view));
+  if (views.length === 1) return loadView(queue, call, views[0], lengths[0]);
+  const source = new ByteSource(views, lengths);
+  call.totalBytes += source.remaining;
+  if (source.remaining > 0) loadSource(queue, call, source);
+}
+
+/** Copies the first window now; the rest is read as the kernel takes the bytes. */
+function loadSource(queue: SendQueue, call: SendCall, source: ByteSource): void {
+  const { gather } = queue;
+  const length = Math.min(source.remaining, LIMITS.copyWindowBytes);
+  const gathered = length < LIMITS.gatherCopyBytes ? gather.room(length) : null;
+  const slot = gathered ?? queue.socket.context.pool.take(length);
+  const at = gathered === null ? 0 : gather.end;
+  try {
+    source.read(slot.bytes, at, length);
+  } catch (error) {
+    if (gathered === null) slot.release();
+    throw error;
+  }
+  if (gathered !== null) gather.commit(length);
+  call.add(slot, at, length);
+  call.source = source.remaining > 0 ? source : null;
+}

@@ -1,0 +1,101 @@
+/**
+ * What the parts of one network share: rings, clock, pool, configuration, and who is open.
+ *
+ * @module
+ */
+import type { Host } from "../../base/host.ts";
+import type { Meter } from "../../base/meter.ts";
+import { Roster, type Rostered } from "../../base/roster.ts";
+import type { BufferPool } from "../../buf/buffer_pool.ts";
+import type { SizeClass } from "../../buf/size_class.ts";
+import type { Ring } from "../../ring/ring.ts";
+import type { TimingWheel } from "../../ring/timing_wheel.ts";
+import type { SocketAddress, UnixAddress } from "../address/address.ts";
+import { AfterTurn } from "./after_turn.ts";
+import type { ResolvedConfig } from "../config/config.ts";
+import { interfaceIndex } from "../address/interface_index.ts";
+import { Lingering } from "./lingering.ts";
+import { lookUp } from "../address/look_up.ts";
+import type { SendCall } from "../send/send_call.ts";
+import { SpareCalls } from "../send/spare_calls.ts";
+
+/** Something that the network closes with itself. */
+export interface Closeable extends Rostered {
+  close(): Promise<void>;
+  /** Ends at once; `close` then resolves soon. */
+  reset(): void;
+}
+
+/** A dial that is not connected yet. */
+export interface Dialing extends Rostered {
+  /** The address that was asked for. */
+  readonly name: string;
+  giveUp(reason: unknown): void;
+}
+
+export interface NetworkContextParts {
+  config: ResolvedConfig;
+  host: Host;
+  meter: Meter;
+  pool: BufferPool;
+  /** Kernel-visible buffers for sends when the pool has none: one for each operation in flight. */
+  reserve: SizeClass;
+  wheel: TimingWheel;
+  sendRing: Ring;
+  recvRing: Ring;
+}
+
+export class NetworkContext implements NetworkContextParts {
+  readonly config: ResolvedConfig;
+  readonly host: Host;
+  readonly meter: Meter;
+  readonly pool: BufferPool;
+  readonly reserve: SizeClass;
+  readonly wheel: TimingWheel;
+  readonly sendRing: Ring;
+  readonly recvRing: Ring;
+  /** Connections and listeners that are not closed yet. */
+  readonly open: Roster<Closeable> = new Roster<Closeable>();
+  readonly dials: Roster<Dialing> = new Roster<Dialing>();
+  /** Sockets that are closed once their peers have everything. */
+  readonly lingering: Lingering;
+  readonly spareSends = new SpareCalls<SendCall>();
+  readonly afterTurn = new AfterTurn();
+  /** False from the beginning of `Network.close`. */
+  accepting = true;
+
+  constructor(parts: NetworkContextParts) {
+    this.config = parts.config;
+    this.host = parts.host;
+    this.meter = parts.meter;
+    this.pool = parts.pool;
+    this.reserve = parts.reserve;
+    this.wheel = parts.wheel;
+    this.sendRing = parts.sendRing;
+    this.recvRing = parts.recvRing;
+    this.lingering = new Lingering(parts.host);
+  }
+
+  /** Milliseconds: those of the last turn while turns follow each other, else taken now. */
+  get now(): number {
+    const { recvRing } = this;
+    return recvRing.pump.asleep ? this.host.now() : recvRing.now;
+  }
+
+  /** Numeric addresses in the order in which they should be tried. */
+  lookUp(address: SocketAddress | UnixAddress): Promise<(SocketAddress | UnixAddress)[]> {
+    return lookUp(this.host, address, (name) => interfaceIndex(this.recvRing, name));
+  }
+
+  get split(): boolean {
+    return this.sendRing !== this.recvRing;
+  }
+
+  hold(): void {
+    this.recvRing.pump.hold();
+  }
+
+  unhold(): void {
+    this.recvRing.pump.unhold();
+  }
+}
