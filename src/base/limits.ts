@@ -14,6 +14,13 @@ export const LIMITS = Object.freeze({
   iovecBatchSize: 32,
 
   /**
+   * Calls in one send, where many small calls lie behind each other in memory. The cancel of one of
+   * them makes all calls of its operation leave again, so this bounds the cost of ending calls one
+   * after the other.
+   */
+  batchCallCountMax: 1_024,
+
+  /**
    * Pieces below this size are gathered by copy, larger pieces by iovec. A piece of 64 bytes costs
    * 0.21 us copied and 0.28 us as an iovec; a piece of 4 KiB costs 1.5 us copied and 1.1 us as an
    * iovec.
@@ -157,6 +164,12 @@ export const LIMITS = Object.freeze({
    * attempt means that another process was faster.
    */
   bindFileCountMax: 8,
+
+  /**
+   * Places for waiting operations that an empty lane keeps. A larger array is left from a burst, and
+   * would cost bytes for each connection.
+   */
+  waitingPlacesKept: 4_096,
 
   /** Settled sends that a network keeps for later ones: about 1 MiB. */
   spareCallCountMax: 4_096,

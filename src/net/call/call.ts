@@ -18,7 +18,8 @@ import { type CallOptions, checkOptions, checkSignal, checkTimeout } from "./cal
 import type { LoopReference } from "./loop_reference.ts";
 
 type Resolve = (value: unknown) => void;
-type Reject = (reason: unknown) => void;
+/** A promise ignores the call; a substitute for a promise may use it. */
+type Reject = (reason: unknown, call: Call) => void;
 
 // The executor runs within `new Promise`, so one function can serve all calls without a closure.
 let current: Call | null = null;
@@ -137,7 +138,7 @@ export abstract class Call {
     const reject = this.#reject;
     assert(reject !== null, "a call settles once");
     this.#end();
-    reject(reason);
+    reject(reason, this);
   }
 
   /** Ends the budget and the subscription; the kernel's answer decides how the call settles. */
