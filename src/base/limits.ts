@@ -166,8 +166,8 @@ export const LIMITS = Object.freeze({
   bindFileCountMax: 8,
 
   /**
-   * Places for waiting operations that an empty lane keeps. A larger array is left from a burst, and
-   * would cost bytes for each connection.
+   * Places for waiting operations that an empty lane keeps. A larger array is left from a burst,
+   * and would cost bytes for each connection.
    */
   waitingPlacesKept: 4_096,
 
