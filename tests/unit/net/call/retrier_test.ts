@@ -21,7 +21,7 @@ function setUp() {
 
 const test = suite("Retrier");
 
-test("retry(again) submits at once, before fresh operations, and counts", () => {
+test("retry(again) submits at once, before fresh operations, and counts the retry", () => {
   const { host, meter, submitted, operation, retrier } = setUp();
   assert.ok(retrier.retry("again"));
   assert.equal(submitted.length, 1);
@@ -64,7 +64,7 @@ test("retries without progress are bounded, whatever their kind", () => {
   }
 });
 
-test("progress() starts count and pause anew", () => {
+test("progress() resets count and pause", () => {
   const { host, retrier } = setUp();
   for (let i = 0; i < LIMITS.retryCountMax; i++) {
     assert.ok(retrier.retry("later"));
