@@ -1,7 +1,7 @@
 /**
- * What callers hand in may lie: subclasses, properties of an object's own, proxies, getters,
- * memory that goes away, a polluted Object.prototype. Nothing but the caller's own bytes is ever
- * sent, what is wrong is refused at once, and everything goes on working.
+ * Objects of callers may lie: subclasses, own properties, proxies, getters, memory that is
+ * detached, a polluted Object.prototype. Only the caller's own bytes are ever sent, wrong values
+ * are refused at once, and everything goes on working.
  *
  * @module
  */
