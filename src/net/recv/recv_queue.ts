@@ -75,7 +75,7 @@ export class RecvQueue extends RecvCalls {
     this.calls.push(call);
     // Nothing there and nothing asked for yet: straight to the kernel.
     const first = this.calls.head === call && this.buffered === 0 && this.#end === null;
-    if (first && this.free) this.#request(call);
+    if (first && this.isFree) this.#request(call);
     else this.serve();
   }
 
@@ -164,8 +164,8 @@ export class RecvQueue extends RecvCalls {
     let next = this.calls.head;
     while (next !== null && this.#serveCall(next)) next = this.calls.head;
     if (next === null || this.#end !== null) return;
-    if (!this.free && this.#source.watching && this.#bypasses(next)) this.#endWatch();
-    if (this.free) this.#request(next);
+    if (!this.isFree && this.#source.watching && this.#bypasses(next)) this.#endWatch();
+    if (this.isFree) this.#request(next);
   }
 
   /** Large enough to be received straight into its result. */

@@ -72,7 +72,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
         checkCall(options);
         return Promise.resolve(new IoBufs());
       }
-      if (options === undefined && queue.quiet && queue.buffered >= length) {
+      if (options === undefined && queue.isQuiet && queue.buffered >= length) {
         queue.noteActivity();
         return Promise.resolve(queue.buffer.take(length));
       }
@@ -93,7 +93,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
     try {
       const length = maxLength === undefined ? this.#someLength : maxLength;
       check.integer("maxLength", length, 1, LIMITS.lengthMax);
-      if (options === undefined && queue.quiet && queue.buffered > 0) {
+      if (options === undefined && queue.isQuiet && queue.buffered > 0) {
         queue.noteActivity();
         return Promise.resolve(queue.buffer.takeSome(length));
       }
@@ -108,7 +108,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
     check.integer("length", length, 0, LIMITS.lengthMax);
     if (length === 0) return new IoBufs();
     const queue = this.#queue;
-    if (!queue.quiet || queue.buffered < length) return null;
+    if (!queue.isQuiet || queue.buffered < length) return null;
     queue.noteActivity();
     return queue.buffer.take(length);
   }

@@ -158,7 +158,7 @@ export class SendQueue extends HalfQueue<SendCall> {
     else this.#failed(result, flownCount);
     // Endings wait for this answer only when a cancel was asked for: no walk for all the others.
     if (this.canceling) this.#settleEndings(flownCount);
-    if (this.free) {
+    if (this.isFree) {
       if (this.calls.count > 0 && this.#end?.finSent !== true) this.lane.ring.submit(this, "again");
       else this.#rest();
     }
@@ -190,7 +190,7 @@ export class SendQueue extends HalfQueue<SendCall> {
   }
 
   #wake(): void {
-    if (this.free && this.calls.count > 0 && this.#end?.finSent !== true) {
+    if (this.isFree && this.calls.count > 0 && this.#end?.finSent !== true) {
       this.lane.ring.submit(this);
     } else if (this.empty && this.idle) {
       this.#rest();

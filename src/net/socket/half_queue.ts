@@ -31,7 +31,7 @@ export abstract class HalfQueue<C extends Call & Linked<C>> extends Operation {
   }
 
   /** True when no call waits, so that a new call cannot overtake another one. */
-  get quiet(): boolean {
+  get isQuiet(): boolean {
     return this.calls.head === null;
   }
 
@@ -41,8 +41,8 @@ export abstract class HalfQueue<C extends Call & Linked<C>> extends Operation {
   }
 
   /** Not in flight, and not in a pause at whose end the retrier submits the operation. */
-  protected get free(): boolean {
-    return this.idle && (this.#retrier === null || !this.#retrier.waiting);
+  protected get isFree(): boolean {
+    return this.idle && (this.#retrier === null || !this.#retrier.isWaiting);
   }
 
   /** Submits again, now or after a pause. False when the limit of retries is reached. */
