@@ -111,6 +111,12 @@ export const LIMITS = Object.freeze({
    */
   bulkFromBytes: 65_536,
 
+  /**
+   * Bytes through a delimiter, or of a line with its end, where the call names no other limit. So
+   * much is buffered for a peer that never sends the delimiter.
+   */
+  untilLengthMax: 65_536,
+
   /** What is received at a time when `readBufferSize` is 0 and the call names no length. */
   unbufferedReadBytes: 65_536,
 

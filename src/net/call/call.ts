@@ -66,12 +66,17 @@ export abstract class Call {
 
   /**
    * Reads the options, before the promise exists. Throws TypeError or RangeError for wrong ones,
-   * and the signal's reason when it is aborted already.
+   * and the signal's reason when it is aborted already. `extra` is the name of an option that this
+   * kind of call has and others have not.
    */
-  prepare(options: CallOptions | undefined, fallbackMs: number | null): void {
+  prepare(
+    options: CallOptions | undefined,
+    fallbackMs: number | null,
+    extra: string | null = null,
+  ): void {
     this.timeoutMs = fallbackMs;
     if (options === undefined) return;
-    checkOptions(options);
+    checkOptions(options, extra);
     this.timeoutMs = checkTimeout(options, fallbackMs);
     const signal = checkSignal(options);
     if (signal !== null) this.#patience = new Patience(signal, this);

@@ -35,16 +35,21 @@ export function checkSignal(options: CallOptions): AbortSignal | null {
   return signal;
 }
 
-/** Refuses what is not an options object at all, and fields that none has. Allocates nothing. */
-export function checkOptions(options: CallOptions): void {
+/**
+ * Refuses what is not an options object, and fields that no call has but for `extra`. Allocates
+ * nothing.
+ */
+export function checkOptions(options: CallOptions, extra: string | null = null): void {
   if (options === null || typeof options !== "object" || Array.isArray(options)) {
     check.fail("options", "an object", options);
   }
   for (const name in options) {
-    if (name === "timeoutMs" || name === "signal") continue;
+    if (name === "timeoutMs" || name === "signal" || name === extra) continue;
     // What is inherited says nothing: an AbortController may stand for its signal. But a signal in
     // place of the options would never be looked at.
-    if (Object.hasOwn(options, name)) check.unknown("options", name, KNOWN);
+    if (Object.hasOwn(options, name)) {
+      check.unknown("options", name, extra === null ? KNOWN : [...KNOWN, extra]);
+    }
     if (options instanceof AbortSignal) check.fail("options", "an object with a signal", options);
   }
 }
