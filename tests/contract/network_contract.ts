@@ -21,6 +21,7 @@ import { connecting } from "./parts/connecting.ts";
 import { cutOff } from "./parts/cut_off.ts";
 import { delimiters } from "./parts/delimiters.ts";
 import { ended } from "./parts/ended.ts";
+import { flushing } from "./parts/flushing.ts";
 import { hostile } from "./parts/hostile.ts";
 import { networks } from "./parts/networks.ts";
 import { pushing } from "./parts/pushing.ts";
@@ -58,6 +59,7 @@ export function contract(name: string, config: NetworkConfig): ContractSuite {
   sharedMemory(test, config);
   sending(test, config);
   writeBuffering(test, config);
+  flushing(test, config);
   receiving(test, config);
   delimiters(test, config);
   watching(test, config);
