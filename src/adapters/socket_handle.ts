@@ -118,9 +118,9 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
       return;
     }
     // The process stays until it was told.
-    context.hold();
+    context.addReference();
     void closing.finally(() => {
-      context.unhold();
+      context.removeReference();
       setImmediate(closed);
     });
   }

@@ -48,7 +48,7 @@ export interface NetworkErrorDetails {
   cause?: unknown;
 }
 
-/** The message of whatever was thrown; it may be no error, and its getters may throw. */
+/** The message of a thrown value, which may be no error, and whose getters may throw. */
 export function messageOf(thrown: unknown): string {
   try {
     return String(thrown instanceof Error ? thrown.message : thrown);
@@ -57,7 +57,7 @@ export function messageOf(thrown: unknown): string {
   }
 }
 
-/** What went wrong inside the library, for the message of the error that a call gets. */
+/** An error inside the library, in the words of the error that a call gets. */
 export function internalReason(cause: unknown): string {
   return `an internal error (${messageOf(cause)})`;
 }
@@ -76,7 +76,7 @@ export class NetworkError extends Error {
   readonly endOfStream: boolean;
 
   constructor(message: string, details: NetworkErrorDetails) {
-    // Always there, as the other fields are, but not enumerable: as Error's own.
+    // `cause` is always set, as the other fields are, but not enumerable, as in Error itself.
     super(message, { cause: intrinsics.optionOf(details, "cause") });
     this.code = details.code;
     const errno = intrinsics.optionOf(details, "errno") as number | null | undefined;

@@ -16,13 +16,13 @@ import type { BufferPool } from "../../buf/buffer_pool.ts";
 import { IoBufs } from "../../buf/io_bufs.ts";
 import type { Slot } from "../../buf/slot.ts";
 import { Call } from "../call/call.ts";
-import type { Holder } from "../call/holder.ts";
+import type { LoopReference } from "../call/loop_reference.ts";
 
 export type RecvKind = "exact" | "some" | "wait" | "until";
 
 /** The queue that serves the call. */
 export interface RecvCallOwner {
-  readonly socket: Holder & { readonly peerName: string };
+  readonly socket: LoopReference & { readonly peerName: string };
   endCall(call: RecvCall, abort: { reason: unknown } | null): void;
 }
 
@@ -114,7 +114,7 @@ export class RecvCall extends Call implements Linked<RecvCall> {
     return this.length - (this.result?.length ?? 0);
   }
 
-  override get holder(): Holder {
+  override get loopReference(): LoopReference {
     return this.#queue.socket;
   }
 

@@ -21,7 +21,7 @@ import { IoBufs } from "../../buf/io_bufs.ts";
 import { Slot } from "../../buf/slot.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
 import type { ReadGroups } from "../../ring/read_groups.ts";
-import { AF_UNIX } from "../address/address.ts";
+import { AF_UNIX } from "../address/sockaddr.ts";
 import type { CloseReason } from "../call/close_reason.ts";
 import { DirectRead } from "./direct_read.ts";
 import { outcomeOf } from "../call/outcome.ts";
@@ -42,7 +42,7 @@ export class RecvQueue extends RecvCalls {
   constructor(socket: Socket) {
     super(socket, socket.context.recvRing.recvLane);
     this.#capacity = socket.context.config.readBufferSize;
-    const watches = socket.family !== AF_UNIX && this.#capacity > LIMITS.watchBufferBytes;
+    const watches = socket.family !== AF_UNIX && this.#capacity > LIMITS.multishotBufferBytes;
     this.#source = new ReadSource(socket.context.recvRing.reads as ReadGroups, watches);
   }
 
@@ -200,7 +200,7 @@ export class RecvQueue extends RecvCalls {
     const call = this.calls.head;
     const fits = call !== null && this.buffered === 0 && call.result === null && call.fits(length);
     source.note(length, call !== null);
-    if (source.watching && this.buffered + length >= LIMITS.watchBufferBytes) this.#endWatch();
+    if (source.watching && this.buffered + length >= LIMITS.multishotBufferBytes) this.#endWatch();
     if (fits && lend) {
       const value = call.lent(this.socket.context.pool, slot, length);
       source.passOn();
