@@ -66,8 +66,12 @@ const KNOWN_CYCLES: readonly (readonly string[])[] = [
     "src/ring/ring.ts",
   ],
   [
+    "src/net/send/flush_call.ts",
+    "src/net/send/flush_line.ts",
+    "src/net/send/late_error.ts",
     "src/net/send/send_batch.ts",
     "src/net/send/send_call.ts",
+    "src/net/send/send_ending.ts",
     "src/net/send/send_error.ts",
     "src/net/send/send_queue.ts",
   ],

@@ -14,8 +14,9 @@ export const LIMITS = Object.freeze({
   iovecBatchSize: 32,
 
   /**
-   * Calls in one send, where many small ones lie behind each other. A cancel of one makes all that
-   * are with the kernel leave again, so this bounds what it costs to end them one after the other.
+   * Calls in one send, where many small calls lie behind each other in memory. The cancel of one of
+   * them makes all calls of its operation leave again, so this bounds the cost of ending calls one
+   * after the other.
    */
   batchCallCountMax: 1_024,
 
@@ -171,8 +172,8 @@ export const LIMITS = Object.freeze({
   bindFileCountMax: 8,
 
   /**
-   * Places for waiting operations that an empty lane keeps. A larger array belongs to a burst, and
-   * with many connections it would cost bytes for each.
+   * Places for waiting operations that an empty lane keeps. A larger array is left from a burst,
+   * and would cost bytes for each connection.
    */
   waitingPlacesKept: 4_096,
 

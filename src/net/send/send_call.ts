@@ -9,8 +9,8 @@ import type { Linked } from "../../base/fifo.ts";
 import { PLAIN_SLAB, type Slot } from "../../buf/slot.ts";
 import type { ByteSource } from "./byte_source.ts";
 import { Call } from "../call/call.ts";
-import type { LoopReference } from "../call/loop_reference.ts";
 import { Piece } from "./piece.ts";
+import type { LoopReference } from "../call/loop_reference.ts";
 import type { SendEnding } from "./send_ending.ts";
 import type { SendQueue } from "./send_queue.ts";
 
