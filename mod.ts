@@ -51,6 +51,7 @@ export { IoBufMut } from "./src/buf/io_buf_mut.ts";
 export { IoBufs, type IoBufsPart } from "./src/buf/io_bufs.ts";
 export type { Address, SocketAddress, UnixAddress } from "./src/net/address/address.ts";
 export type { CallOptions } from "./src/net/call/call_options.ts";
+export type { UntilOptions } from "./src/net/recv/until_options.ts";
 export type { Capabilities, Features } from "./src/net/config/capabilities.ts";
 export type {
   KeepAlive,

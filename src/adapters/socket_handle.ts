@@ -179,7 +179,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   #begin(): void {
     const connection = this.connection;
     if (connection === null || this.#stream === undefined) return;
-    this.#receive = connection.stream.consume(this);
+    this.#receive = connection.stream.pushTo(this);
     this.#send = connection.sink.produce(this, QUEUE_BYTES_MAX);
     if (this.#wantsRead) this.#receive.resume();
   }

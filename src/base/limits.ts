@@ -123,6 +123,12 @@ export const LIMITS = Object.freeze({
    */
   bulkFromBytes: 65_536,
 
+  /**
+   * Bytes through a delimiter, or of a line with its end, where the call names no other limit. The
+   * stream buffers as many for a peer that never sends the delimiter.
+   */
+  untilLengthMax: 65_536,
+
   /** Bytes of one receive when `readBufferSize` is 0 and the call names no length. */
   unbufferedReadBytes: 65_536,
 

@@ -17,7 +17,8 @@ export type NetworkErrorCode =
   | "Closed"
   | "Unsupported"
   | "PoolExhausted"
-  | "PoolOversized";
+  | "PoolOversized"
+  | "TooLong";
 
 /** The call that failed. */
 export type OperationName =
@@ -29,6 +30,8 @@ export type OperationName =
   | "flush"
   | "recv"
   | "recvSome"
+  | "recvUntil"
+  | "wait"
   | "option"
   | "alloc"
   | "close";

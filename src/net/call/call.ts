@@ -89,12 +89,17 @@ export abstract class Call {
 
   /**
    * Reads the options, before the promise exists. Throws TypeError or RangeError for wrong options,
-   * and the signal's reason when the signal is already aborted.
+   * and the signal's reason when the signal is already aborted. `extra` is the name of an option
+   * that this kind of call has and others have not.
    */
-  prepare(options: CallOptions | undefined, fallbackMs: number | null): void {
+  prepare(
+    options: CallOptions | undefined,
+    fallbackMs: number | null,
+    extra: string | null = null,
+  ): void {
     this.timeoutMs = fallbackMs;
     if (options === undefined) return;
-    checkOptions(options);
+    checkOptions(options, extra);
     this.timeoutMs = checkTimeout(options, fallbackMs);
     const signal = checkSignal(options);
     if (signal !== null) this.#subscription = new AbortSubscription(signal, this);

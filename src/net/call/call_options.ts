@@ -35,16 +35,21 @@ export function checkSignal(options: CallOptions): AbortSignal | null {
   return signal;
 }
 
-/** Refuses a value that is no options object, and unknown fields. Allocates nothing. */
-export function checkOptions(options: CallOptions): void {
+/**
+ * Refuses a value that is no options object, and unknown fields; `extra` is a field of one kind of
+ * call. Allocates nothing.
+ */
+export function checkOptions(options: CallOptions, extra: string | null = null): void {
   if (options === null || typeof options !== "object" || Array.isArray(options)) {
     check.fail("options", "an object", options);
   }
   for (const name in options) {
-    if (name === "timeoutMs" || name === "signal") continue;
+    if (name === "timeoutMs" || name === "signal" || name === extra) continue;
     // Inherited fields are accepted: an AbortController can serve as options, because it has a
     // signal. A signal in place of the options is refused, because no field of it would be read.
-    if (Object.hasOwn(options, name)) check.unknown("options", name, KNOWN);
+    if (Object.hasOwn(options, name)) {
+      check.unknown("options", name, extra === null ? KNOWN : [...KNOWN, extra]);
+    }
     if (options instanceof AbortSignal) check.fail("options", "an object with a signal", options);
   }
 }

@@ -365,7 +365,7 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
     await using pair = await connect(other.network, "127.0.0.1:0", network);
     const recv = pair.client.stream.recv(10);
     await pair.server.sink.send("01234");
-    await pause(20);
+    while (pair.client.stream.bytesReceived < 5) await pause(1);
     const closed = network.close();
     assert.not(await settlesWithin(closed, 30), "it waits");
     await pair.server.sink.send("56789");

@@ -5,7 +5,7 @@
  */
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { type Connection, type NetworkConfig, NetworkError } from "../../../mod.ts";
-import { assert } from "../../harness.ts";
+import { assert, patience } from "../../harness.ts";
 import {
   connect,
   type ContractSuite,
@@ -275,7 +275,7 @@ export function connecting(test: ContractSuite, config: NetworkConfig): void {
     });
     const elapsed = performance.now() - start;
     assert.instance(error, NetworkError);
-    assert.ok(elapsed >= 100 && elapsed < 300, `it took ${elapsed} ms`);
+    assert.ok(elapsed >= 100 && elapsed < patience(300), `it took ${elapsed} ms`);
   });
 
   test("a dial's own budget comes before the configured one", async ({ network }) => {
