@@ -124,8 +124,8 @@ export const LIMITS = Object.freeze({
   bulkFromBytes: 65_536,
 
   /**
-   * Bytes through a delimiter, or of a line with its end, where the call names no other limit. The
-   * stream buffers as many for a peer that never sends the delimiter.
+   * The limit of the bytes through a delimiter, or of a line with its end, when the call names no
+   * limit. The stream buffers this many bytes for a peer that never sends the delimiter.
    */
   untilLengthMax: 65_536,
 
