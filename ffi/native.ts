@@ -70,9 +70,9 @@ class NativeRing implements RingPort {
   }
 
   openBell(onWake: () => void): BellPort {
-    const giveBack = () => void this.#library.ur_ring_bell_back(this.#id);
+    const giveBack = () => void this.#library.ur_ring_doorbell_back(this.#id);
     try {
-      const bell = this.#runtime.openBell(this.#library.ur_ring_bell(this.#id), onWake);
+      const bell = this.#runtime.openBell(this.#library.ur_ring_doorbell(this.#id), onWake);
       bell.opened.catch(giveBack);
       return bell;
     } catch (cause) {
