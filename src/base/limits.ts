@@ -14,6 +14,12 @@ export const LIMITS = Object.freeze({
   iovecBatchSize: 32,
 
   /**
+   * Calls in one send, where many small ones lie behind each other. A cancel of one makes all that
+   * are with the kernel leave again, so this bounds what it costs to end them one after the other.
+   */
+  batchCallCountMax: 1_024,
+
+  /**
    * Pieces below this are gathered by copy, larger ones by iovec: a 64 byte piece costs 0.21 us
    * copied and 0.28 us as an iovec, a 4 KiB piece 1.5 us copied and 1.1 us as an iovec.
    */
@@ -149,6 +155,12 @@ export const LIMITS = Object.freeze({
    * that another process was faster.
    */
   bindFileCountMax: 8,
+
+  /**
+   * Places for waiting operations that an empty lane keeps. A larger array belongs to a burst, and
+   * with many connections it would cost bytes for each.
+   */
+  waitingPlacesKept: 4_096,
 
   /** Settled sends that a network keeps for later ones: about 1 MiB. */
   spareCallCountMax: 4_096,

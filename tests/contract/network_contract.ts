@@ -20,6 +20,7 @@ import { closing } from "./parts/closing.ts";
 import { connecting } from "./parts/connecting.ts";
 import { cutOff } from "./parts/cut_off.ts";
 import { ended } from "./parts/ended.ts";
+import { flushing } from "./parts/flushing.ts";
 import { hostile } from "./parts/hostile.ts";
 import { networks } from "./parts/networks.ts";
 import { pushing } from "./parts/pushing.ts";
@@ -57,6 +58,7 @@ export function contract(name: string, config: NetworkConfig): ContractSuite {
   sharedMemory(test, config);
   sending(test, config);
   writeBuffering(test, config);
+  flushing(test, config);
   receiving(test, config);
   watching(test, config);
   pushing(test, config);

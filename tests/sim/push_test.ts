@@ -274,6 +274,35 @@ test("a large array is lent until drained()", async () => {
   });
 });
 
+test("postShort() takes short ASCII texts and arrays, and leaves all else to post()", async () => {
+  await withPair({}, async ({ client, server }) => {
+    const send = inner(client).sink.produce(new Teller(), LIMIT_BYTES);
+    const text = (chunk: string, encoding = "utf8") => ({ chunk, encoding });
+    const bytes = (length: number) => ({ chunk: contentOf(1, length), encoding: "buffer" });
+    assert.is(send.postShort([text("head "), bytes(0), text("", "latin1"), bytes(10)]), true);
+    assert.is(send.postedBytes, 15);
+    const refused = [
+      [text("é a")],
+      [text("aé")],
+      [text("é", "latin1")],
+      [text("ab"), text("日本")],
+      [text("6162", "hex")],
+      [text("x".repeat(5_000))],
+      [bytes(2_048)],
+      [text("")],
+    ];
+    for (const parts of refused) assert.is(send.postShort(parts), false);
+    const lying = contentOf(2, 100);
+    Object.defineProperty(lying, "length", { value: 1_000_000 });
+    assert.is(send.postShort([{ chunk: lying, encoding: "buffer" }]), true);
+    assert.is(send.postShort([text("tail", "latin1")]), true);
+    const received = (await server.stream.recv(119)).toUint8Array();
+    const wanted = [...new TextEncoder().encode("head "), ...contentOf(1, 10)];
+    wanted.push(...contentOf(2, 100), ...new TextEncoder().encode("tail"));
+    bytesEqual(received, Uint8Array.from(wanted));
+  });
+});
+
 test("finish() sends FIN behind what was posted, then tells", async () => {
   await withPair({}, async ({ client, server }) => {
     const teller = new Teller();

@@ -8,6 +8,7 @@ import { Fifo } from "../../src/base/fifo.ts";
 import { BlockList } from "../../src/ring/block_list.ts";
 import { Pump } from "../../src/ring/pump.ts";
 import { Ring } from "../../src/ring/ring.ts";
+import { FlushLine } from "../../src/net/send/flush_line.ts";
 import { SendCall } from "../../src/net/send/send_call.ts";
 import { ReadBuffer } from "../../src/net/recv/read_buffer.ts";
 import { RecvQueue } from "../../src/net/recv/recv_queue.ts";
@@ -333,6 +334,24 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
 
   /** A message that was aborted while it waited stays in the queue. */
   "keeps an aborted call": () => replace(Fifo.prototype, "remove", () => () => false),
+
+  /** Sends that are made after a flush keep it waiting. */
+  "waits for an empty queue in a flush": () =>
+    replace(
+      FlushLine.prototype,
+      "advance",
+      (advance) =>
+        function (this: FlushLine, first: SendCall | null) {
+          if (first === null) advance.call(this, null);
+        },
+    ),
+
+  /** The first bytes that the kernel takes settle every flush. */
+  "does not wait for the bytes before a flush": () =>
+    replace(FlushLine.prototype, "advance", (advance) =>
+      function (this: FlushLine) {
+        advance.call(this, null);
+      }),
 
   /** A budget that ran out is not noticed. */
   "loses a deadline": () =>

@@ -17,7 +17,8 @@ import type { Holder } from "./holder.ts";
 import { Patience } from "./patience.ts";
 
 type Resolve = (value: unknown) => void;
-type Reject = (reason: unknown) => void;
+/** A promise takes no notice of the call; what stands in for a promise may. */
+type Reject = (reason: unknown, call: Call) => void;
 
 // The executor runs within `new Promise`, so one function can serve all calls without a closure.
 let current: Call | null = null;
@@ -115,7 +116,7 @@ export abstract class Call {
     const reject = this.#reject;
     assert(reject !== null, "a call settles once");
     this.#end();
-    reject(reason);
+    reject(reason, this);
   }
 
   /** Stops the clock and the signal; what happens next is decided by the kernel's answer. */

@@ -38,8 +38,6 @@ export class RecvQueue extends RecvCalls {
   #direct: DirectRead | null = null;
   readonly #capacity: number;
   readonly #source: ReadSource;
-  /** The pool had no memory for a direct receive: the next one takes a provided buffer. */
-  #starved = false;
   #end: RecvEnd | null = null;
   bytesReceived = 0;
 
@@ -119,7 +117,6 @@ export class RecvQueue extends RecvCalls {
       return true;
     }
     // The pool has nothing left: a provided buffer, which is taken only when data arrives.
-    this.#starved = true;
     this.lane.ring.defer(this, () => this.serve());
     return false;
   }
@@ -223,7 +220,7 @@ export class RecvQueue extends RecvCalls {
     else source.passOn();
     // A direct receive that found the pool empty goes on with what came this way.
     if (call !== null && call.result !== null) call.result.append(this.buffer.take(this.buffered));
-    this.#starved = false;
+    if (this.#direct !== null) this.#direct.starved = false;
   }
 
   /** Submits what the first call needs: straight into its result, or a fill, in line if need be. */
@@ -231,7 +228,7 @@ export class RecvQueue extends RecvCalls {
     const { ring, crowded } = this.lane;
     const direct = call.result !== null || this.#bypasses(call);
     if (direct) call.result ??= this.buffered > 0 ? this.buffer.takeAll() : new IoBufs();
-    const fills = !direct || this.#starved;
+    const fills = !direct || this.#direct?.starved === true;
     if (fills) this.#source.want(direct, call.exact ? 0 : call.length);
     const lines = fills && (starved || (crowded && this.#source.single));
     ring.submit(this, lines ? "line" : "fresh");
