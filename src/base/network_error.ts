@@ -29,6 +29,7 @@ export type OperationName =
   | "flush"
   | "recv"
   | "recvSome"
+  | "peerFinished"
   | "option"
   | "alloc"
   | "close";

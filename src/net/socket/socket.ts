@@ -51,9 +51,10 @@ export class Socket extends Holder implements Lingerer {
    * the receive, which then returns 0 as if FIN had come: see `cutOff`.
    */
   peerEnd: "none" | "doubtful" | "fin" = "none";
-  /** One for each half. */
+  /** One for each half, and a poll for the peer's end where a call has asked for it. */
   #sending: Operation | null = null;
   #receiving: Operation | null = null;
+  #polling: Operation | null = null;
   /** What the network forgets when the descriptor is closed, before `closed` resolves. */
   owner: SocketOwner | null = null;
   /** "lingering" is graceful, but for what the peer has yet to take. */
@@ -83,10 +84,11 @@ export class Socket extends Holder implements Lingerer {
     return this.context.recvRing.port;
   }
 
-  /** Operations that the end has to wait for: one for each half. */
+  /** Operations that the end has to wait for, in the order in which they are made. */
   attach(operation: Operation): void {
     if (this.#sending === null) this.#sending = operation;
-    else this.#receiving = operation;
+    else if (this.#receiving === null) this.#receiving = operation;
+    else this.#polling = operation;
   }
 
   /**
@@ -185,6 +187,7 @@ export class Socket extends Holder implements Lingerer {
       else if (left > 0) this.port.shutdown(this.fd, 2);
       this.#sending?.lane.ring.cancel(this.#sending);
       this.#receiving?.lane.ring.cancel(this.#receiving);
+      this.#polling?.lane.ring.cancel(this.#polling);
       this.landed();
     }
     return this.closed;
@@ -215,11 +218,13 @@ export class Socket extends Holder implements Lingerer {
     if (this.#end === null || this.#end === "lingering" || !this.#descriptorOpen) return;
     const sending = this.#sending;
     const receiving = this.#receiving;
-    if (sending?.idle === false || receiving?.idle === false) return;
+    const polling = this.#polling;
+    if (sending?.idle === false || receiving?.idle === false || polling?.idle === false) return;
     this.#descriptorOpen = false;
     this.#closeDescriptor(this.#end);
     sending?.lane.ring.retire(sending);
     receiving?.lane.ring.retire(receiving);
+    polling?.lane.ring.retire(polling);
     this.context.meter.counts[COUNT.connections]--;
     if (this.owner !== null) this.context.open.delete(this.owner);
     this.#closed?.resolve();
