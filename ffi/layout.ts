@@ -8,7 +8,7 @@
  * @module
  */
 
-/** In the order of the table in `shim/probe.c`; build time and source hash are read, not compared. */
+/** In the order of the table in `shim/probe.c`. Build time and source hash are not compared. */
 export const LAYOUT = {
   abiVersion: 4,
   buildTime: 0,

@@ -29,7 +29,7 @@ int32_t ur_slab_map(uint32_t size) {
   if (id < 0 && slab_count < SLAB_MAX) {
     uint8_t *base = map_memory(size);
     if (base) {
-      /* A forked child must neither see memory that the kernel fills, nor disturb it at its exit. */
+      /* A forked child must not see memory that the kernel fills, nor disturb it at its exit. */
       madvise(base, size, MADV_DONTFORK);
       id = (int32_t)slab_count;
       slabs[slab_count].base = base;

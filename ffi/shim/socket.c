@@ -136,7 +136,7 @@ int32_t ur_get_option(uint32_t id, int32_t fd, uint32_t option) {
 
 /*
  * The kernel keeps a flag that says that FIN came (SOCK_DONE), and shows it in one place: a request
- * to map received bytes, on a socket that has none, fails with EIO after FIN and succeeds otherwise.
+ * to map received bytes, on a socket without any, fails with EIO after FIN and succeeds otherwise.
  * The request names no memory, so nothing is mapped. Counts of bytes cannot tell, because they
  * include urgent bytes and the FIN itself.
  */

@@ -46,7 +46,7 @@ export function peerFinishing(test: ContractSuite, config: NetworkConfig): void 
     });
   }
 
-  test("peerFinished() waits while the peer sends, and while this end has closed its sink", async ({ network }) => {
+  test("peerFinished() waits while the peer sends, after a half close", async ({ network }) => {
     await using pair = await connect(network);
     await pair.server.sink.close();
     await expectEnd(pair.client);
@@ -56,7 +56,7 @@ export function peerFinishing(test: ContractSuite, config: NetworkConfig): void 
     await expectText(pair.server, "more");
   });
 
-  test("peerFinished() ends with its budget or its signal, and a later call succeeds", async ({ network }) => {
+  test("peerFinished() ends with its budget or signal, later ones go on", async ({ network }) => {
     await using pair = await connect(network);
     const abort = new AbortController();
     const reason = new Error("enough");
