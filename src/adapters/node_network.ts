@@ -5,7 +5,7 @@
  */
 import process from "node:process";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
-import { interfaceIndex } from "../net/address/interface_index.ts";
+import { interfaceIndex } from "../net/address/look_up.ts";
 import type { NetworkContext } from "../net/socket/network_context.ts";
 import { sharedNetwork } from "./shared_network.ts";
 

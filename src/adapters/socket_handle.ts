@@ -118,9 +118,9 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
       return;
     }
     // The process stays until it was told.
-    context.hold();
+    context.addReference();
     void closing.finally(() => {
-      context.unhold();
+      context.removeReference();
       setImmediate(closed);
     });
   }
@@ -179,7 +179,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   #begin(): void {
     const connection = this.connection;
     if (connection === null || this.#stream === undefined) return;
-    this.#receive = connection.stream.consume(this);
+    this.#receive = connection.stream.pushTo(this);
     this.#send = connection.sink.produce(this, QUEUE_BYTES_MAX);
     if (this.#wantsRead) this.#receive.resume();
   }

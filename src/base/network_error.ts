@@ -17,7 +17,8 @@ export type NetworkErrorCode =
   | "Closed"
   | "Unsupported"
   | "PoolExhausted"
-  | "PoolOversized";
+  | "PoolOversized"
+  | "TooLong";
 
 /** The call that failed. */
 export type OperationName =
@@ -29,6 +30,8 @@ export type OperationName =
   | "flush"
   | "recv"
   | "recvSome"
+  | "recvUntil"
+  | "wait"
   | "peerFinished"
   | "option"
   | "alloc"
@@ -46,7 +49,7 @@ export interface NetworkErrorDetails {
   cause?: unknown;
 }
 
-/** The message of whatever was thrown; it may be no error, and its getters may throw. */
+/** The message of a thrown value, which may be no error, and whose getters may throw. */
 export function messageOf(thrown: unknown): string {
   try {
     return String(thrown instanceof Error ? thrown.message : thrown);
@@ -55,7 +58,7 @@ export function messageOf(thrown: unknown): string {
   }
 }
 
-/** What went wrong inside the library, for the message of the error that a call gets. */
+/** An error inside the library, in the words of the error that a call gets. */
 export function internalReason(cause: unknown): string {
   return `an internal error (${messageOf(cause)})`;
 }
@@ -74,7 +77,7 @@ export class NetworkError extends Error {
   readonly endOfStream: boolean;
 
   constructor(message: string, details: NetworkErrorDetails) {
-    // Always there, as the other fields are, but not enumerable: as Error's own.
+    // `cause` is always set, as the other fields are, but not enumerable, as in Error itself.
     super(message, { cause: intrinsics.optionOf(details, "cause") });
     this.code = details.code;
     const errno = intrinsics.optionOf(details, "errno") as number | null | undefined;

@@ -19,6 +19,7 @@ import { bulk } from "./parts/bulk.ts";
 import { closing } from "./parts/closing.ts";
 import { connecting } from "./parts/connecting.ts";
 import { cutOff } from "./parts/cut_off.ts";
+import { delimiters } from "./parts/delimiters.ts";
 import { ended } from "./parts/ended.ts";
 import { flushing } from "./parts/flushing.ts";
 import { hostile } from "./parts/hostile.ts";
@@ -61,6 +62,7 @@ export function contract(name: string, config: NetworkConfig): ContractSuite {
   writeBuffering(test, config);
   flushing(test, config);
   receiving(test, config);
+  delimiters(test, config);
   watching(test, config);
   pushing(test, config);
   bulk(test, config);

@@ -25,7 +25,7 @@ for (const errno of ["EAGAIN", "EINTR", "ENOMEM"]) {
   });
 }
 
-test("another errno fails the pending calls alone: a later call polls again", async ({ healthy }) => {
+test("another errno fails the pending calls, and a later one polls again", async ({ healthy }) => {
   await withPair(healthy, {}, async ({ client, server }) => {
     table.reset({ on: "poll", errno: "EPERM", repeat: 1 });
     const error = { code: "RecvFailed", errno: "EPERM", operation: "peerFinished" } as const;

@@ -16,7 +16,7 @@ import { TimingWheel } from "../../src/ring/timing_wheel.ts";
 import { ProvidedBuffers } from "../../src/ring/provided_buffers.ts";
 import { Slot } from "../../src/buf/slot.ts";
 import { ERRNO } from "../../src/base/errno.ts";
-import { Holder } from "../../src/net/call/holder.ts";
+import { LoopReference } from "../../src/net/call/loop_reference.ts";
 import { Socket } from "../../src/net/socket/socket.ts";
 import { ReadSource } from "../../src/net/recv/read_source.ts";
 import { OpWriter } from "../../src/ring/op_writer.ts";
@@ -408,10 +408,14 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   /** The process is kept alive by one call in fifty that has ended. */
   "keeps the process alive": () => {
     let count = 0;
-    return replace(Holder.prototype, "unhold", (unhold) =>
-      function (this: Holder) {
-        if (++count % 50 !== 0) unhold.call(this);
-      });
+    return replace(
+      LoopReference.prototype,
+      "removeCall",
+      (removeCall) =>
+        function (this: LoopReference) {
+          if (++count % 50 !== 0) removeCall.call(this);
+        },
+    );
   },
 
   /** With two rings, calls are held at one pump, and the other goes on as if none were pending. */

@@ -22,7 +22,7 @@ import { type OpWriter, POLL_EVENT } from "../../ring/op_writer.ts";
 import { Call } from "../call/call.ts";
 import type { CallOptions } from "../call/call_options.ts";
 import type { CloseReason } from "../call/close_reason.ts";
-import type { Holder } from "../call/holder.ts";
+import type { LoopReference } from "../call/loop_reference.ts";
 import { outcomeOf } from "../call/outcome.ts";
 import { Retrier } from "../call/retrier.ts";
 import type { Socket } from "../socket/socket.ts";
@@ -41,7 +41,7 @@ class FinishCall extends Call implements Linked<FinishCall> {
     this.#calls = calls;
   }
 
-  override get holder(): Holder {
+  override get loopReference(): LoopReference {
     return this.#socket;
   }
 

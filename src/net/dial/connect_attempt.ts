@@ -1,6 +1,11 @@
 /**
- * One attempt to connect to one address: owns the descriptor from its creation until it is either
- * handed over connected or closed after the operation has landed.
+ * One attempt to connect to one numeric address. The attempt owns the descriptor from the moment
+ * that the socket is made, until the descriptor is handed over connected, or closed after the
+ * operation has landed.
+ *
+ *   start -> socket, options, local end -> connect on the ring -> landed -> done(0, fd)
+ *               | errno                       | expire, cancel      | errno, or a self connection
+ *               +-> done(errno)               +-> cancelled --------+-> closed -> done(errno)
  *
  * @module
  */
@@ -8,24 +13,17 @@ import { ERRNO } from "../../base/errno.ts";
 import { COUNT } from "../../base/meter.ts";
 import { SOCKET_OPTION } from "../../ring/port.ts";
 import type { Deadline } from "../../ring/timing_wheel.ts";
-import {
-  AF_INET,
-  AF_INET6,
-  AF_UNIX,
-  isUnix,
-  type SocketAddress,
-  type UnixAddress,
-  writeSockaddr,
-} from "../address/address.ts";
+import { isUnix, type SocketAddress, type UnixAddress } from "../address/address.ts";
+import { AF_INET, AF_INET6, AF_UNIX, writeSockaddr } from "../address/sockaddr.ts";
 import { ConnectOperation } from "./connect_operation.ts";
-import { endpoint, LOCAL_END, REMOTE_END } from "../address/endpoint.ts";
+import { endpoint, LOCAL_END, REMOTE_END } from "../socket/endpoint.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 import { packedAddress } from "../address/packed_address.ts";
 import { socketOptions } from "../socket/socket_options.ts";
 
 /**
- * `errno` 0: connected, and the descriptor is the callee's now. With a `cause` an error inside the
- * library ended the attempt.
+ * With `errno` 0 the attempt is connected, and the callee owns the descriptor. With a `cause`, an
+ * error inside the library has ended the attempt.
  */
 export type AttemptDone = (
   errno: number,
@@ -41,14 +39,14 @@ export class ConnectAttempt implements Deadline {
   deadlineTick = -1;
   readonly #context: NetworkContext;
   readonly #address: SocketAddress | UnixAddress;
-  /** Where the connection is to begin; null for wherever the kernel likes. */
+  /** The local end to bind; null to leave the choice to the kernel. */
   readonly #local: SocketAddress | null;
   readonly #family: number;
   #done: AttemptDone | null;
   #operation: ConnectOperation | null = null;
   #fd = -1;
-  #expired = false;
-  /** The local end could not be had: that, and no peer, is what the errno is about. */
+  #isExpired = false;
+  /** The local end could not be bound: the errno is about the local end, and not about the peer. */
   bindFailed = false;
 
   constructor(
@@ -65,7 +63,7 @@ export class ConnectAttempt implements Deadline {
     this.#family = isUnix(address) ? AF_UNIX : address.hostname.includes(":") ? AF_INET6 : AF_INET;
   }
 
-  /** Begins; ends by itself after `timeoutMs`, if given. */
+  /** Begins the attempt, which ends after `timeoutMs` at the latest, unless that is null. */
   start(timeoutMs: number | null): void {
     const { recvRing, wheel } = this.#context;
     const opened = this.#open();
@@ -104,13 +102,13 @@ export class ConnectAttempt implements Deadline {
     return Math.min(result, 0);
   }
 
-  /** The share of the budget ran out. */
+  /** This address's share of the budget ran out. */
   expire(): void {
-    this.#expired = true;
+    this.#isExpired = true;
     this.#withdraw();
   }
 
-  /** Gives up; `done` is not called any more. */
+  /** Ends the attempt without a call of `done`. */
   cancel(): void {
     this.#done = null;
     this.#withdraw();
@@ -132,22 +130,22 @@ export class ConnectAttempt implements Deadline {
       recvRing.retire(this.#operation);
     }
     this.#operation = null;
-    const ending = result >= 0 && this.#metItself() ? -ERRNO.ECONNREFUSED : result;
+    const ending = result >= 0 && this.#isSelfConnection() ? -ERRNO.ECONNREFUSED : result;
     if (ending >= 0 && this.#done !== null) {
       this.#finish(0);
       return;
     }
-    // RST where it met itself: a graceful end would keep the port busy.
+    // A self connection ends with RST: a graceful end would keep the port busy.
     if (ending !== result) recvRing.port.setOption(this.#fd, SOCKET_OPTION.lingerSeconds, 0);
     recvRing.port.closeDescriptor(this.#fd);
-    this.#finish(this.#expired ? ERRNO.ETIMEDOUT : -ending);
+    this.#finish(this.#isExpired ? ERRNO.ETIMEDOUT : -ending);
   }
 
   /**
-   * Where nobody listens on a local port of the range that the kernel chooses from, it may choose
-   * that port, and TCP connects the socket with itself: a simultaneous open. Nobody is there.
+   * A dial to a free local port can be given that very port as its own: TCP then connects the
+   * socket to itself, by a simultaneous open. No listener exists, so the dial counts as refused.
    */
-  #metItself(): boolean {
+  #isSelfConnection(): boolean {
     if (isUnix(this.#address)) return false;
     const { recvRing } = this.#context;
     const local = endpoint(recvRing, this.#fd, LOCAL_END);
@@ -156,7 +154,7 @@ export class ConnectAttempt implements Deadline {
     return remote !== null && packedAddress.equals(remote, local);
   }
 
-  /** An error inside the library: the descriptor is closed, unless it was handed over before. */
+  /** An error inside the library. Closes the descriptor, unless it was handed over before. */
   #broken(cause: unknown): void {
     const { recvRing, wheel } = this.#context;
     wheel.remove(this);
@@ -172,7 +170,7 @@ export class ConnectAttempt implements Deadline {
   #finish(errno: number): void {
     const fd = this.#fd;
     this.#fd = -1;
-    // Forgotten only behind the call: when it throws, it is told of the error.
+    // `done` is dropped after its call: when the call throws, `#broken` reports the error to it.
     this.#done?.(errno, fd, this.#family);
     this.#done = null;
   }

@@ -1,48 +1,49 @@
 /**
- * Connecting: name lookup, then one address after the other, all within one budget.
+ * One `dial()`: name lookup, then one address after the other, all within one budget.
  *
- * Each address gets an equal share of what is left of the budget, so that one that does not answer
- * leaves time for the next.
+ *   lookUp -> attempt on the first address -> connected
+ *                    | refused, or its share of the budget is over
+ *                    v
+ *             attempt on the next address ... -> no address is left: ConnectionFailed
+ *
+ * Each address gets an equal share of the remaining budget, so that an address that does not answer
+ * leaves time for the next one.
  *
  * @module
  */
 import { ERRNO, errnoText } from "../../base/errno.ts";
 import { COUNT } from "../../base/meter.ts";
 import { internalReason, NetworkError } from "../../base/network_error.ts";
-import {
-  connectedAddress,
-  formatAddress,
-  type SocketAddress,
-  type UnixAddress,
-} from "../address/address.ts";
+import { formatAddress, type SocketAddress, type UnixAddress } from "../address/address.ts";
+import { connectedAddress } from "../address/sockaddr.ts";
 import { Call } from "../call/call.ts";
 import { ConnectAttempt } from "./connect_attempt.ts";
 import { Connection } from "../connection/connection.ts";
-import { endpoint, REMOTE_END } from "../address/endpoint.ts";
-import { Holder } from "../call/holder.ts";
-import { lookUpError } from "../address/look_up_error.ts";
+import { endpoint, REMOTE_END } from "../socket/endpoint.ts";
+import { LoopReference } from "../call/loop_reference.ts";
+import { lookUpError } from "../address/look_up.ts";
 import type { Dialing, NetworkContext } from "../socket/network_context.ts";
 
-/** They say that this machine has no such addresses, not what became of the connection. */
-const NO_WAY = [ERRNO.EADDRNOTAVAIL, ERRNO.EAFNOSUPPORT, ERRNO.ENETUNREACH];
+/** Errnos that speak of this machine's addresses and routes, and not of the peer. */
+const UNREACHABLE_ERRNOS = [ERRNO.EADDRNOTAVAIL, ERRNO.EAFNOSUPPORT, ERRNO.ENETUNREACH];
 
 export class Dial extends Call implements Dialing {
-  place = -1;
+  rosterIndex = -1;
   readonly name: string;
-  override readonly holder: Holder;
+  override readonly loopReference: LoopReference;
   readonly #context: NetworkContext;
   readonly #address: SocketAddress | UnixAddress;
   #candidates: (SocketAddress | UnixAddress)[] = [];
   #attempt: ConnectAttempt | null = null;
-  /** Of the last address that could have been reached. */
-  #telling: NetworkError | null = null;
+  /** The failure of the last address that this machine can reach; of the first one otherwise. */
+  #lastError: NetworkError | null = null;
 
   constructor(context: NetworkContext, address: SocketAddress | UnixAddress) {
     super();
     this.#context = context;
     this.#address = address;
     this.name = formatAddress(address);
-    this.holder = new Holder(context);
+    this.loopReference = new LoopReference(context);
   }
 
   /** The connection, or a NetworkError: "ConnectionFailed", "Timeout", "Closed". */
@@ -66,7 +67,7 @@ export class Dial extends Call implements Dialing {
       new NetworkError(`Cannot connect to ${this.name}: ${this.timeoutMs} ms passed`, {
         code: "Timeout",
         operation: "dial",
-        cause: this.#telling ?? undefined,
+        cause: this.#lastError ?? undefined,
       }),
     );
   }
@@ -75,7 +76,7 @@ export class Dial extends Call implements Dialing {
     this.giveUp(reason);
   }
 
-  /** Ends the dial; the kernel's part is cancelled and its descriptor closed when it lands. */
+  /** Ends the dial. The attempt is cancelled, and closes its descriptor once it has landed. */
   giveUp(reason: unknown): void {
     if (this.settled) return;
     this.#context.dials.delete(this);
@@ -84,11 +85,11 @@ export class Dial extends Call implements Dialing {
     this.#attempt = null;
   }
 
-  /** Starts the next attempt, or fails with the error that tells most. */
+  /** Starts the next attempt, or fails with the most telling error. */
   #next(): void {
     const address = this.#candidates.shift();
     if (address === undefined) {
-      this.giveUp(this.#telling ?? this.#error(ERRNO.EADDRNOTAVAIL, this.#address));
+      this.giveUp(this.#lastError ?? this.#error(ERRNO.EADDRNOTAVAIL, this.#address));
       return;
     }
     this.#attempt = new ConnectAttempt(this.#context, address, (errno, fd, family, broken) => {
@@ -98,8 +99,8 @@ export class Dial extends Call implements Dialing {
         this.#connected(fd, family, address);
         return;
       }
-      if (this.#telling === null || !NO_WAY.includes(errno)) {
-        this.#telling = this.#error(errno, address);
+      if (this.#lastError === null || !UNREACHABLE_ERRNOS.includes(errno)) {
+        this.#lastError = this.#error(errno, address);
       }
       this.#next();
     });
@@ -108,7 +109,7 @@ export class Dial extends Call implements Dialing {
   }
 
   #connected(fd: number, family: number, address: SocketAddress | UnixAddress): void {
-    // The kernel has no peer to name any more when it was reset in between.
+    // The kernel cannot name the peer of a connection that was reset in between.
     const peer = endpoint(this.#context.recvRing, fd, REMOTE_END) ?? connectedAddress(address);
     const connection = Connection.adopt(this.#context, fd, family, peer);
     this.#context.dials.delete(this);

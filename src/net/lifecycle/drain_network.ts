@@ -1,12 +1,12 @@
 /**
  * The orderly end of everything that is open on a network.
  *
- *   listeners close -> work in flight finishes, or the time runs out -> the rest is reset
- *   -> the kernel hands back what it has, or `LIMITS.handBackMs` run out -> the ring takes it back
+ *   listeners close -> unfinished work finishes, or the budget ends -> the remainder is reset
+ *   -> the kernel hands its operations back, or `LIMITS.handBackMs` end -> the rings close
  *
- * Work in flight is what has an end in sight: a dial, a queued send, a receive that has part of its
- * message. A receive that waits for a message to begin could wait for ever; it gets "Closed" at
- * once, as if its connection had been closed.
+ * Unfinished work is work with an end in sight: a dial, a queued send, a receive that has part of
+ * its message. A receive that waits for a message to begin could wait for ever. Such a receive gets
+ * "Closed" at once, as if its connection had been closed.
  *
  * @module
  */
@@ -16,10 +16,10 @@ import { NetworkError } from "../../base/network_error.ts";
 import { Connection } from "../connection/connection.ts";
 import type { Closeable, Dialing, NetworkContext } from "../socket/network_context.ts";
 
-/** How often a connection in the middle of a message is looked at again. */
-const LOOK_AGAIN_MS = 5;
+/** The pause between two checks of the connections that are in the middle of a message. */
+const CHECK_PAUSE_MS = 5;
 
-/** Resolves when nothing is open any more but what the kernel does not hand back. */
+/** Resolves when nothing is open any more, except operations that the kernel does not hand back. */
 export async function drainNetwork(context: NetworkContext): Promise<void> {
   const { shutdownTimeoutMs } = context.config;
   const overdue = Promise.withResolvers<void>();
@@ -28,13 +28,14 @@ export async function drainNetwork(context: NetworkContext): Promise<void> {
   const force = () => {
     expired = true;
     for (const dial of context.dials.all()) dial.giveUp(closedError(dial));
-    // They have sent FIN and wait for their peers: RST would take away what those have yet to read.
+    // Lingering sockets have sent FIN. RST would drop bytes that their peers have yet to read.
     context.lingering.end();
     for (const open of context.open.all()) open.reset();
     last = context.host.setTimer(overdue.resolve, LIMITS.handBackMs);
   };
-  context.hold();
-  // Without a budget everything ends in one go: no connection sees the end of another one first.
+  context.addReference();
+  // Without a budget everything ends in one step: no connection sees another connection's end
+  // first.
   if (shutdownTimeoutMs === 0) force();
   const timer = shutdownTimeoutMs ? context.host.setTimer(force, shutdownTimeoutMs) : null;
   try {
@@ -43,7 +44,7 @@ export async function drainNetwork(context: NetworkContext): Promise<void> {
   } finally {
     timer?.cancel();
     (last as HostTimer | null)?.cancel();
-    context.unhold();
+    context.removeReference();
   }
 }
 
@@ -53,7 +54,7 @@ async function finish(context: NetworkContext, expired: () => boolean): Promise<
   await closeAll(context, () => true, expired);
 }
 
-/** Waits for what is still with the kernel, such as the connects of dials that were given up. */
+/** Waits for operations that are still in flight, such as the connects of dials that gave up. */
 async function handBack(context: NetworkContext): Promise<void> {
   const end = context.host.now() + LIMITS.handBackMs;
   const { recvRing, sendRing } = context;
@@ -71,7 +72,7 @@ function closedError({ name }: Dialing): NetworkError {
   });
 }
 
-/** Closes the chosen ones; connections in the middle of a message when that has ended. */
+/** Closes the chosen objects; a connection in the middle of a message once the message is whole. */
 async function closeAll(
   context: NetworkContext,
   chosen: (open: Closeable) => boolean,
@@ -97,5 +98,5 @@ function midMessage(open: Closeable): boolean {
 }
 
 function pause(context: NetworkContext): Promise<void> {
-  return new Promise((resolve) => context.host.setTimer(resolve, LOOK_AGAIN_MS));
+  return new Promise((resolve) => context.host.setTimer(resolve, CHECK_PAUSE_MS));
 }

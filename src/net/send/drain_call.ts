@@ -6,7 +6,7 @@
  */
 import { Call } from "../call/call.ts";
 import { CloseReason } from "../call/close_reason.ts";
-import type { Holder } from "../call/holder.ts";
+import type { LoopReference } from "../call/loop_reference.ts";
 import type { SendQueue } from "./send_queue.ts";
 
 export class DrainCall extends Call {
@@ -26,7 +26,7 @@ export class DrainCall extends Call {
     return promise;
   }
 
-  override get holder(): Holder {
+  override get loopReference(): LoopReference {
     return this.#queue.socket;
   }
 

@@ -8,7 +8,7 @@ import { Call } from "../call/call.ts";
 import type { CloseReason } from "../call/close_reason.ts";
 import type { LateError } from "./late_error.ts";
 import { flushClosed, flushTimeout } from "./send_error.ts";
-import type { Holder } from "../call/holder.ts";
+import type { LoopReference } from "../call/loop_reference.ts";
 import type { SendQueue } from "./send_queue.ts";
 
 export class FlushCall extends Call implements Linked<FlushCall> {
@@ -43,7 +43,7 @@ export class FlushCall extends Call implements Linked<FlushCall> {
     else this.succeed(undefined);
   }
 
-  override get holder(): Holder {
+  override get loopReference(): LoopReference {
     return this.#queue.socket;
   }
 

@@ -16,7 +16,7 @@
  * @module
  */
 import { LIMITS } from "../../base/limits.ts";
-import type { AfterTurn, Deliverable } from "../socket/after_turn.ts";
+import type { Deliverable, DeliveryQueue } from "../socket/delivery_queue.ts";
 import { CloseReason } from "../call/close_reason.ts";
 import { loadCall } from "./load_call.ts";
 import type { SendCall } from "./send_call.ts";
@@ -68,7 +68,7 @@ function writePart({ chunk, encoding }: Part, target: Uint8Array, at: number): n
 export class PushSend implements Deliverable {
   readonly #queue: SendQueue;
   readonly #producer: Producer;
-  readonly #afterTurn: AfterTurn;
+  readonly #deliveries: DeliveryQueue;
   readonly #limitBytes: number;
   /** `post` was false, and the producer waits. */
   #full = false;
@@ -86,7 +86,7 @@ export class PushSend implements Deliverable {
     this.#queue = queue;
     this.#producer = producer;
     this.#limitBytes = limitBytes;
-    this.#afterTurn = queue.socket.context.afterTurn;
+    this.#deliveries = queue.socket.context.deliveries;
   }
 
   /** Bytes that are not with the kernel yet. */
@@ -152,10 +152,10 @@ export class PushSend implements Deliverable {
   /** Half close: what is queued goes out, then FIN, then `finished` is called. */
   finish(): void {
     const { socket } = this.#queue;
-    socket.hold();
+    socket.addCall();
     this.#queue.closeAfterQueue(new CloseReason("the sink was closed"), true);
     this.#queue.whenDrained(() => {
-      socket.unhold();
+      socket.removeCall();
       this.#finished = true;
       this.#schedule();
     });
@@ -209,7 +209,7 @@ export class PushSend implements Deliverable {
   #schedule(): void {
     if (this.#scheduled || this.#told) return;
     this.#scheduled = true;
-    this.#afterTurn.add(this);
+    this.#deliveries.add(this);
   }
 
   /** One for all sends: what settles a call finds no closure of its own. */

@@ -10,7 +10,7 @@ import { PLAIN_SLAB, type Slot } from "../../buf/slot.ts";
 import type { ByteSource } from "./byte_source.ts";
 import { Call } from "../call/call.ts";
 import { Piece } from "./piece.ts";
-import type { Holder } from "../call/holder.ts";
+import type { LoopReference } from "../call/loop_reference.ts";
 import type { SendEnding } from "./send_ending.ts";
 import type { SendQueue } from "./send_queue.ts";
 
@@ -48,7 +48,7 @@ export class SendCall extends Call implements Linked<SendCall> {
     this.ending = null;
   }
 
-  override get holder(): Holder {
+  override get loopReference(): LoopReference {
     return this.#queue.socket;
   }
 

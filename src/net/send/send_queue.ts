@@ -78,7 +78,7 @@ export class SendQueue extends HalfQueue<SendCall> {
 
   /** A call to fill and push: the queue's own when it is free, else one that is shared. */
   newCall(): SendCall {
-    const call = this.#spare ?? this.socket.context.spareSends.take();
+    const call = this.#spare ?? this.socket.context.spareSends.take() as SendCall | null;
     if (call === null) return new SendCall(this);
     this.#spare = null;
     call.renew(this);

@@ -1,19 +1,19 @@
 /**
  * The configured options of a socket, in the order in which they are set.
  *
- * They are set once, when the socket is made, and a failure is reported: the connection would not
- * be as asked. What a listener accepts inherits them (Linux clones the listening socket), which
- * saves system calls for each connection.
+ * The options are set once, when the socket is made. A failure is reported, because the connection
+ * would differ from its configuration. Accepted connections inherit the options of their listener
+ * (Linux clones the listening socket), which saves system calls for each connection.
  *
  * @module
  */
 import { intrinsics } from "../../base/intrinsics.ts";
 import { type RingPort, SOCKET_OPTION } from "../../ring/port.ts";
-import { AF_UNIX } from "../address/address.ts";
+import { AF_UNIX } from "../address/sockaddr.ts";
 import type { KeepAlive, ResolvedConfig } from "../config/config.ts";
 
 export interface SocketOption {
-  /** As users know it. */
+  /** The name in the configuration. */
   readonly name: "tcpNoDelay" | "soLinger" | "keepAlive";
   readonly option: number;
   readonly value: number;

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { Patience } from "../../../../src/net/call/patience.ts";
+import { AbortSubscription } from "../../../../src/net/call/abort_subscription.ts";
 import { assert, Random, suite } from "../../../harness.ts";
 import { countedSignal } from "../../../support/counted_signal.ts";
 
-const test = suite("Patience");
+const test = suite("AbortSubscription");
 
 /** Calls that note when they are aborted. */
 function setUp(count: number) {
@@ -15,18 +15,18 @@ function setUp(count: number) {
   const aborted: number[] = [];
   const calls = Array.from({ length: count }, (_, id) => {
     const call = { abort: (_reason: unknown) => void aborted.push(id) };
-    return { call, patience: new Patience(counted.signal, call) };
+    return { call, subscription: new AbortSubscription(counted.signal, call) };
   });
   return { ...counted, aborted, calls };
 }
 
 test("however many calls wait, the signal has one listener, and none when they have ended", () => {
   const { added, listeners, calls } = setUp(1_000);
-  for (const { patience } of calls) patience.begin();
+  for (const { subscription } of calls) subscription.begin();
   assert.is(listeners.size, 1);
-  for (const { patience } of calls.slice(1)) patience.end();
+  for (const { subscription } of calls.slice(1)) subscription.end();
   assert.is(listeners.size, 1);
-  calls[0].patience.end();
+  calls[0].subscription.end();
   assert.is(listeners.size, 0);
   assert.is(added(), 1, "listeners that were added");
 });
@@ -40,29 +40,29 @@ test("calls are aborted once, with the signal's reason, in the order of their be
       const id = random.int(0, 19);
       const at = waiting.indexOf(id);
       if (at < 0) {
-        calls[id].patience.begin();
+        calls[id].subscription.begin();
         waiting.push(id);
       } else {
-        calls[id].patience.end();
-        calls[id].patience.end();
+        calls[id].subscription.end();
+        calls[id].subscription.end();
         waiting.splice(at, 1);
       }
       assert.is(listeners.size, waiting.length > 0 ? 1 : 0);
     }
     controller.abort();
     assert.equal(aborted, waiting);
-    for (const { patience } of calls) patience.end();
+    for (const { subscription } of calls) subscription.end();
     assert.equal(aborted, waiting);
   }
 });
 
 test("a call that ends others when it is aborted ends them for good", () => {
   const { controller, aborted, calls } = setUp(5);
-  for (const { patience } of calls) patience.begin();
+  for (const { subscription } of calls) subscription.begin();
   calls[1].call.abort = () => {
     aborted.push(1);
-    calls[2].patience.end();
-    calls[4].patience.end();
+    calls[2].subscription.end();
+    calls[4].subscription.end();
   };
   controller.abort();
   assert.equal(aborted, [0, 1, 3]);
@@ -72,7 +72,7 @@ test("the reason is the signal's, and signals do not know each other", () => {
   const reasons: unknown[] = [];
   const call = { abort: (reason: unknown) => void reasons.push(reason) };
   const [first, second] = [new AbortController(), new AbortController()];
-  for (const { signal } of [first, second]) new Patience(signal, call).begin();
+  for (const { signal } of [first, second]) new AbortSubscription(signal, call).begin();
   second.abort("enough");
   assert.equal(reasons, ["enough"]);
   first.abort("more than that");

@@ -1,5 +1,5 @@
 import { LIMITS } from "../../../../src/base/limits.ts";
-import { SpareCalls } from "../../../../src/net/send/spare_calls.ts";
+import { SpareCalls } from "../../../../src/net/call/spare_calls.ts";
 import { assert, suite } from "../../../harness.ts";
 
 const test = suite("SpareCalls");
