@@ -32,6 +32,7 @@ export type OperationName =
   | "recvSome"
   | "recvUntil"
   | "wait"
+  | "peerFinished"
   | "option"
   | "alloc"
   | "close";

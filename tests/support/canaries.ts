@@ -111,11 +111,11 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
       ),
       replace(
         OpWriter.prototype,
-        "recvWatch",
-        (recvWatch) =>
+        "recvMultishot",
+        (recvMultishot) =>
           function (this: OpWriter, fd: number, flags: number) {
             watches.add(address);
-            recvWatch.call(this, fd, flags);
+            recvMultishot.call(this, fd, flags);
           },
       ),
       replace(

@@ -111,7 +111,7 @@ export class ReadSource {
   /** Asks for `length` bytes, or up to `lengthMax` where the buffer is a large one. */
   write(writer: OpWriter, fd: number, length: number, lengthMax: number): void {
     const { group, sizeBytes } = this.#current as ProvidedBuffers;
-    if (this.watching) return writer.recvWatch(fd, this.flags);
+    if (this.watching) return writer.recvMultishot(fd, this.flags);
     // The kernel refuses lengths from 2^31. A buffer brings no more than it holds anyway.
     const wanted = Math.min(this.single ? length : Math.max(length, lengthMax), sizeBytes);
     writer.recvSelect(fd, group, wanted, this.flags);

@@ -52,9 +52,10 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
    * report of a reset. The receive then returns 0 as if FIN had come: see `cutOff`.
    */
   peerEnd: "none" | "doubtful" | "fin" = "none";
-  /** The operation of each half. */
+  /** The operation of each half, and a poll for the peer's end once a call has asked for it. */
   #sending: Operation | null = null;
   #receiving: Operation | null = null;
+  #polling: Operation | null = null;
   /** Leaves the network's roster when the descriptor is closed, before `closed` resolves. */
   owner: SocketOwner | null = null;
   /** "lingering" is graceful, while the peer has yet to take bytes. */
@@ -84,10 +85,11 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
     return this.context.recvRing.port;
   }
 
-  /** Registers the operation of a half: the end of the socket waits for it. */
+  /** Registers the operation of a half, or the poll: the end of the socket waits for it. */
   attach(operation: Operation): void {
     if (this.#sending === null) this.#sending = operation;
-    else this.#receiving = operation;
+    else if (this.#receiving === null) this.#receiving = operation;
+    else this.#polling = operation;
   }
 
   /**
@@ -191,6 +193,7 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
       else if (unsent > 0) this.port.shutdown(this.fd, 2);
       this.#sending?.lane.ring.cancel(this.#sending);
       this.#receiving?.lane.ring.cancel(this.#receiving);
+      this.#polling?.lane.ring.cancel(this.#polling);
       this.landed();
     }
     return this.closed;
@@ -221,11 +224,13 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
     if (this.#end === null || this.#end === "lingering" || !this.#descriptorOpen) return;
     const sending = this.#sending;
     const receiving = this.#receiving;
-    if (sending?.idle === false || receiving?.idle === false) return;
+    const polling = this.#polling;
+    if (sending?.idle === false || receiving?.idle === false || polling?.idle === false) return;
     this.#descriptorOpen = false;
     this.#closeDescriptor(this.#end);
     sending?.lane.ring.retire(sending);
     receiving?.lane.ring.retire(receiving);
+    polling?.lane.ring.retire(polling);
     this.context.meter.counts[COUNT.connections]--;
     if (this.owner !== null) this.context.open.delete(this.owner);
     this.#closed?.resolve();
