@@ -135,7 +135,7 @@ export class PeerFinish extends Operation {
     const promise = call.promise<void>();
     call.begin();
     this.#calls.push(call);
-    if (this.idle && !this.#retrier.waiting) this.lane.ring.submit(this);
+    if (this.idle && !this.#retrier.isWaiting) this.lane.ring.submit(this);
     return promise;
   }
 
