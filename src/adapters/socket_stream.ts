@@ -198,7 +198,7 @@ export class SocketStream extends Duplex {
     const state = this[STATE];
     const handle = state.detach();
     this.connecting = false;
-    state.idle?.stop();
+    state.idle?.release();
     const closed = () => this.emit("close", Boolean(error));
     const { resets } = state;
     state.resets = false;
