@@ -77,4 +77,5 @@ function capture(): AsyncScope {
   return found === null ? new ResourceScope() : new SwitchedScope(found);
 }
 
-export const asyncScope = { capture };
+/** `switches`: scopes are of the cheap kind, which only Deno has. */
+export const asyncScope = { capture, switches: found !== null };
