@@ -11,7 +11,7 @@ import { Ring } from "../../src/ring/ring.ts";
 import { FlushLine } from "../../src/net/send/flush_line.ts";
 import { SendCall } from "../../src/net/send/send_call.ts";
 import { ReadBuffer } from "../../src/net/recv/read_buffer.ts";
-import { RecvQueue } from "../../src/net/recv/recv_queue.ts";
+import { RecvHalf } from "../../src/net/recv/recv_half.ts";
 import { TimingWheel } from "../../src/ring/timing_wheel.ts";
 import { ProvidedBuffers } from "../../src/ring/provided_buffers.ts";
 import { Slot } from "../../src/buf/slot.ts";
@@ -43,13 +43,13 @@ function replace<T extends object>(
   return () => prototype[name] = original;
 }
 
-type Complete = RecvQueue["complete"];
+type Complete = RecvHalf["complete"];
 
 /** Replaces what a receiving half makes of its completions. */
 function replaceComplete(
-  make: (complete: Complete) => (this: RecvQueue, result: number, flags: number) => void,
+  make: (complete: Complete) => (this: RecvHalf, result: number, flags: number) => void,
 ): () => void {
-  return replace(RecvQueue.prototype, "complete", make);
+  return replace(RecvHalf.prototype, "complete", make);
 }
 
 /** Bugs where one receive completes many times. */
@@ -80,7 +80,7 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
   /** One completion in ten is held back until the next. */
   "takes the completions of a watch in the wrong order": () => {
     let count = 0;
-    const held = new WeakMap<RecvQueue, number[]>();
+    const held = new WeakMap<RecvHalf, number[]>();
     return replaceComplete((complete) =>
       function (result, flags) {
         const before = held.get(this);
@@ -173,7 +173,7 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
       "attach",
       (attach) =>
         function (this: Socket, half: SocketHalf) {
-          if (!(half instanceof RecvQueue)) attach.call(this, half);
+          if (!(half instanceof RecvHalf)) attach.call(this, half);
         },
     ),
 };
@@ -196,7 +196,7 @@ const BREAKING_CANARIES: Readonly<Record<string, Canary>> = {
 
   /** The calls of a half that broke wait for ever. */
   "leaves the calls of a broken half pending": () =>
-    replace(RecvQueue.prototype, "fail", () => () => {}),
+    replace(RecvHalf.prototype, "fail", () => () => {}),
 
   /** The memory of a buffer that is sent is taken to be there. */
   "does not notice that memory is gone": () => {
@@ -266,7 +266,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   "releases a piece in flight": () => {
     const early = (end: Method) =>
       function (this: SendCall, ...data: unknown[]) {
-        if (this.flying && this.count > this.first) {
+        if (this.isInFlight && this.count > this.first) {
           const { slot } = this.firstPiece;
           slot.home?.put(slot);
         }
@@ -396,10 +396,10 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   "ends a stream early": () => {
     let count = 0;
     return replace(
-      RecvQueue.prototype,
+      RecvHalf.prototype,
       "complete",
       (complete) =>
-        function (this: RecvQueue, result: number, flags: number) {
+        function (this: RecvHalf, result: number, flags: number) {
           const early = result > 0 && (flags & 1) === 0 && ++count % 40 === 0;
           return complete.call(this, early ? 0 : result, flags);
         },

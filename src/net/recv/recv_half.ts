@@ -34,7 +34,7 @@ import { RecvCalls } from "./recv_calls.ts";
 import { forgets, type RecvEnd, recvError, recvTimeout } from "./recv_error.ts";
 import type { Socket } from "../socket/socket.ts";
 
-export class RecvQueue extends RecvCalls {
+export class RecvHalf extends RecvCalls {
   // Made when first needed: what is not there does not fall out of the processor's cache.
   #direct: DirectRead | null = null;
   readonly #capacity: number;
