@@ -22,8 +22,9 @@ const SOURCE_LINES_MAX = 300;
  * than that the limit was reached, as pieces moved out for that alone make a worse house.
  */
 const LONGER_SOURCES: Readonly<Record<string, readonly [linesMax: number, reason: string]>> = {
-  "src/net/send/send_queue.ts": [320, "the sending half is one state machine"],
-  "src/ring/ring.ts": [310, "staging, delivery, containment and the end of one ring are one story"],
+  "src/net/send/send_half.ts": [340, "the sending half is one state machine"],
+  "src/ring/pump.ts": [310, "when to take a turn and when to sleep is one state machine"],
+  "src/ring/ring.ts": [330, "staging, delivery, containment and the end of one ring are one story"],
 };
 const FUNCTION_LINES_MAX = 70;
 const COLUMNS_MAX = 100;
@@ -58,23 +59,6 @@ const NET_LEVELS: readonly (readonly string[])[] = [
  */
 const KNOWN_CYCLES: readonly (readonly string[])[] = [
   ["src/buf/leak_tracker.ts", "src/buf/slot.ts"],
-  [
-    "src/ring/lane.ts",
-    "src/ring/operation.ts",
-    "src/ring/operation_table.ts",
-    "src/ring/pump.ts",
-    "src/ring/ring.ts",
-  ],
-  [
-    "src/net/send/flush_call.ts",
-    "src/net/send/flush_line.ts",
-    "src/net/send/late_error.ts",
-    "src/net/send/send_batch.ts",
-    "src/net/send/send_call.ts",
-    "src/net/send/send_ending.ts",
-    "src/net/send/send_error.ts",
-    "src/net/send/send_queue.ts",
-  ],
   ["src/adapters/late_write.ts", "src/adapters/socket_stream.ts"],
   ["src/adapters/socket.ts", "src/adapters/socket_connect.ts"],
   ["src/adapters/server.ts", "src/adapters/server_accept.ts", "src/adapters/server_listen.ts"],

@@ -64,6 +64,10 @@ class AcceptCall extends Call implements Linked<AcceptCall> {
   override abort(reason: unknown): void {
     this.#queue.abortCall(this, reason);
   }
+
+  protected override enqueue(): void {
+    this.#queue.push(this);
+  }
 }
 
 export class AcceptQueue {
@@ -98,14 +102,14 @@ export class AcceptQueue {
     this.#name = name;
     this.#make = make;
     this.#landed = landed;
-    this.#operation = new AcceptOperation(context.recvRing.recvLane, fd, {
+    this.#operation = new AcceptOperation(context.recvRing, fd, {
       accepted: this.#done,
       broken: this.#broken,
     });
   }
 
   get idle(): boolean {
-    return this.#operation.idle;
+    return this.#operation.isIdle;
   }
 
   get closed(): boolean {
@@ -121,10 +125,7 @@ export class AcceptQueue {
     this.#throwClosed();
     const ready = this.#ready.shift();
     if (ready !== undefined) return Promise.resolve(ready);
-    const promise = call.promise<Connection>();
-    call.begin();
-    this.#push(call);
-    return promise;
+    return call.start<Connection>();
   }
 
   #throwClosed(): void {
@@ -139,7 +140,7 @@ export class AcceptQueue {
     });
   }
 
-  #push(call: AcceptCall): void {
+  push(call: AcceptCall): void {
     const unreported = this.#unreported;
     if (unreported !== null) {
       this.#unreported = null;
@@ -161,12 +162,12 @@ export class AcceptQueue {
       call.fail(this.#closedError());
     }
     for (const connection of this.#ready.splice(0)) connection.reset();
-    this.#operation.lane.ring.cancel(this.#operation);
+    this.#operation.cancel();
   }
 
-  /** Frees the slot of the operation, which is idle. */
-  retire(): void {
-    this.#operation.lane.ring.retire(this.#operation);
+  /** Gives the idle operation back to the ring. */
+  release(): void {
+    this.#operation.release();
   }
 
   expireCall(call: AcceptCall): void {
@@ -195,9 +196,9 @@ export class AcceptQueue {
       this.#burst = accepted === null ? 0 : this.#burst - 1;
       if (accepted !== null) this.#take(accepted);
     }
-    if (this.#wantsConnection && this.#operation.idle) {
+    if (this.#wantsConnection && this.#operation.isIdle) {
       this.#burst = 0;
-      this.#operation.lane.ring.submit(this.#operation);
+      this.#operation.submit();
     }
   }
 

@@ -71,12 +71,12 @@ export class ConnectAttempt implements Deadline {
       queueMicrotask(() => this.#finish(-opened));
       return;
     }
-    this.#operation = new ConnectOperation(recvRing.recvLane, this.#fd, this.#address, {
+    this.#operation = new ConnectOperation(recvRing, this.#fd, this.#address, {
       landed: (result) => this.#landed(result),
       broken: (cause) => this.#broken(cause),
     });
     if (timeoutMs !== null) wheel.add(this, timeoutMs);
-    recvRing.submit(this.#operation);
+    this.#operation.submit();
   }
 
   /** Makes the socket. Returns its descriptor, or -errno. */
@@ -117,9 +117,9 @@ export class ConnectAttempt implements Deadline {
   #withdraw(): void {
     const operation = this.#operation;
     if (operation === null) return;
-    const { recvRing, meter } = this.#context;
+    const { meter } = this.#context;
     meter.counts[COUNT.cancellationsConnect]++;
-    if (recvRing.cancel(operation)) this.#landed(-ERRNO.ECANCELED);
+    if (operation.cancel()) this.#landed(-ERRNO.ECANCELED);
   }
 
   #landed(result: number): void {
@@ -127,7 +127,7 @@ export class ConnectAttempt implements Deadline {
     wheel.remove(this);
     if (this.#operation !== null) {
       this.#operation.stop();
-      recvRing.retire(this.#operation);
+      this.#operation.release();
     }
     this.#operation = null;
     const ending = result >= 0 && this.#isSelfConnection() ? -ERRNO.ECONNREFUSED : result;
@@ -158,7 +158,7 @@ export class ConnectAttempt implements Deadline {
   #broken(cause: unknown): void {
     const { recvRing, wheel } = this.#context;
     wheel.remove(this);
-    if (this.#operation !== null) recvRing.retire(this.#operation);
+    this.#operation?.release();
     this.#operation = null;
     if (this.#fd >= 0) recvRing.port.closeDescriptor(this.#fd);
     this.#fd = -1;

@@ -46,10 +46,7 @@ export class Dial extends Call implements Dialing {
     this.loopReference = new LoopReference(context);
   }
 
-  /** The connection, or a NetworkError: "ConnectionFailed", "Timeout", "Closed". */
-  start(): Promise<Connection> {
-    const promise = this.promise<Connection>();
-    this.begin();
+  protected override enqueue(): void {
     this.#context.dials.add(this);
     this.#context.lookUp(this.#address).then(
       (candidates) => {
@@ -58,7 +55,6 @@ export class Dial extends Call implements Dialing {
       },
       (cause) => this.giveUp(lookUpError("ConnectionFailed", this.name, cause)),
     );
-    return promise;
   }
 
   override expire(): void {

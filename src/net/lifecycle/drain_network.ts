@@ -58,7 +58,7 @@ async function finish(context: NetworkContext, expired: () => boolean): Promise<
 async function handBack(context: NetworkContext): Promise<void> {
   const end = context.host.now() + LIMITS.handBackMs;
   const { recvRing, sendRing } = context;
-  while (recvRing.flying + sendRing.flying > 0 && context.host.now() < end) {
+  while (recvRing.inFlight + sendRing.inFlight > 0 && context.host.now() < end) {
     recvRing.cancelAll();
     if (context.split) sendRing.cancelAll();
     await pause(context);

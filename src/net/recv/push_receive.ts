@@ -23,7 +23,7 @@ import type { IoBuf } from "../../buf/io_buf.ts";
 import type { Slot } from "../../buf/slot.ts";
 import type { Deliverable, DeliveryQueue } from "../socket/delivery_queue.ts";
 import { RecvCall } from "./recv_call.ts";
-import type { RecvQueue } from "./recv_queue.ts";
+import type { RecvHalf } from "./recv_half.ts";
 
 /** One object for each connection. */
 export interface Consumer {
@@ -38,7 +38,7 @@ export interface Consumer {
 type State = "paused" | "waiting" | "ready" | "ended";
 
 export class PushReceive extends RecvCall implements Deliverable {
-  readonly #queue: RecvQueue;
+  readonly #queue: RecvHalf;
   readonly #consumer: Consumer;
   readonly #deliveries: DeliveryQueue;
   #state: State = "paused";
@@ -51,7 +51,7 @@ export class PushReceive extends RecvCall implements Deliverable {
   #failure: { reason: unknown } | null = null;
 
   /** `lengthMax`: bytes in one delivery. */
-  constructor(queue: RecvQueue, consumer: Consumer, lengthMax: number) {
+  constructor(queue: RecvHalf, consumer: Consumer, lengthMax: number) {
     super(queue);
     this.#queue = queue;
     this.#consumer = consumer;

@@ -23,6 +23,7 @@ export type RecvKind = "exact" | "some" | "wait" | "until";
 /** The queue that serves the call. */
 export interface RecvCallOwner {
   readonly socket: LoopReference & { readonly peerName: string };
+  push(call: RecvCall): void;
   endCall(call: RecvCall, abort: { reason: unknown } | null): void;
 }
 
@@ -120,6 +121,10 @@ export class RecvCall extends Call implements Linked<RecvCall> {
 
   override expire(): void {
     this.#queue.endCall(this, null);
+  }
+
+  protected override enqueue(): void {
+    this.#queue.push(this);
   }
 
   override abort(reason: unknown): void {

@@ -16,6 +16,8 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
   #buffer: ReadBuffer | null = null;
   #spare: RecvCall | null = null;
 
+  abstract push(call: RecvCall): void;
+
   /** A call's budget (`abort` is null) or patience ended. */
   abstract endCall(call: RecvCall, abort: { reason: unknown } | null): void;
 
@@ -43,7 +45,7 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
   protected succeed(call: RecvCall, value: unknown): void {
     this.calls.shift();
     if (call.pushes) return call.succeed(value);
-    const { ring } = this.lane;
+    const { ring } = this;
     ring.meter.recvSeconds.observe((ring.now - call.startedMs) / 1_000);
     call.succeed(value);
     // A call with a delimiter is its maker's.

@@ -13,7 +13,7 @@ import type { CloseReason } from "../call/close_reason.ts";
 import { LineCall } from "./line_call.ts";
 import { type Consumer, PushReceive } from "./push_receive.ts";
 import type { RecvCall } from "./recv_call.ts";
-import { RecvQueue } from "./recv_queue.ts";
+import { RecvHalf } from "./recv_half.ts";
 import type { Socket } from "../socket/socket.ts";
 import { UntilCall } from "./until_call.ts";
 import { checkDelimiter, checkUntil, MAX_LENGTH, type UntilOptions } from "./until_options.ts";
@@ -30,7 +30,7 @@ function someLength(readBufferSize: number): number {
 }
 
 export class Stream implements AsyncIterable<Uint8Array> {
-  readonly #queue: RecvQueue;
+  readonly #queue: RecvHalf;
   readonly #someLength: number;
   readonly #timeoutMs: number | null;
   /** False until a look-ahead where there is no read buffer. */
@@ -38,7 +38,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
 
   /** @internal */
   constructor(socket: Socket) {
-    this.#queue = new RecvQueue(socket);
+    this.#queue = new RecvHalf(socket);
     this.#timeoutMs = socket.context.config.readTimeoutMs;
     this.#someLength = someLength(socket.context.config.readBufferSize);
     this.#canPeek = socket.context.config.readBufferSize > 0;
@@ -282,17 +282,11 @@ export class Stream implements AsyncIterable<Uint8Array> {
         return call.give(queue.buffer, length, true) as T;
       }
     }
-    const promise = call.promise<T>();
-    call.begin();
-    queue.push(call);
-    return promise;
+    return call.start<T>();
   }
 
   #start<T>(call: RecvCall, options: CallOptions | undefined): Promise<T> {
     call.prepare(options, this.#timeoutMs);
-    const promise = call.promise<T>();
-    call.begin();
-    this.#queue.push(call);
-    return promise;
+    return call.start<T>();
   }
 }

@@ -15,7 +15,6 @@
 import { ERRNO, errnoText } from "../../base/errno.ts";
 import { COUNT } from "../../base/meter.ts";
 import { NetworkError } from "../../base/network_error.ts";
-import type { Operation } from "../../ring/operation.ts";
 import { type RingPort, SHUTDOWN_AGAIN, SHUTDOWN_DISCARD, SOCKET_OPTION } from "../../ring/port.ts";
 import { formatAddress, type SocketAddress, type UnixAddress } from "../address/address.ts";
 import { AF_UNIX } from "../address/sockaddr.ts";
@@ -29,6 +28,15 @@ import { type SocketOption, socketOptions } from "./socket_options.ts";
 
 /** The end of the descriptor: FIN after the bytes that were sent, or RST. */
 export type SocketEnd = "graceful" | "reset";
+
+/** A half of the connection, whose operation the end of the socket waits for. */
+export interface SocketHalf {
+  readonly isIdle: boolean;
+  /** Ends the operation, at once or with a completion. */
+  cancel(): boolean;
+  /** Gives the idle operation back to its ring. */
+  release(): void;
+}
 
 /** The owner of the socket: the connection. */
 interface SocketOwner extends Closeable {
@@ -52,10 +60,10 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
    * report of a reset. The receive then returns 0 as if FIN had come: see `cutOff`.
    */
   peerEnd: "none" | "doubtful" | "fin" = "none";
-  /** The operation of each half, and a poll for the peer's end once a call has asked for it. */
-  #sending: Operation | null = null;
-  #receiving: Operation | null = null;
-  #polling: Operation | null = null;
+  #sending: SocketHalf | null = null;
+  #receiving: SocketHalf | null = null;
+  /** The poll for the peer's end, once a call has asked for it. */
+  #polling: SocketHalf | null = null;
   /** Leaves the network's roster when the descriptor is closed, before `closed` resolves. */
   owner: SocketOwner | null = null;
   /** "lingering" is graceful, while the peer has yet to take bytes. */
@@ -85,11 +93,11 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
     return this.context.recvRing.port;
   }
 
-  /** Registers the operation of a half, or the poll: the end of the socket waits for it. */
-  attach(operation: Operation): void {
-    if (this.#sending === null) this.#sending = operation;
-    else if (this.#receiving === null) this.#receiving = operation;
-    else this.#polling = operation;
+  /** Registers a half, the sending one first, or the poll: the end of the socket waits for it. */
+  attach(half: SocketHalf): void {
+    if (this.#sending === null) this.#sending = half;
+    else if (this.#receiving === null) this.#receiving = half;
+    else this.#polling = half;
   }
 
   /**
@@ -145,7 +153,7 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
    * as a reset: a stream that was cut off must not look complete.
    */
   cutOff(): boolean {
-    const suspect = this.peerEnd === "doubtful" || this.#sending?.idle === false;
+    const suspect = this.peerEnd === "doubtful" || this.#sending?.isIdle === false;
     if (!suspect || this.ending || this.family === AF_UNIX) return false;
     return this.port.cutOff(this.fd) !== 0;
   }
@@ -191,9 +199,9 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
       const unsent = this.port.shutdown(this.fd, isAbrupt ? 0 : both);
       if (unsent > 0 && untilMs > this.context.host.now()) this.#linger(untilMs);
       else if (unsent > 0) this.port.shutdown(this.fd, 2);
-      this.#sending?.lane.ring.cancel(this.#sending);
-      this.#receiving?.lane.ring.cancel(this.#receiving);
-      this.#polling?.lane.ring.cancel(this.#polling);
+      this.#sending?.cancel();
+      this.#receiving?.cancel();
+      this.#polling?.cancel();
       this.landed();
     }
     return this.closed;
@@ -225,12 +233,13 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
     const sending = this.#sending;
     const receiving = this.#receiving;
     const polling = this.#polling;
-    if (sending?.idle === false || receiving?.idle === false || polling?.idle === false) return;
+    if (sending?.isIdle === false || receiving?.isIdle === false) return;
+    if (polling?.isIdle === false) return;
     this.#descriptorOpen = false;
     this.#closeDescriptor(this.#end);
-    sending?.lane.ring.retire(sending);
-    receiving?.lane.ring.retire(receiving);
-    polling?.lane.ring.retire(polling);
+    sending?.release();
+    receiving?.release();
+    polling?.release();
     this.context.meter.counts[COUNT.connections]--;
     if (this.owner !== null) this.context.open.delete(this.owner);
     this.#closed?.resolve();

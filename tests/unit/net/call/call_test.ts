@@ -19,6 +19,8 @@ class PlainCall extends Call {
   override abort(reason: unknown): void {
     this.fail(reason);
   }
+
+  protected override enqueue(): void {}
 }
 
 /** The parts of a connection that a call uses. */

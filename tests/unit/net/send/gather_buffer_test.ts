@@ -45,7 +45,7 @@ test("the first slot of a busy period is small, those that follow are larger", (
   assert.is.not(second.slot, first.slot);
   assert.is(second.offset, 0);
   assert.is(second.slot.capacity, 16_384);
-  gather.rest();
+  gather.becomeIdle();
   assert.is(gather.slot, null);
   assert.is(put(gather, 100).slot.capacity, LIMITS.gatherCopyBytes, "small again after a rest");
 });
@@ -112,7 +112,7 @@ test("pieces never overlap over a random history", () => {
       const { slot, offset, bytes } = pieces.shift() as typeof pieces[number];
       assert.bytesEqual(slot.bytes.subarray(offset, offset + bytes.length), bytes);
       slot.release();
-      if (pieces.length === 0) gather.rest();
+      if (pieces.length === 0) gather.becomeIdle();
     }
     while (pieces.length > 40) pieces.shift()?.slot.release();
   }
