@@ -37,7 +37,7 @@ export interface Connection extends AsyncDisposable {
    * ```ts
    * const gone = new AbortController();
    * connection.peerFinished().then(() => gone.abort(), () => {});
-   * await connection.sink.send(await answer(gone.signal)); // stops when nobody listens any more
+   * await connection.sink.send(await answer(gone.signal)); // stops once the peer has left
    * ```
    */
   peerFinished(options?: CallOptions): Promise<void>;
