@@ -155,4 +155,16 @@ export const LIMITS = Object.freeze({
 
   /** Addresses of one name that dial() tries. */
   dialAddressCountMax: 8,
+
+  /** RFC 8305, section 5: pause before the next address is tried beside those that are pending. */
+  attemptDelayMs: 250,
+
+  /** Bytes of a delimiter: one of more than a few is a mistake. */
+  delimiterBytesMax: 1_024,
+
+  /** Longest message up to its delimiter, delimiter included, where none is given. */
+  delimitedBytes: 65_536,
+
+  /** Descriptors that a service manager may pass: more is a mistake in the environment. */
+  activatedCountMax: 1_024,
 });

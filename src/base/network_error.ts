@@ -17,7 +17,8 @@ export type NetworkErrorCode =
   | "Closed"
   | "Unsupported"
   | "PoolExhausted"
-  | "PoolOversized";
+  | "PoolOversized"
+  | "TooLong";
 
 /** The call that failed. */
 export type OperationName =
@@ -30,6 +31,12 @@ export type OperationName =
   | "recv"
   | "recvSome"
   | "option"
+  | "adopt"
+  | "peerFinished"
+  | "serve"
+  | "copy"
+  | "decode"
+  | "readProxyHeader"
   | "alloc"
   | "close";
 
@@ -43,7 +50,11 @@ export interface NetworkErrorDetails {
   /** The peer closed before the wanted bytes came. */
   endOfStream?: boolean;
   cause?: unknown;
+  /** The failures that led to this one: those of each address of a dial. */
+  errors?: readonly NetworkError[];
 }
+
+const NO_ERRORS: readonly NetworkError[] = Object.freeze([]);
 
 /** The message of whatever was thrown; it may be no error, and its getters may throw. */
 export function messageOf(thrown: unknown): string {
@@ -71,6 +82,8 @@ export class NetworkError extends Error {
   readonly bytesDone: number;
   /** True when the peer closed its half before the wanted bytes came. */
   readonly endOfStream: boolean;
+  /** Private: printing a single failure would show an empty list. */
+  readonly #errors: readonly NetworkError[];
 
   constructor(message: string, details: NetworkErrorDetails) {
     // Always there, as the other fields are, but not enumerable: as Error's own.
@@ -82,5 +95,11 @@ export class NetworkError extends Error {
     this.bytesDone = (intrinsics.optionOf(details, "bytesDone") as number | undefined) ?? 0;
     this.endOfStream = (intrinsics.optionOf(details, "endOfStream") as boolean | undefined) ??
       false;
+    this.#errors = details.errors ?? NO_ERRORS;
+  }
+
+  /** Of a failed dial: one error for each address, in the order of the attempts. Else empty. */
+  get errors(): readonly NetworkError[] {
+    return this.#errors;
   }
 }

@@ -15,6 +15,9 @@ import { Holder } from "../call/holder.ts";
 import type { Closeable, NetworkContext } from "../socket/network_context.ts";
 import type { SocketFile } from "./socket_file.ts";
 
+/** The network of a listener, for servers. */
+export let listenerContext: (listener: Listener) => NetworkContext;
+
 export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Closeable {
   /** Where connections arrive; the port is the real one when 0 was asked for. */
   readonly localAddress: SocketAddress | UnixAddress;
@@ -26,6 +29,10 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
   readonly #holder: Holder;
   readonly #queue: AcceptQueue;
   readonly #ended = Promise.withResolvers<void>();
+
+  static {
+    listenerContext = (listener) => listener.#context;
+  }
 
   /** @internal Takes over a socket that listens. */
   constructor(context: NetworkContext, { fd, family, localAddress, file }: BoundSocket) {

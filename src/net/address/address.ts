@@ -192,7 +192,7 @@ export function readSockaddr(source: Uint8Array, length: number): SocketAddress 
  * RFC 5952: lower case, the longest run of two or more zero groups becomes "::", and what stands
  * for an IPv4 address shows it.
  */
-function formatIpv6(bytes: Uint8Array): string {
+export function formatIpv6(bytes: Uint8Array): string {
   if (MAPPED_PREFIX.every((byte, i) => bytes[i] === byte)) {
     return `::ffff:${bytes.subarray(12).join(".")}`;
   }

@@ -26,6 +26,12 @@ export interface Closeable extends Rostered {
   reset(): void;
 }
 
+/** Serves connections of one listener: drained before anything else of the network is closed. */
+export interface Server extends Rostered {
+  /** Stops accepting, lets its handlers finish within its own budget, resets the rest. */
+  close(): Promise<void>;
+}
+
 /** A dial that is not connected yet. */
 export interface Dialing extends Rostered {
   /** The address that was asked for. */
@@ -56,6 +62,8 @@ export class NetworkContext implements NetworkContextParts {
   readonly recvRing: Ring;
   /** Connections and listeners that are not closed yet. */
   readonly open: Roster<Closeable> = new Roster<Closeable>();
+  /** Servers that have not ended. */
+  readonly servers: Roster<Server> = new Roster<Server>();
   readonly dials: Roster<Dialing> = new Roster<Dialing>();
   /** Sockets that are closed once their peers have everything. */
   readonly lingering: Lingering;
