@@ -8,7 +8,7 @@
 
 /** In the order of the table in `shim.c`; build time and source hash are read, not compared. */
 export const LAYOUT = {
-  abiVersion: 3,
+  abiVersion: 4,
   buildTime: 0,
   sourceHash: 0,
   headerWords: 64,

@@ -48,6 +48,11 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Of newer headers than some C libraries have: asm-generic/socket.h, Linux 5.0. */
+#ifndef SO_BINDTOIFINDEX
+#define SO_BINDTOIFINDEX 62
+#endif
+
 /* Slabs of one process. 65,536 x 4 MiB is 256 GiB of address space: more than any pool asks for. */
 #define SLAB_MAX 65536u
 /* Rings of one process: 2 for each of 512 threads with a split network. */
@@ -445,12 +450,16 @@ static int32_t prepare(struct ring *ring, const struct ur_op *op, struct io_urin
       if (!(bytes = block_at(ring, op->slab)) || op->length > UR_ADDRESS_BYTES) return -EFAULT;
       io_uring_prep_connect(sqe, op->fd, (struct sockaddr *)bytes, op->length);
       break;
+    case UR_OP_POLL:
+      io_uring_prep_poll_multishot(sqe, op->fd, POLLRDHUP);
+      break;
     default:
       return -EINVAL;
   }
   if (op->flags) {
     /* The same bit would make an accept multishot. */
-    bool carries = op->opcode != UR_OP_ACCEPT && op->opcode != UR_OP_CONNECT;
+    bool carries = op->opcode != UR_OP_ACCEPT && op->opcode != UR_OP_CONNECT &&
+                   op->opcode != UR_OP_POLL;
     if (op->flags != UR_FLAG_POLL_FIRST || !carries) return -EINVAL;
     sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
   }
@@ -1142,7 +1151,29 @@ int32_t ur_adopt(uint32_t id, int32_t fd) {
   if (family < 0) return family;
   int flags = fcntl(fd, F_GETFL);
   if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0) return -errno;
+  /* As all descriptors of a ring: a program that this one starts does not get it. */
+  if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) return -errno;
   return adopt(id, fd) < 0 ? -EMFILE : family;
+}
+
+int32_t ur_disown(uint32_t id, int32_t fd) {
+  int32_t result = refusal(id, fd);
+  if (result < 0) return result;
+  atomic_store_explicit(&descriptor_ring[fd], 0, memory_order_relaxed);
+  return 0;
+}
+
+int32_t ur_state(uint32_t id, int32_t fd) {
+  if (!ring_at(id)) return -EPERM;
+  int32_t type = socket_number(fd, SO_TYPE);
+  if (type < 0) return type;
+  if (type != SOCK_STREAM) return -EPROTOTYPE;
+  int32_t listening = socket_number(fd, SO_ACCEPTCONN);
+  if (listening != 0) return listening < 0 ? listening : (int32_t)UR_STATE_LISTENING;
+  struct sockaddr_storage peer;
+  socklen_t size = sizeof(peer);
+  bool connected = getpeername(fd, (struct sockaddr *)&peer, &size) == 0;
+  return (int32_t)(connected ? UR_STATE_CONNECTED : UR_STATE_NEITHER);
 }
 
 int32_t ur_bind(uint32_t id, int32_t fd, uint32_t block, uint32_t length) {
@@ -1205,6 +1236,9 @@ static const struct {
     [UR_OPTION_SEND_BUFFER] = {SOL_SOCKET, SO_SNDBUF},
     [UR_OPTION_RECEIVE_BUFFER] = {SOL_SOCKET, SO_RCVBUF},
     [UR_OPTION_TRAFFIC_CLASS] = {IPPROTO_IP, IP_TOS},
+    [UR_OPTION_USER_TIMEOUT_MS] = {IPPROTO_TCP, TCP_USER_TIMEOUT},
+    [UR_OPTION_DEFER_ACCEPT_SECONDS] = {IPPROTO_TCP, TCP_DEFER_ACCEPT},
+    [UR_OPTION_INTERFACE] = {SOL_SOCKET, SO_BINDTOIFINDEX},
 };
 
 /* The level at which an option of this socket stands, and its name there. */

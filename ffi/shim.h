@@ -27,7 +27,7 @@
 
 #include <stdint.h>
 
-#define UR_ABI_VERSION 3u
+#define UR_ABI_VERSION 4u
 
 /* Set by the build: seconds since 1970 (0 when reproducible), and the first 32 bits of the hash of
  * the sources, by which one build is told from another. */
@@ -68,6 +68,9 @@ enum ur_opcode {
   UR_OP_CANCEL = 7,      /* target: offset = slot, length = generation; has no completion */
   UR_OP_PROVIDE = 8,     /* slab/offset/length is buffer `slot` of group `fd`; no completion */
   UR_OP_RECV_WATCH = 9,  /* multishot, into provided buffers of group 1; completes many times */
+  /* The peer's FIN (POLLRDHUP), the end of both halves (POLLHUP), an error (POLLERR): completes
+   * with the events of poll(2), many times. Takes no byte and no error away. */
+  UR_OP_POLL = 10,
 };
 
 /* Flags of an op record. */
@@ -122,6 +125,11 @@ enum ur_header {
 #define UR_SHUTDOWN_DISCARD 3u
 #define UR_SHUTDOWN_AGAIN 4u
 
+/* Results of ur_state. */
+#define UR_STATE_NEITHER 0u
+#define UR_STATE_LISTENING 1u
+#define UR_STATE_CONNECTED 2u
+
 /* Flags of ur_turn. */
 #define UR_TURN_WOKEN 1u /* the doorbell was heard: it must be armed again before sleeping */
 #define UR_TURN_LOOK 2u  /* nothing to do: look for something for up to UR_LOOK_US microseconds */
@@ -140,7 +148,10 @@ enum ur_option {
   UR_OPTION_SEND_BUFFER = 9,
   UR_OPTION_RECEIVE_BUFFER = 10,
   UR_OPTION_TRAFFIC_CLASS = 11, /* TOS of IPv4, traffic class of IPv6 */
-  UR_OPTION_COUNT = 12,
+  UR_OPTION_USER_TIMEOUT_MS = 12,
+  UR_OPTION_DEFER_ACCEPT_SECONDS = 13,
+  UR_OPTION_INTERFACE = 14, /* index of the interface that the socket is bound to; 0: none */
+  UR_OPTION_COUNT = 15,
 };
 
 /* What ur_probe has found out by trying, not by the kernel's version. */
@@ -199,6 +210,11 @@ UR_EXPORT int32_t ur_socket(uint32_t ring, uint32_t family);
 /* Takes over a stream socket that somebody else has made, which waits from then on. Returns its
  * family; or -ENOTSOCK, -EPROTOTYPE, -EBUSY for one that a ring has: then it stays as it was. */
 UR_EXPORT int32_t ur_adopt(uint32_t ring, int32_t fd);
+/* The reverse, for one whose adoption went wrong behind that: it is open, and no ring's. */
+UR_EXPORT int32_t ur_disown(uint32_t ring, int32_t fd);
+/* The state of any descriptor, which stays as it is: UR_STATE_..., or -EBADF, -ENOTSOCK,
+ * -EPROTOTYPE for one that is no stream socket. */
+UR_EXPORT int32_t ur_state(uint32_t ring, int32_t fd);
 UR_EXPORT int32_t ur_bind(uint32_t ring, int32_t fd, uint32_t block, uint32_t length);
 UR_EXPORT int32_t ur_listen(uint32_t ring, int32_t fd, uint32_t backlog);
 /* Takes a connection that waits already, with what an accept of the ring leaves in its block, or

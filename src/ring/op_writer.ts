@@ -71,6 +71,11 @@ export class OpWriter {
     this.#write(OP_CODE.connect, fd, block, 0, addressBytes, 0);
   }
 
+  /** Waits for the peer's FIN, the end of both halves, or an error; completes many times. */
+  poll(fd: number): void {
+    this.#write(OP_CODE.poll, fd, 0, 0, 0, 0);
+  }
+
   cancel(slot: number, generation: number, flags: number): void {
     this.address(0, 0);
     this.#write(OP_CODE.cancel, 0, 0, slot, generation, flags);

@@ -51,6 +51,8 @@ export class Ring {
   readonly blocks: BlockList;
   readonly sendLane: Lane;
   readonly recvLane: Lane;
+  /** Made when first asked for. Unlimited: a poll that lasts must not keep a receive waiting. */
+  #pollLane: Lane | null = null;
   /** Null when this ring does not receive. */
   readonly reads: ReadGroups | null;
   readonly pump: Pump;
@@ -93,6 +95,11 @@ export class Ring {
     return this.#table.flying;
   }
 
+  /** For operations that wait for an event of a connection, and move no bytes. */
+  get pollLane(): Lane {
+    return this.#pollLane ??= new Lane(this, Infinity);
+  }
+
   /** Queues an operation for the next turn. */
   submit(operation: Operation, place: LanePlace = "fresh"): void {
     assert(operation.state === OPERATION_IDLE, "an operation is submitted once at a time");
@@ -128,7 +135,8 @@ export class Ring {
 
   /** Whether a turn would submit anything. */
   get staged(): boolean {
-    return this.sendLane.stageable || this.recvLane.admissible || this.#cancelsWait;
+    return this.sendLane.stageable || this.recvLane.admissible || this.#cancelsWait ||
+      (this.#pollLane !== null && this.#pollLane.stageable);
   }
 
   get #cancelsWait(): boolean {
@@ -241,6 +249,7 @@ export class Ring {
     if (this.reads !== null) this.#stageReads(this.reads, writer);
     this.#stageLane(this.sendLane, writer);
     this.#stageLane(this.recvLane, writer);
+    if (this.#pollLane !== null) this.#stageLane(this.#pollLane, writer);
   }
 
   #stageCancels(writer: OpWriter): void {

@@ -134,6 +134,9 @@ static int32_t verdict(const struct ur_op *op) {
       if (op->slab >= UR_BLOCK_COUNT) return -EFAULT;
       poll_first = false;
       break;
+    case UR_OP_POLL:
+      poll_first = false;
+      break;
     default:
       return -EINVAL;
   }
@@ -259,7 +262,7 @@ static void check(const struct ur_completion *done) {
   enum fate fate = fates[done->generation].fate;
   EXPECT_TRUE(fate == FLYING || fate == REFUSED);
   bool more = done->flags & IORING_CQE_F_MORE;
-  if (more) EXPECT(opcode, UR_OP_RECV_WATCH);
+  if (more) EXPECT_TRUE(opcode == UR_OP_RECV_WATCH || opcode == UR_OP_POLL);
   if (!more) fates[done->generation].fate = UNKNOWN;
   if (fate == REFUSED) {
     EXPECT(done->result, fates[done->generation].result);

@@ -166,7 +166,7 @@ static void blocks(void) {
 }
 
 static void codes_and_slots(void) {
-  static const uint32_t codes[] = {10, 11, 255, 256, 0x80000000u, UINT32_MAX};
+  static const uint32_t codes[] = {11, 12, 255, 256, 0x80000000u, UINT32_MAX};
   static const uint32_t slots[] = {0x7fffffffu, 0x80000000u, UINT32_MAX};
   prepare();
   for (uint32_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
@@ -229,7 +229,7 @@ static void descriptors(void) {
   const int32_t bad[] = {-1, INT32_MIN, INT32_MAX, 0, 1, 2, own, closed, 1 << 20, rig.bell};
   for (uint32_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
     int32_t fd = bad[i];
-    for (uint32_t code = UR_OP_RECV; code <= UR_OP_RECV_WATCH; code++) {
+    for (uint32_t code = UR_OP_RECV; code <= UR_OP_POLL; code++) {
       if (code == UR_OP_CANCEL || code == UR_OP_PROVIDE || code == UR_OP_SENDMSG) continue;
       struct ur_op *op = rig_bytes(&rig, code, fd, slab, 0, 16);
       if (code != UR_OP_RECV && code != UR_OP_SEND) op->slab = 0;
@@ -242,6 +242,7 @@ static void descriptors(void) {
     EXPECT(ur_set_option(rig.id, fd, UR_OPTION_NO_DELAY, 1), -EBADF);
     EXPECT(ur_get_option(rig.id, fd, UR_OPTION_NO_DELAY), -EBADF);
     EXPECT(ur_cut_off(rig.id, fd), -EBADF);
+    EXPECT(ur_disown(rig.id, fd), -EBADF);
     EXPECT(ur_shutdown(rig.id, fd, 2), -EBADF);
     EXPECT(ur_shutdown(rig.id, fd, UR_SHUTDOWN_DISCARD), -EBADF);
     EXPECT(ur_close(rig.id, fd), -EBADF);

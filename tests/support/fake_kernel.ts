@@ -39,6 +39,10 @@ const {
 } = ERRNO;
 const ETIMEDOUT = ERRNO.ETIMEDOUT;
 
+const POLLERR = 0x8;
+const POLLHUP = 0x10;
+const POLLRDHUP = 0x2000;
+
 const FIRST_FD = 3;
 /** Of a descriptor that is no socket. */
 const AF_UNSPEC = 0;
@@ -246,6 +250,18 @@ export class FakeKernel {
       socket.shutRead || socket.dead;
   }
 
+  /** POLLRDHUP, POLLHUP and POLLERR, as poll(2) would say. */
+  eventsOf(socket: FakeSocket): number {
+    const ended = socket.finArrived || socket.shutRead || socket.dead;
+    const events = (ended ? POLLRDHUP : 0) | (socket.error !== 0 ? POLLERR : 0);
+    const over = socket.dead || (ended && socket.finQueued);
+    return events | (over ? POLLHUP : 0);
+  }
+
+  #tellPolls(socket: FakeSocket): void {
+    for (const poll of [...socket.polls]) poll.ready();
+  }
+
   /** Gives received bytes: how many, 0 at the end, or -errno. */
   read(socket: FakeSocket, target: Uint8Array): number {
     if (socket.inbox.length > 0) {
@@ -285,6 +301,7 @@ export class FakeKernel {
     if (socket.peer !== null) this.#deliverSoon(socket.peer);
     socket.recv?.ready();
     socket.send?.ready();
+    this.#tellPolls(socket);
     return 0;
   }
 
@@ -310,6 +327,7 @@ export class FakeKernel {
   #queueFin(socket: FakeSocket): void {
     if (socket.finQueued) return;
     socket.finQueued = true;
+    this.#tellPolls(socket);
     this.#deliverSoon(socket);
   }
 
@@ -341,6 +359,7 @@ export class FakeKernel {
     if (socket.outbox.length === 0 && socket.finQueued && !peer.finArrived) {
       peer.finArrived = true;
       peer.recv?.ready();
+      this.#tellPolls(peer);
     }
   }
 
@@ -361,6 +380,7 @@ export class FakeKernel {
     socket.error = socket.finArrived ? EPIPE : ECONNRESET;
     socket.recv?.ready();
     socket.send?.ready();
+    this.#tellPolls(socket);
   }
 }
 

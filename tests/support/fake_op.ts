@@ -22,6 +22,7 @@ export type FakeOpKind =
   | "sendmsg"
   | "accept"
   | "connect"
+  | "poll"
   | "nop";
 
 /** One answer to an operation, which the core has not seen. */
@@ -42,6 +43,7 @@ const KINDS = new Map<number, FakeOpKind>([
   [OP_CODE.sendmsg, "sendmsg"],
   [OP_CODE.accept, "accept"],
   [OP_CODE.connect, "connect"],
+  [OP_CODE.poll, "poll"],
 ]);
 
 export class FakeOp {

@@ -374,6 +374,7 @@ export class FakeRing implements RingPort {
   /** One operation of a kind for each socket. */
   #occupy(op: FakeOp): void {
     const { socket } = op;
+    if (op.kind === "poll") socket.polls.add(op);
     const place = placeOf(op);
     if (place === null) return;
     const other = socket[place];
@@ -418,6 +419,7 @@ export class FakeRing implements RingPort {
       case "connect":
         this.#ownBlock(op);
         break;
+      case "poll":
       case "nop":
         break;
     }
@@ -523,6 +525,8 @@ export class FakeRing implements RingPort {
           socket.outbox.length < socket.sendCapacity;
       case "accept":
         return socket.backlog.length > 0;
+      case "poll":
+        return this.#kernel.eventsOf(socket) !== 0;
       default:
         return true;
     }
@@ -547,6 +551,7 @@ export class FakeRing implements RingPort {
   }
 
   #attempt(op: FakeOp): void {
+    const { faults } = this.#kernel;
     if (op.kind === "connect") {
       if (op.done < 0) this.#post(op, op.result, 0);
       return;
@@ -556,6 +561,11 @@ export class FakeRing implements RingPort {
       return;
     }
     if (this.#softFault(op)) return;
+    if (op.kind === "poll") {
+      const events = this.#kernel.eventsOf(op.socket);
+      if (events !== 0) this.#post(op, events, faults.strikes("watchEnds") ? 0 : CQE_MORE);
+      return;
+    }
     if (op.kind === "accept") this.#accept(op);
     else if (op.kind === "send" || op.kind === "sendmsg") this.#send(op);
     else this.#recv(op);
@@ -741,6 +751,7 @@ export class FakeRing implements RingPort {
     }
     if (this.#blockOwners.get(op.block) === op) this.#blockOwners.delete(op.block);
     this.#inFlight.delete(op.slot);
+    op.socket.polls.delete(op);
     const place = placeOf(op);
     if (place !== null && op.socket[place] === op) op.socket[place] = null;
   }
@@ -762,6 +773,7 @@ export class FakeRing implements RingPort {
     for (const op of this.#inFlight.values()) {
       const place = placeOf(op);
       if (place !== null) op.socket[place] = null;
+      op.socket.polls.delete(op);
     }
     for (const socket of this.#owned) if (socket.open) this.#kernel.close(socket);
     return -ERRNO.EBUSY;
@@ -840,6 +852,14 @@ export class FakeRing implements RingPort {
 
   /** Nobody else makes sockets of this kernel. */
   adopt(_fd: number): number {
+    return -ERRNO.ENOTSOCK;
+  }
+
+  disown(_fd: number): number {
+    return -ERRNO.EBADF;
+  }
+
+  stateOf(_fd: number): number {
     return -ERRNO.ENOTSOCK;
   }
 

@@ -49,6 +49,8 @@ export class FakeSocket {
   send: FakeOp | null = null;
   accept: FakeOp | null = null;
   connect: FakeOp | null = null;
+  /** Any number of polls. */
+  readonly polls = new Set<FakeOp>();
 
   constructor(id: number, family: number) {
     this.id = id;
@@ -61,6 +63,7 @@ export class FakeSocket {
 
   /** Operations that name this socket. */
   get ops(): FakeOp[] {
-    return [this.recv, this.send, this.accept, this.connect].filter((op) => op !== null);
+    const ops = [this.recv, this.send, this.accept, this.connect, ...this.polls];
+    return ops.filter((op) => op !== null);
   }
 }

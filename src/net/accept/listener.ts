@@ -13,6 +13,7 @@ import { Connection as AcceptedConnection } from "../connection/connection.ts";
 import type { Connection } from "../connection/connection_interface.ts";
 import { Holder } from "../call/holder.ts";
 import type { Closeable, NetworkContext } from "../socket/network_context.ts";
+import { ANSWER_GIVEN } from "../socket/socket.ts";
 import type { SocketFile } from "./socket_file.ts";
 
 /** The network of a listener, for servers. */
@@ -46,7 +47,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
       context,
       fd,
       name,
-      (accepted, peer) => AcceptedConnection.adopt(context, accepted, family, peer),
+      (accepted, peer) => AcceptedConnection.adopt(context, accepted, family, peer, ANSWER_GIVEN),
       () => this.#finish(),
     );
     context.open.add(this);

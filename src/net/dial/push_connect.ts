@@ -16,10 +16,11 @@ import {
   type UnixAddress,
 } from "../address/address.ts";
 import type { Deliverable } from "../socket/after_turn.ts";
-import { ConnectAttempt } from "./connect_attempt.ts";
+import { type AttemptFailure, ConnectAttempt } from "./connect_attempt.ts";
 import { Connection } from "../connection/connection.ts";
 import { endpoint, REMOTE_END } from "../address/endpoint.ts";
 import { Holder } from "../call/holder.ts";
+import { ANSWER_NEVER } from "../socket/socket.ts";
 import type { Dialing, NetworkContext } from "../socket/network_context.ts";
 
 /** Called once, one of both, unless the connect was cancelled. */
@@ -36,7 +37,7 @@ export class PushConnect implements Deliverable, Dialing {
   readonly #context: NetworkContext;
   readonly #attempt: ConnectAttempt;
   readonly #told: Connected;
-  #errno = 0;
+  #failure: AttemptFailure | null = null;
   #connection: Connection | null = null;
   #state: "new" | "flying" | "ready" | "over" = "new";
 
@@ -51,17 +52,16 @@ export class PushConnect implements Deliverable, Dialing {
     this.#told = told;
     this.name = formatAddress(address);
     this.holder = new Holder(context);
-    const done = (errno: number, fd: number, family: number) => {
-      this.#done(errno, fd, family, address);
-    };
-    this.#attempt = new ConnectAttempt(context, address, done, local);
+    this.#attempt = new ConnectAttempt(context, { address, local }, [], (failure, fd, family) => {
+      this.#done(failure, fd, family, address);
+    });
   }
 
   start(): void {
     this.#state = "flying";
     this.holder.hold();
     this.#context.dials.add(this);
-    this.#attempt.start(null);
+    this.#attempt.start();
   }
 
   /** Nothing is told any more; a connection that comes is closed. */
@@ -88,18 +88,24 @@ export class PushConnect implements Deliverable, Dialing {
     this.holder.unhold();
     const connection = this.#connection;
     this.#connection = null;
-    if (connection === null) this.#told.failed(this.#errno, this.#attempt.bindFailed);
-    else this.#told.connected(connection);
+    const failure = this.#failure;
+    if (failure !== null) this.#told.failed(failure.errno, failure.atLocalEnd);
+    else if (connection !== null) this.#told.connected(connection);
   }
 
-  #done(errno: number, fd: number, family: number, address: SocketAddress | UnixAddress): void {
+  #done(
+    failure: AttemptFailure | null,
+    fd: number,
+    family: number,
+    address: SocketAddress | UnixAddress,
+  ): void {
     this.#context.dials.delete(this);
     this.#state = "ready";
-    this.#errno = errno;
-    if (errno === 0) {
+    this.#failure = failure;
+    if (failure === null) {
       this.#context.meter.counts[COUNT.outboundConnections]++;
       const peer = endpoint(this.#context.recvRing, fd, REMOTE_END) ?? connectedAddress(address);
-      this.#connection = Connection.adopt(this.#context, fd, family, peer);
+      this.#connection = Connection.adopt(this.#context, fd, family, peer, ANSWER_NEVER);
     }
     this.#context.afterTurn.add(this);
   }

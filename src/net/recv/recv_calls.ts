@@ -20,9 +20,15 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
     return call.renew(length, exact);
   }
 
+  override noteActivity(): void {
+    super.noteActivity();
+    this.socket.noteReceived();
+  }
+
   /** Settles the first call. */
   protected succeed(call: RecvCall, value: unknown): void {
     this.calls.shift();
+    if (value !== null) this.socket.noteReceived();
     if (call.pushes) return call.succeed(value);
     const { ring } = this.lane;
     ring.meter.recvSeconds.observe((ring.now - call.startedMs) / 1_000);

@@ -25,11 +25,18 @@ function someLength(readBufferSize: number): number {
     : Math.max(readBufferSize, bulkBufferBytes);
 }
 
+/** Ends the first pending call as an abort of its signal would; what had arrived stays buffered. */
+export let abortReceive: (stream: Stream, reason: unknown) => void;
+
 export class Stream implements AsyncIterable<Uint8Array> {
   readonly #socket: Socket;
   readonly #queue: RecvQueue;
   readonly #someLength: number;
   readonly #timeoutMs: number | null;
+
+  static {
+    abortReceive = (stream, reason) => stream.#queue.abortFirst(reason);
+  }
 
   /** @internal */
   constructor(socket: Socket) {
@@ -140,6 +147,11 @@ export class Stream implements AsyncIterable<Uint8Array> {
   /** @internal Ends pending calls with "Closed". */
   abandon(reason: CloseReason): void {
     this.#queue.close(reason);
+  }
+
+  /** @internal A call waits. */
+  get receiving(): boolean {
+    return !this.#queue.quiet;
   }
 
   /** @internal A call is in the middle of a message: it has received a part of what it wants. */

@@ -85,6 +85,7 @@ export class SendQueue extends HalfQueue<SendCall> {
     this.calls.push(call);
     this.queuedBytes += call.totalBytes;
     this.noteActivity();
+    this.socket.noteSent();
     this.#wake();
   }
 

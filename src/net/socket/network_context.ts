@@ -71,6 +71,8 @@ export class NetworkContext implements NetworkContextParts {
   readonly afterTurn = new AfterTurn();
   /** False from the beginning of `Network.close`. */
   accepting = true;
+  /** False once the network's servers have drained: their handlers may dial. */
+  dialing = true;
 
   constructor(parts: NetworkContextParts) {
     this.config = parts.config;
@@ -91,8 +93,11 @@ export class NetworkContext implements NetworkContextParts {
   }
 
   /** Numeric addresses in the order in which they should be tried. */
-  lookUp(address: SocketAddress | UnixAddress): Promise<(SocketAddress | UnixAddress)[]> {
-    return lookUp(this.host, address, (name) => interfaceIndex(this.recvRing, name));
+  lookUp(
+    address: SocketAddress | UnixAddress,
+    family: 4 | 6 | null = null,
+  ): Promise<(SocketAddress | UnixAddress)[]> {
+    return lookUp(this.host, address, (name) => interfaceIndex(this.recvRing, name), family);
   }
 
   get split(): boolean {

@@ -29,10 +29,34 @@ import { type SocketOption, socketOptions } from "./socket_options.ts";
 /** How the descriptor ends: FIN after what was sent, or RST. */
 export type SocketEnd = "graceful" | "reset";
 
+/** Waits for events of the socket beside its two halves, and ends with it. */
+export interface SocketWatch {
+  /** Cancels what is with the kernel: the socket is about to end. */
+  stop(): void;
+  /** Nothing is with the kernel. */
+  readonly idle: boolean;
+  /** The descriptor is closed. */
+  closed(): void;
+}
+
 /** Who has the socket: the connection. */
 interface SocketOwner extends Closeable {
   readonly remoteAddress: SocketAddress | UnixAddress;
+  /** Null for nearly all: made when first needed. */
+  readonly watch: SocketWatch | null;
 }
+
+/**
+ * What an accepted connection owes its peer. It owes an answer from the moment at which received
+ * bytes reach the program until the program sends something.
+ *
+ *   ANSWER_NEVER   a dialed connection: its peer answers
+ *   ANSWER_GIVEN --received--> ANSWER_OWED --sent--> ANSWER_GIVEN
+ */
+export const ANSWER_NEVER = 0;
+export const ANSWER_GIVEN = 1;
+export const ANSWER_OWED = 2;
+export type AnswerState = typeof ANSWER_NEVER | typeof ANSWER_GIVEN | typeof ANSWER_OWED;
 
 /** errno of options and shutdowns that only say that the peer was faster. */
 const GONE = [ERRNO.ENOTCONN, ERRNO.EINVAL, ERRNO.ECONNRESET];
@@ -51,6 +75,7 @@ export class Socket extends Holder implements Lingerer {
    * the receive, which then returns 0 as if FIN had come: see `cutOff`.
    */
   peerEnd: "none" | "doubtful" | "fin" = "none";
+  answer: AnswerState = ANSWER_NEVER;
   /** One for each half. */
   #sending: Operation | null = null;
   #receiving: Operation | null = null;
@@ -73,6 +98,10 @@ export class Socket extends Holder implements Lingerer {
     this.#closed ??= Promise.withResolvers<void>();
     if (!this.#descriptorOpen) this.#closed.resolve();
     return this.#closed.promise;
+  }
+
+  get isClosed(): boolean {
+    return !this.#descriptorOpen;
   }
 
   get ending(): boolean {
@@ -102,18 +131,29 @@ export class Socket extends Holder implements Lingerer {
     return name === "unix:" ? "an unnamed unix socket" : name;
   }
 
+  noteReceived(): void {
+    if (this.answer === ANSWER_GIVEN) this.answer = ANSWER_OWED;
+  }
+
+  noteSent(): void {
+    if (this.answer === ANSWER_OWED) this.answer = ANSWER_GIVEN;
+  }
+
   setNoDelay(on: boolean): void {
-    if (this.family === AF_UNIX) return;
-    this.#set({ name: "tcpNoDelay", option: SOCKET_OPTION.noDelay, value: on ? 1 : 0 });
+    this.set([{ name: "tcpNoDelay", option: SOCKET_OPTION.noDelay, value: on ? 1 : 0 }]);
   }
 
   setKeepAlive(keepAlive: KeepAlive | null): void {
-    if (this.family === AF_UNIX) return;
-    for (const option of socketOptions.keepAlive(keepAlive)) this.#set(option);
+    this.set(socketOptions.keepAlive(keepAlive));
+  }
+
+  /** Sets options one after the other. Those of TCP have no effect on a unix socket. */
+  set(options: readonly SocketOption[]): void {
+    for (const option of options) this.#set(option);
   }
 
   #set({ name, option, value }: SocketOption): void {
-    if (!this.#descriptorOpen) return;
+    if (!this.#descriptorOpen || !socketOptions.suits(option, this.family)) return;
     const result = this.port.setOption(this.fd, option, value);
     if (result >= 0 || GONE.includes(-result)) return;
     const what = `Cannot set ${name} to ${value} on the connection to ${this.peerName}`;
@@ -185,6 +225,7 @@ export class Socket extends Holder implements Lingerer {
       else if (left > 0) this.port.shutdown(this.fd, 2);
       this.#sending?.lane.ring.cancel(this.#sending);
       this.#receiving?.lane.ring.cancel(this.#receiving);
+      this.owner?.watch?.stop();
       this.landed();
     }
     return this.closed;
@@ -216,12 +257,15 @@ export class Socket extends Holder implements Lingerer {
     const sending = this.#sending;
     const receiving = this.#receiving;
     if (sending?.idle === false || receiving?.idle === false) return;
+    const watch = this.owner === null ? null : this.owner.watch;
+    if (watch !== null && !watch.idle) return;
     this.#descriptorOpen = false;
     this.#closeDescriptor(this.#end);
     sending?.lane.ring.retire(sending);
     receiving?.lane.ring.retire(receiving);
     this.context.meter.counts[COUNT.connections]--;
     if (this.owner !== null) this.context.open.delete(this.owner);
+    watch?.closed();
     this.#closed?.resolve();
   }
 

@@ -48,6 +48,10 @@ test("each record has its words where the shim reads them", () => {
     record((writer) => writer.recvWatch(5, OP_FLAG_POLL_FIRST)),
     [OP_CODE.recvWatch, SLOT, GENERATION, 5, 0, 0, 0, OP_FLAG_POLL_FIRST],
   );
+  assert.equal(
+    record((writer) => writer.poll(5)),
+    [OP_CODE.poll, SLOT, GENERATION, 5, 0, 0, 0, 0],
+  );
 });
 
 test("a cancel record names its target in offset and length", () => {
@@ -76,6 +80,7 @@ test("the codes are the numbers of ffi/shim.h", () => {
     cancel: 7,
     provide: 8,
     recvWatch: 9,
+    poll: 10,
   });
 });
 
