@@ -30,11 +30,12 @@ import { messageOf, NetworkError } from "./src/base/network_error.ts";
 import { BufferPool as CorePool } from "./src/buf/buffer_pool.ts";
 import { BufferPoolConfig, type BufferPoolFields } from "./src/buf/buffer_pool_config.ts";
 import { Publisher } from "./src/metrics/publisher.ts";
-import { type Capabilities, explainRefusal, featuresOf } from "./src/net/config/capabilities.ts";
+import { type Capabilities, featuresOf } from "./src/net/config/capabilities.ts";
+import { explainRefusal, refuseUnsupported } from "./src/net/config/refusal.ts";
 import { type NetworkConfig, resolveConfig, type ResolvedConfig } from "./src/net/config/config.ts";
 import type { NetworkContext } from "./src/net/socket/network_context.ts";
 import { NetworkCore } from "./src/net/lifecycle/network_core.ts";
-import { bellsOpened, openNetwork, refuseUnsupported } from "./src/net/lifecycle/open_network.ts";
+import { doorbellsOpened, openNetwork } from "./src/net/lifecycle/open_network.ts";
 import { openRings, openRingsNow } from "./src/net/lifecycle/open_rings.ts";
 import type { NativePort } from "./src/ring/port.ts";
 
@@ -50,6 +51,7 @@ export { IoBufMut } from "./src/buf/io_buf_mut.ts";
 export { IoBufs, type IoBufsPart } from "./src/buf/io_bufs.ts";
 export type { Address, SocketAddress, UnixAddress } from "./src/net/address/address.ts";
 export type { CallOptions } from "./src/net/call/call_options.ts";
+export type { UntilOptions } from "./src/net/recv/until_options.ts";
 export type { Capabilities, Features } from "./src/net/config/capabilities.ts";
 export type {
   KeepAlive,
@@ -130,7 +132,7 @@ export class Network extends NetworkCore {
     refuseUnsupported(resolved);
     const rings = await openRings(port, host, resolved);
     const context = openNetwork(port, host, resolved, rings, (fields) => new BufferPool(fields));
-    await bellsOpened(context);
+    await doorbellsOpened(context);
     return Network.#wire(port, resolved, context);
   }
 

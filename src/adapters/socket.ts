@@ -179,8 +179,10 @@ export class Socket extends SocketStream {
     for (const { chunk, encoding } of waiting) bytes += lengthOf(chunk, encoding);
     const data = this._pendingData;
     if (data === null) return bytes;
-    if (!Array.isArray(data)) return bytes + lengthOf(data as Uint8Array, this._pendingEncoding);
-    for (const { chunk } of data) bytes += chunk.length;
+    if (typeof data === "string" || data instanceof Uint8Array) {
+      return bytes + lengthOf(data, this._pendingEncoding);
+    }
+    for (const { chunk, encoding } of data) bytes += lengthOf(chunk, encoding);
     return bytes;
   }
 

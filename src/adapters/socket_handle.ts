@@ -18,7 +18,7 @@ import { setImmediate } from "node:timers";
 import { ERRNO } from "../base/errno.ts";
 import type { Connection } from "../net/connection/connection.ts";
 import type { Consumer, PushReceive } from "../net/recv/push_receive.ts";
-import type { Producer, PushSend } from "../net/send/push_send.ts";
+import type { Part, Producer, PushSend } from "../net/send/push_send.ts";
 import { ConnectionHandle } from "./connection_handle.ts";
 import type { IdleTimer } from "./idle_timer.ts";
 import { nodeError } from "./node_error.ts";
@@ -65,19 +65,20 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   /** The stream takes more. */
   resume(): void {
     if (this.#receive === null) this.#wantsRead = true;
-    else if (this.#reader?.holds) nextTick(this.#pour);
+    else if (this.#reader?.holds) nextTick(pour, this);
     else this.#receive.resume();
   }
 
-  write(data: Uint8Array | readonly Uint8Array[], length: number, done: Done): void {
+  write(parts: readonly Part[], done: Done): void {
     const send = this.#send;
     if (send === null) {
       done(nodeError.system(ERRNO.EBADF, "write"));
       return;
     }
-    this.bytesWritten += length;
     this.idle?.touch();
-    if (send.post(data)) done();
+    const more = send.postShort(parts) ? !send.full : send.post(bytesOf(parts));
+    this.bytesWritten = send.postedBytes;
+    if (more) done();
     else this.#written = done;
   }
 
@@ -117,9 +118,9 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
       return;
     }
     // The process stays until it was told.
-    context.hold();
+    context.addReference();
     void closing.finally(() => {
-      context.unhold();
+      context.removeReference();
       setImmediate(closed);
     });
   }
@@ -169,21 +170,34 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     else this.resource.runInAsyncScope(destroy, this.#stream, failure);
   }
 
-  readonly #pour = (): void => {
+  /** @internal The program goes on after a pause in the middle of what came. */
+  pour(): void {
     if (this.#reader?.pour()) this.#receive?.resume();
-  };
+  }
 
   /** Begins once there are both, a connection and a stream. */
   #begin(): void {
     const connection = this.connection;
     if (connection === null || this.#stream === undefined) return;
-    this.#receive = connection.stream.consume(this);
+    this.#receive = connection.stream.pushTo(this);
     this.#send = connection.sink.produce(this, QUEUE_BYTES_MAX);
     if (this.#wantsRead) this.#receive.resume();
   }
 }
 
+function bytesOf(parts: readonly Part[]): Uint8Array | Uint8Array[] {
+  return parts.length === 1 ? encoded(parts[0]) : parts.map(encoded);
+}
+
+function encoded({ chunk, encoding }: Part): Uint8Array {
+  return typeof chunk === "string" ? Buffer.from(chunk, encoding as BufferEncoding) : chunk;
+}
+
 // One function for all sockets each: a delivery makes no closure.
+
+function pour(handle: SocketHandle): void {
+  handle.pour();
+}
 
 function push(this: Duplex, chunk: Uint8Array): boolean {
   return this.push(chunk);

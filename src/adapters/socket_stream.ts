@@ -15,6 +15,7 @@ import { nextTick } from "node:process";
 import { addAbortSignal, Duplex, type DuplexOptions } from "node:stream";
 import { ERRNO } from "../base/errno.ts";
 import { adoptDescriptor } from "../net/accept/adopt_descriptor.ts";
+import type { Part } from "../net/send/push_send.ts";
 import { bunTls } from "./bun_tls.ts";
 import { lateWrite } from "./late_write.ts";
 import type { OnRead } from "./on_read_buffers.ts";
@@ -68,8 +69,13 @@ function streamOptions({ signal: _, ...options }: SocketOptions): DuplexOptions 
     // The close of the descriptor is awaited first.
     emitClose: false,
     autoDestroy: true,
+    // Most texts are short and ASCII: they are encoded where they are sent from.
+    decodeStrings: false,
   };
 }
+
+/** One for all writes of one chunk: a handle is done with it when it returns. */
+const ONE: [{ chunk: string | Uint8Array; encoding: string }] = [{ chunk: "", encoding: "" }];
 
 export class SocketStream extends Duplex {
   declare readonly [STATE]: SocketState;
@@ -77,7 +83,7 @@ export class SocketStream extends Duplex {
   declare _hadError: boolean;
   declare _parent: unknown;
   declare _host: string | null;
-  declare _pendingData: Uint8Array | readonly { chunk: Uint8Array }[] | null;
+  declare _pendingData: string | Uint8Array | readonly Part[] | null;
   declare _pendingEncoding: string;
   declare server: SocketServer | null;
   declare _server: SocketServer | null;
@@ -153,26 +159,28 @@ export class SocketStream extends Duplex {
     else state.handle.resume();
   }
 
-  override _write(chunk: Uint8Array, encoding: string, done: Done): void {
-    const { handle } = this[STATE];
-    if (handle !== null && !this.connecting) handle.write(chunk, chunk.length, done);
-    else {lateWrite.untilConnected(this, chunk, encoding, done, () =>
-        this._write(chunk, encoding, done));}
-  }
-
-  override _writev(chunks: { chunk: Uint8Array; encoding: BufferEncoding }[], done: Done): void {
+  override _write(chunk: string | Uint8Array, encoding: string, done: Done): void {
     const { handle } = this[STATE];
     if (handle === null || this.connecting) {
-      lateWrite.untilConnected(this, chunks, "", done, () => this._writev(chunks, done));
+      lateWrite.untilConnected(
+        this,
+        chunk,
+        encoding,
+        done,
+        () => this._write(chunk, encoding, done),
+      );
       return;
     }
-    let length = 0;
-    const views: Uint8Array[] = [];
-    for (const { chunk } of chunks) {
-      length += chunk.length;
-      views.push(chunk);
-    }
-    handle.write(views, length, done);
+    ONE[0].chunk = chunk;
+    ONE[0].encoding = encoding;
+    handle.write(ONE, done);
+    ONE[0].chunk = "";
+  }
+
+  override _writev(chunks: readonly Part[], done: Done): void {
+    const { handle } = this[STATE];
+    if (handle !== null && !this.connecting) handle.write(chunks, done);
+    else lateWrite.untilConnected(this, chunks, "", done, () => this._writev(chunks, done));
   }
 
   override _final(done: Done): void {

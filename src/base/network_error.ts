@@ -30,6 +30,8 @@ export type OperationName =
   | "flush"
   | "recv"
   | "recvSome"
+  | "recvUntil"
+  | "wait"
   | "option"
   | "adopt"
   | "peerFinished"
@@ -56,7 +58,7 @@ export interface NetworkErrorDetails {
 
 const NO_ERRORS: readonly NetworkError[] = Object.freeze([]);
 
-/** The message of whatever was thrown; it may be no error, and its getters may throw. */
+/** The message of a thrown value, which may be no error, and whose getters may throw. */
 export function messageOf(thrown: unknown): string {
   try {
     return String(thrown instanceof Error ? thrown.message : thrown);
@@ -65,7 +67,7 @@ export function messageOf(thrown: unknown): string {
   }
 }
 
-/** What went wrong inside the library, for the message of the error that a call gets. */
+/** An error inside the library, in the words of the error that a call gets. */
 export function internalReason(cause: unknown): string {
   return `an internal error (${messageOf(cause)})`;
 }
@@ -86,7 +88,7 @@ export class NetworkError extends Error {
   readonly #errors: readonly NetworkError[];
 
   constructor(message: string, details: NetworkErrorDetails) {
-    // Always there, as the other fields are, but not enumerable: as Error's own.
+    // `cause` is always set, as the other fields are, but not enumerable, as in Error itself.
     super(message, { cause: intrinsics.optionOf(details, "cause") });
     this.code = details.code;
     const errno = intrinsics.optionOf(details, "errno") as number | null | undefined;

@@ -13,11 +13,12 @@
  * - The first place is taken, unless the list is empty: gaps at the front are passed at once.
  * - A full array grows when less than half of it is gaps; otherwise the gaps are closed. So the
  *   array stays below four times the most operations that waited since it was last small.
- * - An empty list keeps an array of `CAPACITY_KEPT` places at most.
+ * - An empty list keeps an array of `LIMITS.waitingPlacesKept` places at most.
  *
  * @module
  */
 import { assert } from "../base/assert.ts";
+import { LIMITS } from "../base/limits.ts";
 
 /** What can wait, in one list at a time. */
 export interface Waiting {
@@ -26,8 +27,6 @@ export interface Waiting {
 }
 
 const CAPACITY_MIN = 16;
-/** A larger array belongs to a burst and is not kept: each connection would pay for it. */
-const CAPACITY_KEPT = 4_096;
 
 export class WaitingList<T extends Waiting> {
   #items: (T | null)[] = new Array<T | null>(CAPACITY_MIN).fill(null);
@@ -75,7 +74,7 @@ export class WaitingList<T extends Waiting> {
     this.#count--;
     if (this.#count === 0) {
       this.#first = this.#end;
-      if (this.#mask >= CAPACITY_KEPT) this.#resize(CAPACITY_MIN);
+      if (this.#mask >= LIMITS.waitingPlacesKept) this.#resize(CAPACITY_MIN);
     } else if (place === this.#first) {
       do {
         this.#first = (this.#first + 1) | 0;

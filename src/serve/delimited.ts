@@ -42,7 +42,7 @@ const encoder = new TextEncoder();
  */
 export function delimited(options?: DelimitedOptions): Codec<Uint8Array<ArrayBuffer>, Sendable> {
   const given = check.options("options", options, ["delimiter", "maxLength"]);
-  const { delimiter = "\n", maxLength = LIMITS.delimitedBytes } = given;
+  const { delimiter = "\n", maxLength = LIMITS.untilLengthMax } = given;
   const bytes = checkDelimiter("options.delimiter", delimiter);
   const max = check.integer("options.maxLength", maxLength, bytes.length, LIMITS.lengthMax);
   return new Delimited(bytes, max);

@@ -6,12 +6,12 @@
 import { check } from "../base/check.ts";
 import { intrinsics } from "../base/intrinsics.ts";
 import {
-  formatIpv6,
   isUnix,
   parseAddress,
   type SocketAddress,
   type UnixAddress,
 } from "../net/address/address.ts";
+import { formatIpv6 } from "../net/address/sockaddr.ts";
 import { type Ip, parseIp } from "../net/address/ip.ts";
 import { PROXY_PROTOCOL, type ProxyHeader, type ProxyTlv } from "./proxy_protocol.ts";
 

@@ -14,7 +14,8 @@
  */
 import { ERRNO } from "../base/errno.ts";
 import { NetworkError } from "../base/network_error.ts";
-import { formatIpv6, type SocketAddress, type UnixAddress } from "../net/address/address.ts";
+import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
+import { formatIpv6 } from "../net/address/sockaddr.ts";
 import { parseIp } from "../net/address/ip.ts";
 import type { CallOptions } from "../net/call/call_options.ts";
 import type { Stream } from "../net/recv/stream.ts";

@@ -37,7 +37,7 @@ const IDLE_LOOKS = 4;
 
 /** One connection, and its progress when the server last looked at it. */
 class Served implements Rostered {
-  place = -1;
+  rosterIndex = -1;
   readonly connection: Connection;
   bytesSeen: number;
   movedMs: number;
@@ -57,7 +57,7 @@ class Served implements Rostered {
 }
 
 export class RunningServer implements Server, NetworkServer {
-  place = -1;
+  rosterIndex = -1;
   readonly #listener: Listener;
   readonly #handler: ConnectionHandler;
   readonly #options: CheckedServeOptions;
@@ -147,9 +147,9 @@ export class RunningServer implements Server, NetworkServer {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#resume = resolve;
     const timer = pauseMs === null ? null : this.#context.host.setTimer(resolve, pauseMs);
-    this.#context.hold();
+    this.#context.addReference();
     await promise;
-    this.#context.unhold();
+    this.#context.removeReference();
     timer?.cancel();
   }
 
@@ -202,7 +202,7 @@ export class RunningServer implements Server, NetworkServer {
     const budgetMs = timeoutMs === undefined ? ownMs : timeoutMs;
     if (this.#state === "accepting") {
       this.#state = "draining";
-      this.#context.hold();
+      this.#context.addReference();
       this.#options.signal?.removeEventListener("abort", this.#onAbort);
       void this.#listener.close();
       this.#resumeAccepting();
@@ -231,7 +231,7 @@ export class RunningServer implements Server, NetworkServer {
     // Not before the listener's descriptor is closed.
     void this.#listener.close().then(() => {
       this.#context.servers.delete(this);
-      this.#context.unhold();
+      this.#context.removeReference();
       this.#finished.resolve();
     });
   }

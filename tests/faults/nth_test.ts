@@ -260,7 +260,7 @@ function sweepReceives(
 sweepReceives("receive into its result", "recv", { readBufferSize: 0 }, 0);
 sweepReceives("receive into a read buffer", "recvSelect", { readBufferSize: 8_192 }, 0);
 // One message less than what makes a connection watch.
-const WARM_UP_COUNT = LIMITS.watchAfterCount - 1;
+const WARM_UP_COUNT = LIMITS.multishotAfterCount - 1;
 sweepReceives("receive that completes many times", "recvWatch", {}, WARM_UP_COUNT);
 
 // ------------------------------------------------------------------------------------------- sends

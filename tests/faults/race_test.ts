@@ -81,7 +81,7 @@ const WAYS: readonly [
 ][] = [
   ["into its result", "recv", { readBufferSize: 0 }, 0],
   ["into a read buffer", "recvSelect", {}, 0],
-  ["that completes many times", "recvWatch", {}, LIMITS.watchAfterCount],
+  ["that completes many times", "recvWatch", {}, LIMITS.multishotAfterCount],
 ];
 
 async function warmUp(pair: FaultyPair, script: Script, count: number): Promise<void> {

@@ -231,7 +231,7 @@ test("class 7: zero ends a receive that completes many times", async ({ healthy 
   await withPair(healthy, {}, async (pair) => {
     const script = new Script(1_000);
     table.reset({ on: "recvWatch", zero: true });
-    for (let i = 0; i < LIMITS.watchAfterCount; i++) await message(pair, script, 10);
+    for (let i = 0; i < LIMITS.multishotAfterCount; i++) await message(pair, script, 10);
     assert.is(await pair.client.stream.recvSome(), null);
     assert.is(table.acted(), 1);
   });

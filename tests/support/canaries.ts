@@ -8,6 +8,7 @@ import { Fifo } from "../../src/base/fifo.ts";
 import { BlockList } from "../../src/ring/block_list.ts";
 import { Pump } from "../../src/ring/pump.ts";
 import { Ring } from "../../src/ring/ring.ts";
+import { FlushLine } from "../../src/net/send/flush_line.ts";
 import { SendCall } from "../../src/net/send/send_call.ts";
 import { ReadBuffer } from "../../src/net/recv/read_buffer.ts";
 import { RecvQueue } from "../../src/net/recv/recv_queue.ts";
@@ -15,7 +16,7 @@ import { TimingWheel } from "../../src/ring/timing_wheel.ts";
 import { ProvidedBuffers } from "../../src/ring/provided_buffers.ts";
 import { Slot } from "../../src/buf/slot.ts";
 import { ERRNO } from "../../src/base/errno.ts";
-import { Holder } from "../../src/net/call/holder.ts";
+import { LoopReference } from "../../src/net/call/loop_reference.ts";
 import { Socket } from "../../src/net/socket/socket.ts";
 import { ReadSource } from "../../src/net/recv/read_source.ts";
 import { OpWriter } from "../../src/ring/op_writer.ts";
@@ -334,6 +335,24 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   /** A message that was aborted while it waited stays in the queue. */
   "keeps an aborted call": () => replace(Fifo.prototype, "remove", () => () => false),
 
+  /** Sends that are made after a flush keep it waiting. */
+  "waits for an empty queue in a flush": () =>
+    replace(
+      FlushLine.prototype,
+      "advance",
+      (advance) =>
+        function (this: FlushLine, first: SendCall | null) {
+          if (first === null) advance.call(this, null);
+        },
+    ),
+
+  /** The first bytes that the kernel takes settle every flush. */
+  "does not wait for the bytes before a flush": () =>
+    replace(FlushLine.prototype, "advance", (advance) =>
+      function (this: FlushLine) {
+        advance.call(this, null);
+      }),
+
   /** A budget that ran out is not noticed. */
   "loses a deadline": () =>
     replace(
@@ -389,10 +408,14 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   /** The process is kept alive by one call in fifty that has ended. */
   "keeps the process alive": () => {
     let count = 0;
-    return replace(Holder.prototype, "unhold", (unhold) =>
-      function (this: Holder) {
-        if (++count % 50 !== 0) unhold.call(this);
-      });
+    return replace(
+      LoopReference.prototype,
+      "removeCall",
+      (removeCall) =>
+        function (this: LoopReference) {
+          if (++count % 50 !== 0) removeCall.call(this);
+        },
+    );
   },
 
   /** With two rings, calls are held at one pump, and the other goes on as if none were pending. */

@@ -11,13 +11,12 @@
  */
 import { ERRNO } from "../../src/base/errno.ts";
 import {
-  AF_INET6,
-  AF_UNIX,
   formatAddress,
   isFile,
   type SocketAddress,
   type UnixAddress,
 } from "../../src/net/address/address.ts";
+import { AF_INET6, AF_UNIX } from "../../src/net/address/sockaddr.ts";
 import { SHUTDOWN_AGAIN, SHUTDOWN_DISCARD } from "../../src/ring/port.ts";
 import type { FakeHost } from "./fake_host.ts";
 import { FakeFiles } from "./fake_files.ts";

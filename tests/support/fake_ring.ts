@@ -19,7 +19,7 @@
  */
 import { ERRNO } from "../../src/base/errno.ts";
 import { decodeUtf8 } from "../../src/base/utf8.ts";
-import { readSockaddr, writeSockaddr } from "../../src/net/address/address.ts";
+import { readSockaddr, writeSockaddr } from "../../src/net/address/sockaddr.ts";
 import {
   type BellPort,
   CQE_BUFFER,

@@ -116,7 +116,7 @@ class Scenario {
     }
   }
 
-  #judgeWire({ messages, socket }: Side): void {
+  #judgeWire({ messages, socket, flushError }: Side): void {
     const { wire } = socket;
     let at = 0;
     const counts: number[] = [];
@@ -152,6 +152,9 @@ class Scenario {
     }
     if (mustSend(this.#plan) && messages.some(({ fate, lost }) => !lost && fate.kind !== "sent")) {
       throw new Error(`a send failed without a reason: ${JSON.stringify(messages)}`);
+    }
+    if (mustSend(this.#plan) && flushError !== null) {
+      throw new Error(`a flush failed without a reason: ${flushError}`, { cause: flushError });
     }
     const refused = messages.some(({ fate }) => "code" in fate && fate.code === "Closed");
     if (isLossless(this.#plan) && refused && partial < 0) {

@@ -1,21 +1,22 @@
 /**
- * Descriptors that somebody else has made, as connections and listeners of a network.
+ * Descriptors from outside, which a parent process or other code has made, as connections and
+ * listeners of a network.
  *
- * A descriptor that is no stream socket stays as it was, and open. One that is, but cannot listen,
- * is closed: it was given away.
+ * A descriptor that is no stream socket is left as it was, and open. A stream socket belongs to the
+ * network from the call on, and is closed when it cannot listen.
  *
  * @module
  */
 import { ERRNO } from "../../base/errno.ts";
-import { unknownAddress } from "../address/address.ts";
+import { unknownAddress } from "../address/sockaddr.ts";
 import { Connection } from "../connection/connection.ts";
-import { endpoint, LOCAL_END, REMOTE_END } from "../address/endpoint.ts";
+import { endpoint, LOCAL_END, REMOTE_END } from "../socket/endpoint.ts";
 import { Listener } from "./listener.ts";
 import { ANSWER_GIVEN } from "../socket/socket.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 import { packedAddress } from "../address/packed_address.ts";
 
-/** A connected stream socket, or the positive errno. */
+/** The connection of a connected stream socket, or the positive errno. */
 function connection(context: NetworkContext, fd: number): Connection | number {
   const { recvRing } = context;
   const family = recvRing.port.adopt(fd);
@@ -24,11 +25,11 @@ function connection(context: NetworkContext, fd: number): Connection | number {
   return Connection.adopt(context, fd, family, peer, ANSWER_GIVEN);
 }
 
-/** A bound stream socket, which listens from now on, or the positive errno. */
+/** The listener of a bound stream socket, which listens from now on, or the positive errno. */
 function listener(context: NetworkContext, fd: number, backlog: number): Listener | number {
   const { recvRing } = context;
   const family = recvRing.port.adopt(fd);
-  // Node, and libuv, have one errno for whatever is no socket.
+  // Node and libuv report one errno for every descriptor that is no socket.
   if (family < 0) return -family === ERRNO.ENOTSOCK ? ERRNO.EINVAL : -family;
   const result = recvRing.port.listen(fd, backlog);
   if (result < 0) {
@@ -37,7 +38,7 @@ function listener(context: NetworkContext, fd: number, backlog: number): Listene
   }
   const local = endpoint(recvRing, fd, LOCAL_END);
   const localAddress = local === null ? unknownAddress(family) : packedAddress.unpack(local);
-  // The file of a unix socket, if there is one, belongs to whoever made it.
+  // The file of a unix socket belongs to the maker of the socket: closing does not remove it.
   return new Listener(context, { fd, family, localAddress, file: null });
 }
 

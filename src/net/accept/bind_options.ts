@@ -28,13 +28,13 @@ export interface BindOptions {
   mode?: number;
 }
 
-/** The checked form. */
+/** The options after the checks, without undefined fields. */
 export interface CheckedBindOptions {
   readonly backlog: number;
   readonly reusePort: boolean;
   readonly ipv6Only: boolean;
   readonly unlinkStale: boolean;
-  /** Null for what the umask says. */
+  /** Null to follow the umask. */
   readonly mode: number | null;
 }
 
@@ -43,7 +43,7 @@ const MODE_MAX = 0o777;
 
 /** Checks bind options. Throws TypeError or RangeError. */
 export function checkBindOptions(options: unknown): CheckedBindOptions {
-  // The defaults stand for undefined only: null is a wrong value.
+  // Only undefined gets the default: null is a wrong value.
   const {
     backlog = 1024,
     reusePort = false,
@@ -60,7 +60,7 @@ export function checkBindOptions(options: unknown): CheckedBindOptions {
   };
 }
 
-/** Refuses permissions for an address without a file: ignored ones would protect nothing. */
+/** Refuses permissions for an address without a file: ignored permissions would protect nothing. */
 export function checkMode(
   { mode }: CheckedBindOptions,
   address: SocketAddress | UnixAddress,

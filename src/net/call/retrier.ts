@@ -1,6 +1,6 @@
 /**
  * Bounded retries of one operation: at once after EAGAIN and EINTR, with growing pauses after
- * ENOBUFS and ENOMEM. Progress starts the count anew.
+ * ENOBUFS and ENOMEM. Progress resets the count.
  *
  * @module
  */
@@ -21,7 +21,7 @@ export class Retrier {
     this.#counter = counter;
   }
 
-  /** True during a pause: the operation is idle, but will be submitted by itself. */
+  /** True during a pause: the operation is idle, and the retrier submits it at the end. */
   get waiting(): boolean {
     return this.#timer !== null;
   }
@@ -31,7 +31,7 @@ export class Retrier {
     this.#pauseMs = LIMITS.backOffFirstMs;
   }
 
-  /** Submits again, now or after a pause. False when the limit is reached: the errno is final. */
+  /** Submits again, now or after a pause. False at the limit: the errno is final. */
   retry(how: "again" | "later"): boolean {
     if (++this.#count > LIMITS.retryCountMax) return false;
     const ring = this.#operation.lane.ring;

@@ -5,12 +5,8 @@
  */
 import { check } from "../../base/check.ts";
 import { COUNT } from "../../base/meter.ts";
-import {
-  AF_UNIX,
-  type SocketAddress,
-  type UnixAddress,
-  unknownAddress,
-} from "../address/address.ts";
+import type { SocketAddress, UnixAddress } from "../address/address.ts";
+import { AF_UNIX, unknownAddress } from "../address/sockaddr.ts";
 import type { CallOptions } from "../call/call_options.ts";
 import { CloseReason } from "../call/close_reason.ts";
 import { checkKeepAlive, type KeepAlive } from "../config/config.ts";
@@ -45,7 +41,7 @@ export class Connection implements ConnectionInterface, Closeable {
   /** The receiving half. */
   readonly stream: Stream;
   /** @internal Among what is open on the network. */
-  place = -1;
+  rosterIndex = -1;
   readonly #socket: Socket;
   #remoteAddress: PackedAddress;
   #extras: Extras | null = null;

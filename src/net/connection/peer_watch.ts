@@ -20,7 +20,7 @@ import { internalReason, NetworkError } from "../../base/network_error.ts";
 import { Call } from "../call/call.ts";
 import type { CallOptions } from "../call/call_options.ts";
 import type { CloseReason } from "../call/close_reason.ts";
-import type { Holder } from "../call/holder.ts";
+import type { LoopReference } from "../call/loop_reference.ts";
 import { POLL_ENDED } from "../../ring/port.ts";
 import type { Socket, SocketWatch } from "../socket/socket.ts";
 import { PeerPoll, type PeerPollOwner } from "./peer_poll.ts";
@@ -36,7 +36,7 @@ class FinishedCall extends Call implements Linked<FinishedCall> {
     this.#watch = watch;
   }
 
-  override get holder(): Holder {
+  override get loopReference(): LoopReference {
     return this.#watch.socket;
   }
 

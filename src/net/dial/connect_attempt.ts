@@ -1,25 +1,21 @@
 /**
- * One attempt to connect to one address: owns the descriptor from its creation until it is either
- * handed over connected or closed after the operation has landed.
+ * One attempt to connect to one numeric address. The attempt owns the descriptor from the moment
+ * that the socket is made, until the descriptor is handed over connected, or closed after the
+ * operation has landed.
  *
- *   start() -> socket, options, local end -> connect on the ring -> handed over, or closed
+ *   start -> socket, options, local end -> connect on the ring -> landed -> done(null, fd)
+ *               | errno                       | cancel            | errno, or a self connection
+ *               +-> done(failure)             +-> cancelled ------+-> closed -> done(failure)
  *
  * @module
  */
 import { ERRNO } from "../../base/errno.ts";
 import { COUNT } from "../../base/meter.ts";
 import { SOCKET_OPTION } from "../../ring/port.ts";
-import {
-  AF_INET,
-  AF_INET6,
-  AF_UNIX,
-  isUnix,
-  type SocketAddress,
-  type UnixAddress,
-  writeSockaddr,
-} from "../address/address.ts";
+import { isUnix, type SocketAddress, type UnixAddress } from "../address/address.ts";
+import { AF_INET, AF_INET6, AF_UNIX, writeSockaddr } from "../address/sockaddr.ts";
 import { ConnectOperation } from "./connect_operation.ts";
-import { endpoint, LOCAL_END, REMOTE_END } from "../address/endpoint.ts";
+import { endpoint, LOCAL_END, REMOTE_END } from "../socket/endpoint.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 import { packedAddress } from "../address/packed_address.ts";
 import { type SocketOption, socketOptions } from "../socket/socket_options.ts";
@@ -33,7 +29,7 @@ export interface AttemptEnds {
 /** Why an attempt has failed. */
 export interface AttemptFailure {
   readonly errno: number;
-  /** The local end could not be had: that, and no peer, is what the errno is about. */
+  /** The local end could not be bound: the errno is about the local end, and not about the peer. */
   readonly atLocalEnd: boolean;
   /** An error inside the library. */
   readonly broken: { readonly cause: unknown } | null;
@@ -107,7 +103,7 @@ export class ConnectAttempt {
     return Math.min(result, 0);
   }
 
-  /** Gives up; `done` is not called any more. */
+  /** Ends the attempt without a call of `done`. */
   cancel(): void {
     this.#done = null;
     const operation = this.#operation;
@@ -129,15 +125,15 @@ export class ConnectAttempt {
       this.#finish(0);
       return;
     }
-    // RST where it met itself: a graceful end would keep the port busy.
+    // A self connection ends with RST: a graceful end would keep the port busy.
     if (ending !== result) recvRing.port.setOption(this.#fd, SOCKET_OPTION.lingerSeconds, 0);
     recvRing.port.closeDescriptor(this.#fd);
     this.#finish(-ending);
   }
 
   /**
-   * Where nobody listens on a local port of the range that the kernel chooses from, it may choose
-   * that port, and TCP connects the socket with itself: a simultaneous open. Nobody is there.
+   * A dial to a free local port can be given that very port as its own: TCP then connects the
+   * socket to itself, by a simultaneous open. No listener exists, so the dial counts as refused.
    */
   #isSelfConnection(): boolean {
     const { address } = this.#ends;
@@ -149,7 +145,7 @@ export class ConnectAttempt {
     return remote !== null && packedAddress.equals(remote, local);
   }
 
-  /** An error inside the library: the descriptor is closed, unless it was handed over before. */
+  /** An error inside the library. Closes the descriptor, unless it was handed over before. */
   #broken(cause: unknown): void {
     const { recvRing } = this.#context;
     if (this.#operation !== null) recvRing.retire(this.#operation);
@@ -166,7 +162,7 @@ export class ConnectAttempt {
     const fd = this.#fd;
     this.#fd = -1;
     const failure = errno === 0 ? null : { errno, atLocalEnd: this.#atLocalEnd, broken: null };
-    // Forgotten only behind the call: when it throws, it is told of the error.
+    // `done` is dropped after its call: when the call throws, `#broken` reports the error to it.
     this.#done?.(failure, fd, this.#family);
     this.#done = null;
   }

@@ -1,5 +1,10 @@
 /**
- * One connect on the ring. The address stands in a block that this operation owns until the end.
+ * One connect on the ring. The operation owns the block with the address until its completion.
+ *
+ *   idle -> prepare: a block is free -> in flight -> complete: the block is put back -> idle
+ *             ^ |   no block is free
+ *             | v
+ *            pause
  *
  * @module
  */
@@ -8,12 +13,13 @@ import { LIMITS } from "../../base/limits.ts";
 import type { Lane } from "../../ring/lane.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
 import { Operation } from "../../ring/operation.ts";
-import { type SocketAddress, type UnixAddress, writeSockaddr } from "../address/address.ts";
+import type { SocketAddress, UnixAddress } from "../address/address.ts";
+import { writeSockaddr } from "../address/sockaddr.ts";
 
-/** Hears how the flight ended. */
+/** The receiver of the result of the flight. */
 export interface ConnectOwner {
   landed(result: number): void;
-  /** An error inside the library ended it. */
+  /** An error inside the library has ended the flight. */
   broken(cause: unknown): void;
 }
 
@@ -40,7 +46,7 @@ export class ConnectOperation extends Operation {
     const { blocks } = this.lane.ring;
     this.#block = blocks.take(LIMITS.blocksKeptByDials);
     if (this.#block < 0) {
-      // Other dials have them all; each of those ends.
+      // Other dials have all blocks. Each dial ends, so a block becomes free.
       this.#pause = this.lane.ring.host.setTimer(() => {
         this.#pause = null;
         this.lane.ring.submit(this, "again");
@@ -52,7 +58,7 @@ export class ConnectOperation extends Operation {
     return true;
   }
 
-  /** Ends a pause: nobody waits for the connection any more. Only while it is idle. */
+  /** Ends a pause, because no call waits for the connection any more. Only while idle. */
   stop(): void {
     this.#pause?.cancel();
     this.#pause = null;

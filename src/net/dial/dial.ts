@@ -19,29 +19,24 @@ import { ERRNO, errnoText } from "../../base/errno.ts";
 import type { HostTimer } from "../../base/host.ts";
 import { COUNT } from "../../base/meter.ts";
 import { internalReason, NetworkError } from "../../base/network_error.ts";
-import {
-  connectedAddress,
-  formatAddress,
-  isUnix,
-  type SocketAddress,
-  type UnixAddress,
-} from "../address/address.ts";
+import { formatAddress, isUnix, type SocketAddress, type UnixAddress } from "../address/address.ts";
+import { connectedAddress } from "../address/sockaddr.ts";
 import { Call } from "../call/call.ts";
 import { type AttemptFailure, ConnectAttempt } from "./connect_attempt.ts";
 import { Connection } from "../connection/connection.ts";
 import type { CheckedDialOptions } from "./dial_options.ts";
-import { endpoint, REMOTE_END } from "../address/endpoint.ts";
-import { Holder } from "../call/holder.ts";
-import { lookUpError } from "../address/look_up_error.ts";
+import { endpoint, REMOTE_END } from "../socket/endpoint.ts";
+import { LoopReference } from "../call/loop_reference.ts";
+import { lookUpError } from "../address/look_up.ts";
 import type { Dialing, NetworkContext } from "../socket/network_context.ts";
 import { ANSWER_NEVER } from "../socket/socket.ts";
 
-/** They say that this machine has no such addresses, not what became of the connection. */
+/** Errnos that speak of this machine's addresses and routes, and not of the peer. */
 const UNREACHABLE_ERRNOS = [ERRNO.EADDRNOTAVAIL, ERRNO.EAFNOSUPPORT, ERRNO.ENETUNREACH];
 
 type NumericAddress = SocketAddress | UnixAddress;
 
-/** One address and what became of it. */
+/** One address, its attempt and its failure. */
 interface Candidate {
   readonly address: NumericAddress;
   /** The end that the connection begins at; null for any. */
@@ -51,9 +46,9 @@ interface Candidate {
 }
 
 export class Dial extends Call implements Dialing {
-  place = -1;
+  rosterIndex = -1;
   readonly name: string;
-  override readonly holder: Holder;
+  override readonly loopReference: LoopReference;
   readonly #context: NetworkContext;
   readonly #address: NumericAddress;
   readonly #options: CheckedDialOptions;
@@ -62,8 +57,8 @@ export class Dial extends Call implements Dialing {
   #startedCount = 0;
   #pendingCount = 0;
   #delay: HostTimer | null = null;
-  /** Of the last address that could have been reached. */
-  #telling: NetworkError | null = null;
+  /** The failure of the last address that this machine can reach; of the first one otherwise. */
+  #lastError: NetworkError | null = null;
 
   constructor(context: NetworkContext, address: NumericAddress, options: CheckedDialOptions) {
     super();
@@ -71,7 +66,7 @@ export class Dial extends Call implements Dialing {
     this.#address = address;
     this.#options = options;
     this.name = formatAddress(address);
-    this.holder = new Holder(context);
+    this.loopReference = new LoopReference(context);
   }
 
   /** The connection, or a NetworkError: "ConnectionFailed", "Timeout", "Closed". */
@@ -95,14 +90,14 @@ export class Dial extends Call implements Dialing {
     for (const candidate of this.#candidates) {
       candidate.error ??= this.#timeout(this.#subject(candidate.address), reason, undefined, []);
     }
-    this.giveUp(this.#timeout(this.name, reason, this.#telling ?? undefined, this.#errors()));
+    this.giveUp(this.#timeout(this.name, reason, this.#lastError ?? undefined, this.#errors()));
   }
 
   override abort(reason: unknown): void {
     this.giveUp(reason);
   }
 
-  /** Ends the dial; the kernel's part is cancelled and its descriptors are closed when it lands. */
+  /** Ends the dial. Attempts are cancelled, and close their descriptors once they have landed. */
   giveUp(reason: unknown): void {
     if (this.settled) return;
     this.#context.dials.delete(this);
@@ -167,14 +162,14 @@ export class Dial extends Call implements Dialing {
       ? ` from ${formatAddress(candidate.local)}`
       : "";
     candidate.error = this.#error(`${subject}${from}`, errno, []);
-    if (this.#telling === null || !UNREACHABLE_ERRNOS.includes(errno)) {
-      this.#telling = candidate.error;
+    if (this.#lastError === null || !UNREACHABLE_ERRNOS.includes(errno)) {
+      this.#lastError = candidate.error;
     }
     this.#next();
   }
 
   #connected(fd: number, family: number, address: NumericAddress): void {
-    // The kernel has no peer to name any more when it was reset in between.
+    // The kernel cannot name the peer of a connection that was reset in between.
     const peer = endpoint(this.#context.recvRing, fd, REMOTE_END) ?? connectedAddress(address);
     const connection = Connection.adopt(this.#context, fd, family, peer, ANSWER_NEVER);
     this.#context.dials.delete(this);
@@ -196,8 +191,8 @@ export class Dial extends Call implements Dialing {
 
   /** The error that tells most, with those of all addresses. */
   #failure(): NetworkError {
-    const telling = this.#telling;
-    if (telling === null) {
+    const last = this.#lastError;
+    if (last === null) {
       const { family, local } = this.#options;
       const wanted = family === null ? "" : ` of IPv${family}`;
       const from = local === null ? "" : ` that ${formatAddress(local)} can reach`;
@@ -206,8 +201,8 @@ export class Dial extends Call implements Dialing {
         { code: "ConnectionFailed", operation: "dial", errno: ERRNO.EADDRNOTAVAIL },
       );
     }
-    const { message, code, operation } = telling;
-    const errno = ERRNO[telling.errno ?? ""] ?? null;
+    const { message, code, operation } = last;
+    const errno = ERRNO[last.errno ?? ""] ?? null;
     return new NetworkError(message, { code, operation, errno, errors: this.#errors() });
   }
 

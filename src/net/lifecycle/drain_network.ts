@@ -2,21 +2,21 @@
  * The orderly end of everything that is open on a network.
  *
  *   listeners close -> servers drain, each within its own budget
- *   -> work in flight finishes, or the network's budget ends -> the rest is reset
- *   -> the kernel hands back what it has, or `LIMITS.handBackMs` run out -> the ring takes it back
+ *   -> unfinished work finishes, or the network's budget ends -> the remainder is reset
+ *   -> the kernel hands its operations back, or `LIMITS.handBackMs` end -> the rings close
  *
- * Work in flight is what has an end in sight: a dial, a queued send, a receive that has part of its
- * message, an answer. A receive that waits for a message to begin could wait for ever; it gets
- * "Closed" at once, as if its connection had been closed.
+ * Unfinished work is work with an end in sight: a dial, a queued send, a receive that has part of
+ * its message, an answer. A receive that waits for a message to begin could wait for ever. Such a
+ * receive gets "Closed" at once, as if its connection had been closed.
  *
- * An accepted connection owes an answer when it has received since it last sent. No peer is told of
- * a clean end in place of an answer:
+ * An accepted connection owes an answer when it has received since it last sent. No peer is shown a
+ * clean end in place of an answer:
  *
  * - While such a connection does not receive, the program is at work: it has the whole budget, and
- *   is reset afterwards. Dialed connections stay open as long: the answer may need them.
- * - When it waits for more, nobody can tell whether an answer is still to come: it is reset at
- *   once. A protocol without answers is not delayed.
- * - Where the peer is a connection of the same network that does not receive, nobody waits.
+ *   is reset afterwards. Dialed connections stay open as long, because the answer may need them.
+ * - When such a connection waits for more, an answer may or may not follow: the connection is reset
+ *   at once. A protocol without answers therefore does not delay the end.
+ * - Where the peer is a connection of the same network that does not receive, no answer is awaited.
  *
  * @module
  */
@@ -27,10 +27,10 @@ import { formatAddress, isUnix } from "../address/address.ts";
 import { Connection } from "../connection/connection.ts";
 import type { Closeable, Dialing, NetworkContext } from "../socket/network_context.ts";
 
-/** How often a busy connection is looked at again. */
-const LOOK_AGAIN_MS = 5;
+/** The pause between two checks of busy connections. */
+const CHECK_PAUSE_MS = 5;
 
-/** Resolves when nothing is open any more but what the kernel does not hand back. */
+/** Resolves when nothing is open any more, except operations that the kernel does not hand back. */
 export async function drainNetwork(context: NetworkContext): Promise<void> {
   const { shutdownTimeoutMs } = context.config;
   if (context.servers.size > 0) await drainServers(context);
@@ -41,13 +41,14 @@ export async function drainNetwork(context: NetworkContext): Promise<void> {
   const force = () => {
     expired = true;
     for (const dial of context.dials.all()) dial.giveUp(closedError(dial));
-    // They have sent FIN and wait for their peers: RST would take away what those have yet to read.
+    // Lingering sockets have sent FIN. RST would drop bytes that their peers have yet to read.
     context.lingering.end();
     for (const open of context.open.all()) open.reset();
     last = context.host.setTimer(overdue.resolve, LIMITS.handBackMs);
   };
-  context.hold();
-  // Without a budget everything ends in one go: no connection sees the end of another one first.
+  context.addReference();
+  // Without a budget everything ends in one step: no connection sees another connection's end
+  // first.
   if (shutdownTimeoutMs === 0) force();
   const timer = shutdownTimeoutMs ? context.host.setTimer(force, shutdownTimeoutMs) : null;
   try {
@@ -56,19 +57,19 @@ export async function drainNetwork(context: NetworkContext): Promise<void> {
   } finally {
     timer?.cancel();
     (last as HostTimer | null)?.cancel();
-    context.unhold();
+    context.removeReference();
   }
 }
 
 /** Handlers that finish may dial, and use other connections of the network. */
 async function drainServers(context: NetworkContext): Promise<void> {
-  context.hold();
+  context.addReference();
   try {
     const listeners = context.open.all().filter(isListener);
     const servers = context.servers.all();
     await Promise.all([...listeners, ...servers].map((open) => open.close()));
   } finally {
-    context.unhold();
+    context.removeReference();
   }
 }
 
@@ -90,7 +91,7 @@ function isListener(open: Closeable): boolean {
   return !(open instanceof Connection);
 }
 
-/** Waits for what is still with the kernel, such as the connects of dials that were given up. */
+/** Waits for operations that are still in flight, such as the connects of dials that gave up. */
 async function handBack(context: NetworkContext): Promise<void> {
   const end = context.host.now() + LIMITS.handBackMs;
   const { recvRing, sendRing } = context;
@@ -108,7 +109,7 @@ function closedError({ name }: Dialing): NetworkError {
   });
 }
 
-/** Closes the chosen ones: those that are busy when they are so no more. */
+/** Closes the chosen objects; a busy connection once it is busy no more. */
 async function closeAll(
   context: NetworkContext,
   isChosen: (open: Closeable) => boolean,
@@ -168,5 +169,5 @@ class NearbyPeers {
 }
 
 function pause(context: NetworkContext): Promise<void> {
-  return new Promise((resolve) => context.host.setTimer(resolve, LOOK_AGAIN_MS));
+  return new Promise((resolve) => context.host.setTimer(resolve, CHECK_PAUSE_MS));
 }

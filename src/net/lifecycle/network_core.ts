@@ -1,5 +1,5 @@
 /**
- * A network: rings, pool and clock of one thread, and everything that is open on them.
+ * A network: the rings, the pool and the clock of one thread, and everything that is open on them.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import { checkDialOptions, type DialOptions } from "../dial/dial_options.ts";
 import { drainNetwork } from "./drain_network.ts";
 import { fileReleased } from "../accept/file_release.ts";
 import { Listener } from "../accept/listener.ts";
-import { lookUpError } from "../address/look_up_error.ts";
+import { lookUpError } from "../address/look_up.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 
 /** Plain numbers; the totals count from the start of the network. */
@@ -172,7 +172,7 @@ export abstract class NetworkCore implements AsyncDisposable {
     throw new NetworkError(`${what}: the network is closed`, { code: "Closed", operation });
   }
 
-  /** Brings the ring's counts up to date. */
+  /** Brings the counts of the rings up to date. */
   #publish(): void {
     const { sendRing, recvRing, split } = this.#context;
     recvRing.publish();

@@ -16,6 +16,8 @@ export class DirectRead {
   #filled = 0;
   /** The call is gone: what the flight brings goes to the read buffer. */
   #orphaned = false;
+  /** The pool had no memory: the next receive takes a provided buffer. */
+  starved = false;
 
   constructor(context: NetworkContext) {
     this.#context = context;
@@ -24,7 +26,10 @@ export class DirectRead {
   /** Writes the record for up to `missing` bytes. False: there is no memory for it now. */
   prepare(writer: OpWriter, fd: number, missing: number, flags: number): boolean {
     const slot = this.#slot ?? this.#take(missing);
-    if (slot === null) return false;
+    if (slot === null) {
+      this.starved = true;
+      return false;
+    }
     this.#slot = slot;
     this.#orphaned = false;
     const length = Math.min(missing, slot.capacity - this.#filled);

@@ -21,11 +21,10 @@ import { IoBufs } from "../../buf/io_bufs.ts";
 import { Slot } from "../../buf/slot.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
 import type { ReadGroups } from "../../ring/read_groups.ts";
-import { AF_UNIX } from "../address/address.ts";
+import { AF_UNIX } from "../address/sockaddr.ts";
 import type { CloseReason } from "../call/close_reason.ts";
 import { DirectRead } from "./direct_read.ts";
 import { outcomeOf } from "../call/outcome.ts";
-import { ReadBuffer } from "./read_buffer.ts";
 import { ReadSource } from "./read_source.ts";
 import type { RecvCall } from "./recv_call.ts";
 import { RecvCalls } from "./recv_calls.ts";
@@ -34,33 +33,21 @@ import type { Socket } from "../socket/socket.ts";
 
 export class RecvQueue extends RecvCalls {
   // Made when first needed: what is not there does not fall out of the processor's cache.
-  #buffer: ReadBuffer | null = null;
   #direct: DirectRead | null = null;
   readonly #capacity: number;
   readonly #source: ReadSource;
-  /** The pool had no memory for a direct receive: the next one takes a provided buffer. */
-  #starved = false;
   #end: RecvEnd | null = null;
   bytesReceived = 0;
 
   constructor(socket: Socket) {
     super(socket, socket.context.recvRing.recvLane);
     this.#capacity = socket.context.config.readBufferSize;
-    const watches = socket.family !== AF_UNIX && this.#capacity > LIMITS.watchBufferBytes;
+    const watches = socket.family !== AF_UNIX && this.#capacity > LIMITS.multishotBufferBytes;
     this.#source = new ReadSource(socket.context.recvRing.reads as ReadGroups, watches);
   }
 
   protected override get retryCounter(): number {
     return COUNT.retriesRecv;
-  }
-
-  /** Bytes that have arrived and are not asked for. */
-  get buffered(): number {
-    return this.#buffer === null ? 0 : this.#buffer.length;
-  }
-
-  get buffer(): ReadBuffer {
-    return this.#buffer ??= new ReadBuffer(this.socket.context.pool);
   }
 
   get ended(): boolean {
@@ -88,7 +75,7 @@ export class RecvQueue extends RecvCalls {
     this.stopRetrying();
     this.#withdraw();
     this.serve();
-    this.#buffer?.clear();
+    this.clearBuffer();
   }
 
   override endCall(call: RecvCall, abort: { reason: unknown } | null): void {
@@ -114,10 +101,7 @@ export class RecvQueue extends RecvCalls {
       return false;
     }
     if (this.#source.wanted) {
-      // What is left of the buffer, but no less than the call wants: it could be single bytes else.
-      const room = Math.max(this.#capacity - this.buffered, call.length - this.buffered);
-      const length = call.result === null ? Math.min(room, this.#capacity) : call.remaining;
-      this.#source.write(writer, this.socket.fd, length, call.length);
+      this.#source.write(writer, this.socket.fd, this.#singleLength(call), call.length);
       return true;
     }
     this.#direct ??= new DirectRead(this.socket.context);
@@ -125,7 +109,6 @@ export class RecvQueue extends RecvCalls {
       return true;
     }
     // The pool has nothing left: a provided buffer, which is taken only when data arrives.
-    this.#starved = true;
     this.lane.ring.defer(this, () => this.serve());
     return false;
   }
@@ -147,7 +130,7 @@ export class RecvQueue extends RecvCalls {
     }
     if (forgets(this.#end)) {
       this.#direct?.drop();
-      this.#buffer?.clear();
+      this.clearBuffer();
     }
     this.serve();
     if (this.socket.ending) this.socket.landed();
@@ -159,7 +142,7 @@ export class RecvQueue extends RecvCalls {
     this.stopRetrying();
     this.#withdraw();
     if (this.#end?.kind !== "closed") this.#end = { kind: "broken", cause, shown: false };
-    this.#buffer?.clear();
+    this.clearBuffer();
     this.failAll(this.#end);
     if (this.socket.ending) this.socket.landed();
   }
@@ -177,9 +160,18 @@ export class RecvQueue extends RecvCalls {
     if (this.free) this.#request(next);
   }
 
-  /** Large enough to be received straight into its result. */
   #bypasses(call: RecvCall): boolean {
-    return this.#capacity === 0 || (call.exact && call.length - this.buffered >= this.#capacity);
+    return call.bypasses(this.buffered, this.#capacity);
+  }
+
+  /** How many bytes a receive through a provided buffer asks for. */
+  #singleLength(call: RecvCall): number {
+    if (call.result !== null) return call.remaining;
+    const missing = call.length - this.buffered;
+    // Without a read buffer, no byte more than is wanted.
+    if (this.#capacity === 0) return missing;
+    // What is left of the buffer, but no less than the call wants: it could be single bytes else.
+    return Math.min(Math.max(this.#capacity - this.buffered, missing), this.#capacity);
   }
 
   /** Ends a watch: at once, or with a completion; it may bring some more until then. */
@@ -191,22 +183,20 @@ export class RecvQueue extends RecvCalls {
 
   /** Whether the first call could be settled. */
   #serveCall(call: RecvCall): boolean {
-    if (call.result !== null) {
-      const enough = call.exact ? call.remaining === 0 : call.remaining < call.length;
-      if (!enough) return this.#end !== null && this.#failFirst(call);
-      const result = call.result;
-      call.result = null;
-      // recvSome takes what one flight brought: one range.
-      this.succeed(call, call.exact ? result : result.moveOut()[0]);
-      return true;
-    }
-    const { buffered } = this;
-    const { exact, length } = call;
-    if (buffered >= (exact ? length : 1) && !forgets(this.#end)) {
-      this.succeed(call, exact ? this.buffer.take(length) : this.buffer.takeSome(length));
-      return true;
-    }
-    return this.#end !== null && this.#failFirst(call);
+    const served = call.result === null
+      ? !forgets(this.#end) && this.serveBuffered(call)
+      : this.#serveDirect(call, call.result);
+    return served || (this.#end !== null && this.#failFirst(call));
+  }
+
+  #serveDirect(call: RecvCall, result: IoBufs): boolean {
+    const exact = call.kind === "exact";
+    const enough = exact ? call.remaining === 0 : call.remaining < call.length;
+    if (!enough) return false;
+    call.result = null;
+    // recvSome takes what one flight brought: one range.
+    this.succeed(call, exact ? result : result.moveOut()[0]);
+    return true;
   }
 
   /** A fill brought `length` bytes: to the first call if it wants just those, else buffered. */
@@ -214,10 +204,9 @@ export class RecvQueue extends RecvCalls {
     const source = this.#source;
     const lend = source.mayLend(slot);
     const call = this.calls.head;
-    const fits = call !== null && this.buffered === 0 && call.result === null &&
-      (call.exact ? call.length === length : call.length >= length);
+    const fits = call !== null && this.buffered === 0 && call.result === null && call.fits(length);
     source.note(length, call !== null);
-    if (source.watching && this.buffered + length >= LIMITS.watchBufferBytes) this.#endWatch();
+    if (source.watching && this.buffered + length >= LIMITS.multishotBufferBytes) this.#endWatch();
     if (fits && lend) {
       const value = call.lent(this.socket.context.pool, slot, length);
       source.passOn();
@@ -229,7 +218,7 @@ export class RecvQueue extends RecvCalls {
     else source.passOn();
     // A direct receive that found the pool empty goes on with what came this way.
     if (call !== null && call.result !== null) call.result.append(this.buffer.take(this.buffered));
-    this.#starved = false;
+    if (this.#direct !== null) this.#direct.starved = false;
   }
 
   /** Submits what the first call needs: straight into its result, or a fill, in line if need be. */
@@ -237,8 +226,9 @@ export class RecvQueue extends RecvCalls {
     const { ring, crowded } = this.lane;
     const direct = call.result !== null || this.#bypasses(call);
     if (direct) call.result ??= this.buffered > 0 ? this.buffer.takeAll() : new IoBufs();
-    const fills = !direct || this.#starved;
-    if (fills) this.#source.want(direct, call.exact ? 0 : call.length);
+    const fills = !direct || this.#direct?.starved === true;
+    const once = direct || this.#capacity === 0;
+    if (fills) this.#source.want(once, call.kind === "some" ? call.length : 0);
     const lines = fills && (starved || (crowded && this.#source.single));
     ring.submit(this, lines ? "line" : "fresh");
   }
@@ -272,7 +262,8 @@ export class RecvQueue extends RecvCalls {
         this.progressed(); // Others took the buffers, so the next pause is the first.
         return this.#request(call, true);
       }
-      if (call.result === null && this.#capacity > 0) this.#source.want(true, 0);
+      const buffers = this.#capacity > 0 || !this.#bypasses(call);
+      if (call.result === null && buffers) this.#source.want(true, 0);
       if (this.retry(outcome)) return;
       this.#source.unwant();
     }
@@ -284,11 +275,7 @@ export class RecvQueue extends RecvCalls {
 
   #failFirst(call: RecvCall): boolean {
     const end = this.#end as RecvEnd;
-    if (end.kind === "eof" && !call.exact) {
-      end.shown = true;
-      this.succeed(call, null);
-      return true;
-    }
+    if (end.kind === "eof" && this.meetEndOfStream(call, end)) return true;
     this.#leaveResult(call);
     this.calls.shift();
     call.fail(recvError(call, end, this.buffered));

@@ -5,6 +5,7 @@
  *   messages that were received together, leave as one range.
  * - Several other pieces below 2 KiB are gathered by copy, larger ones stay where they are.
  * - Large caller's arrays enter window by window, at most four windows at a time.
+ * - A batch ends where a flush stands, and after a fixed number of calls.
  * - Plain memory is copied into memory that the kernel can see.
  *
  * @module
@@ -44,8 +45,11 @@ export class SendBatch {
     this.bytes = this.#count = this.#callCount = 0;
     this.#full = false;
     let windows = 0;
-    for (let call = this.#queue.calls.head; call !== null; call = call.next) {
-      if (call.settled) break;
+    const first = this.#queue.calls.head;
+    for (let call = first; call !== null; call = call.next) {
+      if (call.settled || this.#callCount === LIMITS.batchCallCountMax) break;
+      // The operation ends when all of it is taken: a flush must not wait for what is behind it.
+      if (call.flushesBefore !== (first as SendCall).flushesBefore) break;
       const fits = this.#addPieces(call);
       if (fits) windows = this.#addWindows(call, windows);
       if (call.flying) this.#callCount++;
@@ -56,14 +60,17 @@ export class SendBatch {
     return true;
   }
 
-  /** The kernel is done with the batch. */
-  land(): void {
+  /** The kernel is done with the batch. Returns how many calls had bytes in it, if it had any. */
+  land(): number {
+    const count = this.#callCount;
+    this.#callCount = 0;
     if (this.#block >= 0) this.#queue.lane.ring.blocks.put(this.#block);
     this.#block = -1;
     let call = this.#queue.calls.head;
-    for (let i = 0; i < this.#callCount && call !== null; i++, call = call.next) {
+    for (let i = 0; i < count && call !== null; i++, call = call.next) {
       call.flying = false;
     }
+    return count;
   }
 
   /** Adds a call's pieces; false when the batch is full. */

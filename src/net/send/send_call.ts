@@ -9,12 +9,10 @@ import type { Linked } from "../../base/fifo.ts";
 import { PLAIN_SLAB, type Slot } from "../../buf/slot.ts";
 import type { ByteSource } from "./byte_source.ts";
 import { Call } from "../call/call.ts";
-import type { Holder } from "../call/holder.ts";
+import type { LoopReference } from "../call/loop_reference.ts";
 import { Piece } from "./piece.ts";
+import type { SendEnding } from "./send_ending.ts";
 import type { SendQueue } from "./send_queue.ts";
-
-/** Why a call whose bytes are with the kernel ends when the kernel answers. */
-export type SendEnding = { kind: "timeout" } | { kind: "abort"; reason: unknown };
 
 /** Pieces that a settled call keeps for its next use. */
 const KEPT_PIECE_COUNT = 64;
@@ -35,6 +33,8 @@ export class SendCall extends Call implements Linked<SendCall> {
   /** Bytes of this call are with the kernel. */
   flying = false;
   ending: SendEnding | null = null;
+  /** Flushes of this queue that were asked for before this call: those do not wait for it. */
+  flushesBefore = 0;
 
   constructor(queue: SendQueue) {
     super();
@@ -48,7 +48,7 @@ export class SendCall extends Call implements Linked<SendCall> {
     this.ending = null;
   }
 
-  override get holder(): Holder {
+  override get loopReference(): LoopReference {
     return this.#queue.socket;
   }
 

@@ -18,12 +18,14 @@ import { COUNT } from "../../base/meter.ts";
 import { NetworkError } from "../../base/network_error.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
 import { CloseReason } from "../call/close_reason.ts";
+import { FlushLine } from "./flush_line.ts";
 import { GatherBuffer } from "./gather_buffer.ts";
 import { HalfQueue } from "../socket/half_queue.ts";
 import { outcomeOf } from "../call/outcome.ts";
-import { sendBroken, sendClosed, sendError, sendTimeout, sinkClosed } from "./send_error.ts";
+import { sendBroken, sendError, sinkClosed } from "./send_error.ts";
 import { SendBatch } from "./send_batch.ts";
-import { SendCall, type SendEnding } from "./send_call.ts";
+import { SendCall } from "./send_call.ts";
+import { anyEnding, endingError, failAll, failWaiting, type SendEnding } from "./send_ending.ts";
 import { SinkEnd } from "./sink_end.ts";
 import type { Socket } from "../socket/socket.ts";
 
@@ -31,9 +33,7 @@ export class SendQueue extends HalfQueue<SendCall> {
   // Made when first needed: what is not there does not fall out of the processor's cache.
   #gather: GatherBuffer | null = null;
   #batch: SendBatch | null = null;
-  #drained: ((lost: CloseReason | null) => void)[] | null = null;
-  /** Bytes with the kernel. */
-  #flyingBytes = 0;
+  #flushes: FlushLine | null = null;
   #end: SinkEnd | null = null;
   #spare: SendCall | null = null;
   /** Bytes in the queue: what write buffering compares with its limit. */
@@ -56,9 +56,19 @@ export class SendQueue extends HalfQueue<SendCall> {
     return this.calls.count === 0;
   }
 
+  /** A close could not send everything in time. */
+  get gaveUp(): boolean {
+    return this.#end !== null && this.#end.gaveUp;
+  }
+
   /** Where small sends are written behind each other. */
   get gather(): GatherBuffer {
     return this.#gather ??= new GatherBuffer(this.socket.context.pool);
+  }
+
+  /** Where flushes wait, while there are calls for which they do. */
+  get flushes(): FlushLine {
+    return this.#flushes ??= new FlushLine();
   }
 
   /** The error for a call that comes too late. */
@@ -68,7 +78,7 @@ export class SendQueue extends HalfQueue<SendCall> {
 
   /** A call to fill and push: the queue's own when it is free, else one that is shared. */
   newCall(): SendCall {
-    const call = this.#spare ?? this.socket.context.spareSends.take();
+    const call = this.#spare ?? this.socket.context.spareSends.take() as SendCall | null;
     if (call === null) return new SendCall(this);
     this.#spare = null;
     call.renew(this);
@@ -82,6 +92,7 @@ export class SendQueue extends HalfQueue<SendCall> {
   }
 
   push(call: SendCall): void {
+    call.flushesBefore = this.#flushes === null ? 0 : this.#flushes.count;
     this.calls.push(call);
     this.queuedBytes += call.totalBytes;
     this.noteActivity();
@@ -89,10 +100,10 @@ export class SendQueue extends HalfQueue<SendCall> {
     this.#wake();
   }
 
-  /** Calls back when nothing is queued or in flight, with the reason when bytes were dropped. */
-  whenDrained(callback: (lost: CloseReason | null) => void): void {
-    if (this.empty && this.idle) callback(null);
-    else (this.#drained ??= []).push(callback);
+  /** Calls back when nothing is queued or in flight. Only once the half takes no more calls. */
+  whenDrained(callback: () => void): void {
+    if (this.empty && this.idle) callback();
+    else (this.#end as SinkEnd).whenDrained(callback);
   }
 
   /** Later calls get "Closed"; what is queued still goes out, then FIN. */
@@ -102,13 +113,13 @@ export class SendQueue extends HalfQueue<SendCall> {
   }
 
   /** Ends every call now, for this reason; those with the kernel when it answers. */
-  closeNow(reason: CloseReason): void {
+  closeNow(reason: CloseReason, gaveUp = false): void {
     this.#end ??= new SinkEnd(reason);
+    if (gaveUp) this.#end.gaveUp = true;
     if (this.lane.ring.cancel(this)) return this.#dropAll(reason);
-    this.#end.abandoned ??= reason;
-    for (let call = this.calls.head; call !== null; call = call.next) {
-      if (!call.settled && !call.flying) call.fail(sendClosed(call, reason));
-    }
+    if (this.#end.abandoned !== null) return; // Every call has been told.
+    this.#end.abandoned = reason;
+    failWaiting(this.calls, reason);
   }
 
   /** A call's budget or patience ended. */
@@ -132,25 +143,24 @@ export class SendQueue extends HalfQueue<SendCall> {
       // The common case: one call with one range that the kernel can see.
       const { slot, offset, length } = call.firstPiece;
       call.flying = true;
-      this.#flyingBytes = length;
       this.lane.ring.meter.sendIovecs.observe(1);
       writer.send(this.socket.fd, slot.slab, slot.offset + offset, length);
       return true;
     }
     this.#batch ??= new SendBatch(this);
-    const prepared = this.#batch.prepare(writer);
-    this.#flyingBytes = this.#batch.bytes;
-    return prepared;
+    return this.#batch.prepare(writer);
   }
 
   override complete(result: number, _flags: number): void {
-    this.#batch?.land();
-    if (this.calls.head !== null) this.calls.head.flying = false;
-    if (result > 0) this.#took(result);
-    else this.#failed(result);
-    this.#settleEndings();
+    const batchedCount = this.#batch === null ? 0 : this.#batch.land();
+    if (batchedCount === 0 && this.calls.head !== null) this.calls.head.flying = false;
+    const flownCount = Math.max(batchedCount, 1);
+    if (result > 0) this.#took(result, batchedCount > 0);
+    else this.#failed(result, flownCount);
+    // Endings wait for this answer only when a cancel was asked for: no walk for all the others.
+    if (this.canceling) this.#settleEndings(flownCount);
     if (this.free) {
-      if (this.calls.count > 0 && !this.#end?.finSent) this.lane.ring.submit(this, "again");
+      if (this.calls.count > 0 && this.#end?.finSent !== true) this.lane.ring.submit(this, "again");
       else this.#rest();
     }
     if (this.socket.ending) this.socket.landed();
@@ -181,23 +191,27 @@ export class SendQueue extends HalfQueue<SendCall> {
   }
 
   #wake(): void {
-    if (this.free && this.calls.count > 0 && !this.#end?.finSent) this.lane.ring.submit(this);
-    else if (this.empty && this.idle) this.#rest();
+    if (this.free && this.calls.count > 0 && this.#end?.finSent !== true) {
+      this.lane.ring.submit(this);
+    } else if (this.empty && this.idle) {
+      this.#rest();
+    }
   }
 
   /** Nothing is left to do; a pause that ended now would submit an operation for nobody. */
-  #rest(lost: CloseReason | null = null): void {
+  #rest(): void {
     this.stopRetrying();
     this.#gather?.rest();
-    const drained = this.#drained;
-    if (drained === null) return;
-    this.#drained = null;
-    for (const callback of drained) callback(lost);
+    this.#flushes = null;
+    this.#end?.rest();
   }
 
-  #took(count: number): void {
+  #took(count: number, batched: boolean): void {
     const { ring } = this.lane;
-    if (count < this.#flyingBytes) this.socket.noteShortSend();
+    const flownBytes = batched
+      ? (this.#batch as SendBatch).bytes
+      : (this.calls.head as SendCall).firstPiece.length;
+    if (count < flownBytes) this.socket.noteShortSend();
     ring.meter.counts[COUNT.outboundBytes] += count;
     this.progressed();
     this.bytesSent += count;
@@ -208,6 +222,7 @@ export class SendQueue extends HalfQueue<SendCall> {
       rest = call.consume(rest);
       if (call.done) this.#succeed(call);
     }
+    if (this.#flushes !== null) this.#flushes.advance(this.calls.head);
   }
 
   #succeed(call: SendCall): void {
@@ -220,7 +235,7 @@ export class SendQueue extends HalfQueue<SendCall> {
     else this.socket.context.spareSends.put(call);
   }
 
-  #failed(result: number): void {
+  #failed(result: number, flownCount: number): void {
     const outcome = outcomeOf(result);
     const again = outcome === "again" || outcome === "later";
     // The calls are given the reason of the end, whatever the kernel says of a send that is
@@ -230,8 +245,10 @@ export class SendQueue extends HalfQueue<SendCall> {
       return;
     }
     // A cancel may also show as EINTR. Those that end are settled, the others are sent again.
-    if (this.#anyEnding() && (again || outcome === "canceled")) return;
-    if (again && !this.#end?.finSent && this.retry(outcome)) return;
+    if (this.canceling && anyEnding(this.calls.head, flownCount)) {
+      if (again || outcome === "canceled") return;
+    }
+    if (again && this.#end?.finSent !== true && this.retry(outcome)) return;
     this.socket.noteBrokenSend();
     this.#fail(result);
   }
@@ -249,15 +266,15 @@ export class SendQueue extends HalfQueue<SendCall> {
     this.#remove(call);
     const partial = call.sentBytes > 0;
     if (!call.settled) call.fail(error);
-    if (!partial && !hard) return;
-    this.#poison(error instanceof NetworkError ? error : this.closedError());
+    if (partial || hard) this.#poison(error instanceof NetworkError ? error : this.closedError());
+    else if (this.#flushes !== null) this.#flushes.advance(this.calls.head);
   }
 
   #poison(error: NetworkError): void {
     const reason = new CloseReason("the sink was closed by an earlier failure", error);
     this.#end ??= new SinkEnd(reason);
     this.#sendFin();
-    this.#dropAll(reason, true);
+    this.#dropAll(reason);
   }
 
   #sendFin(): void {
@@ -266,14 +283,12 @@ export class SendQueue extends HalfQueue<SendCall> {
     this.socket.shutdownSend();
   }
 
-  /** Part of a call that is not in the queue any more may be `lost` as well. */
-  #dropAll(reason: CloseReason, lost = !this.empty): void {
-    for (let call = this.calls.shift(); call !== null; call = this.calls.shift()) {
-      call.dropPieces();
-      if (!call.settled) call.fail(sendClosed(call, reason));
-    }
+  /** Flushes that have not been reached lose something: a part of a call, or one that is left. */
+  #dropAll(reason: CloseReason): void {
+    failAll(this.calls, reason);
     this.queuedBytes = 0;
-    this.#rest(lost ? reason : null);
+    this.#flushes?.fail(reason);
+    this.#rest();
   }
 
   #remove(call: SendCall): void {
@@ -282,24 +297,20 @@ export class SendQueue extends HalfQueue<SendCall> {
     call.dropPieces();
   }
 
-  #anyEnding(): boolean {
-    for (let call = this.calls.head; call !== null; call = call.next) {
-      if (call.ending !== null || call.settled) return true;
-    }
-    return false;
-  }
-
-  #settleEndings(): void {
-    for (let call = this.calls.head; call !== null;) {
+  /** Only calls that were with the kernel wait for its answer: no more than `count`, in front. */
+  #settleEndings(count: number): void {
+    let call = this.calls.head;
+    for (let i = 0; i < count && call !== null; i++) {
       const next: SendCall | null = call.next;
       if (call.ending !== null && !call.settled) this.#settleEnding(call, call.ending);
       call = next;
     }
-    if (this.#end?.abandoned) this.#dropAll(this.#end.abandoned);
+    const abandoned = this.#end === null ? null : this.#end.abandoned;
+    if (abandoned !== null) this.#dropAll(abandoned);
   }
 
   #settleEnding(call: SendCall, ending: SendEnding): void {
     if (ending.kind === "timeout") this.lane.ring.meter.counts[COUNT.timeoutsSend]++;
-    this.#failCall(call, ending.kind === "timeout" ? sendTimeout(call) : ending.reason);
+    this.#failCall(call, endingError(call, ending));
   }
 }

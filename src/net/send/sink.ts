@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { NetworkError } from "../../base/network_error.ts";
 import type { CallOptions } from "../call/call_options.ts";
 import { CloseReason } from "../call/close_reason.ts";
 import { DrainCall } from "./drain_call.ts";
+import { FlushCall } from "./flush_call.ts";
+import { LateError } from "./late_error.ts";
 import { loadCall, type Sendable } from "./load_call.ts";
 import { type Producer, PushSend } from "./push_send.ts";
 import type { SendCall } from "./send_call.ts";
@@ -18,25 +19,12 @@ const DONE: Promise<void> = Promise.resolve();
 
 function ignore(): void {}
 
-/** The error of a send that had resolved when it was buffered; shown once. */
-interface LateError {
-  found: { error: unknown } | null;
-  readonly keep: (error: unknown) => void;
-}
-
-function lateError(): LateError {
-  const late: LateError = { found: null, keep: (error) => late.found ??= { error } };
-  return late;
-}
-
 export class Sink {
   readonly #queue: SendQueue;
   readonly #writeBufferSize: number;
   readonly #timeoutMs: number | null;
   #closing: Promise<void> | null = null;
   #late: LateError | null = null;
-  /** @internal What was queued could not be sent in time: the end has to be RST. */
-  gaveUp = false;
 
   /** @internal */
   constructor(socket: Socket) {
@@ -48,6 +36,11 @@ export class Sink {
   /** True once the half is closed, by `close` or by a failure. */
   get closed(): boolean {
     return this.#queue.closed;
+  }
+
+  /** @internal What was queued could not be sent in time: the end has to be RST. */
+  get gaveUp(): boolean {
+    return this.#queue.gaveUp;
   }
 
   /** Bytes that the kernel took. */
@@ -95,21 +88,20 @@ export class Sink {
   }
 
   /**
-   * Waits until the kernel has everything that was given to `send`. Rejects with a NetworkError:
-   * "Timeout", or "Closed" when the half ends meanwhile and drops some of it; with the signal's
-   * reason when aborted; with the error of an earlier send that had resolved when it was buffered.
+   * Waits until the kernel has every byte that was given to `send` before. Sends that are made
+   * meanwhile are not waited for. Rejects with a NetworkError: "Timeout", or "Closed" when the half
+   * ends meanwhile and drops some of those bytes; with the signal's reason when aborted; with the
+   * error of an earlier send that had resolved when it was buffered.
    */
-  async flush(options?: CallOptions): Promise<void> {
-    const call = new DrainCall(this.#queue, false);
-    call.prepare(options, this.#timeoutMs);
-    if (!this.#queue.empty) {
-      await call.start().catch((error) => {
-        // What became of a buffered send says more.
-        if (error instanceof NetworkError && error.code === "Closed") this.#throwLate();
-        throw error;
-      });
+  flush(options?: CallOptions): Promise<void> {
+    const call = new FlushCall(this.#queue);
+    try {
+      call.prepare(options, this.#timeoutMs);
+      this.#throwLate();
+    } catch (error) {
+      return Promise.reject(error);
     }
-    this.#throwLate();
+    return this.#queue.empty ? DONE : call.start(this.#late);
   }
 
   /**
@@ -144,25 +136,21 @@ export class Sink {
   async #close(reason: CloseReason, fin: boolean): Promise<void> {
     this.#queue.closeAfterQueue(reason, fin);
     if (this.#queue.empty && this.#queue.idle) return;
-    const call = new DrainCall(this.#queue, true);
+    const call = new DrainCall(this.#queue);
     call.timeoutMs = this.#queue.socket.context.config.shutdownTimeoutMs;
     await call.start();
-    this.gaveUp = call.gaveUp;
   }
 
-  /** Nobody waits for this call: its error is shown to the next send, flush or close. */
+  /** The promise has resolved: a later error is shown to the next send, flush or close. */
   #buffer(call: SendCall): Promise<void> {
-    this.#late ??= lateError();
+    this.#late ??= new LateError();
     call.forgetOptions();
     call.take(ignore, this.#late.keep);
     return DONE;
   }
 
   #throwLate(): void {
-    const late = this.#late;
-    if (late === null || late.found === null) return;
-    const { error } = late.found;
-    late.found = null;
-    throw error;
+    const late = this.#late === null ? null : this.#late.take();
+    if (late !== null) throw late.error;
   }
 }

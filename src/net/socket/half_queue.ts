@@ -1,5 +1,5 @@
 /**
- * What the two halves of a connection have in common: a queue of calls, one operation, retries.
+ * The common part of the two halves of a connection: a queue of calls, one operation, retries.
  *
  * @module
  */
@@ -14,7 +14,7 @@ export abstract class HalfQueue<C extends Call & Linked<C>> extends Operation {
   readonly socket: Socket;
   /** Calls that are not settled, in the order in which they came. */
   readonly calls: Fifo<C> = new Fifo<C>();
-  // Made when first needed: what is not there does not fall out of the processor's cache.
+  // Made when first needed, so that a half without retries takes less of the processor's cache.
   #retrier: Retrier | null = null;
 
   constructor(socket: Socket, lane: Lane) {
@@ -30,17 +30,17 @@ export abstract class HalfQueue<C extends Call & Linked<C>> extends Operation {
     for (let call: C | null = this.calls.head; call !== null; call = call.next) call.detain();
   }
 
-  /** True when no call waits: nobody can be overtaken. */
+  /** True when no call waits, so that a new call cannot overtake another one. */
   get quiet(): boolean {
     return this.calls.head === null;
   }
 
-  /** A call came that needs no operation of its own: the user's code is at work. */
+  /** Counts a call that needs no operation of its own: the user's code is still running. */
   noteActivity(): void {
     this.lane.ring.activity++;
   }
 
-  /** Not in flight, and not in a pause after which it is submitted by itself. */
+  /** Not in flight, and not in a pause at whose end the retrier submits the operation. */
   protected get free(): boolean {
     return this.idle && (this.#retrier === null || !this.#retrier.waiting);
   }
@@ -51,7 +51,7 @@ export abstract class HalfQueue<C extends Call & Linked<C>> extends Operation {
     return this.#retrier.retry(how);
   }
 
-  /** The kernel took or gave bytes: retries are counted anew. */
+  /** The kernel took or gave bytes: the count of retries starts anew. */
   protected progressed(): void {
     if (this.#retrier !== null) this.#retrier.progress();
   }

@@ -1,16 +1,16 @@
 /**
  * The configured options of a socket, in the order in which they are set.
  *
- * They are set once, when the socket is made, and a failure is reported: the connection would not
- * be as asked. What a listener accepts inherits them (Linux clones the listening socket), which
- * saves system calls for each connection.
+ * The options are set once, when the socket is made. A failure is reported, because the connection
+ * would differ from its configuration. Accepted connections inherit the options of their listener
+ * (Linux clones the listening socket), which saves system calls for each connection.
  *
  * @module
  */
 import { check } from "../../base/check.ts";
 import { intrinsics } from "../../base/intrinsics.ts";
 import { type RingPort, SOCKET_OPTION } from "../../ring/port.ts";
-import { AF_UNIX } from "../address/address.ts";
+import { AF_UNIX } from "../address/sockaddr.ts";
 import { checkKeepAlive, type KeepAlive, type ResolvedConfig } from "../config/config.ts";
 
 /** Options of one connection. Fields that are left out keep what they have. */
@@ -41,7 +41,7 @@ export interface SocketOptions {
 }
 
 export interface SocketOption {
-  /** As users know it. */
+  /** The name in the configuration or in the options. */
   readonly name: "tcpNoDelay" | "soLinger" | keyof SocketOptions;
   readonly option: number;
   readonly value: number;

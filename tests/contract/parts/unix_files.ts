@@ -60,7 +60,7 @@ async function withUmask<T>(mask: number, body: () => Promise<T>): Promise<T> {
   }
 }
 
-const REMEDY = "nobody listens there, the file was left behind; pass unlinkStale: true to " +
+const REMEDY = "no socket listens there, the file was left behind; pass unlinkStale: true to " +
   "replace it, or remove it";
 
 /** What may stand in the place of a socket file, none of which is to be removed. */

@@ -32,7 +32,7 @@ function setUp(options: Options = {}) {
     source,
     sizeBytes,
     countMax,
-    extraCount: group === 1 ? LIMITS.watchExtraCount : 0,
+    extraCount: group === 1 ? LIMITS.multishotExtraCount : 0,
     reserveCount,
   });
   const ops = new Uint32Array(opCapacity * 8);

@@ -3,12 +3,8 @@
  *
  * @module
  */
-import {
-  readSockaddr,
-  type SocketAddress,
-  type UnixAddress,
-  writeSockaddr,
-} from "../../../../src/net/address/address.ts";
+import type { SocketAddress, UnixAddress } from "../../../../src/net/address/address.ts";
+import { readSockaddr, writeSockaddr } from "../../../../src/net/address/sockaddr.ts";
 import { packedAddress } from "../../../../src/net/address/packed_address.ts";
 import { BlockList } from "../../../../src/ring/block_list.ts";
 import type { RingPort } from "../../../../src/ring/port.ts";

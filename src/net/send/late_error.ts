@@ -1,0 +1,41 @@
+/**
+ * The error of a send that had resolved when it was buffered. The next call on the sink shows it,
+ * once; a flush that waits already shows it only when the send was made before the flush.
+ *
+ * @module
+ */
+import type { Call } from "../call/call.ts";
+import type { SendCall } from "./send_call.ts";
+
+interface Failure {
+  readonly error: unknown;
+  /** Flushes that were asked for before the send. */
+  readonly flushesBefore: number;
+}
+
+export class LateError {
+  #failure: Failure | null = null;
+
+  /**
+   * Rejects in place of the promise. Keeps the error of the earliest send: those behind it failed
+   * with it.
+   */
+  readonly keep = (error: unknown, call: Call): void => {
+    const { flushesBefore } = call as SendCall;
+    if (this.#failure !== null && this.#failure.flushesBefore <= flushesBefore) return;
+    this.#failure = { error, flushesBefore };
+  };
+
+  /** Gives the error away to a call that is made now. */
+  take(): Failure | null {
+    const failure = this.#failure;
+    this.#failure = null;
+    return failure;
+  }
+
+  /** Gives the error away to a waiting flush, when the send was made before it. */
+  takeFor(flushNumber: number): Failure | null {
+    const failure = this.#failure;
+    return failure !== null && failure.flushesBefore <= flushNumber ? this.take() : null;
+  }
+}
