@@ -76,12 +76,8 @@ export { lengthPrefixed, type LengthPrefixedOptions } from "./src/serve/length_p
 export { proxyHeader } from "./src/serve/proxy_header.ts";
 export type { ProxyHeader, ProxyTlv } from "./src/serve/proxy_protocol.ts";
 export { readProxyHeader } from "./src/serve/read_proxy_header.ts";
-export {
-  type ConnectionHandler,
-  serve,
-  type ServeContext,
-  type Server,
-} from "./src/serve/serve.ts";
+export { serve } from "./src/serve/serve.ts";
+export type { ConnectionHandler, ServeContext, Server } from "./src/serve/server.ts";
 export type { ServeOptions } from "./src/serve/serve_options.ts";
 
 /** Chunks in one vectored send. */

@@ -59,19 +59,6 @@ const NET_LEVELS: readonly (readonly string[])[] = [
  */
 const KNOWN_CYCLES: readonly (readonly string[])[] = [
   ["src/buf/leak_tracker.ts", "src/buf/slot.ts"],
-  [
-    "src/ring/lane.ts",
-    "src/ring/operation.ts",
-    "src/ring/operation_table.ts",
-    "src/ring/pump.ts",
-    "src/ring/ring.ts",
-  ],
-  [
-    "src/net/send/send_batch.ts",
-    "src/net/send/send_call.ts",
-    "src/net/send/send_error.ts",
-    "src/net/send/send_queue.ts",
-  ],
   ["src/adapters/late_write.ts", "src/adapters/socket_stream.ts"],
   ["src/adapters/socket.ts", "src/adapters/socket_connect.ts"],
   ["src/adapters/server.ts", "src/adapters/server_accept.ts", "src/adapters/server_listen.ts"],

@@ -25,7 +25,7 @@ function get(): NetworkContext {
 
 /** What was written in the last moment goes out, as far as the kernel takes it at once. */
 function sendWhatIsStaged({ sendRing }: NetworkContext): void {
-  for (let i = 0; i < LAST_TURN_COUNT_MAX && sendRing.sendLane.stageable; i++) sendRing.turn(0);
+  for (let i = 0; i < LAST_TURN_COUNT_MAX && sendRing.sendLane.canStage; i++) sendRing.turn(0);
 }
 
 /** An address whose interface, if it names one, is known by number; null where there is none. */

@@ -179,6 +179,9 @@ export const LIMITS = Object.freeze({
   /** Settled sends that a network keeps for later ones: about 1 MiB. */
   spareCallCountMax: 4_096,
 
+  /** Idle operations that each direction of a ring keeps for later owners: about 0.4 MiB. */
+  spareOperationCountMax: 4_096,
+
   /** Addresses of one name that dial() tries. */
   dialAddressCountMax: 8,
 

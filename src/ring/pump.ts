@@ -14,7 +14,7 @@
  *   the same chain of microtasks has given nobody a chance.
  * - A spinning pump looks in the shim for a few microseconds, then lets the event loop go around.
  * - Arm, then recheck: the bell is enabled before the last look, so no wake-up is lost.
- * - The bell keeps the process alive exactly while calls are held (see `hold`). A busy pump is kept
+ * - The bell keeps the process alive exactly while calls are held (see `addReference`). A busy pump is kept
  *   going by macrotasks, which keep the process alive as well: when no call is held, one of
  *   {@link UNHELD_GAP} is a timer that does not, and a process that has nothing else ends there.
  * - A network with a ring for each direction holds its calls at one pump, the keeper. The other one
@@ -23,11 +23,10 @@
  *
  * @module
  */
-import type { HostTimer } from "../base/host.ts";
+import type { Host, HostTimer } from "../base/host.ts";
 import { LIMITS } from "../base/limits.ts";
-import { COUNT } from "../base/meter.ts";
-import { type BellPort, TURN_LOOK, TURN_WOKEN } from "./port.ts";
-import type { Ring } from "./ring.ts";
+import { COUNT, type Meter } from "../base/meter.ts";
+import { type BellPort, type RingPort, TURN_LOOK, TURN_WOKEN } from "./port.ts";
 import { type SpinConfig, Spinner } from "./spinner.ts";
 
 /** Microtask rounds without a call that count as quiet: `await` chains take up to three. */
@@ -36,10 +35,31 @@ const QUIET_ROUND_COUNT = 2;
 /** A timer is up to 1 ms late, 32 chained turns of busy connections take some 20 ms. */
 const UNHELD_GAP = 2;
 
+/** The ring whose turns a pump takes. */
+export interface PumpedRing {
+  readonly port: RingPort;
+  readonly host: Host;
+  readonly meter: Meter;
+  /** Milliseconds at the last turn. */
+  readonly now: number;
+  /** Grows with each submission, cancel, and call that was served without one. */
+  readonly activity: number;
+  /** Operations with the kernel. */
+  readonly inFlight: number;
+  /** Whether a turn would submit anything. */
+  readonly canStage: boolean;
+  /** Whether the last turn left work in the kernel's queues. */
+  readonly hasMore: boolean;
+  /** Takes one turn, and returns the number of completions. */
+  turn(flags: number): number;
+  /** The pump goes to sleep. */
+  onSleep(): void;
+}
+
 type PumpState = "asleep" | "scheduled" | "yielding" | "spinning" | "closed";
 
 export class Pump {
-  readonly #ring: Ring;
+  readonly #ring: PumpedRing;
   readonly #spinner: Spinner;
   readonly #bell: BellPort;
   /** The pump at which the calls of this one are held: itself, unless another serves both. */
@@ -64,7 +84,7 @@ export class Pump {
   #gap: HostTimer | null = null;
 
   /** `keeper` is the pump that holds the calls of both, null for a pump of its own. */
-  constructor(ring: Ring, spin: SpinConfig | null, keeper: Pump | null = null) {
+  constructor(ring: PumpedRing, spin: SpinConfig | null, keeper: Pump | null = null) {
     this.#ring = ring;
     this.#keeper = keeper ?? this;
     this.#partner = keeper;
@@ -90,22 +110,22 @@ export class Pump {
     this.#chain();
   }
 
-  /** A call of this pump is pending that keeps the process alive. */
-  get held(): boolean {
+  /** Whether a call is pending that keeps the process alive. */
+  get isReferenced(): boolean {
     return this.#keeper.#held > 0;
   }
 
   /** A call is pending that should keep the process alive. Only for a keeper. */
-  hold(): void {
+  addReference(): void {
     if (this.#held++ > 0) return;
-    if (this.#state === "asleep") this.#settleReference();
+    if (this.#state === "asleep") this.#updateReference();
     else this.#endGap();
     if (this.#partner !== null) this.#partner.#endGap();
   }
 
-  /** The counterpart of `hold`. */
-  unhold(): void {
-    if (--this.#held === 0 && this.#state === "asleep") this.#settleReference();
+  /** The counterpart of `addReference`. */
+  removeReference(): void {
+    if (--this.#held === 0 && this.#state === "asleep") this.#updateReference();
   }
 
   close(): void {
@@ -156,8 +176,8 @@ export class Pump {
     this.#chained++;
     const count = this.#takeTurn(0);
     if (this.#isClosed()) return;
-    if (ring.more || ring.staged || (count > 0 && !this.#rests)) this.#chain();
-    else if (ring.flying === 0) this.#sleep();
+    if (ring.hasMore || ring.canStage || (count > 0 && !this.#rests)) this.#chain();
+    else if (ring.inFlight === 0) this.#sleep();
     else this.#spin();
   }
 
@@ -166,7 +186,7 @@ export class Pump {
    * asleep would reference its bell for the moment until that call.
    */
   get #rests(): boolean {
-    return this.#keeper !== this && this.#ring.flying === 0;
+    return this.#keeper !== this && this.#ring.inFlight === 0;
   }
 
   /** Another turn: in a microtask, or after the runtime had its chance. */
@@ -185,10 +205,10 @@ export class Pump {
     if (this.#macrotaskQueued) return;
     this.#macrotaskQueued = true;
     const { host } = this.#ring;
-    if (this.held || ++this.#unheldCount % UNHELD_GAP !== 0) {
+    if (this.isReferenced || ++this.#unheldCount % UNHELD_GAP !== 0) {
       host.setMacrotask(this.#onMacrotask);
     } else {
-      this.#settleReference();
+      this.#updateReference();
       this.#gap = host.setTimer(this.#onMacrotask, 0);
     }
   }
@@ -228,7 +248,7 @@ export class Pump {
     const ring = this.#ring;
     const count = this.#takeTurn(TURN_LOOK);
     if (this.#isClosed()) return;
-    if (count > 0 || ring.more) {
+    if (count > 0 || ring.hasMore) {
       this.#spinner.hit();
       this.#chain();
     } else if (ring.now < this.#spinUntilMs) {
@@ -260,11 +280,11 @@ export class Pump {
   #sleep(): void {
     this.#state = "asleep";
     this.#asleepSinceMs = this.#ring.now;
-    this.#ring.settle();
-    this.#settleReference();
+    this.#ring.onSleep();
+    this.#updateReference();
   }
 
-  #settleReference(): void {
+  #updateReference(): void {
     const wanted = this.#held > 0;
     if (wanted === this.#referenced) return;
     this.#referenced = wanted;

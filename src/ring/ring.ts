@@ -4,13 +4,13 @@
  *   submit() -> lane -> stage: prepare() writes a record -> port.turn() -> kernel
  *   complete() <- table.land() <------------------ completion record <------- kernel
  *
- * Order within a turn: cancels, provided buffers, resubmitted operations, receives in line for as
- * many buffers as there are, fresh ones. Completions are only handed out after the kernel was left;
+ * Order within a turn: cancels, provided buffers, resubmitted operations, as many of the
+ * receives that wait for a buffer as there are buffers, fresh ones. Completions are only handed out after the kernel was left;
  * what they cause goes into the next turn. User code never runs inside: operations settle promises,
  * whose reactions run afterwards.
  *
- * One operation's failure is its own: whatever `prepare` or `complete` throws ends the half that
- * the operation serves (`Operation.fail`) and nothing else. The rest of the turn goes on; records,
+ * One operation's failure is its own: whatever `prepare` or `complete` throws ends the half of a
+ * connection that the operation works for (`OperationOwner.fail`) and nothing else. The rest of the turn goes on; records,
  * slots and budgets stay right. This is the only place where such errors are caught.
  *
  * @module
@@ -22,12 +22,18 @@ import { LIMITS } from "../base/limits.ts";
 import { COUNT, type Meter } from "../base/meter.ts";
 import type { LeakTracker } from "../buf/leak_tracker.ts";
 import { BlockList } from "./block_list.ts";
-import { Lane, type LanePlace } from "./lane.ts";
+import { Lane, type LaneQueue } from "./lane.ts";
 import { OpWriter } from "./op_writer.ts";
-import { type Operation, OPERATION_FLYING, OPERATION_IDLE, OPERATION_READY } from "./operation.ts";
+import {
+  Operation,
+  OPERATION_IDLE,
+  OPERATION_IN_FLIGHT,
+  OPERATION_READY,
+  type OperationOwner,
+} from "./operation.ts";
 import { OperationTable } from "./operation_table.ts";
 import { CQE_MORE, HEADER, type RingPort } from "./port.ts";
-import { Pump } from "./pump.ts";
+import { Pump, type PumpedRing } from "./pump.ts";
 import { ReadGroups, type ReadMemory } from "./read_groups.ts";
 import type { SpinConfig } from "./spinner.ts";
 
@@ -44,15 +50,24 @@ export interface RingOptions {
   keeper: Ring | null;
 }
 
-export class Ring {
+/** The owner of spare operations: a spare one holds no connection. Never asked for anything. */
+const NO_OWNER: OperationOwner = Object.freeze({
+  cancelFlags: 0,
+  prepare: () => false,
+  complete: () => {},
+  fail: () => {},
+  detain: () => {},
+});
+
+export class Ring implements PumpedRing {
   readonly port: RingPort;
   readonly host: Host;
   readonly meter: Meter;
   readonly blocks: BlockList;
-  readonly sendLane: Lane;
-  readonly recvLane: Lane;
+  readonly sendLane: Lane<Operation>;
+  readonly recvLane: Lane<Operation>;
   /** Made when first asked for. Unlimited: a poll that lasts must not keep a receive waiting. */
-  #pollLane: Lane | null = null;
+  #pollLane: Lane<Operation> | null = null;
   /** Null when this ring does not receive. */
   readonly reads: ReadGroups | null;
   readonly pump: Pump;
@@ -81,8 +96,8 @@ export class Ring {
     this.now = host.now();
     this.blocks = new BlockList(port);
     this.#writer = new OpWriter(port.ops, port.opCapacity);
-    this.sendLane = new Lane(this, inFlightMax);
-    this.recvLane = new Lane(this, inFlightMax);
+    this.sendLane = new Lane(inFlightMax);
+    this.recvLane = new Lane(inFlightMax);
     this.reads = reads === null ? null : new ReadGroups(port, reads);
     this.#tracker = reads === null ? null : reads.pool.tracker;
     // The last that can fail.
@@ -91,20 +106,20 @@ export class Ring {
   }
 
   /** Operations with the kernel. */
-  get flying(): number {
-    return this.#table.flying;
+  get inFlight(): number {
+    return this.#table.inFlight;
   }
 
   /** For operations that wait for an event of a connection, and move no bytes. */
-  get pollLane(): Lane {
-    return this.#pollLane ??= new Lane(this, Infinity);
+  get pollLane(): Lane<Operation> {
+    return this.#pollLane ??= new Lane(Infinity);
   }
 
   /** Queues an operation for the next turn. */
-  submit(operation: Operation, place: LanePlace = "fresh"): void {
+  submit(operation: Operation, queue: LaneQueue = "fresh"): void {
     assert(operation.state === OPERATION_IDLE, "an operation is submitted once at a time");
     operation.state = OPERATION_READY;
-    operation.lane.push(operation, place);
+    operation.lane.push(operation, queue);
     this.activity++;
     this.pump.schedule();
   }
@@ -120,30 +135,40 @@ export class Ring {
       operation.state = OPERATION_IDLE;
       return true;
     }
-    if (operation.canceling) return false;
-    operation.canceling = true;
+    if (operation.isCanceling) return false;
+    operation.isCanceling = true;
     this.#cancels.push(operation);
     this.activity++;
     this.pump.schedule();
     return false;
   }
 
-  /** Frees the slot of an operation that will not be submitted again. */
-  retire(operation: Operation): void {
-    this.#table.retire(operation);
+  /** An idle operation for `owner`, until `release`. */
+  acquire(lane: Lane<Operation>, owner: OperationOwner): Operation {
+    const operation = lane.spare.pop();
+    if (operation === undefined) return new Operation(lane, owner);
+    operation.owner = owner;
+    return operation;
   }
 
-  /** Whether a turn would submit anything. */
-  get staged(): boolean {
-    return this.sendLane.stageable || this.recvLane.admissible || this.#cancelsWait ||
-      (this.#pollLane !== null && this.#pollLane.stageable);
+  /** Takes back an operation that is idle. */
+  release(operation: Operation): void {
+    assert(operation.state === OPERATION_IDLE, "an operation is released after its flight");
+    operation.owner = NO_OWNER;
+    const { spare } = operation.lane;
+    if (spare.length < LIMITS.spareOperationCountMax) spare.push(operation);
+    else this.#table.retire(operation);
+  }
+
+  get canStage(): boolean {
+    return this.sendLane.canStage || this.recvLane.canAdmit || this.#cancelsWait ||
+      (this.#pollLane !== null && this.#pollLane.canStage);
   }
 
   get #cancelsWait(): boolean {
     return this.#cancelsStaged < this.#cancels.length;
   }
 
-  /** Takes one turn. Returns the number of completions; the header says whether more wait. */
   turn(flags: number): number {
     const writer = this.#writer;
     writer.clear();
@@ -159,13 +184,11 @@ export class Ring {
     return count;
   }
 
-  /** Whether the last turn left work in the kernel's queues. */
-  get more(): boolean {
+  get hasMore(): boolean {
     return this.port.header[HEADER.more] !== 0;
   }
 
-  /** The pump goes to sleep. */
-  settle(): void {
+  onSleep(): void {
     this.#tracker?.settle();
   }
 
@@ -180,9 +203,9 @@ export class Ring {
     }
   }
 
-  /** Asks the kernel to end everything that flies. */
+  /** Asks the kernel to end all operations in flight. */
   cancelAll(): void {
-    this.#table.eachFlying((operation) => void this.cancel(operation));
+    this.#table.eachInFlight((operation) => void this.cancel(operation));
   }
 
   /**
@@ -196,31 +219,31 @@ export class Ring {
     this.#cancelTimer?.cancel();
     this.#tracker?.unkeep();
     const drained = this.port.close() >= 0;
-    this.#table.eachFlying((operation) => {
-      if (!drained) operation.detain();
+    this.#table.eachInFlight((operation) => {
+      if (!drained) operation.owner.detain();
       this.#deliver(operation.slot, operation.generation, -ERRNO.ECANCELED, 0);
     });
     if (drained) this.reads?.release();
   }
 
   /**
-   * Runs what is left of an operation's `prepare` once the turn is over. An error in there is
-   * contained as one in `prepare`.
+   * Runs what is left of an owner's `prepare` once the turn is over. An error of `action` is
+   * contained as one of `prepare`.
    */
-  defer(operation: Operation, action: () => void): void {
+  defer(owner: OperationOwner, action: () => void): void {
     queueMicrotask(() => {
       try {
         action();
       } catch (cause) {
-        this.contain(operation, cause, -ERRNO.ECANCELED, 0);
+        this.contain(owner, cause, -ERRNO.ECANCELED, 0);
       }
     });
   }
 
-  /** Ends what an operation serves, after an error in it. Never throws. */
-  contain(operation: Operation, cause: unknown, result: number, flags: number): void {
+  /** Ends the owner's half, listener or dial after an error in it. Never throws. */
+  contain(owner: OperationOwner, cause: unknown, result: number, flags: number): void {
     try {
-      operation.fail(cause, result, flags);
+      owner.fail(cause, result, flags);
     } catch (error) {
       // Not even the end worked. The program is told as of any other uncaught error; the pump and
       // the other connections go on.
@@ -237,10 +260,12 @@ export class Ring {
       : this.#table.land(slot, generation);
     if (operation === null) return;
     if (!goesOn) operation.lane.inFlight--;
+    // The owner may release the operation before it fails.
+    const { owner } = operation;
     try {
-      operation.complete(result, flags);
+      owner.complete(result, flags);
     } catch (cause) {
-      this.contain(operation, cause, result, flags);
+      this.contain(owner, cause, result, flags);
     }
   }
 
@@ -256,8 +281,8 @@ export class Ring {
     const cancels = this.#cancels;
     for (; this.#cancelsWait && !writer.full; this.#cancelsStaged++) {
       const operation = cancels[this.#cancelsStaged];
-      const flies = operation.state === OPERATION_FLYING && operation.canceling;
-      if (flies) writer.cancel(operation.slot, operation.generation, operation.cancelFlags);
+      if (operation.state !== OPERATION_IN_FLIGHT || !operation.isCanceling) continue;
+      writer.cancel(operation.slot, operation.generation, operation.owner.cancelFlags);
     }
     // Not cut off at the front each time: what is left may be much more than one turn takes.
     if (!this.#cancelsWait) {
@@ -267,10 +292,10 @@ export class Ring {
     this.#cancelTimer ??= this.host.setTimer(this.#cancelAgain, this.#cancelPauseMs);
   }
 
-  /** Who stands in line waits for one of the single buffers. */
+  /** The receives that wait for a buffer wait for one of the single buffers. */
   #stageReads(reads: ReadGroups, writer: OpWriter): void {
     reads.stage(writer);
-    if (this.recvLane.crowded) this.recvLane.admit(reads.single.provided);
+    if (this.recvLane.hasBufferQueue) this.recvLane.admit(reads.single.provided);
   }
 
   /** Sends the cancels again of what has not come back since. */
@@ -278,8 +303,8 @@ export class Ring {
     this.#cancelTimer = null;
     // Those that have not had their first turn yet set the timer again when they do.
     if (this.#cancelsWait) return;
-    this.#table.eachFlying((operation) => {
-      if (operation.canceling) this.#cancels.push(operation);
+    this.#table.eachInFlight((operation) => {
+      if (operation.isCanceling) this.#cancels.push(operation);
     });
     if (this.#cancels.length === 0) {
       this.#cancelPauseMs = LIMITS.cancelAgainFirstMs;
@@ -290,8 +315,8 @@ export class Ring {
     this.pump.schedule();
   };
 
-  #stageLane(lane: Lane, writer: OpWriter): void {
-    while (lane.stageable && !writer.full) {
+  #stageLane(lane: Lane<Operation>, writer: OpWriter): void {
+    while (lane.canStage && !writer.full) {
       const operation = lane.shift() as Operation;
       this.#table.launch(operation);
       writer.address(operation.slot, operation.generation);
@@ -299,14 +324,14 @@ export class Ring {
       let broken: { cause: unknown } | null = null;
       let prepared = false;
       try {
-        prepared = operation.prepare(writer);
+        prepared = operation.owner.prepare(writer);
       } catch (cause) {
         broken = { cause };
         writer.rewind(recordCount);
       }
       if (prepared) lane.inFlight++;
       else this.#table.land(operation.slot, operation.generation);
-      if (broken !== null) this.contain(operation, broken.cause, -ERRNO.ECANCELED, 0);
+      if (broken !== null) this.contain(operation.owner, broken.cause, -ERRNO.ECANCELED, 0);
     }
   }
 }

@@ -27,7 +27,7 @@ import { type Listener, listenerContext } from "../net/accept/listener.ts";
 import { formatAddress } from "../net/address/address.ts";
 import type { Connection } from "../net/connection/connection_interface.ts";
 import type { NetworkContext, Server as NetworkServer } from "../net/socket/network_context.ts";
-import type { ConnectionHandler, ServeContext, Server } from "./serve.ts";
+import type { ConnectionHandler, ServeContext, Server } from "./server.ts";
 import { checkDrainTimeout, type CheckedServeOptions } from "./serve_options.ts";
 
 type ServerState = "accepting" | "draining" | "finished";
@@ -117,8 +117,6 @@ export class RunningServer implements Server, NetworkServer {
 
   readonly #onAbort = (): void => this.#startDrain(undefined);
 
-  // -------------------------------------------------------------------------------- accepting
-
   async #accept(): Promise<void> {
     let pauseMs: number = LIMITS.acceptBackOffFirstMs;
     while (!this.#listener.closed) {
@@ -192,8 +190,6 @@ export class RunningServer implements Server, NetworkServer {
     void served.connection.close().then(() => this.#leave(served));
   }
 
-  // ---------------------------------------------------------------------------------- draining
-
   #startDrain(timeoutMs: number | null | undefined): void {
     if (this.#state === "finished") return;
     const { host, config } = this.#context;
@@ -236,8 +232,6 @@ export class RunningServer implements Server, NetworkServer {
     });
   }
 
-  // -------------------------------------------------------------------------------- idle peers
-
   /** One timer for all connections. It fires several times in an idle time. */
   #watchIdle(idleTimeoutMs: number): void {
     if (this.#idleTimer !== null) return;
@@ -262,8 +256,6 @@ export class RunningServer implements Server, NetworkServer {
       }
     }
   }
-
-  // ------------------------------------------------------------------------------------ errors
 
   /** A callback that fails, or whose promise rejects, ends nothing: that error is told as well. */
   #tell(error: unknown, connection: Connection | null): void {

@@ -17,11 +17,11 @@ import { ProvidedBuffers } from "../../src/ring/provided_buffers.ts";
 import { Slot } from "../../src/buf/slot.ts";
 import { ERRNO } from "../../src/base/errno.ts";
 import { LoopReference } from "../../src/net/call/loop_reference.ts";
-import { Socket } from "../../src/net/socket/socket.ts";
+import { Socket, type SocketHalf } from "../../src/net/socket/socket.ts";
 import { ReadSource } from "../../src/net/recv/read_source.ts";
 import { OpWriter } from "../../src/ring/op_writer.ts";
-import type { Operation } from "../../src/ring/operation.ts";
-import { OPERATION_FLYING } from "../../src/ring/operation.ts";
+import type { Operation, OperationOwner } from "../../src/ring/operation.ts";
+import { OPERATION_IN_FLIGHT } from "../../src/ring/operation.ts";
 import { OperationTable } from "../../src/ring/operation_table.ts";
 import { CQE_BUFFER, CQE_MORE } from "../../src/ring/port.ts";
 import { FakeRing } from "./fake_ring.ts";
@@ -125,7 +125,7 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
           function (this: OperationTable, slot: number, generation: number) {
             const operation: Operation | null = land.call(this, slot, generation);
             if (operation !== null && watches.has(`${slot}.${generation >>> 0}`)) {
-              operation.state = OPERATION_FLYING;
+              operation.state = OPERATION_IN_FLIGHT;
             }
             return operation;
           },
@@ -138,7 +138,8 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
   "loses what a cancelled receive still brings": () =>
     replaceComplete((complete) =>
       function (result, flags) {
-        const lost = this.canceling && result > 0 && (flags & CQE_BUFFER) !== 0;
+        const lost = (this as unknown as { isCanceling: boolean }).isCanceling && result > 0 &&
+          (flags & CQE_BUFFER) !== 0;
         complete.call(this, lost ? -ERRNO.ECANCELED : result, flags);
       }
     ),
@@ -171,8 +172,8 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
       Socket.prototype,
       "attach",
       (attach) =>
-        function (this: Socket, operation: Operation) {
-          if (!(operation instanceof RecvQueue)) attach.call(this, operation);
+        function (this: Socket, half: SocketHalf) {
+          if (!(half instanceof RecvQueue)) attach.call(this, half);
         },
     ),
 };
@@ -184,7 +185,7 @@ const BREAKING_CANARIES: Readonly<Record<string, Canary>> = {
     replace(
       Ring.prototype,
       "contain",
-      () => (_operation: Operation, cause: unknown) => {
+      () => (_owner: OperationOwner, cause: unknown) => {
         throw cause;
       },
     ),
@@ -287,7 +288,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
       (cancel) =>
         function (this: Ring, operation: Parameters<Ring["cancel"]>[0]) {
           if (operation.state !== 2) return cancel.call(this, operation);
-          operation.canceling = true;
+          operation.isCanceling = true;
           return false;
         },
     ),
@@ -422,27 +423,30 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   "lets the process end between two turns of a send": () => {
     const holds = new WeakMap<Pump, number>();
     const count = (pump: Pump, change: number) => holds.set(pump, (holds.get(pump) ?? 0) + change);
-    const held = Object.getOwnPropertyDescriptor(Pump.prototype, "held") as PropertyDescriptor;
-    Object.defineProperty(Pump.prototype, "held", {
+    const held = Object.getOwnPropertyDescriptor(
+      Pump.prototype,
+      "isReferenced",
+    ) as PropertyDescriptor;
+    Object.defineProperty(Pump.prototype, "isReferenced", {
       ...held,
       get(this: Pump) {
         return (holds.get(this) ?? 0) > 0;
       },
     });
     const restore = [
-      replace(Pump.prototype, "hold", (hold) =>
+      replace(Pump.prototype, "addReference", (hold) =>
         function (this: Pump) {
           count(this, 1);
           hold.call(this);
         }),
-      replace(Pump.prototype, "unhold", (unhold) =>
+      replace(Pump.prototype, "removeReference", (unhold) =>
         function (this: Pump) {
           count(this, -1);
           unhold.call(this);
         }),
     ];
     return () => {
-      Object.defineProperty(Pump.prototype, "held", held);
+      Object.defineProperty(Pump.prototype, "isReferenced", held);
       restore.forEach((one) => one());
     };
   },

@@ -98,14 +98,14 @@ export class AcceptQueue {
     this.#name = name;
     this.#make = make;
     this.#landed = landed;
-    this.#operation = new AcceptOperation(context.recvRing.recvLane, fd, {
+    this.#operation = new AcceptOperation(context.recvRing, fd, {
       accepted: this.#done,
       broken: this.#broken,
     });
   }
 
   get idle(): boolean {
-    return this.#operation.idle;
+    return this.#operation.isIdle;
   }
 
   get closed(): boolean {
@@ -161,12 +161,12 @@ export class AcceptQueue {
       call.fail(this.#closedError());
     }
     for (const connection of this.#ready.splice(0)) connection.reset();
-    this.#operation.lane.ring.cancel(this.#operation);
+    this.#operation.cancel();
   }
 
-  /** Frees the slot of the operation, which is idle. */
-  retire(): void {
-    this.#operation.lane.ring.retire(this.#operation);
+  /** Gives the idle operation back to the ring. */
+  release(): void {
+    this.#operation.release();
   }
 
   expireCall(call: AcceptCall): void {
@@ -195,9 +195,9 @@ export class AcceptQueue {
       this.#burst = accepted === null ? 0 : this.#burst - 1;
       if (accepted !== null) this.#take(accepted);
     }
-    if (this.#wantsConnection && this.#operation.idle) {
+    if (this.#wantsConnection && this.#operation.isIdle) {
       this.#burst = 0;
-      this.#operation.lane.ring.submit(this.#operation);
+      this.#operation.submit();
     }
   }
 

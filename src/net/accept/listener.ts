@@ -118,7 +118,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
     // The file is removed while the socket is open, because the open socket identifies the file.
     this.#file?.remove();
     this.#context.recvRing.port.closeDescriptor(this.#fd);
-    this.#queue.retire();
+    this.#queue.release();
     this.#ended.resolve();
   }
 }

@@ -6,18 +6,25 @@
  */
 import type { HostTimer } from "../../base/host.ts";
 import { LIMITS } from "../../base/limits.ts";
-import type { Operation } from "../../ring/operation.ts";
+import type { Ring } from "../../ring/ring.ts";
+
+/** The owner of the operation that is tried again. */
+export interface RetryTarget {
+  readonly ring: Pick<Ring, "host" | "meter">;
+  /** Submits the operation, before those that are fresh. */
+  resubmit(): void;
+}
 
 export class Retrier {
-  readonly #operation: Operation;
+  readonly #target: RetryTarget;
   readonly #counter: number;
   #count = 0;
   #pauseMs: number = LIMITS.backOffFirstMs;
   #timer: HostTimer | null = null;
 
   /** `counter` is the index of the meter's count for retries of this operation. */
-  constructor(operation: Operation, counter: number) {
-    this.#operation = operation;
+  constructor(target: RetryTarget, counter: number) {
+    this.#target = target;
     this.#counter = counter;
   }
 
@@ -34,15 +41,15 @@ export class Retrier {
   /** Submits again, now or after a pause. False at the limit: the errno is final. */
   retry(how: "again" | "later"): boolean {
     if (++this.#count > LIMITS.retryCountMax) return false;
-    const ring = this.#operation.lane.ring;
-    ring.meter.counts[this.#counter]++;
+    const { host, meter } = this.#target.ring;
+    meter.counts[this.#counter]++;
     if (how === "again") {
-      ring.submit(this.#operation, "again");
+      this.#target.resubmit();
       return true;
     }
-    this.#timer = ring.host.setTimer(() => {
+    this.#timer = host.setTimer(() => {
       this.#timer = null;
-      ring.submit(this.#operation, "again");
+      this.#target.resubmit();
     }, this.#pauseMs);
     this.#pauseMs = Math.min(this.#pauseMs * 2, LIMITS.backOffLastMs);
     return true;

@@ -1,20 +1,23 @@
 /**
- * One poll on the ring: tells of the end of a connection, moves no byte and takes no error away. It
- * completes many times.
+ * One poll on the ring: reports the end of a connection, moves no byte and takes no error away.
+ *
+ *   idle --request()--> in flight --events--> in flight --last completion--> idle
+ *             ^                                                |
+ *             +------- pause, while events are wanted ---------+
  *
  * @module
  */
 import { COUNT } from "../../base/meter.ts";
-import type { Lane } from "../../ring/lane.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
-import { Operation } from "../../ring/operation.ts";
+import type { Operation, OperationOwner } from "../../ring/operation.ts";
 import { CQE_MORE } from "../../ring/port.ts";
+import type { Ring } from "../../ring/ring.ts";
 import { outcomeOf } from "../call/outcome.ts";
-import { Retrier } from "../call/retrier.ts";
+import { Retrier, type RetryTarget } from "../call/retrier.ts";
 
-/** Hears what a poll saw. */
+/** The receiver of the events. */
 export interface PeerPollOwner {
-  /** False once nobody waits: the poll is not submitted again. */
+  /** False while no call waits: the poll is not submitted again. */
   readonly wantsEvents: boolean;
   /** The events of poll(2). */
   came(events: number): void;
@@ -24,56 +27,77 @@ export interface PeerPollOwner {
   landed(): void;
 }
 
-export class PeerPoll extends Operation {
+export class PeerPoll implements OperationOwner, RetryTarget {
+  readonly ring: Ring;
+  readonly #operation: Operation;
   readonly #fd: number;
   readonly #owner: PeerPollOwner;
   readonly #retrier = new Retrier(this, COUNT.retriesRecv);
 
-  constructor(lane: Lane, fd: number, owner: PeerPollOwner) {
-    super(lane);
+  constructor(ring: Ring, fd: number, owner: PeerPollOwner) {
+    this.ring = ring;
+    this.#operation = ring.acquire(ring.pollLane, this);
     this.#fd = fd;
     this.#owner = owner;
   }
 
-  /** Starts, unless it is under way. */
+  get cancelFlags(): number {
+    return 0;
+  }
+
+  get isIdle(): boolean {
+    return this.#operation.isIdle;
+  }
+
+  /** Starts the poll, unless it is under way. */
   request(): void {
-    if (this.idle && !this.#retrier.waiting) this.lane.ring.submit(this);
+    if (this.isIdle && !this.#retrier.waiting) this.ring.submit(this.#operation);
   }
 
-  /** Ends early: at once, or with a completion. */
-  stop(): void {
+  resubmit(): void {
+    this.ring.submit(this.#operation, "resubmitted");
+  }
+
+  /** Ends the poll. True: it is idle. False: a last completion follows. */
+  cancel(): boolean {
     this.#retrier.stop();
-    this.lane.ring.cancel(this);
+    return this.ring.cancel(this.#operation);
   }
 
-  override prepare(writer: OpWriter): boolean {
+  /** Gives the idle operation back to the ring. */
+  release(): void {
+    this.ring.release(this.#operation);
+  }
+
+  detain(): void {}
+
+  prepare(writer: OpWriter): boolean {
     if (!this.#owner.wantsEvents) return false;
     writer.poll(this.#fd);
     return true;
   }
 
-  override complete(result: number, flags: number): void {
+  complete(result: number, flags: number): void {
     if (result > 0) this.#owner.came(result);
     if ((flags & CQE_MORE) !== 0) return;
-    if (this.#owner.wantsEvents) this.#again(result);
+    if (this.#owner.wantsEvents) this.#continue(result);
     this.#owner.landed();
   }
 
-  override fail(cause: unknown): void {
+  fail(cause: unknown): void {
     this.#owner.failed(0, cause);
     this.#owner.landed();
   }
 
-  #again(result: number): void {
+  #continue(result: number): void {
     const outcome = outcomeOf(result);
     if (outcome === "progress") {
       this.#retrier.progress();
-      // Behind an event that has been told of another submission would only see it again: after a
-      // pause, as nothing is urgent behind FIN.
+      // The next poll reports the same events at once: nothing is urgent behind FIN.
       this.#retrier.retry("later");
       return;
     }
-    // A cancel that came too late for those that wait now: they ask anew.
+    // A cancel that was meant for calls that have left: other calls wait now.
     const how = outcome === "canceled" ? "again" : outcome;
     if ((how === "again" || how === "later") && this.#retrier.retry(how)) return;
     this.#owner.failed(-result, undefined);

@@ -22,7 +22,7 @@ import type { CallOptions } from "../call/call_options.ts";
 import type { CloseReason } from "../call/close_reason.ts";
 import type { LoopReference } from "../call/loop_reference.ts";
 import { POLL_ENDED } from "../../ring/port.ts";
-import type { Socket, SocketWatch } from "../socket/socket.ts";
+import type { Socket, SocketHalf } from "../socket/socket.ts";
 import { PeerPoll, type PeerPollOwner } from "./peer_poll.ts";
 
 /** One `peerFinished()`. */
@@ -56,7 +56,7 @@ class FinishedCall extends Call implements Linked<FinishedCall> {
   }
 }
 
-export class PeerWatch implements SocketWatch, PeerPollOwner {
+export class PeerWatch implements SocketHalf, PeerPollOwner {
   readonly socket: Socket;
   readonly #calls = new Fifo<FinishedCall>();
   #poll: PeerPoll | null = null;
@@ -89,7 +89,7 @@ export class PeerWatch implements SocketWatch, PeerPollOwner {
     if (this.#controller === null) {
       this.#controller = new AbortController();
       if (this.#reason === null) this.#request();
-      else if (this.socket.isClosed) this.closed();
+      else if (this.socket.isClosed) this.release();
     }
     return this.#controller.signal;
   }
@@ -97,7 +97,7 @@ export class PeerWatch implements SocketWatch, PeerPollOwner {
   /** A call that gives up. */
   drop(call: FinishedCall): void {
     this.#calls.remove(call);
-    if (!this.wantsEvents) this.#poll?.stop();
+    if (!this.wantsEvents) this.#poll?.cancel();
   }
 
   /** Ends pending calls with "Closed" and takes no more. */
@@ -108,16 +108,18 @@ export class PeerWatch implements SocketWatch, PeerPollOwner {
     }
   }
 
-  stop(): void {
-    this.#poll?.stop();
+  cancel(): boolean {
+    return this.#poll === null || this.#poll.cancel();
   }
 
-  get idle(): boolean {
-    return this.#poll === null || this.#poll.idle;
+  get isIdle(): boolean {
+    return this.#poll === null || this.#poll.isIdle;
   }
 
-  closed(): void {
-    if (this.#poll !== null) this.#poll.lane.ring.retire(this.#poll);
+  /** The descriptor is closed. */
+  release(): void {
+    this.#poll?.release();
+    this.#poll = null;
     this.#abort(this.#reason?.happened ?? "the connection was closed");
   }
 
@@ -132,7 +134,7 @@ export class PeerWatch implements SocketWatch, PeerPollOwner {
     for (let call = this.#calls.shift(); call !== null; call = this.#calls.shift()) {
       call.succeed(undefined);
     }
-    if (!this.wantsEvents) this.#poll?.stop();
+    if (!this.wantsEvents) this.#poll?.cancel();
   }
 
   /** The signal still has the end of the descriptor. */
@@ -151,7 +153,7 @@ export class PeerWatch implements SocketWatch, PeerPollOwner {
 
   #request(): void {
     const { fd, context } = this.socket;
-    this.#poll ??= new PeerPoll(context.recvRing.pollLane, fd, this);
+    this.#poll ??= new PeerPoll(context.recvRing, fd, this);
     this.#poll.request();
   }
 

@@ -70,11 +70,11 @@ export class ConnectAttempt {
       queueMicrotask(() => this.#finish(-opened));
       return;
     }
-    this.#operation = new ConnectOperation(recvRing.recvLane, this.#fd, this.#ends.address, {
+    this.#operation = new ConnectOperation(recvRing, this.#fd, this.#ends.address, {
       landed: (result) => this.#landed(result),
       broken: (cause) => this.#broken(cause),
     });
-    recvRing.submit(this.#operation);
+    this.#operation.submit();
   }
 
   /** Makes the socket. Returns its descriptor, or -errno. */
@@ -108,16 +108,16 @@ export class ConnectAttempt {
     this.#done = null;
     const operation = this.#operation;
     if (operation === null) return;
-    const { recvRing, meter } = this.#context;
+    const { meter } = this.#context;
     meter.counts[COUNT.cancellationsConnect]++;
-    if (recvRing.cancel(operation)) this.#landed(-ERRNO.ECANCELED);
+    if (operation.cancel()) this.#landed(-ERRNO.ECANCELED);
   }
 
   #landed(result: number): void {
     const { recvRing } = this.#context;
     if (this.#operation !== null) {
       this.#operation.stop();
-      recvRing.retire(this.#operation);
+      this.#operation.release();
     }
     this.#operation = null;
     const ending = result >= 0 && this.#isSelfConnection() ? -ERRNO.ECONNREFUSED : result;
@@ -148,7 +148,7 @@ export class ConnectAttempt {
   /** An error inside the library. Closes the descriptor, unless it was handed over before. */
   #broken(cause: unknown): void {
     const { recvRing } = this.#context;
-    if (this.#operation !== null) recvRing.retire(this.#operation);
+    this.#operation?.release();
     this.#operation = null;
     if (this.#fd >= 0) recvRing.port.closeDescriptor(this.#fd);
     this.#fd = -1;

@@ -95,7 +95,7 @@ function isListener(open: Closeable): boolean {
 async function handBack(context: NetworkContext): Promise<void> {
   const end = context.host.now() + LIMITS.handBackMs;
   const { recvRing, sendRing } = context;
-  while (recvRing.flying + sendRing.flying > 0 && context.host.now() < end) {
+  while (recvRing.inFlight + sendRing.inFlight > 0 && context.host.now() < end) {
     recvRing.cancelAll();
     if (context.split) sendRing.cancelAll();
     await pause(context);

@@ -49,7 +49,7 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
     this.calls.shift();
     if (value !== null) this.socket.noteReceived();
     if (call.pushes) return call.succeed(value);
-    const { ring } = this.lane;
+    const { ring } = this;
     ring.meter.recvSeconds.observe((ring.now - call.startedMs) / 1_000);
     call.succeed(value);
     // A call with a delimiter is its maker's.

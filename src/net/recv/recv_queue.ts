@@ -20,7 +20,10 @@ import { COUNT } from "../../base/meter.ts";
 import { IoBufs } from "../../buf/io_bufs.ts";
 import { Slot } from "../../buf/slot.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
+import type { Lane } from "../../ring/lane.ts";
+import type { Operation } from "../../ring/operation.ts";
 import type { ReadGroups } from "../../ring/read_groups.ts";
+import type { Ring } from "../../ring/ring.ts";
 import { AF_UNIX } from "../address/sockaddr.ts";
 import type { CloseReason } from "../call/close_reason.ts";
 import { DirectRead } from "./direct_read.ts";
@@ -40,10 +43,18 @@ export class RecvQueue extends RecvCalls {
   bytesReceived = 0;
 
   constructor(socket: Socket) {
-    super(socket, socket.context.recvRing.recvLane);
+    super(socket);
     this.#capacity = socket.context.config.readBufferSize;
     const watches = socket.family !== AF_UNIX && this.#capacity > LIMITS.multishotBufferBytes;
     this.#source = new ReadSource(socket.context.recvRing.reads as ReadGroups, watches);
+  }
+
+  override get ring(): Ring {
+    return this.socket.context.recvRing;
+  }
+
+  protected override get lane(): Lane<Operation> {
+    return this.ring.recvLane;
   }
 
   protected override get retryCounter(): number {
@@ -64,7 +75,7 @@ export class RecvQueue extends RecvCalls {
     this.calls.push(call);
     // Nothing there and nothing asked for yet: straight to the kernel.
     const first = this.calls.head === call && this.buffered === 0 && this.#end === null;
-    if (first && this.free) this.#request(call);
+    if (first && this.isFree) this.#request(call);
     else this.serve();
   }
 
@@ -81,7 +92,7 @@ export class RecvQueue extends RecvCalls {
   override endCall(call: RecvCall, abort: { reason: unknown } | null): void {
     const first = this.calls.head === call;
     this.#leave(call);
-    if (abort === null) this.lane.ring.meter.counts[COUNT.timeoutsRecv]++;
+    if (abort === null) this.ring.meter.counts[COUNT.timeoutsRecv]++;
     // What is buffered is the first call's: one behind it has nothing yet.
     const reach = first ? Math.min(this.buffered, call.length) : 0;
     call.fail(abort === null ? recvTimeout(call, reach) : abort.reason);
@@ -109,17 +120,17 @@ export class RecvQueue extends RecvCalls {
       return true;
     }
     // The pool has nothing left: a provided buffer, which is taken only when data arrives.
-    this.lane.ring.defer(this, () => this.serve());
+    this.ring.defer(this, () => this.serve());
     return false;
   }
 
   override complete(result: number, flags: number): void {
     const slot = this.#source.take(result, flags);
     const starved = result === -ERRNO.ENOBUFS && this.#source.contended();
-    if (this.idle) this.#source.unwant();
+    if (this.isIdle) this.#source.unwant();
     if (result > 0) {
       this.bytesReceived += result;
-      this.lane.ring.meter.counts[COUNT.inboundBytes] += result;
+      this.ring.meter.counts[COUNT.inboundBytes] += result;
       this.progressed();
       if (slot !== null) this.#arrived(slot, result);
       else this.#direct?.land(result, this.calls.head, this.buffer);
@@ -156,8 +167,8 @@ export class RecvQueue extends RecvCalls {
     let next = this.calls.head;
     while (next !== null && this.#serveCall(next)) next = this.calls.head;
     if (next === null || this.#end !== null) return;
-    if (!this.free && this.#source.watching && this.#bypasses(next)) this.#endWatch();
-    if (this.free) this.#request(next);
+    if (!this.isFree && this.#source.watching && this.#bypasses(next)) this.#endWatch();
+    if (this.isFree) this.#request(next);
   }
 
   #bypasses(call: RecvCall): boolean {
@@ -177,8 +188,7 @@ export class RecvQueue extends RecvCalls {
   /** Ends a watch: at once, or with a completion; it may bring some more until then. */
   #endWatch(): void {
     this.#source.restart();
-    this.canceling = false;
-    if (this.lane.ring.cancel(this)) this.#source.unwant();
+    if (this.cancelAgain()) this.#source.unwant();
   }
 
   /** Whether the first call could be settled. */
@@ -223,14 +233,14 @@ export class RecvQueue extends RecvCalls {
 
   /** Submits what the first call needs: straight into its result, or a fill, in line if need be. */
   #request(call: RecvCall, starved = false): void {
-    const { ring, crowded } = this.lane;
+    const { lane } = this;
     const direct = call.result !== null || this.#bypasses(call);
     if (direct) call.result ??= this.buffered > 0 ? this.buffer.takeAll() : new IoBufs();
     const fills = !direct || this.#direct?.starved === true;
     const once = direct || this.#capacity === 0;
     if (fills) this.#source.want(once, call.kind === "some" ? call.length : 0);
-    const lines = fills && (starved || (crowded && this.#source.single));
-    ring.submit(this, lines ? "line" : "fresh");
+    const waits = fills && (starved || (lane.hasBufferQueue && this.#source.single));
+    this.submit(waits ? "awaitingBuffer" : "fresh");
   }
 
   /** Takes a call out; its bytes stay, in order. */
@@ -239,13 +249,13 @@ export class RecvQueue extends RecvCalls {
     this.calls.remove(call);
     if (!first || call.result === null) return;
     this.#leaveResult(call);
-    if (!this.idle) this.lane.ring.meter.counts[COUNT.cancellationsRecv]++;
+    if (!this.isIdle) this.ring.meter.counts[COUNT.cancellationsRecv]++;
     this.#withdraw();
   }
 
   /** Ends the operation: at once, or with a completion. */
   #withdraw(): void {
-    if (!this.lane.ring.cancel(this)) return;
+    if (!this.cancel()) return;
     this.#direct?.drop();
     this.#source.unwant();
   }
@@ -253,12 +263,12 @@ export class RecvQueue extends RecvCalls {
   /** The half may end here: what that means for the calls is decided in `serve`. */
   #finish(result: number, starved: boolean): void {
     const outcome = outcomeOf(result);
-    if (outcome === "canceled" && this.canceling) return;
+    if (outcome === "canceled" && this.isCanceling) return;
     if (outcome === "again" || outcome === "later") {
       const call = this.calls.head;
       if (this.#end !== null || call === null) return;
       if (starved) {
-        this.lane.ring.meter.counts[COUNT.retriesRecv]++;
+        this.ring.meter.counts[COUNT.retriesRecv]++;
         this.progressed(); // Others took the buffers, so the next pause is the first.
         return this.#request(call, true);
       }
@@ -288,6 +298,6 @@ export class RecvQueue extends RecvCalls {
     if (held === null) return;
     call.result = null;
     this.buffer.pushBack(held);
-    this.#direct?.leave(this.idle);
+    this.#direct?.leave(this.isIdle);
   }
 }

@@ -84,7 +84,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
         checkCall(options);
         return Promise.resolve(new IoBufs());
       }
-      if (options === undefined && queue.quiet && queue.buffered >= length) {
+      if (options === undefined && queue.isQuiet && queue.buffered >= length) {
         queue.noteActivity();
         return Promise.resolve(queue.buffer.take(length));
       }
@@ -105,7 +105,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
     try {
       const length = maxLength === undefined ? this.#someLength : maxLength;
       check.integer("maxLength", length, 1, LIMITS.lengthMax);
-      if (options === undefined && queue.quiet && queue.buffered > 0) {
+      if (options === undefined && queue.isQuiet && queue.buffered > 0) {
         queue.noteActivity();
         return Promise.resolve(queue.buffer.takeSome(length));
       }
@@ -120,7 +120,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
     check.integer("length", length, 0, LIMITS.lengthMax);
     if (length === 0) return new IoBufs();
     const queue = this.#queue;
-    if (!queue.quiet || queue.buffered < length) return null;
+    if (!queue.isQuiet || queue.buffered < length) return null;
     queue.noteActivity();
     return queue.buffer.take(length);
   }
@@ -212,7 +212,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
         checkCall(options);
         return Promise.resolve(true);
       }
-      if (options === undefined && queue.quiet && queue.buffered >= length) {
+      if (options === undefined && queue.isQuiet && queue.buffered >= length) {
         queue.noteActivity();
         return Promise.resolve(true);
       }
@@ -229,7 +229,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
   consume(length: number): void {
     const queue = this.#queue;
     check.integer("length", length, 0, queue.buffered);
-    if (!queue.quiet) {
+    if (!queue.isQuiet) {
       throw new TypeError(`Cannot consume ${length} bytes: another call waits for them`);
     }
     if (length === 0) return;
@@ -258,7 +258,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
 
   /** @internal A call waits. */
   get receiving(): boolean {
-    return !this.#queue.quiet;
+    return !this.#queue.isQuiet;
   }
 
   /** @internal A call is in the middle of a message: it has received a part of what it wants. */
@@ -287,7 +287,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
     const queue = this.#queue;
     call.prepare(options, this.#timeoutMs, extra);
     this.#canPeek = true;
-    if (queue.quiet && queue.buffered > 0) {
+    if (queue.isQuiet && queue.buffered > 0) {
       const length = call.find(queue.buffer);
       if (length >= 0) {
         queue.noteActivity();

@@ -64,7 +64,7 @@ export class SendBatch {
   land(): number {
     const count = this.#callCount;
     this.#callCount = 0;
-    if (this.#block >= 0) this.#queue.lane.ring.blocks.put(this.#block);
+    if (this.#block >= 0) this.#queue.ring.blocks.put(this.#block);
     this.#block = -1;
     let call = this.#queue.calls.head;
     for (let i = 0; i < count && call !== null; i++, call = call.next) {
@@ -204,7 +204,7 @@ export class SendBatch {
   }
 
   #write(writer: OpWriter): void {
-    const { ring } = this.#queue.lane;
+    const { ring } = this.#queue;
     const fd = this.#queue.socket.fd;
     if (this.#count > 1) this.#block = ring.blocks.take(LIMITS.blocksKeptBySends);
     if (this.#block < 0) {

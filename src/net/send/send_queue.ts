@@ -16,7 +16,10 @@
 import { ERRNO } from "../../base/errno.ts";
 import { COUNT } from "../../base/meter.ts";
 import { NetworkError } from "../../base/network_error.ts";
+import type { Lane } from "../../ring/lane.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
+import type { Operation } from "../../ring/operation.ts";
+import type { Ring } from "../../ring/ring.ts";
 import { CloseReason } from "../call/close_reason.ts";
 import { FlushLine } from "./flush_line.ts";
 import { GatherBuffer } from "./gather_buffer.ts";
@@ -41,7 +44,15 @@ export class SendQueue extends HalfQueue<SendCall> {
   bytesSent = 0;
 
   constructor(socket: Socket) {
-    super(socket, socket.context.sendRing.sendLane);
+    super(socket);
+  }
+
+  override get ring(): Ring {
+    return this.socket.context.sendRing;
+  }
+
+  protected override get lane(): Lane<Operation> {
+    return this.ring.sendLane;
   }
 
   protected override get retryCounter(): number {
@@ -88,7 +99,7 @@ export class SendQueue extends HalfQueue<SendCall> {
   /** A call that is not pushed after all. */
   dropCall(call: SendCall): void {
     call.dropPieces();
-    if (this.empty && this.idle) this.#gather?.rest();
+    if (this.empty && this.isIdle) this.#gather?.rest();
   }
 
   push(call: SendCall): void {
@@ -102,7 +113,7 @@ export class SendQueue extends HalfQueue<SendCall> {
 
   /** Calls back when nothing is queued or in flight. Only once the half takes no more calls. */
   whenDrained(callback: () => void): void {
-    if (this.empty && this.idle) callback();
+    if (this.empty && this.isIdle) callback();
     else (this.#end as SinkEnd).whenDrained(callback);
   }
 
@@ -116,7 +127,7 @@ export class SendQueue extends HalfQueue<SendCall> {
   closeNow(reason: CloseReason, gaveUp = false): void {
     this.#end ??= new SinkEnd(reason);
     if (gaveUp) this.#end.gaveUp = true;
-    if (this.lane.ring.cancel(this)) return this.#dropAll(reason);
+    if (this.cancel()) return this.#dropAll(reason);
     if (this.#end.abandoned !== null) return; // Every call has been told.
     this.#end.abandoned = reason;
     failWaiting(this.calls, reason);
@@ -125,16 +136,16 @@ export class SendQueue extends HalfQueue<SendCall> {
   /** A call's budget or patience ended. */
   endCall(call: SendCall, ending: SendEnding): void {
     call.disarm();
-    if (call.flying && !this.idle) {
+    if (call.flying && !this.isIdle) {
       // Whether it failed, and after how many bytes, is known when the kernel answers.
       call.ending = ending;
-      this.lane.ring.cancel(this);
-      this.lane.ring.meter.counts[COUNT.cancellationsSend]++;
+      this.cancel();
+      this.ring.meter.counts[COUNT.cancellationsSend]++;
       return;
     }
     this.#settleEnding(call, ending);
     // An operation that had not reached the kernel has nothing left to do.
-    if (this.empty && this.lane.ring.cancel(this)) this.#rest();
+    if (this.empty && this.cancel()) this.#rest();
   }
 
   override prepare(writer: OpWriter): boolean {
@@ -143,7 +154,7 @@ export class SendQueue extends HalfQueue<SendCall> {
       // The common case: one call with one range that the kernel can see.
       const { slot, offset, length } = call.firstPiece;
       call.flying = true;
-      this.lane.ring.meter.sendIovecs.observe(1);
+      this.ring.meter.sendIovecs.observe(1);
       writer.send(this.socket.fd, slot.slab, slot.offset + offset, length);
       return true;
     }
@@ -158,9 +169,9 @@ export class SendQueue extends HalfQueue<SendCall> {
     if (result > 0) this.#took(result, batchedCount > 0);
     else this.#failed(result, flownCount);
     // Endings wait for this answer only when a cancel was asked for: no walk for all the others.
-    if (this.canceling) this.#settleEndings(flownCount);
-    if (this.free) {
-      if (this.calls.count > 0 && this.#end?.finSent !== true) this.lane.ring.submit(this, "again");
+    if (this.isCanceling) this.#settleEndings(flownCount);
+    if (this.isFree) {
+      if (this.calls.count > 0 && this.#end?.finSent !== true) this.submit("resubmitted");
       else this.#rest();
     }
     if (this.socket.ending) this.socket.landed();
@@ -168,7 +179,7 @@ export class SendQueue extends HalfQueue<SendCall> {
 
   /** The half ends: how much of its bytes the kernel took is not known any more. */
   override fail(cause: unknown): void {
-    this.lane.ring.cancel(this);
+    this.cancel();
     this.socket.noteBrokenSend();
     this.#batch?.land();
     const first = this.calls.head;
@@ -181,9 +192,9 @@ export class SendQueue extends HalfQueue<SendCall> {
   /** The batch could not be built for want of memory, or because a source is gone. */
   refuse(error: unknown): void {
     // Not from within prepare(): the operation must be idle before it is submitted again.
-    this.lane.ring.defer(this, () => {
+    this.ring.defer(this, () => {
       const call = this.calls.head;
-      if (call === null || call.flying || !this.idle) return;
+      if (call === null || call.flying || !this.isIdle) return;
       if (error !== null) this.#failCall(call, error);
       else if (!this.retry("later")) this.#fail(-ERRNO.ENOBUFS);
       this.#wake();
@@ -191,9 +202,9 @@ export class SendQueue extends HalfQueue<SendCall> {
   }
 
   #wake(): void {
-    if (this.free && this.calls.count > 0 && this.#end?.finSent !== true) {
-      this.lane.ring.submit(this);
-    } else if (this.empty && this.idle) {
+    if (this.isFree && this.calls.count > 0 && this.#end?.finSent !== true) {
+      this.submit("fresh");
+    } else if (this.empty && this.isIdle) {
       this.#rest();
     }
   }
@@ -201,13 +212,14 @@ export class SendQueue extends HalfQueue<SendCall> {
   /** Nothing is left to do; a pause that ended now would submit an operation for nobody. */
   #rest(): void {
     this.stopRetrying();
+    this.release();
     this.#gather?.rest();
     this.#flushes = null;
     this.#end?.rest();
   }
 
   #took(count: number, batched: boolean): void {
-    const { ring } = this.lane;
+    const { ring } = this;
     const flownBytes = batched
       ? (this.#batch as SendBatch).bytes
       : (this.calls.head as SendCall).firstPiece.length;
@@ -228,7 +240,7 @@ export class SendQueue extends HalfQueue<SendCall> {
   #succeed(call: SendCall): void {
     this.calls.shift();
     if (call.settled) return;
-    const { ring } = this.lane;
+    const { ring } = this;
     ring.meter.sendSeconds.observe((ring.now - call.startedMs) / 1_000);
     call.succeed(undefined);
     if (this.#spare === null) this.#spare = call;
@@ -245,7 +257,7 @@ export class SendQueue extends HalfQueue<SendCall> {
       return;
     }
     // A cancel may also show as EINTR. Those that end are settled, the others are sent again.
-    if (this.canceling && anyEnding(this.calls.head, flownCount)) {
+    if (this.isCanceling && anyEnding(this.calls.head, flownCount)) {
       if (again || outcome === "canceled") return;
     }
     if (again && this.#end?.finSent !== true && this.retry(outcome)) return;
@@ -310,7 +322,7 @@ export class SendQueue extends HalfQueue<SendCall> {
   }
 
   #settleEnding(call: SendCall, ending: SendEnding): void {
-    if (ending.kind === "timeout") this.lane.ring.meter.counts[COUNT.timeoutsSend]++;
+    if (ending.kind === "timeout") this.ring.meter.counts[COUNT.timeoutsSend]++;
     this.#failCall(call, endingError(call, ending));
   }
 }

@@ -135,7 +135,7 @@ export class Sink {
 
   async #close(reason: CloseReason, fin: boolean): Promise<void> {
     this.#queue.closeAfterQueue(reason, fin);
-    if (this.#queue.empty && this.#queue.idle) return;
+    if (this.#queue.empty && this.#queue.isIdle) return;
     const call = new DrainCall(this.#queue);
     call.timeoutMs = this.#queue.socket.context.config.shutdownTimeoutMs;
     await call.start();

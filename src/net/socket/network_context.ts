@@ -106,10 +106,10 @@ export class NetworkContext implements NetworkContextParts, CallContext {
   }
 
   addReference(): void {
-    this.recvRing.pump.hold();
+    this.recvRing.pump.addReference();
   }
 
   removeReference(): void {
-    this.recvRing.pump.unhold();
+    this.recvRing.pump.removeReference();
   }
 }

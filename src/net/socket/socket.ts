@@ -15,7 +15,6 @@
 import { ERRNO, errnoText } from "../../base/errno.ts";
 import { COUNT } from "../../base/meter.ts";
 import { NetworkError } from "../../base/network_error.ts";
-import type { Operation } from "../../ring/operation.ts";
 import { type RingPort, SHUTDOWN_AGAIN, SHUTDOWN_DISCARD, SOCKET_OPTION } from "../../ring/port.ts";
 import { formatAddress, type SocketAddress, type UnixAddress } from "../address/address.ts";
 import { AF_UNIX } from "../address/sockaddr.ts";
@@ -30,21 +29,20 @@ import { type SocketOption, socketOptions } from "./socket_options.ts";
 /** The end of the descriptor: FIN after the bytes that were sent, or RST. */
 export type SocketEnd = "graceful" | "reset";
 
-/** Waits for events of the socket beside its two halves, and ends with it. */
-export interface SocketWatch {
-  /** Cancels the operations in flight: the socket is about to end. */
-  stop(): void;
-  /** No operation is in flight. */
-  readonly idle: boolean;
-  /** The descriptor is closed. */
-  closed(): void;
+/** A half of the connection, or a poll, whose operation the end of the socket waits for. */
+export interface SocketHalf {
+  readonly isIdle: boolean;
+  /** Ends the operation, at once or with a completion. */
+  cancel(): boolean;
+  /** Gives the idle operation back to its ring. */
+  release(): void;
 }
 
 /** The owner of the socket: the connection. */
 interface SocketOwner extends Closeable {
   readonly remoteAddress: SocketAddress | UnixAddress;
-  /** Null for nearly all: made when first needed. */
-  readonly watch: SocketWatch | null;
+  /** Notices the peer's end. Made when first needed, for few connections. */
+  readonly watch: SocketHalf | null;
 }
 
 /**
@@ -77,9 +75,8 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
    */
   peerEnd: "none" | "doubtful" | "fin" = "none";
   answer: AnswerState = ANSWER_NEVER;
-  /** The operation of each half. */
-  #sending: Operation | null = null;
-  #receiving: Operation | null = null;
+  #sending: SocketHalf | null = null;
+  #receiving: SocketHalf | null = null;
   /** Leaves the network's roster when the descriptor is closed, before `closed` resolves. */
   owner: SocketOwner | null = null;
   /** "lingering" is graceful, while the peer has yet to take bytes. */
@@ -113,10 +110,10 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
     return this.context.recvRing.port;
   }
 
-  /** Registers the operation of a half: the end of the socket waits for it. */
-  attach(operation: Operation): void {
-    if (this.#sending === null) this.#sending = operation;
-    else this.#receiving = operation;
+  /** Registers a half, the sending one first: the end of the socket waits for it. */
+  attach(half: SocketHalf): void {
+    if (this.#sending === null) this.#sending = half;
+    else this.#receiving = half;
   }
 
   /**
@@ -183,7 +180,7 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
    * as a reset: a stream that was cut off must not look complete.
    */
   cutOff(): boolean {
-    const suspect = this.peerEnd === "doubtful" || this.#sending?.idle === false;
+    const suspect = this.peerEnd === "doubtful" || this.#sending?.isIdle === false;
     if (!suspect || this.ending || this.family === AF_UNIX) return false;
     return this.port.cutOff(this.fd) !== 0;
   }
@@ -229,9 +226,9 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
       const unsent = this.port.shutdown(this.fd, isAbrupt ? 0 : both);
       if (unsent > 0 && untilMs > this.context.host.now()) this.#linger(untilMs);
       else if (unsent > 0) this.port.shutdown(this.fd, 2);
-      this.#sending?.lane.ring.cancel(this.#sending);
-      this.#receiving?.lane.ring.cancel(this.#receiving);
-      this.owner?.watch?.stop();
+      this.#sending?.cancel();
+      this.#receiving?.cancel();
+      this.owner?.watch?.cancel();
       this.landed();
     }
     return this.closed;
@@ -262,16 +259,16 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
     if (this.#end === null || this.#end === "lingering" || !this.#descriptorOpen) return;
     const sending = this.#sending;
     const receiving = this.#receiving;
-    if (sending?.idle === false || receiving?.idle === false) return;
+    if (sending?.isIdle === false || receiving?.isIdle === false) return;
     const watch = this.owner === null ? null : this.owner.watch;
-    if (watch !== null && !watch.idle) return;
+    if (watch !== null && !watch.isIdle) return;
     this.#descriptorOpen = false;
     this.#closeDescriptor(this.#end);
-    sending?.lane.ring.retire(sending);
-    receiving?.lane.ring.retire(receiving);
+    sending?.release();
+    receiving?.release();
     this.context.meter.counts[COUNT.connections]--;
     if (this.owner !== null) this.context.open.delete(this.owner);
-    watch?.closed();
+    watch?.release();
     this.#closed?.resolve();
   }
 

@@ -1,32 +1,25 @@
 import { LIMITS } from "../../../../src/base/limits.ts";
 import { COUNT, Meter } from "../../../../src/base/meter.ts";
-import { Retrier } from "../../../../src/net/call/retrier.ts";
-import type { LanePlace } from "../../../../src/ring/lane.ts";
-import type { Operation } from "../../../../src/ring/operation.ts";
+import { Retrier, type RetryTarget } from "../../../../src/net/call/retrier.ts";
 import { assert, suite } from "../../../harness.ts";
-import { IdleOperation, looseLane } from "../../../support/idle_operation.ts";
 import { ManualHost } from "../../../support/manual_host.ts";
 
 function setUp() {
   const host = new ManualHost();
   const meter = new Meter();
-  const submitted: { operation: Operation; place: LanePlace | undefined }[] = [];
-  const submit = (operation: Operation, place?: LanePlace) => {
-    submitted.push({ operation, place });
-  };
-  const operation = new IdleOperation(looseLane(1, { host, meter, submit }));
-  const retrier = new Retrier(operation, COUNT.retriesSend);
-  return { host, meter, submitted, operation, retrier };
+  const submitted: RetryTarget[] = [];
+  const target: RetryTarget = { ring: { host, meter }, resubmit: () => submitted.push(target) };
+  const retrier = new Retrier(target, COUNT.retriesSend);
+  return { host, meter, submitted, target, retrier };
 }
 
 const test = suite("Retrier");
 
-test("retry(again) submits at once, before fresh operations, and counts", () => {
-  const { host, meter, submitted, operation, retrier } = setUp();
+test("retry(again) submits at once and counts", () => {
+  const { host, meter, submitted, target, retrier } = setUp();
   assert.ok(retrier.retry("again"));
-  assert.equal(submitted.length, 1);
-  assert.is(submitted[0].operation, operation);
-  assert.is(submitted[0].place, "again");
+  assert.is(submitted.length, 1);
+  assert.is(submitted[0], target);
   assert.is(host.timersSet, 0);
   assert.not.ok(retrier.waiting);
   assert.is(meter.counts[COUNT.retriesSend], 1);
