@@ -39,5 +39,7 @@ export async function measure(seconds, lanes, operation) {
   const count = await run(seconds * 1_000);
   const { user, system } = process.cpuUsage(before);
   const elapsed = (performance.now() - startMs) / 1_000;
-  console.log(JSON.stringify({ rate: count / elapsed, user: user / count, system: system / count }));
+  console.log(
+    JSON.stringify({ rate: count / elapsed, user: user / count, system: system / count }),
+  );
 }
