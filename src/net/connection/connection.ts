@@ -30,8 +30,8 @@ interface Extras {
 }
 
 /**
- * What a connection owes its peer: "answer" while the program is at work on what it has received;
- * "unknown" when it has received without an answer since, and waits for more.
+ * The debt of a connection to its peer: "answer" while the program is at work on what it has
+ * received; "unknown" when it has received without an answer since, and waits for more.
  */
 export type Debt = "none" | "unknown" | "answer";
 
