@@ -15,7 +15,7 @@ import { AsyncResource } from "node:async_hooks";
 // deno-lint-ignore no-explicit-any
 type AnyFunction = (this: any, ...args: any[]) => unknown;
 
-/** What Deno's core has of this; both or neither. */
+/** The functions of Deno's core for this; both are there, or neither. */
 export interface ContextAccess {
   getAsyncContext(): unknown;
   setAsyncContext(context: unknown): void;
