@@ -22,9 +22,11 @@ const SOURCE_LINES_MAX = 300;
  * than that the limit was reached, as pieces moved out for that alone make a worse house.
  */
 const LONGER_SOURCES: Readonly<Record<string, readonly [linesMax: number, reason: string]>> = {
+  "src/net/recv/recv_half.ts": [320, "the receiving half is one state machine"],
+  "src/net/recv/stream.ts": [340, "a public class with the documentation of its members"],
   "src/net/send/send_half.ts": [340, "the sending half is one state machine"],
   "src/ring/pump.ts": [310, "when to take a turn and when to sleep is one state machine"],
-  "src/ring/ring.ts": [330, "staging, delivery, containment and the end of one ring are one story"],
+  "src/ring/ring.ts": [340, "staging, delivery, containment and the end of one ring are one story"],
 };
 const FUNCTION_LINES_MAX = 70;
 const COLUMNS_MAX = 100;
@@ -301,6 +303,8 @@ const packages: Rule = (files) =>
 const bannedNames: Rule = (files) =>
   each(files, /^(?:mod\.ts|src\/.*\.ts)$/, (path, text) =>
     BANNED_OUTSIDE_FFI.flatMap((name) => {
+      // Adapters may ask which runtime they run in, and for what that runtime offers.
+      if (path.startsWith("src/adapters/") && /^(?:Deno|Bun)\.$/.test(name)) return [];
       const start = /^\w/.test(name) ? "\\b" : "";
       const escaped = name.replace(/[.(]/g, "\\$&");
       return complain(path, code(text), new RegExp(start + escaped, "g"), () =>

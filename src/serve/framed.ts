@@ -22,7 +22,7 @@ export interface Codec<In, Out> {
   encode(value: Out): Sendable;
 }
 
-/** The result of {@link framed}. */
+/** A connection as messages, made by {@link framed}. */
 export interface Framed<In, Out = In> extends AsyncIterable<In>, AsyncDisposable {
   /** The connection underneath. */
   readonly connection: Connection;

@@ -20,7 +20,7 @@ import { type SocketOptions, socketOptions } from "../socket/socket_options.ts";
 import { PeerWatch } from "./peer_watch.ts";
 import { webStreams } from "./web_streams.ts";
 
-/** What a connection is rarely asked for: without it an open one is half as large. */
+/** Parts that few connections need: without them an open connection is half as large. */
 interface Extras {
   localAddress: PackedAddress | null;
   readable: ReadableStream<Uint8Array<ArrayBuffer>> | null;
