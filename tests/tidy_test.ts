@@ -492,12 +492,10 @@ const links: Rule = (files) =>
  */
 const UNNAMED_SUBJECTS: Readonly<Record<string, number>> = {
   docs: 33,
-  "src/adapters": 20,
   "src/adapters/deno": 5,
   "src/adapters/register": 8,
   "src/buf": 12,
   "src/metrics": 4,
-  "src/net/connection": 2,
   "src/net/recv": 9,
   "src/net/send": 14,
   "src/ring": 11,

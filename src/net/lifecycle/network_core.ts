@@ -122,8 +122,8 @@ export abstract class NetworkCore implements AsyncDisposable {
    * that this one starts. The file of a unix socket belongs to its maker: closing leaves it.
    *
    * Rejects with TypeError or RangeError for what is no number of a descriptor, with a NetworkError
-   * "BindFailed" for a descriptor that does not listen or that a network has, or "Closed". A refused
-   * descriptor stays open and as it was.
+   * "BindFailed" for a descriptor that does not listen or that a network has, or "Closed". A
+   * refused descriptor stays open and as it was.
    */
   adoptListener(fd: number): Promise<Listener> {
     return this.#adopt("listening", () => adoptDescriptor.adoptListener(this.#context, fd));
