@@ -7,7 +7,11 @@ import { check } from "../../base/check.ts";
 import { intrinsics } from "../../base/intrinsics.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { BufferPool } from "../../buf/buffer_pool.ts";
-import { BufferPoolConfig, type BufferPoolFields } from "../../buf/buffer_pool_config.ts";
+import {
+  type BufferPoolConfig,
+  type BufferPoolFields,
+  resolvePoolConfig,
+} from "../../buf/buffer_pool_config.ts";
 import type { SpinConfig } from "../../ring/spinner.ts";
 
 /** TCP keep-alive probing. Fields that are left out keep the system's values. */
@@ -182,7 +186,7 @@ function checkRing(value: unknown): ResolvedConfig["ring"] {
 
 function checkPool(value: unknown): BufferPool | BufferPoolConfig {
   if (value instanceof BufferPool) return value;
-  return BufferPoolConfig.of(value as BufferPoolConfig | BufferPoolFields | undefined);
+  return resolvePoolConfig(value as BufferPoolConfig | BufferPoolFields | undefined);
 }
 
 function checkRegistry(value: unknown): MetricsRegistry | null {

@@ -5,7 +5,7 @@
  */
 import { COUNT } from "../../base/meter.ts";
 import { NetworkError } from "../../base/network_error.ts";
-import type { BufferPool } from "../../buf/buffer_pool.ts";
+import { type BufferPool, leakTrackerOf } from "../../buf/buffer_pool.ts";
 import {
   type Address,
   formatAddress,
@@ -154,7 +154,7 @@ export abstract class NetworkCore implements AsyncDisposable {
     wheel.close();
     if (split) sendRing.close();
     recvRing.close();
-    pool.sweep();
+    leakTrackerOf(pool).sweep();
     this.#afterClose();
   }
 

@@ -8,8 +8,7 @@ import type { Host } from "../../base/host.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { Meter } from "../../base/meter.ts";
 import { NetworkError } from "../../base/network_error.ts";
-import { BufferPool } from "../../buf/buffer_pool.ts";
-import type { BufferPoolConfig } from "../../buf/buffer_pool_config.ts";
+import { BufferPool, openPool } from "../../buf/buffer_pool.ts";
 import { SizeClass } from "../../buf/size_class.ts";
 import type { NativePort } from "../../ring/port.ts";
 import { Ring, type RingOptions } from "../../ring/ring.ts";
@@ -53,20 +52,19 @@ function openRing(options: RingOptions): Ring {
 }
 
 /**
- * The rings are the network's from here on; they are closed when it cannot be opened. `makePool`
- * makes what users know as a pool, where none was given. Throws a NetworkError "Unsupported" when
- * the runtime refuses a doorbell; what it finds out later is told by `bellsOpened`.
+ * The rings are the network's from here on; they are closed when it cannot be opened. Throws a
+ * NetworkError "Unsupported" when the runtime refuses a doorbell; what it finds out later is told
+ * by `bellsOpened`.
  */
 export function openNetwork(
   native: NativePort,
   host: Host,
   config: ResolvedConfig,
   rings: OpenRings,
-  makePool = (fields: BufferPoolConfig) => new BufferPool(fields, native),
 ): NetworkContext {
   let pool: BufferPool;
   try {
-    pool = config.pool instanceof BufferPool ? config.pool : makePool(config.pool);
+    pool = config.pool instanceof BufferPool ? config.pool : openPool(config.pool, native);
   } catch (error) {
     rings.recvPort.close();
     rings.sendPort?.close();

@@ -6,7 +6,8 @@
  */
 import type { Linked } from "../../base/fifo.ts";
 import type { BufferPool } from "../../buf/buffer_pool.ts";
-import { IoBufs } from "../../buf/io_bufs.ts";
+import { newIoBuf } from "../../buf/io_buf.ts";
+import { type IoBufs, ofChunk } from "../../buf/io_bufs.ts";
 import type { Slot } from "../../buf/slot.ts";
 import { Call } from "../call/call.ts";
 import type { Holder } from "../call/holder.ts";
@@ -46,9 +47,9 @@ export class RecvCall extends Call implements Linked<RecvCall> {
   }
 
   /** What the call gets where `slot` holds its bytes alone; takes over one reference of it. */
-  lent(pool: BufferPool, slot: Slot, length: number): unknown {
-    const handle = pool.handle(slot, 0, length);
-    return this.exact ? IoBufs.single(handle) : handle;
+  lent(_pool: BufferPool, slot: Slot, length: number): unknown {
+    const handle = newIoBuf(slot, 0, length);
+    return this.exact ? ofChunk(handle) : handle;
   }
 
   get operation(): "recv" | "recvSome" {

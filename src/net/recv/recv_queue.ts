@@ -17,7 +17,7 @@
 import { ERRNO } from "../../base/errno.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { COUNT } from "../../base/meter.ts";
-import { IoBufs } from "../../buf/io_bufs.ts";
+import { IoBufs, moveChunksOut } from "../../buf/io_bufs.ts";
 import { Slot } from "../../buf/slot.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
 import type { ReadGroups } from "../../ring/read_groups.ts";
@@ -188,7 +188,7 @@ export class RecvQueue extends RecvCalls {
       const result = call.result;
       call.result = null;
       // recvSome takes what one flight brought: one range.
-      this.succeed(call, call.exact ? result : result.moveOut()[0]);
+      this.succeed(call, call.exact ? result : moveChunksOut(result)[0]);
       return true;
     }
     const { buffered } = this;

@@ -11,6 +11,7 @@ import { check } from "../../base/check.ts";
 import { intrinsics } from "../../base/intrinsics.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { BufferHandle, handleFields } from "../../buf/buffer_handle.ts";
+import { takeSlot } from "../../buf/buffer_pool.ts";
 import type { IoBuf } from "../../buf/io_buf.ts";
 import type { IoBufMut } from "../../buf/io_buf_mut.ts";
 import { IoBufs, moveChunksOut } from "../../buf/io_bufs.ts";
@@ -111,7 +112,7 @@ function loadView(queue: SendQueue, call: SendCall, view: Uint8Array, length: nu
     call.add(gathered, at, length);
     return;
   }
-  const slot = queue.socket.context.pool.take(length);
+  const slot = takeSlot(queue.socket.context.pool, length);
   // First of all, so that it is dropped with the call when the copy fails.
   call.add(slot, 0, length);
   slot.bytes.set(view);
@@ -145,7 +146,7 @@ function loadSource(queue: SendQueue, call: SendCall, source: ByteSource): void 
   const { gather } = queue;
   const length = Math.min(source.remaining, LIMITS.copyWindowBytes);
   const gathered = length < LIMITS.gatherCopyBytes ? gather.room(length) : null;
-  const slot = gathered ?? queue.socket.context.pool.take(length);
+  const slot = gathered ?? takeSlot(queue.socket.context.pool, length);
   const at = gathered === null ? 0 : gather.end;
   try {
     source.read(slot.bytes, at, length);
