@@ -16,7 +16,7 @@
  */
 import type { Socket as NodeSocket } from "node:net";
 import type { DuplexOptions } from "node:stream";
-import { Connection as CoreConnection } from "../net/connection/connection.ts";
+import { SocketConnection } from "../net/connection/connection.ts";
 import type { Connection } from "../net/connection/connection_interface.ts";
 import type { OnRead } from "./on_read_buffers.ts";
 import { SocketHandle } from "./socket_handle.ts";
@@ -44,7 +44,7 @@ export interface ToDuplexOptions extends
  * what is no connection of this library.
  */
 export function toDuplex(connection: Connection, options: ToDuplexOptions = {}): NodeSocket {
-  if (!(connection instanceof CoreConnection)) {
+  if (!(connection instanceof SocketConnection)) {
     throw new TypeError(
       'Cannot use "connection": wanted one that dial or accept has made, given something else',
     );

@@ -23,7 +23,7 @@ import { COUNT } from "../../base/meter.ts";
 import { internalReason, NetworkError } from "../../base/network_error.ts";
 import { AcceptCall, type AcceptCallOwner } from "./accept_call.ts";
 import { type Accepted, AcceptOperation } from "./accept_operation.ts";
-import type { Connection } from "../connection/connection.ts";
+import type { SocketConnection } from "../connection/connection.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 import type { PackedAddress } from "../address/packed_address.ts";
 
@@ -37,7 +37,7 @@ const TRANSIENT = new Set(
 /** The process or the system ran out of something that comes back. */
 const EXHAUSTED = new Set([ERRNO.EMFILE, ERRNO.ENFILE, ERRNO.ENOBUFS, ERRNO.ENOMEM]);
 
-export type ConnectionMaker = (fd: number, peer: PackedAddress) => Connection;
+export type ConnectionMaker = (fd: number, peer: PackedAddress) => SocketConnection;
 
 export class AcceptQueue implements AcceptCallOwner {
   readonly #context: NetworkContext;
@@ -47,7 +47,7 @@ export class AcceptQueue implements AcceptCallOwner {
   readonly #operation: AcceptOperation;
   readonly #calls = new Fifo<AcceptCall>();
   /** One at the most: nothing is asked of the kernel while no call waits. */
-  readonly #ready: Connection[] = [];
+  readonly #ready: SocketConnection[] = [];
   #closed: NetworkError | null = null;
   #pauseMs: number = LIMITS.acceptBackOffFirstMs;
   #pause: HostTimer | null = null;
@@ -91,7 +91,7 @@ export class AcceptQueue implements AcceptCallOwner {
   }
 
   /** A connection that came for a call which had given up. */
-  takeReady(): Connection | null {
+  takeReady(): SocketConnection | null {
     return this.#ready.shift() ?? null;
   }
 

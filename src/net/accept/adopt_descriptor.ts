@@ -8,19 +8,19 @@
  */
 import { ERRNO } from "../../base/errno.ts";
 import { unknownAddress } from "../address/address.ts";
-import { Connection } from "../connection/connection.ts";
+import { SocketConnection } from "../connection/connection.ts";
 import { endpoint, LOCAL_END, REMOTE_END } from "../address/endpoint.ts";
-import { Listener } from "./listener.ts";
+import { type Listener, openListener } from "./listener.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 import { packedAddress } from "../address/packed_address.ts";
 
 /** A connected stream socket, or the positive errno. */
-function connection(context: NetworkContext, fd: number): Connection | number {
+function connection(context: NetworkContext, fd: number): SocketConnection | number {
   const { recvRing } = context;
   const family = recvRing.port.adopt(fd);
   if (family < 0) return -family;
   const peer = endpoint(recvRing, fd, REMOTE_END) ?? unknownAddress(family);
-  return Connection.adopt(context, fd, family, peer);
+  return SocketConnection.adopt(context, fd, family, peer);
 }
 
 /** A bound stream socket, which listens from now on, or the positive errno. */
@@ -37,7 +37,7 @@ function listener(context: NetworkContext, fd: number, backlog: number): Listene
   const local = endpoint(recvRing, fd, LOCAL_END);
   const localAddress = local === null ? unknownAddress(family) : packedAddress.unpack(local);
   // The file of a unix socket, if there is one, belongs to whoever made it.
-  return new Listener(context, { fd, family, localAddress, file: null });
+  return openListener(context, { fd, family, localAddress, file: null });
 }
 
 export const adoptDescriptor = { connection, listener };

@@ -9,17 +9,62 @@ import { AcceptQueue } from "./accept_queue.ts";
 import { formatAddress, type SocketAddress, type UnixAddress } from "../address/address.ts";
 import type { BoundSocket } from "./bound_socket.ts";
 import type { CallOptions } from "../call/call_options.ts";
-import { Connection as AcceptedConnection } from "../connection/connection.ts";
+import { SocketConnection } from "../connection/connection.ts";
 import type { Connection } from "../connection/connection_interface.ts";
 import { Holder } from "../call/holder.ts";
 import type { Closeable, NetworkContext } from "../socket/network_context.ts";
 import type { SocketFile } from "./socket_file.ts";
 
-export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Closeable {
-  /** Where connections arrive; the port is the real one when 0 was asked for. */
-  readonly localAddress: SocketAddress | UnixAddress;
-  /** @internal Among what is open on the network. */
+/** A listener over a socket that listens. The listener closes the socket. */
+export let openListener: (context: NetworkContext, bound: BoundSocket) => Listener;
+
+/** The listener in the roster of open things: hides what only the network may call. */
+class OpenListener implements Closeable {
   place = -1;
+  readonly #listener: Listener;
+
+  constructor(listener: Listener) {
+    this.#listener = listener;
+  }
+
+  close(): Promise<void> {
+    return this.#listener.close();
+  }
+
+  reset(): void {
+    void this.#listener.close();
+  }
+}
+
+/**
+ * A bound and listening socket, made by {@link Network.bind}.
+ *
+ * The listener accepts a connection when the program asks for one. A program that stops calling
+ * `accept` stops taking connections, and the backlog fills.
+ *
+ * @example
+ * ```ts
+ * import { Network } from "@uringnet/uringnet";
+ *
+ * await using network = await Network.start();
+ * const listener = await network.bind("127.0.0.1:0");
+ * const client = network.dial(listener.localAddress);
+ * for await (const connection of listener) {
+ *   await connection.sink.send("bye");
+ *   await connection.close();
+ *   await listener.close();
+ * }
+ * console.log((await (await client).stream.recv(3)).text()); // bye
+ * ```
+ */
+export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
+  static {
+    openListener = (context, bound) => new Listener(context, bound);
+  }
+
+  /** The address where connections arrive, with the port that the kernel chose for port 0. */
+  readonly localAddress: SocketAddress | UnixAddress;
+  readonly #entry: OpenListener;
   readonly #context: NetworkContext;
   readonly #fd: number;
   readonly #file: SocketFile | null;
@@ -27,8 +72,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
   readonly #queue: AcceptQueue;
   readonly #ended = Promise.withResolvers<void>();
 
-  /** @internal Takes over a socket that listens. */
-  constructor(context: NetworkContext, { fd, family, localAddress, file }: BoundSocket) {
+  private constructor(context: NetworkContext, { fd, family, localAddress, file }: BoundSocket) {
     this.#context = context;
     this.#fd = fd;
     this.#file = file;
@@ -39,10 +83,11 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
       context,
       fd,
       name,
-      (accepted, peer) => AcceptedConnection.adopt(context, accepted, family, peer),
+      (accepted, peer) => SocketConnection.adopt(context, accepted, family, peer),
       () => this.#finish(),
     );
-    context.open.add(this);
+    this.#entry = new OpenListener(this);
+    context.open.add(this.#entry);
   }
 
   /** True once `close` was called. */
@@ -51,15 +96,23 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
   }
 
   /**
-   * Waits for a connection. Calls are served in order; no connection is lost when one times out or
-   * is aborted. Rejects with a NetworkError: "AcceptFailed", "Timeout", "Closed".
+   * Waits for a connection. Calls are served in order. A call that times out or is aborted loses no
+   * connection.
+   *
+   * @param options A signal, and a budget. There is no budget by default.
+   * @returns A connection.
+   * @throws {NetworkError} `"AcceptFailed"`: the kernel reports an errno. `"Timeout"`: the budget
+   * ran out. `"Closed"`: the listener or the network is closed.
+   * @throws {TypeError} An option is unknown or has a wrong type.
+   * @throws {RangeError} `timeoutMs` is out of range.
+   * @throws The reason of the signal, when the signal is aborted.
    */
   accept(options?: CallOptions): Promise<Connection> {
     try {
       if (this.#queue.closed) throw this.#queue.closedError();
       const call = new AcceptCall(this.#queue, this.#holder);
       call.prepare(options, null);
-      // A getter of the options may have closed it.
+      // A getter of the options may have closed the listener.
       if (this.#queue.closed) throw this.#queue.closedError();
       const ready = this.#queue.takeReady();
       if (ready !== null) return Promise.resolve(ready);
@@ -71,7 +124,12 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
     }
   }
 
-  /** Yields connections until the listener is closed. */
+  /**
+   * Accepts until the listener is closed, for `for await`. The iteration throws as `accept` does,
+   * except for `"Closed"`, which ends it.
+   *
+   * @returns An iterator over connections.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<Connection> {
     while (!this.#queue.closed) {
       let connection: Connection;
@@ -85,39 +143,40 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
     }
   }
 
-  /** Pending `accept` calls keep the process alive (the default). */
+  /** Lets pending `accept` calls keep the process alive. This is the default. */
   ref(): void {
     this.#holder.ref();
   }
 
-  /** Pending `accept` calls do not keep the process alive. */
+  /** Lets the process end although `accept` calls are pending. */
   unref(): void {
     this.#holder.unref();
   }
 
-  /** Stops listening; pending calls get "Closed". Idempotent. Accepted connections go on. */
+  /**
+   * Stops listening. Pending calls get `"Closed"`. Accepted connections stay open. Idempotent.
+   * Resolves when the descriptor is closed, and never rejects.
+   */
   close(): Promise<void> {
     if (!this.#queue.closed) {
       this.#queue.close();
-      // Who comes from now on is refused, and the port is free, before the accept has landed.
+      // The kernel refuses peers from now on, and the port is free, before the pending accept
+      // operation completes.
       this.#context.recvRing.port.shutdown(this.#fd, 2);
       if (this.#queue.idle) this.#finish();
     }
     return this.#ended.promise;
   }
 
-  /** @internal */
-  reset(): void {
-    void this.close();
-  }
-
+  /** Closes the listener, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
   #finish(): void {
-    if (!this.#context.open.delete(this)) return;
-    // A socket file outlives its socket unless it is removed, and is known for sure until then.
+    if (!this.#context.open.delete(this.#entry)) return;
+    // The file outlives the socket unless it is removed. Its identity is certain until the socket
+    // is closed.
     this.#file?.remove();
     this.#context.recvRing.port.closeDescriptor(this.#fd);
     this.#queue.retire();

@@ -1,5 +1,5 @@
 /**
- * One connection: a sink, a stream, and the end of both.
+ * The connection over one socket: a sink, a stream, and the end of both.
  *
  * @module
  */
@@ -13,15 +13,15 @@ import {
 } from "../address/address.ts";
 import { CloseReason } from "../call/close_reason.ts";
 import { checkKeepAlive, type KeepAlive } from "../config/config.ts";
-import type { ConnectionInterface } from "./connection_interface.ts";
+import type { Connection } from "./connection_interface.ts";
 import type { Closeable, NetworkContext } from "../socket/network_context.ts";
 import { type PackedAddress, packedAddress } from "../address/packed_address.ts";
-import { Sink } from "../send/sink.ts";
+import { abandonSink, closeSinkWithoutFin, openSink, type Sink, sinkGaveUp } from "../send/sink.ts";
 import { Socket } from "../socket/socket.ts";
-import { Stream } from "../recv/stream.ts";
+import { abandonStream, openStream, type Stream } from "../recv/stream.ts";
 import { webStreams } from "./web_streams.ts";
 
-/** What a connection is rarely asked for: without it an open one is half as large. */
+/** State that few connections need. An open connection without it is half as large. */
 interface Extras {
   localAddress: PackedAddress | null;
   readable: ReadableStream<Uint8Array<ArrayBuffer>> | null;
@@ -29,12 +29,11 @@ interface Extras {
   closing: Promise<void> | null;
 }
 
-export class Connection implements ConnectionInterface, Closeable {
+export class SocketConnection implements Connection, Closeable {
   /** The sending half. */
   readonly sink: Sink;
   /** The receiving half. */
   readonly stream: Stream;
-  /** @internal Among what is open on the network. */
   place = -1;
   readonly #socket: Socket;
   #remoteAddress: PackedAddress;
@@ -42,25 +41,25 @@ export class Connection implements ConnectionInterface, Closeable {
 
   private constructor(socket: Socket, peer: PackedAddress) {
     this.#socket = socket;
-    this.sink = new Sink(socket);
-    this.stream = new Stream(socket);
+    this.sink = openSink(socket);
+    this.stream = openStream(socket);
     this.#remoteAddress = peer;
   }
 
   /**
-   * @internal Takes over a connected descriptor that has its options, and closes it when that
-   * fails. The peer's address is known from the accept or the dial: the kernel forgets it when the
-   * peer resets.
+   * Takes over a connected descriptor that has its options, and closes the descriptor when that
+   * fails. The accept or the dial knows the peer's address. The kernel forgets the address when the
+   * peer resets the connection.
    */
   static adopt(
     context: NetworkContext,
     fd: number,
     family: number,
     peer: PackedAddress,
-  ): Connection {
+  ): SocketConnection {
     try {
       const socket = new Socket(context, fd, family);
-      const connection = new Connection(socket, peer);
+      const connection = new SocketConnection(socket, peer);
       context.open.add(connection);
       socket.owner = connection;
       context.meter.counts[COUNT.connections]++;
@@ -71,7 +70,7 @@ export class Connection implements ConnectionInterface, Closeable {
     }
   }
 
-  /** @internal For the adapters. */
+  /** The descriptor and its end, for the adapters. */
   get socket(): Socket {
     return this.#socket;
   }
@@ -113,12 +112,12 @@ export class Connection implements ConnectionInterface, Closeable {
     this.#socket.setKeepAlive(checkKeepAlive("options", options));
   }
 
-  /** Pending calls keep the process alive (the default). */
+  /** Lets pending calls keep the process alive. This is the default. */
   ref(): void {
     this.#socket.ref();
   }
 
-  /** Pending calls do not keep the process alive. */
+  /** Lets the process end although calls are pending. */
   unref(): void {
     this.#socket.unref();
   }
@@ -140,8 +139,8 @@ export class Connection implements ConnectionInterface, Closeable {
     const reason = new CloseReason("the connection was reset");
     this.#readLocalAddress();
     this.#socket.refuseFin();
-    this.stream.abandon(reason);
-    this.sink.abandon(reason);
+    abandonStream(this.stream, reason);
+    abandonSink(this.sink, reason);
     void this.#socket.end("reset");
     this.#extra.closing ??= this.#socket.closed;
   }
@@ -150,7 +149,7 @@ export class Connection implements ConnectionInterface, Closeable {
     return this.close();
   }
 
-  /** Before the descriptor is closed: its number may be another connection's afterwards. */
+  /** Runs before the descriptor is closed: afterwards another connection may have its number. */
   #readLocalAddress(): PackedAddress {
     const socket = this.#socket;
     return this.#extra.localAddress ??= socket.localAddress ?? unknownAddress(socket.family);
@@ -166,10 +165,10 @@ export class Connection implements ConnectionInterface, Closeable {
     const { context } = this.#socket;
     const untilMs = context.now + (context.config.shutdownTimeoutMs ?? Infinity);
     this.#readLocalAddress();
-    this.stream.abandon(reason);
-    await this.sink.closeWithoutFin(reason);
-    this.sink.abandon(reason);
-    // FIN behind a part of what was to be sent would look like a clean end.
-    await this.#socket.end(this.sink.gaveUp ? "reset" : "graceful", untilMs);
+    abandonStream(this.stream, reason);
+    await closeSinkWithoutFin(this.sink, reason);
+    abandonSink(this.sink, reason);
+    // A FIN after a part of the queued bytes would look like a clean end to the peer.
+    await this.#socket.end(sinkGaveUp(this.sink) ? "reset" : "graceful", untilMs);
   }
 }

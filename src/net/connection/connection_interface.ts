@@ -1,50 +1,94 @@
 /**
- * What users know of a connection. The class behind it has private members, so that nothing else
- * would fit its type; this is a shape, which a wrapper or a stand-in can have as well.
+ * The interface of a connection. The class behind it has private fields, so that no other object
+ * would fit the type of the class. The interface is a shape, which a wrapper or a stand-in can have
+ * as well.
  *
  * @module
  */
 import type { SocketAddress, UnixAddress } from "../address/address.ts";
 import type { KeepAlive } from "../config/config.ts";
-import type { Sink } from "../send/sink.ts";
 import type { Stream } from "../recv/stream.ts";
+import type { Sink } from "../send/sink.ts";
 
-/** One connection, made by `Network.dial` or `Listener.accept`. */
+/**
+ * One connection, made by {@link Network.dial} or {@link Listener.accept}. An object that has these
+ * members can stand in for a connection.
+ *
+ * @example
+ * ```ts
+ * import { type Connection, Network } from "@uringnet/uringnet";
+ *
+ * async function echo(connection: Connection): Promise<void> {
+ *   await using _closed = connection;
+ *   for (let data; (data = await connection.stream.recvSome()) !== null;) {
+ *     await connection.sink.send(data);
+ *   }
+ * }
+ *
+ * await using network = await Network.start();
+ * await using listener = await network.bind("127.0.0.1:0");
+ * const accepting = listener.accept().then(echo);
+ * const client = await network.dial(listener.localAddress);
+ * await client.sink.send("ping");
+ * console.log((await client.stream.recv(4)).text()); // ping
+ * await client.close();
+ * await accepting;
+ * ```
+ */
 export interface Connection extends AsyncDisposable {
   /** The sending half. */
   readonly sink: Sink;
   /** The receiving half. */
   readonly stream: Stream;
-  /** This end. Read when first asked for, at the latest when the connection ends. */
+  /** The address of this end. Read at the first access, or when the connection ends. */
   readonly localAddress: SocketAddress | UnixAddress;
-  /** The peer's end. */
+  /** The address of the peer, also when the peer is gone. */
   readonly remoteAddress: SocketAddress | UnixAddress;
-  /** The stream as a web stream, made on first use. Cancelling it ends the receiving half. */
+  /**
+   * The receiving half as a web stream, made at the first access. The web stream is a byte stream,
+   * and its chunks are copies. Cancelling it ends the receiving half. Do not mix it with calls on
+   * `stream`.
+   */
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
-  /** The sink as a web stream, made on first use. Closing it half-closes; aborting resets. */
+  /**
+   * The sending half as a web stream, made at the first access. Closing it closes the half.
+   * Aborting it resets the connection. Do not mix it with calls on `sink`.
+   */
   readonly writable: WritableStream<Uint8Array>;
 
-  /** TCP_NODELAY, on unless told otherwise. Throws TypeError for anything but a boolean. */
+  /**
+   * Sets TCP_NODELAY: small sends leave at once, also while earlier bytes are unacknowledged. No
+   * effect on unix sockets, and none once the connection is closed.
+   *
+   * @param on Defaults to true.
+   * @throws {TypeError} `on` is not a boolean.
+   * @throws {NetworkError} `"ConnectionFailed"`: the kernel refuses the option.
+   */
   setNoDelay(on?: boolean): void;
 
-  /** Keep-alive probing: on, off, or with its times. Throws TypeError or RangeError. */
+  /**
+   * Sets keep-alive probing. No effect on unix sockets, and none once the connection is closed.
+   *
+   * @param options True or false, or the times of the probes.
+   * @throws {TypeError} A field is unknown or has a wrong type.
+   * @throws {RangeError} A time or a count is out of range.
+   * @throws {NetworkError} `"ConnectionFailed"`: the kernel refuses the option.
+   */
   setKeepAlive(options: boolean | KeepAlive): void;
 
-  /** Pending calls keep the process alive (the default). */
+  /** Lets pending calls keep the process alive. This is the default. */
   ref(): void;
 
-  /** Pending calls do not keep the process alive. */
+  /** Lets the process end although calls are pending. */
   unref(): void;
 
   /**
-   * Graceful end: pending sends first, within `shutdownTimeoutMs`, then FIN. Pending receives get
-   * "Closed" at once. Resolves when the descriptor is closed. Idempotent.
+   * Ends the connection gracefully: queued bytes are sent within `shutdownTimeoutMs`, then FIN.
+   * Pending receives get `"Closed"` at once. Idempotent. Resolves when the descriptor is closed,
+   * and never rejects.
    */
   close(): Promise<void>;
 
-  /** Abrupt end: pending calls get "Closed", the peer gets RST. */
+  /** Ends the connection abruptly: pending calls get `"Closed"`, and the peer gets RST. */
   reset(): void;
 }
-
-/** For the class, which has the interface's name. */
-export type { Connection as ConnectionInterface };

@@ -17,7 +17,7 @@ import {
 } from "../address/address.ts";
 import { Call } from "../call/call.ts";
 import { ConnectAttempt } from "./connect_attempt.ts";
-import { Connection } from "../connection/connection.ts";
+import { SocketConnection } from "../connection/connection.ts";
 import { endpoint, REMOTE_END } from "../address/endpoint.ts";
 import { Holder } from "../call/holder.ts";
 import { lookUpError } from "../address/look_up_error.ts";
@@ -46,8 +46,8 @@ export class Dial extends Call implements Dialing {
   }
 
   /** The connection, or a NetworkError: "ConnectionFailed", "Timeout", "Closed". */
-  start(): Promise<Connection> {
-    const promise = this.promise<Connection>();
+  start(): Promise<SocketConnection> {
+    const promise = this.promise<SocketConnection>();
     this.begin();
     this.#context.dials.add(this);
     this.#context.lookUp(this.#address).then(
@@ -110,7 +110,7 @@ export class Dial extends Call implements Dialing {
   #connected(fd: number, family: number, address: SocketAddress | UnixAddress): void {
     // The kernel has no peer to name any more when it was reset in between.
     const peer = endpoint(this.#context.recvRing, fd, REMOTE_END) ?? connectedAddress(address);
-    const connection = Connection.adopt(this.#context, fd, family, peer);
+    const connection = SocketConnection.adopt(this.#context, fd, family, peer);
     this.#context.dials.delete(this);
     this.#context.meter.counts[COUNT.outboundConnections]++;
     this.succeed(connection);

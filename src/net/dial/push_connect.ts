@@ -17,14 +17,14 @@ import {
 } from "../address/address.ts";
 import type { Deliverable } from "../socket/after_turn.ts";
 import { ConnectAttempt } from "./connect_attempt.ts";
-import { Connection } from "../connection/connection.ts";
+import { SocketConnection } from "../connection/connection.ts";
 import { endpoint, REMOTE_END } from "../address/endpoint.ts";
 import { Holder } from "../call/holder.ts";
 import type { Dialing, NetworkContext } from "../socket/network_context.ts";
 
 /** Called once, one of both, unless the connect was cancelled. */
 export interface Connected {
-  connected(connection: Connection): void;
+  connected(connection: SocketConnection): void;
   /** `bindFailed`: it is the local end that could not be had. */
   failed(errno: number, bindFailed: boolean): void;
 }
@@ -37,7 +37,7 @@ export class PushConnect implements Deliverable, Dialing {
   readonly #attempt: ConnectAttempt;
   readonly #told: Connected;
   #errno = 0;
-  #connection: Connection | null = null;
+  #connection: SocketConnection | null = null;
   #state: "new" | "flying" | "ready" | "over" = "new";
 
   /** The address is numeric, or a path; so is the local end, whose port may be 0. */
@@ -99,7 +99,7 @@ export class PushConnect implements Deliverable, Dialing {
     if (errno === 0) {
       this.#context.meter.counts[COUNT.outboundConnections]++;
       const peer = endpoint(this.#context.recvRing, fd, REMOTE_END) ?? connectedAddress(address);
-      this.#connection = Connection.adopt(this.#context, fd, family, peer);
+      this.#connection = SocketConnection.adopt(this.#context, fd, family, peer);
     }
     this.#context.afterTurn.add(this);
   }

@@ -13,7 +13,8 @@
 import type { HostTimer } from "../../base/host.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { NetworkError } from "../../base/network_error.ts";
-import { Connection } from "../connection/connection.ts";
+import { SocketConnection } from "../connection/connection.ts";
+import { isMidMessage } from "../recv/stream.ts";
 import type { Closeable, Dialing, NetworkContext } from "../socket/network_context.ts";
 
 /** How often a connection in the middle of a message is looked at again. */
@@ -48,7 +49,7 @@ export async function drainNetwork(context: NetworkContext): Promise<void> {
 }
 
 async function finish(context: NetworkContext, expired: () => boolean): Promise<void> {
-  await closeAll(context, (open) => !(open instanceof Connection), expired);
+  await closeAll(context, (open) => !(open instanceof SocketConnection), expired);
   while (context.dials.size > 0 && !expired()) await pause(context);
   await closeAll(context, () => true, expired);
 }
@@ -93,7 +94,7 @@ async function closeAll(
 }
 
 function midMessage(open: Closeable): boolean {
-  return open instanceof Connection && open.stream.midMessage;
+  return open instanceof SocketConnection && isMidMessage(open.stream);
 }
 
 function pause(context: NetworkContext): Promise<void> {

@@ -21,38 +21,49 @@ import type { Connection } from "../connection/connection_interface.ts";
 import { Dial } from "../dial/dial.ts";
 import { drainNetwork } from "./drain_network.ts";
 import { fileReleased } from "../accept/file_release.ts";
-import { Listener } from "../accept/listener.ts";
+import { type Listener, openListener } from "../accept/listener.ts";
 import { lookUpError } from "../address/look_up_error.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 
-/** Plain numbers; the totals count from the start of the network. */
+/** Numbers of a network. The totals count from the start of the network. */
 export interface NetworkStats {
+  /** Connections that are open. */
   connections: number;
+  /** Connections that were accepted. */
   inboundConnections: number;
+  /** Connections that were dialed. */
   outboundConnections: number;
+  /** Bytes that the kernel has delivered. */
   inboundBytes: number;
+  /** Bytes that the kernel has taken. */
   outboundBytes: number;
-  /** Operations with the kernel or waiting for it, by direction. */
+  /** Sends that are in flight, or that wait for a place in the ring. */
   sendsPending: number;
+  /** Receives, accepts and connects that are in flight, or that wait for a place in the ring. */
   receivesPending: number;
+  /** System calls into the ring. */
   ringEnters: number;
+  /** Entries that were submitted. */
   ringSubmissions: number;
+  /** Completions that were received. */
   ringCompletions: number;
+  /** Wakeups through the event loop. */
   ringWakeups: number;
+  /** Turns that found the completion queue overflown. */
   ringOverflows: number;
+  /** Send operations of which the kernel took only a part. */
   shortSends: number;
 }
 
-export abstract class NetworkCore implements AsyncDisposable {
-  /** Where buffers come from. */
+/** The inside of a `Network`: what users see of it is in mod.ts. */
+export class NetworkCore implements AsyncDisposable {
   readonly pool: BufferPool;
-  /** What carries the traffic. */
   readonly backend: "io_uring" | "portable";
   readonly #context: NetworkContext;
   readonly #afterClose: () => void;
   #closing: Promise<void> | null = null;
 
-  /** @internal `afterClose` runs once, when nothing of the network remains. */
+  /** `afterClose` runs once, when nothing of the network remains. */
   constructor(
     context: NetworkContext,
     backend: "io_uring" | "portable",
@@ -64,10 +75,6 @@ export abstract class NetworkCore implements AsyncDisposable {
     this.#afterClose = afterClose;
   }
 
-  /**
-   * Binds and listens. Port 0 takes a free one; the listener's `localAddress` says which. Rejects
-   * with TypeError or RangeError for a wrong address, with a NetworkError "BindFailed" or "Closed".
-   */
   async bind(address: Address, options?: BindOptions): Promise<Listener> {
     const checked = checkBindOptions(options);
     const parsed = parseAddress(address, 0);
@@ -81,25 +88,18 @@ export abstract class NetworkCore implements AsyncDisposable {
       await fileReleased(this.#context, numeric);
       this.#throwClosed("bind", parsed);
     }
-    return new Listener(this.#context, bindSocket(this.#context, numeric, checked));
+    return openListener(this.#context, bindSocket(this.#context, numeric, checked));
   }
 
-  /**
-   * @internal As `bind`, at once, for adapters whose interface is synchronous. The address is
-   * numeric or a path.
-   */
+  /** As `bind`, at once, for adapters whose interface is synchronous. The address is numeric. */
   bindNow(address: Address, options?: BindOptions): Listener {
     const checked = checkBindOptions(options);
     const parsed = parseAddress(address, 0);
     checkMode(checked, parsed);
     this.#throwClosed("bind", parsed);
-    return new Listener(this.#context, bindSocket(this.#context, parsed, checked));
+    return openListener(this.#context, bindSocket(this.#context, parsed, checked));
   }
 
-  /**
-   * Connects; names are looked up and their addresses tried in turn, all within one budget
-   * (`connectTimeoutMs`). Rejects with a NetworkError: "ConnectionFailed", "Timeout", "Closed".
-   */
   dial(address: Address, options?: CallOptions): Promise<Connection> {
     try {
       const parsed = parseAddress(address, 1);
@@ -112,7 +112,6 @@ export abstract class NetworkCore implements AsyncDisposable {
     }
   }
 
-  /** Current numbers. */
   stats(): NetworkStats {
     const { sendRing, recvRing } = this.#context;
     this.#publish();
@@ -134,11 +133,6 @@ export abstract class NetworkCore implements AsyncDisposable {
     };
   }
 
-  /**
-   * Ends the network: listeners stop, work in flight (sends, dials, receives in the middle of a
-   * message) finishes within `shutdownTimeoutMs`, the rest is cancelled with "Closed". Resolves
-   * when no descriptor, timer or operation remains. Idempotent.
-   */
   close(): Promise<void> {
     return this.#closing ??= this.#close();
   }
@@ -171,12 +165,12 @@ export abstract class NetworkCore implements AsyncDisposable {
     if (split) sendRing.publish();
   }
 
-  /** @internal For the adapters, which stand on the parts of a network. */
+  /** For the adapters, which work with the parts of a network. */
   internals(): NetworkContext {
     return this.#context;
   }
 
-  /** @internal What the metrics read; `src/metrics` has the type. */
+  /** A `MetricSource`: `src/metrics` declares the type. */
   metricSource() {
     const { meter, pool, sendRing, recvRing } = this.#context;
     return {

@@ -16,7 +16,7 @@ import type { Socket } from "../socket/socket.ts";
 
 const EMPTY = new Uint8Array(0);
 
-/** Who chose small read buffers gets large chunks only when it asks for them. */
+/** The default of `recvSome`. A program with small read buffers gets large chunks on request only. */
 function someLength(readBufferSize: number): number {
   if (readBufferSize === 0) return LIMITS.unbufferedReadBytes;
   const { bulkFromBytes, bulkBufferBytes } = LIMITS;
@@ -25,21 +25,63 @@ function someLength(readBufferSize: number): number {
     : Math.max(readBufferSize, bulkBufferBytes);
 }
 
+/** The receiving half of a socket. */
+export let openStream: (socket: Socket) => Stream;
+
+/** Sends the bytes to a consumer from here on, paused at first. No call may be made beside it. */
+export let pushReceive: (stream: Stream, consumer: Consumer) => PushReceive;
+
+/** Ends pending calls with "Closed". */
+export let abandonStream: (stream: Stream, reason: CloseReason) => void;
+
+/** Whether a call is in the middle of a message: it has received a part of its bytes. */
+export let isMidMessage: (stream: Stream) => boolean;
+
+/**
+ * The receiving half of a {@link Connection}.
+ *
+ * Calls may overlap. They are served in order. A call that times out or is aborted loses nothing:
+ * bytes that had arrived stay buffered for the next call.
+ *
+ * @example
+ * ```ts
+ * import { Network } from "@uringnet/uringnet";
+ *
+ * await using network = await Network.start();
+ * await using listener = await network.bind("127.0.0.1:0");
+ * const accepting = listener.accept();
+ * await using client = await network.dial(listener.localAddress);
+ * await using server = await accepting;
+ *
+ * await client.sink.send("0005hello");
+ * await client.sink.close();
+ * const length = Number((await server.stream.recv(4)).text());
+ * console.log((await server.stream.recv(length)).text()); // hello
+ * console.log(await server.stream.recvSome()); // null
+ * ```
+ */
 export class Stream implements AsyncIterable<Uint8Array> {
   readonly #socket: Socket;
   readonly #queue: RecvQueue;
   readonly #someLength: number;
   readonly #timeoutMs: number | null;
 
-  /** @internal */
-  constructor(socket: Socket) {
+  static {
+    openStream = (socket) => new Stream(socket);
+    pushReceive = (stream, consumer) =>
+      new PushReceive(stream.#queue, consumer, stream.#someLength);
+    abandonStream = (stream, reason) => stream.#queue.close(reason);
+    isMidMessage = (stream) => stream.#queue.midMessage;
+  }
+
+  private constructor(socket: Socket) {
     this.#socket = socket;
     this.#queue = new RecvQueue(socket);
     this.#timeoutMs = socket.context.config.readTimeoutMs;
     this.#someLength = someLength(socket.context.config.readBufferSize);
   }
 
-  /** Bytes that have arrived and can be had without waiting. */
+  /** The number of bytes that have arrived and that a call gets without waiting. */
   get buffered(): number {
     return this.#queue.buffered;
   }
@@ -51,18 +93,24 @@ export class Stream implements AsyncIterable<Uint8Array> {
     return this.#queue.ended;
   }
 
-  /** Bytes that the kernel delivered. */
+  /** The number of bytes that the kernel has delivered. */
   get bytesReceived(): number {
     return this.#queue.bytesReceived;
   }
 
   /**
-   * Receives exactly `length` bytes. Calls are served in order. A timeout or an abort loses
-   * nothing: what had arrived stays buffered, and the next call continues from it.
+   * Receives exactly `length` bytes. Length 0 resolves without I/O. A large receive takes memory as
+   * bytes arrive, so that a length that a peer has sent needs a limit of the program's own.
    *
-   * Rejects with a NetworkError: "RecvFailed" (`endOfStream` when the peer closed first,
-   * `bytesDone` what had arrived), "Timeout", "Closed"; with the signal's reason when aborted; with
-   * TypeError or RangeError for a wrong length.
+   * @param length The number of bytes, 0 to 4,294,967,295.
+   * @param options A signal, and a budget. The budget defaults to `readTimeoutMs`.
+   * @returns The bytes.
+   * @throws {NetworkError} `"RecvFailed"`: the peer closed before `length` bytes came
+   * (`endOfStream` is true, `bytesDone` says how many came), or the kernel reports an errno.
+   * `"Timeout"`: the budget ran out. `"Closed"`: the half is closed.
+   * @throws {TypeError} `length` or an option has a wrong type.
+   * @throws {RangeError} `length` or `timeoutMs` is out of range.
+   * @throws The reason of the signal, when the signal is aborted.
    */
   recv(length: number, options?: CallOptions): Promise<IoBufs> {
     const queue = this.#queue;
@@ -83,10 +131,19 @@ export class Stream implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Receives what is there, 1 to `maxLength` bytes, waiting only when nothing is. The default is
-   * 256 KiB, or the read buffer's size where that is larger, or below 64 KiB. A connection with
-   * much to read brings more at a time than its read buffer holds, when the call may take it. Null
-   * at a clean end of the stream, and then always. Rejects as `recv`.
+   * Receives the bytes that are there, and waits only when there are none. A connection with much
+   * to read brings more at a time than its read buffer holds, when `maxLength` allows it.
+   *
+   * @param maxLength The most bytes to return, 1 to 4,294,967,295. Defaults to 256 KiB, or to
+   * `readBufferSize` where that is larger, or below 64 KiB.
+   * @param options A signal, and a budget. The budget defaults to `readTimeoutMs`.
+   * @returns 1 to `maxLength` bytes, or null at a clean end of the stream, and at each call after
+   * that.
+   * @throws {NetworkError} `"RecvFailed"`: the kernel reports an errno, such as a reset.
+   * `"Timeout"`: the budget ran out. `"Closed"`: the half is closed.
+   * @throws {TypeError} `maxLength` or an option has a wrong type.
+   * @throws {RangeError} `maxLength` or `timeoutMs` is out of range.
+   * @throws The reason of the signal, when the signal is aborted.
    */
   recvSome(maxLength?: number, options?: CallOptions): Promise<IoBuf | null> {
     const queue = this.#queue;
@@ -103,7 +160,15 @@ export class Stream implements AsyncIterable<Uint8Array> {
     }
   }
 
-  /** `length` buffered bytes, at once, or null when fewer are buffered or a call waits for them. */
+  /**
+   * Takes buffered bytes at once, without I/O.
+   *
+   * @param length The number of bytes, 0 to 4,294,967,295.
+   * @returns Exactly `length` bytes, or null when fewer are buffered or another call waits for
+   * them.
+   * @throws {TypeError} `length` is not a number.
+   * @throws {RangeError} `length` is not an integer in range.
+   */
   tryRecv(length: number): IoBufs | null {
     check.integer("length", length, 0, LIMITS.lengthMax);
     if (length === 0) return new IoBufs();
@@ -114,8 +179,13 @@ export class Stream implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * A live view over at most `maxLength` buffered bytes, without I/O and without consuming. Valid
-   * until the next call on this stream. Always empty in unbuffered mode.
+   * Shows buffered bytes without I/O, and consumes none of them. Always empty with
+   * `readBufferSize: 0`.
+   *
+   * @param maxLength The most bytes to show, 0 to 4,294,967,295.
+   * @returns A live view, valid until the next call on this stream.
+   * @throws {TypeError} `maxLength` is not a number.
+   * @throws {RangeError} `maxLength` is not an integer in range.
    */
   peek(maxLength: number): Uint8Array {
     check.integer("maxLength", maxLength, 0, LIMITS.lengthMax);
@@ -123,28 +193,17 @@ export class Stream implements AsyncIterable<Uint8Array> {
     return this.#queue.buffer.peek(maxLength);
   }
 
-  /** Yields plain copies of what arrives, until the end of the stream. */
+  /**
+   * Receives until the end of the stream, for `for await`. The iteration throws as `recvSome` does.
+   *
+   * @returns An iterator over plain copies of the bytes that arrive.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     for (;;) {
       const chunk = await this.recvSome();
       if (chunk === null) return;
       yield chunk.toUint8Array();
     }
-  }
-
-  /** @internal Bytes go to a consumer from here on, paused at first. No calls beside it. */
-  consume(consumer: Consumer): PushReceive {
-    return new PushReceive(this.#queue, consumer, this.#someLength);
-  }
-
-  /** @internal Ends pending calls with "Closed". */
-  abandon(reason: CloseReason): void {
-    this.#queue.close(reason);
-  }
-
-  /** @internal A call is in the middle of a message: it has received a part of what it wants. */
-  get midMessage(): boolean {
-    return this.#queue.midMessage;
   }
 
   #start<T>(call: RecvCall, options: CallOptions | undefined): Promise<T> {

@@ -1,6 +1,6 @@
 import { loadPromClient } from "../../../deps.ts";
 import { COUNT, Meter } from "../../../src/base/meter.ts";
-import { BufferPool } from "../../../src/buf/buffer_pool.ts";
+import { type BufferPool, openPool } from "../../../src/buf/buffer_pool.ts";
 import type { MetricSource } from "../../../src/metrics/definitions.ts";
 import { Publisher, type Registry } from "../../../src/metrics/publisher.ts";
 import { assert, suite } from "../../harness.ts";
@@ -48,7 +48,7 @@ interface Context {
 }
 
 const newPool = () =>
-  new BufferPool({ minSize: 128, maxSize: 256, maxPerClass: 2 }, new PlainSlabSource());
+  openPool({ minSize: 128, maxSize: 256, maxPerClass: 2 }, new PlainSlabSource());
 
 /** A network as the metrics see it. */
 class FakeNetwork implements MetricSource {
