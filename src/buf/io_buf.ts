@@ -41,15 +41,11 @@ export function absorb(buffer: IoBuf, next: IoBuf): boolean {
 export class IoBuf extends BufferHandle {
   static {
     brand(this, "IoBuf");
-    newIoBuf = (slot, start, length) => {
-      const buffer = new IoBuf();
-      handleFields.open(buffer, slot, start, length);
-      return buffer;
-    };
+    newIoBuf = (slot, start, length) => new IoBuf(slot, start, length);
   }
 
-  private constructor() {
-    super();
+  private constructor(slot: Slot, start: number, length: number) {
+    super(slot as never, start as never, length as never);
   }
 
   /**

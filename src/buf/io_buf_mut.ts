@@ -31,15 +31,11 @@ export let newIoBufMut: (slot: Slot, length: number) => IoBufMut;
 export class IoBufMut extends BufferHandle {
   static {
     brand(this, "IoBufMut");
-    newIoBufMut = (slot, length) => {
-      const buffer = new IoBufMut();
-      handleFields.open(buffer, slot, 0, length);
-      return buffer;
-    };
+    newIoBufMut = (slot, length) => new IoBufMut(slot, 0, length);
   }
 
-  private constructor() {
-    super();
+  private constructor(slot: Slot, start: number, length: number) {
+    super(slot as never, start as never, length as never);
   }
 
   /**

@@ -11,7 +11,7 @@ import { FEATURE, type SystemFacts } from "../../ring/port.ts";
 const KERNEL_MAJOR_MIN = 6;
 const KERNEL_MINOR_MIN = 1;
 
-/** What the kernel was seen to do, whatever its version says. */
+/** What the kernel was seen to do when it was tried. The version of the kernel does not count. */
 export interface Features {
   /** Completions are run when the thread asks for them (IORING_SETUP_DEFER_TASKRUN). Needed. */
   readonly deferTaskrun: boolean;
@@ -29,14 +29,15 @@ export interface Features {
   readonly incrementalBuffers: boolean;
 }
 
+/** The result of {@link probe}. */
 export interface Capabilities {
   /** True when `Network.start()` can use io_uring. */
   supported: boolean;
-  /** Why not, and what to do; null when supported. */
+  /** Why io_uring cannot be used, and what to do. Null when io_uring is supported. */
   reason: string | null;
-  /** The kernel's release, such as "6.1.0-18-amd64"; null when unknown. */
+  /** The release of the kernel, such as "6.1.0-18-amd64". Null when unknown. */
   kernel: string | null;
-  /** What this kernel offers, found out by trying; all false when not supported. */
+  /** What this kernel was seen to do. All false when io_uring is not supported. */
   features: Features;
 }
 
