@@ -33,7 +33,10 @@ export interface ToDuplexOptions extends
     | "writableHighWaterMark"
     | "signal"
   > {
-  /** The stream begins paused: nothing is received until it is resumed. @default {false} */
+  /**
+   * The stream begins paused: nothing is received until it is resumed.
+   * @default {false}
+   */
   pauseOnCreate?: boolean;
   /** Bytes go to a function, in a buffer of the program's own, past the stream. */
   onread?: OnRead;

@@ -41,13 +41,25 @@ export interface NetworkErrorDetails {
   code: NetworkErrorCode;
   /** The call that failed. */
   operation: OperationName;
-  /** The positive errno of the kernel, when there is one. @default {null} */
+  /**
+   * The positive errno of the kernel, when there is one.
+   * @default {null}
+   */
   errno?: number | null;
-  /** Bytes that the kernel took or delivered before the failure. @default {0} */
+  /**
+   * Bytes that the kernel took or delivered before the failure.
+   * @default {0}
+   */
   bytesDone?: number;
-  /** Whether the peer closed before the wanted bytes came. @default {false} */
+  /**
+   * Whether the peer closed before the wanted bytes came.
+   * @default {false}
+   */
   endOfStream?: boolean;
-  /** The error that led to this one. @default {undefined} */
+  /**
+   * The error that led to this one.
+   * @default {undefined}
+   */
   cause?: unknown;
 }
 

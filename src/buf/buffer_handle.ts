@@ -18,13 +18,19 @@
 import { decodeUtf8 } from "../base/utf8.ts";
 import type { Slot } from "./slot.ts";
 
-/** How a handle ends, in the words of the error that a later use gets. */
+/**
+ * How a handle ends, in the words of the error that a later use gets.
+ * @internal
+ */
 export type HandleEnd =
   | "released"
   | "moved (given to send or to an IoBufs)"
   | "frozen (freeze() returned what to use instead)";
 
-/** The private side of handles. Each function throws TypeError for a value that is no handle. */
+/**
+ * The private side of handles. Each function throws TypeError for a value that is no handle.
+ * @internal
+ */
 export interface HandleFields {
   /** Ends the handle. The handle's reference of the slot passes to the caller. */
   moveOut(handle: BufferHandle, end?: HandleEnd): Slot;
@@ -42,7 +48,10 @@ export interface HandleFields {
   setRegistered(handle: BufferHandle, registered: boolean): void;
 }
 
-/** Assigned by the class, which alone can see its private fields. */
+/**
+ * Assigned by the class, which alone can see its private fields.
+ * @internal
+ */
 export let handleFields: HandleFields;
 
 /**

@@ -41,7 +41,8 @@ import { Slot, type SlotHome } from "./slot.ts";
 export interface AllocOptions {
   /**
    * Fills the whole capacity with zeros. Without it, a buffer of the pool shows its former
-   * contents, which may be bytes of another peer. @default {false}
+   * contents, which may be bytes of another peer.
+   * @default {false}
    */
   clear?: boolean;
 }
@@ -75,22 +76,37 @@ const NO_MEMORY = "the system has no memory to map";
 /** The home of plain memory in debug mode: filled as the pool's own is, and left to the runtime. */
 const DEBUG_HOME: SlotHome = { tracker: null, put: poison };
 
-/** A pool whose slabs come from `source`. */
+/**
+ * A pool whose slabs come from `source`.
+ * @internal
+ */
 export let openPool: (
   config: BufferPoolConfig | BufferPoolFields,
   source: SlabSource,
 ) => BufferPool;
 
-/** Kernel-visible memory of at least `length` bytes, or null. The caller gets one reference. */
+/**
+ * Kernel-visible memory of at least `length` bytes, or null. The caller gets one reference.
+ * @internal
+ */
 export let tryTakeSlot: (pool: BufferPool, length: number) => Slot | null;
 
-/** Memory of at least `length` bytes, the pool's when it has any. The caller gets one reference. */
+/**
+ * Memory of at least `length` bytes, the pool's when it has any. The caller gets one reference.
+ * @internal
+ */
 export let takeSlot: (pool: BufferPool, length: number) => Slot;
 
-/** The class that serves `length`. Null when the length is too large. */
+/**
+ * The class that serves `length`. Null when the length is too large.
+ * @internal
+ */
 export let sizeClassFor: (pool: BufferPool, length: number) => SizeClass | null;
 
-/** The tracker of the handles on the pool's buffers. */
+/**
+ * The tracker of the handles on the pool's buffers.
+ * @internal
+ */
 export let leakTrackerOf: (pool: BufferPool) => LeakTracker;
 
 /**

@@ -19,20 +19,35 @@ import { check } from "../base/check.ts";
  * ```
  */
 export interface BufferPoolFields {
-  /** Bytes of the smallest class: a power of two, 64 to 268,435,456. @default {128} */
+  /**
+   * Bytes of the smallest class: a power of two, 64 to 268,435,456.
+   * @default {128}
+   */
   minSize?: number;
-  /** Bytes of the largest class: a power of two, `minSize` to 268,435,456. @default {65_536} */
+  /**
+   * Bytes of the largest class: a power of two, `minSize` to 268,435,456.
+   * @default {65_536}
+   */
   maxSize?: number;
-  /** Buffers of each class, 1 to 1,048,576. @default {4_096} */
+  /**
+   * Buffers of each class, 1 to 1,048,576.
+   * @default {4_096}
+   */
   maxPerClass?: number;
   /**
    * A strict ceiling in bytes for all classes together. Takes the place of `maxPerClass`.
    * @default {undefined}
    */
   budgetBytes?: number;
-  /** Creates every buffer at once instead of when it is first needed. @default {false} */
+  /**
+   * Creates every buffer at once instead of when it is first needed.
+   * @default {false}
+   */
   prefill?: boolean;
-  /** Fills released memory with 0xdb, so that a stale view shows. @default {false} */
+  /**
+   * Fills released memory with 0xdb, so that a stale view shows.
+   * @default {false}
+   */
   debug?: boolean;
 }
 
@@ -53,6 +68,7 @@ function powerOfTwo(field: string, value: unknown): number {
 /**
  * The checked, frozen form of what a caller gave. A subclass may answer differently from one time
  * to the next, so that its fields are read once.
+ * @internal
  */
 export let resolvePoolConfig: (
   given: BufferPoolConfig | BufferPoolFields | undefined,

@@ -10,12 +10,16 @@ import { Slot } from "./slot.ts";
 
 const encoder = new TextEncoder();
 
-/** A handle on `length` bytes of `slot` from `start` on. Takes over one reference of the slot. */
+/**
+ * A handle on `length` bytes of `slot` from `start` on. Takes over one reference of the slot.
+ * @internal
+ */
 export let newIoBuf: (slot: Slot, start: number, length: number) => IoBuf;
 
 /**
  * Adds the bytes right behind the buffer's own to the buffer, and releases `next`. Returns false,
  * and changes nothing, when the bytes of `next` are elsewhere.
+ * @internal
  */
 export function absorb(buffer: IoBuf, next: IoBuf): boolean {
   const { slot, start, span } = handleFields;

@@ -10,7 +10,10 @@ import { BufferHandle, handleFields } from "./buffer_handle.ts";
 import { type IoBuf, newIoBuf } from "./io_buf.ts";
 import type { Slot } from "./slot.ts";
 
-/** A writable handle on the first `length` bytes of `slot`. Takes over one reference of it. */
+/**
+ * A writable handle on the first `length` bytes of `slot`. Takes over one reference of it.
+ * @internal
+ */
 export let newIoBufMut: (slot: Slot, length: number) => IoBufMut;
 
 /**

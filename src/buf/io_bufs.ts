@@ -25,13 +25,22 @@ import { Slot } from "./slot.ts";
  */
 export type IoBufsPart = IoBuf | IoBufMut | IoBufs | Uint8Array | string;
 
-/** Ends an `IoBufs`. The chunks pass to the caller. Reads private fields only. */
+/**
+ * Ends an `IoBufs`. The chunks pass to the caller. Reads private fields only.
+ * @internal
+ */
 export let moveChunksOut: (bufs: IoBufs) => IoBuf[];
 
-/** An `IoBufs` of one chunk that has no other owner: the common result of `recv`. */
+/**
+ * An `IoBufs` of one chunk that has no other owner: the common result of `recv`.
+ * @internal
+ */
 export let ofChunk: (chunk: IoBuf) => IoBufs;
 
-/** Appends a chunk that has no other owner. Neighbours in memory become one chunk. */
+/**
+ * Appends a chunk that has no other owner. Neighbours in memory become one chunk.
+ * @internal
+ */
 export let appendChunk: (bufs: IoBufs, chunk: IoBuf) => void;
 
 /** The chunk list of every empty `IoBufs`. Never modified. */

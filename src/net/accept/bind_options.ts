@@ -22,25 +22,34 @@ import { formatAddress, isFile, type SocketAddress, type UnixAddress } from "../
 export interface BindOptions {
   /**
    * Connections that may wait to be accepted, 0 to 2,147,483,647. The `somaxconn` of the kernel is
-   * the ceiling. @default {1024}
+   * the ceiling.
+   * @default {1024}
    */
   backlog?: number;
-  /** Lets several listeners, in any process of this user, share the port. @default {false} */
+  /**
+   * Lets several listeners, in any process of this user, share the port.
+   * @default {false}
+   */
   reusePort?: boolean;
-  /** Keeps IPv4 connections away from an IPv6 listener. @default {false} */
+  /**
+   * Keeps IPv4 connections away from an IPv6 listener.
+   * @default {false}
+   */
   ipv6Only?: boolean;
   /**
    * Replaces a stale socket file: one that a killed process left behind, for example. A file of
    * another kind stays, and so does a file to which a socket is bound: `bind` then rejects with
    * `"BindFailed"` and EADDRINUSE. Where a socket is bound, `bind` first waits up to half a second,
    * because the process of that socket may be about to end. No effect on TCP addresses and abstract
-   * names. @default {false}
+   * names.
+   * @default {false}
    */
   unlinkStale?: boolean;
   /**
    * The permissions of the socket file, 0 to 0o777. They hold exactly, whatever the umask is, and
    * before any peer can connect. A dial needs write permission. Defaults to 0o777 less the umask.
-   * Refused for an address that is no path. @default {undefined}
+   * Refused for an address that is no path.
+   * @default {undefined}
    */
   mode?: number;
 }

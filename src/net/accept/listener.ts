@@ -15,10 +15,16 @@ import { Holder } from "../call/holder.ts";
 import type { Closeable, NetworkContext } from "../socket/network_context.ts";
 import type { SocketFile } from "./socket_file.ts";
 
-/** A listener over a socket that listens. The listener closes the socket. */
+/**
+ * A listener over a socket that listens. The listener closes the socket.
+ * @internal
+ */
 export let openListener: (context: NetworkContext, bound: BoundSocket) => Listener;
 
-/** The listener in the roster of open things: hides what only the network may call. */
+/**
+ * The listener in the roster of open things: hides what only the network may call.
+ * @internal
+ */
 class OpenListener implements Closeable {
   place = -1;
   readonly #listener: Listener;

@@ -23,11 +23,15 @@ import { LIMITS } from "../../base/limits.ts";
  * ```
  */
 export interface CallOptions {
-  /** An abort rejects the call with `signal.reason`. @default {undefined} */
+  /**
+   * An abort rejects the call with `signal.reason`.
+   * @default {undefined}
+   */
   signal?: AbortSignal;
   /**
    * The budget of the whole call in milliseconds, 0 to 2,147,483,647. Null for none. Defaults to
-   * the configured budget. @default {undefined}
+   * the configured budget.
+   * @default {undefined}
    */
   timeoutMs?: number | null;
 }

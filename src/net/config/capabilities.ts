@@ -62,7 +62,10 @@ function explainMemory(memlockBytes: number): string {
     "raise it (ulimit -l, docker run --ulimit memlock=-1) or close other rings of this user";
 }
 
-/** One sentence: the cause, and the remedy. */
+/**
+ * One sentence: the cause, and the remedy.
+ * @internal
+ */
 export function explainRefusal(errno: number, system: SystemFacts): string {
   const { kernel, disabled, memlockBytes } = system;
   const old = !kernelAtLeast(kernel, KERNEL_MAJOR_MIN, KERNEL_MINOR_MIN);

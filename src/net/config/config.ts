@@ -16,11 +16,20 @@ import type { SpinConfig } from "../../ring/spinner.ts";
 
 /** TCP keep-alive probing. Fields that are left out keep the values of the system. */
 export interface KeepAlive {
-  /** Seconds without traffic before the first probe, 1 to 32,767. @default {undefined} */
+  /**
+   * Seconds without traffic before the first probe, 1 to 32,767.
+   * @default {undefined}
+   */
   idleSeconds?: number;
-  /** Seconds between probes, 1 to 32,767. @default {undefined} */
+  /**
+   * Seconds between probes, 1 to 32,767.
+   * @default {undefined}
+   */
   intervalSeconds?: number;
-  /** Unanswered probes until the connection counts as dead, 1 to 127. @default {undefined} */
+  /**
+   * Unanswered probes until the connection counts as dead, 1 to 127.
+   * @default {undefined}
+   */
   count?: number;
 }
 
@@ -69,19 +78,30 @@ export interface MetricsRegistry {
 export interface RingConfig {
   /**
    * Entries of the submission queue, 1 to 32,768. Rounded up to a power of two, at least 8. Halved
-   * and tried again when memory is short. @default {256}
+   * and tried again when memory is short.
+   * @default {256}
    */
   entries?: number;
   /**
    * Operations in flight for each direction, 1 to 1,048,576. Further calls wait in order. A receive
-   * and an accept that wait take a place. @default {65_536}
+   * and an accept that wait take a place.
+   * @default {65_536}
    */
   maxInFlight?: number;
-  /** One ring for both directions, or one ring for each. @default {"shared"} */
+  /**
+   * One ring for both directions, or one ring for each.
+   * @default {"shared"}
+   */
   topology?: "shared" | "split";
-  /** Lets a kernel thread submit: saves system calls, costs a core. @default {false} */
+  /**
+   * Lets a kernel thread submit: saves system calls, costs a core.
+   * @default {false}
+   */
   sqPoll?: boolean;
-  /** Busy polling. Refused, because the kernel allows no sockets on such rings. @default {false} */
+  /**
+   * Busy polling. Refused, because the kernel allows no sockets on such rings.
+   * @default {false}
+   */
   ioPoll?: boolean;
   /**
    * Looking for completions again before the thread sleeps. False turns that off.
@@ -108,55 +128,87 @@ export interface RingConfig {
  * ```
  */
 export interface NetworkConfig {
-  /** TCP_NODELAY. Null leaves the default of the system. @default {true} */
+  /**
+   * TCP_NODELAY. Null leaves the default of the system.
+   * @default {true}
+   */
   tcpNoDelay?: boolean | null;
   /**
    * SO_LINGER in seconds, 0 to 32,767. With 0, `close` sends RST at once. Null leaves the default
-   * of the system. @default {null}
+   * of the system.
+   * @default {null}
    */
   soLinger?: number | null;
-  /** Keep-alive probing on every connection. Null for none. @default {null} */
+  /**
+   * Keep-alive probing on every connection. Null for none.
+   * @default {null}
+   */
   keepAlive?: KeepAlive | null;
-  /** The budget of a whole dial in milliseconds, name lookup included. @default {10_000} */
+  /**
+   * The budget of a whole dial in milliseconds, name lookup included.
+   * @default {10_000}
+   */
   connectTimeoutMs?: number | null;
-  /** The budget of one whole receive call in milliseconds. @default {null} */
+  /**
+   * The budget of one whole receive call in milliseconds.
+   * @default {null}
+   */
   readTimeoutMs?: number | null;
-  /** The budget of one whole `send` or `flush` call in milliseconds. @default {null} */
+  /**
+   * The budget of one whole `send` or `flush` call in milliseconds.
+   * @default {null}
+   */
   writeTimeoutMs?: number | null;
   /**
    * How long `close` lets work in flight finish, in milliseconds. 0 for not at all, null for
-   * ever. @default {5_000}
+   * ever.
+   * @default {5_000}
    */
   shutdownTimeoutMs?: number | null;
   /**
    * Bytes of one read buffer, 0 to 268,435,456. A stream has one only while it has data. 0 turns
-   * buffering off. @default {65_536}
+   * buffering off.
+   * @default {65_536}
    */
   readBufferSize?: number;
   /**
    * Bytes that each sink may gather, 0 to 268,435,456. Above 0, a small send resolves when it is
-   * queued, and leaves at the end of the turn. @default {0}
+   * queued, and leaves at the end of the turn.
+   * @default {0}
    */
   writeBufferSize?: number;
-  /** The rings. @default {{}} */
+  /**
+   * The rings.
+   * @default {{}}
+   */
   ring?: RingConfig;
   /**
    * A pool, which may serve several networks of one thread, or the size of a new one.
    * @default {BufferPoolConfig.forNetwork()}
    */
   pool?: BufferPool | BufferPoolConfig | BufferPoolFields;
-  /** Where the metrics of the network are registered. @default {undefined} */
+  /**
+   * Where the metrics of the network are registered.
+   * @default {undefined}
+   */
   registry?: MetricsRegistry;
-  /** The beginning of each metric's name: letters, digits, `_` and `:`. @default {"uringnet_"} */
+  /**
+   * The beginning of each metric's name: letters, digits, `_` and `:`.
+   * @default {"uringnet_"}
+   */
   metricsPrefix?: string;
   /**
    * What carries the traffic. `"auto"` is `"io_uring"` in this version, and `"portable"` is refused
-   * with `"Unsupported"`. @default {"auto"}
+   * with `"Unsupported"`.
+   * @default {"auto"}
    */
   backend?: "auto" | "io_uring" | "portable";
 }
 
-/** The checked form. */
+/**
+ * The checked form of a configuration.
+ * @internal
+ */
 export interface ResolvedConfig {
   readonly tcpNoDelay: boolean | null;
   readonly soLinger: number | null;
@@ -213,7 +265,10 @@ function budget(field: string, value: unknown, fallback: number | null): number 
   return check.integerOrNull(field, value, 1, LIMITS.timeoutMsMax);
 }
 
-/** Checks keep-alive settings; null and false turn it off, true keeps the system's values. */
+/**
+ * Checks keep-alive settings. Null and false turn probing off. True keeps the values of the system.
+ * @internal
+ */
 export function checkKeepAlive(field: string, value: unknown): KeepAlive | null {
   if (value === null || value === undefined || value === false) return null;
   if (value === true) return {};
@@ -286,7 +341,10 @@ function checkPrefix(value: unknown): string {
   return prefix;
 }
 
-/** Checks every field. Throws TypeError or RangeError naming the field, the range, the value. */
+/**
+ * Checks every field. Throws a TypeError or RangeError that names the field, the range, the value.
+ * @internal
+ */
 export function resolveConfig(config: unknown): ResolvedConfig {
   const given = check.options("config", config, KNOWN);
   const noDelay = or(given.tcpNoDelay, true);

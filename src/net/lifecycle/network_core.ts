@@ -55,7 +55,10 @@ export interface NetworkStats {
   shortSends: number;
 }
 
-/** The inside of a `Network`: what users see of it is in mod.ts. */
+/**
+ * The inside of a `Network`. The public class is in mod.ts.
+ * @internal
+ */
 export class NetworkCore implements AsyncDisposable {
   readonly pool: BufferPool;
   readonly backend: "io_uring" | "portable";

@@ -25,16 +25,28 @@ function someLength(readBufferSize: number): number {
     : Math.max(readBufferSize, bulkBufferBytes);
 }
 
-/** The receiving half of a socket. */
+/**
+ * The receiving half of a socket.
+ * @internal
+ */
 export let openStream: (socket: Socket) => Stream;
 
-/** Sends the bytes to a consumer from here on, paused at first. No call may be made beside it. */
+/**
+ * Sends the bytes to a consumer from here on, paused at first. No call may be made beside it.
+ * @internal
+ */
 export let pushReceive: (stream: Stream, consumer: Consumer) => PushReceive;
 
-/** Ends pending calls with "Closed". */
+/**
+ * Ends pending calls with "Closed".
+ * @internal
+ */
 export let abandonStream: (stream: Stream, reason: CloseReason) => void;
 
-/** Whether a call is in the middle of a message: it has received a part of its bytes. */
+/**
+ * Whether a call is in the middle of a message: it has received a part of its bytes.
+ * @internal
+ */
 export let isMidMessage: (stream: Stream) => boolean;
 
 /**

@@ -19,7 +19,18 @@ import { ByteSource } from "./byte_source.ts";
 import type { SendCall } from "./send_call.ts";
 import type { SendQueue } from "./send_queue.ts";
 
-/** Arrays and text are copied, buffers are moved in and released when they are sent. */
+/**
+ * What can be sent. Arrays and text are copied. Buffers are moved in, and released when they are
+ * sent. An array of arrays and texts is sent as one byte string.
+ *
+ * @example
+ * ```ts
+ * import { IoBuf, type Sendable } from "@uringnet/uringnet";
+ *
+ * const messages: Sendable[] = ["text", new Uint8Array(4), IoBuf.from("moved"), ["a", "b"]];
+ * console.log(messages.length); // 4
+ * ```
+ */
 export type Sendable =
   | Uint8Array
   | ArrayBuffer
@@ -43,7 +54,8 @@ function checkBuffer(buffer: ArrayBuffer): Uint8Array {
 
 /**
  * Gives `call` its bytes: copied up to the first window, moved in, or read later from the source.
- * Throws TypeError for what cannot be sent, and then takes nothing but the buffers.
+ * Throws TypeError for a value that cannot be sent, and then takes nothing but the buffers.
+ * @internal
  */
 export function loadCall(queue: SendQueue, call: SendCall, data: Sendable): void {
   if (data instanceof BufferHandle) {

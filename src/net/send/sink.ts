@@ -19,22 +19,35 @@ const DONE: Promise<void> = Promise.resolve();
 
 function ignore(): void {}
 
-/** The sending half of a socket. */
+/**
+ * The sending half of a socket.
+ * @internal
+ */
 export let openSink: (socket: Socket) => Sink;
 
-/** Sends without promises. May be mixed with `send`. */
+/**
+ * Sends without promises. May be mixed with `send`.
+ * @internal
+ */
 export let pushSend: (sink: Sink, producer: Producer, limitBytes: number) => PushSend;
 
 /**
  * Closes the half as `close` does, but leaves FIN to the end of the socket, which may send RST
  * instead. Never rejects.
+ * @internal
  */
 export let closeSinkWithoutFin: (sink: Sink, reason: CloseReason) => Promise<void>;
 
-/** Whether queued bytes were dropped because time ran out, so that the end has to be RST. */
+/**
+ * Whether queued bytes were dropped because time ran out, so that the end has to be RST.
+ * @internal
+ */
 export let sinkGaveUp: (sink: Sink) => boolean;
 
-/** Ends pending sends with "Closed" and takes no more. */
+/**
+ * Ends pending sends with "Closed" and takes no more.
+ * @internal
+ */
 export let abandonSink: (sink: Sink, reason: CloseReason) => void;
 
 /**
