@@ -11,6 +11,8 @@ export interface Tag {
   kind: string;
   name?: string;
   doc?: string;
+  /** Of "default". */
+  value?: string;
   tsType?: { repr: string };
 }
 

@@ -105,7 +105,10 @@ function entryFault(api: string, { name, kind, params }: Member): string | null 
   if (section === "") return `${name}: no section ${owner}`;
   const escaped = (member || owner).replace(/[.[\]]/g, "\\$&");
   if (kind === "getter" || kind === "property") {
-    const entry = new RegExp("`" + escaped + "\\??`|\\b" + escaped + "\\??: |, " + escaped);
+    // "`field`", "{ field?: type", or a heading "network.member".
+    const entry = new RegExp(
+      "`" + escaped + "`|[{,] ?" + escaped + "\\??[,: }]|\\w\\." + escaped + "\\b",
+    );
     return entry.test(section) ? null : `${name}: no entry`;
   }
   if (kind === "constructor" || member.startsWith("[")) {
@@ -134,8 +137,9 @@ test("docs/API.md has the defaults of the declarations", ({ symbols }) => {
   let compared = 0;
   const faults: string[] = [];
   for (const { name, tags } of members(symbols)) {
-    const declared = tags.find((tag) => tag.kind === "default")?.doc;
-    const [owner, field] = name.split(".");
+    const declared = tags.find((tag) => tag.kind === "default")?.value;
+    const [owner, field = ""] = name.split(".");
+    if (!/^\w+$/.test(field)) continue;
     const row = new RegExp("^\\| `" + field + "` \\| `([^`]+)` \\|", "m");
     const shown = row.exec(sectionsOf(api, owner))?.[1];
     if (declared === undefined || shown === undefined) continue;
