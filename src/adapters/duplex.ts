@@ -16,8 +16,8 @@
  */
 import type { Socket as NodeSocket } from "node:net";
 import type { DuplexOptions } from "node:stream";
-import { SocketConnection } from "../net/connection/connection.ts";
-import type { Connection } from "../net/connection/connection_interface.ts";
+import { SocketConnection } from "../net/connection/socket_connection.ts";
+import type { Connection } from "../net/connection/connection.ts";
 import type { OnRead } from "./on_read_buffers.ts";
 import { SocketHandle } from "./socket_handle.ts";
 import { Socket } from "./socket.ts";

@@ -3,12 +3,12 @@
  *
  *   connect() -> checks -> [lookup: 'lookup'] -> 'connectionAttempt' -> 'connect' -> 'ready'
  *
- * What is wrong with arguments is thrown at once; everything else destroys the socket.
+ * A wrong argument is thrown at once; every other failure destroys the socket.
  *
  * @module
  */
 import { nextTick } from "node:process";
-import type { SocketConnection } from "../net/connection/connection.ts";
+import type { SocketConnection } from "../net/connection/socket_connection.ts";
 import { parseAddress } from "../net/address/address.ts";
 import { autoSelectFamily } from "./auto_select_family.ts";
 import { Connector, type Target } from "./connector.ts";
@@ -24,7 +24,7 @@ import { validate } from "./validate.ts";
 
 type Options = Record<string, unknown>;
 
-/** What a connect by host needs, checked. */
+/** The arguments of a connect by host, checked. */
 interface Plan {
   host: string;
   port: number;
@@ -59,7 +59,7 @@ function connect(socket: Socket, options: Options, callback: Callback | null): v
 
 /** A socket that is over, or whose peer has ended it, may be used for another connection. */
 function revive(socket: Socket): void {
-  // What stands there after the end of the stream, before that of the class.
+  // The value after the end of the stream, before that of the class.
   delete (socket as { write?: unknown }).write;
   if (!socket.destroyed) return;
   socket[STATE].forget();

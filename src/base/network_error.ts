@@ -19,7 +19,8 @@ export type NetworkErrorCode =
   | "Closed"
   | "Unsupported"
   | "PoolExhausted"
-  | "PoolOversized";
+  | "PoolOversized"
+  | "TooLong";
 
 /** The closed set of values of {@link NetworkError.operation}: the call that failed. */
 export type OperationName =
@@ -31,7 +32,16 @@ export type OperationName =
   | "flush"
   | "recv"
   | "recvSome"
+  | "recvUntil"
+  | "wait"
+  | "peerFinished"
   | "option"
+  | "adopt"
+  | "peerFinished"
+  | "serve"
+  | "copy"
+  | "decode"
+  | "readProxyHeader"
   | "alloc"
   | "close";
 
@@ -61,9 +71,13 @@ export interface NetworkErrorDetails {
    * @default {undefined}
    */
   cause?: unknown;
+  /** The failures that led to this one: those of each address of a dial. */
+  errors?: readonly NetworkError[];
 }
 
-/** The message of whatever was thrown; it may be no error, and its getters may throw. */
+const NO_ERRORS: readonly NetworkError[] = Object.freeze([]);
+
+/** The message of a thrown value, which may be no error, and whose getters may throw. */
 export function messageOf(thrown: unknown): string {
   try {
     return String(thrown instanceof Error ? thrown.message : thrown);
@@ -72,7 +86,7 @@ export function messageOf(thrown: unknown): string {
   }
 }
 
-/** What went wrong inside the library, for the message of the error that a call gets. */
+/** An error inside the library, in the words of the error that a call gets. */
 export function internalReason(cause: unknown): string {
   return `an internal error (${messageOf(cause)})`;
 }
@@ -110,6 +124,8 @@ export class NetworkError extends Error {
   readonly bytesDone: number;
   /** True when the peer closed its half before the wanted bytes came. */
   readonly endOfStream: boolean;
+  /** Private: printing a single failure would show an empty list. */
+  readonly #errors: readonly NetworkError[];
 
   /**
    * Makes an error, for a program that stands in for a part of this library.
@@ -118,7 +134,7 @@ export class NetworkError extends Error {
    * @param details The data of the error.
    */
   constructor(message: string, details: NetworkErrorDetails) {
-    // `cause` is set always, as the other fields are. Error makes the property not enumerable.
+    // `cause` is always set, as the other fields are, but not enumerable, as in Error itself.
     super(message, { cause: intrinsics.optionOf(details, "cause") });
     this.code = details.code;
     const errno = intrinsics.optionOf(details, "errno") as number | null | undefined;
@@ -127,5 +143,11 @@ export class NetworkError extends Error {
     this.bytesDone = (intrinsics.optionOf(details, "bytesDone") as number | undefined) ?? 0;
     this.endOfStream = (intrinsics.optionOf(details, "endOfStream") as boolean | undefined) ??
       false;
+    this.#errors = details.errors ?? NO_ERRORS;
+  }
+
+  /** Of a failed dial: one error for each address, in the order of the attempts. Else empty. */
+  get errors(): readonly NetworkError[] {
+    return this.#errors;
   }
 }

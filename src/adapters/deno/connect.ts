@@ -4,7 +4,7 @@
  * @module
  */
 import { lookup } from "node:dns/promises";
-import type { Connection } from "../../net/connection/connection_interface.ts";
+import type { Connection } from "../../net/connection/connection.ts";
 import { parseIp } from "../../net/address/ip.ts";
 import type { Network } from "../../../mod.ts";
 import { denoError } from "./errors.ts";

@@ -4,15 +4,15 @@
  * @module
  */
 import { NetworkError } from "../../base/network_error.ts";
-import { AcceptCall } from "./accept_call.ts";
 import { AcceptQueue } from "./accept_queue.ts";
 import { formatAddress, type SocketAddress, type UnixAddress } from "../address/address.ts";
 import type { BoundSocket } from "./bound_socket.ts";
 import type { CallOptions } from "../call/call_options.ts";
-import { SocketConnection } from "../connection/connection.ts";
-import type { Connection } from "../connection/connection_interface.ts";
-import { Holder } from "../call/holder.ts";
+import { SocketConnection } from "../connection/socket_connection.ts";
+import type { Connection } from "../connection/connection.ts";
+import { LoopReference } from "../call/loop_reference.ts";
 import type { Closeable, NetworkContext } from "../socket/network_context.ts";
+import { ANSWER_GIVEN } from "../socket/socket.ts";
 import type { SocketFile } from "./socket_file.ts";
 
 /**
@@ -22,11 +22,17 @@ import type { SocketFile } from "./socket_file.ts";
 export let openListener: (context: NetworkContext, bound: BoundSocket) => Listener;
 
 /**
+ * The network of a listener, for servers.
+ * @internal
+ */
+export let listenerContext: (listener: Listener) => NetworkContext;
+
+/**
  * The listener in the roster of open things: hides what only the network may call.
  * @internal
  */
 class OpenListener implements Closeable {
-  place = -1;
+  rosterIndex = -1;
   readonly #listener: Listener;
 
   constructor(listener: Listener) {
@@ -66,6 +72,7 @@ class OpenListener implements Closeable {
 export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
   static {
     openListener = (context, bound) => new Listener(context, bound);
+    listenerContext = (listener) => listener.#context;
   }
 
   /** The address where connections arrive, with the port that the kernel chose for port 0. */
@@ -74,7 +81,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
   readonly #context: NetworkContext;
   readonly #fd: number;
   readonly #file: SocketFile | null;
-  readonly #holder: Holder;
+  readonly #loopReference: LoopReference;
   readonly #queue: AcceptQueue;
   readonly #ended = Promise.withResolvers<void>();
 
@@ -83,13 +90,13 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
     this.#fd = fd;
     this.#file = file;
     this.localAddress = localAddress;
-    this.#holder = new Holder(context);
+    this.#loopReference = new LoopReference(context);
     const name = formatAddress(localAddress);
     this.#queue = new AcceptQueue(
       context,
       fd,
       name,
-      (accepted, peer) => SocketConnection.adopt(context, accepted, family, peer),
+      (accepted, peer) => SocketConnection.adopt(context, accepted, family, peer, ANSWER_GIVEN),
       () => this.#finish(),
     );
     this.#entry = new OpenListener(this);
@@ -115,16 +122,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
    */
   accept(options?: CallOptions): Promise<Connection> {
     try {
-      if (this.#queue.closed) throw this.#queue.closedError();
-      const call = new AcceptCall(this.#queue, this.#holder);
-      call.prepare(options, null);
-      // A getter of the options may have closed the listener.
-      if (this.#queue.closed) throw this.#queue.closedError();
-      const ready = this.#queue.takeReady();
-      if (ready !== null) return Promise.resolve(ready);
-      const promise = call.promise<Connection>();
-      this.#queue.push(call);
-      return promise;
+      return this.#queue.accept(options, this.#loopReference);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -151,12 +149,12 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
 
   /** Lets pending `accept` calls keep the process alive. This is the default. */
   ref(): void {
-    this.#holder.ref();
+    this.#loopReference.ref();
   }
 
   /** Lets the process end although `accept` calls are pending. */
   unref(): void {
-    this.#holder.unref();
+    this.#loopReference.unref();
   }
 
   /**
@@ -166,8 +164,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
   close(): Promise<void> {
     if (!this.#queue.closed) {
       this.#queue.close();
-      // The kernel refuses peers from now on, and the port is free, before the pending accept
-      // operation completes.
+      // New peers are refused and the port is free at once, before the accept operation has landed.
       this.#context.recvRing.port.shutdown(this.#fd, 2);
       if (this.#queue.idle) this.#finish();
     }
@@ -181,11 +178,10 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
 
   #finish(): void {
     if (!this.#context.open.delete(this.#entry)) return;
-    // The file outlives the socket unless it is removed. Its identity is certain until the socket
-    // is closed.
+    // The file is removed while the socket is open, because the open socket identifies the file.
     this.#file?.remove();
     this.#context.recvRing.port.closeDescriptor(this.#fd);
-    this.#queue.retire();
+    this.#queue.release();
     this.#ended.resolve();
   }
 }

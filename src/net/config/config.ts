@@ -255,7 +255,7 @@ const BUFFER_SIZE_MAX = 1 << 28;
 const LINGER_SECONDS_MAX = 32_767;
 const SPIN_US_MAX = 10_000;
 
-/** The default stands for undefined only: null has a meaning of its own, or is a wrong value. */
+/** Only undefined gets the default: null has a meaning of its own, or is a wrong value. */
 function or(value: unknown, fallback: unknown): unknown {
   return value === undefined ? fallback : value;
 }

@@ -1,174 +1,126 @@
 /**
- * The connection over one socket: a sink, a stream, and the end of both.
+ * The interface of a connection. The class behind it has private fields, so that no other object
+ * would fit the type of the class. The interface is a shape, which a wrapper or a stand-in can have
+ * as well.
  *
  * @module
  */
-import { check } from "../../base/check.ts";
-import { COUNT } from "../../base/meter.ts";
-import {
-  AF_UNIX,
-  type SocketAddress,
-  type UnixAddress,
-  unknownAddress,
-} from "../address/address.ts";
-import { CloseReason } from "../call/close_reason.ts";
-import { checkKeepAlive, type KeepAlive } from "../config/config.ts";
-import type { Connection } from "./connection_interface.ts";
-import type { Closeable, NetworkContext } from "../socket/network_context.ts";
-import { type PackedAddress, packedAddress } from "../address/packed_address.ts";
-import { abandonSink, closeSinkWithoutFin, openSink, type Sink, sinkGaveUp } from "../send/sink.ts";
-import { Socket } from "../socket/socket.ts";
-import { abandonStream, openStream, type Stream } from "../recv/stream.ts";
-import { webStreams } from "./web_streams.ts";
+import type { SocketAddress, UnixAddress } from "../address/address.ts";
+import type { CallOptions } from "../call/call_options.ts";
+import type { KeepAlive } from "../config/config.ts";
+import type { Stream } from "../recv/stream.ts";
+import type { Sink } from "../send/sink.ts";
+import type { SocketOptions } from "../socket/socket_options.ts";
 
-/** State that few connections need. An open connection without it is half as large. */
-interface Extras {
-  localAddress: PackedAddress | null;
-  readable: ReadableStream<Uint8Array<ArrayBuffer>> | null;
-  writable: WritableStream<Uint8Array> | null;
-  closing: Promise<void> | null;
-}
-
-export class SocketConnection implements Connection, Closeable {
+/**
+ * One connection, made by {@link Network.dial} or {@link Listener.accept}. An object that has these
+ * members can stand in for a connection.
+ *
+ * @example
+ * ```ts
+ * import { type Connection, Network } from "@uringnet/uringnet";
+ *
+ * async function echo(connection: Connection): Promise<void> {
+ *   await using _closed = connection;
+ *   for (let data; (data = await connection.stream.recvSome()) !== null;) {
+ *     await connection.sink.send(data);
+ *   }
+ * }
+ *
+ * await using network = await Network.start();
+ * await using listener = await network.bind("127.0.0.1:0");
+ * const accepting = listener.accept().then(echo);
+ * const client = await network.dial(listener.localAddress);
+ * await client.sink.send("ping");
+ * console.log((await client.stream.recv(4)).text()); // ping
+ * await client.close();
+ * await accepting;
+ * ```
+ */
+export interface Connection extends AsyncDisposable {
   /** The sending half. */
   readonly sink: Sink;
   /** The receiving half. */
   readonly stream: Stream;
-  place = -1;
-  readonly #socket: Socket;
-  #remoteAddress: PackedAddress;
-  #extras: Extras | null = null;
-
-  private constructor(socket: Socket, peer: PackedAddress) {
-    this.#socket = socket;
-    this.sink = openSink(socket);
-    this.stream = openStream(socket);
-    this.#remoteAddress = peer;
-  }
+  /** The address of this end. Read at the first access, or when the connection ends. */
+  readonly localAddress: SocketAddress | UnixAddress;
+  /** The address of the peer, also when the peer is gone. */
+  readonly remoteAddress: SocketAddress | UnixAddress;
+  /**
+   * The receiving half as a web stream, made at the first access. The web stream is a byte stream,
+   * and its chunks are copies. Cancelling it ends the receiving half. Do not mix it with calls on
+   * `stream`.
+   */
+  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /**
+   * The sending half as a web stream, made at the first access. Closing it closes the half.
+   * Aborting it resets the connection. Do not mix it with calls on `sink`.
+   */
+  readonly writable: WritableStream<Uint8Array>;
 
   /**
-   * Takes over a connected descriptor that has its options, and closes the descriptor when that
-   * fails. The accept or the dial knows the peer's address. The kernel forgets the address when the
-   * peer resets the connection.
+   * Aborted once the connection is over: closed or reset by this end, reset by the peer, failed, or
+   * ended in both directions. A peer that has only finished sending does not abort the signal. The
+   * reason is a NetworkError `"Closed"`. Made at the first access. Does not keep the process alive.
    */
-  static adopt(
-    context: NetworkContext,
-    fd: number,
-    family: number,
-    peer: PackedAddress,
-  ): SocketConnection {
-    try {
-      const socket = new Socket(context, fd, family);
-      const connection = new SocketConnection(socket, peer);
-      context.open.add(connection);
-      socket.owner = connection;
-      context.meter.counts[COUNT.connections]++;
-      return connection;
-    } catch (error) {
-      context.recvRing.port.closeDescriptor(fd);
-      throw error;
-    }
-  }
+  readonly signal: AbortSignal;
 
-  /** The descriptor and its end, for the adapters. */
-  get socket(): Socket {
-    return this.#socket;
-  }
+  /**
+   * Resolves when the peer has finished sending (FIN) or has reset the connection. Receives no
+   * byte: bytes that come before the end stay where they are. Where the peer has sent more than the
+   * kernel's receive buffer takes, the end is known only once the program receives.
+   *
+   * @param options A signal, and a budget. There is no budget by default.
+   * @throws {NetworkError} `"Closed"`: this end closed meanwhile. `"Timeout"`: the budget ran out.
+   * @throws {TypeError} An option is unknown or has a wrong type.
+   * @throws {RangeError} `timeoutMs` is out of range.
+   * @throws The reason of the signal, when the signal is aborted.
+   */
+  peerFinished(options?: CallOptions): Promise<void>;
 
-  /** The peer's end, also when the peer is gone. */
-  get remoteAddress(): SocketAddress | UnixAddress {
-    const address = packedAddress.unpack(this.#remoteAddress);
-    this.#remoteAddress = address;
-    return address;
-  }
+  /**
+   * Sets options of the socket. A wrong option sets none of them.
+   *
+   * @param options See {@link SocketOptions}.
+   * @throws {TypeError} An option is unknown or has a wrong type.
+   * @throws {RangeError} A value is out of range.
+   * @throws {NetworkError} `"ConnectionFailed"`: the kernel refuses an option.
+   */
+  setOptions(options: SocketOptions): void;
 
-  /** Read when first asked for, or at the end: it costs a system call. */
-  get localAddress(): SocketAddress | UnixAddress {
-    const address = packedAddress.unpack(this.#readLocalAddress());
-    this.#extra.localAddress = address;
-    return address;
-  }
+  /**
+   * Sets TCP_NODELAY: small sends leave at once, also while earlier bytes are unacknowledged. No
+   * effect on unix sockets, and none once the connection is closed.
+   *
+   * @param on Defaults to true.
+   * @throws {TypeError} `on` is not a boolean.
+   * @throws {NetworkError} `"ConnectionFailed"`: the kernel refuses the option.
+   */
+  setNoDelay(on?: boolean): void;
 
-  /** The stream as a web stream, made on first use. Cancelling it ends the receiving half. */
-  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#extra.readable ??= webStreams.readable(this.stream);
-  }
-
-  /** The sink as a web stream, made on first use. Closing it half-closes; aborting resets. */
-  get writable(): WritableStream<Uint8Array> {
-    return this.#extra.writable ??= webStreams.writable(this.sink, () => this.reset());
-  }
-
-  /** TCP_NODELAY. Throws TypeError for anything but a boolean. */
-  setNoDelay(on = true): void {
-    this.#socket.setNoDelay(check.boolean("on", on));
-  }
-
-  /** Keep-alive probing: on, off, or with its times. */
-  setKeepAlive(options: boolean | KeepAlive): void {
-    if (options === null || options === undefined) {
-      check.fail("options", "a boolean or an object", options);
-    }
-    this.#socket.setKeepAlive(checkKeepAlive("options", options));
-  }
+  /**
+   * Sets keep-alive probing. No effect on unix sockets, and none once the connection is closed.
+   *
+   * @param options True or false, or the times of the probes.
+   * @throws {TypeError} A field is unknown or has a wrong type.
+   * @throws {RangeError} A time or a count is out of range.
+   * @throws {NetworkError} `"ConnectionFailed"`: the kernel refuses the option.
+   */
+  setKeepAlive(options: boolean | KeepAlive): void;
 
   /** Lets pending calls keep the process alive. This is the default. */
-  ref(): void {
-    this.#socket.ref();
-  }
+  ref(): void;
 
   /** Lets the process end although calls are pending. */
-  unref(): void {
-    this.#socket.unref();
-  }
+  unref(): void;
 
   /**
-   * Graceful end: pending sends first, within `shutdownTimeoutMs`, then FIN. Pending receives get
-   * "Closed" at once. Resolves when the descriptor is closed. Idempotent.
+   * Ends the connection gracefully: queued bytes are sent within `shutdownTimeoutMs`, then FIN.
+   * Pending receives get `"Closed"` at once. Idempotent. Resolves when the descriptor is closed,
+   * and never rejects.
    */
-  close(): Promise<void> {
-    const { closing } = this.#extra;
-    if (closing !== null) return closing;
-    const { context, family } = this.#socket;
-    if (context.config.soLinger === 0 && family !== AF_UNIX) this.reset();
-    return this.#extra.closing ??= this.#close();
-  }
+  close(): Promise<void>;
 
-  /** Abrupt end: pending calls get "Closed", the peer gets RST. */
-  reset(): void {
-    const reason = new CloseReason("the connection was reset");
-    this.#readLocalAddress();
-    this.#socket.refuseFin();
-    abandonStream(this.stream, reason);
-    abandonSink(this.sink, reason);
-    void this.#socket.end("reset");
-    this.#extra.closing ??= this.#socket.closed;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  /** Runs before the descriptor is closed: afterwards another connection may have its number. */
-  #readLocalAddress(): PackedAddress {
-    const socket = this.#socket;
-    return this.#extra.localAddress ??= socket.localAddress ?? unknownAddress(socket.family);
-  }
-
-  get #extra(): Extras {
-    if (this.#extras !== null) return this.#extras;
-    return this.#extras = { localAddress: null, readable: null, writable: null, closing: null };
-  }
-
-  async #close(): Promise<void> {
-    const reason = new CloseReason("the connection was closed");
-    const { context } = this.#socket;
-    const untilMs = context.now + (context.config.shutdownTimeoutMs ?? Infinity);
-    this.#readLocalAddress();
-    abandonStream(this.stream, reason);
-    await closeSinkWithoutFin(this.sink, reason);
-    abandonSink(this.sink, reason);
-    // A FIN after a part of the queued bytes would look like a clean end to the peer.
-    await this.#socket.end(sinkGaveUp(this.sink) ? "reset" : "graceful", untilMs);
-  }
+  /** Ends the connection abruptly: pending calls get `"Closed"`, and the peer gets RST. */
+  reset(): void;
 }

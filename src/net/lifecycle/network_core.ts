@@ -1,5 +1,5 @@
 /**
- * A network: rings, pool and clock of one thread, and everything that is open on them.
+ * A network: the rings, the pool and the clock of one thread, and everything that is open on them.
  *
  * @module
  */
@@ -14,15 +14,16 @@ import {
   type SocketAddress,
   type UnixAddress,
 } from "../address/address.ts";
-import { type BindOptions, checkBindOptions, checkMode } from "../accept/bind_options.ts";
+import { type BindOptions, checkBindAddress, checkBindOptions } from "../accept/bind_options.ts";
+import { adoptDescriptor } from "../accept/adopt_descriptor.ts";
 import { bindSocket } from "../accept/bound_socket.ts";
-import type { CallOptions } from "../call/call_options.ts";
-import type { Connection } from "../connection/connection_interface.ts";
+import type { Connection } from "../connection/connection.ts";
 import { Dial } from "../dial/dial.ts";
+import { checkDialOptions, type DialOptions } from "../dial/dial_options.ts";
 import { drainNetwork } from "./drain_network.ts";
 import { fileReleased } from "../accept/file_release.ts";
 import { type Listener, openListener } from "../accept/listener.ts";
-import { lookUpError } from "../address/look_up_error.ts";
+import { lookUpError } from "../address/look_up.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 
 /** Numbers of a network. The totals count from the start of the network. */
@@ -81,7 +82,7 @@ export class NetworkCore implements AsyncDisposable {
   async bind(address: Address, options?: BindOptions): Promise<Listener> {
     const checked = checkBindOptions(options);
     const parsed = parseAddress(address, 0);
-    checkMode(checked, parsed);
+    checkBindAddress(checked, parsed);
     this.#throwClosed("bind", parsed);
     const [numeric] = await this.#context.lookUp(parsed).catch((cause) => {
       throw lookUpError("BindFailed", formatAddress(parsed), cause);
@@ -98,21 +99,30 @@ export class NetworkCore implements AsyncDisposable {
   bindNow(address: Address, options?: BindOptions): Listener {
     const checked = checkBindOptions(options);
     const parsed = parseAddress(address, 0);
-    checkMode(checked, parsed);
+    checkBindAddress(checked, parsed);
     this.#throwClosed("bind", parsed);
     return openListener(this.#context, bindSocket(this.#context, parsed, checked));
   }
 
-  dial(address: Address, options?: CallOptions): Promise<Connection> {
+  dial(address: Address, options?: DialOptions): Promise<Connection> {
     try {
       const parsed = parseAddress(address, 1);
-      const dial = new Dial(this.#context, parsed);
-      dial.prepare(options, this.#context.config.connectTimeoutMs);
+      const checked = checkDialOptions(options, parsed);
+      const dial = new Dial(this.#context, parsed, checked);
+      dial.prepare(checked.call, this.#context.config.connectTimeoutMs);
       this.#throwClosed("dial", parsed);
       return dial.start();
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  adoptListener(fd: number): Promise<Listener> {
+    return this.#adopt("listening", () => adoptDescriptor.adoptListener(this.#context, fd));
+  }
+
+  adoptConnection(fd: number): Promise<Connection> {
+    return this.#adopt("connected", () => adoptDescriptor.adoptConnection(this.#context, fd));
   }
 
   stats(): NetworkStats {
@@ -155,13 +165,22 @@ export class NetworkCore implements AsyncDisposable {
     this.#afterClose();
   }
 
+  async #adopt<T>(what: string, take: () => T): Promise<T> {
+    if (this.#context.accepting) return await take();
+    throw new NetworkError(`Cannot adopt a ${what} descriptor: the network is closed`, {
+      code: "Closed",
+      operation: "adopt",
+    });
+  }
+
   #throwClosed(operation: "bind" | "dial", address: SocketAddress | UnixAddress): void {
-    if (this.#context.accepting) return;
+    const { accepting, dialing } = this.#context;
+    if (operation === "dial" ? dialing : accepting) return;
     const what = `Cannot ${operation} ${formatAddress(address)}`;
     throw new NetworkError(`${what}: the network is closed`, { code: "Closed", operation });
   }
 
-  /** Brings the ring's counts up to date. */
+  /** Brings the counts of the rings up to date. */
   #publish(): void {
     const { sendRing, recvRing, split } = this.#context;
     recvRing.publish();

@@ -4,19 +4,23 @@
  * @module
  */
 import { check } from "../../base/check.ts";
+import { DelimiterSearch } from "../../base/delimiter_search.ts";
 import { LIMITS } from "../../base/limits.ts";
 import type { IoBuf } from "../../buf/io_buf.ts";
 import { IoBufs } from "../../buf/io_bufs.ts";
-import { type CallOptions, checkCall } from "../call/call_options.ts";
+import { type CallOptions, checkCall, checkSignal, checkTimeout } from "../call/call_options.ts";
 import type { CloseReason } from "../call/close_reason.ts";
+import { LineCall } from "./line_call.ts";
 import { type Consumer, PushReceive } from "./push_receive.ts";
 import type { RecvCall } from "./recv_call.ts";
-import { RecvQueue } from "./recv_queue.ts";
+import { RecvHalf } from "./recv_half.ts";
 import type { Socket } from "../socket/socket.ts";
+import { UntilCall } from "./until_call.ts";
+import { checkDelimiter, checkUntil, MAX_LENGTH, type UntilOptions } from "./until_options.ts";
 
 const EMPTY = new Uint8Array(0);
 
-/** The default of `recvSome`. A program with small read buffers gets large chunks on request only. */
+/** The default of `recvSome`. With small read buffers, large chunks come on request only. */
 function someLength(readBufferSize: number): number {
   if (readBufferSize === 0) return LIMITS.unbufferedReadBytes;
   const { bulkFromBytes, bulkBufferBytes } = LIMITS;
@@ -50,6 +54,18 @@ export let abandonStream: (stream: Stream, reason: CloseReason) => void;
 export let isMidMessage: (stream: Stream) => boolean;
 
 /**
+ * Whether a call waits.
+ * @internal
+ */
+export let isReceiving: (stream: Stream) => boolean;
+
+/**
+ * Ends the first pending call as an abort of its signal would. Bytes that had arrived stay buffered.
+ * @internal
+ */
+export let abortReceive: (stream: Stream, reason: unknown) => void;
+
+/**
  * The receiving half of a {@link Connection}.
  *
  * Calls may overlap. They are served in order. A call that times out or is aborted loses nothing:
@@ -73,10 +89,11 @@ export let isMidMessage: (stream: Stream) => boolean;
  * ```
  */
 export class Stream implements AsyncIterable<Uint8Array> {
-  readonly #socket: Socket;
-  readonly #queue: RecvQueue;
+  readonly #queue: RecvHalf;
   readonly #someLength: number;
   readonly #timeoutMs: number | null;
+  /** False until a look-ahead where there is no read buffer. */
+  #canPeek: boolean;
 
   static {
     openStream = (socket) => new Stream(socket);
@@ -84,13 +101,15 @@ export class Stream implements AsyncIterable<Uint8Array> {
       new PushReceive(stream.#queue, consumer, stream.#someLength);
     abandonStream = (stream, reason) => stream.#queue.close(reason);
     isMidMessage = (stream) => stream.#queue.midMessage;
+    isReceiving = (stream) => !stream.#queue.isQuiet;
+    abortReceive = (stream, reason) => stream.#queue.abortFirst(reason);
   }
 
   private constructor(socket: Socket) {
-    this.#socket = socket;
-    this.#queue = new RecvQueue(socket);
+    this.#queue = new RecvHalf(socket);
     this.#timeoutMs = socket.context.config.readTimeoutMs;
     this.#someLength = someLength(socket.context.config.readBufferSize);
+    this.#canPeek = socket.context.config.readBufferSize > 0;
   }
 
   /** The number of bytes that have arrived and that a call gets without waiting. */
@@ -132,11 +151,11 @@ export class Stream implements AsyncIterable<Uint8Array> {
         checkCall(options);
         return Promise.resolve(new IoBufs());
       }
-      if (options === undefined && queue.quiet && queue.buffered >= length) {
+      if (options === undefined && queue.isQuiet && queue.buffered >= length) {
         queue.noteActivity();
         return Promise.resolve(queue.buffer.take(length));
       }
-      return this.#start<IoBufs>(queue.newCall(length, true), options);
+      return this.#start<IoBufs>(queue.newCall(length, "exact"), options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -162,11 +181,11 @@ export class Stream implements AsyncIterable<Uint8Array> {
     try {
       const length = maxLength === undefined ? this.#someLength : maxLength;
       check.integer("maxLength", length, 1, LIMITS.lengthMax);
-      if (options === undefined && queue.quiet && queue.buffered > 0) {
+      if (options === undefined && queue.isQuiet && queue.buffered > 0) {
         queue.noteActivity();
         return Promise.resolve(queue.buffer.takeSome(length));
       }
-      return this.#start<IoBuf | null>(queue.newCall(length, false), options);
+      return this.#start<IoBuf | null>(queue.newCall(length, "some"), options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -185,14 +204,15 @@ export class Stream implements AsyncIterable<Uint8Array> {
     check.integer("length", length, 0, LIMITS.lengthMax);
     if (length === 0) return new IoBufs();
     const queue = this.#queue;
-    if (!queue.quiet || queue.buffered < length) return null;
+    if (!queue.isQuiet || queue.buffered < length) return null;
     queue.noteActivity();
     return queue.buffer.take(length);
   }
 
   /**
-   * Shows buffered bytes without I/O, and consumes none of them. Always empty with
-   * `readBufferSize: 0`.
+   * Shows buffered bytes without I/O, and consumes none of them. Empty with `readBufferSize: 0`,
+   * unless `wait`, `recvUntil` or `lines` was called on this stream: the bytes that these calls look
+   * at are buffered.
    *
    * @param maxLength The most bytes to show, 0 to 4,294,967,295.
    * @returns A live view, valid until the next call on this stream.
@@ -201,8 +221,153 @@ export class Stream implements AsyncIterable<Uint8Array> {
    */
   peek(maxLength: number): Uint8Array {
     check.integer("maxLength", maxLength, 0, LIMITS.lengthMax);
-    if (this.#socket.context.config.readBufferSize === 0) return EMPTY;
-    return this.#queue.buffer.peek(maxLength);
+    return this.#canPeek ? this.#queue.buffer.peek(maxLength) : EMPTY;
+  }
+
+  /**
+   * Receives through the next delimiter, which is included in the result. Calls are served in order,
+   * with those of `recv`. A failure consumes nothing: bytes that had arrived stay buffered, and the
+   * next call begins with them.
+   *
+   * The call looks at each byte once, also where the delimiter arrives in pieces, and at no more than
+   * `maxLength` bytes. Bytes behind the delimiter stay buffered, also with `readBufferSize: 0`, where
+   * one look brings up to 64 KiB.
+   *
+   * @param delimiter Text (as UTF-8), bytes, or one byte as a number from 0 to 255.
+   * @param options A signal, a budget, and `maxLength` (65,536). The budget defaults to
+   * `readTimeoutMs`.
+   * @returns The bytes up to the delimiter, and the delimiter.
+   * @throws {NetworkError} `"TooLong"`: `maxLength` bytes have come, and the delimiter does not end
+   * among them. `"RecvFailed"`: the peer closed before the delimiter (`endOfStream` is true), or the
+   * kernel reports an errno. `"Timeout"`: the budget ran out. `"Closed"`: the half is closed.
+   * @throws {TypeError} The delimiter or an option has a wrong type, or the delimiter is empty.
+   * @throws {RangeError} The delimiter is longer than `maxLength`, or an option is out of range.
+   * @throws The reason of the signal, when the signal is aborted.
+   *
+   * @example
+   * ```ts
+   * import { Network } from "@uringnet/uringnet";
+   *
+   * await using network = await Network.start();
+   * await using listener = await network.bind("127.0.0.1:0");
+   * const accepting = listener.accept();
+   * await using client = await network.dial(listener.localAddress);
+   * await using server = await accepting;
+   *
+   * await client.sink.send("GET /\r\n\r\nbody");
+   * const head = await server.stream.recvUntil("\r\n\r\n", { maxLength: 16_384 });
+   * console.log(head.length, server.stream.buffered); // 9 4
+   * ```
+   */
+  recvUntil(
+    delimiter: string | Uint8Array | number,
+    options?: UntilOptions,
+  ): Promise<IoBufs> {
+    try {
+      const maxLength = checkUntil(options);
+      const search = new DelimiterSearch(checkDelimiter(delimiter, maxLength));
+      return Promise.resolve(
+        this.#until<IoBufs>(new UntilCall(this.#queue, search, maxLength), options, MAX_LENGTH),
+      );
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Yields the lines of the stream as UTF-8 text, until the end of the stream, without their "\n" or
+   * "\r\n". A last line without an end is yielded as it is. U+FEFF stays.
+   *
+   * The options apply to each line: `timeoutMs` is the budget of one line, and `maxLength` the bytes
+   * of one line with its end. Bytes behind a line stay buffered, so that the program may leave the
+   * loop and go on with other calls.
+   *
+   * The iteration throws as `recvUntil` does, except at the end of the stream, and TypeError for a
+   * line that is not UTF-8. A line that fails is not consumed.
+   *
+   * @param options A signal, a budget, and `maxLength` (65,536).
+   * @returns Lines, without their ends.
+   * @throws {TypeError} An option is unknown or has a wrong type.
+   * @throws {RangeError} An option is out of range.
+   * @throws The reason of the signal, when the signal is aborted already.
+   *
+   * @example
+   * ```ts
+   * import { Network } from "@uringnet/uringnet";
+   *
+   * await using network = await Network.start();
+   * await using listener = await network.bind("127.0.0.1:0");
+   * const accepting = listener.accept();
+   * await using client = await network.dial(listener.localAddress);
+   * await using server = await accepting;
+   *
+   * await client.sink.send("first\nsecond\r\nthird");
+   * await client.sink.close();
+   * const lines: string[] = [];
+   * for await (const line of server.stream.lines({ maxLength: 1_024 })) lines.push(line);
+   * console.log(lines.join()); // first,second,third
+   * ```
+   */
+  lines(options?: UntilOptions): AsyncIterable<string> {
+    const maxLength = checkUntil(options);
+    let each: CallOptions | undefined;
+    if (options !== undefined) {
+      each = { timeoutMs: checkTimeout(options, this.#timeoutMs) };
+      const signal = checkSignal(options);
+      if (signal !== null) each.signal = signal;
+    }
+    return this.#lines(new LineCall(this.#queue, maxLength), each);
+  }
+
+  /**
+   * Waits until `length` bytes are buffered, for `peek`, `tryRecv` or `consume`. Consumes nothing.
+   * Asks the kernel for no more than `length` bytes with `readBufferSize: 0`.
+   *
+   * @param length The number of bytes, 0 to 4,294,967,295. Length 0 resolves at once.
+   * @param options A signal, and a budget. The budget defaults to `readTimeoutMs`.
+   * @returns True once the bytes are buffered. False when the stream ends cleanly before: bytes that
+   * had come stay buffered, and the next receive still meets the end.
+   * @throws {NetworkError} `"RecvFailed"`: the kernel reports an errno. `"Timeout"`: the budget ran
+   * out. `"Closed"`: the half is closed.
+   * @throws {TypeError} `length` or an option has a wrong type.
+   * @throws {RangeError} `length` or `timeoutMs` is out of range.
+   * @throws The reason of the signal, when the signal is aborted.
+   */
+  wait(length: number, options?: CallOptions): Promise<boolean> {
+    const queue = this.#queue;
+    try {
+      check.integer("length", length, 0, LIMITS.lengthMax);
+      this.#canPeek = true;
+      if (length === 0) {
+        checkCall(options);
+        return Promise.resolve(true);
+      }
+      if (options === undefined && queue.isQuiet && queue.buffered >= length) {
+        queue.noteActivity();
+        return Promise.resolve(true);
+      }
+      return this.#start<boolean>(queue.newCall(length, "wait"), options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Drops buffered bytes, for example after a `peek`.
+   *
+   * @param length The number of bytes, 0 to `buffered`.
+   * @throws {TypeError} `length` is not a number, or another call waits for the bytes.
+   * @throws {RangeError} `length` is not an integer in range: fewer bytes are buffered.
+   */
+  consume(length: number): void {
+    const queue = this.#queue;
+    check.integer("length", length, 0, queue.buffered);
+    if (!queue.isQuiet) {
+      throw new TypeError(`Cannot consume ${length} bytes: another call waits for them`);
+    }
+    if (length === 0) return;
+    queue.noteActivity();
+    queue.buffer.drop(length);
   }
 
   /**
@@ -218,11 +383,39 @@ export class Stream implements AsyncIterable<Uint8Array> {
     }
   }
 
+  async *#lines(
+    call: LineCall,
+    options: CallOptions | undefined,
+  ): AsyncGenerator<string, void, undefined> {
+    for (;;) {
+      const line = await this.#until<string | null>(call, options, null);
+      if (line === null) return;
+      yield line;
+      call.restart();
+    }
+  }
+
+  /** The call's result, at once when it is buffered. */
+  #until<T>(
+    call: UntilCall,
+    options: CallOptions | undefined,
+    extra: string | null,
+  ): T | Promise<T> {
+    const queue = this.#queue;
+    call.prepare(options, this.#timeoutMs, extra);
+    this.#canPeek = true;
+    if (queue.isQuiet && queue.buffered > 0) {
+      const length = call.find(queue.buffer);
+      if (length >= 0) {
+        queue.noteActivity();
+        return call.give(queue.buffer, length, true) as T;
+      }
+    }
+    return call.start<T>();
+  }
+
   #start<T>(call: RecvCall, options: CallOptions | undefined): Promise<T> {
     call.prepare(options, this.#timeoutMs);
-    const promise = call.promise<T>();
-    call.begin();
-    this.#queue.push(call);
-    return promise;
+    return call.start<T>();
   }
 }
