@@ -16,9 +16,11 @@ import { nextTick } from "node:process";
 import type { Duplex } from "node:stream";
 import { setImmediate } from "node:timers";
 import { ERRNO } from "../base/errno.ts";
-import type { Connection } from "../net/connection/connection.ts";
+import type { SocketConnection } from "../net/connection/socket_connection.ts";
 import type { Consumer, PushReceive } from "../net/recv/push_receive.ts";
+import { pushReceive } from "../net/recv/stream.ts";
 import type { Part, Producer, PushSend } from "../net/send/push_send.ts";
+import { pushSend } from "../net/send/sink.ts";
 import { ConnectionHandle } from "./connection_handle.ts";
 import type { IdleTimer } from "./idle_timer.ts";
 import { nodeError } from "./node_error.ts";
@@ -55,7 +57,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   }
 
   /** There is a connection. */
-  open(connection: Connection): void {
+  open(connection: SocketConnection): void {
     this.connecting = null;
     this.connection = connection;
     if (!this.referenced) connection.unref();
@@ -179,8 +181,8 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   #begin(): void {
     const connection = this.connection;
     if (connection === null || this.#stream === undefined) return;
-    this.#receive = connection.stream.pushTo(this);
-    this.#send = connection.sink.produce(this, QUEUE_BYTES_MAX);
+    this.#receive = pushReceive(connection.stream, this);
+    this.#send = pushSend(connection.sink, this, QUEUE_BYTES_MAX);
     if (this.#wantsRead) this.#receive.resume();
   }
 }

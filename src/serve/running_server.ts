@@ -25,7 +25,7 @@ import { messageOf, NetworkError } from "../base/network_error.ts";
 import { Roster, type Rostered } from "../base/roster.ts";
 import { type Listener, listenerContext } from "../net/accept/listener.ts";
 import { formatAddress } from "../net/address/address.ts";
-import type { Connection } from "../net/connection/connection_interface.ts";
+import type { Connection } from "../net/connection/connection.ts";
 import type { NetworkContext, Server as NetworkServer } from "../net/socket/network_context.ts";
 import type { ConnectionHandler, ServeContext, Server } from "./server.ts";
 import { checkDrainTimeout, type CheckedServeOptions } from "./serve_options.ts";

@@ -8,7 +8,7 @@ import { NetworkError } from "../../src/base/network_error.ts";
 import { IoBufs } from "../../src/buf/io_bufs.ts";
 import { IoBuf } from "../../src/buf/io_buf.ts";
 import type { CallOptions } from "../../src/net/call/call_options.ts";
-import type { Connection } from "../../src/net/connection/connection_interface.ts";
+import type { Connection } from "../../src/net/connection/connection.ts";
 import type { Sendable } from "../../src/net/send/load_call.ts";
 import type { Random } from "../harness.ts";
 import { contentOf } from "./content.ts";

@@ -4,6 +4,9 @@
  *
  * @module
  */
+import { tryTakeSlot } from "../../buf/buffer_pool.ts";
+import { newIoBuf } from "../../buf/io_buf.ts";
+import { appendChunk } from "../../buf/io_bufs.ts";
 import type { Slot } from "../../buf/slot.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
@@ -72,16 +75,15 @@ export class DirectRead {
   #take(missing: number): Slot | null {
     const { pool } = this.#context;
     this.#filled = 0;
-    return pool.tryTake(Math.min(missing, pool.config.maxSize));
+    return tryTakeSlot(pool, Math.min(missing, pool.config.maxSize));
   }
 
   /** Each arrival becomes a chunk of the result; the slot stays while it has room and is wanted. */
   #toResult(slot: Slot, start: number, call: RecvCall): void {
     const count = this.#filled - start;
-    const { pool } = this.#context;
     if (count > 0) {
       slot.retain();
-      call.result?.extend(pool.handle(slot, start, count));
+      if (call.result !== null) appendChunk(call.result, newIoBuf(slot, start, count));
     }
     const full = this.#filled === slot.capacity;
     if (full || call.remaining === 0) this.drop();
