@@ -21,21 +21,29 @@
  *
  * @module
  */
-import { bunRuntime } from "./ffi/bun.ts";
-import { denoRuntime } from "./ffi/deno.ts";
+import {
+  chooseBackend,
+  native,
+  plainSource,
+  type PoolSource,
+  poolSource,
+  portableFor,
+  probeIoUring,
+  visibleSource,
+} from "./backends.ts";
 import { host } from "./ffi/host.ts";
-import { openNative } from "./ffi/native.ts";
 import { LIMITS } from "./src/base/limits.ts";
 import { messageOf, NetworkError } from "./src/base/network_error.ts";
 import { BufferPool as CorePool } from "./src/buf/buffer_pool.ts";
 import { BufferPoolConfig, type BufferPoolFields } from "./src/buf/buffer_pool_config.ts";
 import { Publisher } from "./src/metrics/publisher.ts";
-import { type Capabilities, explainRefusal, featuresOf } from "./src/net/config/capabilities.ts";
+import type { Backend } from "./src/net/config/backend.ts";
+import type { Capabilities } from "./src/net/config/capabilities.ts";
 import { type NetworkConfig, resolveConfig, type ResolvedConfig } from "./src/net/config/config.ts";
 import type { NetworkContext } from "./src/net/socket/network_context.ts";
 import { NetworkCore } from "./src/net/lifecycle/network_core.ts";
 import { bellsOpened, openNetwork, refuseUnsupported } from "./src/net/lifecycle/open_network.ts";
-import { openRings, openRingsNow } from "./src/net/lifecycle/open_rings.ts";
+import { type OpenRings, openRings, openRingsNow } from "./src/net/lifecycle/open_rings.ts";
 import type { NativePort } from "./src/ring/port.ts";
 
 export {
@@ -69,12 +77,6 @@ export type { SpinConfig } from "./src/ring/spinner.ts";
 /** Chunks in one vectored send. */
 export const IOVEC_BATCH_SIZE = LIMITS.iovecBatchSize;
 
-function native(): NativePort {
-  if ("Bun" in globalThis) return openNative(bunRuntime);
-  if ("Deno" in globalThis) return openNative(denoRuntime);
-  throw new Error("uringnet runs in Deno and in Bun; this is neither");
-}
-
 function unsupported(cause: unknown): NetworkError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new NetworkError(`Cannot start the network: ${reason}`, {
@@ -102,6 +104,41 @@ function nativeOrUnsupported(): NativePort {
   }
 }
 
+/** Of the pool that a network is about to make. */
+let networkSource: PoolSource | null = null;
+
+function makePool(fields: BufferPoolConfig, source: PoolSource): CorePool {
+  networkSource = source;
+  return new BufferPool(fields);
+}
+
+function sourceOrUnsupported(): PoolSource {
+  try {
+    const source = networkSource ?? poolSource();
+    networkSource = null;
+    return source;
+  } catch (cause) {
+    if (cause instanceof RangeError) throw cause;
+    throw unsupported(cause);
+  }
+}
+
+/** Pools of memory that the kernel cannot see. */
+const plainPools = new WeakSet<CorePool>();
+
+function refusePlainPool({ pool }: ResolvedConfig): void {
+  if (!(pool instanceof CorePool) || !plainPools.has(pool)) return;
+  throw new NetworkError(
+    "Cannot start the network: its pool was made where io_uring could not be used, of memory that " +
+      'the kernel cannot see; make the pool anew, or use backend "portable"',
+    { code: "Unsupported", operation: "start" },
+  );
+}
+
+function isUnsupported(error: unknown): error is NetworkError {
+  return error instanceof NetworkError && error.code === "Unsupported";
+}
+
 /** TCP over io_uring, for the thread that started it. */
 export class Network extends NetworkCore {
   /**
@@ -110,12 +147,30 @@ export class Network extends NetworkCore {
    */
   static async start(config: NetworkConfig = {}): Promise<Network> {
     const resolved = resolveConfig(config);
-    const port = nativeOrUnsupported();
     refuseUnsupported(resolved);
-    const rings = await openRings(port, host, resolved);
-    const context = openNetwork(port, host, resolved, rings, (fields) => new BufferPool(fields));
-    await bellsOpened(context);
-    return Network.#wire(port, resolved, context);
+    const { backend, fallback, mayFallBack } = chooseBackend(resolved.backend);
+    if (backend === "portable") return Network.#startPortable(resolved, fallback);
+    try {
+      const port = nativeOrUnsupported();
+      refusePlainPool(resolved);
+      const rings = await openRings(port, host, resolved);
+      const pool = (fields: BufferPoolConfig) => makePool(fields, visibleSource(port));
+      const context = openNetwork(port, host, resolved, rings, pool);
+      await bellsOpened(context);
+      return Network.#wire(port, resolved, context, "io_uring");
+    } catch (error) {
+      if (!mayFallBack || !isUnsupported(error)) throw error;
+      return Network.#startPortable(resolved, error.message);
+    }
+  }
+
+  static #startPortable(resolved: ResolvedConfig, fallback: string | null): Network {
+    const port = portableFor(resolved, fallback);
+    const rings = { recvPort: port.openRing(), sendPort: null };
+    const pool = (fields: BufferPoolConfig) => makePool(fields, plainSource());
+    const config = { ...resolved, ring: { ...resolved.ring, spin: null } };
+    const context = openNetwork(port, host, config, rings, pool);
+    return Network.#wire(port, resolved, context, "portable");
   }
 
   /**
@@ -126,11 +181,22 @@ export class Network extends NetworkCore {
    */
   static startNow(config: NetworkConfig = {}): Network {
     const resolved = resolveConfig(config);
-    const port = nativeOrUnsupported();
     refuseUnsupported(resolved);
-    const rings = openRingsNow(port, resolved);
-    const context = openNetwork(port, host, resolved, rings, (fields) => new BufferPool(fields));
-    const network = Network.#wire(port, resolved, context);
+    const { backend, fallback, mayFallBack } = chooseBackend(resolved.backend);
+    if (backend === "portable") return Network.#startPortable(resolved, fallback);
+    let rings: OpenRings;
+    let port: NativePort;
+    try {
+      port = nativeOrUnsupported();
+      refusePlainPool(resolved);
+      rings = openRingsNow(port, resolved);
+    } catch (error) {
+      if (!mayFallBack || !isUnsupported(error)) throw error;
+      return Network.#startPortable(resolved, error.message);
+    }
+    const pool = (fields: BufferPoolConfig) => makePool(fields, visibleSource(port));
+    const context = openNetwork(port, host, resolved, rings, pool);
+    const network = Network.#wire(port, resolved, context, "io_uring");
     const { recvRing, sendRing } = context;
     Promise.all([recvRing.pump.opened, sendRing.pump.opened]).catch((cause) => {
       port.warn(`uringnet: the network is closed: ${messageOf(cause)}`);
@@ -139,9 +205,14 @@ export class Network extends NetworkCore {
     return network;
   }
 
-  static #wire(port: NativePort, resolved: ResolvedConfig, context: NetworkContext): Network {
+  static #wire(
+    port: NativePort,
+    resolved: ResolvedConfig,
+    context: NetworkContext,
+    backend: Backend,
+  ): Network {
     let detach = () => {};
-    const network = new Network(context, "io_uring", () => detach());
+    const network = new Network(context, backend, () => detach());
     if (resolved.registry !== null) {
       const { registry, metricsPrefix } = resolved;
       try {
@@ -160,26 +231,19 @@ export class Network extends NetworkCore {
 
 /** A pool of its own: for buffers before a network is there, or shared by several networks. */
 export class BufferPool extends CorePool {
-  /** Loads the library. Throws a NetworkError "Unsupported" when that fails. */
+  /**
+   * Takes memory that the kernel may see where "auto" would take io_uring, else plain memory, which
+   * only portable networks can use. Throws a NetworkError "Unsupported" when `URINGNET_BACKEND`
+   * names io_uring and the library cannot be loaded.
+   */
   constructor(config: BufferPoolConfig | BufferPoolFields = BufferPoolConfig.forNetwork()) {
-    super(config, nativeOrUnsupported());
+    const source = sourceOrUnsupported();
+    super(config, source);
+    if (!source.visible) plainPools.add(this);
   }
 }
 
 /** Whether and how io_uring can be used here. Never throws, opens nothing that stays open. */
 export function probe(): Capabilities {
-  try {
-    const port = native();
-    const system = port.system();
-    const result = port.probe();
-    return {
-      supported: result >= 0,
-      reason: result >= 0 ? null : explainRefusal(-result, system),
-      kernel: system.kernel,
-      features: featuresOf(Math.max(result, 0)),
-    };
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    return { supported: false, reason, kernel: null, features: featuresOf(0) };
-  }
+  return probeIoUring();
 }

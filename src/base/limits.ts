@@ -165,6 +165,13 @@ export const LIMITS = Object.freeze({
   /** Settled sends that a network keeps for later ones: about 1 MiB. */
   spareCallCountMax: 4_096,
 
+  /**
+   * The portable backend: bytes that one connection is read ahead, beyond which the runtime is told
+   * to pause, and bytes of one send that are with the runtime at a time.
+   */
+  readAheadBytes: 65_536,
+  portableWindowBytes: 65_536,
+
   /** Addresses of one name that dial() tries. */
   dialAddressCountMax: 8,
 });

@@ -16,6 +16,7 @@ import {
   type UnixAddress,
 } from "../address/address.ts";
 import { Call } from "../call/call.ts";
+import { refusalCode } from "../config/backend.ts";
 import { ConnectAttempt } from "./connect_attempt.ts";
 import { Connection } from "../connection/connection.ts";
 import { endpoint, REMOTE_END } from "../address/endpoint.ts";
@@ -128,7 +129,7 @@ export class Dial extends Call implements Dialing {
     const numeric = formatAddress(address);
     const subject = numeric === this.name ? numeric : `${this.name} (${numeric})`;
     return new NetworkError(`Cannot connect to ${subject}: ${errnoText(errno)}`, {
-      code: "ConnectionFailed",
+      code: refusalCode(errno, "ConnectionFailed"),
       operation: "dial",
       errno,
     });

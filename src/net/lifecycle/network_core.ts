@@ -14,8 +14,13 @@ import {
   type SocketAddress,
   type UnixAddress,
 } from "../address/address.ts";
-import { type BindOptions, checkBindOptions, checkMode } from "../accept/bind_options.ts";
-import { bindSocket } from "../accept/bound_socket.ts";
+import {
+  type BindOptions,
+  checkBindOptions,
+  type CheckedBindOptions,
+  checkMode,
+} from "../accept/bind_options.ts";
+import { bindSocket, bindSocketSoon } from "../accept/bound_socket.ts";
 import type { CallOptions } from "../call/call_options.ts";
 import type { Connection } from "../connection/connection_interface.ts";
 import { Dial } from "../dial/dial.ts";
@@ -41,6 +46,15 @@ export interface NetworkStats {
   ringWakeups: number;
   ringOverflows: number;
   shortSends: number;
+}
+
+function unsupportedBind(
+  address: SocketAddress | UnixAddress,
+  how: string,
+  reason: string,
+): NetworkError {
+  const what = `Cannot bind ${formatAddress(address)} ${how} on the portable backend`;
+  return new NetworkError(`${what}: ${reason}`, { code: "Unsupported", operation: "bind" });
 }
 
 export abstract class NetworkCore implements AsyncDisposable {
@@ -77,11 +91,19 @@ export abstract class NetworkCore implements AsyncDisposable {
       throw lookUpError("BindFailed", formatAddress(parsed), cause);
     });
     this.#throwClosed("bind", parsed);
+    this.#refuseUnsupported(checked, numeric);
     if (checked.unlinkStale && isFile(numeric)) {
       await fileReleased(this.#context, numeric);
       this.#throwClosed("bind", parsed);
     }
-    return new Listener(this.#context, bindSocket(this.#context, numeric, checked));
+    const mayFinish = () => this.#throwClosed("bind", parsed);
+    this.#context.hold();
+    try {
+      const bound = await bindSocketSoon(this.#context, numeric, checked, mayFinish);
+      return new Listener(this.#context, bound);
+    } finally {
+      this.#context.unhold();
+    }
   }
 
   /**
@@ -93,6 +115,9 @@ export abstract class NetworkCore implements AsyncDisposable {
     const parsed = parseAddress(address, 0);
     checkMode(checked, parsed);
     this.#throwClosed("bind", parsed);
+    if (this.#context.recvRing.port.listening !== undefined) {
+      throw unsupportedBind(parsed, "at once", "the runtime listens from its event loop");
+    }
     return new Listener(this.#context, bindSocket(this.#context, parsed, checked));
   }
 
@@ -162,6 +187,19 @@ export abstract class NetworkCore implements AsyncDisposable {
     if (this.#context.accepting) return;
     const what = `Cannot ${operation} ${formatAddress(address)}`;
     throw new NetworkError(`${what}: the network is closed`, { code: "Closed", operation });
+  }
+
+  /** What `node:net` cannot be told. */
+  #refuseUnsupported(options: CheckedBindOptions, address: SocketAddress | UnixAddress): void {
+    if (this.backend !== "portable" || !isFile(address)) return;
+    if (options.unlinkStale) {
+      const reason = "whether a socket is bound to a file is known to the kernel alone";
+      throw unsupportedBind(address, "with unlinkStale", reason);
+    }
+    if (options.mode !== null) {
+      const reason = "the runtime makes the file with the permissions of the umask";
+      throw unsupportedBind(address, "with a mode", reason);
+    }
   }
 
   /** Brings the ring's counts up to date. */

@@ -20,12 +20,6 @@ import type { OpenRings } from "./open_rings.ts";
 
 /** Throws a NetworkError "Unsupported" for what no machine can do. */
 export function refuseUnsupported(config: ResolvedConfig): void {
-  if (config.backend === "portable") {
-    throw new NetworkError(
-      'Cannot start the network: backend "portable" is not part of this version; use "io_uring"',
-      { code: "Unsupported", operation: "start" },
-    );
-  }
   if (config.ring.ioPoll) {
     throw new NetworkError(
       "Cannot start the network: ring.ioPoll polls block devices, and the kernel answers EINVAL " +

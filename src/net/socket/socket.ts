@@ -18,6 +18,7 @@ import {
   type SocketAddress,
   type UnixAddress,
 } from "../address/address.ts";
+import { refusalCode } from "../config/backend.ts";
 import type { KeepAlive } from "../config/config.ts";
 import { endpoint, LOCAL_END } from "../address/endpoint.ts";
 import { Holder } from "../call/holder.ts";
@@ -118,7 +119,7 @@ export class Socket extends Holder implements Lingerer {
     if (result >= 0 || GONE.includes(-result)) return;
     const what = `Cannot set ${name} to ${value} on the connection to ${this.peerName}`;
     throw new NetworkError(`${what}: ${errnoText(-result)}`, {
-      code: "ConnectionFailed",
+      code: refusalCode(-result, "ConnectionFailed"),
       operation: "option",
       errno: -result,
     });

@@ -1,0 +1,350 @@
+/**
+ * One connected socket of `node:net`, as the two halves of a descriptor that the core knows.
+ *
+ *   receiving   idle -> parked: a receive waits -> idle     bytes, the end, or an error complete it
+ *   sending     idle -> window with the runtime -> ... -> idle
+ *                            \-- cancelled -> owed: the window's callback is outstanding -> idle
+ *
+ * Receiving. The runtime reads ahead (see `read_ahead.ts`); it begins with the first receive. An
+ * error or the end of the stream shows behind the bytes that came before it.
+ *
+ * Sending. The runtime keeps what it was given until its callback, so it is given copies, one
+ * window at a time: the core's memory is free as soon as the operation completes. Bytes cannot be
+ * taken back. A cancelled send therefore reports the window that is with the runtime as taken, and
+ * the next send begins behind that window's callback: at most one window is owed at any time.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { ERRNO } from "../base/errno.ts";
+import { LIMITS } from "../base/limits.ts";
+import { CQE_BUFFER, CQE_BUFFER_SHIFT, CQE_SOCKET_NONEMPTY } from "../ring/port.ts";
+import type { BufferGroups } from "./buffer_groups.ts";
+import { ReadAhead } from "./read_ahead.ts";
+import { errnoOf, type RuntimeSocket } from "./runtime_sockets.ts";
+import type { SlabTable } from "./slab_table.ts";
+
+/** Takes completions of operations; the ring. */
+export interface Completions {
+  readonly slabs: SlabTable;
+  readonly groups: BufferGroups;
+  complete(slot: number, generation: number, result: number, flags: number): void;
+  /** The runtime has closed the socket. */
+  gone(stream: PortableStream): void;
+}
+
+/** A range of memory of the core. */
+export interface Range {
+  slab: number;
+  offset: number;
+  length: number;
+}
+
+/** What a look at a connection that lingers has found. */
+const LINGER_OVER = 0;
+const LINGER_WAITS = 1;
+const LINGER_BYTES_CAME = 2;
+
+export class PortableStream {
+  readonly socket: RuntimeSocket;
+  readonly #to: Completions;
+  readonly #ahead = new ReadAhead();
+
+  #reading = false;
+  #flowing = false;
+  #ended = false;
+  #errno = 0;
+  #closed = false;
+  /** The core has shut the receiving half: what still comes is thrown away. */
+  #deaf = false;
+  #discarding = false;
+  #bytesCame = false;
+  #finAsked = false;
+
+  // The receive that is parked. `#recvGroup` is -1 for one into memory of its own.
+  #recvSlot = -1;
+  #recvGeneration = 0;
+  #recvGroup = -1;
+  #recvSlab = 0;
+  #recvOffset = 0;
+  #recvLength = 0;
+
+  // The send that is under way, and what of it has been taken.
+  #sendSlot = -1;
+  #sendGeneration = 0;
+  #ranges: Range[] = [];
+  #rangeAt = 0;
+  #rangeDone = 0;
+  #sent = 0;
+  /** Bytes with the runtime whose callback has not come. */
+  #windowBytes = 0;
+
+  constructor(socket: RuntimeSocket, to: Completions) {
+    this.socket = socket;
+    this.#to = to;
+    socket.on("error", this.#onError);
+    socket.on("close", this.#onClose);
+  }
+
+  /** The runtime has closed the socket. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The connection is over, and the peer's FIN never came. */
+  get cutOff(): boolean {
+    return this.#errno !== 0 && !this.#ended;
+  }
+
+  // ---- receiving -----------------------------------------------------------------------------
+
+  recv(slot: number, generation: number, slab: number, offset: number, length: number): void {
+    this.#recvGroup = -1;
+    this.#recvSlab = slab;
+    this.#recvOffset = offset;
+    this.#park(slot, generation, length);
+  }
+
+  recvSelect(slot: number, generation: number, group: number, length: number): void {
+    this.#recvGroup = group;
+    this.#park(slot, generation, length);
+  }
+
+  /** Whether the receive of this slot was parked here, and is cancelled now. */
+  cancelRecv(slot: number, generation: number): boolean {
+    if (this.#recvSlot !== slot || this.#recvGeneration !== generation) return false;
+    this.#finishRecv(-ERRNO.ECANCELED, 0);
+    return true;
+  }
+
+  #park(slot: number, generation: number, length: number): void {
+    this.#recvSlot = slot;
+    this.#recvGeneration = generation;
+    this.#recvLength = length;
+    if (!this.#serve()) this.#read();
+  }
+
+  /** Completes the parked receive, if there is something for it. */
+  #serve(): boolean {
+    if (this.#recvSlot < 0) return false;
+    if (this.#ahead.length > 0 && !this.#deaf) this.#deliver();
+    else if (this.#ended || this.#deaf) this.#finishRecv(0, 0);
+    else if (this.#errno !== 0) this.#finishRecv(-this.#recvErrno, 0);
+    else return false;
+    return true;
+  }
+
+  /** A reset that a send was told of is one for the receiving half as well. */
+  get #recvErrno(): number {
+    return this.#errno === ERRNO.EPIPE ? ERRNO.ECONNRESET : this.#errno;
+  }
+
+  #deliver(): void {
+    let slab = this.#recvSlab;
+    let offset = this.#recvOffset;
+    let length = this.#recvLength;
+    let flags = 0;
+    if (this.#recvGroup >= 0) {
+      const buffer = this.#to.groups.take(this.#recvGroup);
+      if (buffer === null) return this.#finishRecv(-ERRNO.ENOBUFS, 0);
+      ({ slab, offset } = buffer);
+      length = Math.min(length, buffer.length);
+      flags = CQE_BUFFER | (buffer.id << CQE_BUFFER_SHIFT);
+    }
+    const memory = this.#to.slabs.find(slab);
+    if (memory === null || offset + length > memory.length) {
+      return this.#finishRecv(-ERRNO.EFAULT, flags);
+    }
+    const count = this.#ahead.take(memory, offset, length);
+    if (this.#ahead.length > 0) flags |= CQE_SOCKET_NONEMPTY;
+    else if (this.#ended) flags |= CQE_SOCKET_NONEMPTY;
+    this.#finishRecv(count, flags);
+    if (!this.#flowing && this.#ahead.low) this.#read();
+  }
+
+  #finishRecv(result: number, flags: number): void {
+    const slot = this.#recvSlot;
+    this.#recvSlot = -1;
+    this.#to.complete(slot, this.#recvGeneration, result, flags);
+  }
+
+  /** The runtime is to read, from now on or again. */
+  #read(): void {
+    if (this.#flowing || this.#ended || this.#closed) return;
+    this.#flowing = true;
+    if (!this.#reading) {
+      this.#reading = true;
+      this.socket.on("data", this.#onData);
+      this.socket.on("end", this.#onEnd);
+    }
+    this.socket.resume();
+  }
+
+  readonly #onData = (chunk: Uint8Array): void => {
+    if (this.#discarding || this.#deaf) {
+      this.#bytesCame = true;
+      return;
+    }
+    this.#ahead.push(chunk);
+    this.#serve();
+    if (this.#ahead.length === 0) return;
+    this.#ahead.keepLast();
+    if (!this.#ahead.full || !this.#flowing) return;
+    this.#flowing = false;
+    this.socket.pause();
+  };
+
+  readonly #onEnd = (): void => {
+    this.#ended = true;
+    this.#serve();
+  };
+
+  // ---- sending -------------------------------------------------------------------------------
+
+  send(slot: number, generation: number, ranges: Range[]): void {
+    this.#sendSlot = slot;
+    this.#sendGeneration = generation;
+    this.#ranges = ranges;
+    this.#rangeAt = 0;
+    this.#rangeDone = 0;
+    this.#sent = 0;
+    // Else the callback of the window that is owed begins it.
+    if (this.#windowBytes === 0) this.#sendWindow();
+  }
+
+  /** Whether the send of this slot was under way, and is over now. */
+  cancelSend(slot: number, generation: number): boolean {
+    if (this.#sendSlot !== slot || this.#sendGeneration !== generation) return false;
+    // Nothing of it has been given to the runtime while another one's window is owed.
+    const taken = this.#rangeAt > 0 || this.#rangeDone > 0 ? this.#sent + this.#windowBytes : 0;
+    this.#finishSend(taken > 0 ? taken : -ERRNO.ECANCELED);
+    return true;
+  }
+
+  /** The next bytes go to the runtime, as a copy. */
+  #sendWindow(): void {
+    if (this.#errno !== 0 || this.#closed) return this.#finishSend(-(this.#errno || ERRNO.EPIPE));
+    if (this.#finAsked) return this.#finishSend(-ERRNO.EPIPE);
+    const window = this.#copyWindow();
+    if (window === null) return this.#finishSend(this.#sent > 0 ? this.#sent : -ERRNO.EFAULT);
+    this.#windowBytes = window.length;
+    this.socket.write(window, this.#onWritten);
+  }
+
+  #copyWindow(): Uint8Array | null {
+    let wanted = 0;
+    for (let at = this.#rangeAt; at < this.#ranges.length; at++) wanted += this.#ranges[at].length;
+    const size = Math.min(wanted - this.#rangeDone, LIMITS.portableWindowBytes);
+    const window = Buffer.allocUnsafe(size);
+    for (let done = 0; done < size;) {
+      const range = this.#ranges[this.#rangeAt];
+      const memory = this.#to.slabs.find(range.slab);
+      if (memory === null || range.offset + range.length > memory.length) return null;
+      const part = Math.min(range.length - this.#rangeDone, size - done);
+      const from = range.offset + this.#rangeDone;
+      memory.copy(window, done, from, from + part);
+      done += part;
+      this.#rangeDone += part;
+      if (this.#rangeDone < range.length) continue;
+      this.#rangeAt++;
+      this.#rangeDone = 0;
+    }
+    return window;
+  }
+
+  readonly #onWritten = (error?: Error | null): void => {
+    const bytes = this.#windowBytes;
+    this.#windowBytes = 0;
+    if (this.#sendSlot < 0) return;
+    if (error) {
+      if (this.#errno === 0) this.#errno = errnoOf(error);
+      return this.#finishSend(this.#sent > 0 ? this.#sent : -this.#errno);
+    }
+    const own = this.#rangeAt > 0 || this.#rangeDone > 0;
+    if (own) this.#sent += bytes;
+    if (own && this.#rangeAt === this.#ranges.length) this.#finishSend(this.#sent);
+    else this.#sendWindow();
+  };
+
+  #finishSend(result: number): void {
+    const slot = this.#sendSlot;
+    this.#sendSlot = -1;
+    this.#to.complete(slot, this.#sendGeneration, result, 0);
+  }
+
+  // ---- the end -------------------------------------------------------------------------------
+
+  /** The receiving half for good: a parked receive ends as at the end of the stream. */
+  shutdownRecv(): void {
+    this.#deaf = true;
+    this.#ahead.clear();
+    this.#serve();
+  }
+
+  /** FIN, behind what the runtime has. */
+  shutdownSend(): void {
+    if (this.#finAsked || this.#closed) return;
+    this.#finAsked = true;
+    this.socket.end();
+  }
+
+  /** Both halves, and what has come is thrown away; says whether there is a reason to wait. */
+  discard(): number {
+    this.#discarding = true;
+    this.#ahead.clear();
+    this.shutdownSend();
+    this.#serveDiscarded();
+    this.#read();
+    if (this.#closed || this.#errno !== 0) return LINGER_OVER;
+    return this.#ended && this.#windowBytes === 0 ? LINGER_OVER : LINGER_WAITS;
+  }
+
+  /** Looks again after `discard`. */
+  lookAgain(): number {
+    if (this.#closed || this.#errno !== 0) return LINGER_OVER;
+    const came = this.#bytesCame;
+    this.#bytesCame = false;
+    if (came) return LINGER_BYTES_CAME;
+    return this.#windowBytes > 0 ? LINGER_WAITS : LINGER_OVER;
+  }
+
+  /** The runtime has bytes that the kernel has not taken. */
+  get unsent(): boolean {
+    return this.#windowBytes > 0 && !this.#closed && this.#errno === 0;
+  }
+
+  /** Closes the descriptor: after RST, or as it is. */
+  close(reset: boolean): void {
+    this.#deaf = true;
+    this.#ahead.clear();
+    if (this.#closed) return;
+    if (reset) this.socket.resetAndDestroy();
+    else this.socket.destroy();
+  }
+
+  #serveDiscarded(): void {
+    if (this.#recvSlot >= 0) this.#finishRecv(0, 0);
+  }
+
+  readonly #onError = (error: unknown): void => {
+    if (this.#errno === 0) this.#errno = errnoOf(error);
+    this.#endCalls();
+  };
+
+  readonly #onClose = (): void => {
+    this.#closed = true;
+    // Closed by the runtime without a word: the peer's FIN has not come.
+    if (!this.#ended && this.#errno === 0) this.#errno = ERRNO.ECONNRESET;
+    this.#windowBytes = 0;
+    this.#endCalls();
+    this.#to.gone(this);
+  };
+
+  #endCalls(): void {
+    if (this.#sendSlot >= 0) {
+      const errno = this.#errno || ERRNO.EPIPE;
+      this.#finishSend(this.#sent > 0 ? this.#sent : -errno);
+    }
+    this.#serve();
+  }
+}

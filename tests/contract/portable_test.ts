@@ -1,0 +1,8 @@
+/**
+ * The contract over `node:net`. What differs is in `expectations.ts`.
+ *
+ * @module
+ */
+import { contract } from "./network_contract.ts";
+
+contract("portable", { backend: "portable" }).run();
