@@ -13,6 +13,7 @@ import {
   type RuntimeServer,
   type RuntimeSocket,
   runtimeSockets,
+  shielded,
 } from "./runtime_sockets.ts";
 
 export interface ListenTarget {
@@ -39,27 +40,30 @@ export class PortableListener {
   constructor(target: ListenTarget, backlog: number, onConnection: () => void) {
     this.#backlog = Math.max(backlog, 1);
     this.#onConnection = onConnection;
-    this.server = runtimeSockets.createServer({ allowHalfOpen: true, pauseOnConnect: true });
+    this.server = runtimeSockets.createServer(
+      shielded({ allowHalfOpen: true, pauseOnConnect: true }),
+    );
     this.server.on("connection", this.#add);
     const opened = Promise.withResolvers<number>();
     this.opened = opened.promise;
     this.server.once("listening", () => opened.resolve(0));
-    this.server.on("error", (error) => opened.resolve(-errnoOf(error)));
+    this.server.on("error", (error) => opened.resolve(-listenErrno(error)));
     const { path, host, port, ipv6Only, reusePort } = target;
     // The kernel refuses no backlog; the runtimes want a positive one.
     const common = { backlog: this.#backlog, exclusive: true };
-    const options = path !== null ? { ...common, path } : {
+    const options = path !== null ? shielded({ ...common, path }) : shielded({
       ...common,
+      path: undefined,
       host,
       port,
       ipv6Only,
-      ...(reusePort ? { reusePort } : {}),
-    };
+      reusePort: reusePort ? true : undefined,
+    });
     try {
       this.server.listen(options);
       this.server.unref();
     } catch (error) {
-      opened.resolve(-errnoOf(error));
+      opened.resolve(-listenErrno(error));
     }
   }
 
@@ -96,8 +100,44 @@ export class PortableListener {
   };
 }
 
+/** Deno has EINVAL for an address that this machine does not have. The address itself is valid. */
+function listenErrno(error: unknown): number {
+  const errno = errnoOf(error);
+  return errno === ERRNO.EINVAL ? ERRNO.EADDRNOTAVAIL : errno;
+}
+
 /** Of one that nobody has accepted: it shows as closed when it is its turn. */
 function ignore(): void {}
+
+let ipv6OnlySupport: Promise<boolean> | null = null;
+
+/**
+ * Whether the runtime heeds `ipv6Only`: Deno 2.9 ignores it. Tried out once: beside a listener that
+ * takes both, none for IPv4 can have the same port.
+ */
+export function ipv6OnlySupported(): Promise<boolean> {
+  return ipv6OnlySupport ??= tryIpv6Only();
+}
+
+async function tryIpv6Only(): Promise<boolean> {
+  const common = { path: null, reusePort: false };
+  const only = { ...common, host: "::", port: 0, ipv6Only: true };
+  const first = new PortableListener(only, 1, ignore);
+  try {
+    if (await first.opened < 0) return false;
+    const { port } = first.server.address() as { port: number };
+    const both = new PortableListener(
+      { ...common, host: "0.0.0.0", port, ipv6Only: false },
+      1,
+      ignore,
+    );
+    const result = await both.opened;
+    both.stop();
+    return result === 0;
+  } finally {
+    first.stop();
+  }
+}
 
 /** The errno of an accept that finds no connection. */
 export const NONE_WAITS = -ERRNO.EAGAIN;

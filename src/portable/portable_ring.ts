@@ -37,9 +37,9 @@ import { BufferGroups } from "./buffer_groups.ts";
 import { CompletionQueue } from "./completion_queue.ts";
 import { Descriptor } from "./descriptor.ts";
 import { PortableBell } from "./portable_bell.ts";
-import { NONE_WAITS, PortableListener } from "./portable_listener.ts";
+import { ipv6OnlySupported, NONE_WAITS, PortableListener } from "./portable_listener.ts";
 import { type Completions, PortableStream, type Range } from "./portable_stream.ts";
-import { errnoOf, type RuntimeSocket, runtimeSockets } from "./runtime_sockets.ts";
+import { errnoOf, type RuntimeSocket, runtimeSockets, shielded } from "./runtime_sockets.ts";
 import type { SlabTable } from "./slab_table.ts";
 import { interfaceNumber, numericAddress, writeAddress } from "./socket_addresses.ts";
 
@@ -203,6 +203,8 @@ export class PortableRing implements RingPort, Completions {
     const socket = found.listener?.take() ?? null;
     if (socket === null) return NONE_WAITS;
     const accepted = new Descriptor(found.family);
+    // An end of TCP has its own; one of a unix socket has the path of the listener.
+    accepted.local = found.local;
     found.inheritTo(accepted);
     this.#adoptSocket(accepted, socket);
     const bytes = this.#block(block);
@@ -242,6 +244,7 @@ export class PortableRing implements RingPort, Completions {
     const address = readSockaddr(this.#block(block), length);
     try {
       const socket = this.#connect(found, address);
+      found.remote = address;
       found.connecting = socket;
       socket.unref();
       socket.once("connect", () => {
@@ -257,20 +260,18 @@ export class PortableRing implements RingPort, Completions {
 
   #connect({ family, local }: Descriptor, address: SocketAddress | UnixAddress): RuntimeSocket {
     if (isUnix(address)) {
-      return runtimeSockets.connect({ path: address.path, allowHalfOpen: true });
+      return runtimeSockets.connect(shielded({ path: address.path, allowHalfOpen: true }));
     }
-    const from = local === null || isUnix(local) ? {} : {
-      localAddress: local.hostname,
-      ...(local.port === 0 ? {} : { localPort: local.port }),
-    };
-    return runtimeSockets.connect({
+    const from = local === null || isUnix(local) ? null : local;
+    return runtimeSockets.connect(shielded({
+      path: undefined,
       host: address.hostname,
       port: address.port,
       family: family === AF_INET6 ? 6 : 4,
       allowHalfOpen: true,
-      autoSelectFamily: false,
-      ...from,
-    });
+      localAddress: from?.hostname,
+      localPort: from === null || from.port === 0 ? undefined : from.port,
+    }));
   }
 
   #connected(found: Descriptor, result: number): void {
@@ -319,6 +320,7 @@ export class PortableRing implements RingPort, Completions {
     const found = this.#at(fd);
     if (found === null || found.listener === null) return -ERRNO.EBADF;
     const result = await found.listener.opened;
+    if (result === 0 && found.ipv6Only && !await ipv6OnlySupported()) return UNSUPPORTED;
     const address = found.listener.server.address();
     if (result === 0 && address !== null && typeof address === "object") {
       const { address: hostname, port } = address;

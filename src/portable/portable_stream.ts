@@ -5,8 +5,9 @@
  *   sending     idle -> window with the runtime -> ... -> idle
  *                            \-- cancelled -> owed: the window's callback is outstanding -> idle
  *
- * Receiving. The runtime reads ahead (see `read_ahead.ts`); it begins with the first receive. An
- * error or the end of the stream shows behind the bytes that came before it.
+ * Receiving. The runtime reads ahead (see `read_ahead.ts`) from the beginning: a runtime that does
+ * not read is told of a reset all the same, and drops what came before it. An error or the end of
+ * the stream shows behind the bytes that came before it.
  *
  * Sending. The runtime keeps what it was given until its callback, so it is given copies, one
  * window at a time: the core's memory is free as soon as the operation completes. Bytes cannot be
@@ -40,6 +41,16 @@ export interface Range {
   length: number;
 }
 
+/**
+ * Closing a socket with unread bytes sends RST, which makes the kernel drop what the peer has not
+ * taken. How much that is, `node:net` does not tell. After so many bytes without a word from the
+ * peer it may be some, and closing waits until the peer ends or was quiet for so long. After fewer
+ * it waits for one quiet look, or until so many bytes were thrown away: about what a kernel holds.
+ */
+const UNTAKEN_BYTES = 65_536;
+const QUIET_MS = 100;
+const DISCARDED_BYTES_MAX = 4 << 20;
+
 /** What a look at a connection that lingers has found. */
 const LINGER_OVER = 0;
 const LINGER_WAITS = 1;
@@ -50,7 +61,6 @@ export class PortableStream {
   readonly #to: Completions;
   readonly #ahead = new ReadAhead();
 
-  #reading = false;
   #flowing = false;
   #ended = false;
   #errno = 0;
@@ -59,6 +69,9 @@ export class PortableStream {
   #deaf = false;
   #discarding = false;
   #bytesCame = false;
+  #sentSinceHeard = 0;
+  #discardedBytes = 0;
+  #quietSinceMs = 0;
   #finAsked = false;
 
   // The receive that is parked. `#recvGroup` is -1 for one into memory of its own.
@@ -84,6 +97,9 @@ export class PortableStream {
     this.#to = to;
     socket.on("error", this.#onError);
     socket.on("close", this.#onClose);
+    socket.on("data", this.#onData);
+    socket.on("end", this.#onEnd);
+    this.#read();
   }
 
   /** The runtime has closed the socket. */
@@ -172,19 +188,16 @@ export class PortableStream {
   #read(): void {
     if (this.#flowing || this.#ended || this.#closed) return;
     this.#flowing = true;
-    if (!this.#reading) {
-      this.#reading = true;
-      this.socket.on("data", this.#onData);
-      this.socket.on("end", this.#onEnd);
-    }
     this.socket.resume();
   }
 
   readonly #onData = (chunk: Uint8Array): void => {
     if (this.#discarding || this.#deaf) {
       this.#bytesCame = true;
+      this.#discardedBytes += chunk.length;
       return;
     }
+    this.#sentSinceHeard = 0;
     this.#ahead.push(chunk);
     this.#serve();
     if (this.#ahead.length === 0) return;
@@ -228,6 +241,7 @@ export class PortableStream {
     const window = this.#copyWindow();
     if (window === null) return this.#finishSend(this.#sent > 0 ? this.#sent : -ERRNO.EFAULT);
     this.#windowBytes = window.length;
+    this.#sentSinceHeard += window.length;
     this.socket.write(window, this.#onWritten);
   }
 
@@ -295,6 +309,7 @@ export class PortableStream {
     this.shutdownSend();
     this.#serveDiscarded();
     this.#read();
+    this.#quietSinceMs = performance.now();
     if (this.#closed || this.#errno !== 0) return LINGER_OVER;
     return this.#ended && this.#windowBytes === 0 ? LINGER_OVER : LINGER_WAITS;
   }
@@ -304,8 +319,14 @@ export class PortableStream {
     if (this.#closed || this.#errno !== 0) return LINGER_OVER;
     const came = this.#bytesCame;
     this.#bytesCame = false;
-    if (came) return LINGER_BYTES_CAME;
-    return this.#windowBytes > 0 ? LINGER_WAITS : LINGER_OVER;
+    if (came) this.#quietSinceMs = performance.now();
+    if (this.#windowBytes > 0) return came ? LINGER_BYTES_CAME : LINGER_WAITS;
+    if (this.#ended) return LINGER_OVER;
+    const untaken = this.#sentSinceHeard > UNTAKEN_BYTES;
+    const more = untaken || this.#discardedBytes < DISCARDED_BYTES_MAX;
+    if (came) return more ? LINGER_BYTES_CAME : LINGER_OVER;
+    const quiet = performance.now() - this.#quietSinceMs >= QUIET_MS;
+    return untaken && !quiet ? LINGER_WAITS : LINGER_OVER;
   }
 
   /** The runtime has bytes that the kernel has not taken. */

@@ -23,6 +23,37 @@ export const runtimeSockets: Pick<Net, "createServer" | "connect"> = {
   connect: found.connect,
 };
 
+/**
+ * Options that the runtimes may look for, as fields of their own: one that is missing would be read
+ * from `Object.prototype`, which a program may have polluted.
+ */
+const SHIELD = Object.freeze({
+  signal: undefined,
+  lookup: undefined,
+  hints: undefined,
+  onread: undefined,
+  localAddress: undefined,
+  localPort: undefined,
+  noDelay: undefined,
+  keepAlive: undefined,
+  keepAliveInitialDelay: undefined,
+  timeout: undefined,
+  autoSelectFamily: false,
+  blockList: undefined,
+  tls: undefined,
+  readableAll: undefined,
+  writableAll: undefined,
+  reusePort: undefined,
+  ipv6Only: undefined,
+  backlog: undefined,
+  exclusive: true,
+});
+
+/** These fields and no others: neither a prototype's, nor those that decide what is listened on. */
+export function shielded<T extends object>(fields: T): T {
+  return Object.assign(Object.create(null), SHIELD, fields);
+}
+
 /** Codes of the runtimes that are no errno, and the errno that comes nearest. */
 const OTHER_CODES: Readonly<Record<string, string>> = {
   ERR_STREAM_DESTROYED: "EPIPE",

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import {
   AF_INET6,
@@ -28,7 +29,10 @@ export function writeAddress(block: Uint8Array, address: SocketAddress | UnixAdd
   return writeSockaddr(block, address).length;
 }
 
-/** The number of an interface, from an IPv6 address of it with that scope; -1 when unknown. */
+/**
+ * The number of an interface, from an IPv6 address of it with that scope, or from the file that
+ * Linux has for it; -1 when unknown.
+ */
 export function interfaceNumber(name: string): number {
   try {
     for (const entry of networkInterfaces()[name] ?? []) {
@@ -36,10 +40,13 @@ export function interfaceNumber(name: string): number {
         return entry.scopeid;
       }
     }
+    // The loopback interface has no address with a scope.
+    if (!/^[\w.-]+$/.test(name)) return -1;
+    return Number(readFileSync(`/sys/class/net/${name}/ifindex`, "utf8"));
   } catch {
-    // Deno without --allow-sys: the interface counts as unknown.
+    // Another system, no such interface, or Deno without --allow-sys or --allow-read.
+    return -1;
   }
-  return -1;
 }
 
 /** As the core spells it: mapped where the socket is of IPv6, its scope as a number. */

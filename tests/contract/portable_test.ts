@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { differing } from "./expectations.ts";
 import { contract } from "./network_contract.ts";
 
-contract("portable", { backend: "portable" }).run();
+contract("portable", { backend: "portable" }, differing()).run();
