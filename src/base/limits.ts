@@ -169,7 +169,7 @@ export const LIMITS = Object.freeze({
    * The portable backend: bytes that one connection is read ahead, beyond which the runtime is told
    * to pause, and bytes of one send that are with the runtime at a time.
    */
-  readAheadBytes: 65_536,
+  readAheadBytes: 131_072,
   portableWindowBytes: 65_536,
 
   /** Addresses of one name that dial() tries. */

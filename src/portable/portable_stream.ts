@@ -43,11 +43,12 @@ export interface Range {
 
 /**
  * Closing a socket with unread bytes sends RST, which makes the kernel drop what the peer has not
- * taken. How much that is, `node:net` does not tell. After so many bytes without a word from the
- * peer it may be some, and closing waits until the peer ends or was quiet for so long. After fewer
- * it waits for one quiet look, or until so many bytes were thrown away: about what a kernel holds.
+ * taken. How much that is, `node:net` does not tell. After a window of so many bytes, so short ago,
+ * it may be some: closing waits until the peer ends or was quiet for so long. Otherwise it waits
+ * for one quiet look, or until so many bytes were thrown away: about what a kernel holds.
  */
-const UNTAKEN_BYTES = 65_536;
+const LARGE_WINDOW_BYTES = 16_384;
+const UNTAKEN_MS = 5_000;
 const QUIET_MS = 100;
 const DISCARDED_BYTES_MAX = 4 << 20;
 
@@ -69,7 +70,8 @@ export class PortableStream {
   #deaf = false;
   #discarding = false;
   #bytesCame = false;
-  #sentSinceHeard = 0;
+  #largeSentAtMs = -Infinity;
+  #untaken = false;
   #discardedBytes = 0;
   #quietSinceMs = 0;
   #finAsked = false;
@@ -197,7 +199,6 @@ export class PortableStream {
       this.#discardedBytes += chunk.length;
       return;
     }
-    this.#sentSinceHeard = 0;
     this.#ahead.push(chunk);
     this.#serve();
     if (this.#ahead.length === 0) return;
@@ -241,7 +242,7 @@ export class PortableStream {
     const window = this.#copyWindow();
     if (window === null) return this.#finishSend(this.#sent > 0 ? this.#sent : -ERRNO.EFAULT);
     this.#windowBytes = window.length;
-    this.#sentSinceHeard += window.length;
+    if (window.length >= LARGE_WINDOW_BYTES) this.#largeSentAtMs = performance.now();
     this.socket.write(window, this.#onWritten);
   }
 
@@ -267,13 +268,11 @@ export class PortableStream {
   }
 
   readonly #onWritten = (error?: Error | null): void => {
+    // The socket is ending, and 'error' or 'close' follows, which know better why.
+    if (error) return;
     const bytes = this.#windowBytes;
     this.#windowBytes = 0;
     if (this.#sendSlot < 0) return;
-    if (error) {
-      if (this.#errno === 0) this.#errno = errnoOf(error);
-      return this.#finishSend(this.#sent > 0 ? this.#sent : -this.#errno);
-    }
     const own = this.#rangeAt > 0 || this.#rangeDone > 0;
     if (own) this.#sent += bytes;
     if (own && this.#rangeAt === this.#ranges.length) this.#finishSend(this.#sent);
@@ -310,6 +309,7 @@ export class PortableStream {
     this.#serveDiscarded();
     this.#read();
     this.#quietSinceMs = performance.now();
+    this.#untaken = this.#quietSinceMs - this.#largeSentAtMs < UNTAKEN_MS;
     if (this.#closed || this.#errno !== 0) return LINGER_OVER;
     return this.#ended && this.#windowBytes === 0 ? LINGER_OVER : LINGER_WAITS;
   }
@@ -322,11 +322,10 @@ export class PortableStream {
     if (came) this.#quietSinceMs = performance.now();
     if (this.#windowBytes > 0) return came ? LINGER_BYTES_CAME : LINGER_WAITS;
     if (this.#ended) return LINGER_OVER;
-    const untaken = this.#sentSinceHeard > UNTAKEN_BYTES;
-    const more = untaken || this.#discardedBytes < DISCARDED_BYTES_MAX;
+    const more = this.#untaken || this.#discardedBytes < DISCARDED_BYTES_MAX;
     if (came) return more ? LINGER_BYTES_CAME : LINGER_OVER;
     const quiet = performance.now() - this.#quietSinceMs >= QUIET_MS;
-    return untaken && !quiet ? LINGER_WAITS : LINGER_OVER;
+    return this.#untaken && !quiet ? LINGER_WAITS : LINGER_OVER;
   }
 
   /** The runtime has bytes that the kernel has not taken. */

@@ -46,7 +46,6 @@ const SHIELD = Object.freeze({
   reusePort: undefined,
   ipv6Only: undefined,
   backlog: undefined,
-  exclusive: true,
 });
 
 /** These fields and no others: neither a prototype's, nor those that decide what is listened on. */

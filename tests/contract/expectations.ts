@@ -81,6 +81,35 @@ export const PORTABLE_DIFFERENCES: readonly Difference[] = [
     tests: ["after a row of small messages, bytes that nobody awaits pile up only so far"],
   },
   {
+    heading: "FIN and RST that come together",
+    tests: ["RST in the middle of a send, behind FIN: the stream has a clean end"],
+  },
+  {
+    heading: "A half close of the peer during a send",
+    runtime: "deno",
+    tests: [
+      "FIN after no bytes is a clean end although a send fails",
+      "FIN after an urgent byte alone is a clean end although a send fails",
+      "FIN, then RST, after no bytes is a clean end although a send fails",
+      "FIN, then RST, after bytes is a clean end although a send fails",
+      "FIN, then RST, after an urgent byte alone is a clean end although a send fails",
+      "FIN, then RST, after an urgent byte between others is a clean end although a send fails",
+      "FIN, then RST, after an urgent byte at the end is a clean end although a send fails",
+      "half closes of both after no bytes, in both orders, are clean ends",
+      "half closes of both after an urgent byte alone, in both orders, are clean ends",
+    ],
+  },
+  {
+    heading: "A polluted Object.prototype",
+    runtime: "bun",
+    tests: ["a polluted Object.prototype sets no option"],
+  },
+  {
+    heading: "Names of interfaces",
+    runtime: "deno",
+    tests: ["IPv6 with an interface, by name and by number"],
+  },
+  {
     heading: "IPv6 without IPv4",
     runtime: "deno",
     tests: [
