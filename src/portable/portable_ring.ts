@@ -41,6 +41,7 @@ import { ipv6OnlySupported, NONE_WAITS, PortableListener } from "./portable_list
 import { type Completions, PortableStream, type Range } from "./portable_stream.ts";
 import { errnoOf, type RuntimeSocket, runtimeSockets, shielded } from "./runtime_sockets.ts";
 import type { SlabTable } from "./slab_table.ts";
+import { WindowPool } from "./window_pool.ts";
 import { interfaceNumber, numericAddress, writeAddress } from "./socket_addresses.ts";
 
 const OP_CAPACITY = 1_024;
@@ -66,6 +67,7 @@ export class PortableRing implements RingPort, Completions {
   readonly blockWords: Uint32Array;
   readonly slabs: SlabTable;
   readonly groups = new BufferGroups();
+  readonly windows = new WindowPool();
   readonly #queue = new CompletionQueue();
   /** Where operations in flight are, by slot: what a cancel has to find. */
   readonly #flying: (Descriptor | null)[] = [];
@@ -128,7 +130,9 @@ export class PortableRing implements RingPort, Completions {
     const slot = ops[at + 1];
     const generation = ops[at + 2];
     const fd = ops[at + 3];
-    const [slab, offset, length] = [ops[at + 4], ops[at + 5], ops[at + 6]];
+    const slab = ops[at + 4];
+    const offset = ops[at + 5];
+    const length = ops[at + 6];
     if (code === OP_CODE.provide) {
       this.groups.provide(fd, { id: slot, slab, offset, length });
       return;

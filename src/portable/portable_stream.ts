@@ -13,10 +13,12 @@
  * window at a time: the core's memory is free as soon as the operation completes. Bytes cannot be
  * taken back. A cancelled send therefore reports the window that is with the runtime as taken, and
  * the next send begins behind that window's callback: at most one window is owed at any time.
+ * Where the kernel took a window at once, nothing is left with the runtime, and its callback, which
+ * comes later, is not waited for.
  *
  * @module
  */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import { ERRNO } from "../base/errno.ts";
 import { LIMITS } from "../base/limits.ts";
 import { CQE_BUFFER, CQE_BUFFER_SHIFT, CQE_SOCKET_NONEMPTY } from "../ring/port.ts";
@@ -24,11 +26,13 @@ import type { BufferGroups } from "./buffer_groups.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import { errnoOf, type RuntimeSocket } from "./runtime_sockets.ts";
 import type { SlabTable } from "./slab_table.ts";
+import type { WindowPool } from "./window_pool.ts";
 
 /** Takes completions of operations; the ring. */
 export interface Completions {
   readonly slabs: SlabTable;
   readonly groups: BufferGroups;
+  readonly windows: WindowPool;
   complete(slot: number, generation: number, result: number, flags: number): void;
   /** The runtime has closed the socket. */
   gone(stream: PortableStream): void;
@@ -91,8 +95,11 @@ export class PortableStream {
   #rangeAt = 0;
   #rangeDone = 0;
   #sent = 0;
-  /** Bytes with the runtime whose callback has not come. */
+  /** Bytes with the runtime whose callback has not come, and where they are. */
   #windowBytes = 0;
+  #window: Buffer | null = null;
+  /** Callbacks that are still to come for windows that were taken at once. */
+  #callbacksLeft = 0;
 
   constructor(socket: RuntimeSocket, to: Completions) {
     this.socket = socket;
@@ -235,26 +242,51 @@ export class PortableStream {
     return true;
   }
 
-  /** The next bytes go to the runtime, as a copy. */
+  /** The next bytes go to the runtime, as a copy, until it does not take a window at once. */
   #sendWindow(): void {
-    if (this.#errno !== 0 || this.#closed) return this.#finishSend(-(this.#errno || ERRNO.EPIPE));
-    if (this.#finAsked) return this.#finishSend(-ERRNO.EPIPE);
-    const window = this.#copyWindow();
-    if (window === null) return this.#finishSend(this.#sent > 0 ? this.#sent : -ERRNO.EFAULT);
-    this.#windowBytes = window.length;
-    if (window.length >= LARGE_WINDOW_BYTES) this.#largeSentAtMs = performance.now();
-    this.socket.write(window, this.#onWritten);
+    for (;;) {
+      if (this.#errno !== 0 || this.#closed) return this.#finishSend(-(this.#errno || ERRNO.EPIPE));
+      if (this.#finAsked) return this.#finishSend(-ERRNO.EPIPE);
+      const window = this.#copyWindow();
+      if (window === null) return this.#finishSend(this.#sent > 0 ? this.#sent : -ERRNO.EFAULT);
+      if (window.length >= LARGE_WINDOW_BYTES) this.#largeSentAtMs = performance.now();
+      this.#windowBytes = window.length;
+      this.socket.write(window, this.#onWritten);
+      if (this.socket.writableLength > 0 || this.#errno !== 0) return;
+      this.#callbacksLeft++;
+      this.#returnWindow();
+      if (this.#advance(window.length)) return;
+    }
   }
 
-  #copyWindow(): Uint8Array | null {
+  /** The runtime has no bytes of the window any more. */
+  #returnWindow(): void {
+    this.#windowBytes = 0;
+    const window = this.#window;
+    this.#window = null;
+    if (window !== null) this.#to.windows.put(window);
+  }
+
+  /** A window of the send was taken. Whether that was all. */
+  #advance(bytes: number): boolean {
+    this.#sent += bytes;
+    if (this.#rangeAt < this.#ranges.length) return false;
+    this.#finishSend(this.#sent);
+    return true;
+  }
+
+  #copyWindow(): Buffer | null {
     let wanted = 0;
     for (let at = this.#rangeAt; at < this.#ranges.length; at++) wanted += this.#ranges[at].length;
     const size = Math.min(wanted - this.#rangeDone, LIMITS.portableWindowBytes);
-    const window = Buffer.allocUnsafe(size);
+    const window = this.#window = this.#to.windows.take(size);
     for (let done = 0; done < size;) {
       const range = this.#ranges[this.#rangeAt];
       const memory = this.#to.slabs.find(range.slab);
-      if (memory === null || range.offset + range.length > memory.length) return null;
+      if (memory === null || range.offset + range.length > memory.length) {
+        this.#returnWindow();
+        return null;
+      }
       const part = Math.min(range.length - this.#rangeDone, size - done);
       const from = range.offset + this.#rangeDone;
       memory.copy(window, done, from, from + part);
@@ -264,19 +296,21 @@ export class PortableStream {
       this.#rangeAt++;
       this.#rangeDone = 0;
     }
-    return window;
+    return window.subarray(0, size);
   }
 
   readonly #onWritten = (error?: Error | null): void => {
+    if (this.#callbacksLeft > 0) {
+      this.#callbacksLeft--;
+      return;
+    }
     // The socket is ending, and 'error' or 'close' follows, which know better why.
     if (error) return;
     const bytes = this.#windowBytes;
-    this.#windowBytes = 0;
+    this.#returnWindow();
     if (this.#sendSlot < 0) return;
     const own = this.#rangeAt > 0 || this.#rangeDone > 0;
-    if (own) this.#sent += bytes;
-    if (own && this.#rangeAt === this.#ranges.length) this.#finishSend(this.#sent);
-    else this.#sendWindow();
+    if (!own || !this.#advance(bytes)) this.#sendWindow();
   };
 
   #finishSend(result: number): void {
@@ -353,6 +387,7 @@ export class PortableStream {
 
   readonly #onClose = (): void => {
     this.#closed = true;
+    this.#window = null;
     // Closed by the runtime without a word: the peer's FIN has not come.
     if (!this.#ended && this.#errno === 0) this.#errno = ERRNO.ECONNRESET;
     this.#windowBytes = 0;
