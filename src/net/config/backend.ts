@@ -56,9 +56,10 @@ export function portableError(refusal: string, fallback: string | null): Network
   );
 }
 
-/** What a person reads when "auto" has chosen the portable backend. */
+/** What a person reads when "auto" has chosen the portable backend: one line. */
 export function fallbackNotice(reason: string): string {
-  return `uringnet: the portable backend (node:net) is used, as io_uring cannot be: ${reason}. ` +
+  const why = reason.replaceAll(/\s*\n\s*/g, "; ");
+  return `uringnet: the portable backend (node:net) is used, as io_uring cannot be: ${why}. ` +
     'backend: "portable" chooses it without this line';
 }
 
