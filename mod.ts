@@ -129,8 +129,8 @@ const plainPools = new WeakSet<CorePool>();
 function refusePlainPool({ pool }: ResolvedConfig): void {
   if (!(pool instanceof CorePool) || !plainPools.has(pool)) return;
   throw new NetworkError(
-    "Cannot start the network: its pool was made where io_uring could not be used, of memory that " +
-      'the kernel cannot see; make the pool anew, or use backend "portable"',
+    "Cannot start the network: its pool was made where io_uring could not be used, of memory " +
+      'that the kernel cannot see; make the pool anew, or use backend "portable"',
     { code: "Unsupported", operation: "start" },
   );
 }

@@ -1,7 +1,7 @@
 /**
  * Says which backend a network would use here, why, and what to change.
  *
- *   deno run --allow-ffi --allow-env --allow-read --allow-net .../src/doctor.ts [--json] [--selftest]
+ *   deno run --allow-ffi --allow-env --allow-read --allow-net .../src/doctor.ts [OPTION...]
  *   bunx uringnet doctor [--json] [--selftest]
  *
  * Exit codes: 0 when io_uring works, 1 when the portable backend does, 2 when neither does, or the

@@ -2,47 +2,26 @@
  * One connected socket of `node:net`, as the two halves of a descriptor that the core knows.
  *
  *   receiving   idle -> parked: a receive waits -> idle     bytes, the end, or an error complete it
- *   sending     idle -> window with the runtime -> ... -> idle
- *                            \-- cancelled -> owed: the window's callback is outstanding -> idle
+ *   sending     see `sending_half.ts`
  *
- * Receiving. The runtime reads ahead (see `read_ahead.ts`) from the beginning: a runtime that does
- * not read is told of a reset all the same, and drops what came before it. An error or the end of
- * the stream shows behind the bytes that came before it.
- *
- * Sending. The runtime keeps what it was given until its callback, so it is given copies, one
- * window at a time: the core's memory is free as soon as the operation completes. Bytes cannot be
- * taken back. A cancelled send therefore reports the window that is with the runtime as taken, and
- * the next send begins behind that window's callback: at most one window is owed at any time.
- * Where the kernel took a window at once, nothing is left with the runtime, and its callback, which
- * comes later, is not waited for.
+ * The runtime reads ahead (see `read_ahead.ts`) from the beginning: a runtime that does not read is
+ * told of a reset all the same, and drops what came before it. An error or the end of the stream
+ * shows behind the bytes that came before it.
  *
  * @module
  */
-import type { Buffer } from "node:buffer";
 import { ERRNO } from "../base/errno.ts";
-import { LIMITS } from "../base/limits.ts";
 import { CQE_BUFFER, CQE_BUFFER_SHIFT, CQE_SOCKET_NONEMPTY } from "../ring/port.ts";
 import type { BufferGroups } from "./buffer_groups.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import { errnoOf, type RuntimeSocket } from "./runtime_sockets.ts";
-import type { SlabTable } from "./slab_table.ts";
-import type { WindowPool } from "./window_pool.ts";
+import { type SendCompletions, SendingHalf } from "./sending_half.ts";
 
 /** Takes completions of operations; the ring. */
-export interface Completions {
-  readonly slabs: SlabTable;
+export interface Completions extends SendCompletions {
   readonly groups: BufferGroups;
-  readonly windows: WindowPool;
-  complete(slot: number, generation: number, result: number, flags: number): void;
   /** The runtime has closed the socket. */
   gone(stream: PortableStream): void;
-}
-
-/** A range of memory of the core. */
-export interface Range {
-  slab: number;
-  offset: number;
-  length: number;
 }
 
 /**
@@ -51,7 +30,6 @@ export interface Range {
  * it may be some: closing waits until the peer ends or was quiet for so long. Otherwise it waits
  * for one quiet look, or until so many bytes were thrown away: about what a kernel holds.
  */
-const LARGE_WINDOW_BYTES = 16_384;
 const UNTAKEN_MS = 5_000;
 const QUIET_MS = 100;
 const DISCARDED_BYTES_MAX = 4 << 20;
@@ -65,6 +43,7 @@ export class PortableStream {
   readonly socket: RuntimeSocket;
   readonly #to: Completions;
   readonly #ahead = new ReadAhead();
+  readonly sending: SendingHalf;
 
   #flowing = false;
   #ended = false;
@@ -74,11 +53,9 @@ export class PortableStream {
   #deaf = false;
   #discarding = false;
   #bytesCame = false;
-  #largeSentAtMs = -Infinity;
   #untaken = false;
   #discardedBytes = 0;
   #quietSinceMs = 0;
-  #finAsked = false;
 
   // The receive that is parked. `#recvGroup` is -1 for one into memory of its own.
   #recvSlot = -1;
@@ -88,22 +65,10 @@ export class PortableStream {
   #recvOffset = 0;
   #recvLength = 0;
 
-  // The send that is under way, and what of it has been taken.
-  #sendSlot = -1;
-  #sendGeneration = 0;
-  #ranges: Range[] = [];
-  #rangeAt = 0;
-  #rangeDone = 0;
-  #sent = 0;
-  /** Bytes with the runtime whose callback has not come, and where they are. */
-  #windowBytes = 0;
-  #window: Buffer | null = null;
-  /** Callbacks that are still to come for windows that were taken at once. */
-  #callbacksLeft = 0;
-
   constructor(socket: RuntimeSocket, to: Completions) {
     this.socket = socket;
     this.#to = to;
+    this.sending = new SendingHalf(socket, to);
     socket.on("error", this.#onError);
     socket.on("close", this.#onClose);
     socket.on("data", this.#onData);
@@ -220,105 +185,6 @@ export class PortableStream {
     this.#serve();
   };
 
-  // ---- sending -------------------------------------------------------------------------------
-
-  send(slot: number, generation: number, ranges: Range[]): void {
-    this.#sendSlot = slot;
-    this.#sendGeneration = generation;
-    this.#ranges = ranges;
-    this.#rangeAt = 0;
-    this.#rangeDone = 0;
-    this.#sent = 0;
-    // Else the callback of the window that is owed begins it.
-    if (this.#windowBytes === 0) this.#sendWindow();
-  }
-
-  /** Whether the send of this slot was under way, and is over now. */
-  cancelSend(slot: number, generation: number): boolean {
-    if (this.#sendSlot !== slot || this.#sendGeneration !== generation) return false;
-    // Nothing of it has been given to the runtime while another one's window is owed.
-    const taken = this.#rangeAt > 0 || this.#rangeDone > 0 ? this.#sent + this.#windowBytes : 0;
-    this.#finishSend(taken > 0 ? taken : -ERRNO.ECANCELED);
-    return true;
-  }
-
-  /** The next bytes go to the runtime, as a copy, until it does not take a window at once. */
-  #sendWindow(): void {
-    for (;;) {
-      if (this.#errno !== 0 || this.#closed) return this.#finishSend(-(this.#errno || ERRNO.EPIPE));
-      if (this.#finAsked) return this.#finishSend(-ERRNO.EPIPE);
-      const window = this.#copyWindow();
-      if (window === null) return this.#finishSend(this.#sent > 0 ? this.#sent : -ERRNO.EFAULT);
-      if (window.length >= LARGE_WINDOW_BYTES) this.#largeSentAtMs = performance.now();
-      this.#windowBytes = window.length;
-      this.socket.write(window, this.#onWritten);
-      if (this.socket.writableLength > 0 || this.#errno !== 0) return;
-      this.#callbacksLeft++;
-      this.#returnWindow();
-      if (this.#advance(window.length)) return;
-    }
-  }
-
-  /** The runtime has no bytes of the window any more. */
-  #returnWindow(): void {
-    this.#windowBytes = 0;
-    const window = this.#window;
-    this.#window = null;
-    if (window !== null) this.#to.windows.put(window);
-  }
-
-  /** A window of the send was taken. Whether that was all. */
-  #advance(bytes: number): boolean {
-    this.#sent += bytes;
-    if (this.#rangeAt < this.#ranges.length) return false;
-    this.#finishSend(this.#sent);
-    return true;
-  }
-
-  #copyWindow(): Buffer | null {
-    let wanted = 0;
-    for (let at = this.#rangeAt; at < this.#ranges.length; at++) wanted += this.#ranges[at].length;
-    const size = Math.min(wanted - this.#rangeDone, LIMITS.portableWindowBytes);
-    const window = this.#window = this.#to.windows.take(size);
-    for (let done = 0; done < size;) {
-      const range = this.#ranges[this.#rangeAt];
-      const memory = this.#to.slabs.find(range.slab);
-      if (memory === null || range.offset + range.length > memory.length) {
-        this.#returnWindow();
-        return null;
-      }
-      const part = Math.min(range.length - this.#rangeDone, size - done);
-      const from = range.offset + this.#rangeDone;
-      memory.copy(window, done, from, from + part);
-      done += part;
-      this.#rangeDone += part;
-      if (this.#rangeDone < range.length) continue;
-      this.#rangeAt++;
-      this.#rangeDone = 0;
-    }
-    return window.subarray(0, size);
-  }
-
-  readonly #onWritten = (error?: Error | null): void => {
-    if (this.#callbacksLeft > 0) {
-      this.#callbacksLeft--;
-      return;
-    }
-    // The socket is ending, and 'error' or 'close' follows, which know better why.
-    if (error) return;
-    const bytes = this.#windowBytes;
-    this.#returnWindow();
-    if (this.#sendSlot < 0) return;
-    const own = this.#rangeAt > 0 || this.#rangeDone > 0;
-    if (!own || !this.#advance(bytes)) this.#sendWindow();
-  };
-
-  #finishSend(result: number): void {
-    const slot = this.#sendSlot;
-    this.#sendSlot = -1;
-    this.#to.complete(slot, this.#sendGeneration, result, 0);
-  }
-
   // ---- the end -------------------------------------------------------------------------------
 
   /** The receiving half for good: a parked receive ends as at the end of the stream. */
@@ -330,9 +196,7 @@ export class PortableStream {
 
   /** FIN, behind what the runtime has. */
   shutdownSend(): void {
-    if (this.#finAsked || this.#closed) return;
-    this.#finAsked = true;
-    this.socket.end();
+    if (!this.#closed) this.sending.finish();
   }
 
   /** Both halves, and what has come is thrown away; says whether there is a reason to wait. */
@@ -343,9 +207,9 @@ export class PortableStream {
     this.#serveDiscarded();
     this.#read();
     this.#quietSinceMs = performance.now();
-    this.#untaken = this.#quietSinceMs - this.#largeSentAtMs < UNTAKEN_MS;
+    this.#untaken = this.#quietSinceMs - this.sending.largeSentAtMs < UNTAKEN_MS;
     if (this.#closed || this.#errno !== 0) return LINGER_OVER;
-    return this.#ended && this.#windowBytes === 0 ? LINGER_OVER : LINGER_WAITS;
+    return this.#ended && !this.sending.unsent ? LINGER_OVER : LINGER_WAITS;
   }
 
   /** Looks again after `discard`. */
@@ -354,7 +218,7 @@ export class PortableStream {
     const came = this.#bytesCame;
     this.#bytesCame = false;
     if (came) this.#quietSinceMs = performance.now();
-    if (this.#windowBytes > 0) return came ? LINGER_BYTES_CAME : LINGER_WAITS;
+    if (this.sending.unsent) return came ? LINGER_BYTES_CAME : LINGER_WAITS;
     if (this.#ended) return LINGER_OVER;
     const more = this.#untaken || this.#discardedBytes < DISCARDED_BYTES_MAX;
     if (came) return more ? LINGER_BYTES_CAME : LINGER_OVER;
@@ -364,7 +228,7 @@ export class PortableStream {
 
   /** The runtime has bytes that the kernel has not taken. */
   get unsent(): boolean {
-    return this.#windowBytes > 0 && !this.#closed && this.#errno === 0;
+    return this.sending.unsent && !this.#closed && this.#errno === 0;
   }
 
   /** Closes the descriptor: after RST, or as it is. */
@@ -387,19 +251,14 @@ export class PortableStream {
 
   readonly #onClose = (): void => {
     this.#closed = true;
-    this.#window = null;
     // Closed by the runtime without a word: the peer's FIN has not come.
     if (!this.#ended && this.#errno === 0) this.#errno = ERRNO.ECONNRESET;
-    this.#windowBytes = 0;
     this.#endCalls();
     this.#to.gone(this);
   };
 
   #endCalls(): void {
-    if (this.#sendSlot >= 0) {
-      const errno = this.#errno || ERRNO.EPIPE;
-      this.#finishSend(this.#sent > 0 ? this.#sent : -errno);
-    }
+    this.sending.end(this.#errno || ERRNO.EPIPE);
     this.#serve();
   }
 }

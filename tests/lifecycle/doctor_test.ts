@@ -6,7 +6,14 @@
  * @module
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { release, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -20,6 +27,9 @@ const folder = mkdtempSync(join(tmpdir(), "uringnet-doctor-"));
 const launcherPath = join(folder, "launcher");
 const source = fileURLToPath(new URL("./launcher.c", import.meta.url));
 execFileSync(process.env.CC || "cc", ["-O1", "-Wall", "-Wextra", "-o", launcherPath, source]);
+// Under another name: a Deno that starts Deno gives it all permissions where it passes none.
+const runtimePath = join(folder, "runtime");
+symlinkSync(process.execPath, runtimePath);
 execFileSync("chmod", ["-R", "a+rx", folder]);
 
 const inDeno = "Deno" in globalThis;
@@ -45,21 +55,30 @@ function run(file: string, { launcher, flags, options, env }: Setting): Ran {
   const engine = inDeno
     ? ["run", "--no-prompt", "--no-check", "--no-lock", "--config", `${root}/deno.json`, ...allowed]
     : [];
-  // A Deno that starts Deno itself, and passes it no permissions, passes its own on.
-  const prefix = launcher === undefined ? ["env"] : [launcherPath, ...launcher, "--"];
-  const command = [...prefix, process.execPath, ...engine, join(root, file), ...options ?? []];
+  const prefix = launcher === undefined ? [] : [launcherPath, ...launcher, "--"];
   const { HOME: home, PATH: path } = process.env;
+  const variables: Record<string, string | undefined> = {
+    PATH: path,
+    NO_COLOR: "1",
+    DENO_NO_UPDATE_CHECK: "1",
+    ...(home === undefined ? {} : { HOME: home }),
+    ...env,
+  };
+  const world = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+  const command = [
+    "env",
+    "-i",
+    ...world,
+    ...prefix,
+    runtimePath,
+    ...engine,
+    join(root, file),
+    ...options ?? [],
+  ];
   const ran = spawnSync(command[0], command.slice(1), {
     cwd: root,
     encoding: "utf8",
     timeout: 50_000,
-    env: {
-      PATH: path,
-      NO_COLOR: "1",
-      DENO_NO_UPDATE_CHECK: "1",
-      ...(home === undefined ? {} : { HOME: home }),
-      ...env,
-    },
   });
   return { code: ran.status, output: ran.stdout, errors: ran.stderr };
 }
