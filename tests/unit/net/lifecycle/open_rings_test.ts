@@ -125,15 +125,9 @@ test("both rings are halved when there is locked memory for one of them only", a
 test("what no machine can do is refused before anything is opened, with the reason", () => {
   const refuse = (config: Record<string, unknown>) => () =>
     refuseUnsupported(resolveConfig(config));
-  for (
-    const [config, reason] of [
-      [{ ring: { ioPoll: true } }, "ioPoll"],
-      [{ backend: "portable" }, "portable"],
-    ] as const
-  ) {
-    assert.is(thrown(refuse(config), NetworkError, reason).code, "Unsupported");
-  }
-  for (const backend of ["auto", "io_uring"]) refuse({ backend })();
+  const ioPoll = { ring: { ioPoll: true } };
+  assert.is(thrown(refuse(ioPoll), NetworkError, "ioPoll").code, "Unsupported");
+  for (const backend of ["auto", "io_uring", "portable"]) refuse({ backend })();
 });
 
 test.run();
