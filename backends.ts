@@ -84,6 +84,11 @@ export function backendVariable(): string | undefined {
   return runtime()?.environment(BACKEND_VARIABLE);
 }
 
+/** What `URINGNET_LIBRARY` says, likewise. */
+export function libraryVariable(): string | undefined {
+  return runtime()?.environment("URINGNET_LIBRARY");
+}
+
 export interface Choice {
   readonly backend: Backend;
   /** Why it is not io_uring, which "auto" would have preferred; null: it was named, or is. */

@@ -11,6 +11,7 @@ import {
   autoRefusal,
   backendVariable,
   chooseBackend,
+  libraryVariable,
   native,
   probeIoUring,
 } from "../../backends.ts";
@@ -56,8 +57,10 @@ export async function examine(): Promise<Examination> {
   const { supported, features } = refusal === null
     ? probeIoUring()
     : { supported: false, features: noFeatures };
-  const ioUring = { works: supported, refusal, features };
   const library = examineLibrary(runtime, refusal);
+  // What loading says, and what was found out beside it.
+  const reason = library.refusal ?? refusal;
+  const ioUring = { works: supported, refusal: reason, features };
   const portable = await examinePortable(runtime);
   const backend = chosen(ioUring.works, portable.works);
   const exitCode = ioUring.works ? 0 : portable.works ? 1 : 2;
@@ -98,7 +101,26 @@ function examineLibrary(runtime: RuntimeFacts, refusal: string | null): Examinat
     native();
     return { place: loadedLibrary(), refusal: null };
   } catch (error) {
-    return { place: null, refusal: messageOf(error) };
+    return { place: null, refusal: messageOf(error) + foreignMachine() };
+  }
+}
+
+/** `e_machine` of ELF files, at this place of their header. */
+const MACHINE_AT = 18;
+const MACHINES: Readonly<Record<string, number>> = { x64: 62, arm64: 183 };
+
+/** The loader says of a library of another machine that it is not there. */
+function foreignMachine(): string {
+  const path = libraryVariable();
+  if (path === undefined || path === "") return "";
+  try {
+    const header = readFileSync(path).subarray(0, MACHINE_AT + 2);
+    const machine = header.readUInt16LE(MACHINE_AT);
+    if (header.toString("latin1", 1, 4) !== "ELF") return `\n  ${path} is no shared library`;
+    if (machine === MACHINES[arch()]) return "";
+    return `\n  ${path} is for another machine (ELF machine ${machine}); this one is ${arch()}`;
+  } catch {
+    return ""; // Not there, or not to be read: the loader has said enough.
   }
 }
 

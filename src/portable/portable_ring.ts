@@ -107,7 +107,7 @@ export class PortableRing extends PortableCalls implements RingPort {
       case OP_CODE.recvSelect:
         return stream.recvSelect(slot, generation, slab, length);
       case OP_CODE.send:
-        return stream.sending.send(slot, generation, [{ slab, offset, length }]);
+        return stream.sending.sendOne(slot, generation, slab, offset, length);
       case OP_CODE.sendmsg:
         return stream.sending.send(slot, generation, this.#ranges(slab, length));
       default:

@@ -49,7 +49,8 @@ export class SendingHalf {
   // The send that is under way, and what of it has been taken.
   #sendSlot = -1;
   #sendGeneration = 0;
-  #ranges: Range[] = [];
+  readonly #single: [Range] = [{ slab: 0, offset: 0, length: 0 }];
+  #ranges: Range[] = this.#single;
   #rangeAt = 0;
   #rangeDone = 0;
   #sent = 0;
@@ -83,6 +84,15 @@ export class SendingHalf {
     // The runtime may still hold it: it goes to nobody else.
     this.#window = null;
     if (this.#sendSlot >= 0) this.#finishSend(this.#sent > 0 ? this.#sent : -errno);
+  }
+
+  /** One range, which is the usual case and makes no object. */
+  sendOne(slot: number, generation: number, slab: number, offset: number, length: number): void {
+    const [one] = this.#single;
+    one.slab = slab;
+    one.offset = offset;
+    one.length = length;
+    this.send(slot, generation, this.#single);
   }
 
   send(slot: number, generation: number, ranges: Range[]): void {

@@ -200,6 +200,8 @@ test("a library of another machine, and none", () => {
     const { found } = examined({ env });
     assert.is(found.library.place, null);
     assert.match(found.library.refusal, "URINGNET_LIBRARY");
+    const foreign = `${path} is for another machine (ELF machine 243)`;
+    assert.is(found.ioUring.refusal.includes(foreign), path.endsWith("foreign.so"));
   }
 });
 
