@@ -21,7 +21,7 @@ import { ipv6OnlySupported, NONE_WAITS, PortableListener } from "./portable_list
 import { type Completions, PortableStream } from "./portable_stream.ts";
 import type { RuntimeSocket } from "./runtime_sockets.ts";
 import type { SlabTable } from "./slab_table.ts";
-import { interfaceNumber, numericAddress, writeAddress } from "./socket_addresses.ts";
+import { socketAddresses } from "./socket_addresses.ts";
 import { WindowPool } from "./window_pool.ts";
 
 export const BLOCK_COUNT = 1_024;
@@ -99,7 +99,7 @@ export abstract class PortableCalls implements Completions {
     const address = found.listener.server.address();
     if (result === 0 && address !== null && typeof address === "object") {
       const { address: hostname, port } = address;
-      found.local = numericAddress(hostname, port, found.family);
+      found.local = socketAddresses.numeric(hostname, port, found.family);
     }
     return result;
   }
@@ -115,7 +115,7 @@ export abstract class PortableCalls implements Completions {
     if (which === 1 && found.stream === null) return -ERRNO.ENOTCONN;
     const address = which === 0 ? found.local : found.remote;
     if (address === null && found.family !== AF_UNIX) return -ERRNO.ENOTCONN;
-    return writeAddress(this.block(block), address ?? { path: "" });
+    return socketAddresses.write(this.block(block), address ?? { path: "" });
   }
 
   setOption(fd: number, option: number, value: number): number {
@@ -177,7 +177,7 @@ export abstract class PortableCalls implements Completions {
 
   interfaceIndex(block: number, length: number): number {
     const name = decodeUtf8(this.block(block).slice(0, length));
-    const number = interfaceNumber(name);
+    const number = socketAddresses.interfaceNumber(name);
     return number > 0 ? number : -ERRNO.ENODEV;
   }
 
@@ -211,7 +211,7 @@ export abstract class PortableCalls implements Completions {
     found.inheritTo(accepted);
     this.adoptSocket(accepted, socket);
     const bytes = this.block(block);
-    const length = writeAddress(bytes, accepted.remote ?? { path: "" });
+    const length = socketAddresses.write(bytes, accepted.remote ?? { path: "" });
     this.blockWords[(block * BLOCK_BYTES + LENGTH_OFFSET) / 4] = length;
     return this.number(accepted);
   }
@@ -227,10 +227,10 @@ export abstract class PortableCalls implements Completions {
     }
     const { remoteAddress, remotePort, localAddress, localPort } = socket;
     if (remoteAddress !== undefined) {
-      found.remote = numericAddress(remoteAddress, remotePort as number, found.family);
+      found.remote = socketAddresses.numeric(remoteAddress, remotePort as number, found.family);
     }
     if (localAddress !== undefined) {
-      found.local = numericAddress(localAddress, localPort as number, found.family);
+      found.local = socketAddresses.numeric(localAddress, localPort as number, found.family);
     }
     found.applyTo(socket);
   }

@@ -20,7 +20,7 @@ import {
 const UNNAMED_BYTES = 2;
 
 /** Writes an address as the kernel does; returns its length. */
-export function writeAddress(block: Uint8Array, address: SocketAddress | UnixAddress): number {
+function write(block: Uint8Array, address: SocketAddress | UnixAddress): number {
   if ("path" in address && address.path === "") {
     block[0] = AF_UNIX;
     block[1] = 0;
@@ -33,7 +33,7 @@ export function writeAddress(block: Uint8Array, address: SocketAddress | UnixAdd
  * The number of an interface, from an IPv6 address of it with that scope, or from the file that
  * Linux has for it; -1 when unknown.
  */
-export function interfaceNumber(name: string): number {
+function interfaceNumber(name: string): number {
   try {
     for (const entry of networkInterfaces()[name] ?? []) {
       if (entry.family === "IPv6" && entry.scopeid !== undefined && entry.scopeid > 0) {
@@ -50,7 +50,7 @@ export function interfaceNumber(name: string): number {
 }
 
 /** As the core spells it: mapped where the socket is of IPv6, its scope as a number. */
-export function numericAddress(
+function numeric(
   hostname: string,
   port: number,
   socketFamily: number,
@@ -64,3 +64,5 @@ export function numericAddress(
   const number = /^\d+$/.test(scope) ? Number(scope) : interfaceNumber(scope);
   return { hostname: hostname.slice(0, at) + (number > 0 ? `%${number}` : ""), port };
 }
+
+export const socketAddresses = { write, interfaceNumber, numeric };

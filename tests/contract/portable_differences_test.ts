@@ -60,7 +60,7 @@ test("soLinger above 0 is Unsupported", async () => {
   assert.match(error.message, "soLinger above 0");
 });
 
-test("unlinkStale and mode of a socket file are Unsupported, and leave no file", async (context) => {
+test("unlinkStale and mode of a socket file are Unsupported and leave none", async (context) => {
   const path = socketPath();
   for (const options of [{ unlinkStale: true }, { mode: 0o600 }]) {
     await assert.rejects(context.network.bind({ path }, options), unsupported);
