@@ -7,7 +7,8 @@ DENO_TEST = $(DENO) test --allow-ffi --allow-env --allow-net --allow-read --allo
 SOURCES = $(wildcard mod.ts deps.ts tests examples bench)
 
 .DEFAULT_GOAL = help
-.PHONY: help setup build embed test test-deno test-bun test-shim test-kernel test-musl test-all \
+.PHONY: help setup build embed test test-deno test-bun test-shim test-kernel test-musl \
+	test-clients test-all \
 	fmt lint check demo stress fuzz lifecycle soak bench bench-quick torture verify clean
 
 help: ## list the targets
@@ -33,7 +34,7 @@ test-deno: build ## run all tests in Deno
 test-bun: build ## run all tests in Bun
 	$(BUN) test tests/
 
-test-shim: setup ## run the shim's tests under sanitizers: ROUNDS=100000 SEED=7
+test-shim: setup ## check the C sources, test the shim under sanitizers: ROUNDS=100000 SEED=7
 	@sh scripts/shim.sh
 
 test-kernel: build ## run SUITES on Linux KERNEL=6.1, in an emulator, MACHINE=aarch64 too
@@ -41,6 +42,9 @@ test-kernel: build ## run SUITES on Linux KERNEL=6.1, in an emulator, MACHINE=aa
 
 test-musl: build ## run SUITES in Bun's build for musl
 	@sh scripts/test_musl.sh $(SUITES)
+
+test-clients: build ## run unmodified clients and servers over the library
+	@sh scripts/clients.sh
 
 test-all: ## run `make test`, and more on Linux 6.1 and 6.12
 	@sh scripts/test.sh --kernel

@@ -24,8 +24,9 @@ import {
   portableError,
   portableRefusal,
 } from "./src/net/config/backend.ts";
-import { type Capabilities, explainRefusal, featuresOf } from "./src/net/config/capabilities.ts";
+import { type Capabilities, featuresOf } from "./src/net/config/capabilities.ts";
 import type { ResolvedConfig } from "./src/net/config/config.ts";
+import { explainRefusal } from "./src/net/config/refusal.ts";
 import { PortableNative } from "./src/portable/portable_native.ts";
 import type { NativePort } from "./src/ring/port.ts";
 

@@ -39,10 +39,11 @@ import { BufferPoolConfig, type BufferPoolFields } from "./src/buf/buffer_pool_c
 import { Publisher } from "./src/metrics/publisher.ts";
 import type { Backend } from "./src/net/config/backend.ts";
 import type { Capabilities } from "./src/net/config/capabilities.ts";
+import { refuseUnsupported } from "./src/net/config/refusal.ts";
 import { type NetworkConfig, resolveConfig, type ResolvedConfig } from "./src/net/config/config.ts";
 import type { NetworkContext } from "./src/net/socket/network_context.ts";
 import { NetworkCore } from "./src/net/lifecycle/network_core.ts";
-import { bellsOpened, openNetwork, refuseUnsupported } from "./src/net/lifecycle/open_network.ts";
+import { doorbellsOpened, openNetwork } from "./src/net/lifecycle/open_network.ts";
 import { type OpenRings, openRings, openRingsNow } from "./src/net/lifecycle/open_rings.ts";
 import type { NativePort } from "./src/ring/port.ts";
 
@@ -58,6 +59,7 @@ export { IoBufMut } from "./src/buf/io_buf_mut.ts";
 export { IoBufs, type IoBufsPart } from "./src/buf/io_bufs.ts";
 export type { Address, SocketAddress, UnixAddress } from "./src/net/address/address.ts";
 export type { CallOptions } from "./src/net/call/call_options.ts";
+export type { UntilOptions } from "./src/net/recv/until_options.ts";
 export type { Capabilities, Features } from "./src/net/config/capabilities.ts";
 export type {
   KeepAlive,
@@ -66,13 +68,26 @@ export type {
   RingConfig,
 } from "./src/net/config/config.ts";
 export type { Connection } from "./src/net/connection/connection_interface.ts";
+export type { SocketOptions } from "./src/net/socket/socket_options.ts";
+export type { DialOptions } from "./src/net/dial/dial_options.ts";
 export type { BindOptions } from "./src/net/accept/bind_options.ts";
 export { Listener } from "./src/net/accept/listener.ts";
+export { activatedListeners } from "./src/net/lifecycle/activated_listeners.ts";
 export type { NetworkStats } from "./src/net/lifecycle/network_core.ts";
 export type { Sendable } from "./src/net/send/load_call.ts";
 export { Sink } from "./src/net/send/sink.ts";
 export { Stream } from "./src/net/recv/stream.ts";
 export type { SpinConfig } from "./src/ring/spinner.ts";
+export { copy, copyBidirectional } from "./src/serve/copy.ts";
+export { delimited, type DelimitedOptions } from "./src/serve/delimited.ts";
+export { type Codec, type Framed, framed } from "./src/serve/framed.ts";
+export { lengthPrefixed, type LengthPrefixedOptions } from "./src/serve/length_prefixed.ts";
+export { proxyHeader } from "./src/serve/proxy_header.ts";
+export type { ProxyHeader, ProxyTlv } from "./src/serve/proxy_protocol.ts";
+export { readProxyHeader } from "./src/serve/read_proxy_header.ts";
+export { serve } from "./src/serve/serve.ts";
+export type { ConnectionHandler, ServeContext, Server } from "./src/serve/server.ts";
+export type { ServeOptions } from "./src/serve/serve_options.ts";
 
 /** Chunks in one vectored send. */
 export const IOVEC_BATCH_SIZE = LIMITS.iovecBatchSize;
@@ -156,7 +171,7 @@ export class Network extends NetworkCore {
       const rings = await openRings(port, host, resolved);
       const pool = (fields: BufferPoolConfig) => makePool(fields, visibleSource(port));
       const context = openNetwork(port, host, resolved, rings, pool);
-      await bellsOpened(context);
+      await doorbellsOpened(context);
       return Network.#wire(port, resolved, context, "io_uring");
     } catch (error) {
       if (!mayFallBack || !isUnsupported(error)) throw error;

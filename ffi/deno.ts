@@ -7,7 +7,6 @@
  *
  * @module
  */
-import { Socket } from "node:net";
 import { type Libc, LIBC_SYMBOLS, muslLoaderPath } from "./libc.ts";
 import {
   type Bell,
@@ -20,6 +19,22 @@ import {
 } from "./symbols.ts";
 
 type ForeignCall = (...args: unknown[]) => unknown;
+
+interface BellSocket {
+  ref(): void;
+  unref(): void;
+  destroy(): void;
+  resume(): void;
+  on(event: "data" | "error", listener: () => void): void;
+}
+
+interface NodeNet {
+  Socket: new (options: { fd: number; readable: boolean; writable: boolean }) => BellSocket;
+}
+
+interface ProcessNamespace {
+  getBuiltinModule(name: "node:net"): NodeNet;
+}
 
 interface DenoNamespace {
   dlopen(path: string, symbols: unknown): { symbols: Record<string, ForeignCall> };
@@ -37,7 +52,16 @@ interface DenoNamespace {
 }
 
 // In Bun this is undefined, and nothing here is called.
-const deno = (globalThis as unknown as { Deno: DenoNamespace }).Deno;
+const { Deno: deno, process } = globalThis as unknown as {
+  Deno: DenoNamespace;
+  process: ProcessNamespace;
+};
+
+/**
+ * Deno's own `node:net`, whatever `uringnet/register` puts in its place later. Not by an import: in
+ * Bun, where this file is loaded as well, that would fix the named exports of `node:net` too early.
+ */
+const net = deno === undefined ? null : process.getBuiltinModule("node:net");
 
 const TYPES: Record<ForeignType, string> = {
   u32: "u32",
@@ -119,7 +143,7 @@ function user(): number | null {
 }
 
 function openBell(fd: number, onWake: () => void): Bell {
-  const socket = new Socket({ fd, readable: true, writable: false });
+  const socket = new net!.Socket({ fd, readable: true, writable: false });
   socket.unref();
   socket.on("data", onWake);
   // The other end lives in the library and is closed after this one; an error here can only mean

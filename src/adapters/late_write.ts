@@ -6,6 +6,7 @@
  */
 import { nextTick } from "node:process";
 import { Duplex } from "node:stream";
+import type { Part } from "../net/send/push_send.ts";
 import { nodeError } from "./node_error.ts";
 import type { SocketStream } from "./socket_stream.ts";
 
@@ -16,7 +17,7 @@ type AnyFunction = (...args: any[]) => any;
 /** Keeps a write until there is a connection, or until it is certain that there will be none. */
 function untilConnected(
   socket: SocketStream,
-  data: Uint8Array | readonly { chunk: Uint8Array }[],
+  data: string | Uint8Array | readonly Part[],
   encoding: string,
   done: Done,
   again: () => void,

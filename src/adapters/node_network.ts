@@ -3,16 +3,29 @@
  *
  * @module
  */
+import process from "node:process";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
-import { interfaceIndex } from "../net/address/interface_index.ts";
+import { interfaceIndex } from "../net/address/look_up.ts";
 import type { NetworkContext } from "../net/socket/network_context.ts";
 import { sharedNetwork } from "./shared_network.ts";
 
 let current: NetworkContext | null = null;
 
+/** Turns that a process which ends takes at most: each sends up to 1 MiB for each socket. */
+const LAST_TURN_COUNT_MAX = 64;
+
 /** Throws a NetworkError "Unsupported" where io_uring cannot be used. */
 function get(): NetworkContext {
-  return current ??= sharedNetwork().internals();
+  if (current !== null) return current;
+  const context = sharedNetwork().internals();
+  // In Node a write is with the kernel when it returns, and a program may well exit then.
+  process.on("exit", () => sendWhatIsStaged(context));
+  return current = context;
+}
+
+/** Bytes that were written in the last moment go out, as far as the kernel takes them at once. */
+function sendWhatIsStaged({ sendRing }: NetworkContext): void {
+  for (let i = 0; i < LAST_TURN_COUNT_MAX && sendRing.sendLane.canStage; i++) sendRing.turn(0);
 }
 
 /** An address whose interface, if it names one, is known by number; null where there is none. */

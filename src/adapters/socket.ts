@@ -9,6 +9,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { denoHttpParser } from "./deno_http_parser.ts";
 import { IdleTimer } from "./idle_timer.ts";
 import { nodeError } from "./node_error.ts";
 import { type Callback, socketArguments } from "./socket_arguments.ts";
@@ -171,7 +172,7 @@ export class Socket extends SocketStream {
     return state.handle?.bytesWritten ?? state.bytesWritten;
   }
 
-  /** What was written: with the kernel, queued, or waiting for the connection. */
+  /** Bytes that were written: with the kernel, queued, or waiting for the connection. */
   get bytesWritten(): number | undefined {
     const waiting = (this as unknown as { writableBuffer?: Waiting[] }).writableBuffer;
     if (waiting === undefined) return undefined;
@@ -179,8 +180,10 @@ export class Socket extends SocketStream {
     for (const { chunk, encoding } of waiting) bytes += lengthOf(chunk, encoding);
     const data = this._pendingData;
     if (data === null) return bytes;
-    if (!Array.isArray(data)) return bytes + lengthOf(data as Uint8Array, this._pendingEncoding);
-    for (const { chunk } of data) bytes += chunk.length;
+    if (typeof data === "string" || data instanceof Uint8Array) {
+      return bytes + lengthOf(data, this._pendingEncoding);
+    }
+    for (const { chunk, encoding } of data) bytes += lengthOf(chunk, encoding);
     return bytes;
   }
 
@@ -224,6 +227,8 @@ export class Socket extends SocketStream {
     return this._getsockname().family;
   }
 }
+
+denoHttpParser.install();
 
 interface Waiting {
   chunk: Uint8Array | string;

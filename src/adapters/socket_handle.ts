@@ -1,6 +1,6 @@
 /**
- * What a socket of `node:net` holds from `connect` on, under the name `_handle`: once there is one,
- * a connection, and the calls on its two halves.
+ * The object that a socket of `node:net` holds from `connect` on, under the name `_handle`: once
+ * there is one, a connection, and the calls on its two halves.
  *
  *   network -> data(), end(), error() ----> push into the stream, in the socket's async context
  *   stream --> write(), finish(), finalize() --> post to the network
@@ -18,7 +18,7 @@ import { setImmediate } from "node:timers";
 import { ERRNO } from "../base/errno.ts";
 import type { Connection } from "../net/connection/connection.ts";
 import type { Consumer, PushReceive } from "../net/recv/push_receive.ts";
-import type { Producer, PushSend } from "../net/send/push_send.ts";
+import type { Part, Producer, PushSend } from "../net/send/push_send.ts";
 import { ConnectionHandle } from "./connection_handle.ts";
 import type { IdleTimer } from "./idle_timer.ts";
 import { nodeError } from "./node_error.ts";
@@ -50,7 +50,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   /** The stream that this is the handle of. */
   serve(stream: Duplex, onread: OnRead | null): void {
     this.#stream = stream;
-    if (onread !== null) this.#reader = new OnReadBuffers(stream, onread, this.resource);
+    if (onread !== null) this.#reader = new OnReadBuffers(stream, onread, this.scope);
     this.#begin();
   }
 
@@ -65,19 +65,20 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   /** The stream takes more. */
   resume(): void {
     if (this.#receive === null) this.#wantsRead = true;
-    else if (this.#reader?.holds) nextTick(this.#pour);
+    else if (this.#reader?.holds) nextTick(pour, this);
     else this.#receive.resume();
   }
 
-  write(data: Uint8Array | readonly Uint8Array[], length: number, done: Done): void {
+  write(parts: readonly Part[], done: Done): void {
     const send = this.#send;
     if (send === null) {
       done(nodeError.system(ERRNO.EBADF, "write"));
       return;
     }
-    this.bytesWritten += length;
     this.idle?.touch();
-    if (send.post(data)) done();
+    const more = send.postShort(parts) ? !send.full : send.post(bytesOf(parts));
+    this.bytesWritten = send.postedBytes;
+    if (more) done();
     else this.#written = done;
   }
 
@@ -117,9 +118,9 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
       return;
     }
     // The process stays until it was told.
-    context.hold();
+    context.addReference();
     void closing.finally(() => {
-      context.unhold();
+      context.removeReference();
       setImmediate(closed);
     });
   }
@@ -136,54 +137,67 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     if (this.#reader !== null) return this.#reader.take(bytes, start, end);
     const chunk = Buffer.allocUnsafe(end - start);
     chunk.set(bytes.subarray(start, end));
-    return this.resource.runInAsyncScope(push, this.#stream, chunk);
+    return this.scope.run(push, this.#stream, chunk) as boolean;
   }
 
   end(): void {
-    this.resource.runInAsyncScope(pushEnd, this.#stream);
+    this.scope.run(pushEnd, this.#stream);
   }
 
   error(reason: unknown): void {
     const failure = nodeError.system(nodeError.errnoOf(reason, ERRNO.ECONNRESET), "read");
-    this.resource.runInAsyncScope(destroy, this.#stream, failure);
+    this.scope.run(destroy, this.#stream, failure);
   }
 
   drained(): void {
     const written = this.#written;
     this.#written = null;
     this.idle?.touch();
-    if (written !== null) this.resource.runInAsyncScope(written);
+    if (written !== null) this.scope.run(written);
   }
 
   finished(): void {
     const finished = this.#finished;
     this.#finished = null;
-    if (finished !== null) this.resource.runInAsyncScope(finished);
+    if (finished !== null) this.scope.run(finished);
   }
 
   failed(reason: unknown): void {
     const failure = nodeError.system(nodeError.errnoOf(reason, ERRNO.EPIPE), "write");
     const waiting = this.#written ?? this.#finished;
     this.#written = this.#finished = null;
-    if (waiting !== null) this.resource.runInAsyncScope(waiting, undefined, failure);
-    else this.resource.runInAsyncScope(destroy, this.#stream, failure);
+    if (waiting !== null) this.scope.run(waiting, undefined, failure);
+    else this.scope.run(destroy, this.#stream, failure);
   }
 
-  readonly #pour = (): void => {
+  /** @internal The program goes on after a pause in the middle of what came. */
+  pour(): void {
     if (this.#reader?.pour()) this.#receive?.resume();
-  };
+  }
 
   /** Begins once there are both, a connection and a stream. */
   #begin(): void {
     const connection = this.connection;
     if (connection === null || this.#stream === undefined) return;
-    this.#receive = connection.stream.consume(this);
+    this.#receive = connection.stream.pushTo(this);
     this.#send = connection.sink.produce(this, QUEUE_BYTES_MAX);
     if (this.#wantsRead) this.#receive.resume();
   }
 }
 
+function bytesOf(parts: readonly Part[]): Uint8Array | Uint8Array[] {
+  return parts.length === 1 ? encoded(parts[0]) : parts.map(encoded);
+}
+
+function encoded({ chunk, encoding }: Part): Uint8Array {
+  return typeof chunk === "string" ? Buffer.from(chunk, encoding as BufferEncoding) : chunk;
+}
+
 // One function for all sockets each: a delivery makes no closure.
+
+function pour(handle: SocketHandle): void {
+  handle.pour();
+}
 
 function push(this: Duplex, chunk: Uint8Array): boolean {
   return this.push(chunk);

@@ -4,7 +4,7 @@
  *   _read -> handle.resume()    _write, _writev -> handle.write()    _final -> handle.finish()
  *   _destroy -> handle.finalize() -> 'close'
  *
- * What is written before there is a connection waits for it, as does the first `_read`.
+ * Bytes that are written before there is a connection wait for it, as does the first `_read`.
  *
  * - There are no private members and no field initialisers: programs inherit from sockets in the
  *   old way, `Socket.call(this)`, for which `initialize` is all that a constructor does.
@@ -15,6 +15,7 @@ import { nextTick } from "node:process";
 import { addAbortSignal, Duplex, type DuplexOptions } from "node:stream";
 import { ERRNO } from "../base/errno.ts";
 import { adoptDescriptor } from "../net/accept/adopt_descriptor.ts";
+import type { Part } from "../net/send/push_send.ts";
 import { bunTls } from "./bun_tls.ts";
 import { lateWrite } from "./late_write.ts";
 import type { OnRead } from "./on_read_buffers.ts";
@@ -45,7 +46,7 @@ export interface SocketOptions extends DuplexOptions {
   [HIDES_HANDLE]?: boolean;
 }
 
-/** What a socket needs of the server that accepted it. */
+/** The parts of the accepting server that a socket needs. */
 export interface SocketServer {
   _connections: number;
   _emitCloseIfDrained(): void;
@@ -68,8 +69,13 @@ function streamOptions({ signal: _, ...options }: SocketOptions): DuplexOptions 
     // The close of the descriptor is awaited first.
     emitClose: false,
     autoDestroy: true,
+    // Most texts are short and ASCII: they are encoded where they are sent from.
+    decodeStrings: false,
   };
 }
+
+/** One for all writes of one chunk: a handle is done with it when it returns. */
+const ONE: [{ chunk: string | Uint8Array; encoding: string }] = [{ chunk: "", encoding: "" }];
 
 export class SocketStream extends Duplex {
   declare readonly [STATE]: SocketState;
@@ -77,7 +83,7 @@ export class SocketStream extends Duplex {
   declare _hadError: boolean;
   declare _parent: unknown;
   declare _host: string | null;
-  declare _pendingData: Uint8Array | readonly { chunk: Uint8Array }[] | null;
+  declare _pendingData: string | Uint8Array | readonly Part[] | null;
   declare _pendingEncoding: string;
   declare server: SocketServer | null;
   declare _server: SocketServer | null;
@@ -100,6 +106,10 @@ export class SocketStream extends Duplex {
   static initialize(socket: SocketStream, options: SocketOptions): void {
     const state = new SocketState();
     Object.defineProperty(socket, STATE, { value: state });
+    // A consumer is pushed to until it is full. So streams need not ask for more behind each chunk,
+    // which they would do in a tick of its own.
+    (socket as unknown as { _readableState: { readingMore: boolean } })._readableState.readingMore =
+      true;
     socket.connecting = false;
     socket._hadError = false;
     socket._parent = null;
@@ -125,7 +135,7 @@ export class SocketStream extends Duplex {
     else if (!options.manualStart) socket.read(0);
   }
 
-  /** What Node has there. Null for `toDuplex`: runtimes take it for one of their own. */
+  /** Node's handle. Null for `toDuplex`: runtimes take it for one of their own. */
   get _handle(): SocketHandle | null {
     const { handle, hidesHandle } = this[STATE];
     return hidesHandle ? null : handle;
@@ -153,26 +163,28 @@ export class SocketStream extends Duplex {
     else state.handle.resume();
   }
 
-  override _write(chunk: Uint8Array, encoding: string, done: Done): void {
-    const { handle } = this[STATE];
-    if (handle !== null && !this.connecting) handle.write(chunk, chunk.length, done);
-    else {lateWrite.untilConnected(this, chunk, encoding, done, () =>
-        this._write(chunk, encoding, done));}
-  }
-
-  override _writev(chunks: { chunk: Uint8Array; encoding: BufferEncoding }[], done: Done): void {
+  override _write(chunk: string | Uint8Array, encoding: string, done: Done): void {
     const { handle } = this[STATE];
     if (handle === null || this.connecting) {
-      lateWrite.untilConnected(this, chunks, "", done, () => this._writev(chunks, done));
+      lateWrite.untilConnected(
+        this,
+        chunk,
+        encoding,
+        done,
+        () => this._write(chunk, encoding, done),
+      );
       return;
     }
-    let length = 0;
-    const views: Uint8Array[] = [];
-    for (const { chunk } of chunks) {
-      length += chunk.length;
-      views.push(chunk);
-    }
-    handle.write(views, length, done);
+    ONE[0].chunk = chunk;
+    ONE[0].encoding = encoding;
+    handle.write(ONE, done);
+    ONE[0].chunk = "";
+  }
+
+  override _writev(chunks: readonly Part[], done: Done): void {
+    const { handle } = this[STATE];
+    if (handle !== null && !this.connecting) handle.write(chunks, done);
+    else lateWrite.untilConnected(this, chunks, "", done, () => this._writev(chunks, done));
   }
 
   override _final(done: Done): void {
@@ -190,7 +202,7 @@ export class SocketStream extends Duplex {
     const state = this[STATE];
     const handle = state.detach();
     this.connecting = false;
-    state.idle?.stop();
+    state.idle?.release();
     const closed = () => this.emit("close", Boolean(error));
     const { resets } = state;
     state.resets = false;

@@ -7,7 +7,8 @@
  */
 import { ERRNO } from "../base/errno.ts";
 import { decodeUtf8 } from "../base/utf8.ts";
-import { AF_INET, AF_INET6, AF_UNIX, isUnix, readSockaddr } from "../net/address/address.ts";
+import { isUnix } from "../net/address/address.ts";
+import { AF_INET, AF_INET6, AF_UNIX, readSockaddr } from "../net/address/sockaddr.ts";
 import {
   FILE_RECORD,
   MODE_DEFAULT,
@@ -68,6 +69,14 @@ export abstract class PortableCalls implements Completions {
 
   /** Sockets of the program are descriptors of the system, which `node:net` does not take. */
   adopt(_fd: number): number {
+    return UNSUPPORTED;
+  }
+
+  disown(_fd: number): number {
+    return UNSUPPORTED;
+  }
+
+  stateOf(_fd: number): number {
     return UNSUPPORTED;
   }
 

@@ -12,14 +12,10 @@
  * @module
  */
 import { ERRNO } from "../base/errno.ts";
-import {
-  AF_INET6,
-  isUnix,
-  readSockaddr,
-  type SocketAddress,
-  type UnixAddress,
-} from "../net/address/address.ts";
-import { type BellPort, HEADER, OP_CODE, type RingPort } from "../ring/port.ts";
+import { isUnix, type SocketAddress, type UnixAddress } from "../net/address/address.ts";
+import { AF_INET6, readSockaddr } from "../net/address/sockaddr.ts";
+import { OP_CODE } from "../ring/op_writer.ts";
+import { type BellPort, HEADER, type RingPort } from "../ring/port.ts";
 import { CompletionQueue } from "./completion_queue.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { PortableBell } from "./portable_bell.ts";
@@ -104,6 +100,8 @@ export class PortableRing extends PortableCalls implements RingPort {
     switch (code) {
       case OP_CODE.recv:
         return stream.recv(slot, generation, slab, offset, length);
+      case OP_CODE.poll:
+        return stream.poll(slot, generation, length);
       case OP_CODE.recvSelect:
         return stream.recvSelect(slot, generation, slab, length);
       case OP_CODE.send:
@@ -128,7 +126,10 @@ export class PortableRing extends PortableCalls implements RingPort {
     const found = this.#flying[slot] ?? null;
     if (found === null) return;
     const { stream, listener } = found;
-    if (stream?.cancelRecv(slot, generation) || stream?.sending.cancel(slot, generation)) return;
+    if (
+      stream?.cancelRecv(slot, generation) || stream?.parkedPoll.cancel(slot, generation) ||
+      stream?.sending.cancel(slot, generation)
+    ) return;
     if (listener !== null && listener.slot === slot && listener.generation === generation) {
       listener.slot = -1;
       this.complete(slot, generation, -ERRNO.ECANCELED, 0);

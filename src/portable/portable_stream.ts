@@ -11,8 +11,10 @@
  * @module
  */
 import { ERRNO } from "../base/errno.ts";
+import { POLL_EVENT } from "../ring/op_writer.ts";
 import { CQE_BUFFER, CQE_BUFFER_SHIFT, CQE_SOCKET_NONEMPTY } from "../ring/port.ts";
 import type { BufferGroups } from "./buffer_groups.ts";
+import { ParkedPoll } from "./parked_poll.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import { errnoOf, type RuntimeSocket } from "./runtime_sockets.ts";
 import { type SendCompletions, SendingHalf } from "./sending_half.ts";
@@ -44,6 +46,7 @@ export class PortableStream {
   readonly #to: Completions;
   readonly #ahead = new ReadAhead();
   readonly sending: SendingHalf;
+  readonly parkedPoll: ParkedPoll;
 
   #flowing = false;
   #ended = false;
@@ -69,6 +72,7 @@ export class PortableStream {
     this.socket = socket;
     this.#to = to;
     this.sending = new SendingHalf(socket, to);
+    this.parkedPoll = new ParkedPoll(to);
     socket.on("error", this.#onError);
     socket.on("close", this.#onClose);
     socket.on("data", this.#onData);
@@ -105,6 +109,22 @@ export class PortableStream {
     if (this.#recvSlot !== slot || this.#recvGeneration !== generation) return false;
     this.#finishRecv(-ERRNO.ECANCELED, 0);
     return true;
+  }
+
+  /**
+   * Completes when one of the events is there. FIN is noticed once the bytes before it have been
+   * read: as long as more of them wait than are read ahead, it is not.
+   */
+  poll(slot: number, generation: number, events: number): void {
+    this.parkedPoll.park(slot, generation, events);
+    this.#servePoll();
+  }
+
+  #servePoll(): void {
+    let events = this.#ended ? POLL_EVENT.peerFinished : 0;
+    if (this.#errno !== 0) events |= POLL_EVENT.error | POLL_EVENT.peerFinished;
+    if (this.#errno !== 0 || this.#closed) events |= POLL_EVENT.hangUp;
+    if (events !== 0) this.parkedPoll.serve(events);
   }
 
   #park(slot: number, generation: number, length: number): void {
@@ -183,6 +203,7 @@ export class PortableStream {
   readonly #onEnd = (): void => {
     this.#ended = true;
     this.#serve();
+    this.#servePoll();
   };
 
   // ---- the end -------------------------------------------------------------------------------
@@ -260,5 +281,6 @@ export class PortableStream {
   #endCalls(): void {
     this.sending.end(this.#errno || ERRNO.EPIPE);
     this.#serve();
+    this.#servePoll();
   }
 }

@@ -8,13 +8,8 @@
  */
 import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
-import {
-  AF_INET6,
-  AF_UNIX,
-  type SocketAddress,
-  type UnixAddress,
-  writeSockaddr,
-} from "../net/address/address.ts";
+import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
+import { AF_INET6, AF_UNIX, writeSockaddr } from "../net/address/sockaddr.ts";
 
 /** A block without an address: a unix socket that is not bound. */
 const UNNAMED_BYTES = 2;

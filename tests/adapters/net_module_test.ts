@@ -271,6 +271,25 @@ test("a descriptor that is a socket is taken over, another one is the runtime's"
   await closed(server);
 });
 
+test("a process that exits right behind a write has sent it", async () => {
+  for (const length of [5, 100_000]) {
+    const server = net.createServer().listen(0, "127.0.0.1");
+    const { port } = server.address() as node.AddressInfo;
+    const accepted = once(server, "connection");
+    const program = fileURLToPath(new URL("programs/last_words.ts", import.meta.url));
+    const deno = ["run", "-A", "--no-check", "--quiet", program];
+    const args = [..."Bun" in globalThis ? [program] : deno, String(port), String(length)];
+    const child = spawn(process.execPath, args, { stdio: "inherit" });
+    const [peer] = await accepted as [node.Socket];
+    let count = 0;
+    peer.on("data", (chunk) => count += chunk.length).on("error", () => {});
+    await once(peer, "close");
+    assert.is(count, length);
+    if (child.exitCode === null) await once(child, "exit");
+    await closed(server);
+  }
+});
+
 test("workers of node:cluster share a port", () => {
   const program = fileURLToPath(new URL("programs/workers.ts", import.meta.url));
   const deno = ["run", "-A", "--no-check", "--quiet", program];

@@ -8,7 +8,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { assert, suite } from "../harness.ts";
-import { PRINTED, PROGRAM } from "./program.ts";
+import { PRINTED, PROGRAM, REPORT, REPORTED, UNMODIFIED } from "./program.ts";
 import { copyCheckout, emptyDirectory, filesOf, pack, run, tool } from "./tools.ts";
 
 interface Context {
@@ -56,6 +56,15 @@ test("a program that imports it by name echoes bytes", async (context) => {
   const ran = await run([tool("bun"), "program.ts"], { cwd: context.app });
   assert.is(ran.output, PRINTED, ran.errors);
   assert.is(ran.errors, "");
+  assert.is(ran.code, 0);
+});
+
+test("an unmodified program runs over the ring with the preload, by its name", async (context) => {
+  writeFileSync(join(context.app, "unmodified.mjs"), UNMODIFIED);
+  writeFileSync(join(context.app, "report.ts"), REPORT.replace("SPECIFIER", "uringnet/register"));
+  const preloads = ["--preload", "uringnet/register", "--preload", "./report.ts"];
+  const ran = await run([tool("bun"), ...preloads, "unmodified.mjs"], { cwd: context.app });
+  assert.equal(ran.output.trim().split("\n").sort(), REPORTED, ran.errors);
   assert.is(ran.code, 0);
 });
 

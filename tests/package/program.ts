@@ -29,3 +29,36 @@ export const PRINTED = "echoed 100000 true 32 true\n";
 
 /** The root of this checkout, with a slash at the end. */
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+/** A program that knows nothing of the package. */
+export const UNMODIFIED = `import net, { connect } from "node:net";
+import http from "node:http";
+
+const echo = net.createServer((socket) => socket.pipe(socket)).listen(0, "127.0.0.1", () => {
+  const client = connect(echo.address().port, "127.0.0.1", () => client.write("ping"));
+  client.once("data", (data) => {
+    console.log("echoed", String(data));
+    client.end();
+    echo.close();
+  });
+});
+const server = http.createServer((_, answer) => answer.end("pong")).listen(0, "127.0.0.1", () => {
+  http.get({ port: server.address().port, host: "127.0.0.1", agent: false }, async (answer) => {
+    for await (const chunk of answer) console.log("answered", String(chunk));
+    server.close();
+  });
+});
+`;
+
+/** A second preload, which says what the ring carried; with the place of the first as SPECIFIER. */
+export const REPORT = `import process from "node:process";
+import { registeredNetwork } from "SPECIFIER";
+
+process.on("exit", () => {
+  const { inboundConnections, outboundConnections } = registeredNetwork().stats();
+  console.log("ring", inboundConnections, outboundConnections);
+});
+`;
+
+/** What the lines of the two are, in whatever order the first two come. */
+export const REPORTED = ["answered pong", "echoed ping", "ring 2 2"];

@@ -83,6 +83,7 @@ class Counted implements Connection {
   constructor(readonly sink: Sink, readonly stream: Stream) {}
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> { return new ReadableStream(); }
   get writable(): WritableStream<Uint8Array> { return new WritableStream(); }
+  peerFinished(): Promise<void> { return Promise.resolve(); }
   setNoDelay(on = true): void { void on; }
   setKeepAlive(options: boolean | KeepAlive): void { void options; }
   ref(): void { this.count++; }
@@ -106,6 +107,25 @@ async function replaced(listener: Listener, network: Network): Promise<Connectio
 console.log(replaced);
 
 console.log(capabilities.reason, batch, await main("127.0.0.1:0", { reusePort: true }));
+`;
+
+/** Needs the declarations of Node, whose types these subpaths have. */
+const NODE_CONSUMER = `import { createServer, type Server, type Socket } from "node:net";
+import ring, { connect, netNetwork, Socket as RingSocket } from "uringnet/net";
+import { toDuplex, type ToDuplexOptions } from "uringnet/adapters/duplex";
+import { Network, type NetworkStats } from "uringnet";
+
+const module: { createServer: typeof createServer } = ring;
+const server: Server = module.createServer({ noDelay: true }, (socket) => socket.end("x"));
+const client: Socket = connect({ port: 1, host: "::1" }, () => client.setNoDelay());
+class Own extends RingSocket {}
+const options: ToDuplexOptions = { allowHalfOpen: true, highWaterMark: 1 };
+const network = await Network.start();
+const duplex: Socket = toDuplex(await network.dial("unix:/path"), options);
+const stats: NetworkStats = netNetwork().stats();
+// @ts-expect-error: what is no connection is refused
+toDuplex(client);
+console.log(server.listen(0).address(), new Own().connecting, duplex.remotePort, stats);
 `;
 
 const SETTINGS = {
@@ -190,6 +210,21 @@ for (const [lib, types, enough] of LIBRARIES) {
     assert.is(ours.length === 0, enough, ran.output);
   });
 }
+
+test("the subpaths for Node's modules have the types of node:net", async (context) => {
+  symlinkSync(join(ROOT, "node_modules", "@types"), join(context.app, "node_modules", "@types"));
+  symlinkSync(
+    join(ROOT, "node_modules", "undici-types"),
+    join(context.app, "node_modules", "undici-types"),
+  );
+  writeFileSync(join(context.app, "node.ts"), NODE_CONSUMER);
+  const compilerOptions = { ...SETTINGS, ...MODULES.bundler, types: ["node"], skipLibCheck: true };
+  const text = JSON.stringify({ compilerOptions, files: ["node.ts"] });
+  writeFileSync(join(context.app, "tsconfig.json"), text);
+  const ran = await run([tool("tsc"), "-p", "."], { cwd: context.app });
+  assert.is(ran.output, "");
+  assert.is(ran.code, 0);
+});
 
 test("a registry of prom-client is accepted as it is", async (context) => {
   // prom-client's own declarations need those of Node, so they are not checked here.

@@ -8,7 +8,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 import { assert, suite } from "../harness.ts";
-import { PRINTED, PROGRAM, ROOT } from "./program.ts";
+import { PRINTED, PROGRAM, REPORT, REPORTED, ROOT, UNMODIFIED } from "./program.ts";
 import { serveCheckout, type ServedCheckout } from "./served_checkout.ts";
 import { emptyDirectory, run, tool } from "./tools.ts";
 
@@ -119,6 +119,20 @@ test("a program on disk without --allow-import is told that it needs the flag", 
   const ran = await run(command, { cwd: directory.path, env: { DENO_DIR: cache.path } });
   assert.is(ran.code, 1);
   assert.match(ran.errors, /--allow-import/);
+});
+
+test("an unmodified program runs over the ring with the preload, by its URL", async (context) => {
+  using directory = emptyDirectory();
+  using cache = emptyDirectory();
+  const register = `${context.origin}/src/adapters/register.ts`;
+  writeFileSync(join(directory.path, "unmodified.mjs"), UNMODIFIED);
+  writeFileSync(join(directory.path, "report.ts"), REPORT.replace("SPECIFIER", register));
+  const allowed = ["--no-prompt", "--allow-ffi", `--allow-import=${context.host}`];
+  const preloads = ["--preload", register, "--preload", "./report.ts"];
+  const command = [tool("deno"), "run", ...allowed, ...preloads, "unmodified.mjs"];
+  const ran = await run(command, { cwd: directory.path, env: { DENO_DIR: cache.path } });
+  assert.equal(ran.output.trim().split("\n").sort(), REPORTED, ran.errors);
+  assert.is(ran.code, 0);
 });
 
 test("without --allow-ffi the error says what is missing", async (context) => {

@@ -16,11 +16,11 @@
  * @module
  */
 import { LIMITS } from "../../base/limits.ts";
-import type { AfterTurn, Deliverable } from "../socket/after_turn.ts";
+import type { Deliverable, DeliveryQueue } from "../socket/delivery_queue.ts";
 import { CloseReason } from "../call/close_reason.ts";
 import { loadCall } from "./load_call.ts";
 import type { SendCall } from "./send_call.ts";
-import type { SendQueue } from "./send_queue.ts";
+import type { SendHalf } from "./send_half.ts";
 
 /** One object for each connection. */
 export interface Producer {
@@ -32,10 +32,43 @@ export interface Producer {
   failed(reason: unknown): void;
 }
 
+/** A text, or bytes, as streams hand them on. */
+export interface Part {
+  readonly chunk: string | Uint8Array;
+  /** Of a text. */
+  readonly encoding: string;
+}
+
+const encoder = new TextEncoder();
+
+/** What an array has, whatever a property of its own says. */
+const typedLength = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  "length",
+)?.get as () => number;
+
+function lengthOf({ chunk }: Part): number {
+  return typeof chunk === "string" ? chunk.length : typedLength.call(chunk);
+}
+
+/** Bytes that were written at `at`, or -1 when the part is none of those that fit as they are. */
+function writePart({ chunk, encoding }: Part, target: Uint8Array, at: number): number {
+  if (typeof chunk !== "string") {
+    target.set(chunk, at);
+    return typedLength.call(chunk);
+  }
+  if (chunk === "") return 0;
+  if (encoding !== "utf8" && encoding !== "latin1" && encoding !== "utf-8") return -1;
+  // One byte for each character: it is ASCII, which has the same bytes in all of these encodings.
+  const { length } = chunk;
+  const { read, written } = encoder.encodeInto(chunk, target.subarray(at, at + length));
+  return read === length && written === length ? length : -1;
+}
+
 export class PushSend implements Deliverable {
-  readonly #queue: SendQueue;
+  readonly #queue: SendHalf;
   readonly #producer: Producer;
-  readonly #afterTurn: AfterTurn;
+  readonly #deliveries: DeliveryQueue;
   readonly #limitBytes: number;
   /** `post` was false, and the producer waits. */
   #full = false;
@@ -45,18 +78,48 @@ export class PushSend implements Deliverable {
   #failure: { reason: unknown } | null = null;
   #told = false;
   #scheduled = false;
+  /** Bytes that were posted so far. */
+  postedBytes = 0;
 
   /** The producer waits once more than `limitBytes` are queued. */
-  constructor(queue: SendQueue, producer: Producer, limitBytes: number) {
+  constructor(queue: SendHalf, producer: Producer, limitBytes: number) {
     this.#queue = queue;
     this.#producer = producer;
     this.#limitBytes = limitBytes;
-    this.#afterTurn = queue.socket.context.afterTurn;
+    this.#deliveries = queue.socket.context.deliveries;
   }
 
   /** Bytes that are not with the kernel yet. */
   get queuedBytes(): number {
     return this.#queue.queuedBytes;
+  }
+
+  /**
+   * Queues a few short texts and arrays as one piece, encoded where they are sent from: nothing is
+   * made in between. False: they are not short, or not ASCII; then nothing was queued, and `post`
+   * takes what they are as bytes.
+   */
+  postShort(parts: readonly Part[]): boolean {
+    const queue = this.#queue;
+    let length = 0;
+    for (let i = 0; i < parts.length; i++) length += lengthOf(parts[i]);
+    if (queue.closed || length === 0 || length >= LIMITS.gatherCopyBytes) return false;
+    const { gather } = queue;
+    const slot = gather.room(length);
+    if (slot === null) return false;
+    const start = gather.end;
+    let at = start;
+    for (let i = 0; i < parts.length; i++) {
+      const count = writePart(parts[i], slot.bytes, at);
+      if (count < 0) return false;
+      at += count;
+    }
+    gather.commit(at - start);
+    const call = queue.newCall();
+    call.totalBytes = at - start;
+    call.add(slot, start, at - start);
+    this.#push(call);
+    return true;
   }
 
   /** Queues the bytes, several arrays as one. False: wait for `drained`. */
@@ -77,25 +140,22 @@ export class PushSend implements Deliverable {
       queue.dropCall(call);
       return true;
     }
-    if (call.totalBytes > LIMITS.copyWindowBytes) {
-      this.#lent = call;
-      call.take(this.#returned, this.#failed);
-    } else {
-      call.take(this.#sent, this.#failed);
-    }
-    call.begin();
-    queue.push(call);
-    this.#full = this.#lent !== null || queue.queuedBytes > this.#limitBytes;
+    this.#push(call);
     return !this.#full;
+  }
+
+  /** The last `post` was false: the producer waits for `drained`. */
+  get full(): boolean {
+    return this.#full;
   }
 
   /** Half close: what is queued goes out, then FIN, then `finished` is called. */
   finish(): void {
     const { socket } = this.#queue;
-    socket.hold();
+    socket.addCall();
     this.#queue.closeAfterQueue(new CloseReason("the sink was closed"), true);
     this.#queue.whenDrained(() => {
-      socket.unhold();
+      socket.removeCall();
       this.#finished = true;
       this.#schedule();
     });
@@ -128,6 +188,19 @@ export class PushSend implements Deliverable {
     }
   }
 
+  #push(call: SendCall): void {
+    const queue = this.#queue;
+    if (call.totalBytes > LIMITS.copyWindowBytes) {
+      this.#lent = call;
+      call.take(this.#returned, this.#failed);
+    } else {
+      call.take(this.#sent, this.#failed);
+    }
+    this.postedBytes += call.totalBytes;
+    call.enter();
+    this.#full = this.#lent !== null || queue.queuedBytes > this.#limitBytes;
+  }
+
   get #roomy(): boolean {
     return this.#lent === null && this.#queue.queuedBytes * 2 <= this.#limitBytes;
   }
@@ -135,7 +208,7 @@ export class PushSend implements Deliverable {
   #schedule(): void {
     if (this.#scheduled || this.#told) return;
     this.#scheduled = true;
-    this.#afterTurn.add(this);
+    this.#deliveries.add(this);
   }
 
   /** One for all sends: what settles a call finds no closure of its own. */

@@ -1,0 +1,102 @@
+#!/bin/sh
+# Runs unmodified clients and servers over the library: tests/clients, in both runtimes. Installs
+# what is missing: servers from Debian's packages, and the software under test from npm into
+# tests/clients/node_modules. The last line is "N passed, N failed".
+#
+#   scripts/clients.sh            both runtimes
+#   scripts/clients.sh deno       one of them
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+case ${1:-} in
+  "") runtimes="deno bun" ;;
+  deno | bun) runtimes=$1 ;;
+  *)
+    sed -n 2,7p "$0" >&2
+    exit 2
+    ;;
+esac
+
+PATH=$PATH:/usr/sbin:/usr/local/sbin
+
+# need PACKAGE TEST...: the name of a package whose test fails.
+need() {
+  package=$1
+  shift
+  "$@" >/dev/null 2>&1 || echo "$package"
+}
+
+has() {
+  command -v "$1"
+}
+
+missing() {
+  need redis-server has redis-server
+  need postgresql ls /usr/lib/postgresql/*/bin/initdb
+  need mariadb-server has mariadbd
+  need mosquitto has mosquitto
+  need nats-server has nats-server
+  need rabbitmq-server ls /usr/lib/rabbitmq/bin/rabbitmq-server
+  need openssl has openssl
+  need curl has curl
+  need wrk has wrk
+}
+
+# shellcheck disable=SC2046 # one word per package
+install_system() {
+  command="apt-get update && apt-get install -y --no-install-recommends $*"
+  echo "clients: $command"
+  if [ "$(id -u)" = 0 ]; then
+    # The tests start servers of their own: the packages' must not start.
+    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive sh -c "$command"
+  else
+    sudo -n env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive sh -c "$command"
+  fi
+}
+
+packages=$(missing)
+if [ -n "$packages" ]; then
+  # shellcheck disable=SC2086 # one word per package
+  install_system $packages
+fi
+
+stamp=tests/clients/node_modules/.installed
+wanted=$(cat tests/clients/package.json tests/clients/package-lock.json | cksum)
+if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+  if has npm >/dev/null; then
+    npm ci --prefix tests/clients --no-audit --no-fund --ignore-scripts
+  else
+    sh scripts/tool.sh deno run --allow-all --no-config --no-lock npm:npm@11 ci \
+      --prefix tests/clients --no-audit --no-fund --ignore-scripts
+  fi
+  echo "$wanted" >"$stamp"
+fi
+
+export URINGNET_CLIENTS=1 NO_COLOR=1 DENO_NO_UPDATE_CHECK=1
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+passed=0
+failed=0
+for runtime in $runtimes; do
+  echo "--- $runtime"
+  case $runtime in
+    deno) set -- test --allow-ffi --allow-env --allow-net --allow-read --allow-run --allow-write \
+      --allow-sys tests/clients/ ;;
+    bun) set -- test tests/clients/ ;;
+  esac
+  status=0
+  sh scripts/tool.sh "$runtime" "$@" >"$log" 2>&1 || status=$?
+  cat "$log"
+  ran=$(sed -n 's/^[okFAILED]* |.* \([0-9]*\) passed.*/\1/p; s/^ *\([0-9]*\) pass$/\1/p' "$log")
+  broke=$(sed -n 's/^[okFAILED]* |.* \([0-9]*\) failed.*/\1/p; s/^ *\([0-9]*\) fail$/\1/p' "$log")
+  ran=${ran:-0}
+  broke=${broke:-0}
+  # A runner that crashed or ran nothing has failed, whatever it counted.
+  if [ "$broke" = 0 ] && { [ "$status" != 0 ] || [ "$ran" = 0 ]; }; then broke=1; fi
+  passed=$((passed + ran))
+  failed=$((failed + broke))
+done
+echo
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,91 @@
+/**
+ * `readable` and `writable` of a connection, with Deno's rules: the end of the readable stream, its
+ * cancelling, and the closing or aborting of the writable one each close the whole connection.
+ *
+ * @module
+ */
+import { LIMITS } from "../../base/limits.ts";
+import type { IoBuf } from "../../buf/io_buf.ts";
+import { streamClosed } from "./errors.ts";
+
+/** What the streams need of their connection. */
+export interface StreamEnds {
+  readonly closed: boolean;
+  /** 1 to `maxLength` bytes, null at the end of the stream. Rejects with Deno's errors. */
+  receive(maxLength: number | undefined): Promise<IoBuf | null>;
+  send(bytes: Uint8Array): Promise<void>;
+  /** Closes the connection unless it is closed. */
+  finish(): void;
+}
+
+function readable(ends: StreamEnds): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const receive = async (maxLength?: number): Promise<IoBuf | null> => {
+    try {
+      if (ends.closed) throw streamClosed();
+      return await ends.receive(maxLength);
+    } catch (error) {
+      // A close from this side, which a pending read of a conn would know as "Interrupted".
+      throw ends.closed ? streamClosed() : error;
+    }
+  };
+  return new ReadableStream({
+    type: "bytes",
+    async pull(controller) {
+      const request = controller.byobRequest;
+      const wanted = request?.view?.byteLength;
+      using chunk = await receive(
+        wanted === undefined ? undefined : Math.min(wanted, LIMITS.lengthMax),
+      );
+      if (chunk === null) {
+        ends.finish();
+        controller.close();
+        request?.respond(0);
+        return;
+      }
+      const view = request?.view ?? null;
+      if (request === null || view === null) {
+        // The reader that brought memory may have gone meanwhile: the next one gets the bytes.
+        controller.enqueue(new Uint8Array(chunk.bytes));
+        return;
+      }
+      new Uint8Array(view.buffer, view.byteOffset, view.byteLength).set(chunk.bytes);
+      request.respond(chunk.length);
+    },
+    cancel() {
+      ends.finish();
+    },
+  });
+}
+
+/** The bytes of what a program wrote to the stream. */
+function chunkBytes(chunk: unknown): Uint8Array {
+  if (ArrayBuffer.isView(chunk)) {
+    return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  }
+  if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
+  throw new TypeError("Expected ArrayBuffer or ArrayBufferView for write chunk");
+}
+
+function writable(ends: StreamEnds): WritableStream<Uint8Array<ArrayBufferLike>> {
+  return new WritableStream<Uint8Array>({
+    start(controller) {
+      // Told at once: `abort` waits for a pending write, which a peer that does not read holds up.
+      controller.signal.addEventListener("abort", () => ends.finish(), { once: true });
+    },
+    async write(chunk) {
+      try {
+        if (ends.closed) throw streamClosed();
+        await ends.send(chunkBytes(chunk));
+      } catch (error) {
+        ends.finish();
+        throw error;
+      }
+    },
+    close() {
+      ends.finish();
+    },
+  });
+}
+
+/** The two streams of a connection. */
+export const connStreams = { readable, writable };

@@ -1,0 +1,75 @@
+/**
+ * `Deno.connect` over the ring.
+ *
+ * @module
+ */
+import { lookup } from "node:dns/promises";
+import type { Connection } from "../../net/connection/connection_interface.ts";
+import { parseIp } from "../../net/address/ip.ts";
+import type { NetworkCore } from "../../net/lifecycle/network_core.ts";
+import { denoError } from "./errors.ts";
+import { type Candidate, happyEyeballs, interleave } from "./happy_eyeballs.ts";
+import {
+  type AnyOptions,
+  checkHostname,
+  checkPath,
+  checkPort,
+  checkTransport,
+  type ConnectOptions,
+  type UnixConnectOptions,
+} from "./options.ts";
+
+const ATTEMPT_DELAY_MS = 250;
+
+/** Deno's words for a name that has no address. */
+async function addressesOf(hostname: string): Promise<Candidate[]> {
+  try {
+    const found = await lookup(hostname, { all: true });
+    return found.map(({ address, family }) => ({
+      hostname: address,
+      family: family === 6 ? 6 : 4,
+    }));
+  } catch (cause) {
+    const missing = (cause as { code?: string }).code === "ENOTFOUND";
+    const reason = missing ? "Name or service not known" : (cause as Error).message;
+    throw new Error(`failed to lookup address information: ${reason}`, { cause });
+  }
+}
+
+/** Connects within the network's own time limit. Rejects with an error of `Deno.errors`. */
+export async function connect(
+  network: NetworkCore,
+  options: ConnectOptions | UnixConnectOptions,
+): Promise<Connection> {
+  const fields: AnyOptions = options;
+  if (checkTransport(fields.transport) === "unix") {
+    const path = checkPath(fields.path);
+    return await network.dial({ path }).catch((error) => {
+      throw denoError(error);
+    });
+  }
+  const port = checkPort(fields.port, 1);
+  const hostname = checkHostname(fields.hostname, "127.0.0.1");
+  const { signal, autoSelectFamily = true, autoSelectFamilyAttemptDelay } = fields;
+  signal?.throwIfAborted();
+  const dial = async (host: string, attemptSignal: AbortSignal | undefined) => {
+    try {
+      return await network.dial(
+        { hostname: host, port },
+        attemptSignal === undefined ? {} : { signal: attemptSignal },
+      );
+    } catch (error) {
+      throw denoError(error);
+    }
+  };
+  const numeric = parseIp(hostname.replace(/^\[(.*)\]$/, "$1")) !== null;
+  if (numeric || !autoSelectFamily) return await dial(hostname, signal);
+  const candidates = interleave(await addressesOf(hostname));
+  const delayMs = Number(autoSelectFamilyAttemptDelay ?? ATTEMPT_DELAY_MS);
+  return await happyEyeballs(
+    candidates,
+    delayMs,
+    signal,
+    (candidate, attemptSignal) => dial(candidate.hostname, attemptSignal),
+  );
+}

@@ -1,0 +1,51 @@
+/**
+ * `Deno.listen` over the ring. It returns a listener that listens, as Deno's does, so a name would
+ * have to be looked up synchronously, for which there is no way: names other than "localhost" are
+ * refused.
+ *
+ * @module
+ */
+import type { Address } from "../../net/address/address.ts";
+import { parseIp } from "../../net/address/ip.ts";
+import type { Listener } from "../../net/accept/listener.ts";
+import type { NetworkCore } from "../../net/lifecycle/network_core.ts";
+import { denoError } from "./errors.ts";
+import {
+  type AnyOptions,
+  checkBacklog,
+  checkHostname,
+  checkPath,
+  checkPort,
+  checkTransport,
+  type ListenOptions,
+  type UnixListenOptions,
+} from "./options.ts";
+
+function bindAddress(fields: AnyOptions): Address {
+  if (checkTransport(fields.transport) === "unix") return { path: checkPath(fields.path) };
+  const port = checkPort(fields.port ?? 0, 0);
+  const hostname = checkHostname(fields.hostname, "0.0.0.0");
+  if (hostname === "localhost") return { hostname: "127.0.0.1", port };
+  if (parseIp(hostname.replace(/^\[(.*)\]$/, "$1")) === null) {
+    throw new TypeError(
+      `Cannot listen on ${JSON.stringify(hostname)}: wanted an IP address or "localhost"; look ` +
+        `the name up first, or use Network.bind`,
+    );
+  }
+  return { hostname, port };
+}
+
+/** Binds and listens at once. Throws an error of `Deno.errors`. */
+export function listen(
+  network: NetworkCore,
+  options: ListenOptions | UnixListenOptions,
+): Listener {
+  const fields: AnyOptions = options;
+  const address = bindAddress(fields);
+  const backlog = checkBacklog(fields.tcpBacklog);
+  try {
+    return network.bindNow(address, { backlog, reusePort: Boolean(fields.reusePort) });
+  } catch (error) {
+    throw denoError(error);
+  }
+}

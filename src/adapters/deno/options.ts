@@ -1,0 +1,98 @@
+/**
+ * What `connect` and `listen` are given, checked in Deno's manner.
+ *
+ * @module
+ */
+
+/** As `Deno.ConnectOptions`, and `Deno.UnixConnectOptions` with `transport: "unix"`. */
+export interface ConnectOptions {
+  /** 1 to 65,535. */
+  port: number;
+  /** An address or a name. @default {"127.0.0.1"} */
+  hostname?: string;
+  /** @default {"tcp"} */
+  transport?: "tcp";
+  /** Ends the attempt; of no effect once connected. */
+  signal?: AbortSignal;
+  /** Addresses of both families race each other (RFC 8305). @default {true} */
+  autoSelectFamily?: boolean;
+  /** Milliseconds from one attempt to the next. @default {250} */
+  autoSelectFamilyAttemptDelay?: number;
+}
+
+export interface UnixConnectOptions {
+  transport: "unix";
+  path: string;
+}
+
+/** As `Deno.TcpListenOptions`, and `reusePort`. */
+export interface ListenOptions {
+  /** 0 to 65,535; 0 takes a free one. @default {0} */
+  port?: number;
+  /** An address, or "localhost". @default {"0.0.0.0"} */
+  hostname?: string;
+  /** @default {"tcp"} */
+  transport?: "tcp";
+  /** Connections that may wait to be accepted. @default {511} */
+  tcpBacklog?: number;
+  /** Several listeners share the port. @default {false} */
+  reusePort?: boolean;
+}
+
+export interface UnixListenOptions {
+  transport: "unix";
+  path: string;
+}
+
+/** Every field that options of either kind can have, before they are checked. */
+export type AnyOptions =
+  & Omit<Partial<ConnectOptions & ListenOptions>, "transport">
+  & { transport?: unknown; path?: unknown };
+
+const BACKLOG_MAX = 0x7fff_ffff;
+
+/** A port as a number; Deno takes text as well. */
+export function checkPort(value: unknown, min: 0 | 1): number {
+  if (typeof value !== "number" && typeof value !== "string") {
+    throw new TypeError(`Invalid port (expected number): ${String(value)}`);
+  }
+  const port = Number(value);
+  if (!Number.isInteger(port) || value === "") {
+    const shown = typeof value === "string" ? `'${value}'` : String(value);
+    throw new TypeError(`Invalid port: ${shown}`);
+  }
+  if (port < min || port > 65_535) throw new RangeError(`Invalid port (out of range): ${port}`);
+  return port;
+}
+
+/** A hostname that is there. */
+export function checkHostname(value: unknown, preset: string): string {
+  const hostname = value === undefined ? preset : String(value);
+  if (hostname === "") throw new URIError(`invalid empty host: ''`);
+  return hostname;
+}
+
+/** A path of a unix socket. Throws TypeError, which Deno gives the code "EINVAL". */
+export function checkPath(value: unknown): string {
+  const text = typeof value === "string" ? value : "";
+  const sizeBytes = new TextEncoder().encode(text).length;
+  if (text !== "" && sizeBytes <= 107) return text;
+  const reason = text === ""
+    ? "Invalid argument (os error 22)"
+    : "path must be shorter than SUN_LEN";
+  throw Object.assign(new TypeError(reason), { code: "EINVAL" });
+}
+
+/** An i32 in Deno, where a negative one stands for the largest. */
+export function checkBacklog(value: unknown): number {
+  if (value === undefined) return 511;
+  if (typeof value !== "number" || !Number.isInteger(value)) throw new TypeError("expected i32");
+  return value < 0 ? BACKLOG_MAX : Math.min(value, BACKLOG_MAX);
+}
+
+/** Which of the two kinds of options these are. */
+export function checkTransport(value: unknown): "tcp" | "unix" {
+  if (value === undefined || value === "tcp") return "tcp";
+  if (value === "unix") return "unix";
+  throw new TypeError(`Unsupported transport: '${String(value)}'`);
+}

@@ -1,0 +1,136 @@
+/**
+ * The time limits of a server of `node:http`, for connections that Bun serves in JavaScript, where
+ * it keeps none of them.
+ *
+ *   connected --first byte--> headers --"request"--> body --request complete--> answer
+ *       |                        ^                                                |
+ *       |                        +---------- first byte ------ idle <--finished---+
+ *       headersTimeout, requestTimeout: 408       keepAliveTimeout and its buffer: the end
+ *
+ * The first two are looked at once in `connectionsCheckingInterval`, as Node does; a request begins
+ * when the check first sees bytes of it. `server.timeout` and `keepAliveTimeout` are the socket's
+ * own timeout, so no timer is set for a request.
+ *
+ * @module
+ */
+import type { EventEmitter } from "node:events";
+import type { NetSocket } from "./node_modules.ts";
+
+/** A server with the fields that set limits. */
+export interface LimitedServer extends EventEmitter {
+  timeout?: number;
+  keepAliveTimeout?: number;
+  keepAliveTimeoutBuffer?: number;
+  headersTimeout?: number;
+  requestTimeout?: number;
+  connectionsCheckingInterval?: number;
+}
+
+interface Message extends EventEmitter {
+  complete?: boolean;
+}
+
+/** Where a connection stands. */
+interface Exchange {
+  phase: "headers" | "body" | "answer" | "idle";
+  /** When the request began, on the clock of `performance.now()`; -1 while none has. */
+  sinceMs: number;
+  /** Bytes that had arrived when it became idle. */
+  bytesBefore: number;
+  /** Requests whose answer is not finished: several when they are pipelined. */
+  unanswered: number;
+}
+
+const CHECK_MS = 30_000;
+const TIMED_OUT = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n";
+
+export class BunHttpLimits {
+  readonly #server: LimitedServer;
+  readonly #exchanges = new Map<NetSocket, Exchange>();
+  readonly #timer: ReturnType<typeof setInterval>;
+
+  constructor(server: LimitedServer) {
+    this.#server = server;
+    const everyMs = server.connectionsCheckingInterval ?? CHECK_MS;
+    this.#timer = setInterval(() => this.#check(), everyMs);
+    (this.#timer as unknown as { unref(): void }).unref();
+  }
+
+  /** A connection, before its first request. */
+  add(socket: NetSocket): void {
+    const sinceMs = performance.now();
+    this.#exchanges.set(socket, { phase: "headers", sinceMs, bytesBefore: 0, unanswered: 0 });
+    socket.once("close", () => this.#exchanges.delete(socket));
+    socket.setTimeout(this.#server.timeout ?? 0);
+    socket.on("timeout", () => {
+      if (!this.#server.emit("timeout", socket)) socket.destroy();
+    });
+  }
+
+  /** A request has come whole with its headers. */
+  request(socket: NetSocket, request: Message, response: EventEmitter): void {
+    const exchange = this.#exchanges.get(socket);
+    if (exchange === undefined) return;
+    if (exchange.phase === "idle") {
+      exchange.sinceMs = performance.now();
+      socket.setTimeout(this.#server.timeout ?? 0);
+    }
+    exchange.phase = request.complete ? "answer" : "body";
+    exchange.unanswered++;
+    request.once("end", () => {
+      if (exchange.phase === "body") exchange.phase = "answer";
+    });
+    response.once("close", () => {
+      exchange.unanswered--;
+      if (exchange.unanswered === 0 && !socket.destroyed) this.#idle(socket, exchange);
+    });
+  }
+
+  /** A socket that is no connection of HTTP any more: it was upgraded. */
+  release(socket: NetSocket): void {
+    this.#exchanges.delete(socket);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #idle(socket: NetSocket, exchange: Exchange): void {
+    if (!this.#exchanges.has(socket)) return;
+    const { keepAliveTimeout = 0, keepAliveTimeoutBuffer = 0, timeout = 0 } = this.#server;
+    exchange.phase = "idle";
+    exchange.sinceMs = -1;
+    exchange.bytesBefore = socket.bytesRead;
+    const limitMs = keepAliveTimeout > 0 ? keepAliveTimeout + keepAliveTimeoutBuffer : timeout;
+    socket.setTimeout(limitMs);
+  }
+
+  #check(): void {
+    const { headersTimeout = 0, requestTimeout = 0 } = this.#server;
+    const now = performance.now();
+    for (const [socket, exchange] of this.#exchanges) {
+      if (exchange.phase === "answer") continue;
+      if (exchange.phase === "idle") {
+        if (socket.bytesRead === exchange.bytesBefore) continue;
+        exchange.phase = "headers";
+        exchange.sinceMs = now;
+      }
+      const tookMs = now - exchange.sinceMs;
+      const late = (limitMs: number) => limitMs > 0 && tookMs > limitMs;
+      if (late(requestTimeout) || (exchange.phase === "headers" && late(headersTimeout))) {
+        this.#refuse(socket);
+      }
+    }
+  }
+
+  /** Too late: the server's "clientError", or 408. */
+  #refuse(socket: NetSocket): void {
+    this.#exchanges.delete(socket);
+    const error = Object.assign(new Error("Request timeout"), {
+      code: "ERR_HTTP_REQUEST_TIMEOUT",
+    });
+    if (this.#server.emit("clientError", error, socket)) return;
+    if (socket.writable) socket.write(TIMED_OUT);
+    socket.destroySoon();
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * In Deno, which module `node:net` is:
+ *
+ *   import, in any module     -> module.registerHooks: a module made of the replaced exports
+ *   require                   -> Module._load
+ *   process.getBuiltinModule  -> a function in its place
+ *
+ * The runtime's own `node:net` stays whole: its `node:http` and `node:tls` stand on it. `node:tls`
+ * and `node:http2` are changed in place, and only an `import` needs the hook for them, because
+ * named exports were read before.
+ *
+ * @module
+ */
+import process from "node:process";
+import { type Exports, nodeModules, replace } from "./node_modules.ts";
+import { registerLog } from "./register_log.ts";
+
+type Resolve = (specifier: string, context: ResolveContext, next: NextResolve) => unknown;
+type NextResolve = (specifier: string, context: ResolveContext) => unknown;
+
+interface ResolveContext {
+  conditions?: readonly string[];
+  parentURL?: string;
+}
+
+/** Where a made module finds its exports. */
+const KEY = "uringnet.register.exports";
+
+/** Modules by their name without "node:". */
+export type Replaced = Readonly<Record<string, Exports>>;
+
+function nameOf(specifier: string): string {
+  return specifier.startsWith("node:") ? specifier.slice(5) : specifier;
+}
+
+/** The URL of a module that exports what the object has. */
+function moduleUrl(name: string, exports: Exports): string {
+  const names = Object.keys(exports).filter((key) =>
+    /^[A-Za-z_$][\w$]*$/.test(key) && key !== "default"
+  );
+  const source = `const exports = globalThis[Symbol.for(${JSON.stringify(KEY)})].${name};
+export default exports;
+export const { ${names.join(", ")} } = exports;
+`;
+  return `data:text/javascript,${encodeURIComponent(source)}`;
+}
+
+/** Replaces the modules for everything that is loaded from now on. */
+export function denoHooks(replaced: Replaced, realNet: Exports): void {
+  Object.defineProperty(globalThis, Symbol.for(KEY), { value: replaced });
+  const urls = new Map(
+    Object.entries(replaced).map(([name, exports]) => [name, moduleUrl(name, exports)]),
+  );
+  const logged = registerLog.wanted();
+  const module = nodeModules("module");
+  const resolve: Resolve = (specifier, context, next) => {
+    const url = urls.get(nameOf(specifier));
+    const { conditions = [], parentURL = "the program" } = context;
+    // What is required comes from Module._load.
+    if (url === undefined || conditions.includes("require")) return next(specifier, context);
+    if (logged) registerLog.tell(specifier, parentURL);
+    return { url, format: "module", shortCircuit: true };
+  };
+  module.registerHooks({ resolve });
+  const load = module._load;
+  replace(module, "_load", function (this: unknown, ...args: unknown[]) {
+    const [request, parent] = args as [unknown, { filename?: string } | undefined];
+    const name = typeof request === "string" ? nameOf(request) : "";
+    if (!Object.hasOwn(replaced, name)) return Reflect.apply(load, this, args);
+    if (logged) registerLog.tell(String(request), parent?.filename ?? "the program");
+    return replaced[name];
+  });
+  const target = process as unknown as { getBuiltinModule(name: string): unknown };
+  const getBuiltinModule = target.getBuiltinModule;
+  replace(target, "getBuiltinModule", function (this: unknown, name: string) {
+    const found = Reflect.apply(getBuiltinModule, process, [name]);
+    return found === realNet ? replaced.net : found;
+  });
+}

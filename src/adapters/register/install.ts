@@ -1,0 +1,49 @@
+/**
+ * Puts `uringnet/net` in the place of `node:net`, and servers and clients of `node:http`,
+ * `node:https`, `node:http2` and `node:tls` on top of it, for everything that is loaded afterwards.
+ *
+ * In Bun the module's object is changed in place: imports and `require` both lead to it, and named
+ * imports are read from it when `node:net` is first imported. So nothing that runs before may
+ * import `node:net`. In Deno see `deno_hooks.ts`.
+ *
+ * @module
+ */
+import { denoHooks } from "./deno_hooks.ts";
+import { type NetModule, nodeModules, replace } from "./node_modules.ts";
+import { patchBunHttp } from "./patch_bun_http.ts";
+import { patchBunWorkers } from "./patch_bun_workers.ts";
+import { patchAgents, patchClients } from "./patch_clients.ts";
+import { patchServers } from "./patch_servers.ts";
+import { registerLog } from "./register_log.ts";
+
+/** The folder of the adapters, as it stands in stacks. */
+const LIBRARY = new URL("..", import.meta.url).pathname;
+
+let installed = false;
+
+/** Installs `net`, the default export of `uringnet/net`. Once for each thread. */
+export function install(net: NetModule): void {
+  if (installed) return;
+  installed = true;
+  // All of them are evaluated first: their classes extend the runtime's own.
+  const [http, https, tls, http2] = ["http", "https", "tls", "http2"].map(nodeModules);
+  const realNet = nodeModules("net");
+  patchServers(net, { ...realNet });
+  patchClients(net, { tls, http2 });
+  if ("Deno" in globalThis) {
+    patchAgents(net, http);
+    denoHooks({ net, tls, http2 }, realNet);
+    return;
+  }
+  patchBunHttp(net, { http, https, tls });
+  patchBunWorkers(nodeModules("worker_threads"));
+  if (registerLog.wanted()) {
+    registerLog.tellCallers(net.Socket.prototype, "connect", LIBRARY);
+    registerLog.tellCallers(net.Server.prototype, "listen", LIBRARY);
+  }
+  for (const name of Object.keys(net)) {
+    // Bun's own modules call these, with marks that only Bun's own know.
+    const internal = name.startsWith("_") && name in realNet;
+    if (!internal) replace(realNet, name, net[name]);
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * Listening on the ring for servers that are no server of `uringnet/net`: those of `node:http`,
+ * `node:https`, `node:http2` and `node:tls`.
+ *
+ *   outer.listen() -> inner = net.Server of uringnet/net, listening
+ *   inner "connection" -> outer "connection" with the socket: Node's documented injection point
+ *   inner "error", "listening", "drop" -> the same of outer
+ *
+ * The outer server gets a handle with the few methods that its own class calls, so that `close`,
+ * `address`, `listening`, `ref`, `unref`, `getConnections` and the draining at the end are those of
+ * the runtime.
+ *
+ * @module
+ */
+import type { EventEmitter } from "node:events";
+import { nextTick } from "node:process";
+import { ERRNO } from "../../base/errno.ts";
+import type { NetModule, NetServer, NetSocket } from "./node_modules.ts";
+
+/** The fields of a server that both runtimes have. */
+export interface OuterServer extends EventEmitter {
+  _handle: unknown;
+  _connections: number;
+  _pipeName?: string;
+  _unref?: boolean;
+  allowHalfOpen?: boolean;
+  pauseOnConnect?: boolean;
+  noDelay?: boolean;
+  keepAlive?: boolean;
+  keepAliveInitialDelay?: number;
+  highWaterMark?: number;
+  maxConnections?: number;
+  _emitCloseIfDrained(): void;
+  close(): unknown;
+}
+
+/** What a runtime's server calls of the thing that listens. */
+class RingHandle {
+  readonly #inner: NetServer;
+  /** Asked for by Bun: the path of a unix socket. */
+  readonly unix: string | undefined;
+  /** Missing for a unix socket, whose path Deno knows from elsewhere. */
+  readonly getsockname: ((out: object) => number) | undefined;
+
+  constructor(inner: NetServer) {
+    this.#inner = inner;
+    const address = inner.address();
+    this.unix = typeof address === "string" ? address : undefined;
+    this.getsockname = this.unix === undefined ? (out) => this.#name(out) : undefined;
+  }
+
+  #name(out: object): number {
+    const address = this.#inner.address();
+    if (address === null || typeof address !== "object") return -ERRNO.EINVAL;
+    Object.assign(out, address);
+    return 0;
+  }
+
+  close(): void {
+    this.#inner.close();
+  }
+
+  /** Bun's name for `close`. */
+  stop(): void {
+    this.#inner.close();
+  }
+
+  ref(): void {
+    this.#inner.ref();
+  }
+
+  unref(): void {
+    this.#inner.unref();
+  }
+
+  getAsyncId(): number {
+    return 0;
+  }
+}
+
+const OPTIONS = [
+  "pauseOnConnect",
+  "noDelay",
+  "keepAlive",
+  "keepAliveInitialDelay",
+  "highWaterMark",
+] as const;
+
+/** A server of `uringnet/net` with the options of another server. */
+function innerServer(net: NetModule, outer: OuterServer, halfOpen: boolean): NetServer {
+  const options: Record<string, unknown> = { allowHalfOpen: outer.allowHalfOpen ?? halfOpen };
+  for (const name of OPTIONS) if (outer[name] !== undefined) options[name] = outer[name];
+  const inner = new net.Server(options);
+  Object.defineProperty(inner, "maxConnections", { get: () => outer.maxConnections });
+  return inner;
+}
+
+/** Arguments of `listen` without the callback, and the callback. */
+export function splitCallback(args: readonly unknown[]): [unknown[], (() => void) | null] {
+  const last = args.at(-1);
+  if (typeof last !== "function") return [[...args], null];
+  return [args.slice(0, -1), last as () => void];
+}
+
+/** The `signal` of options ends the outer server: the inner one is not told of it. */
+function takeSignal(args: unknown[], outer: OuterServer): void {
+  const [options] = args;
+  if (options === null || typeof options !== "object") return;
+  const { signal, ...rest } = options as { signal?: AbortSignal };
+  if (!(signal instanceof AbortSignal)) return;
+  args[0] = rest;
+  const close = () => void outer.close();
+  if (signal.aborted) {
+    nextTick(close);
+    return;
+  }
+  signal.addEventListener("abort", close, { once: true });
+  outer.once("close", () => signal.removeEventListener("abort", close));
+}
+
+/** What differs from one class of servers to another. */
+export interface ListenWays {
+  /** Whether a socket stays writable after the peer's FIN, where the server does not say. */
+  halfOpen: boolean;
+  take(socket: NetSocket): void;
+}
+
+/**
+ * Starts to listen for `outer`. `take` gets each socket. Throws what `listen` throws. Returns the
+ * server that listens.
+ */
+export function listenOnRing(
+  net: NetModule,
+  outer: OuterServer,
+  args: readonly unknown[],
+  { halfOpen, take }: ListenWays,
+): NetServer {
+  const [rest, callback] = splitCallback(args);
+  takeSignal(rest, outer);
+  const inner = innerServer(net, outer, halfOpen);
+  inner.on("connection", (socket: NetSocket) => {
+    socket.server = outer;
+    take(socket);
+  });
+  inner.on("listening", () => outer.emit("listening"));
+  inner.on("drop", (data: unknown) => outer.emit("drop", data));
+  if (callback !== null) outer.once("listening", callback);
+  try {
+    inner.listen(...rest);
+  } catch (error) {
+    if (callback !== null) outer.removeListener("listening", callback);
+    throw error;
+  }
+  if (outer._unref) inner.unref();
+  return inner;
+}
+
+/** `listen` for a server whose class is the runtime's own `net.Server`, or extends it. */
+export function listenAsNetServer(
+  net: NetModule,
+  outer: OuterServer,
+  args: readonly unknown[],
+): void {
+  const take = (socket: NetSocket): void => {
+    outer._connections++;
+    socket.once("close", () => {
+      outer._connections--;
+      outer._emitCloseIfDrained();
+    });
+    outer.emit("connection", socket);
+  };
+  const inner = listenOnRing(net, outer, args, { halfOpen: false, take });
+  const handle = new RingHandle(inner);
+  outer._handle = handle;
+  if (handle.unix !== undefined) outer._pipeName = handle.unix;
+  inner.on("error", (error: Error) => {
+    if (outer._handle === handle && inner.address() === null) outer._handle = null;
+    outer.emit("error", error);
+  });
+}

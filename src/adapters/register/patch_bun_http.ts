@@ -1,0 +1,273 @@
+/**
+ * Servers of `node:http` and `node:https` in Bun, which are no `net.Server` there: they listen
+ * inside the runtime, in C++. Here they listen on the ring, and each connection is handed to the
+ * server through its "connection" event, which Bun serves in JavaScript.
+ *
+ *   http.Server.listen()  -> net.Server of uringnet/net -> "connection" -> HTTP/1 in JavaScript
+ *   https.Server.listen() -> net.Server -> TLSSocket -> "connection" of a plain http.Server
+ *
+ * The plain server passes its events on to the https server: Bun refuses a TLS socket there.
+ *
+ * @module
+ */
+import type { EventEmitter } from "node:events";
+import {
+  type Exports,
+  type NetModule,
+  type NetServer,
+  type NetSocket,
+  replace,
+  replaceGetter,
+} from "./node_modules.ts";
+import { BunHttpLimits, type LimitedServer } from "./bun_http_limits.ts";
+import { listenOnRing, type OuterServer } from "./listen_on_ring.ts";
+
+type Fields = Record<string, unknown>;
+
+interface HttpServer extends OuterServer, LimitedServer {
+  closeIdleConnections(): void;
+  closeAllConnections(): void;
+  close(callback?: (error?: Error) => void): unknown;
+}
+
+/** What a server that listens on the ring has. */
+interface Listening {
+  inner: NetServer;
+  sockets: Set<NetSocket>;
+  /** Those whose TLS handshake is under way. */
+  handshaking: Set<NetSocket>;
+  /** Serves the connections: the server itself, or the plain server below an https server. */
+  plain: HttpServer;
+  closing: boolean;
+  limits: BunHttpLimits;
+}
+
+/** The socket of `uringnet/net` below a TLS socket. */
+const below = new WeakMap<object, NetSocket>();
+
+const listening = new WeakMap<object, Listening>();
+/** The options with which an https server was made. */
+const tlsOptions = new WeakMap<object, Fields>();
+/** The listeners of "connection" with which an https server was made. */
+const ownListeners = new WeakMap<object, Set<unknown>>();
+
+function finishClose(server: HttpServer, state: Listening): void {
+  if (!state.closing || state.sockets.size > 0 || listening.get(server) !== state) return;
+  listening.delete(server);
+  state.limits.close();
+  queueMicrotask(() => server.emit("close"));
+}
+
+/** "connection" for the program: Bun's own listeners would take the socket for one of theirs. */
+function tellConnection(server: HttpServer, socket: NetSocket): void {
+  const own = ownListeners.get(server);
+  for (const listener of server.rawListeners("connection")) {
+    if (!own?.has(listener)) Reflect.apply(listener, server, [socket]);
+  }
+}
+
+/** Sockets of an https server become TLS sockets first. */
+function secure(tls: Exports, server: HttpServer, state: Listening, socket: NetSocket): void {
+  const secured = new tls.TLSSocket(socket, { isServer: true, ...tlsOptions.get(server) });
+  below.set(secured, socket);
+  const failed = (error: Error) => {
+    if (!server.emit("tlsClientError", error, secured)) socket.destroy();
+    else if (!server.emit("clientError", error, secured)) secured.destroy(error);
+  };
+  secured.once("error", failed);
+  state.handshaking.add(socket);
+  secured.once("close", () => {
+    state.handshaking.delete(socket);
+    socket.destroy();
+  });
+  secured.once("secure", () => {
+    state.handshaking.delete(socket);
+    secured.removeListener("error", failed);
+    server.emit("secureConnection", secured);
+    state.plain.emit("connection", secured);
+  });
+}
+
+/** A plain server whose events are those of `server`, with its limits. */
+function plainServer(http: Exports, server: HttpServer): HttpServer {
+  const plain = http.createServer() as HttpServer;
+  const own = plain.emit;
+  const kept = new Set(["connection", "listening", "close"]);
+  plain.emit = function emit(this: EventEmitter, name: string | symbol, ...args: unknown[]) {
+    if (kept.has(name as string)) return Reflect.apply(own, this, [name, ...args]);
+    return server.emit(name, ...args);
+  };
+  // Which events have listeners decides what happens to an upgrade or a wrong request.
+  plain.listenerCount = (name) => server.listenerCount(name);
+  const limits = ["timeout", "keepAliveTimeout", "headersTimeout", "requestTimeout"];
+  limits.push("maxHeadersCount", "maxRequestsPerSocket");
+  for (const name of limits) {
+    Object.defineProperty(plain, name, {
+      get: () => (server as unknown as Fields)[name],
+      set: () => {},
+    });
+  }
+  return plain;
+}
+
+function startListening(
+  net: NetModule,
+  modules: { http: Exports; tls: Exports },
+  server: HttpServer,
+  args: readonly unknown[],
+): void {
+  const { http, tls } = modules;
+  const isSecure = tlsOptions.has(server);
+  const state: Listening = {
+    inner: null as unknown as NetServer,
+    sockets: new Set(),
+    handshaking: new Set(),
+    plain: isSecure ? plainServer(http, server) : server,
+    closing: false,
+    limits: new BunHttpLimits(server),
+  };
+  const take = (socket: NetSocket): void => {
+    state.sockets.add(socket);
+    socket.once("close", () => {
+      state.sockets.delete(socket);
+      finishClose(server, state);
+    });
+    state.limits.add(socket);
+    if (isSecure) {
+      tellConnection(server, socket);
+      secure(tls, server, state, socket);
+    } else {
+      server.emit("connection", socket);
+    }
+  };
+  state.inner = listenOnRing(net, server, args, { halfOpen: !isSecure, take });
+  state.inner.on("error", (error: Error) => {
+    if (state.inner.address() === null) {
+      listening.delete(server);
+      state.limits.close();
+    }
+    server.emit("error", error);
+  });
+  listening.set(server, state);
+}
+
+type Method = (this: HttpServer, ...args: unknown[]) => unknown;
+
+/** Replaces methods; each gets the original for servers that do not listen on the ring. */
+function wrap(prototype: Exports, name: string, make: (original: Method) => Method): void {
+  replace(prototype, name, make(prototype[name]));
+}
+
+/** What a request or an upgrade says about the state of its connection. */
+function noteExchange(server: HttpServer, name: unknown, args: readonly unknown[]): void {
+  const limits = listening.get(server)?.limits;
+  if (limits === undefined) return;
+  const request = args[0] as EventEmitter & { socket: NetSocket };
+  const socket = below.get(request.socket) ?? request.socket;
+  if (name === "request") limits.request(socket, request, args[1] as EventEmitter);
+  else limits.release(socket);
+}
+
+const EXCHANGES = new Set<unknown>(["request", "upgrade", "connect"]);
+
+function patchLifecycle(prototype: Exports): void {
+  wrap(prototype, "emit", (original) =>
+    function (...args) {
+      const [name, ...rest] = args;
+      if (EXCHANGES.has(name) && listening.has(this)) noteExchange(this, name, rest);
+      return Reflect.apply(original, this, args);
+    });
+  wrap(prototype, "close", (original) =>
+    function (callback) {
+      const state = listening.get(this);
+      if (state === undefined || state.closing) return Reflect.apply(original, this, [callback]);
+      if (typeof callback === "function") this.once("close", callback as () => void);
+      state.closing = true;
+      state.inner.close();
+      // Without a listener of its own the original ends idle connections and no more.
+      Reflect.apply(original, this, []);
+      if (state.plain !== this) state.plain.close();
+      finishClose(this, state);
+      return this;
+    });
+  wrap(prototype, "address", (original) =>
+    function () {
+      const state = listening.get(this);
+      if (state === undefined) return Reflect.apply(original, this, []);
+      return state.closing ? null : state.inner.address();
+    });
+  wrap(prototype, "getConnections", (original) =>
+    function (callback) {
+      const state = listening.get(this);
+      if (state === undefined) return Reflect.apply(original, this, [callback]);
+      const answer = callback as (error: null, count: number) => void;
+      queueMicrotask(() => answer(null, state.sockets.size));
+      return this;
+    });
+  for (const name of ["closeAllConnections", "closeIdleConnections"] as const) {
+    wrap(prototype, name, (original) =>
+      function () {
+        const state = listening.get(this);
+        Reflect.apply(original, state?.plain ?? this, []);
+        if (name === "closeAllConnections") state?.handshaking.forEach((one) => one.destroy());
+      });
+  }
+  for (const name of ["ref", "unref"] as const) {
+    wrap(prototype, name, (original) =>
+      function () {
+        Reflect.apply(original, this, []);
+        listening.get(this)?.inner[name]();
+        return this;
+      });
+  }
+  const original = Object.getOwnPropertyDescriptor(prototype, "listening")?.get;
+  replaceGetter(prototype, "listening", function (this: HttpServer) {
+    const state = listening.get(this);
+    if (state !== undefined) return !state.closing;
+    return original === undefined ? false : Reflect.apply(original, this, []);
+  });
+}
+
+/** An https server is made by its class or by `createServer`: both note its options. */
+function noteTlsOptions(https: Exports): void {
+  const Original = https.Server as new (...args: unknown[]) => object;
+  const make = (args: unknown[], newTarget: unknown): object => {
+    const subclass = newTarget === undefined || newTarget === Server ? Original : newTarget;
+    const server = Reflect.construct(Original, args, subclass as typeof Original);
+    const [options] = args;
+    ownListeners.set(server, new Set((server as HttpServer).rawListeners("connection")));
+    tlsOptions.set(server, options !== null && typeof options === "object" ? { ...options } : {});
+    return server;
+  };
+  const Server: unknown = new Proxy(Original, {
+    apply: (_target, _self, args) => make(args, undefined),
+    construct: (_target, args, newTarget) => make(args, newTarget),
+  });
+  replace(https, "Server", Server);
+  replace(https, "createServer", (...args: unknown[]) => make(args, undefined));
+}
+
+/** Replaces how servers of `node:http` and `node:https` listen in Bun. */
+export function patchBunHttp(
+  net: NetModule,
+  modules: { http: Exports; https: Exports; tls: Exports },
+): void {
+  const { prototype } = modules.http.Server;
+  patchLifecycle(prototype);
+  wrap(prototype, "listen", (original) =>
+    function (...args) {
+      const [options] = args as [Fields | undefined];
+      const ownTls = options !== null && typeof options === "object" && "tls" in options;
+      // The second `listen` is refused by the original once it has a listener, by us before.
+      if (ownTls) return Reflect.apply(original, this, args);
+      if (listening.has(this)) {
+        throw Object.assign(
+          new Error("Listen method has been called more than once without closing."),
+          { code: "ERR_SERVER_ALREADY_LISTEN" },
+        );
+      }
+      startListening(net, modules, this, args);
+      return this;
+    });
+  noteTlsOptions(modules.https);
+}

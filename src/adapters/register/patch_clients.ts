@@ -1,0 +1,134 @@
+/**
+ * Clients of `node:tls`, `node:http`, `node:https` and `node:http2` connect through `uringnet/net`.
+ *
+ *   tls.connect(options)      -> net.connect(options), given to the original as `socket`
+ *   http.Agent, https.Agent   -> their `createConnection`, to which all requests without one of
+ *                                their own come, uses net.connect and tls.connect
+ *   http2.connect(url)        -> its `createConnection` option
+ *
+ * What names a socket or a `createConnection` of its own is left alone.
+ *
+ * @module
+ */
+import { type Exports, type NetModule, type NetSocket, replace } from "./node_modules.ts";
+
+type Fields = Record<string, unknown>;
+
+/** The fields of `tls.connect` that are about the connection below. */
+const CONNECTION_FIELDS = [
+  "port",
+  "host",
+  "path",
+  "localAddress",
+  "localPort",
+  "family",
+  "hints",
+  "lookup",
+  "timeout",
+  "noDelay",
+  "keepAlive",
+  "keepAliveInitialDelay",
+  "autoSelectFamily",
+  "autoSelectFamilyAttemptTimeout",
+  "blockList",
+] as const;
+
+/** `[port[, host]][, options]`, `path[, options]` or `options`, then a callback. */
+function normalize(args: readonly unknown[]): [Fields, unknown] {
+  const callback = typeof args.at(-1) === "function" ? args.at(-1) : undefined;
+  const rest = callback === undefined ? args : args.slice(0, -1);
+  const fields: Fields = {};
+  for (const [index, arg] of rest.entries()) {
+    if (arg !== null && typeof arg === "object") Object.assign(fields, arg);
+    else if (index === 0 && typeof arg === "string" && !(Number(arg) >= 0)) fields.path = arg;
+    else if (index === 0 && arg !== undefined) fields.port = arg;
+    else if (index === 1 && typeof arg === "string") fields.host = arg;
+  }
+  return [fields, callback];
+}
+
+function connectionFields(fields: Fields): Fields {
+  const chosen: Fields = {};
+  for (const name of CONNECTION_FIELDS) {
+    if (fields[name] !== undefined) chosen[name] = fields[name];
+  }
+  return chosen;
+}
+
+/** A `tls.connect` over `net.connect`. */
+function ringTlsConnect(net: NetModule, original: (...args: unknown[]) => NetSocket) {
+  return function connect(...args: unknown[]): NetSocket {
+    const [fields, callback] = normalize(args);
+    if (fields.socket || (fields.port === undefined && fields.path === undefined)) {
+      return original(...args);
+    }
+    const socket = net.connect(connectionFields(fields));
+    const options: Fields = { ...fields, socket };
+    // Node names the host to the server, unless it is an address; Bun does not over a socket.
+    const { host } = fields;
+    if (options.servername === undefined && typeof host === "string" && net.isIP(host) === 0) {
+      options.servername = host;
+    }
+    const secured = original(options, ...callback === undefined ? [] : [callback]);
+    // The wrapper passes for the connection: its users wait for these as well.
+    if (socket.connecting && !secured.connecting) {
+      socket.once("connect", () => secured.emit("connect"));
+    }
+    // Its end is that of the connection, whatever became of the handshake.
+    secured.once("close", () => socket.destroy());
+    if (fields.timeout !== undefined) socket.on("timeout", () => secured.emit("timeout"));
+    return secured;
+  };
+}
+
+/**
+ * In Deno, whose agents hold the runtime's own `net`. In Bun they ask the replaced module by
+ * themselves. A request through a proxy stays with the runtime.
+ */
+export function patchAgents(net: NetModule, http: Exports): void {
+  const { prototype } = http.Agent;
+  const original = prototype.createConnection;
+  replace(prototype, "createConnection", function (this: unknown, ...args: unknown[]) {
+    const [options] = args;
+    const proxied = (options as { _proxy?: unknown } | null)?._proxy;
+    if (proxied) return Reflect.apply(original, this, args);
+    return net.connect(...args);
+  });
+}
+
+/** The connection below an HTTP/2 session, for an authority and the options of `http2.connect`. */
+function http2Connection(net: NetModule, tls: Exports, authority: URL, options: Fields): NetSocket {
+  const protocol = authority.protocol || options.protocol || "https:";
+  const host = (authority.hostname || authority.host || "localhost").replace(/^\[(.*)\]$/, "$1");
+  const plain = protocol === "http:";
+  const port = authority.port !== "" && authority.port !== undefined
+    ? authority.port
+    : plain
+    ? 80
+    : 443;
+  if (plain) return net.connect({ port, host, ...options });
+  const servername = net.isIP(host) === 0 ? host : "";
+  return tls.connect(port, host, { ALPNProtocols: ["h2"], servername, ...options });
+}
+
+function patchHttp2(net: NetModule, tls: Exports, http2: Exports): void {
+  const original = http2.connect;
+  replace(http2, "connect", function connect(authority: unknown, ...args: unknown[]) {
+    const options = (typeof args[0] === "object" && args[0] !== null ? args[0] : {}) as Fields;
+    const listener = args.find((arg) => typeof arg === "function");
+    const given = options.createConnection !== undefined || options.socket !== undefined;
+    const createConnection = given
+      ? options.createConnection
+      : (url: URL, all: Fields) => http2Connection(net, tls, url, all);
+    return original(authority, { ...options, createConnection }, listener);
+  });
+}
+
+/** Replaces what connects; `tls` and `http2` are replaced in place. */
+export function patchClients(
+  net: NetModule,
+  { tls, http2 }: { tls: Exports; http2: Exports },
+): void {
+  replace(tls, "connect", ringTlsConnect(net, tls.connect));
+  patchHttp2(net, tls, http2);
+}

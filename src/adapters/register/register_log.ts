@@ -1,0 +1,74 @@
+/**
+ * `URINGNET_REGISTER_LOG=1`: one line on stderr for each module that gets a replaced module.
+ *
+ * @module
+ */
+import { writeSync } from "node:fs";
+import process from "node:process";
+
+const VARIABLE = "URINGNET_REGISTER_LOG";
+
+interface DenoPermissions {
+  permissions: { querySync(descriptor: { name: "env"; variable: string }): { state: string } };
+}
+
+/** Whether the environment asks for lines; never prompts for the permission to look. */
+function wanted(): boolean {
+  const { Deno: deno } = globalThis as { Deno?: DenoPermissions };
+  if (deno?.permissions.querySync({ name: "env", variable: VARIABLE }).state === "prompt") {
+    return false;
+  }
+  try {
+    return process.env[VARIABLE] === "1";
+  } catch {
+    return false;
+  }
+}
+
+const told = new Set<string>();
+
+function tell(specifier: string, module: string): void {
+  const line = `uringnet: ${specifier} of ${module} is on the ring\n`;
+  if (told.has(line)) return;
+  told.add(line);
+  try {
+    writeSync(2, line);
+  } catch {
+    // stderr is closed: the lines have no reader.
+  }
+}
+
+/** The file, as it stands in a line of a stack. */
+const STACK_FILE = /(?:\(|at )(?:async )?((?:file:\/\/|https?:\/\/|\/)[^()\s]+?):\d+(?::\d+)?\)?$/;
+
+/** The first module of the stack that is not of this library. */
+function caller(stack: string, library: string): string | null {
+  for (const line of stack.split("\n")) {
+    const file = STACK_FILE.exec(line.trim())?.[1];
+    if (file !== undefined && !file.includes(library)) return file;
+  }
+  return null;
+}
+
+type Method = (this: unknown, ...args: unknown[]) => unknown;
+
+/**
+ * For Bun, where no hook sees imports of built-in modules: a module gets its line when it first
+ * calls the method.
+ */
+function tellCallers(prototype: Record<string, unknown>, name: string, library: string): void {
+  const original = prototype[name] as Method;
+  const logged: Method = function (...args) {
+    const module = caller(new Error().stack ?? "", library);
+    if (module !== null) tell("node:net", module);
+    return Reflect.apply(original, this, args);
+  };
+  Object.defineProperty(prototype, name, {
+    value: logged,
+    writable: true,
+    configurable: true,
+  });
+}
+
+/** `tell(specifier, module)` writes a line, once for each pair. */
+export const registerLog = { wanted, tell, tellCallers };

@@ -1,0 +1,180 @@
+/**
+ * The adapter with Deno's interfaces, in both runtimes, beside Deno's own where there is one.
+ *
+ * @module
+ */
+import { Network } from "../../mod.ts";
+import { connect, errors, listen, toDenoConn, toDenoListener } from "../../src/adapters/deno.ts";
+import { happyEyeballs, interleave } from "../../src/adapters/deno/happy_eyeballs.ts";
+import { sharedNetwork } from "../../src/adapters/shared_network.ts";
+import { assert, suite } from "../harness.ts";
+import { type Api, CELLS } from "./deno_cells.ts";
+
+const test = suite("Deno adapter", {}, { timeoutMs: 30_000 });
+const adapter = { connect, listen, errors } as unknown as Api;
+const native = (globalThis as unknown as { Deno?: Api }).Deno;
+
+for (const { name, run, expected } of CELLS) {
+  test(name, async () => {
+    assert.equal(await run(adapter), expected);
+  });
+  const missing = native === undefined ? "only Deno has its own" : null;
+  test.skipIf(missing, `Deno's own: ${name}`, async () => {
+    assert.equal(await run(native as Api), expected);
+  });
+}
+
+test("bytes go over the ring", async () => {
+  const before = sharedNetwork().stats();
+  using listener = listen({ hostname: "127.0.0.1", port: 0 });
+  using client = await connect({ port: listener.addr.port });
+  using server = await listener.accept();
+  await client.write(new Uint8Array(1_000));
+  assert.is(await server.read(new Uint8Array(2_000)), 1_000);
+  const after = sharedNetwork().stats();
+  assert.is(after.outboundBytes - before.outboundBytes, 1_000);
+  assert.is(after.inboundBytes - before.inboundBytes, 1_000);
+  assert.is(after.outboundConnections - before.outboundConnections, 1);
+});
+
+test("accept calls at a time are served in order, where Deno refuses the second", async () => {
+  using listener = listen({ hostname: "127.0.0.1", port: 0 });
+  const accepting = [listener.accept(), listener.accept()];
+  using first = await connect({ port: listener.addr.port });
+  using second = await connect({ port: listener.addr.port });
+  using one = await accepting[0];
+  using two = await accepting[1];
+  assert.is(one.remoteAddr.port, first.localAddr.port);
+  assert.is(two.remoteAddr.port, second.localAddr.port);
+});
+
+test("close lets a pending write finish, where Deno cuts it off", async () => {
+  using listener = listen({ hostname: "127.0.0.1", port: 0 });
+  using client = await connect({ port: listener.addr.port });
+  using server = await listener.accept();
+  const sizeBytes = 8 * 1024 * 1024;
+  const writing = client.write(new Uint8Array(sizeBytes));
+  client.close();
+  let received = 0;
+  const memory = new Uint8Array(65_536);
+  for (let count; (count = await server.read(memory)) !== null;) received += count;
+  assert.is(received, sizeBytes);
+  assert.is(await writing, sizeBytes);
+});
+
+test("a reset by the peer is ConnectionReset once, then the end of the stream", async () => {
+  await using network = await Network.start();
+  const listener = await network.bind("127.0.0.1:0");
+  const dialled = await network.dial(listener.localAddress);
+  using conn = toDenoConn(await listener.accept());
+  const reading = conn.read(new Uint8Array(1));
+  dialled.reset();
+  await assert.rejects(reading, errors.ConnectionReset as ErrorConstructor);
+  assert.is(await conn.read(new Uint8Array(1)), null);
+});
+
+test("toDenoConn and toDenoListener wrap what a network of one's own has made", async () => {
+  await using network = await Network.start();
+  using listener = toDenoListener(await network.bind("127.0.0.1:0"));
+  const accepted = listener.next();
+  using client = toDenoConn(await network.dial(`127.0.0.1:${listener.addr.port}`));
+  const { value } = await accepted;
+  using server = value;
+  await client.write(Uint8Array.of(1, 2));
+  assert.is(await server.read(new Uint8Array(4)), 2);
+  assert.ok(network.stats().inboundBytes >= 2);
+});
+
+test("reusePort lets two listeners share a port", () => {
+  using first = listen({ hostname: "127.0.0.1", port: 0, reusePort: true });
+  const { port } = first.addr;
+  using second = listen({ hostname: "127.0.0.1", port, reusePort: true });
+  assert.is(second.addr.port, port);
+});
+
+test("a name that would have to be looked up is refused by listen, with the way out", () => {
+  assert.throws(() => listen({ hostname: "name.example", port: 0 }), /look the name up first/);
+});
+
+test("no path, and a transport that is none, are refused by both functions", async () => {
+  const unix = { transport: "unix" } as never;
+  const other = { transport: "vsock", port: 1 } as never;
+  await assert.rejects(() => connect(unix), { name: "TypeError", code: "EINVAL" });
+  assert.throws(() => listen(unix), /Invalid argument \(os error 22\)/);
+  await assert.rejects(() => connect(other), /Unsupported transport: 'vsock'/);
+  assert.throws(() => listen(other), /Unsupported transport: 'vsock'/);
+});
+
+test("memory that imitates a typed array is refused", async () => {
+  using listener = listen({ hostname: "127.0.0.1", port: 0 });
+  using client = await connect({ port: listener.addr.port });
+  const imitation = { [Symbol.toStringTag]: "Uint8Array", buffer: new ArrayBuffer(8), length: 8 };
+  await assert.rejects(() => client.write(imitation as never), /expected typed ArrayBufferView/);
+});
+
+test("memory that is taken away during a read fails that read only", async () => {
+  using listener = listen({ hostname: "127.0.0.1", port: 0 });
+  using client = await connect({ port: listener.addr.port });
+  using server = await listener.accept();
+  const memory = new Uint8Array(8);
+  const reading = server.read(memory);
+  structuredClone(memory, { transfer: [memory.buffer] });
+  await client.write(Uint8Array.of(1));
+  await assert.rejects(reading, /was taken away meanwhile/);
+  await client.write(Uint8Array.of(2));
+  assert.is(await server.read(new Uint8Array(8)), 1);
+});
+
+test("interleave() alternates the families and keeps the order in each", () => {
+  const found = [6, 6, 4, 4, 4].map((family, index) => ({
+    hostname: `${index}`,
+    family: family as 4 | 6,
+  }));
+  assert.equal(interleave(found).map(({ hostname }) => hostname).join(""), "02134");
+  assert.equal(interleave([]), []);
+});
+
+const FOUND = [{ hostname: "a", family: 6 }, { hostname: "b", family: 4 }] as const;
+
+test("happyEyeballs() starts the next attempt after the delay and ends the loser", async () => {
+  const started: string[] = [];
+  let aborted = false;
+  const winner = await happyEyeballs(FOUND, 5, undefined, ({ hostname }, signal) => {
+    started.push(hostname);
+    if (hostname === "b") return Promise.resolve(hostname);
+    return new Promise((_, reject) =>
+      signal.addEventListener("abort", () => {
+        aborted = true;
+        reject(signal.reason);
+      })
+    );
+  });
+  assert.equal([winner, started, aborted], ["b", ["a", "b"], true]);
+});
+
+test("happyEyeballs() goes on at once after a failure, fails with the first error", async () => {
+  const failing = happyEyeballs(
+    FOUND,
+    60_000,
+    undefined,
+    ({ hostname }) => Promise.reject(new Error(hostname)),
+  );
+  await assert.rejects(failing, /^a$/);
+});
+
+test("happyEyeballs() ends with the reason of its signal", async () => {
+  const aborter = new AbortController();
+  const racing = happyEyeballs(
+    FOUND,
+    60_000,
+    aborter.signal,
+    (_, signal) =>
+      new Promise<never>((_resolve, reject) =>
+        signal.addEventListener("abort", () => reject(signal.reason))
+      ),
+  );
+  aborter.abort(new Error("enough"));
+  await assert.rejects(racing, /enough/);
+});
+
+test.run();

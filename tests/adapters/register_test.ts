@@ -1,0 +1,297 @@
+/**
+ * Programs that know nothing of the library, run with the preload in this runtime: every way to get
+ * at `node:net`, and the servers and clients above it, with the library's own numbers as the proof
+ * that the bytes went over the ring.
+ *
+ *   <folder>/report.ts          a second preload: prints the numbers when the program ends
+ *   <folder>/node_modules/...   packages, CommonJS and ESM
+ *
+ * @module
+ */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { assert, suite } from "../harness.ts";
+import { ROOT } from "../package/program.ts";
+import { type Ran, run, tool } from "../package/tools.ts";
+
+interface Context {
+  folder: string;
+}
+
+const inDeno = "Deno" in globalThis;
+const REGISTER = join(ROOT, "src", "adapters", "register.ts");
+
+const REPORT = `import { registeredNetwork } from ${JSON.stringify(pathToFileURL(REGISTER).href)};
+globalThis[Symbol.for("test.ring")] = () => registeredNetwork().stats();
+process.on("exit", () => {
+  const { inboundConnections, outboundConnections, inboundBytes } = registeredNetwork().stats();
+  console.log("ring", inboundConnections, outboundConnections, inboundBytes);
+});
+`;
+
+/** Sends "ping" to an echo server of its own; \`net\` is the module under test. */
+const PING = `
+function ping(net, createServer = net.createServer, connect = net.connect) {
+  return new Promise((resolve, reject) => {
+    const server = createServer((socket) => socket.pipe(socket));
+    server.listen(0, "127.0.0.1", () => {
+      const client = connect(server.address().port, "127.0.0.1");
+      client.on("error", reject);
+      client.on("data", (data) => {
+        client.destroy();
+        server.close(() => resolve(String(data) + " " + (client instanceof net.Socket)));
+      });
+      client.write("ping");
+    });
+  });
+}
+`;
+
+/** Files below the folder. Each package exports its ping as \`run\`. */
+const FILES: Readonly<Record<string, string>> = {
+  "package.json": `{ "name": "app", "type": "module", "dependencies": {
+    "with-commonjs": "1.0.0", "with-esm": "1.0.0" } }`,
+  "report.ts": REPORT,
+  "node_modules/with-commonjs/package.json":
+    `{ "name": "with-commonjs", "version": "1.0.0", "main": "./index.js" }`,
+  "node_modules/with-commonjs/index.js": `${PING}
+const net = require("net");
+const { connect, createServer } = require("node:net");
+exports.run = () => ping(net, createServer, connect);
+exports.same = net === require("node:net");
+`,
+  "node_modules/with-esm/package.json":
+    `{ "name": "with-esm", "version": "1.0.0", "type": "module", "exports": "./index.js" }`,
+  "node_modules/with-esm/index.js": `${PING}
+import net, { connect, createServer, Socket } from "net";
+import * as all from "node:net";
+export const run = () => ping(net, createServer, connect);
+export const same = Socket === net.Socket && all.connect === connect && all.default === net;
+`,
+  "esm.mjs": `${PING}
+import net, { connect as dial, createServer as make } from "node:net";
+import { run as fromEsm, same } from "with-esm";
+import commonjs from "with-commonjs";
+console.log(await ping(net), await ping(net, make, dial));
+console.log(await fromEsm(), await commonjs.run(), same, commonjs.same);
+`,
+  "commonjs.cjs": `${PING}
+const net = require("node:net");
+console.log(net === require("net"));
+ping(net)
+  .then((text) => console.log(text))
+  .then(() => require("with-commonjs").run())
+  .then((text) => console.log(text));
+`,
+  "dynamic.mjs": `${PING}
+import { createRequire } from "node:module";
+import process from "node:process";
+const dynamic = await import("node:net");
+const required = createRequire(import.meta.url)("net");
+const builtin = process.getBuiltinModule("node:net");
+console.log(await ping(dynamic), await ping(required), await ping(builtin));
+console.log(dynamic.default === required, required === builtin);
+`,
+  "worker.mjs": `${PING}
+import net, { connect, createServer } from "node:net";
+import { isMainThread, parentPort, Worker as NodeWorker } from "node:worker_threads";
+const result = await ping(net, createServer, connect);
+if (!isMainThread) parentPort.postMessage(result);
+else {
+  console.log(result);
+  const first = new NodeWorker(new URL(import.meta.url));
+  console.log(await new Promise((resolve) => first.once("message", resolve)));
+  await first.terminate();
+  const second = new Worker(import.meta.url);
+  console.log(await new Promise((resolve) => (second.onmessage = ({ data }) => resolve(data))));
+  second.terminate();
+}
+`,
+  "changed.cjs": `
+const net = require("net");
+const connect = net.connect;
+let calls = 0;
+net.connect = (...args) => (calls++, connect(...args));
+const server = net.createServer((socket) => socket.end("x")).listen(0, "127.0.0.1", () => {
+  require("net").connect(server.address().port, "127.0.0.1").resume().on("close", () => {
+    server.close();
+    console.log("calls", calls);
+  });
+});
+`,
+};
+
+const test = suite<Context>("register", {} as Context, { timeoutMs: 120_000 });
+
+test.before((context) => {
+  context.folder = mkdtempSync(join(tmpdir(), "uringnet-register-"));
+  for (const [name, text] of Object.entries(FILES)) {
+    const path = join(context.folder, name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+  }
+  const command = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
+  command.push("-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "30");
+  command.push("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1");
+  const made = spawnSync("openssl", command, { cwd: context.folder, encoding: "utf8" });
+  if (made.status !== 0) throw new Error(`openssl: ${made.stderr}`);
+});
+
+test.after(({ folder }) => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+interface Options {
+  args?: string[];
+  preload?: boolean;
+  env?: Record<string, string>;
+  flags?: string[];
+}
+
+/** Runs a file of the folder in this runtime. */
+async function program(context: Context, file: string, options: Options = {}): Promise<Ran> {
+  const { args = [], preload = true, env = {}, flags = ["-A"] } = options;
+  const preloads = preload ? ["--preload", REGISTER, "--preload", "./report.ts"] : [];
+  const start = inDeno
+    ? [tool("deno"), "run", "--no-check", "--no-lock", "--quiet", ...flags]
+    : [tool("bun")];
+  return await run([...start, ...preloads, file, ...args], { cwd: context.folder, env });
+}
+
+/** Connections and bytes that the ring carried, from the report. */
+function carried(ran: Ran): { inbound: number; outbound: number; bytes: number } {
+  const found = /^ring (\d+) (\d+) (\d+)$/m.exec(ran.output);
+  assert.ok(found, `a report\n${ran.output}${ran.errors}`);
+  const [inbound, outbound, bytes] = found!.slice(1).map(Number);
+  return { inbound, outbound, bytes };
+}
+
+function printed(ran: Ran): string {
+  return ran.output.replace(/^ring .*\n/m, "");
+}
+
+test("an ESM program gets it by default and by name, and so do its packages", async (context) => {
+  const ran = await program(context, "esm.mjs");
+  assert.is(
+    printed(ran),
+    "ping true ping true\nping true ping true true true\n",
+    ran.errors,
+  );
+  assert.is(ran.code, 0);
+  assert.equal(carried(ran), { inbound: 4, outbound: 4, bytes: 32 });
+});
+
+test("a CommonJS program gets it, and so do its packages", async (context) => {
+  const ran = await program(context, "commonjs.cjs");
+  assert.is(printed(ran), "true\nping true\nping true\n", ran.errors);
+  assert.is(ran.code, 0);
+  assert.equal(carried(ran), { inbound: 2, outbound: 2, bytes: 16 });
+});
+
+test("import(), createRequire() and process.getBuiltinModule() lead to it", async (context) => {
+  const ran = await program(context, "dynamic.mjs");
+  assert.is(printed(ran), "ping true ping true ping true\ntrue true\n", ran.errors);
+  assert.equal(carried(ran), { inbound: 3, outbound: 3, bytes: 24 });
+});
+
+test("a program may replace functions of the module, as of Node's", async (context) => {
+  const ran = await program(context, "changed.cjs");
+  assert.is(printed(ran), "calls 1\n", ran.errors);
+  assert.equal(carried(ran), { inbound: 1, outbound: 1, bytes: 1 });
+});
+
+const noPreload = inDeno ? "Deno runs no preload in workers" : null;
+test.skipIf(noPreload, "a worker gets it as well, and its own network", async (context) => {
+  const ran = await program(context, "worker.mjs");
+  assert.is(printed(ran), "ping true\nping true\nping true\n", ran.errors);
+  // Each thread counts for itself: this is the report of the main one.
+  assert.equal(carried(ran), { inbound: 1, outbound: 1, bytes: 8 });
+});
+
+test("a program that uses no network ends, and opens none", async (context) => {
+  writeFileSync(join(context.folder, "idle.mjs"), `import "node:net";\nconsole.log("idle");\n`);
+  const preload = ["--preload", REGISTER];
+  const start = inDeno ? [tool("deno"), "run", "--no-lock", "--no-check", ...preload] : [
+    tool("bun"),
+    ...preload,
+  ];
+  // Without any permission in Deno: opening the network would need --allow-ffi.
+  const ran = await run([...start, ...(inDeno ? ["--no-prompt"] : []), "idle.mjs"], {
+    cwd: context.folder,
+  });
+  assert.is(ran.output, "idle\n", ran.errors);
+  assert.is(ran.code, 0);
+});
+
+const noPermissions = inDeno ? null : "Bun has no permissions";
+test.skipIf(noPermissions, "a program needs --allow-ffi and no --allow-net", async (context) => {
+  const ran = await program(context, "esm.mjs", {
+    flags: ["--no-prompt", "--allow-ffi", "--allow-read"],
+  });
+  assert.equal(carried(ran), { inbound: 4, outbound: 4, bytes: 32 });
+});
+
+test("URINGNET_REGISTER_LOG=1 names each module that got it, once", async (context) => {
+  const logged = await program(context, "esm.mjs", { env: { URINGNET_REGISTER_LOG: "1" } });
+  const lines = logged.errors.split("\n").filter((line) => line.startsWith("uringnet: "));
+  for (const module of ["esm.mjs", "with-esm/index.js", "with-commonjs/index.js"]) {
+    assert.ok(lines.some((line) => line.includes(module)), `${module} in\n${lines.join("\n")}`);
+  }
+  assert.is(new Set(lines).size, lines.length, "each line once");
+  const silent = await program(context, "esm.mjs");
+  assert.not.match(silent.errors, /uringnet/);
+});
+
+/** What a runtime's own servers do otherwise, and why the difference stays. */
+const DIFFERENT: Readonly<Record<string, RegExp>> = inDeno
+  ? {
+    // Its own looks even an IP address up first, in a later turn.
+    "http: address and listening are there right after listen": /"number","IPv4",false/,
+  }
+  : {
+    // Its own message is not Node's.
+    "http: an address in use": /listen EADDRINUSE: address already in use 127\.0\.0\.1:PORT/,
+    // Its own leaves the connection open.
+    "http: closeIdleConnections ends what waits": /"closed"/,
+  };
+
+/** Steps that only fail to connect: nothing is carried. */
+const SILENT =
+  /refused|an address in use|listen twice|with options and a signal|right after listen/;
+
+interface Step {
+  name: string;
+  result: unknown;
+  carried: number[] | null;
+}
+
+test("http, https, tls and http2 behave as without it, over the ring", async (context) => {
+  const file = join(ROOT, "tests", "adapters", "programs", "servers.mjs");
+  const args = ["key.pem", "cert.pem"];
+  const [natively, onRing] = await Promise.all(
+    [false, true].map((preload) => program(context, file, { args, preload })),
+  );
+  const steps = (ran: Ran): Step[] =>
+    printed(ran).trim().split("\n").map((line) => JSON.parse(line));
+  const expected = steps(natively);
+  const actual = steps(onRing);
+  assert.is(actual.length, expected.length, onRing.errors);
+  assert.ok(actual.length >= 41, `${actual.length} steps`);
+  for (const [index, { name, result, carried }] of actual.entries()) {
+    const shown = JSON.stringify(result);
+    if (name in DIFFERENT) assert.match(shown, DIFFERENT[name], name);
+    else assert.is(shown, JSON.stringify(expected[index].result), name);
+    assert.not.match(shown, /failed:/, name);
+    const [inbound, outbound, bytesIn, bytesOut] = carried ?? [];
+    if (SILENT.test(name)) continue;
+    assert.ok(inbound > 0 && outbound > 0, `${name} carried ${carried}`);
+    // Their clients say nothing.
+    if (name === "http: getConnections" || name === "http: maxConnections") continue;
+    assert.ok(bytesOut > 0 && bytesIn > 0, `${name} carried ${carried}`);
+  }
+});
+
+test.run();
