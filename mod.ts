@@ -22,28 +22,35 @@
  *
  * @module
  */
-import { bunRuntime } from "./ffi/bun.ts";
-import { denoRuntime } from "./ffi/deno.ts";
+import {
+  chooseBackend,
+  native,
+  plainSource,
+  poolSource,
+  portableFor,
+  probeIoUring,
+  visibleSource,
+} from "./backends.ts";
 import { host } from "./ffi/host.ts";
-import { openNative } from "./ffi/native.ts";
 import { LIMITS } from "./src/base/limits.ts";
 import { messageOf, NetworkError } from "./src/base/network_error.ts";
-import type { BufferPool } from "./src/buf/buffer_pool.ts";
+import { BufferPool, isVisiblePool } from "./src/buf/buffer_pool.ts";
 import { setDefaultSlabSource } from "./src/buf/slab.ts";
 import { Publisher } from "./src/metrics/publisher.ts";
-import { type Capabilities, featuresOf } from "./src/net/config/capabilities.ts";
-import { explainRefusal, refuseUnsupported } from "./src/net/config/refusal.ts";
+import type { Backend } from "./src/net/config/backend.ts";
+import type { Capabilities } from "./src/net/config/capabilities.ts";
+import { refuseUnsupported } from "./src/net/config/refusal.ts";
 import { type NetworkConfig, resolveConfig, type ResolvedConfig } from "./src/net/config/config.ts";
 import type { Address } from "./src/net/address/address.ts";
 import type { BindOptions } from "./src/net/accept/bind_options.ts";
 import type { Listener } from "./src/net/accept/listener.ts";
-import type { CallOptions } from "./src/net/call/call_options.ts";
+import type { DialOptions } from "./src/net/dial/dial_options.ts";
 import type { Connection } from "./src/net/connection/connection.ts";
 import { setNetworkAccess } from "./src/net/lifecycle/network_access.ts";
 import type { NetworkContext } from "./src/net/socket/network_context.ts";
 import { NetworkCore, type NetworkStats } from "./src/net/lifecycle/network_core.ts";
 import { doorbellsOpened, openNetwork } from "./src/net/lifecycle/open_network.ts";
-import { openRings, openRingsNow } from "./src/net/lifecycle/open_rings.ts";
+import { type OpenRings, openRings, openRingsNow } from "./src/net/lifecycle/open_rings.ts";
 import type { NativePort } from "./src/ring/port.ts";
 
 export {
@@ -107,12 +114,6 @@ export type { ServeOptions } from "./src/serve/serve_options.ts";
  */
 export const IOVEC_BATCH_SIZE: number = LIMITS.iovecBatchSize;
 
-function native(): NativePort {
-  if ("Bun" in globalThis) return openNative(bunRuntime);
-  if ("Deno" in globalThis) return openNative(denoRuntime);
-  throw new Error("uringnet runs in Deno and in Bun; this is neither");
-}
-
 function unsupported(cause: unknown): NetworkError {
   return new NetworkError(`Cannot start the network: ${messageOf(cause)}`, {
     code: "Unsupported",
@@ -139,10 +140,28 @@ function nativeOrUnsupported(): NativePort {
   }
 }
 
+function refusePlainPool({ pool }: ResolvedConfig): void {
+  if (!(pool instanceof BufferPool) || isVisiblePool(pool)) return;
+  throw new NetworkError(
+    "Cannot start the network: its pool was made where io_uring could not be used, of memory " +
+      'that the kernel cannot see; make the pool anew, or use backend "portable"',
+    { code: "Unsupported", operation: "start" },
+  );
+}
+
+function isUnsupported(error: unknown): error is NetworkError {
+  return error instanceof NetworkError && error.code === "Unsupported";
+}
+
 /** Publishes the metrics of a network. A network that cannot be published is closed. */
-function wire(port: NativePort, resolved: ResolvedConfig, context: NetworkContext): NetworkCore {
+function wire(
+  port: NativePort,
+  resolved: ResolvedConfig,
+  context: NetworkContext,
+  backend: Backend,
+): NetworkCore {
   let detach = () => {};
-  const core = new NetworkCore(context, "io_uring", () => detach());
+  const core = new NetworkCore(context, backend, () => detach());
   if (resolved.registry !== null) {
     const { registry, metricsPrefix } = resolved;
     try {
@@ -160,11 +179,28 @@ function wire(port: NativePort, resolved: ResolvedConfig, context: NetworkContex
 
 async function startCore(config: NetworkConfig): Promise<NetworkCore> {
   const resolved = resolveConfig(config);
-  const port = nativeOrUnsupported();
   refuseUnsupported(resolved);
-  const context = openNetwork(port, host, resolved, await openRings(port, host, resolved));
-  await doorbellsOpened(context);
-  return wire(port, resolved, context);
+  const { backend, fallback, mayFallBack } = chooseBackend(resolved.backend);
+  if (backend === "portable") return startPortable(resolved, fallback);
+  try {
+    const port = nativeOrUnsupported();
+    refusePlainPool(resolved);
+    const rings = await openRings(port, host, resolved);
+    const context = openNetwork(port, host, resolved, rings, visibleSource(port));
+    await doorbellsOpened(context);
+    return wire(port, resolved, context, "io_uring");
+  } catch (error) {
+    if (!mayFallBack || !isUnsupported(error)) throw error;
+    return startPortable(resolved, error.message);
+  }
+}
+
+function startPortable(resolved: ResolvedConfig, fallback: string | null): NetworkCore {
+  const port = portableFor(resolved, fallback);
+  const rings = { recvPort: port.openRing(), sendPort: null };
+  const config = { ...resolved, ring: { ...resolved.ring, spin: null } };
+  const context = openNetwork(port, host, config, rings, plainSource());
+  return wire(port, resolved, context, "portable");
 }
 
 /**
@@ -175,10 +211,21 @@ async function startCore(config: NetworkConfig): Promise<NetworkCore> {
  */
 function startCoreNow(config: NetworkConfig): NetworkCore {
   const resolved = resolveConfig(config);
-  const port = nativeOrUnsupported();
   refuseUnsupported(resolved);
-  const context = openNetwork(port, host, resolved, openRingsNow(port, resolved));
-  const core = wire(port, resolved, context);
+  const { backend, fallback, mayFallBack } = chooseBackend(resolved.backend);
+  if (backend === "portable") return startPortable(resolved, fallback);
+  let rings: OpenRings;
+  let port: NativePort;
+  try {
+    port = nativeOrUnsupported();
+    refusePlainPool(resolved);
+    rings = openRingsNow(port, resolved);
+  } catch (error) {
+    if (!mayFallBack || !isUnsupported(error)) throw error;
+    return startPortable(resolved, error.message);
+  }
+  const context = openNetwork(port, host, resolved, rings, visibleSource(port));
+  const core = wire(port, resolved, context, "io_uring");
   const { recvRing, sendRing } = context;
   Promise.all([recvRing.pump.opened, sendRing.pump.opened]).catch((cause) => {
     port.warn(`uringnet: the network is closed: ${messageOf(cause)}`);
@@ -187,7 +234,14 @@ function startCoreNow(config: NetworkConfig): NetworkCore {
   return core;
 }
 
-setDefaultSlabSource(nativeOrUnsupported);
+setDefaultSlabSource(() => {
+  try {
+    return poolSource();
+  } catch (cause) {
+    if (cause instanceof RangeError) throw cause;
+    throw unsupported(cause);
+  }
+});
 
 /**
  * TCP over io_uring, for the thread that started it. A network has its rings, its pool and its
@@ -210,7 +264,7 @@ setDefaultSlabSource(nativeOrUnsupported);
 export class Network implements AsyncDisposable {
   /** Where the network's buffers come from. */
   readonly pool: BufferPool;
-  /** What carries the traffic. Always `"io_uring"` in this version. */
+  /** What carries the traffic. */
   readonly backend: "io_uring" | "portable";
   readonly #core: NetworkCore;
 
@@ -258,11 +312,11 @@ export class Network implements AsyncDisposable {
   }
 
   /**
-   * Connects. A name is looked up, and its addresses are tried in turn. One budget covers all of
+   * Connects. A name is looked up, and its addresses are raced (RFC 8305). One budget covers all of
    * that.
    *
    * @param address Where to connect: see {@link Address}.
-   * @param options A signal, and a budget. The budget defaults to `connectTimeoutMs`.
+   * @param options See {@link DialOptions}. The budget defaults to `connectTimeoutMs`.
    * @returns A connection.
    * @throws {NetworkError} `"ConnectionFailed"`: no address could be reached, or the name has none.
    * `"Timeout"`: the budget ran out. `"Closed"`: the network is closed.
@@ -270,8 +324,39 @@ export class Network implements AsyncDisposable {
    * @throws {RangeError} A port or `timeoutMs` is out of range.
    * @throws The reason of the signal, when the signal is aborted.
    */
-  dial(address: Address, options?: CallOptions): Promise<Connection> {
+  dial(address: Address, options?: DialOptions): Promise<Connection> {
     return this.#core.dial(address, options);
+  }
+
+  /**
+   * Takes over a descriptor that listens: a stream socket of any family, from a parent process for
+   * example. The listener owns the descriptor from then on. The file of a unix socket belongs to
+   * its maker: closing leaves the file.
+   *
+   * @param fd The number of the descriptor. A refused descriptor stays open and as it was.
+   * @returns A listener.
+   * @throws {NetworkError} `"BindFailed"`: the descriptor does not listen, or a network has it.
+   * `"Closed"`: the network is closed.
+   * @throws {TypeError} The number has a wrong type.
+   * @throws {RangeError} The number is out of range.
+   */
+  adoptListener(fd: number): Promise<Listener> {
+    return this.#core.adoptListener(fd);
+  }
+
+  /**
+   * Takes over a descriptor of a connected stream socket, of any family. The connection owns the
+   * descriptor from then on.
+   *
+   * @param fd The number of the descriptor. A refused descriptor stays open and as it was.
+   * @returns A connection.
+   * @throws {NetworkError} `"ConnectionFailed"`: the descriptor is not connected, or a network has
+   * it. `"Closed"`: the network is closed.
+   * @throws {TypeError} The number has a wrong type.
+   * @throws {RangeError} The number is out of range.
+   */
+  adoptConnection(fd: number): Promise<Connection> {
+    return this.#core.adoptConnection(fd);
   }
 
   /**
@@ -312,17 +397,5 @@ export class Network implements AsyncDisposable {
  * ```
  */
 export function probe(): Capabilities {
-  try {
-    const port = native();
-    const system = port.system();
-    const result = port.probe();
-    return {
-      supported: result >= 0,
-      reason: result >= 0 ? null : explainRefusal(-result, system),
-      kernel: system.kernel,
-      features: featuresOf(Math.max(result, 0)),
-    };
-  } catch (cause) {
-    return { supported: false, reason: messageOf(cause), kernel: null, features: featuresOf(0) };
-  }
+  return probeIoUring();
 }

@@ -22,6 +22,7 @@ import { internalReason, NetworkError } from "../../base/network_error.ts";
 import { formatAddress, isUnix, type SocketAddress, type UnixAddress } from "../address/address.ts";
 import { connectedAddress } from "../address/sockaddr.ts";
 import { Call } from "../call/call.ts";
+import { refusalCode } from "../config/backend.ts";
 import { type AttemptFailure, ConnectAttempt } from "./connect_attempt.ts";
 import { SocketConnection } from "../connection/socket_connection.ts";
 import type { CheckedDialOptions } from "./dial_options.ts";
@@ -222,7 +223,7 @@ export class Dial extends Call implements Dialing {
 
   #error(subject: string, errno: number, errors: readonly NetworkError[]): NetworkError {
     return new NetworkError(`Cannot connect to ${subject}: ${errnoText(errno)}`, {
-      code: "ConnectionFailed",
+      code: refusalCode(errno, "ConnectionFailed"),
       operation: "dial",
       errno,
       errors,
