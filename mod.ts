@@ -30,11 +30,12 @@ import { messageOf, NetworkError } from "./src/base/network_error.ts";
 import { BufferPool as CorePool } from "./src/buf/buffer_pool.ts";
 import { BufferPoolConfig, type BufferPoolFields } from "./src/buf/buffer_pool_config.ts";
 import { Publisher } from "./src/metrics/publisher.ts";
-import { type Capabilities, explainRefusal, featuresOf } from "./src/net/config/capabilities.ts";
+import { type Capabilities, featuresOf } from "./src/net/config/capabilities.ts";
+import { explainRefusal, refuseUnsupported } from "./src/net/config/refusal.ts";
 import { type NetworkConfig, resolveConfig, type ResolvedConfig } from "./src/net/config/config.ts";
 import type { NetworkContext } from "./src/net/socket/network_context.ts";
 import { NetworkCore } from "./src/net/lifecycle/network_core.ts";
-import { bellsOpened, openNetwork, refuseUnsupported } from "./src/net/lifecycle/open_network.ts";
+import { doorbellsOpened, openNetwork } from "./src/net/lifecycle/open_network.ts";
 import { openRings, openRingsNow } from "./src/net/lifecycle/open_rings.ts";
 import type { NativePort } from "./src/ring/port.ts";
 
@@ -50,6 +51,7 @@ export { IoBufMut } from "./src/buf/io_buf_mut.ts";
 export { IoBufs, type IoBufsPart } from "./src/buf/io_bufs.ts";
 export type { Address, SocketAddress, UnixAddress } from "./src/net/address/address.ts";
 export type { CallOptions } from "./src/net/call/call_options.ts";
+export type { UntilOptions } from "./src/net/recv/until_options.ts";
 export type { Capabilities, Features } from "./src/net/config/capabilities.ts";
 export type {
   KeepAlive,
@@ -58,13 +60,26 @@ export type {
   RingConfig,
 } from "./src/net/config/config.ts";
 export type { Connection } from "./src/net/connection/connection_interface.ts";
+export type { SocketOptions } from "./src/net/socket/socket_options.ts";
+export type { DialOptions } from "./src/net/dial/dial_options.ts";
 export type { BindOptions } from "./src/net/accept/bind_options.ts";
 export { Listener } from "./src/net/accept/listener.ts";
+export { activatedListeners } from "./src/net/lifecycle/activated_listeners.ts";
 export type { NetworkStats } from "./src/net/lifecycle/network_core.ts";
 export type { Sendable } from "./src/net/send/load_call.ts";
 export { Sink } from "./src/net/send/sink.ts";
 export { Stream } from "./src/net/recv/stream.ts";
 export type { SpinConfig } from "./src/ring/spinner.ts";
+export { copy, copyBidirectional } from "./src/serve/copy.ts";
+export { delimited, type DelimitedOptions } from "./src/serve/delimited.ts";
+export { type Codec, type Framed, framed } from "./src/serve/framed.ts";
+export { lengthPrefixed, type LengthPrefixedOptions } from "./src/serve/length_prefixed.ts";
+export { proxyHeader } from "./src/serve/proxy_header.ts";
+export type { ProxyHeader, ProxyTlv } from "./src/serve/proxy_protocol.ts";
+export { readProxyHeader } from "./src/serve/read_proxy_header.ts";
+export { serve } from "./src/serve/serve.ts";
+export type { ConnectionHandler, ServeContext, Server } from "./src/serve/server.ts";
+export type { ServeOptions } from "./src/serve/serve_options.ts";
 
 /** Chunks in one vectored send. */
 export const IOVEC_BATCH_SIZE = LIMITS.iovecBatchSize;
@@ -114,7 +129,7 @@ export class Network extends NetworkCore {
     refuseUnsupported(resolved);
     const rings = await openRings(port, host, resolved);
     const context = openNetwork(port, host, resolved, rings, (fields) => new BufferPool(fields));
-    await bellsOpened(context);
+    await doorbellsOpened(context);
     return Network.#wire(port, resolved, context);
   }
 

@@ -30,7 +30,7 @@ export interface Target {
   from: SocketAddress | null;
 }
 
-/** What becomes of a connect; one of both, once. */
+/** The result of a connect: one of the two is called, once. */
 export interface ConnectorOwner {
   connected(connection: Connection): void;
   failed(error: Error): void;
@@ -72,12 +72,12 @@ export class Connector implements Connecting, Connected {
 
   ref(): void {
     this.#referenced = true;
-    this.#current?.holder.ref();
+    this.#current?.loopReference.ref();
   }
 
   unref(): void {
     this.#referenced = false;
-    this.#current?.holder.unref();
+    this.#current?.loopReference.unref();
   }
 
   cancel(): void {
@@ -129,7 +129,7 @@ export class Connector implements Connecting, Connected {
     }
     const connect = new PushConnect(context, to, target.from, this);
     this.#current = connect;
-    if (!this.#referenced) connect.holder.unref();
+    if (!this.#referenced) connect.loopReference.unref();
     if (this.#attemptMs !== null && this.#targets.length > 0) {
       this.#timer = setTimeout(this.#timedOut, this.#attemptMs);
     }

@@ -5,7 +5,7 @@
  */
 import process from "node:process";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
-import { interfaceIndex } from "../net/address/interface_index.ts";
+import { interfaceIndex } from "../net/address/look_up.ts";
 import type { NetworkContext } from "../net/socket/network_context.ts";
 import { sharedNetwork } from "./shared_network.ts";
 
@@ -23,9 +23,9 @@ function get(): NetworkContext {
   return current = context;
 }
 
-/** What was written in the last moment goes out, as far as the kernel takes it at once. */
+/** Bytes that were written in the last moment go out, as far as the kernel takes them at once. */
 function sendWhatIsStaged({ sendRing }: NetworkContext): void {
-  for (let i = 0; i < LAST_TURN_COUNT_MAX && sendRing.sendLane.stageable; i++) sendRing.turn(0);
+  for (let i = 0; i < LAST_TURN_COUNT_MAX && sendRing.sendLane.canStage; i++) sendRing.turn(0);
 }
 
 /** An address whose interface, if it names one, is known by number; null where there is none. */

@@ -1,6 +1,6 @@
 /**
- * What a socket of `node:net` holds from `connect` on, under the name `_handle`: once there is one,
- * a connection, and the calls on its two halves.
+ * The object that a socket of `node:net` holds from `connect` on, under the name `_handle`: once
+ * there is one, a connection, and the calls on its two halves.
  *
  *   network -> data(), end(), error() ----> push into the stream, in the socket's async context
  *   stream --> write(), finish(), finalize() --> post to the network
@@ -119,9 +119,9 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
       return;
     }
     // The process stays until it was told.
-    context.hold();
+    context.addReference();
     void closing.finally(() => {
-      context.unhold();
+      context.removeReference();
       setImmediate(closed);
     });
   }
@@ -187,7 +187,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   #begin(): void {
     const connection = this.connection;
     if (connection === null || this.#stream === undefined) return;
-    this.#receive = connection.stream.consume(this);
+    this.#receive = connection.stream.pushTo(this);
     if (this.#wantsRead) this.#receive.resume();
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Assertions for our own bugs, always on. What the world can do wrong is an error, not an
- * assertion.
+ * Assertions about bugs of this library, always on. A fault of the caller, the kernel or the peer
+ * is an error instead.
  *
  * @module
  */
@@ -10,7 +10,7 @@ export function assert(condition: boolean, claim: string): asserts condition {
   if (!condition) throw new Error(`uringnet invariant broken: ${claim}`);
 }
 
-/** Closes a switch over a union: a case that was added and forgotten fails to compile. */
+/** Closes a switch over a union: a missing case fails to compile. */
 export function unreachable(value: never): never {
   throw new Error(`uringnet invariant broken: unexpected case ${String(value)}`);
 }

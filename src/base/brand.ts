@@ -1,8 +1,8 @@
 /**
- * Tells objects of this copy of the module from those of another copy in the same program, which
- * `instanceof` takes for strangers: two URLs, two versions, or two places in node_modules.
+ * Tells objects of this copy of the module from objects of another copy in the same program, for
+ * which `instanceof` is false: two URLs, two versions, or two places in node_modules.
  *
- * A brand only chooses the words of an error. Nothing is trusted for having one.
+ * A brand only chooses the words of an error. No object is trusted because of a brand.
  *
  * @module
  */
@@ -18,13 +18,13 @@ interface Brand {
 /** This copy. */
 const COPY = Symbol("uringnet");
 
-/** Marks a class; called once, in its static block. Objects do not become larger. */
+/** Marks a class; called once, in the static block of the class. Instances do not become larger. */
 export function brand(type: { readonly prototype: object }, kind: string): void {
   const value: Brand = Object.freeze({ kind, copy: COPY });
   Object.defineProperty(type.prototype, BRAND, { value });
 }
 
-/** "BufferPool" for one of another copy; null for anything else. */
+/** The kind of an object of another copy, such as "BufferPool"; null for any other value. */
 export function foreignKind(value: unknown): string | null {
   if (value === null || typeof value !== "object") return null;
   const found = (value as { [BRAND]?: Partial<Brand> })[BRAND];

@@ -1,15 +1,15 @@
 /**
- * Refuses wrong values at once. Every message names the field, the wanted range and the value
- * given.
+ * Checks that refuse wrong values at once. Every message names the field, the wanted range and the
+ * value given.
  *
- * Values come from callers: each is read once, by what the engine knows of it (`intrinsics.ts`).
+ * Values come from callers: each value is read once, through intrinsics (`intrinsics.ts`).
  *
  * @module
  */
 import { foreignKind } from "./brand.ts";
 import { intrinsics } from "./intrinsics.ts";
 
-/** A value as it should stand in a message: short, quoted when it is text. */
+/** The form of a value in a message: short, and quoted when the value is text. */
 export function shown(value: unknown): string {
   if (typeof value === "string") {
     return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}...` : value);
@@ -29,7 +29,7 @@ function article(noun: string): string {
   return /^[AEIO]/.test(noun) ? "an" : "a";
 }
 
-/** For messages: an object that throws when it is asked is no reason to fail in another way. */
+/** The class of an object, for messages. A getter that throws must not replace the real error. */
 function kindOf(value: object): string {
   try {
     const name: unknown = (value.constructor as { name?: unknown } | undefined)?.name;
@@ -44,14 +44,14 @@ function fail(field: string, wanted: string, value: unknown, wrongType: boolean)
   throw wrongType ? new TypeError(message) : new RangeError(message);
 }
 
-/** The checks. Each returns the value, so that a table of fields reads like one. */
+/** The checks. Each check returns the value, so that a list of fields reads like a table. */
 export const check = {
   fail(field: string, wanted: string, value: unknown): never {
     fail(field, wanted, value, true);
   },
 
   integer(field: string, value: unknown, min: number, max: number): number {
-    // The message is only made when it is needed: this runs for every receive.
+    // The message is made only for a failure: this check runs for every receive.
     if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) {
       return value as number;
     }
@@ -89,15 +89,15 @@ export const check = {
   },
 
   /**
-   * Elements of a Uint8Array. Throws TypeError for anything else, such as an object that only
-   * inherits from one, and for an array whose memory was detached, transferred or shrunk.
+   * The length of a Uint8Array. Throws TypeError for any other value, such as an object that only
+   * inherits from Uint8Array, and for an array whose memory was detached, transferred or shrunk.
    */
   bytes(field: string, wanted: string, value: unknown): number {
     let length = -1;
     try {
       if (value instanceof Uint8Array) length = intrinsics.lengthOf(value);
     } catch {
-      // A proxy, or an object that was given the prototype: refused below.
+      // A proxy, or an object with the prototype of an array: refused below.
     }
     if (length > 0) return length;
     if (length < 0) fail(field, wanted, value, true);
@@ -111,9 +111,9 @@ export const check = {
   },
 
   /**
-   * The fields of an options object, each read once, in an object of our own without a prototype.
-   * Undefined stands for one without fields. Fields are the object's own or those of its class;
-   * what was put on `Object.prototype` is no option.
+   * The fields of an options object, each read once, in a new object without a prototype. Undefined
+   * stands for an object without fields. The object's own fields and the fields of its class count;
+   * a property of `Object.prototype` is no option.
    */
   options(field: string, value: unknown, known: readonly string[]): Record<string, unknown> {
     const fields = Object.create(null) as Record<string, unknown>;
@@ -131,7 +131,7 @@ export const check = {
     return fields;
   },
 
-  /** Refuses a field that such options do not have. */
+  /** Refuses an unknown field. */
   unknown(field: string, key: string, known: readonly string[]): never {
     const wanted = `only ${known.map((name) => `"${name}"`).join(", ")}`;
     throw new TypeError(`Cannot use "${field}.${key}": wanted ${wanted}, given "${key}"`);

@@ -1,6 +1,6 @@
 /**
- * Errno numbers and names of Linux (asm-generic; x86-64 and aarch64 share them), and the words that
- * a person reads. Source: the kernel's include/uapi/asm-generic/errno-base.h and errno.h.
+ * Errno numbers and names of Linux (asm-generic; x86-64 and aarch64 share them), and their meaning
+ * in words. Source: the kernel's include/uapi/asm-generic/errno-base.h and errno.h.
  *
  * @module
  */
@@ -136,7 +136,7 @@ export function errnoName(errno: number): string {
   return NAMES.get(errno) ?? `E${errno}`;
 }
 
-/** The name and what it means, for messages. */
+/** The meaning and the name, for messages. */
 export function errnoText(errno: number): string {
   const words = WORDS.get(errno);
   return words === undefined ? `E${errno}` : `${words} (${errnoName(errno)})`;

@@ -1,22 +1,22 @@
 /**
- * A queue of objects that are linked through their own fields. Every step is O(1), also removal
- * from the middle: a budget that ends, or a signal that is aborted, takes a call out of the middle
- * of a queue, and a program may end 100,000 of them in any order.
+ * A queue of objects that are linked through their own fields. Every step is O(1), removal from the
+ * middle included: a budget that ends or a signal that is aborted removes a call from the middle of
+ * a queue, and a program may end 100,000 calls in any order.
  *
  *   head -> a <-> b <-> c     a.previous is c, the tail; c.next is null
  *
- * The head's `previous` is the tail, so that the queue itself has one field less: each connection
- * has two queues, and most of them are empty.
+ * The head's `previous` is the tail, which saves the queue a field: each connection has two queues,
+ * and most queues are empty.
  *
  * Invariants
- * - An item stands in one queue at a time; its `previous` is null exactly while it is in none.
- * - An item that has left refers to no other item.
+ * - An item is in at most one queue; its `previous` is null exactly while the item is in no queue.
+ * - An item outside of a queue refers to no other item.
  *
  * @module
  */
 import { assert } from "./assert.ts";
 
-/** The fields belong to the queue in which the object stands. */
+/** The fields belong to the queue that has the object. */
 export interface Linked<T> {
   next: T | null;
   previous: T | null;
@@ -35,7 +35,7 @@ export class Fifo<T extends Linked<T>> {
   }
 
   push(item: T): void {
-    assert(item.previous === null, "an item stands in one queue at a time");
+    assert(item.previous === null, "an item is in one queue at a time");
     const head = this.#head;
     if (head === null) {
       this.#head = item;
@@ -55,7 +55,7 @@ export class Fifo<T extends Linked<T>> {
     return item;
   }
 
-  /** Takes `item` out, which stands in this queue or in none. False when it is in none. */
+  /** Removes `item`, which is in this queue or in no queue. False when it is in no queue. */
   remove(item: T): boolean {
     const { previous, next } = item;
     if (previous === null) return false;

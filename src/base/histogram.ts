@@ -1,5 +1,5 @@
 /**
- * Counts values in buckets with fixed upper bounds, for the price of a few comparisons.
+ * Counts of values in buckets with fixed upper bounds, at the cost of a few comparisons.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 /** A histogram with fixed upper bounds: one comparison chain and two additions for each value. */
 export class Histogram {
   readonly bounds: Float64Array;
-  /** One more than the bounds: the last one counts what is above them all. */
+  /** One bucket for each bound, and a last one for values above all bounds. */
   readonly buckets: Float64Array;
   sum = 0;
 

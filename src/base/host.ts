@@ -1,6 +1,6 @@
 /**
- * What the core needs of its runtime besides the ring: time, tasks and names. The real one is in
- * `ffi/host.ts`; tests pass one whose clock they move.
+ * The services of the runtime that the core needs besides the ring: time, tasks and names. The real
+ * host is in `ffi/host.ts`; tests pass a host whose clock they move.
  *
  * @module
  */
@@ -12,12 +12,18 @@ export interface HostTimer {
 export interface Host {
   /** Milliseconds of a clock that never goes back. */
   now(): number;
-  /** Calls once, after at least `delayMs`. Does not keep the process alive. */
+  /** Calls back once, after at least `delayMs`. The timer does not keep the process alive. */
   setTimer(callback: () => void, delayMs: number): HostTimer;
-  /** Waits, and keeps the process alive meanwhile. */
+  /** Waits for `delayMs`, and keeps the process alive meanwhile. */
   pause(delayMs: number): Promise<void>;
-  /** Calls after timers and I/O of the runtime had their chance. */
+  /** Calls back after the timers and the I/O of the runtime had their turn. */
   setMacrotask(callback: () => void): void;
   /** Numeric addresses of a name, in the order of preference. */
   resolve(name: string): Promise<readonly { address: string; family: 4 | 6 }[]>;
+  /** Tells the operator one line, on stderr. */
+  warn(line: string): void;
+  /** An environment variable; undefined when it is unset or not permitted. Never prompts. */
+  environment(name: string): string | undefined;
+  /** The number of this process. */
+  readonly processId: number;
 }

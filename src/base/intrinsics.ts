@@ -1,15 +1,15 @@
 /**
- * What callers hand in, as the engine knows it and not as it describes itself.
+ * Values of callers, read through the engine's internal slots rather than through their properties.
  *
- * A subclass, a property of an object's own or a changed prototype can make `length`, `subarray`,
- * `byteOffset` or `buffer` say anything. Believing them would send memory that belongs to others.
- * The accessors used here were taken from the prototypes when this module was loaded; they read the
- * object's internal slots and throw TypeError for objects that have none, proxies among them.
+ * A subclass, an own property or a changed prototype can make `length`, `subarray`, `byteOffset` or
+ * `buffer` return anything. A library that believed them would send memory of other owners. The
+ * accessors used here were taken from the prototypes when this module was loaded. They read the
+ * internal slots of an object, and throw TypeError for objects without them, such as proxies.
  *
  * Invariants
- * - No code of the caller runs in here.
- * - A typed array that passed `lengthOf` may be the source of `%TypedArray%.prototype.set` on an
- *   array of our own: `set` reads internal slots as well.
+ * - No code of the caller runs in this module, except getters of options (`optionOf`).
+ * - A typed array that passed `lengthOf` is safe as the source of `%TypedArray%.prototype.set` on
+ *   an array of this library: `set` reads internal slots as well.
  *
  * @module
  */
@@ -40,16 +40,16 @@ const hasOwn = Object.hasOwn;
 const objectPrototype = Object.prototype;
 const NO_ARGUMENTS: readonly never[] = [];
 
-/** Elements of a typed array, 0 when its memory is gone. Throws TypeError for anything else. */
+/** The length of a typed array, 0 when its memory is gone. Throws TypeError for other values. */
 function lengthOf(view: Uint8Array): number {
-  // `call` is three times as fast as `apply` in Bun, as long as nobody has changed it.
+  // `call` is three times as fast as `apply` in Bun, and safe while the caller has not replaced it.
   if (lengthAccessor.call === call) return lengthAccessor.call(view);
   return apply(lengthAccessor, view, NO_ARGUMENTS);
 }
 
 /**
- * Whether the memory of a typed array was detached or transferred, or shrunk so far that the array
- * lies outside of it. Such an array has length 0; `at` throws for it, and for no other.
+ * Whether the memory of a typed array was detached, transferred, or shrunk so far that the array
+ * lies outside of it. Such an array has length 0, and is the only kind for which `at` throws.
  */
 function isGone(view: Uint8Array): boolean {
   if (lengthOf(view) > 0) return false;
@@ -61,13 +61,13 @@ function isGone(view: Uint8Array): boolean {
   }
 }
 
-/** A view of our own over `count` elements of a byte array. Throws when they are not there. */
+/** A new view over `count` elements of a byte array. Throws when the array has fewer elements. */
 function viewOf(view: Uint8Array, start: number, count: number): Uint8Array {
   const buffer = apply(bufferAccessor, view, NO_ARGUMENTS);
   return new Bytes(buffer, apply(byteOffsetAccessor, view, NO_ARGUMENTS) + start, count);
 }
 
-/** Whether a value is an ArrayBuffer, whatever its prototype says. */
+/** Whether a value is an ArrayBuffer; its prototype is not consulted. */
 function isArrayBuffer(value: unknown): value is ArrayBuffer {
   try {
     apply(byteLengthAccessor, value, NO_ARGUMENTS);
@@ -82,22 +82,22 @@ function isDetached(buffer: ArrayBuffer): boolean {
   return apply(detachedAccessor, buffer, NO_ARGUMENTS);
 }
 
-/** Whether a signal is aborted. Throws TypeError for what is no signal. */
+/** Whether a signal is aborted. Throws TypeError for a value that is no signal. */
 function isAborted(signal: AbortSignal): boolean {
   return apply(abortedAccessor, signal, NO_ARGUMENTS);
 }
 
-/** Why a signal was aborted. */
+/** The reason with which a signal was aborted. */
 function abortReason(signal: AbortSignal): unknown {
   return apply(reasonAccessor, signal, NO_ARGUMENTS);
 }
 
 /**
- * The value of one option, read once: the object's own, or one of its class. What was put on
- * `Object.prototype` is nobody's option.
+ * The value of one option, read once: an own property, or a property of the object's class. A
+ * property of `Object.prototype` is no option.
  */
 function optionOf(options: object, name: string): unknown {
-  // Nearly always: nothing of this name is there to be inherited.
+  // Object.prototype has no property of this name, except in a polluted program.
   if (hasOwn(objectPrototype, name) && !isOwnOrOfClass(options, name)) return undefined;
   return (options as Record<string, unknown>)[name];
 }

@@ -14,18 +14,20 @@ export const LIMITS = Object.freeze({
   iovecBatchSize: 32,
 
   /**
-   * Calls in one send, where many small ones lie behind each other. A cancel of one makes all that
-   * are with the kernel leave again, so this bounds what it costs to end them one after the other.
+   * Calls in one send, where many small calls lie behind each other in memory. The cancel of one of
+   * them makes all calls of its operation leave again, so this bounds the cost of ending calls one
+   * after the other.
    */
   batchCallCountMax: 1_024,
 
   /**
-   * Pieces below this are gathered by copy, larger ones by iovec: a 64 byte piece costs 0.21 us
-   * copied and 0.28 us as an iovec, a 4 KiB piece 1.5 us copied and 1.1 us as an iovec.
+   * Pieces below this size are gathered by copy, larger pieces by iovec. A piece of 64 bytes costs
+   * 0.21 us copied and 0.28 us as an iovec; a piece of 4 KiB costs 1.5 us copied and 1.1 us as an
+   * iovec.
    */
   gatherCopyBytes: 2_048,
 
-  /** Bytes of a caller's array copied before `send` returns its promise; the rest in windows. */
+  /** Bytes of a caller's array copied before `send` returns; the remaining bytes go in windows. */
   copyWindowBytes: 65_536,
 
   /** Windows of one large send that are in kernel-visible memory at a time: 4 x 64 KiB. */
@@ -34,137 +36,162 @@ export const LIMITS = Object.freeze({
   /** Submissions of one operation without progress before its errno counts as final. */
   retryCountMax: 64,
 
-  /** First and longest pause after ENOBUFS or ENOMEM: the kernel needs time, not attempts. */
+  /**
+   * First and longest pause after ENOBUFS or ENOMEM: more attempts do not free memory, time does.
+   */
   backOffFirstMs: 1,
   backOffLastMs: 64,
 
   /**
-   * First and longest pause after which a cancel is sent again while its operation has not come
-   * back: the kernel may have looked for it in the wrong moment (EALREADY), or not found it.
+   * First and longest pause after which a cancel is sent again while its operation is in flight:
+   * the kernel may have met the operation at the wrong moment (EALREADY), or not found it.
    */
   cancelAgainFirstMs: 20,
   cancelAgainLastMs: 1_000,
 
   /**
-   * First and longest pause before a closed connection, whose peer has not taken everything, is
-   * looked at again: what the peer sends meanwhile waits in a buffer that holds some megabytes.
+   * First and longest pause between two checks of a closed connection whose peer has not taken
+   * everything. Bytes from the peer wait meanwhile in a kernel buffer of some megabytes.
    */
   lingerFirstMs: 5,
   lingerLastMs: 80,
 
-  /** How long a closing network waits for its operations once all of them were cancelled. */
+  /** The wait of a closing network for its operations once all of them are cancelled. */
   handBackMs: 1_000,
 
-  /** Connections that a listener takes one after the other before the others have their turn. */
+  /** Connections that a listener takes in a row before other operations have their turn. */
   acceptBurstCountMax: 128,
 
-  /** First and longest pause of accept after EMFILE and its kin. */
+  /** First and longest pause of accept after EMFILE, ENFILE, ENOBUFS or ENOMEM. */
   acceptBackOffFirstMs: 5,
   acceptBackOffLastMs: 1_000,
 
   /**
-   * Rounds of microtasks that a turn waits for while calls keep coming: some 80 small messages that
-   * are received and answered one after the other.
+   * Rounds of microtasks for which a turn waits while calls keep coming: some 80 small messages
+   * that are received and answered one after the other.
    */
   gatherRoundCountMax: 256,
 
-  /** Turns in microtasks before the runtime's own timers and I/O get their chance. */
+  /** Turns in microtasks before the runtime's own timers and I/O have their turn. */
   chainedTurnCountMax: 16,
 
-  /** Deadlines are kept in ticks of this length: never early, at most about one tick late. */
+  /** The tick of deadlines: a deadline is never early, and at most about one tick late. */
   deadlineTickMs: 5,
 
-  /** Longest budget that can be given: what fits a 31-bit timer, 24.8 days. */
+  /** The longest budget: the range of a 31-bit timer, 24.8 days. */
   timeoutMsMax: 2_147_483_647,
 
   /** Longest single receive or send: lengths are u32 below, positions are exact to 2^53. */
   lengthMax: 0xffff_ffff,
 
   /**
-   * A receive that completes many times saves its resubmission: about 5 % of the cost of a small
-   * message. It suits connections whose messages are small and awaited: after this many in a row a
-   * connection gets one, with buffers of this size. A message that fills one, or bytes that nobody
-   * awaits, end it.
+   * A multishot receive saves its resubmission, about 5 % of the cost of a small message. It suits
+   * a connection whose messages are small and awaited: a connection gets one after this many such
+   * messages in a row, with buffers of this size. A message that fills a buffer, or bytes for which
+   * no call waits, end the multishot receive.
    */
-  watchAfterCount: 16,
-  watchBufferBytes: 8_192,
+  multishotAfterCount: 16,
+  multishotBufferBytes: 8_192,
 
   /**
-   * Buffers for these receives beyond one each. Linux 6.1 to 6.4 picks the next buffer before it
-   * looks for more bytes and ends the receive when there is none, so that no row would ever last.
+   * Provided buffers for multishot receives beyond one for each. Linux 6.1 to 6.4 picks the next
+   * buffer before it looks for more bytes, and ends the receive when no buffer is left: without a
+   * spare buffer, every multishot receive would end after its first message.
    */
-  watchExtraCount: 1,
+  multishotExtraCount: 1,
 
   /**
-   * Read buffers with the kernel at a time: as many as bring so many bytes, and some at least. The
-   * kernel takes the one that was provided first, so all of them go around: more than the
-   * processor's cache holds would make large messages up to 15 % dearer. Receives that find none
-   * stand in line.
+   * Provided buffers: as many as hold this many bytes together, and at least this many. The kernel
+   * takes the buffer that was provided first, so all of them circulate: more than the processor's
+   * cache holds would make large messages up to 15 % more expensive. A receive that finds no
+   * provided buffer waits for one.
    */
   providedBytes: 1 << 21,
   providedCountMin: 8,
 
   /**
-   * A connection that fills its read buffers while more is waiting is given larger ones, which
-   * makes an echo of 256 KiB half as dear. A network has so many, unless the pool has its own.
+   * A connection that fills its read buffers while more bytes wait gets larger buffers, which
+   * halves the cost of an echo of 256 KiB. A network has this many, unless the pool has a class of
+   * the size.
    */
   bulkBufferBytes: 1 << 18,
   bulkBufferCount: 64,
 
   /**
-   * They are for calls that take more than this. A call that names no length does, where read
-   * buffers are at least as large.
+   * The larger buffers are for calls that take more than this. A call that names no length takes
+   * more, when read buffers are at least as large.
    */
   bulkFromBytes: 65_536,
 
-  /** What is received at a time when `readBufferSize` is 0 and the call names no length. */
+  /**
+   * The limit of the bytes through a delimiter, or of a line with its end, when the call names no
+   * limit. The stream buffers this many bytes for a peer that never sends the delimiter.
+   */
+  untilLengthMax: 65_536,
+
+  /** Bytes of one receive when `readBufferSize` is 0 and the call names no length. */
   unbufferedReadBytes: 65_536,
 
-  /** Buffers kept aside for reads when the pool has none left, so that reading never stops. */
+  /** Buffers in reserve for receives when the pool is empty, so that receiving never stops. */
   reserveBufferCount: 8,
 
   /**
-   * When the pool has none left, each send in flight gets one buffer of this size, as many as there
-   * are sends: a peer that does not read holds its own, never another's.
+   * When the pool is empty, each send in flight gets one buffer of this size, however many sends
+   * are in flight: a peer that does not read keeps its own buffer, and never that of another
+   * connection.
    */
   sendReserveBytes: 16_384,
   sendReserveCount: 1 << 20,
 
   /**
-   * Address and iovec blocks that vectored sends, and dials, leave for others. Sends go on without
-   * one and dials wait; accepting and binding need theirs, however many peers do not read.
+   * Address and iovec blocks that vectored sends and dials leave for other operations. A send goes
+   * on without a block and a dial waits; accepting and binding need a block, however many peers do
+   * not read.
    */
   blocksKeptBySends: 128,
   blocksKeptByDials: 64,
 
   /**
    * The kernel gives the locked memory of a closed ring back 20 to 50 ms later: a smaller ring is
-   * tried after this pause, and the smallest several times, so that half a second goes by.
+   * tried after this pause, and the smallest ring several times, for half a second in all.
    */
   lockedMemoryPauseMs: 64,
   smallestRingTryCountMax: 8,
 
   /**
-   * How long a bind that may replace a stale file waits while a socket is bound to it: it may be
-   * that of a killed process, which the kernel closes up to 23 ms after the process has ended.
+   * The wait of a bind that may replace a stale file, while a socket is bound to the file: the
+   * socket may belong to a killed process, and the kernel closes it up to 23 ms after the end of
+   * the process.
    */
   fileReleaseMs: 500,
 
   /**
-   * Attempts to bind to a path whose file is stale, or gone when it is looked at: each one means
-   * that another process was faster.
+   * Attempts to bind to a path whose file is stale, or gone when it is checked: each further
+   * attempt means that another process was faster.
    */
   bindFileCountMax: 8,
 
   /**
-   * Places for waiting operations that an empty lane keeps. A larger array belongs to a burst, and
-   * with many connections it would cost bytes for each.
+   * Places for waiting operations that an empty lane keeps. A larger array is left from a burst,
+   * and would cost bytes for each connection.
    */
   waitingPlacesKept: 4_096,
 
   /** Settled sends that a network keeps for later ones: about 1 MiB. */
   spareCallCountMax: 4_096,
 
+  /** Idle operations that each direction of a ring keeps for later owners: about 0.4 MiB. */
+  spareOperationCountMax: 4_096,
+
   /** Addresses of one name that dial() tries. */
   dialAddressCountMax: 8,
+
+  /** RFC 8305, section 5: pause before the next address is tried beside those that are pending. */
+  attemptDelayMs: 250,
+
+  /** Bytes of a delimiter: one of more than a few is a mistake. */
+  delimiterBytesMax: 1_024,
+
+  /** Descriptors that a service manager may pass: more is a mistake in the environment. */
+  activatedCountMax: 1_024,
 });

@@ -1,6 +1,6 @@
 /**
- * Counters in plain typed arrays. The hot path adds numbers; names and registries come into play
- * only when somebody scrapes (`src/metrics`).
+ * Counters in plain typed arrays. The hot path adds numbers; names and labels are made only when a
+ * registry is scraped (`src/metrics`).
  *
  * @module
  */
@@ -56,7 +56,7 @@ const SECONDS = [
   10,
 ];
 
-/** What one network counts. */
+/** The counts of one network. */
 export class Meter {
   readonly counts: Float64Array = new Float64Array(COUNT.length);
   readonly batchSize: Histogram = new Histogram([0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]);

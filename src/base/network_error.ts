@@ -17,7 +17,8 @@ export type NetworkErrorCode =
   | "Closed"
   | "Unsupported"
   | "PoolExhausted"
-  | "PoolOversized";
+  | "PoolOversized"
+  | "TooLong";
 
 /** The call that failed. */
 export type OperationName =
@@ -29,7 +30,16 @@ export type OperationName =
   | "flush"
   | "recv"
   | "recvSome"
+  | "recvUntil"
+  | "wait"
+  | "peerFinished"
   | "option"
+  | "adopt"
+  | "peerFinished"
+  | "serve"
+  | "copy"
+  | "decode"
+  | "readProxyHeader"
   | "alloc"
   | "close";
 
@@ -43,9 +53,13 @@ export interface NetworkErrorDetails {
   /** The peer closed before the wanted bytes came. */
   endOfStream?: boolean;
   cause?: unknown;
+  /** The failures that led to this one: those of each address of a dial. */
+  errors?: readonly NetworkError[];
 }
 
-/** The message of whatever was thrown; it may be no error, and its getters may throw. */
+const NO_ERRORS: readonly NetworkError[] = Object.freeze([]);
+
+/** The message of a thrown value, which may be no error, and whose getters may throw. */
 export function messageOf(thrown: unknown): string {
   try {
     return String(thrown instanceof Error ? thrown.message : thrown);
@@ -54,7 +68,7 @@ export function messageOf(thrown: unknown): string {
   }
 }
 
-/** What went wrong inside the library, for the message of the error that a call gets. */
+/** An error inside the library, in the words of the error that a call gets. */
 export function internalReason(cause: unknown): string {
   return `an internal error (${messageOf(cause)})`;
 }
@@ -62,7 +76,7 @@ export function internalReason(cause: unknown): string {
 /** Every failure of this library that is not bad input (TypeError, RangeError) or an abort. */
 export class NetworkError extends Error {
   override readonly name = "NetworkError";
-  /** What kind of failure; stable across versions. */
+  /** The kind of the failure; stable across versions. */
   readonly code: NetworkErrorCode;
   /** The name of the kernel's errno, such as "ECONNREFUSED", or null. */
   readonly errno: string | null;
@@ -71,9 +85,11 @@ export class NetworkError extends Error {
   readonly bytesDone: number;
   /** True when the peer closed its half before the wanted bytes came. */
   readonly endOfStream: boolean;
+  /** Private: printing a single failure would show an empty list. */
+  readonly #errors: readonly NetworkError[];
 
   constructor(message: string, details: NetworkErrorDetails) {
-    // Always there, as the other fields are, but not enumerable: as Error's own.
+    // `cause` is always set, as the other fields are, but not enumerable, as in Error itself.
     super(message, { cause: intrinsics.optionOf(details, "cause") });
     this.code = details.code;
     const errno = intrinsics.optionOf(details, "errno") as number | null | undefined;
@@ -82,5 +98,11 @@ export class NetworkError extends Error {
     this.bytesDone = (intrinsics.optionOf(details, "bytesDone") as number | undefined) ?? 0;
     this.endOfStream = (intrinsics.optionOf(details, "endOfStream") as boolean | undefined) ??
       false;
+    this.#errors = details.errors ?? NO_ERRORS;
+  }
+
+  /** Of a failed dial: one error for each address, in the order of the attempts. Else empty. */
+  get errors(): readonly NetworkError[] {
+    return this.#errors;
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Text from bytes that are UTF-8, or should be. U+FEFF at the beginning is a character like any
- * other: these bytes are names, kernel text or a slice of a stream, not the beginning of a
- * document, so that no byte order mark is taken off. What was encoded comes back as it was.
+ * Text from bytes that should be UTF-8. U+FEFF at the beginning is a character like any other, and
+ * is not removed as a byte order mark: the bytes are a name, text of the kernel or a slice of a
+ * stream, and not the beginning of a document. Decoding restores every text that was encoded.
  *
  * @module
  */
@@ -10,7 +10,7 @@ const OPTIONS: TextDecoderOptions = Object.freeze({ ignoreBOM: true });
 
 const decoder = utf8Decoder();
 
-/** A decoder of its own, for bytes that come in parts. */
+/** A new decoder, for bytes that come in parts. */
 export function utf8Decoder(): TextDecoder {
   return new TextDecoder("utf-8", OPTIONS);
 }

@@ -4,79 +4,78 @@
  * Waiting receives can therefore never use up what sends need, whether the two lanes share a ring
  * or have one each. Resubmitted operations go before fresh ones: they hold resources already.
  *
- * Receives that found no read buffer stand in line. As many as there are buffers are admitted to
- * each turn, first come first served: to try them all would cost a failed operation each, and
- * whoever is tried first would win again and again.
+ * Receives that found no provided buffer wait in a queue of their own. Each turn admits as many of
+ * them as there are buffers, first come first served. To try them all would cost a failed operation
+ * each, and the receives that are tried first would win again and again.
  *
  * @module
  */
 import { unreachable } from "../base/assert.ts";
-import type { Operation } from "./operation.ts";
-import type { Ring } from "./ring.ts";
-import { WaitingList } from "./waiting_list.ts";
+import { type Waiting, WaitingList } from "./waiting_list.ts";
 
-/** Where an operation waits for its turn: behind its like, before them, or for a read buffer. */
-export type LanePlace = "fresh" | "again" | "line";
+/** The queue in which an operation waits for its turn. */
+export type LaneQueue = "fresh" | "resubmitted" | "awaitingBuffer";
 
-export class Lane {
-  readonly ring: Ring;
+export class Lane<T extends Waiting> {
   readonly inFlightMax: number;
   inFlight = 0;
-  readonly #again = new WaitingList<Operation>();
-  readonly #fresh = new WaitingList<Operation>();
-  readonly #line = new WaitingList<Operation>();
+  /** Idle operations that have no owner, for the next owner. */
+  readonly spare: T[] = [];
+  readonly #resubmitted = new WaitingList<T>();
+  readonly #fresh = new WaitingList<T>();
+  readonly #awaitingBuffer = new WaitingList<T>();
 
-  constructor(ring: Ring, inFlightMax: number) {
-    this.ring = ring;
+  constructor(inFlightMax: number) {
     this.inFlightMax = inFlightMax;
   }
 
   /** Operations with the kernel or waiting for it: the `pending_operations` gauge. */
   get pending(): number {
-    return this.inFlight + this.#again.count + this.#fresh.count + this.#line.count;
+    return this.inFlight + this.#resubmitted.count + this.#fresh.count + this.#awaitingBuffer.count;
   }
 
-  /** True when somebody stands in line: who wants a read buffer now stands behind. */
-  get crowded(): boolean {
-    return this.#line.count > 0;
+  /** Whether receives wait for a provided buffer: the next receive waits behind them. */
+  get hasBufferQueue(): boolean {
+    return this.#awaitingBuffer.count > 0;
   }
 
-  /** True when something waits and the budget allows it. */
-  get stageable(): boolean {
-    return this.inFlight < this.inFlightMax && (this.#again.count > 0 || this.#fresh.count > 0);
+  /** Whether an operation waits, for no buffer, and the budget allows it. */
+  get canStage(): boolean {
+    return this.inFlight < this.inFlightMax &&
+      (this.#resubmitted.count > 0 || this.#fresh.count > 0);
   }
 
-  /** The same, and who stands in line counts as well: `admit` may let somebody in. */
-  get admissible(): boolean {
+  /** The same, with the receives that wait for a buffer: `admit` may let some of them go. */
+  get canAdmit(): boolean {
     return this.inFlight < this.inFlightMax && this.pending > this.inFlight;
   }
 
-  push(operation: Operation, place: LanePlace): void {
-    switch (place) {
+  push(operation: T, queue: LaneQueue): void {
+    switch (queue) {
       case "fresh":
         return this.#fresh.push(operation);
-      case "again":
-        return this.#again.push(operation);
-      case "line":
-        return this.#line.push(operation);
+      case "resubmitted":
+        return this.#resubmitted.push(operation);
+      case "awaitingBuffer":
+        return this.#awaitingBuffer.push(operation);
       default:
-        unreachable(place);
+        unreachable(queue);
     }
   }
 
-  /** The first `count` in line may go. */
+  /** The first `count` receives that wait for a buffer go to the next turn. */
   admit(count: number): void {
-    for (let i = 0; i < count && this.#line.count > 0; i++) {
-      this.#again.push(this.#line.shift() as Operation);
+    for (let i = 0; i < count && this.#awaitingBuffer.count > 0; i++) {
+      this.#resubmitted.push(this.#awaitingBuffer.shift() as T);
     }
   }
 
-  shift(): Operation | null {
-    return this.#again.shift() ?? this.#fresh.shift();
+  shift(): T | null {
+    return this.#resubmitted.shift() ?? this.#fresh.shift();
   }
 
-  remove(operation: Operation): boolean {
-    return this.#again.remove(operation) || this.#fresh.remove(operation) ||
-      this.#line.remove(operation);
+  remove(operation: T): boolean {
+    return this.#resubmitted.remove(operation) || this.#fresh.remove(operation) ||
+      this.#awaitingBuffer.remove(operation);
   }
 }

@@ -1,15 +1,18 @@
 /**
- * One kernel operation and everything that it owns: buffers, iovecs, address bytes, the socket.
+ * One kernel operation, which works for one owner at a time. The owner has everything that the
+ * kernel may touch: buffers, iovecs, address bytes, the socket.
  *
- *   idle --submit--> ready --prepare--> flying --final completion--> idle
- *                      \--withdraw--> idle
+ *   idle --submit--> ready --prepare--> in flight --final completion--> idle
+ *                      \--cancel--> idle
  *
  * Invariants
- * - What `prepare` named stays referenced by the operation until `complete` was called for it. The
- *   caller's interest may end before; ownership does not.
+ * - What the owner named in `prepare` stays referenced by the owner until `complete` was called for
+ *   it. The caller's interest may end before; ownership does not.
  * - At most one record of an operation is with the kernel. A cancel does not count.
  * - (slot, generation) names one flight: the generation changes with each, so that a completion
- *   that is not this flight's is recognised.
+ *   of another flight is recognised.
+ * - An idle operation may go to another owner. A connection has operations only while it has
+ *   something to send or to receive.
  *
  * @module
  */
@@ -19,57 +22,60 @@ import type { Waiting } from "./waiting_list.ts";
 
 export const OPERATION_IDLE = 0;
 export const OPERATION_READY = 1;
-export const OPERATION_FLYING = 2;
+export const OPERATION_IN_FLIGHT = 2;
 
 export type OperationState =
   | typeof OPERATION_IDLE
   | typeof OPERATION_READY
-  | typeof OPERATION_FLYING;
+  | typeof OPERATION_IN_FLIGHT;
 
-export abstract class Operation implements Waiting {
-  /** While it waits in its lane. */
-  place = 0;
-  readonly lane: Lane;
-  state: OperationState = OPERATION_IDLE;
-  slot = -1;
-  generation = 0;
-  /** A cancel was asked for this flight. */
-  canceling = false;
-
-  constructor(lane: Lane) {
-    this.lane = lane;
-  }
-
+/** The half of a connection, the listener or the dial that an operation works for. */
+export interface OperationOwner {
   /** Flags of the cancel record. */
-  get cancelFlags(): number {
-    return 0;
-  }
-
-  get idle(): boolean {
-    return this.state === OPERATION_IDLE;
-  }
+  readonly cancelFlags: number;
 
   /** Writes exactly one record, or returns false when there is nothing left to do. */
-  abstract prepare(writer: OpWriter): boolean;
+  prepare(writer: OpWriter): boolean;
 
   /**
    * The kernel answered. The flight is over, and the operation may be submitted again, unless
    * `flags` has CQE_MORE.
    */
-  abstract complete(result: number, flags: number): void;
+  complete(result: number, flags: number): void;
 
   /**
    * `prepare` or `complete` threw `cause`: ends the half of the connection, or the call, that the
-   * operation serves with a typed error, and gives back what the operation holds. `result` and
-   * `flags` are the completion's, which may have been looked at in part or not at all; after
+   * operation works for with a typed error, and gives back what the owner holds. `result` and
+   * `flags` are those of the completion, which the owner has seen in part or not at all; after
    * `prepare` they are -ECANCELED and 0. The operation is idle, unless `flags` has CQE_MORE or
-   * `complete` had submitted it again.
+   * `complete` had submitted the operation again.
    */
-  abstract fail(cause: unknown, result: number, flags: number): void;
+  fail(cause: unknown, result: number, flags: number): void;
 
   /**
-   * The kernel keeps this flight: takes one more reference of each slot that it may touch, for
-   * good, before `complete` gives the operation's own back. Blocks end with the ring.
+   * The kernel keeps this flight: takes one more reference of each slot that the kernel may touch,
+   * for good, before `complete` gives the owner's own reference back. Blocks end with the ring.
    */
-  detain(): void {}
+  detain(): void;
+}
+
+export class Operation implements Waiting {
+  /** The position in the lane, while the operation waits there. */
+  place = 0;
+  readonly lane: Lane<Operation>;
+  owner: OperationOwner;
+  state: OperationState = OPERATION_IDLE;
+  slot = -1;
+  generation = 0;
+  /** A cancel was asked for this flight. */
+  isCanceling = false;
+
+  constructor(lane: Lane<Operation>, owner: OperationOwner) {
+    this.lane = lane;
+    this.owner = owner;
+  }
+
+  get isIdle(): boolean {
+    return this.state === OPERATION_IDLE;
+  }
 }

@@ -1,14 +1,14 @@
 /**
- * Who is in flight: slot -> operation. The source of truth for what the kernel still owes us.
+ * The operations in flight: slot -> operation. The source of truth for what the kernel still owes.
  *
- * An operation keeps its slot between flights and gives it back when its socket is closed; what
- * tells flights apart is the generation. The table holds each flying operation, and through it all
- * that the kernel may touch, against the garbage collector.
+ * An operation keeps its slot between flights, whatever its owner. The generation tells flights
+ * apart. The table holds each operation in flight, and through its owner all that the kernel may
+ * touch, against the garbage collector.
  *
  * @module
  */
 import { assert } from "../base/assert.ts";
-import { type Operation, OPERATION_FLYING, OPERATION_IDLE } from "./operation.ts";
+import { type Operation, OPERATION_IDLE, OPERATION_IN_FLIGHT } from "./operation.ts";
 
 /** Slots are below this: the bit above them marks an accept on its way through the kernel. */
 const SLOT_COUNT_MAX = 0x4000_0000;
@@ -18,20 +18,20 @@ export class OperationTable {
   readonly #free: number[] = [];
   /** Of the last flight. One count for all: a slot's next owner cannot repeat its last one's. */
   #generation = 0;
-  flying = 0;
+  inFlight = 0;
 
   /** Starts a flight: gives the operation a slot if it has none, and the next generation. */
   launch(operation: Operation): void {
-    assert(operation.state !== OPERATION_FLYING, "one flight at a time");
+    assert(operation.state !== OPERATION_IN_FLIGHT, "one flight at a time");
     if (operation.slot < 0) {
       operation.slot = this.#free.pop() ?? this.#operations.length;
       assert(operation.slot < SLOT_COUNT_MAX, "slots fit their field");
       this.#operations[operation.slot] = operation;
     }
     operation.generation = this.#generation = (this.#generation + 1) >>> 0;
-    operation.state = OPERATION_FLYING;
-    operation.canceling = false;
-    this.flying++;
+    operation.state = OPERATION_IN_FLIGHT;
+    operation.isCanceling = false;
+    this.inFlight++;
   }
 
   /** The operation of a flight that goes on. Null when the completion belongs to none. */
@@ -39,7 +39,7 @@ export class OperationTable {
     const operation = this.#operations[slot];
     if (operation === undefined || operation === null) return null;
     if (operation.generation !== generation >>> 0) return null;
-    return operation.state === OPERATION_FLYING ? operation : null;
+    return operation.state === OPERATION_IN_FLIGHT ? operation : null;
   }
 
   /** Ends a flight. Null when the completion belongs to none: the record is stale. */
@@ -47,13 +47,13 @@ export class OperationTable {
     const operation = this.find(slot, generation);
     if (operation === null) return null;
     operation.state = OPERATION_IDLE;
-    this.flying--;
+    this.inFlight--;
     return operation;
   }
 
-  /** Takes the slot of an operation that will not fly again. */
+  /** Frees the slot of an operation that will not be submitted again. */
   retire(operation: Operation): void {
-    assert(operation.state !== OPERATION_FLYING, "a slot is freed after the final completion");
+    assert(operation.state !== OPERATION_IN_FLIGHT, "a slot is freed after the final completion");
     if (operation.slot < 0) return;
     this.#operations[operation.slot] = null;
     this.#free.push(operation.slot);
@@ -61,9 +61,9 @@ export class OperationTable {
   }
 
   /** Calls for each operation that is with the kernel. */
-  eachFlying(visit: (operation: Operation) => void): void {
+  eachInFlight(visit: (operation: Operation) => void): void {
     for (const operation of this.#operations) {
-      if (operation !== null && operation.state === OPERATION_FLYING) visit(operation);
+      if (operation !== null && operation.state === OPERATION_IN_FLIGHT) visit(operation);
     }
   }
 }

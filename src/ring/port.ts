@@ -8,21 +8,7 @@
  */
 import type { SlabSource } from "../buf/slab.ts";
 
-/** Codes of op records; `ffi/shim.h` has the same list. */
-export const OP_CODE = Object.freeze({
-  nop: 0,
-  recv: 1,
-  recvSelect: 2,
-  send: 3,
-  sendmsg: 4,
-  accept: 5,
-  connect: 6,
-  cancel: 7,
-  provide: 8,
-  recvWatch: 9,
-});
-
-/** Flag of an op record: wait for readiness before the first attempt. */
+/** Flag of a receive or send record: wait for readiness before the first attempt. */
 export const OP_FLAG_POLL_FIRST = 1;
 
 /** Flag of a cancel record: the target is an accept. */
@@ -69,6 +55,9 @@ export const HEADER = Object.freeze({
   enterError: 7,
 });
 
+/** Results of `stateOf`. */
+export const SOCKET_STATE = Object.freeze({ neither: 0, listening: 1, connected: 2 });
+
 /** Names of `setOption`, in the order of the shim's table. */
 export const SOCKET_OPTION = Object.freeze({
   noDelay: 0,
@@ -83,6 +72,9 @@ export const SOCKET_OPTION = Object.freeze({
   sendBuffer: 9,
   receiveBuffer: 10,
   trafficClass: 11,
+  userTimeoutMs: 12,
+  deferAcceptSeconds: 13,
+  interfaceIndex: 14,
 });
 
 export interface RingOpenOptions {
@@ -119,7 +111,7 @@ export interface RingPort {
   readonly blockCount: number;
   readonly blockBytes: number;
   readonly bufferCount: number;
-  /** Whether one receive may complete many times here (`OP_CODE.recvWatch`). */
+  /** Whether one receive may complete many times here (`OP_CODE.recvMultishot` of op_writer.ts). */
   readonly multishot: boolean;
   /** Running totals, see {@link HEADER}. */
   readonly header: Uint32Array;
@@ -146,6 +138,13 @@ export interface RingPort {
    * (-ENOTSOCK, -EPROTOTYPE, -EBUSY) stays as it was.
    */
   adopt(fd: number): number;
+  /** The reverse: the descriptor stays open, and is no ring's. */
+  disown(fd: number): number;
+  /**
+   * The state of any descriptor, which stays as it is: {@link SOCKET_STATE}, or -EBADF, -ENOTSOCK,
+   * -EPROTOTYPE for one that is no stream socket.
+   */
+  stateOf(fd: number): number;
   bind(fd: number, block: number, length: number): number;
   listen(fd: number, backlog: number): number;
   /**

@@ -36,7 +36,7 @@ export class ReadGroups {
   constructor(port: RingPort, memory: ReadMemory) {
     const { pool, source, sizeBytes } = memory;
     const common = { source, countMax: port.bufferCount };
-    const { watchBufferBytes, watchExtraCount, bulkBufferBytes } = LIMITS;
+    const { multishotBufferBytes, multishotExtraCount, bulkBufferBytes } = LIMITS;
     const lent = { ...common, reserveCount: LIMITS.reserveBufferCount };
     this.single = new ProvidedBuffers({
       ...lent,
@@ -45,13 +45,13 @@ export class ReadGroups {
       sizeBytes,
       extraCount: 0,
     });
-    const watches = port.multishot && sizeBytes > watchBufferBytes;
+    const watches = port.multishot && sizeBytes > multishotBufferBytes;
     this.watch = !watches ? null : new ProvidedBuffers({
       ...lent,
       group: 1,
-      shared: pool.classFor(watchBufferBytes),
-      sizeBytes: watchBufferBytes,
-      extraCount: watchExtraCount,
+      shared: pool.classFor(multishotBufferBytes),
+      sizeBytes: multishotBufferBytes,
+      extraCount: multishotExtraCount,
     });
     // Without a reserve: when they are all in use, there are still the single ones.
     const large = sizeBytes >= bulkBufferBytes ? null : ReadGroups.#bulkClass(memory);

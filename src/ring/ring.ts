@@ -4,14 +4,14 @@
  *   submit() -> lane -> stage: prepare() writes a record -> port.turn() -> kernel
  *   complete() <- table.land() <------------------ completion record <------- kernel
  *
- * Order within a turn: cancels, provided buffers, resubmitted operations, receives in line for as
- * many buffers as there are, fresh ones. Completions are only handed out after the kernel was left;
- * what they cause goes into the next turn. User code never runs inside: operations settle promises,
- * whose reactions run afterwards.
+ * Order within a turn: cancels, provided buffers, resubmitted operations, as many of the receives
+ * that wait for a buffer as there are buffers, fresh operations. Completions are handed out after
+ * the kernel has returned, and what they cause goes into the next turn. User code never runs inside
+ * a turn: operations settle promises, whose reactions run afterwards.
  *
- * One operation's failure is its own: whatever `prepare` or `complete` throws ends the half that
- * the operation serves (`Operation.fail`) and nothing else. The rest of the turn goes on; records,
- * slots and budgets stay right. This is the only place where such errors are caught.
+ * The failure of one operation stays its own: an error of `prepare` or `complete` ends the half of
+ * the connection that the operation works for (`OperationOwner.fail`) and nothing else. The rest of
+ * the turn goes on; records, slots and budgets stay right. Such errors are caught nowhere else.
  *
  * @module
  */
@@ -22,12 +22,18 @@ import { LIMITS } from "../base/limits.ts";
 import { COUNT, type Meter } from "../base/meter.ts";
 import type { LeakTracker } from "../buf/leak_tracker.ts";
 import { BlockList } from "./block_list.ts";
-import { Lane, type LanePlace } from "./lane.ts";
+import { Lane, type LaneQueue } from "./lane.ts";
 import { OpWriter } from "./op_writer.ts";
-import { type Operation, OPERATION_FLYING, OPERATION_IDLE, OPERATION_READY } from "./operation.ts";
+import {
+  Operation,
+  OPERATION_IDLE,
+  OPERATION_IN_FLIGHT,
+  OPERATION_READY,
+  type OperationOwner,
+} from "./operation.ts";
 import { OperationTable } from "./operation_table.ts";
 import { CQE_MORE, HEADER, type RingPort } from "./port.ts";
-import { Pump } from "./pump.ts";
+import { Pump, type PumpedRing } from "./pump.ts";
 import { ReadGroups, type ReadMemory } from "./read_groups.ts";
 import type { SpinConfig } from "./spinner.ts";
 
@@ -40,25 +46,36 @@ export interface RingOptions {
   spin: SpinConfig | null;
   /** Where read buffers come from; null when this ring does not receive. */
   reads: ReadMemory | null;
-  /** The ring at whose pump the calls of both are held; null when this ring holds its own. */
+  /** The ring whose pump counts the calls of both; null when this ring's pump counts them. */
   keeper: Ring | null;
 }
 
-export class Ring {
+/** The owner of spare operations: a spare one holds no connection. Never asked for anything. */
+const NO_OWNER: OperationOwner = Object.freeze({
+  cancelFlags: 0,
+  prepare: () => false,
+  complete: () => {},
+  fail: () => {},
+  detain: () => {},
+});
+
+export class Ring implements PumpedRing {
   readonly port: RingPort;
   readonly host: Host;
   readonly meter: Meter;
   readonly blocks: BlockList;
-  readonly sendLane: Lane;
-  readonly recvLane: Lane;
+  readonly sendLane: Lane<Operation>;
+  readonly recvLane: Lane<Operation>;
+  /** Made when first asked for. Unlimited: a poll that lasts must not keep a receive waiting. */
+  #pollLane: Lane<Operation> | null = null;
   /** Null when this ring does not receive. */
   readonly reads: ReadGroups | null;
   readonly pump: Pump;
   /** Milliseconds at the last turn: what durations are measured with on the hot path. */
   now: number;
   /**
-   * Submissions, cancels, and calls that were served without one, since the ring was opened: while
-   * it grows, the user's code is at work and the pump waits for more.
+   * Submissions, cancels, and calls that needed no submission, since the ring was opened: while the
+   * number grows, the user's code is running and the pump waits for more.
    */
   activity = 0;
   readonly #table = new OperationTable();
@@ -79,8 +96,8 @@ export class Ring {
     this.now = host.now();
     this.blocks = new BlockList(port);
     this.#writer = new OpWriter(port.ops, port.opCapacity);
-    this.sendLane = new Lane(this, inFlightMax);
-    this.recvLane = new Lane(this, inFlightMax);
+    this.sendLane = new Lane(inFlightMax);
+    this.recvLane = new Lane(inFlightMax);
     this.reads = reads === null ? null : new ReadGroups(port, reads);
     this.#tracker = reads === null ? null : reads.pool.tracker;
     // The last that can fail.
@@ -89,15 +106,20 @@ export class Ring {
   }
 
   /** Operations with the kernel. */
-  get flying(): number {
-    return this.#table.flying;
+  get inFlight(): number {
+    return this.#table.inFlight;
+  }
+
+  /** For operations that wait for an event of a connection, and move no bytes. */
+  get pollLane(): Lane<Operation> {
+    return this.#pollLane ??= new Lane(Infinity);
   }
 
   /** Queues an operation for the next turn. */
-  submit(operation: Operation, place: LanePlace = "fresh"): void {
+  submit(operation: Operation, queue: LaneQueue = "fresh"): void {
     assert(operation.state === OPERATION_IDLE, "an operation is submitted once at a time");
     operation.state = OPERATION_READY;
-    operation.lane.push(operation, place);
+    operation.lane.push(operation, queue);
     this.activity++;
     this.pump.schedule();
   }
@@ -113,29 +135,40 @@ export class Ring {
       operation.state = OPERATION_IDLE;
       return true;
     }
-    if (operation.canceling) return false;
-    operation.canceling = true;
+    if (operation.isCanceling) return false;
+    operation.isCanceling = true;
     this.#cancels.push(operation);
     this.activity++;
     this.pump.schedule();
     return false;
   }
 
-  /** Frees the slot of an operation that will not be submitted again. */
-  retire(operation: Operation): void {
-    this.#table.retire(operation);
+  /** An idle operation for `owner`, until `release`. */
+  acquire(lane: Lane<Operation>, owner: OperationOwner): Operation {
+    const operation = lane.spare.pop();
+    if (operation === undefined) return new Operation(lane, owner);
+    operation.owner = owner;
+    return operation;
   }
 
-  /** Whether a turn would submit anything. */
-  get staged(): boolean {
-    return this.sendLane.stageable || this.recvLane.admissible || this.#cancelsWait;
+  /** Takes back an operation that is idle. */
+  release(operation: Operation): void {
+    assert(operation.state === OPERATION_IDLE, "an operation is released after its flight");
+    operation.owner = NO_OWNER;
+    const { spare } = operation.lane;
+    if (spare.length < LIMITS.spareOperationCountMax) spare.push(operation);
+    else this.#table.retire(operation);
+  }
+
+  get canStage(): boolean {
+    return this.sendLane.canStage || this.recvLane.canAdmit || this.#cancelsWait ||
+      (this.#pollLane !== null && this.#pollLane.canStage);
   }
 
   get #cancelsWait(): boolean {
     return this.#cancelsStaged < this.#cancels.length;
   }
 
-  /** Takes one turn. Returns the number of completions; the header says whether more wait. */
   turn(flags: number): number {
     const writer = this.#writer;
     writer.clear();
@@ -151,13 +184,11 @@ export class Ring {
     return count;
   }
 
-  /** Whether the last turn left work in the kernel's queues. */
-  get more(): boolean {
+  get hasMore(): boolean {
     return this.port.header[HEADER.more] !== 0;
   }
 
-  /** The pump goes to sleep. */
-  settle(): void {
+  onSleep(): void {
     this.#tracker?.settle();
   }
 
@@ -172,9 +203,9 @@ export class Ring {
     }
   }
 
-  /** Asks the kernel to end everything that flies. */
+  /** Asks the kernel to end all operations in flight. */
   cancelAll(): void {
-    this.#table.eachFlying((operation) => void this.cancel(operation));
+    this.#table.eachInFlight((operation) => void this.cancel(operation));
   }
 
   /**
@@ -188,34 +219,34 @@ export class Ring {
     this.#cancelTimer?.cancel();
     this.#tracker?.unkeep();
     const drained = this.port.close() >= 0;
-    this.#table.eachFlying((operation) => {
-      if (!drained) operation.detain();
+    this.#table.eachInFlight((operation) => {
+      if (!drained) operation.owner.detain();
       this.#deliver(operation.slot, operation.generation, -ERRNO.ECANCELED, 0);
     });
     if (drained) this.reads?.release();
   }
 
   /**
-   * Runs what is left of an operation's `prepare` once the turn is over. An error in there is
-   * contained as one in `prepare`.
+   * Runs what is left of an owner's `prepare` once the turn is over. An error of `action` is
+   * contained as one of `prepare`.
    */
-  defer(operation: Operation, action: () => void): void {
+  defer(owner: OperationOwner, action: () => void): void {
     queueMicrotask(() => {
       try {
         action();
       } catch (cause) {
-        this.contain(operation, cause, -ERRNO.ECANCELED, 0);
+        this.contain(owner, cause, -ERRNO.ECANCELED, 0);
       }
     });
   }
 
-  /** Ends what an operation serves, after an error in it. Never throws. */
-  contain(operation: Operation, cause: unknown, result: number, flags: number): void {
+  /** Ends the owner's half, listener or dial after an error in it. Never throws. */
+  contain(owner: OperationOwner, cause: unknown, result: number, flags: number): void {
     try {
-      operation.fail(cause, result, flags);
+      owner.fail(cause, result, flags);
     } catch (error) {
-      // Not even the end worked. The program is told as of any other uncaught error; the pump and
-      // the other connections go on.
+      // The end failed too. The runtime reports the error as uncaught; the pump and the other
+      // connections go on.
       queueMicrotask(() => {
         throw error;
       });
@@ -229,10 +260,12 @@ export class Ring {
       : this.#table.land(slot, generation);
     if (operation === null) return;
     if (!goesOn) operation.lane.inFlight--;
+    // The owner may release the operation before it fails.
+    const { owner } = operation;
     try {
-      operation.complete(result, flags);
+      owner.complete(result, flags);
     } catch (cause) {
-      this.contain(operation, cause, result, flags);
+      this.contain(owner, cause, result, flags);
     }
   }
 
@@ -241,16 +274,17 @@ export class Ring {
     if (this.reads !== null) this.#stageReads(this.reads, writer);
     this.#stageLane(this.sendLane, writer);
     this.#stageLane(this.recvLane, writer);
+    if (this.#pollLane !== null) this.#stageLane(this.#pollLane, writer);
   }
 
   #stageCancels(writer: OpWriter): void {
     const cancels = this.#cancels;
     for (; this.#cancelsWait && !writer.full; this.#cancelsStaged++) {
       const operation = cancels[this.#cancelsStaged];
-      const flies = operation.state === OPERATION_FLYING && operation.canceling;
-      if (flies) writer.cancel(operation.slot, operation.generation, operation.cancelFlags);
+      if (operation.state !== OPERATION_IN_FLIGHT || !operation.isCanceling) continue;
+      writer.cancel(operation.slot, operation.generation, operation.owner.cancelFlags);
     }
-    // Not cut off at the front each time: what is left may be much more than one turn takes.
+    // Cutting off the front in each turn would be quadratic: a turn may take a small part only.
     if (!this.#cancelsWait) {
       cancels.length = 0;
       this.#cancelsStaged = 0;
@@ -258,19 +292,19 @@ export class Ring {
     this.#cancelTimer ??= this.host.setTimer(this.#cancelAgain, this.#cancelPauseMs);
   }
 
-  /** Who stands in line waits for one of the single buffers. */
+  /** The receives that wait for a buffer wait for one of the single buffers. */
   #stageReads(reads: ReadGroups, writer: OpWriter): void {
     reads.stage(writer);
-    if (this.recvLane.crowded) this.recvLane.admit(reads.single.provided);
+    if (this.recvLane.hasBufferQueue) this.recvLane.admit(reads.single.provided);
   }
 
-  /** Sends the cancels again of what has not come back since. */
+  /** Cancels again the operations that have not come back since. */
   readonly #cancelAgain = (): void => {
     this.#cancelTimer = null;
-    // Those that have not had their first turn yet set the timer again when they do.
+    // Cancels that wait for their first turn set the timer again in that turn.
     if (this.#cancelsWait) return;
-    this.#table.eachFlying((operation) => {
-      if (operation.canceling) this.#cancels.push(operation);
+    this.#table.eachInFlight((operation) => {
+      if (operation.isCanceling) this.#cancels.push(operation);
     });
     if (this.#cancels.length === 0) {
       this.#cancelPauseMs = LIMITS.cancelAgainFirstMs;
@@ -281,8 +315,8 @@ export class Ring {
     this.pump.schedule();
   };
 
-  #stageLane(lane: Lane, writer: OpWriter): void {
-    while (lane.stageable && !writer.full) {
+  #stageLane(lane: Lane<Operation>, writer: OpWriter): void {
+    while (lane.canStage && !writer.full) {
       const operation = lane.shift() as Operation;
       this.#table.launch(operation);
       writer.address(operation.slot, operation.generation);
@@ -290,14 +324,14 @@ export class Ring {
       let broken: { cause: unknown } | null = null;
       let prepared = false;
       try {
-        prepared = operation.prepare(writer);
+        prepared = operation.owner.prepare(writer);
       } catch (cause) {
         broken = { cause };
         writer.rewind(recordCount);
       }
       if (prepared) lane.inFlight++;
       else this.#table.land(operation.slot, operation.generation);
-      if (broken !== null) this.contain(operation, broken.cause, -ERRNO.ECANCELED, 0);
+      if (broken !== null) this.contain(operation.owner, broken.cause, -ERRNO.ECANCELED, 0);
     }
   }
 }

@@ -20,7 +20,7 @@ function counted() {
 
 const pause = (delayMs: number) => new Promise((resolve) => setTimeout(resolve, delayMs));
 
-test("a period after the last start it expires, however often it was stopped and started", async () => {
+test("one period after the last start it expires, however often it was stopped", async () => {
   const { idle, state } = counted();
   let startedMs = 0;
   for (let i = 0; i < 5; i++) {

@@ -154,7 +154,7 @@ test("class 1: a watch brings single bytes, thousands of them", async (context) 
   await withPair(context.healthy, {}, async ({ client, server }) => {
     table.reset(...ONE_BYTE);
     const script = new Script(12_000);
-    for (let i = 0; i < LIMITS.watchAfterCount * 20; i++) {
+    for (let i = 0; i < LIMITS.multishotAfterCount * 20; i++) {
       const bytes = script.next(1 + i % 30);
       await server.sink.send(bytes);
       script.check((await client.stream.recv(bytes.length)).toUint8Array());

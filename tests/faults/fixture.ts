@@ -60,7 +60,7 @@ export async function closeEmpty(network: FaultyNetwork): Promise<void> {
     connections,
     sendsPending,
     receivesPending,
-    flying: recvRing.flying + sendRing.flying,
+    flying: recvRing.inFlight + sendRing.inFlight,
     blocks: recvRing.blocks.used + sendRing.blocks.used,
     buffers: allocated(network as unknown as Network),
     reserve: network.context.reserve.allocated,

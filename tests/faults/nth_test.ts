@@ -230,7 +230,7 @@ async function expectRecvFailed(
 
 function sweepReceives(
   name: string,
-  kind: "recv" | "recvSelect" | "recvWatch",
+  kind: "recv" | "recvSelect" | "recvMultishot",
   config: NetworkConfig,
   warmUpCount: number,
 ): void {
@@ -260,8 +260,8 @@ function sweepReceives(
 sweepReceives("receive into its result", "recv", { readBufferSize: 0 }, 0);
 sweepReceives("receive into a read buffer", "recvSelect", { readBufferSize: 8_192 }, 0);
 // One message less than what makes a connection watch.
-const WARM_UP_COUNT = LIMITS.watchAfterCount - 1;
-sweepReceives("receive that completes many times", "recvWatch", {}, WARM_UP_COUNT);
+const WARM_UP_COUNT = LIMITS.multishotAfterCount - 1;
+sweepReceives("receive that completes many times", "recvMultishot", {}, WARM_UP_COUNT);
 
 // ------------------------------------------------------------------------------------------- sends
 
@@ -333,7 +333,7 @@ async function abortReceive(pair: FaultyPair, script: Script, early: boolean): P
   const { client, server, faulty } = pair;
   const controller = new AbortController();
   const aborted = client.stream.recv(20_000, { signal: controller.signal });
-  await soon(() => faulty.context.recvRing.flying > 0, "the receive is with the kernel");
+  await soon(() => faulty.context.recvRing.inFlight > 0, "the receive is with the kernel");
   if (early) await server.sink.send(script.next(100));
   controller.abort("enough");
   await aborted.then(
@@ -348,7 +348,7 @@ async function abortReceive(pair: FaultyPair, script: Script, early: boolean): P
 async function closeAccepting(faulty: FaultyNetwork): Promise<void> {
   const listener = await faulty.bind("127.0.0.1:0");
   const accepting = errorOf(listener.accept(), "accept");
-  await soon(() => faulty.context.recvRing.flying > 0, "the accept is with the kernel");
+  await soon(() => faulty.context.recvRing.inFlight > 0, "the accept is with the kernel");
   await listener.close();
   expectError(await accepting, { code: "Closed", operation: "accept" });
 }

@@ -10,7 +10,7 @@ import { denoRuntime } from "../../ffi/deno.ts";
 import { openNative } from "../../ffi/native.ts";
 import { errnoName } from "../../src/base/errno.ts";
 import type { SlabMemory } from "../../src/buf/slab.ts";
-import { AF_INET, writeSockaddr } from "../../src/net/address/address.ts";
+import { AF_INET, writeSockaddr } from "../../src/net/address/sockaddr.ts";
 import { OpWriter } from "../../src/ring/op_writer.ts";
 import {
   CQE_BUFFER,
@@ -170,7 +170,7 @@ class World {
 
   watch(slot: number, flags: number): Promise<void> {
     this.#near.writer.address(slot, 0);
-    this.#near.writer.recvWatch(this.#fd, flags);
+    this.#near.writer.recvMultishot(this.#fd, flags);
     return this.turn();
   }
 

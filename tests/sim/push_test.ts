@@ -92,7 +92,7 @@ async function until(pair: Pair, done: () => boolean): Promise<void> {
 test("a consumer gets every byte in order, then the end", async () => {
   await withSeeds(20, { kernel: { recvCapacity: 20_000 } }, async ({ client, server }, seed) => {
     const collector = new Collector();
-    inner(server).stream.consume(collector).resume();
+    inner(server).stream.pushTo(collector).resume();
     const sent = contentOf(seed, 150_000);
     for (let at = 0; at < sent.length;) {
       const count = 1 + (seed * 7_919 + at) % 9_000;
@@ -122,7 +122,7 @@ test("a consumer is never called inside a turn", async () => {
     };
     const collector = new Collector();
     collector.onData = () => calledInside += inside ? 1 : 0;
-    inner(server).stream.consume(collector).resume();
+    inner(server).stream.pushTo(collector).resume();
     for (let i = 0; i < 40; i++) await client.sink.send(contentOf(i, 100));
     await client.sink.close();
     await collector.done.promise;
@@ -136,7 +136,7 @@ test("a consumer that returns false is left alone until resume()", async () => {
     const { client, server } = pair;
     const collector = new Collector();
     collector.more = false;
-    const receive = inner(server).stream.consume(collector);
+    const receive = inner(server).stream.pushTo(collector);
     receive.resume();
     const sent = contentOf(3, 30_000);
     const sending = client.sink.send(sent).then(() => client.sink.close());
@@ -159,7 +159,7 @@ test("resume() inside data() counts, whatever data() returns", async () => {
   await withPair({}, async ({ client, server }) => {
     const collector = new Collector();
     collector.more = false;
-    const receive = inner(server).stream.consume(collector);
+    const receive = inner(server).stream.pushTo(collector);
     collector.onData = () => receive.resume();
     receive.resume();
     for (let i = 0; i < 5; i++) await client.sink.send(contentOf(i, 10));
@@ -173,7 +173,7 @@ test("nothing is delivered after stop(), and no buffer is left over", async () =
   await withSeeds(30, {}, async (pair, seed) => {
     const { client, server, sim } = pair;
     const collector = new Collector();
-    const receive = inner(server).stream.consume(collector);
+    const receive = inner(server).stream.pushTo(collector);
     receive.resume();
     for (let i = 0; i < seed % 4; i++) void client.sink.send(contentOf(i, 500)).catch(() => {});
     if (seed % 3 === 0) await sim.sleep(seed / 10);
@@ -189,7 +189,7 @@ test("nothing is delivered after stop(), and no buffer is left over", async () =
 test("a reset reaches the consumer as RecvFailed with its errno", async () => {
   await withPair({}, async ({ client, server }) => {
     const collector = new Collector();
-    inner(server).stream.consume(collector).resume();
+    inner(server).stream.pushTo(collector).resume();
     client.reset();
     await collector.done.promise;
     const [error] = collector.ends as { code: string; errno: string }[];
@@ -212,7 +212,7 @@ test("a consumer that throws does not keep the others from theirs", async () => 
           collected++;
           if (at === 0) throw failure;
         };
-        inner(accepted).stream.consume(collector).resume();
+        inner(accepted).stream.pushTo(collector).resume();
         void dialed.sink.send("x");
       });
       await until(pair, () => collected === 3);

@@ -149,11 +149,11 @@ test("more cancels than a turn has room for reach the kernel once each", async (
       () => outcomeOf(network.dial("192.0.2.1:9", { signal: controller.signal })),
     );
     await sim.sleep(50);
-    assert.is(network.context.recvRing.flying, 200);
+    assert.is(network.context.recvRing.inFlight, 200);
     controller.abort("enough");
     for (const end of await Promise.all(ends)) assert.equal(end, { error: "enough" });
     await sim.sleep(50);
-    assert.is(network.context.recvRing.flying, 0);
+    assert.is(network.context.recvRing.inFlight, 0);
   });
 });
 

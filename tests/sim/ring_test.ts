@@ -5,7 +5,7 @@
  */
 import { ERRNO } from "../../src/base/errno.ts";
 import { resolveConfig } from "../../src/net/config/config.ts";
-import { bellsOpened, openNetwork } from "../../src/net/lifecycle/open_network.ts";
+import { doorbellsOpened, openNetwork } from "../../src/net/lifecycle/open_network.ts";
 import { type OpenRings, tryRings } from "../../src/net/lifecycle/open_rings.ts";
 import { assert, rejects, suite } from "../harness.ts";
 import { contentOf } from "../support/content.ts";
@@ -349,7 +349,8 @@ test("a doorbell that the runtime refuses, at once or later, leaves nothing open
           throw refusal;
         };
       }
-      const start = async () => await bellsOpened(openNetwork(sim.native, sim.host, config, rings));
+      const start = async () =>
+        await doorbellsOpened(openNetwork(sim.native, sim.host, config, rings));
       const error = await assert.rejects(start(), { code: "Unsupported", operation: "start" });
       assert.is(error.cause, refusal);
       assert.match(error.message, /doorbell: no descriptor left$/);

@@ -67,7 +67,7 @@ function expect(right: boolean, claim: string): void {
 
 type Socket = ReturnType<typeof net.connect>;
 
-/** Ends a socket as a peer that dies does: with FIN or RST, in the middle of whatever is going on. */
+/** Ends a socket as a peer that dies does: with FIN or RST, in the middle of an answer. */
 function kill(socket: Socket | undefined): void {
   tally.killed++;
   if (socket === undefined) return;

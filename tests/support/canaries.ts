@@ -11,17 +11,17 @@ import { Ring } from "../../src/ring/ring.ts";
 import { FlushLine } from "../../src/net/send/flush_line.ts";
 import { SendCall } from "../../src/net/send/send_call.ts";
 import { ReadBuffer } from "../../src/net/recv/read_buffer.ts";
-import { RecvQueue } from "../../src/net/recv/recv_queue.ts";
+import { RecvHalf } from "../../src/net/recv/recv_half.ts";
 import { TimingWheel } from "../../src/ring/timing_wheel.ts";
 import { ProvidedBuffers } from "../../src/ring/provided_buffers.ts";
 import { Slot } from "../../src/buf/slot.ts";
 import { ERRNO } from "../../src/base/errno.ts";
-import { Holder } from "../../src/net/call/holder.ts";
-import { Socket } from "../../src/net/socket/socket.ts";
+import { LoopReference } from "../../src/net/call/loop_reference.ts";
+import { Socket, type SocketHalf } from "../../src/net/socket/socket.ts";
 import { ReadSource } from "../../src/net/recv/read_source.ts";
 import { OpWriter } from "../../src/ring/op_writer.ts";
-import type { Operation } from "../../src/ring/operation.ts";
-import { OPERATION_FLYING } from "../../src/ring/operation.ts";
+import type { Operation, OperationOwner } from "../../src/ring/operation.ts";
+import { OPERATION_IN_FLIGHT } from "../../src/ring/operation.ts";
 import { OperationTable } from "../../src/ring/operation_table.ts";
 import { CQE_BUFFER, CQE_MORE } from "../../src/ring/port.ts";
 import { FakeRing } from "./fake_ring.ts";
@@ -43,13 +43,13 @@ function replace<T extends object>(
   return () => prototype[name] = original;
 }
 
-type Complete = RecvQueue["complete"];
+type Complete = RecvHalf["complete"];
 
 /** Replaces what a receiving half makes of its completions. */
 function replaceComplete(
-  make: (complete: Complete) => (this: RecvQueue, result: number, flags: number) => void,
+  make: (complete: Complete) => (this: RecvHalf, result: number, flags: number) => void,
 ): () => void {
-  return replace(RecvQueue.prototype, "complete", make);
+  return replace(RecvHalf.prototype, "complete", make);
 }
 
 /** Bugs where one receive completes many times. */
@@ -80,7 +80,7 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
   /** One completion in ten is held back until the next. */
   "takes the completions of a watch in the wrong order": () => {
     let count = 0;
-    const held = new WeakMap<RecvQueue, number[]>();
+    const held = new WeakMap<RecvHalf, number[]>();
     return replaceComplete((complete) =>
       function (result, flags) {
         const before = held.get(this);
@@ -111,11 +111,11 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
       ),
       replace(
         OpWriter.prototype,
-        "recvWatch",
-        (recvWatch) =>
+        "recvMultishot",
+        (recvMultishot) =>
           function (this: OpWriter, fd: number, flags: number) {
             watches.add(address);
-            recvWatch.call(this, fd, flags);
+            recvMultishot.call(this, fd, flags);
           },
       ),
       replace(
@@ -125,7 +125,7 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
           function (this: OperationTable, slot: number, generation: number) {
             const operation: Operation | null = land.call(this, slot, generation);
             if (operation !== null && watches.has(`${slot}.${generation >>> 0}`)) {
-              operation.state = OPERATION_FLYING;
+              operation.state = OPERATION_IN_FLIGHT;
             }
             return operation;
           },
@@ -138,7 +138,8 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
   "loses what a cancelled receive still brings": () =>
     replaceComplete((complete) =>
       function (result, flags) {
-        const lost = this.canceling && result > 0 && (flags & CQE_BUFFER) !== 0;
+        const lost = (this as unknown as { isCanceling: boolean }).isCanceling && result > 0 &&
+          (flags & CQE_BUFFER) !== 0;
         complete.call(this, lost ? -ERRNO.ECANCELED : result, flags);
       }
     ),
@@ -171,8 +172,8 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
       Socket.prototype,
       "attach",
       (attach) =>
-        function (this: Socket, operation: Operation) {
-          if (!(operation instanceof RecvQueue)) attach.call(this, operation);
+        function (this: Socket, half: SocketHalf) {
+          if (!(half instanceof RecvHalf)) attach.call(this, half);
         },
     ),
 };
@@ -184,7 +185,7 @@ const BREAKING_CANARIES: Readonly<Record<string, Canary>> = {
     replace(
       Ring.prototype,
       "contain",
-      () => (_operation: Operation, cause: unknown) => {
+      () => (_owner: OperationOwner, cause: unknown) => {
         throw cause;
       },
     ),
@@ -195,7 +196,7 @@ const BREAKING_CANARIES: Readonly<Record<string, Canary>> = {
 
   /** The calls of a half that broke wait for ever. */
   "leaves the calls of a broken half pending": () =>
-    replace(RecvQueue.prototype, "fail", () => () => {}),
+    replace(RecvHalf.prototype, "fail", () => () => {}),
 
   /** The memory of a buffer that is sent is taken to be there. */
   "does not notice that memory is gone": () => {
@@ -265,7 +266,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   "releases a piece in flight": () => {
     const early = (end: Method) =>
       function (this: SendCall, ...data: unknown[]) {
-        if (this.flying && this.count > this.first) {
+        if (this.isInFlight && this.count > this.first) {
           const { slot } = this.firstPiece;
           slot.home?.put(slot);
         }
@@ -287,7 +288,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
       (cancel) =>
         function (this: Ring, operation: Parameters<Ring["cancel"]>[0]) {
           if (operation.state !== 2) return cancel.call(this, operation);
-          operation.canceling = true;
+          operation.isCanceling = true;
           return false;
         },
     ),
@@ -395,10 +396,10 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   "ends a stream early": () => {
     let count = 0;
     return replace(
-      RecvQueue.prototype,
+      RecvHalf.prototype,
       "complete",
       (complete) =>
-        function (this: RecvQueue, result: number, flags: number) {
+        function (this: RecvHalf, result: number, flags: number) {
           const early = result > 0 && (flags & 1) === 0 && ++count % 40 === 0;
           return complete.call(this, early ? 0 : result, flags);
         },
@@ -408,37 +409,44 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   /** The process is kept alive by one call in fifty that has ended. */
   "keeps the process alive": () => {
     let count = 0;
-    return replace(Holder.prototype, "unhold", (unhold) =>
-      function (this: Holder) {
-        if (++count % 50 !== 0) unhold.call(this);
-      });
+    return replace(
+      LoopReference.prototype,
+      "removeCall",
+      (removeCall) =>
+        function (this: LoopReference) {
+          if (++count % 50 !== 0) removeCall.call(this);
+        },
+    );
   },
 
   /** With two rings, calls are held at one pump, and the other goes on as if none were pending. */
   "lets the process end between two turns of a send": () => {
     const holds = new WeakMap<Pump, number>();
     const count = (pump: Pump, change: number) => holds.set(pump, (holds.get(pump) ?? 0) + change);
-    const held = Object.getOwnPropertyDescriptor(Pump.prototype, "held") as PropertyDescriptor;
-    Object.defineProperty(Pump.prototype, "held", {
+    const held = Object.getOwnPropertyDescriptor(
+      Pump.prototype,
+      "isReferenced",
+    ) as PropertyDescriptor;
+    Object.defineProperty(Pump.prototype, "isReferenced", {
       ...held,
       get(this: Pump) {
         return (holds.get(this) ?? 0) > 0;
       },
     });
     const restore = [
-      replace(Pump.prototype, "hold", (hold) =>
+      replace(Pump.prototype, "addReference", (hold) =>
         function (this: Pump) {
           count(this, 1);
           hold.call(this);
         }),
-      replace(Pump.prototype, "unhold", (unhold) =>
+      replace(Pump.prototype, "removeReference", (unhold) =>
         function (this: Pump) {
           count(this, -1);
           unhold.call(this);
         }),
     ];
     return () => {
-      Object.defineProperty(Pump.prototype, "held", held);
+      Object.defineProperty(Pump.prototype, "isReferenced", held);
       restore.forEach((one) => one());
     };
   },

@@ -5,7 +5,8 @@
  * @module
  */
 import { ERRNO } from "../../src/base/errno.ts";
-import { readSockaddr, type UnixAddress } from "../../src/net/address/address.ts";
+import type { UnixAddress } from "../../src/net/address/address.ts";
+import { readSockaddr } from "../../src/net/address/sockaddr.ts";
 import { FILE_RECORD } from "../../src/ring/port.ts";
 import type { FakeSocket } from "./fake_socket.ts";
 

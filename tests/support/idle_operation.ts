@@ -1,37 +1,39 @@
 /**
- * An operation that only records what is done to it, on a lane whose ring is never asked.
+ * An operation that only records what is done to it: its own owner, on a lane without a ring.
  *
  * @module
  */
 import { Lane } from "../../src/ring/lane.ts";
 import type { OpWriter } from "../../src/ring/op_writer.ts";
-import { Operation } from "../../src/ring/operation.ts";
-import type { Ring } from "../../src/ring/ring.ts";
+import { Operation, type OperationOwner } from "../../src/ring/operation.ts";
 
-/** A lane of `ring`, or of none. */
-export function looseLane(inFlightMax = 1_000, ring: Partial<Ring> = {}): Lane {
-  return new Lane(ring as Ring, inFlightMax);
+export function looseLane(inFlightMax = 1_000): Lane<Operation> {
+  return new Lane<Operation>(inFlightMax);
 }
 
-export class IdleOperation extends Operation {
+export class IdleOperation extends Operation implements OperationOwner {
   readonly name: string;
+  readonly cancelFlags = 0;
   readonly completions: { result: number; flags: number }[] = [];
   readonly failures: unknown[] = [];
 
-  constructor(lane: Lane = looseLane(), name = "") {
-    super(lane);
+  constructor(lane: Lane<Operation> = looseLane(), name = "") {
+    super(lane, null as unknown as OperationOwner);
+    this.owner = this;
     this.name = name;
   }
 
-  override prepare(_writer: OpWriter): boolean {
+  prepare(_writer: OpWriter): boolean {
     return true;
   }
 
-  override complete(result: number, flags: number): void {
+  complete(result: number, flags: number): void {
     this.completions.push({ result, flags });
   }
 
-  override fail(cause: unknown): void {
+  fail(cause: unknown): void {
     this.failures.push(cause);
   }
+
+  detain(): void {}
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { AF_INET, writeSockaddr } from "../../src/net/address/address.ts";
+import { AF_INET, writeSockaddr } from "../../src/net/address/sockaddr.ts";
 import { assert } from "../harness.ts";
 import { libc } from "./libc.ts";
 

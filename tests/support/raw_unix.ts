@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { AF_UNIX, writeSockaddr } from "../../src/net/address/address.ts";
+import { AF_UNIX, writeSockaddr } from "../../src/net/address/sockaddr.ts";
 import { assert } from "../harness.ts";
 import { libc } from "./libc.ts";
 

@@ -107,6 +107,18 @@ class NetworkHost implements Host {
   resolve(name: string): Promise<readonly { address: string; family: 4 | 6 }[]> {
     return this.#host.resolve(name);
   }
+
+  get processId(): number {
+    return this.#host.processId;
+  }
+
+  warn(line: string): void {
+    this.#host.warn(line);
+  }
+
+  environment(name: string): string | undefined {
+    return this.#host.environment(name);
+  }
 }
 
 export class Sim {
@@ -190,14 +202,14 @@ export class Sim {
   /** Calls that keep the process alive: none is left over. */
   #countHolds(network: SimNetwork): void {
     const { pump } = network.context.recvRing;
-    const { hold, unhold } = pump;
-    pump.hold = () => {
+    const { addReference, removeReference } = pump;
+    pump.addReference = () => {
       network.holds++;
-      hold.call(pump);
+      addReference.call(pump);
     };
-    pump.unhold = () => {
+    pump.removeReference = () => {
       network.holds--;
-      unhold.call(pump);
+      removeReference.call(pump);
     };
   }
 
@@ -229,7 +241,7 @@ export class Sim {
   describe(): string {
     const rings = this.native.rings.map((ring, at) => `ring ${at}: ${ring.describe()}`);
     const flying = this.networks.map(({ context }) =>
-      `${context.recvRing.flying}+${context.sendRing.flying} flying`
+      `${context.recvRing.inFlight}+${context.sendRing.inFlight} in flight`
     );
     return [`${this.stepCount} steps`, ...rings, ...flying].join("; ");
   }
@@ -247,7 +259,7 @@ export class Sim {
     );
     for (const ring of rings) {
       const port = ring.port as FakeRing;
-      const { flying } = ring;
+      const { inFlight: flying } = ring;
       if (!port.closed && flying !== port.inFlightCount) {
         throw new Error(`${flying} operations fly, the kernel has ${port.describe()}`);
       }
@@ -323,7 +335,7 @@ export class Sim {
       if (pool.stats().leaked !== 0) leaks.push(`${pool.stats().leaked} buffers leaked`);
       for (const ring of new Set([context.recvRing, context.sendRing])) {
         if (ring.blocks.used !== 0) leaks.push(`${ring.blocks.used} blocks`);
-        if (ring.flying !== 0) leaks.push(`${ring.flying} operations`);
+        if (ring.inFlight !== 0) leaks.push(`${ring.inFlight} operations`);
         const wanted = ring.reads?.wanted ?? 0;
         if (wanted !== 0) leaks.push(`${wanted} receives want a buffer`);
         if (ring.sendLane.pending + ring.recvLane.pending !== 0) leaks.push("lanes not empty");

@@ -1,52 +1,74 @@
 /**
- * One accept on the ring, or past it when a connection waits already. The kernel writes the peer's
- * address into a block that this operation owns until the connection is there.
+ * One accept on the ring, or past the ring when a connection already waits in the backlog. The
+ * kernel writes the peer's address into a block, which the operation owns until its completion.
  *
  * @module
  */
 import { ERRNO } from "../../base/errno.ts";
-import type { Lane } from "../../ring/lane.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
-import { Operation } from "../../ring/operation.ts";
+import type { Operation, OperationOwner } from "../../ring/operation.ts";
 import { OP_FLAG_OF_ACCEPT } from "../../ring/port.ts";
+import type { Ring } from "../../ring/ring.ts";
 import { type PackedAddress, packedAddress } from "../address/packed_address.ts";
 
-/** The word of the block with the address's length (behind `UR_ADDRESS_BYTES` in the shim). */
+/** The word of the block with the length of the address (behind `UR_ADDRESS_BYTES` in the shim). */
 const LENGTH_WORD = 128 / 4;
 
-/** A descriptor and its peer, or -errno and null. */
+/** A descriptor and the address of its peer, or -errno and null. */
 export interface Accepted {
   readonly result: number;
   readonly peer: PackedAddress | null;
 }
 
-/** Hears how each flight ended. */
+/** The receiver of the result of each flight. */
 export interface AcceptOwner {
   accepted(accepted: Accepted): void;
-  /** An error inside the library ended it. */
+  /** An error inside the library has ended the flight. */
   broken(cause: unknown): void;
 }
 
-export class AcceptOperation extends Operation {
+export class AcceptOperation implements OperationOwner {
+  readonly #ring: Ring;
+  readonly #operation: Operation;
   readonly #fd: number;
   readonly #owner: AcceptOwner;
   #block = -1;
-  /** The owner has taken the descriptor of the completion over, or closes it. */
-  claimed = false;
+  /** The owner has taken over the descriptor of the completion, or closes it. */
+  isClaimed = false;
 
-  constructor(lane: Lane, fd: number, owner: AcceptOwner) {
-    super(lane);
+  constructor(ring: Ring, fd: number, owner: AcceptOwner) {
+    this.#ring = ring;
+    this.#operation = ring.acquire(ring.recvLane, this);
     this.#fd = fd;
     this.#owner = owner;
   }
 
-  override get cancelFlags(): number {
+  get isIdle(): boolean {
+    return this.#operation.isIdle;
+  }
+
+  submit(): void {
+    this.#ring.submit(this.#operation);
+  }
+
+  cancel(): void {
+    this.#ring.cancel(this.#operation);
+  }
+
+  /** Gives the idle operation back to the ring. */
+  release(): void {
+    this.#ring.release(this.#operation);
+  }
+
+  detain(): void {}
+
+  get cancelFlags(): number {
     return OP_FLAG_OF_ACCEPT;
   }
 
-  /** Takes a connection that waits already; null when none does. Only while idle. */
+  /** Takes a connection from the backlog; null when the backlog is empty. Only while idle. */
   takeWaiting(): Accepted | null {
-    const { blocks, port } = this.lane.ring;
+    const { blocks, port } = this.#ring;
     this.#block = blocks.take();
     if (this.#block < 0) return null;
     const result = port.accept(this.#fd, this.#block);
@@ -59,36 +81,37 @@ export class AcceptOperation extends Operation {
     }
   }
 
-  override prepare(writer: OpWriter): boolean {
-    this.claimed = false;
-    this.#block = this.lane.ring.blocks.take();
+  prepare(writer: OpWriter): boolean {
+    this.isClaimed = false;
+    this.#block = this.#ring.blocks.take();
     if (this.#block < 0) {
-      // All blocks are with other listeners: to be tried again after a pause.
+      // Other listeners have all blocks: ENOBUFS makes the queue try again after a pause.
       const accepted = { result: -ERRNO.ENOBUFS, peer: null };
-      this.lane.ring.defer(this, () => this.#owner.accepted(accepted));
+      this.#ring.defer(this, () => this.#owner.accepted(accepted));
       return false;
     }
     writer.accept(this.#fd, this.#block);
     return true;
   }
 
-  override complete(result: number, _flags: number): void {
+  complete(result: number, _flags: number): void {
     this.#owner.accepted(this.#readBlock(result));
   }
 
-  override fail(cause: unknown, result: number, _flags: number): void {
-    const { blocks, port } = this.lane.ring;
-    // When it was submitted again before the error, the block belongs to the next flight.
-    if (this.#block >= 0 && this.idle) {
+  fail(cause: unknown, result: number, _flags: number): void {
+    const { blocks, port } = this.#ring;
+    // When the operation was submitted again before the error, the block belongs to the next
+    // flight.
+    if (this.#block >= 0 && this.isIdle) {
       blocks.put(this.#block);
       this.#block = -1;
     }
-    if (result >= 0 && !this.claimed) port.closeDescriptor(result);
+    if (result >= 0 && !this.isClaimed) port.closeDescriptor(result);
     this.#owner.broken(cause);
   }
 
   #readBlock(result: number): Accepted {
-    const { blocks } = this.lane.ring;
+    const { blocks } = this.#ring;
     const block = this.#block;
     this.#block = -1;
     try {

@@ -1,60 +1,94 @@
 /**
- * The accepting machine of one listener: a queue of `accept()` calls, one operation in flight.
+ * The accepting half of one listener: a queue of `accept()` calls, and one operation in flight.
  *
- * Where one connection came, others wait: calls that follow take them straight from the backlog,
- * without a turn of the ring for each, until it is empty or the burst is over.
+ * Where one connection has arrived, others often wait. The calls behind the first one therefore
+ * take connections straight from the backlog, without a turn of the ring for each, until the
+ * backlog is empty or the burst has reached its limit.
  *
  *     call -> operation on the ring -> connection -> call -> from the backlog -> ... -> ring
  *
  * Invariants
- * - Nothing is taken while no call waits.
- * - A call that gives up does not cancel the operation: the connection that it may still bring goes
- *   to the next call, or waits in `#ready`, so that none is lost.
- * - EMFILE and its kin pause accepting, with growing pauses, and do not end calls: the peers wait
- *   in the backlog until descriptors are free again.
+ * - Nothing is accepted while no call waits.
+ * - A call that gives up does not cancel the operation. The connection that the operation may still
+ *   bring goes to the next call, or waits in `#ready`, so that no connection is lost.
+ * - EMFILE and the other errors of exhaustion do not end calls: accepting pauses, with growing
+ *   pauses, and the peers wait in the backlog until descriptors are free again.
  *
  * @module
  */
 import { ERRNO, errnoText } from "../../base/errno.ts";
-import { Fifo } from "../../base/fifo.ts";
+import { Fifo, type Linked } from "../../base/fifo.ts";
 import type { HostTimer } from "../../base/host.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { COUNT } from "../../base/meter.ts";
 import { internalReason, NetworkError } from "../../base/network_error.ts";
-import { AcceptCall, type AcceptCallOwner } from "./accept_call.ts";
-import { type Accepted, AcceptOperation } from "./accept_operation.ts";
+import type { PackedAddress } from "../address/packed_address.ts";
+import { Call } from "../call/call.ts";
+import type { CallOptions } from "../call/call_options.ts";
+import type { LoopReference } from "../call/loop_reference.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
-import type { PackedAddress } from "../address/packed_address.ts";
+import { type Accepted, AcceptOperation } from "./accept_operation.ts";
 
-/** The peer went away before it was accepted, or the network had a hiccup: accept(2), "errors". */
+/**
+ * The peer left before it was accepted, or the network failed for a moment: accept(2), "errors".
+ */
 const TRANSIENT = new Set(
   ["EAGAIN", "EINTR", "ECONNABORTED", "EPROTO", "ENETDOWN", "ENOPROTOOPT", "EHOSTDOWN", "ENONET"]
     .concat("EHOSTUNREACH", "EOPNOTSUPP", "ENETUNREACH", "EPERM", "ETIMEDOUT")
     .map((name) => ERRNO[name]),
 );
 
-/** The process or the system ran out of something that comes back. */
+/** The process or the system is out of a resource that becomes free again. */
 const EXHAUSTED = new Set([ERRNO.EMFILE, ERRNO.ENFILE, ERRNO.ENOBUFS, ERRNO.ENOMEM]);
 
 export type ConnectionMaker = (fd: number, peer: PackedAddress) => Connection;
 
-export class AcceptQueue implements AcceptCallOwner {
+/** One `accept()`. */
+class AcceptCall extends Call implements Linked<AcceptCall> {
+  next: AcceptCall | null = null;
+  previous: AcceptCall | null = null;
+  override readonly loopReference: LoopReference;
+  readonly #queue: AcceptQueue;
+
+  constructor(queue: AcceptQueue, loopReference: LoopReference) {
+    super();
+    this.#queue = queue;
+    this.loopReference = loopReference;
+  }
+
+  override expire(): void {
+    this.#queue.expireCall(this);
+  }
+
+  override abort(reason: unknown): void {
+    this.#queue.abortCall(this, reason);
+  }
+
+  protected override enqueue(): void {
+    this.#queue.push(this);
+  }
+}
+
+export class AcceptQueue {
   readonly #context: NetworkContext;
   readonly #name: string;
   readonly #make: ConnectionMaker;
+  /** Called after `close`, when the operation is back from the kernel. */
   readonly #landed: () => void;
   readonly #operation: AcceptOperation;
   readonly #calls = new Fifo<AcceptCall>();
-  /** One at the most: nothing is asked of the kernel while no call waits. */
+  /** At most one connection: nothing is accepted while no call waits. */
   readonly #ready: Connection[] = [];
   #closed: NetworkError | null = null;
   #pauseMs: number = LIMITS.acceptBackOffFirstMs;
   #pause: HostTimer | null = null;
   #failures = 0;
-  /** An error inside the library while no call waited. */
-  #untold: NetworkError | null = null;
-  /** Connections that may still be taken past the ring; 0 while the operation is with it. */
+  /** An error inside the library that no call has received yet. */
+  #unreported: NetworkError | null = null;
+  /**
+   * Connections that this burst may still take past the ring; 0 while the operation is in flight.
+   */
   #burst = 0;
 
   constructor(
@@ -68,21 +102,37 @@ export class AcceptQueue implements AcceptCallOwner {
     this.#name = name;
     this.#make = make;
     this.#landed = landed;
-    this.#operation = new AcceptOperation(context.recvRing.recvLane, fd, {
+    this.#operation = new AcceptOperation(context.recvRing, fd, {
       accepted: this.#done,
       broken: this.#broken,
     });
   }
 
   get idle(): boolean {
-    return this.#operation.idle;
+    return this.#operation.isIdle;
   }
 
   get closed(): boolean {
     return this.#closed !== null;
   }
 
-  closedError(): NetworkError {
+  /** The connection for the next call. Throws for wrong options and when the listener is closed. */
+  accept(options: CallOptions | undefined, loopReference: LoopReference): Promise<Connection> {
+    this.#throwClosed();
+    const call = new AcceptCall(this, loopReference);
+    call.prepare(options, null);
+    // A getter of the options may have closed the listener.
+    this.#throwClosed();
+    const ready = this.#ready.shift();
+    if (ready !== undefined) return Promise.resolve(ready);
+    return call.start<Connection>();
+  }
+
+  #throwClosed(): void {
+    if (this.#closed !== null) throw this.#closedError();
+  }
+
+  #closedError(): NetworkError {
     return new NetworkError(`Cannot accept on ${this.#name}: the listener is closed`, {
       code: "Closed",
       operation: "accept",
@@ -90,17 +140,11 @@ export class AcceptQueue implements AcceptCallOwner {
     });
   }
 
-  /** A connection that came for a call which had given up. */
-  takeReady(): Connection | null {
-    return this.#ready.shift() ?? null;
-  }
-
   push(call: AcceptCall): void {
-    call.begin();
-    const untold = this.#untold;
-    if (untold !== null) {
-      this.#untold = null;
-      call.fail(untold);
+    const unreported = this.#unreported;
+    if (unreported !== null) {
+      this.#unreported = null;
+      call.fail(unreported);
       return;
     }
     this.#calls.push(call);
@@ -115,15 +159,15 @@ export class AcceptQueue implements AcceptCallOwner {
     this.#pause?.cancel();
     this.#pause = null;
     for (let call = this.#calls.shift(); call !== null; call = this.#calls.shift()) {
-      call.fail(this.closedError());
+      call.fail(this.#closedError());
     }
     for (const connection of this.#ready.splice(0)) connection.reset();
-    this.#operation.lane.ring.cancel(this.#operation);
+    this.#operation.cancel();
   }
 
-  /** Frees the operation's slot; only when idle. */
-  retire(): void {
-    this.#operation.lane.ring.retire(this.#operation);
+  /** Gives the idle operation back to the ring. */
+  release(): void {
+    this.#operation.release();
   }
 
   expireCall(call: AcceptCall): void {
@@ -142,24 +186,24 @@ export class AcceptQueue implements AcceptCallOwner {
     call.fail(reason);
   }
 
-  get #wanted(): boolean {
+  get #wantsConnection(): boolean {
     return this.#calls.count > 0 && this.#closed === null && this.#pause === null;
   }
 
   #request(): void {
-    while (this.#burst > 0 && this.#wanted) {
+    while (this.#burst > 0 && this.#wantsConnection) {
       const accepted = this.#operation.takeWaiting();
       this.#burst = accepted === null ? 0 : this.#burst - 1;
-      if (accepted !== null) this.#settle(accepted);
+      if (accepted !== null) this.#take(accepted);
     }
-    if (this.#wanted && this.#operation.idle) {
+    if (this.#wantsConnection && this.#operation.isIdle) {
       this.#burst = 0;
-      this.#operation.lane.ring.submit(this.#operation);
+      this.#operation.submit();
     }
   }
 
   readonly #done = (accepted: Accepted): void => {
-    this.#settle(accepted);
+    this.#take(accepted);
     if (this.#closed !== null) {
       this.#landed();
       return;
@@ -168,7 +212,7 @@ export class AcceptQueue implements AcceptCallOwner {
     this.#request();
   };
 
-  /** The first call is told, or the next one that comes; the listener goes on. */
+  /** The error goes to the first call, or to the next one that comes; the listener goes on. */
   readonly #broken = (cause: unknown): void => {
     const error = new NetworkError(`Cannot accept on ${this.#name}: ${internalReason(cause)}`, {
       code: "AcceptFailed",
@@ -176,20 +220,20 @@ export class AcceptQueue implements AcceptCallOwner {
       cause,
     });
     const call = this.#calls.shift();
-    if (call === null) this.#untold ??= error;
+    if (call === null) this.#unreported ??= error;
     else call.fail(error);
     if (this.#closed !== null) return this.#landed();
     this.#burst = 0;
     this.#request();
   };
 
-  #settle({ result, peer }: Accepted): void {
+  #take({ result, peer }: Accepted): void {
     if (peer !== null) this.#accepted(result, peer);
     else if (this.#closed === null) this.#failed(-result);
   }
 
   #accepted(fd: number, peer: PackedAddress): void {
-    this.#operation.claimed = true;
+    this.#operation.isClaimed = true;
     this.#pauseMs = LIMITS.acceptBackOffFirstMs;
     this.#failures = 0;
     if (this.#closed !== null) {

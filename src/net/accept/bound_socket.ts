@@ -1,23 +1,16 @@
 /**
- * From an address to a descriptor that listens on it, or nothing at all: what fails leaves neither
- * a descriptor nor a file.
+ * From an address to a descriptor that listens on the address. A failure leaves neither a
+ * descriptor nor a file behind.
  *
  * @module
  */
 import { ERRNO, errnoText } from "../../base/errno.ts";
 import { NetworkError } from "../../base/network_error.ts";
 import { SOCKET_OPTION } from "../../ring/port.ts";
-import {
-  AF_UNIX,
-  formatAddress,
-  isFile,
-  readSockaddr,
-  type SocketAddress,
-  type UnixAddress,
-  writeSockaddr,
-} from "../address/address.ts";
+import { formatAddress, isFile, type SocketAddress, type UnixAddress } from "../address/address.ts";
+import { AF_UNIX, readSockaddr, writeSockaddr } from "../address/sockaddr.ts";
 import type { CheckedBindOptions } from "./bind_options.ts";
-import { LOCAL_END } from "../address/endpoint.ts";
+import { LOCAL_END } from "../socket/endpoint.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 import { SocketFile } from "./socket_file.ts";
 import { socketOptions } from "../socket/socket_options.ts";
@@ -25,9 +18,9 @@ import { socketOptions } from "../socket/socket_options.ts";
 export interface BoundSocket {
   readonly fd: number;
   readonly family: number;
-  /** As the kernel knows it, with the real port. */
+  /** The address that the kernel reports, with the real port. */
   readonly localAddress: SocketAddress | UnixAddress;
-  /** What closing has to remove; null where there is no file. */
+  /** The file that closing removes; null for a socket without a file. */
   readonly file: SocketFile | null;
 }
 
@@ -55,6 +48,16 @@ export function bindSocket(
     if (options.reusePort) must(port.setOption(fd, SOCKET_OPTION.reusePort, 1));
     must(socketOptions.apply(port, fd, family, context.config));
     if (options.ipv6Only) must(port.setOption(fd, SOCKET_OPTION.ipv6Only, 1));
+    const { deferAcceptSeconds, interfaceName } = options;
+    if (deferAcceptSeconds > 0) {
+      must(port.setOption(fd, SOCKET_OPTION.deferAcceptSeconds, deferAcceptSeconds));
+    }
+    if (interfaceName !== null) {
+      const index = must(
+        blocks.withText(interfaceName, (at, size) => port.interfaceIndex(at, size)),
+      );
+      must(port.setOption(fd, SOCKET_OPTION.interfaceIndex, index));
+    }
     if (isFile(address)) {
       const made = new SocketFile(port, address);
       const refusal = made.bind(fd, options);

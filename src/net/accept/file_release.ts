@@ -1,9 +1,9 @@
 /**
- * Waiting for the sockets of a process that has just died.
+ * The wait for the sockets of a process that has just ended.
  *
- * A killed process ends before its sockets do: the kernel closes a descriptor that io_uring uses
- * only when the ring is torn down, which happens some milliseconds later, up to 23 ms when four
- * programs competed for two processors. Until then its listener looks alive. A service that is
+ * The sockets of a killed process outlive the process: the kernel closes a descriptor that io_uring
+ * uses only when it tears down the ring, some milliseconds later (up to 23 ms when four programs
+ * competed for two processors). Until then the dead listener looks alive, and a service that is
  * restarted at once would be refused its own path.
  *
  *   look: a socket is bound --pause, 1 ms and twice as long each time--> look ... -> time is up
@@ -17,9 +17,9 @@ import { formatAddress, type UnixAddress } from "../address/address.ts";
 import type { Dialing, NetworkContext } from "../socket/network_context.ts";
 import { SocketFile } from "./socket_file.ts";
 
-/** One pause, which the network knows of and ends when its own time is up. */
+/** One pause. It is listed among the dials, so that a closing network can end it. */
 class Pause implements Dialing {
-  place = -1;
+  rosterIndex = -1;
   readonly name: string;
   readonly #context: NetworkContext;
   readonly #ended = Promise.withResolvers<void>();
@@ -30,7 +30,7 @@ class Pause implements Dialing {
     this.#context = context;
     this.#timer = context.host.setTimer(() => this.giveUp(), delayMs);
     context.dials.add(this);
-    context.hold();
+    context.addReference();
   }
 
   get ended(): Promise<void> {
@@ -40,7 +40,7 @@ class Pause implements Dialing {
   giveUp(): void {
     if (!this.#context.dials.delete(this)) return;
     this.#timer.cancel();
-    this.#context.unhold();
+    this.#context.removeReference();
     this.#ended.resolve();
   }
 }

@@ -4,42 +4,49 @@
  * @module
  */
 import { NetworkError } from "../../base/network_error.ts";
-import { AcceptCall } from "./accept_call.ts";
 import { AcceptQueue } from "./accept_queue.ts";
 import { formatAddress, type SocketAddress, type UnixAddress } from "../address/address.ts";
 import type { BoundSocket } from "./bound_socket.ts";
 import type { CallOptions } from "../call/call_options.ts";
 import { Connection as AcceptedConnection } from "../connection/connection.ts";
 import type { Connection } from "../connection/connection_interface.ts";
-import { Holder } from "../call/holder.ts";
+import { LoopReference } from "../call/loop_reference.ts";
 import type { Closeable, NetworkContext } from "../socket/network_context.ts";
+import { ANSWER_GIVEN } from "../socket/socket.ts";
 import type { SocketFile } from "./socket_file.ts";
+
+/** The network of a listener, for servers. */
+export let listenerContext: (listener: Listener) => NetworkContext;
 
 export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Closeable {
   /** Where connections arrive; the port is the real one when 0 was asked for. */
   readonly localAddress: SocketAddress | UnixAddress;
-  /** @internal Among what is open on the network. */
-  place = -1;
+  /** @internal The index among the open objects of the network. */
+  rosterIndex = -1;
   readonly #context: NetworkContext;
   readonly #fd: number;
   readonly #file: SocketFile | null;
-  readonly #holder: Holder;
+  readonly #loopReference: LoopReference;
   readonly #queue: AcceptQueue;
   readonly #ended = Promise.withResolvers<void>();
 
-  /** @internal Takes over a socket that listens. */
+  static {
+    listenerContext = (listener) => listener.#context;
+  }
+
+  /** @internal Takes over a listening socket. */
   constructor(context: NetworkContext, { fd, family, localAddress, file }: BoundSocket) {
     this.#context = context;
     this.#fd = fd;
     this.#file = file;
     this.localAddress = localAddress;
-    this.#holder = new Holder(context);
+    this.#loopReference = new LoopReference(context);
     const name = formatAddress(localAddress);
     this.#queue = new AcceptQueue(
       context,
       fd,
       name,
-      (accepted, peer) => AcceptedConnection.adopt(context, accepted, family, peer),
+      (accepted, peer) => AcceptedConnection.adopt(context, accepted, family, peer, ANSWER_GIVEN),
       () => this.#finish(),
     );
     context.open.add(this);
@@ -56,16 +63,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
    */
   accept(options?: CallOptions): Promise<Connection> {
     try {
-      if (this.#queue.closed) throw this.#queue.closedError();
-      const call = new AcceptCall(this.#queue, this.#holder);
-      call.prepare(options, null);
-      // A getter of the options may have closed it.
-      if (this.#queue.closed) throw this.#queue.closedError();
-      const ready = this.#queue.takeReady();
-      if (ready !== null) return Promise.resolve(ready);
-      const promise = call.promise<Connection>();
-      this.#queue.push(call);
-      return promise;
+      return this.#queue.accept(options, this.#loopReference);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -87,19 +85,19 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
 
   /** Pending `accept` calls keep the process alive (the default). */
   ref(): void {
-    this.#holder.ref();
+    this.#loopReference.ref();
   }
 
   /** Pending `accept` calls do not keep the process alive. */
   unref(): void {
-    this.#holder.unref();
+    this.#loopReference.unref();
   }
 
   /** Stops listening; pending calls get "Closed". Idempotent. Accepted connections go on. */
   close(): Promise<void> {
     if (!this.#queue.closed) {
       this.#queue.close();
-      // Who comes from now on is refused, and the port is free, before the accept has landed.
+      // New peers are refused and the port is free at once, before the accept operation has landed.
       this.#context.recvRing.port.shutdown(this.#fd, 2);
       if (this.#queue.idle) this.#finish();
     }
@@ -117,10 +115,10 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
 
   #finish(): void {
     if (!this.#context.open.delete(this)) return;
-    // A socket file outlives its socket unless it is removed, and is known for sure until then.
+    // The file is removed while the socket is open, because the open socket identifies the file.
     this.#file?.remove();
     this.#context.recvRing.port.closeDescriptor(this.#fd);
-    this.#queue.retire();
+    this.#queue.release();
     this.#ended.resolve();
   }
 }

@@ -1,29 +1,31 @@
 /**
- * The file of a listening unix socket: made by bind, removed when the listener closes.
+ * The file of a listening unix socket: bind makes it, the end of the listener removes it.
  *
- *   bind --EADDRINUSE--> look: a socket has it ----------------------> refused
- *    | ^                       no socket -----------------------------> refused
- *    | |                       nobody has it, and `unlinkStale` is not set -> refused, with advice
- *    | +--- removed, or gone --+
+ *   bind --EADDRINUSE--> look: a socket is bound to the file -----------> refused
+ *    | ^                       the file is no socket ---------------------> refused
+ *    | |                       stale, and `unlinkStale` is not set --------> refused, with advice
+ *    | +--- stale: removed ----+
+ *    | +--- gone meanwhile ----+
  *    +--> listening --> remove, while the socket is open --> close the directory
  *
  * Invariants
- * - Only the very file that bind made is removed, by device and inode, in the directory that the
- *   path named at that time. The open socket holds the inode: its number cannot be another's.
- * - A file is stale when no socket of the system is bound to it, which is final.
+ * - Only the very file that bind made is removed: by device and inode, in the directory that the
+ *   path named at that time. The open socket keeps the inode, so no other file can have its number.
+ * - A file is stale when no socket of the system is bound to it. A stale file stays stale.
  *
  * @module
  */
 import { ERRNO, errnoText } from "../../base/errno.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { FILE_RECORD, MODE_DEFAULT, type RingPort } from "../../ring/port.ts";
-import { type UnixAddress, writeSockaddr } from "../address/address.ts";
+import type { UnixAddress } from "../address/address.ts";
+import { writeSockaddr } from "../address/sockaddr.ts";
 import type { CheckedBindOptions } from "./bind_options.ts";
 
-/** Why a path cannot be bound. */
+/** The reason why a path cannot be bound. */
 export interface FileRefusal {
   readonly errno: number;
-  /** What is behind EADDRINUSE, and what can be done; empty for others. */
+  /** The state of the file behind EADDRINUSE, and the remedy; empty for other errnos. */
   readonly advice: string;
 }
 
@@ -42,7 +44,7 @@ export class SocketFile {
     return this.#port.staleFile(this.#record, false) === 0;
   }
 
-  /** Binds the socket and makes the file. Null, or why not. */
+  /** Binds the socket and makes the file. Null, or the refusal. */
   bind(fd: number, options: CheckedBindOptions): FileRefusal | null {
     const { unlinkStale, mode } = options;
     for (let attempt = 1;; attempt++) {
@@ -57,7 +59,7 @@ export class SocketFile {
     }
   }
 
-  /** Removes the file, unless its name is another's by now. While the socket is open. */
+  /** Removes the file, unless the name belongs to another file by now. The socket must be open. */
   remove(): void {
     this.#port.removeFile(this.#record);
     this.#port.closeDescriptor(this.#fields.getInt32(FILE_RECORD.directoryAt, true));
@@ -73,13 +75,13 @@ function adviceOn(found: number): string {
     case 0:
       return "a socket is bound to the file";
     case 1:
-      return "nobody listens there, the file was left behind; pass unlinkStale: true to replace " +
-        "it, or remove it";
+      return "no socket listens there, the file was left behind; pass unlinkStale: true to " +
+        "replace it, or remove it";
     case -ERRNO.ENOTSOCK:
       return "the file is no socket";
     case -ERRNO.ENOENT:
       return "the file comes and goes";
     default:
-      return `whether somebody listens there cannot be told: ${errnoText(-found)}`;
+      return `whether a socket listens there is unknown: ${errnoText(-found)}`;
   }
 }

@@ -34,13 +34,13 @@ function parseIpv4(text: string): Uint8Array | null {
   return bytes;
 }
 
-/** `last`: an IPv4 address may stand at the end. */
-function parseGroups(text: string, last: boolean): number[] | null {
+/** `isLast`: these groups end the address, where an IPv4 address may stand. */
+function parseGroups(text: string, isLast: boolean): number[] | null {
   if (text === "") return [];
   const groups: number[] = [];
   const parts = text.split(":");
   for (let i = 0; i < parts.length; i++) {
-    if (last && i === parts.length - 1 && parts[i].includes(".")) {
+    if (isLast && i === parts.length - 1 && parts[i].includes(".")) {
       const bytes = parseIpv4(parts[i]);
       if (bytes === null) return null;
       groups.push((bytes[0] << 8) | bytes[1], (bytes[2] << 8) | bytes[3]);
@@ -69,7 +69,7 @@ function parseIpv6(text: string): Uint8Array | null {
   return bytes;
 }
 
-/** The bytes of a numeric address, or null when `text` is something else (a name). */
+/** The bytes of a numeric address, or null when `text` is a name. */
 export function parseIp(text: string): Ip | null {
   const ipv4 = parseIpv4(text);
   if (ipv4 !== null) return { family: 4, bytes: ipv4, scope: 0 };

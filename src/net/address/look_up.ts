@@ -1,19 +1,44 @@
 /**
- * From an address as users write it to numeric ones, which is all that the ring may see: what is
- * wrong with an address shows here.
+ * From the address that a user wrote to numeric addresses. The ring sees only numeric addresses, so
+ * every fault of an address shows here.
  *
  * @module
  */
+import { errnoText } from "../../base/errno.ts";
 import type { Host } from "../../base/host.ts";
 import { LIMITS } from "../../base/limits.ts";
+import { NetworkError } from "../../base/network_error.ts";
+import type { Ring } from "../../ring/ring.ts";
 import { isUnix, type SocketAddress, type UnixAddress } from "./address.ts";
 import { parseIp } from "./ip.ts";
 
-/** RFC 6761: "localhost" is the loopback interface, without asking anybody. */
+/** RFC 6761: "localhost" is the loopback interface; no resolver is asked. */
 const LOOPBACK = ["127.0.0.1", "::1"];
 
-/** The number of a network interface; throws when there is none of that name. */
+/** The number of a network interface; throws when no interface has the name. */
 export type InterfaceIndex = (name: string) => number;
+
+/** The interface does not exist, or no memory is left to ask for it. */
+class InterfaceError extends Error {
+  /** Positive. */
+  readonly errno: number;
+
+  constructor(name: string, errno: number) {
+    super(`interface "${name}": ${errnoText(errno)}`);
+    this.errno = errno;
+  }
+}
+
+/**
+ * The number of a network interface: the kernel takes the scope of an IPv6 address as a number.
+ * `name` has at most 15 characters. Throws an InterfaceError.
+ */
+export function interfaceIndex(ring: Ring, name: string): number {
+  const { blocks, port } = ring;
+  const index = blocks.withText(name, (block, length) => port.interfaceIndex(block, length));
+  if (index < 0) throw new InterfaceError(name, -index);
+  return index;
+}
 
 /** A numeric address with its interface by number; null for a name. */
 function numeric(hostname: string, interfaceIndex: InterfaceIndex): string | null {
@@ -23,23 +48,78 @@ function numeric(hostname: string, interfaceIndex: InterfaceIndex): string | nul
   return `${hostname.slice(0, hostname.indexOf("%"))}%${interfaceIndex(ip.scope)}`;
 }
 
-/** Numeric addresses in the order in which they should be tried; paths stand for themselves. */
+/**
+ * Numeric addresses in the order in which a dial tries them; a path stands for itself. With a
+ * `family` only those of that family.
+ */
 export async function lookUp(
   host: Host,
   address: SocketAddress | UnixAddress,
   interfaceIndex: InterfaceIndex,
+  family: 4 | 6 | null = null,
 ): Promise<(SocketAddress | UnixAddress)[]> {
   if (isUnix(address)) return [address];
   const { port } = address;
-  const hostname = numeric(address.hostname, interfaceIndex);
-  if (hostname !== null) return [{ hostname, port }];
-  if (/^(.*\.)?localhost\.?$/i.test(address.hostname)) {
-    return LOOPBACK.map((loopback) => ({ hostname: loopback, port }));
-  }
-  const found = await host.resolve(address.hostname);
-  return found.slice(0, LIMITS.dialAddressCountMax).map((entry) => {
+  const found = await hostnames(host, address.hostname, interfaceIndex);
+  const wanted = found.filter((one) => family === null || familyOf(one) === family);
+  const chosen = interleaved(wanted).slice(0, LIMITS.dialAddressCountMax);
+  return chosen.map((hostname) => ({ hostname, port }));
+}
+
+async function hostnames(
+  host: Host,
+  name: string,
+  interfaceIndex: InterfaceIndex,
+): Promise<readonly string[]> {
+  const hostname = numeric(name, interfaceIndex);
+  if (hostname !== null) return [hostname];
+  if (/^(.*\.)?localhost\.?$/i.test(name)) return LOOPBACK;
+  const found = await host.resolve(name);
+  return found.map((entry) => {
     const answer = numeric(entry.address, interfaceIndex);
     if (answer === null) throw new Error(`"${entry.address}" was found, which is no address`);
-    return { hostname: answer, port };
+    return answer;
   });
+}
+
+const FAILED_LOOKUPS = {
+  BindFailed: { attempt: "Cannot bind", operation: "bind" },
+  ConnectionFailed: { attempt: "Cannot connect to", operation: "dial" },
+} as const;
+
+/** The error of a bind or a dial. `name` is the address as given, `cause` the lookup's failure. */
+export function lookUpError(
+  code: keyof typeof FAILED_LOOKUPS,
+  name: string,
+  cause: unknown,
+): NetworkError {
+  const { attempt, operation } = FAILED_LOOKUPS[code];
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new NetworkError(`${attempt} ${name}: name lookup failed: ${reason}`, {
+    code,
+    operation,
+    errno: cause instanceof InterfaceError ? cause.errno : null,
+    cause,
+  });
+}
+
+function familyOf(hostname: string): 4 | 6 {
+  return hostname.includes(":") ? 6 : 4;
+}
+
+/**
+ * Families in turn, beginning with the first address's (RFC 8305, section 4): a family that does
+ * not work costs one delay, not one for each of its addresses.
+ */
+function interleaved(hostnames: readonly string[]): string[] {
+  if (hostnames.length < 3) return [...hostnames];
+  const first = familyOf(hostnames[0]);
+  const ours = hostnames.filter((one) => familyOf(one) === first);
+  const others = hostnames.filter((one) => familyOf(one) !== first);
+  const result: string[] = [];
+  for (let i = 0; i < Math.max(ours.length, others.length); i++) {
+    if (i < ours.length) result.push(ours[i]);
+    if (i < others.length) result.push(others[i]);
+  }
+  return result;
 }

@@ -1,20 +1,15 @@
 /**
- * The address of a peer, as it is kept until somebody asks for it: most programs never do. IPv4 and
- * its port are one number, in the byte order of `sockaddr_in`; others are what they are.
+ * The compact form in which a connection keeps the address of its peer: most programs never ask for
+ * the address. An IPv4 address and its port are one number, in the byte order of `sockaddr_in`;
+ * other addresses are kept as objects.
  *
  *   number = octets x 65,536 + port       below 2 to the 48th: exact
  *
  * @module
  */
 import type { BlockList } from "../../ring/block_list.ts";
-import {
-  AF_INET,
-  formatAddress,
-  isUnix,
-  readSockaddr,
-  type SocketAddress,
-  type UnixAddress,
-} from "./address.ts";
+import { formatAddress, isUnix, type SocketAddress, type UnixAddress } from "./address.ts";
+import { AF_INET, readSockaddr } from "./sockaddr.ts";
 
 export type PackedAddress = SocketAddress | UnixAddress | number;
 
@@ -22,7 +17,7 @@ export type PackedAddress = SocketAddress | UnixAddress | number;
 const SOCKADDR_IN_BYTES = 16;
 const PORT_RANGE = 65_536;
 
-/** Reads what the kernel wrote to a block. */
+/** Reads an address that the kernel wrote to a block. */
 function read(blocks: BlockList, block: number, length: number): PackedAddress {
   const familyAndPort = blocks.word(block, 0);
   if (length !== SOCKADDR_IN_BYTES || (familyAndPort & 0xffff) !== AF_INET) {
@@ -38,12 +33,12 @@ function port(packed: PackedAddress): number {
   return ((swapped & 255) << 8) | (swapped >>> 8);
 }
 
-/** Whether both are the same, as far as they were read by `read`. */
+/** Whether both are the same address; both come from `read`. */
 function equals(one: PackedAddress, other: PackedAddress): boolean {
   return one === other || formatAddress(unpack(one)) === formatAddress(unpack(other));
 }
 
-/** The address as users see it. */
+/** The address in the form for users. */
 function unpack(packed: PackedAddress): SocketAddress | UnixAddress {
   if (typeof packed !== "number") return packed;
   const octets = Math.floor(packed / PORT_RANGE);

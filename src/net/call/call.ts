@@ -1,23 +1,24 @@
 /**
  * One pending promise: its budget, its abort signal, and its share in keeping the process alive.
  *
- *   promise() -> begin() -> ... -> settle: exactly one of succeed / fail
+ *   prepare() -> start(): promise(), begin(), enqueue() -> ... -> one of succeed() and fail()
  *
  * Invariants
- * - `settle` happens once; afterwards no timer, listener or hold of this call remains.
- * - A call that ends does not end the kernel operation behind it: that owns its memory until its
- *   completion, whoever still waits.
+ * - A call settles once. Afterwards no deadline, no subscription to a signal and no keep-alive
+ *   reference of the call remains.
+ * - The end of a call does not end the kernel operation behind the call: an operation owns its
+ *   memory until its final completion, whether a call still waits or not.
  *
  * @module
  */
 import { assert } from "../../base/assert.ts";
-import { CallDeadline } from "./call_deadline.ts";
+import type { Deadline } from "../../ring/timing_wheel.ts";
+import { AbortSubscription } from "./abort_subscription.ts";
 import { type CallOptions, checkOptions, checkSignal, checkTimeout } from "./call_options.ts";
-import type { Holder } from "./holder.ts";
-import { Patience } from "./patience.ts";
+import type { LoopReference } from "./loop_reference.ts";
 
 type Resolve = (value: unknown) => void;
-/** A promise takes no notice of the call; what stands in for a promise may. */
+/** A promise ignores the call; a substitute for a promise may use it. */
 type Reject = (reason: unknown, call: Call) => void;
 
 // The executor runs within `new Promise`, so one function can serve all calls without a closure.
@@ -27,23 +28,44 @@ function execute(resolve: Resolve, reject: Reject): void {
   current = null;
 }
 
+/**
+ * The entry of a call in the timing wheel. A call makes its entry when the call first has a budget,
+ * and keeps the entry when the call is used again: most calls have no budget, and are half as large
+ * without these fields.
+ */
+class CallDeadline implements Deadline {
+  deadlineNext: Deadline | null = null;
+  deadlinePrevious: Deadline | null = null;
+  deadlineMs = 0;
+  deadlineTick = -1;
+  readonly #call: { expire(): void };
+
+  constructor(call: { expire(): void }) {
+    this.#call = call;
+  }
+
+  expire(): void {
+    this.#call.expire();
+  }
+}
+
 export abstract class Call {
   /** Milliseconds of the ring's clock at the beginning. */
   startedMs = 0;
   timeoutMs: number | null = null;
   #resolve: Resolve | null = null;
   #reject: Reject | null = null;
-  /** Made when first needed: what a call does not have does not make it large. */
+  // Both are made when first needed: a call without options stays small.
   #deadline: CallDeadline | null = null;
-  #patience: Patience | null = null;
+  #subscription: AbortSubscription | null = null;
 
-  /** Whom the call belongs to from `begin` on; known from the queue, and not kept twice. */
-  abstract get holder(): Holder;
+  /** The reference that counts this call. The call's queue knows the reference; no copy is kept. */
+  abstract get loopReference(): LoopReference;
 
-  /** The budget ran out. Must settle the call, now or when the kernel answers a cancel. */
+  /** The budget ran out. Settles the call now, or when the kernel answers a cancel. */
   abstract expire(): void;
 
-  /** The signal was aborted. Must settle the call, as `expire`. */
+  /** The signal was aborted. Settles the call, as `expire` does. */
   abstract abort(reason: unknown): void;
 
   /** The kernel keeps the flight of this call: see `Operation.detain`. */
@@ -53,55 +75,79 @@ export abstract class Call {
     return this.#resolve === null;
   }
 
-  /** The promise of this call; made once. */
+  /** Passes the call, which has begun, to the queue or the operation that serves it. */
+  protected abstract enqueue(): void;
+
+  /**
+   * Starts the call, in the only order that works: nothing is begun before the options are known to
+   * be right, and what serves the call finds a promise that it may settle at once.
+   */
+  start<T>(): Promise<T> {
+    const promise = this.promise<T>();
+    this.enter();
+    return promise;
+  }
+
+  /** The same for a call that `take` has given other functions than those of a promise. */
+  enter(): void {
+    this.begin();
+    this.enqueue();
+  }
+
+  /** Makes the promise of this call; called once. */
   promise<T>(): Promise<T> {
     current = this;
     return new Promise<unknown>(execute) as Promise<T>;
   }
 
-  /** @internal */
+  /** Keeps the functions of the promise; only the executor calls this. */
   take(resolve: Resolve, reject: Reject): void {
     this.#resolve = resolve;
     this.#reject = reject;
   }
 
   /**
-   * Reads the options, before the promise exists. Throws TypeError or RangeError for wrong ones,
-   * and the signal's reason when it is aborted already.
+   * Reads the options, before the promise exists. Throws TypeError or RangeError for wrong options,
+   * and the signal's reason when the signal is already aborted. `extra` is the name of an option
+   * that this kind of call has and others have not.
    */
-  prepare(options: CallOptions | undefined, fallbackMs: number | null): void {
+  prepare(
+    options: CallOptions | undefined,
+    fallbackMs: number | null,
+    extra: string | null = null,
+  ): void {
     this.timeoutMs = fallbackMs;
     if (options === undefined) return;
-    checkOptions(options);
+    checkOptions(options, extra);
     this.timeoutMs = checkTimeout(options, fallbackMs);
     const signal = checkSignal(options);
-    if (signal !== null) this.#patience = new Patience(signal, this);
+    if (signal !== null) this.#subscription = new AbortSubscription(signal, this);
   }
 
-  /** The promise is settled before the call is: neither budget nor signal may end it any more. */
+  /** Drops budget and signal: the promise settles before the call does, and neither may end it. */
   forgetOptions(): void {
     this.timeoutMs = null;
-    this.#patience = null;
+    this.#subscription = null;
   }
 
-  /** Milliseconds that are left of the budget; infinite without one. */
+  /** The milliseconds that remain of the budget; infinite without a budget. */
   protected get leftMs(): number {
     if (this.#deadline === null) return Infinity;
-    return this.#deadline.deadlineMs - this.holder.context.host.now();
+    return this.#deadline.deadlineMs - this.loopReference.context.host.now();
   }
 
   /**
-   * Starts the budget, listens to the signal, keeps the process alive. Throws, and then has begun
-   * nothing, when the signal does not let itself be listened to.
+   * Starts the budget, subscribes to the signal, and keeps the process alive. Throws, and has begun
+   * nothing, when the signal refuses a listener.
    */
   begin(): void {
-    if (this.#patience !== null) this.#patience.begin();
-    const { holder } = this;
-    this.startedMs = holder.context.now;
-    holder.hold();
+    if (this.#subscription !== null) this.#subscription.begin();
+    const { loopReference } = this;
+    this.startedMs = loopReference.context.now;
+    loopReference.addCall();
     if (this.timeoutMs !== null) {
       this.#deadline ??= new CallDeadline(this);
-      holder.context.wheel.add(this.#deadline, this.timeoutMs);
+      loopReference.context.wheel.add(this.#deadline, this.timeoutMs);
     }
   }
 
@@ -119,17 +165,17 @@ export abstract class Call {
     reject(reason, this);
   }
 
-  /** Stops the clock and the signal; what happens next is decided by the kernel's answer. */
+  /** Ends the budget and the subscription; the kernel's answer decides how the call settles. */
   disarm(): void {
-    if (this.#deadline !== null) this.holder.context.wheel.remove(this.#deadline);
-    if (this.#patience === null) return;
-    this.#patience.end();
-    this.#patience = null;
+    if (this.#deadline !== null) this.loopReference.context.wheel.remove(this.#deadline);
+    if (this.#subscription === null) return;
+    this.#subscription.end();
+    this.#subscription = null;
   }
 
   #end(): void {
     this.#resolve = this.#reject = null;
     this.disarm();
-    this.holder.unhold();
+    this.loopReference.removeCall();
   }
 }

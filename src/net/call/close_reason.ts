@@ -1,16 +1,16 @@
 /**
- * Why a half takes no more. Its error is made when a call is first told of it: most connections end
- * while nobody waits, and an error with its stack costs V8 2.4 us, a fifteenth of connect, echo and
- * close.
+ * The reason why a half accepts no more calls. The error is made for the first call that fails with
+ * the reason: most connections end while no call waits, and an error with its stack costs V8 2.4
+ * us, a fifteenth of connect, echo and close.
  *
  * @module
  */
 import { NetworkError } from "../../base/network_error.ts";
 
 export class CloseReason {
-  /** The end of a message: "the connection was reset". */
+  /** The last part of an error message, such as "the connection was reset". */
   readonly happened: string;
-  /** What a call has been told, when the reason is a failure. */
+  /** The error that a call has already received, when the reason is a failure. */
   readonly failure: NetworkError | null;
   #error: NetworkError | null = null;
 

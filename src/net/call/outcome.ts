@@ -1,11 +1,11 @@
 /**
- * What a completion means: one table for all operations.
+ * The meaning of a completion: one table for all operations.
  *
  *   result > 0                 progress
  *   result = 0                 zero: end of stream for a receive, an error for a send
  *   EAGAIN, EINTR              again, at once
  *   ENOBUFS, ENOMEM            later: the kernel needs time
- *   ECANCELED                  canceled; an error when nobody asked
+ *   ECANCELED                  canceled; an error when no cancel was submitted
  *   anything else              error
  *
  * @module

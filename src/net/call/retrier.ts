@@ -1,28 +1,35 @@
 /**
  * Bounded retries of one operation: at once after EAGAIN and EINTR, with growing pauses after
- * ENOBUFS and ENOMEM. Progress starts the count anew.
+ * ENOBUFS and ENOMEM. Progress resets the count.
  *
  * @module
  */
 import type { HostTimer } from "../../base/host.ts";
 import { LIMITS } from "../../base/limits.ts";
-import type { Operation } from "../../ring/operation.ts";
+import type { Ring } from "../../ring/ring.ts";
+
+/** The owner of the operation that is tried again. */
+export interface RetryTarget {
+  readonly ring: Pick<Ring, "host" | "meter">;
+  /** Submits the operation, before those that are fresh. */
+  resubmit(): void;
+}
 
 export class Retrier {
-  readonly #operation: Operation;
+  readonly #target: RetryTarget;
   readonly #counter: number;
   #count = 0;
   #pauseMs: number = LIMITS.backOffFirstMs;
   #timer: HostTimer | null = null;
 
   /** `counter` is the index of the meter's count for retries of this operation. */
-  constructor(operation: Operation, counter: number) {
-    this.#operation = operation;
+  constructor(target: RetryTarget, counter: number) {
+    this.#target = target;
     this.#counter = counter;
   }
 
-  /** True during a pause: the operation is idle, but will be submitted by itself. */
-  get waiting(): boolean {
+  /** True during a pause: the operation is idle, and the retrier submits it at the end. */
+  get isWaiting(): boolean {
     return this.#timer !== null;
   }
 
@@ -31,18 +38,18 @@ export class Retrier {
     this.#pauseMs = LIMITS.backOffFirstMs;
   }
 
-  /** Submits again, now or after a pause. False when the limit is reached: the errno is final. */
+  /** Submits again, now or after a pause. False at the limit: the errno is final. */
   retry(how: "again" | "later"): boolean {
     if (++this.#count > LIMITS.retryCountMax) return false;
-    const ring = this.#operation.lane.ring;
-    ring.meter.counts[this.#counter]++;
+    const { host, meter } = this.#target.ring;
+    meter.counts[this.#counter]++;
     if (how === "again") {
-      ring.submit(this.#operation, "again");
+      this.#target.resubmit();
       return true;
     }
-    this.#timer = ring.host.setTimer(() => {
+    this.#timer = host.setTimer(() => {
       this.#timer = null;
-      ring.submit(this.#operation, "again");
+      this.#target.resubmit();
     }, this.#pauseMs);
     this.#pauseMs = Math.min(this.#pauseMs * 2, LIMITS.backOffLastMs);
     return true;

@@ -25,7 +25,7 @@ export interface MetricsRegistry {
   // deno-lint-ignore no-explicit-any
   registerMetric(metric: any): void;
   removeSingleMetric?(name: string): void;
-  /** Tells whether somebody has taken a metric off, as `clear` does with all. */
+  /** Used to find out whether a metric was taken off the registry, as `clear` does with all. */
   getSingleMetric?(name: string): unknown;
 }
 
@@ -42,11 +42,11 @@ export interface RingConfig {
   sqPoll?: boolean;
   /** Busy polling for completions; the kernel refuses it for sockets. @default {false} */
   ioPoll?: boolean;
-  /** Looking again before sleeping, in microseconds; false turns it off. */
+  /** Polling before sleeping, in microseconds; false turns it off. */
   spin?: false | Partial<SpinConfig>;
 }
 
-/** What `Network.start` takes; every field is optional. */
+/** The configuration that `Network.start` takes; every field is optional. */
 export interface NetworkConfig {
   /** TCP_NODELAY; null leaves the system's default. @default {true} */
   tcpNoDelay?: boolean | null;
@@ -76,7 +76,7 @@ export interface NetworkConfig {
   backend?: "auto" | "io_uring" | "portable";
 }
 
-/** The checked form. */
+/** The configuration after the checks. */
 export interface ResolvedConfig {
   readonly tcpNoDelay: boolean | null;
   readonly soLinger: number | null;
@@ -123,7 +123,7 @@ const BUFFER_SIZE_MAX = 1 << 28;
 const LINGER_SECONDS_MAX = 32_767;
 const SPIN_US_MAX = 10_000;
 
-/** The default stands for undefined only: null has a meaning of its own, or is a wrong value. */
+/** Only undefined gets the default: null has a meaning of its own, or is a wrong value. */
 function or(value: unknown, fallback: unknown): unknown {
   return value === undefined ? fallback : value;
 }

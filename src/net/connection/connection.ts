@@ -5,29 +5,35 @@
  */
 import { check } from "../../base/check.ts";
 import { COUNT } from "../../base/meter.ts";
-import {
-  AF_UNIX,
-  type SocketAddress,
-  type UnixAddress,
-  unknownAddress,
-} from "../address/address.ts";
+import type { SocketAddress, UnixAddress } from "../address/address.ts";
+import { AF_UNIX, unknownAddress } from "../address/sockaddr.ts";
+import type { CallOptions } from "../call/call_options.ts";
 import { CloseReason } from "../call/close_reason.ts";
 import { checkKeepAlive, type KeepAlive } from "../config/config.ts";
 import type { ConnectionInterface } from "./connection_interface.ts";
 import type { Closeable, NetworkContext } from "../socket/network_context.ts";
 import { type PackedAddress, packedAddress } from "../address/packed_address.ts";
 import { Sink } from "../send/sink.ts";
-import { Socket } from "../socket/socket.ts";
+import { ANSWER_NEVER, ANSWER_OWED, type AnswerState, Socket } from "../socket/socket.ts";
 import { Stream } from "../recv/stream.ts";
+import { type SocketOptions, socketOptions } from "../socket/socket_options.ts";
+import { PeerWatch } from "./peer_watch.ts";
 import { webStreams } from "./web_streams.ts";
 
-/** What a connection is rarely asked for: without it an open one is half as large. */
+/** Parts that few connections need: without them an open connection is half as large. */
 interface Extras {
   localAddress: PackedAddress | null;
   readable: ReadableStream<Uint8Array<ArrayBuffer>> | null;
   writable: WritableStream<Uint8Array> | null;
+  watch: PeerWatch | null;
   closing: Promise<void> | null;
 }
+
+/**
+ * The debt of a connection to its peer: "answer" while the program is at work on what it has
+ * received; "unknown" when it has received without an answer since, and waits for more.
+ */
+export type Debt = "none" | "unknown" | "answer";
 
 export class Connection implements ConnectionInterface, Closeable {
   /** The sending half. */
@@ -35,7 +41,7 @@ export class Connection implements ConnectionInterface, Closeable {
   /** The receiving half. */
   readonly stream: Stream;
   /** @internal Among what is open on the network. */
-  place = -1;
+  rosterIndex = -1;
   readonly #socket: Socket;
   #remoteAddress: PackedAddress;
   #extras: Extras | null = null;
@@ -57,9 +63,11 @@ export class Connection implements ConnectionInterface, Closeable {
     fd: number,
     family: number,
     peer: PackedAddress,
+    answer: AnswerState,
   ): Connection {
     try {
       const socket = new Socket(context, fd, family);
+      socket.answer = answer;
       const connection = new Connection(socket, peer);
       context.open.add(connection);
       socket.owner = connection;
@@ -100,6 +108,26 @@ export class Connection implements ConnectionInterface, Closeable {
     return this.#extra.writable ??= webStreams.writable(this.sink, () => this.reset());
   }
 
+  /** Aborted once the connection is over. Made on first use. */
+  get signal(): AbortSignal {
+    return this.#madeWatch.signal;
+  }
+
+  /** Resolves on the peer's FIN or reset, without receiving a byte. */
+  peerFinished(options?: CallOptions): Promise<void> {
+    try {
+      return this.#madeWatch.finished(options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Sets options of the socket: all that are given, or none when one is wrong. */
+  setOptions(options: SocketOptions): void {
+    if (options === undefined) check.fail("options", "an object", options);
+    this.#socket.set(socketOptions.read(check.options("options", options, socketOptions.names)));
+  }
+
   /** TCP_NODELAY. Throws TypeError for anything but a boolean. */
   setNoDelay(on = true): void {
     this.#socket.setNoDelay(check.boolean("on", on));
@@ -135,11 +163,29 @@ export class Connection implements ConnectionInterface, Closeable {
     return this.#extra.closing ??= this.#close();
   }
 
+  /** @internal Of the socket's end. */
+  get watch(): PeerWatch | null {
+    return this.#extras === null ? null : this.#extras.watch;
+  }
+
+  /** @internal It came from a listener, or was adopted. */
+  get isAccepted(): boolean {
+    return this.#socket.answer !== ANSWER_NEVER;
+  }
+
+  /** @internal For the end of the network: see `drain_network.ts`. */
+  get debt(): Debt {
+    const owes = this.#socket.answer === ANSWER_OWED && !this.sink.closed;
+    if (!owes || this.#socket.ending || (this.#extras?.closing ?? null) !== null) return "none";
+    return this.stream.receiving ? "unknown" : "answer";
+  }
+
   /** Abrupt end: pending calls get "Closed", the peer gets RST. */
   reset(): void {
     const reason = new CloseReason("the connection was reset");
     this.#readLocalAddress();
     this.#socket.refuseFin();
+    this.watch?.abandon(reason);
     this.stream.abandon(reason);
     this.sink.abandon(reason);
     void this.#socket.end("reset");
@@ -158,7 +204,21 @@ export class Connection implements ConnectionInterface, Closeable {
 
   get #extra(): Extras {
     if (this.#extras !== null) return this.#extras;
-    return this.#extras = { localAddress: null, readable: null, writable: null, closing: null };
+    return this.#extras = {
+      localAddress: null,
+      readable: null,
+      writable: null,
+      watch: null,
+      closing: null,
+    };
+  }
+
+  get #madeWatch(): PeerWatch {
+    const extra = this.#extra;
+    if (extra.watch !== null) return extra.watch;
+    extra.watch = new PeerWatch(this.#socket);
+    if (extra.closing !== null) extra.watch.abandon(new CloseReason("the connection was closed"));
+    return extra.watch;
   }
 
   async #close(): Promise<void> {
@@ -166,6 +226,7 @@ export class Connection implements ConnectionInterface, Closeable {
     const { context } = this.#socket;
     const untilMs = context.now + (context.config.shutdownTimeoutMs ?? Infinity);
     this.#readLocalAddress();
+    this.watch?.abandon(reason);
     this.stream.abandon(reason);
     await this.sink.closeWithoutFin(reason);
     this.sink.abandon(reason);

@@ -1,23 +1,31 @@
 /**
- * One connect on the ring. The address stands in a block that this operation owns until the end.
+ * One connect on the ring. The operation owns the block with the address until its completion.
+ *
+ *   idle -> prepare: a block is free -> in flight -> complete: the block is put back -> idle
+ *             ^ |   no block is free
+ *             | v
+ *            pause
  *
  * @module
  */
 import type { HostTimer } from "../../base/host.ts";
 import { LIMITS } from "../../base/limits.ts";
-import type { Lane } from "../../ring/lane.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
-import { Operation } from "../../ring/operation.ts";
-import { type SocketAddress, type UnixAddress, writeSockaddr } from "../address/address.ts";
+import type { Operation, OperationOwner } from "../../ring/operation.ts";
+import type { Ring } from "../../ring/ring.ts";
+import type { SocketAddress, UnixAddress } from "../address/address.ts";
+import { writeSockaddr } from "../address/sockaddr.ts";
 
-/** Hears how the flight ended. */
+/** The receiver of the result of the flight. */
 export interface ConnectOwner {
   landed(result: number): void;
-  /** An error inside the library ended it. */
+  /** An error inside the library has ended the flight. */
   broken(cause: unknown): void;
 }
 
-export class ConnectOperation extends Operation {
+export class ConnectOperation implements OperationOwner {
+  readonly #ring: Ring;
+  readonly #operation: Operation;
   readonly #fd: number;
   readonly #address: SocketAddress | UnixAddress;
   readonly #owner: ConnectOwner;
@@ -25,25 +33,46 @@ export class ConnectOperation extends Operation {
   #pause: HostTimer | null = null;
 
   constructor(
-    lane: Lane,
+    ring: Ring,
     fd: number,
     address: SocketAddress | UnixAddress,
     owner: ConnectOwner,
   ) {
-    super(lane);
+    this.#ring = ring;
+    this.#operation = ring.acquire(ring.recvLane, this);
     this.#fd = fd;
     this.#address = address;
     this.#owner = owner;
   }
 
-  override prepare(writer: OpWriter): boolean {
-    const { blocks } = this.lane.ring;
+  get cancelFlags(): number {
+    return 0;
+  }
+
+  submit(): void {
+    this.#ring.submit(this.#operation);
+  }
+
+  /** True: the operation is idle. False: `landed` will be called. */
+  cancel(): boolean {
+    return this.#ring.cancel(this.#operation);
+  }
+
+  /** Gives the idle operation back to the ring. */
+  release(): void {
+    this.#ring.release(this.#operation);
+  }
+
+  detain(): void {}
+
+  prepare(writer: OpWriter): boolean {
+    const { blocks } = this.#ring;
     this.#block = blocks.take(LIMITS.blocksKeptByDials);
     if (this.#block < 0) {
-      // Other dials have them all; each of those ends.
-      this.#pause = this.lane.ring.host.setTimer(() => {
+      // Other dials have all blocks. Each dial ends, so a block becomes free.
+      this.#pause = this.#ring.host.setTimer(() => {
         this.#pause = null;
-        this.lane.ring.submit(this, "again");
+        this.#ring.submit(this.#operation, "resubmitted");
       }, LIMITS.backOffFirstMs);
       return false;
     }
@@ -52,20 +81,20 @@ export class ConnectOperation extends Operation {
     return true;
   }
 
-  /** Ends a pause: nobody waits for the connection any more. Only while it is idle. */
+  /** Ends a pause, because no call waits for the connection any more. Only while idle. */
   stop(): void {
     this.#pause?.cancel();
     this.#pause = null;
   }
 
-  override complete(result: number, _flags: number): void {
-    this.lane.ring.blocks.put(this.#block);
+  complete(result: number, _flags: number): void {
+    this.#ring.blocks.put(this.#block);
     this.#block = -1;
     this.#owner.landed(result);
   }
 
-  override fail(cause: unknown): void {
-    if (this.#block >= 0) this.lane.ring.blocks.put(this.#block);
+  fail(cause: unknown): void {
+    if (this.#block >= 0) this.#ring.blocks.put(this.#block);
     this.#block = -1;
     this.stop();
     this.#owner.broken(cause);

@@ -1,83 +1,82 @@
 /**
- * One connect to one numeric address, for whoever wants no promise: adapters try addresses by their
- * own rules.
+ * One connect to one numeric address, of the push interface: the result goes to a callback instead
+ * of a promise. Adapters try the addresses of a name by their own rules.
  *
- *   start() -> attempt on the ring -> deliver(), after the turn -> connected(), or failed()
+ *   new --start()--> inFlight --the attempt ends--> ready --deliver(), after the turn--> over
+ *    |                  |                             |      connected() or failed()       ^
+ *    +---- cancel() ----+-----------------------------+------------------------------------+
  *
- * While it lasts it keeps the process alive, unless its holder is told not to.
+ * A connect that is in flight or ready keeps the process alive, unless `loopReference.unref()` is
+ * called.
  *
  * @module
  */
 import { COUNT } from "../../base/meter.ts";
-import {
-  connectedAddress,
-  formatAddress,
-  type SocketAddress,
-  type UnixAddress,
-} from "../address/address.ts";
-import type { Deliverable } from "../socket/after_turn.ts";
-import { ConnectAttempt } from "./connect_attempt.ts";
+import { formatAddress, type SocketAddress, type UnixAddress } from "../address/address.ts";
+import { connectedAddress } from "../address/sockaddr.ts";
+import type { Deliverable } from "../socket/delivery_queue.ts";
+import { type AttemptFailure, ConnectAttempt } from "./connect_attempt.ts";
 import { Connection } from "../connection/connection.ts";
-import { endpoint, REMOTE_END } from "../address/endpoint.ts";
-import { Holder } from "../call/holder.ts";
+import { endpoint, REMOTE_END } from "../socket/endpoint.ts";
+import { LoopReference } from "../call/loop_reference.ts";
+import { ANSWER_NEVER } from "../socket/socket.ts";
 import type { Dialing, NetworkContext } from "../socket/network_context.ts";
 
-/** Called once, one of both, unless the connect was cancelled. */
+/** The receiver of the result: one of its methods is called once, unless `cancel` came first. */
 export interface Connected {
   connected(connection: Connection): void;
-  /** `bindFailed`: it is the local end that could not be had. */
+  /** `bindFailed`: the errno is about the local end, which could not be bound. */
   failed(errno: number, bindFailed: boolean): void;
 }
 
 export class PushConnect implements Deliverable, Dialing {
-  place = -1;
+  rosterIndex = -1;
   readonly name: string;
-  readonly holder: Holder;
+  readonly loopReference: LoopReference;
   readonly #context: NetworkContext;
   readonly #attempt: ConnectAttempt;
-  readonly #told: Connected;
-  #errno = 0;
+  readonly #receiver: Connected;
+  #failure: AttemptFailure | null = null;
   #connection: Connection | null = null;
-  #state: "new" | "flying" | "ready" | "over" = "new";
+  #state: "new" | "inFlight" | "ready" | "over" = "new";
 
-  /** The address is numeric, or a path; so is the local end, whose port may be 0. */
+  /** The address is numeric or a path. The local end is numeric; its port may be 0. */
   constructor(
     context: NetworkContext,
     address: SocketAddress | UnixAddress,
     local: SocketAddress | null,
-    told: Connected,
+    receiver: Connected,
   ) {
     this.#context = context;
-    this.#told = told;
+    this.#receiver = receiver;
     this.name = formatAddress(address);
-    this.holder = new Holder(context);
-    const done = (errno: number, fd: number, family: number) => {
-      this.#done(errno, fd, family, address);
-    };
-    this.#attempt = new ConnectAttempt(context, address, done, local);
+    this.loopReference = new LoopReference(context);
+    this.#attempt = new ConnectAttempt(context, { address, local }, [], (failure, fd, family) => {
+      this.#done(failure, fd, family, address);
+    });
   }
 
   start(): void {
-    this.#state = "flying";
-    this.holder.hold();
+    this.#state = "inFlight";
+    this.loopReference.addCall();
     this.#context.dials.add(this);
-    this.#attempt.start(null);
+    this.#attempt.start();
   }
 
-  /** Nothing is told any more; a connection that comes is closed. */
+  /** Ends the connect without a callback. A connection that still arrives is closed. */
   cancel(): void {
     const before = this.#state;
     this.#state = "over";
     if (before === "new" || before === "over") return;
-    this.holder.unhold();
-    if (before === "flying") {
+    this.loopReference.removeCall();
+    if (before === "inFlight") {
       this.#context.dials.delete(this);
       this.#attempt.cancel();
     }
     void this.#connection?.close();
   }
 
-  /** The network is closed. */
+  /** The network closes. */
   giveUp(_reason: unknown): void {
     this.cancel();
   }
@@ -85,22 +84,28 @@ export class PushConnect implements Deliverable, Dialing {
   deliver(): void {
     if (this.#state !== "ready") return;
     this.#state = "over";
-    this.holder.unhold();
+    this.loopReference.removeCall();
     const connection = this.#connection;
     this.#connection = null;
-    if (connection === null) this.#told.failed(this.#errno, this.#attempt.bindFailed);
-    else this.#told.connected(connection);
+    const failure = this.#failure;
+    if (failure !== null) this.#receiver.failed(failure.errno, failure.atLocalEnd);
+    else if (connection !== null) this.#receiver.connected(connection);
   }
 
-  #done(errno: number, fd: number, family: number, address: SocketAddress | UnixAddress): void {
+  #done(
+    failure: AttemptFailure | null,
+    fd: number,
+    family: number,
+    address: SocketAddress | UnixAddress,
+  ): void {
     this.#context.dials.delete(this);
     this.#state = "ready";
-    this.#errno = errno;
-    if (errno === 0) {
+    this.#failure = failure;
+    if (failure === null) {
       this.#context.meter.counts[COUNT.outboundConnections]++;
       const peer = endpoint(this.#context.recvRing, fd, REMOTE_END) ?? connectedAddress(address);
-      this.#connection = Connection.adopt(this.#context, fd, family, peer);
+      this.#connection = Connection.adopt(this.#context, fd, family, peer, ANSWER_NEVER);
     }
-    this.#context.afterTurn.add(this);
+    this.#context.deliveries.add(this);
   }
 }

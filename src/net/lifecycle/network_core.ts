@@ -1,5 +1,5 @@
 /**
- * A network: rings, pool and clock of one thread, and everything that is open on them.
+ * A network: the rings, the pool and the clock of one thread, and everything that is open on them.
  *
  * @module
  */
@@ -14,15 +14,16 @@ import {
   type SocketAddress,
   type UnixAddress,
 } from "../address/address.ts";
-import { type BindOptions, checkBindOptions, checkMode } from "../accept/bind_options.ts";
+import { type BindOptions, checkBindAddress, checkBindOptions } from "../accept/bind_options.ts";
+import { adoptDescriptor } from "../accept/adopt_descriptor.ts";
 import { bindSocket } from "../accept/bound_socket.ts";
-import type { CallOptions } from "../call/call_options.ts";
 import type { Connection } from "../connection/connection_interface.ts";
 import { Dial } from "../dial/dial.ts";
+import { checkDialOptions, type DialOptions } from "../dial/dial_options.ts";
 import { drainNetwork } from "./drain_network.ts";
 import { fileReleased } from "../accept/file_release.ts";
 import { Listener } from "../accept/listener.ts";
-import { lookUpError } from "../address/look_up_error.ts";
+import { lookUpError } from "../address/look_up.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 
 /** Plain numbers; the totals count from the start of the network. */
@@ -46,7 +47,7 @@ export interface NetworkStats {
 export abstract class NetworkCore implements AsyncDisposable {
   /** Where buffers come from. */
   readonly pool: BufferPool;
-  /** What carries the traffic. */
+  /** The part that carries the traffic. */
   readonly backend: "io_uring" | "portable";
   readonly #context: NetworkContext;
   readonly #afterClose: () => void;
@@ -71,7 +72,7 @@ export abstract class NetworkCore implements AsyncDisposable {
   async bind(address: Address, options?: BindOptions): Promise<Listener> {
     const checked = checkBindOptions(options);
     const parsed = parseAddress(address, 0);
-    checkMode(checked, parsed);
+    checkBindAddress(checked, parsed);
     this.#throwClosed("bind", parsed);
     const [numeric] = await this.#context.lookUp(parsed).catch((cause) => {
       throw lookUpError("BindFailed", formatAddress(parsed), cause);
@@ -91,25 +92,49 @@ export abstract class NetworkCore implements AsyncDisposable {
   bindNow(address: Address, options?: BindOptions): Listener {
     const checked = checkBindOptions(options);
     const parsed = parseAddress(address, 0);
-    checkMode(checked, parsed);
+    checkBindAddress(checked, parsed);
     this.#throwClosed("bind", parsed);
     return new Listener(this.#context, bindSocket(this.#context, parsed, checked));
   }
 
   /**
-   * Connects; names are looked up and their addresses tried in turn, all within one budget
-   * (`connectTimeoutMs`). Rejects with a NetworkError: "ConnectionFailed", "Timeout", "Closed".
+   * Connects; names are looked up and their addresses raced (RFC 8305), all within one budget
+   * (`connectTimeoutMs`). Rejects with TypeError or RangeError for wrong arguments, with a
+   * NetworkError: "ConnectionFailed" or "Timeout", both with `errors`, one for each address, or
+   * "Closed".
    */
-  dial(address: Address, options?: CallOptions): Promise<Connection> {
+  dial(address: Address, options?: DialOptions): Promise<Connection> {
     try {
       const parsed = parseAddress(address, 1);
-      const dial = new Dial(this.#context, parsed);
-      dial.prepare(options, this.#context.config.connectTimeoutMs);
+      const checked = checkDialOptions(options, parsed);
+      const dial = new Dial(this.#context, parsed, checked);
+      dial.prepare(checked.call, this.#context.config.connectTimeoutMs);
       this.#throwClosed("dial", parsed);
       return dial.start();
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  /**
+   * Takes over a descriptor that listens: a stream socket of any family, from a parent process for
+   * example. It is the listener's from then on, closes with it, and is not inherited by programs
+   * that this one starts. The file of a unix socket belongs to its maker: closing leaves it.
+   *
+   * Rejects with TypeError or RangeError for what is no number of a descriptor, with a NetworkError
+   * "BindFailed" for a descriptor that does not listen or that a network has, or "Closed". A
+   * refused descriptor stays open and as it was.
+   */
+  adoptListener(fd: number): Promise<Listener> {
+    return this.#adopt("listening", () => adoptDescriptor.adoptListener(this.#context, fd));
+  }
+
+  /**
+   * Takes over a descriptor of a connected stream socket, as `adoptListener` does one that listens.
+   * Rejects with "ConnectionFailed" for a descriptor that is not connected.
+   */
+  adoptConnection(fd: number): Promise<Connection> {
+    return this.#adopt("connected", () => adoptDescriptor.adoptConnection(this.#context, fd));
   }
 
   /** Current numbers. */
@@ -135,9 +160,13 @@ export abstract class NetworkCore implements AsyncDisposable {
   }
 
   /**
-   * Ends the network: listeners stop, work in flight (sends, dials, receives in the middle of a
-   * message) finishes within `shutdownTimeoutMs`, the rest is cancelled with "Closed". Resolves
-   * when no descriptor, timer or operation remains. Idempotent.
+   * Ends the network: listeners stop, servers drain, work in flight (sends, dials, receives in the
+   * middle of a message, answers) finishes within `shutdownTimeoutMs`, the rest is cancelled with
+   * "Closed". Resolves when no descriptor, timer or operation remains. Idempotent.
+   *
+   * An accepted connection that has received since it last sent owes an answer. While it does not
+   * receive, it has the budget to send one; then it is reset, and one that waits for more is reset
+   * at once: no peer is told of a clean end in place of an answer.
    */
   close(): Promise<void> {
     return this.#closing ??= this.#close();
@@ -158,13 +187,22 @@ export abstract class NetworkCore implements AsyncDisposable {
     this.#afterClose();
   }
 
+  async #adopt<T>(what: string, take: () => T): Promise<T> {
+    if (this.#context.accepting) return await take();
+    throw new NetworkError(`Cannot adopt a ${what} descriptor: the network is closed`, {
+      code: "Closed",
+      operation: "adopt",
+    });
+  }
+
   #throwClosed(operation: "bind" | "dial", address: SocketAddress | UnixAddress): void {
-    if (this.#context.accepting) return;
+    const { accepting, dialing } = this.#context;
+    if (operation === "dial" ? dialing : accepting) return;
     const what = `Cannot ${operation} ${formatAddress(address)}`;
     throw new NetworkError(`${what}: the network is closed`, { code: "Closed", operation });
   }
 
-  /** Brings the ring's counts up to date. */
+  /** Brings the counts of the rings up to date. */
   #publish(): void {
     const { sendRing, recvRing, split } = this.#context;
     recvRing.publish();
@@ -176,7 +214,7 @@ export abstract class NetworkCore implements AsyncDisposable {
     return this.#context;
   }
 
-  /** @internal What the metrics read; `src/metrics` has the type. */
+  /** @internal The source that the metrics read; `src/metrics` has the type. */
   metricSource() {
     const { meter, pool, sendRing, recvRing } = this.#context;
     return {

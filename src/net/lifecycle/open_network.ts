@@ -1,13 +1,12 @@
 /**
- * Wires the parts of a network around its rings.
+ * Wires the parts of a network around its rings. A failure closes the rings that were
+ * given; config/refusal.ts has the errors.
  *
  * @module
  */
-import { ERRNO } from "../../base/errno.ts";
 import type { Host } from "../../base/host.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { Meter } from "../../base/meter.ts";
-import { NetworkError } from "../../base/network_error.ts";
 import { BufferPool } from "../../buf/buffer_pool.ts";
 import type { BufferPoolConfig } from "../../buf/buffer_pool_config.ts";
 import { SizeClass } from "../../buf/size_class.ts";
@@ -15,47 +14,24 @@ import type { NativePort } from "../../ring/port.ts";
 import { Ring, type RingOptions } from "../../ring/ring.ts";
 import { TimingWheel } from "../../ring/timing_wheel.ts";
 import type { ResolvedConfig } from "../config/config.ts";
+import { doorbellRefusal } from "../config/refusal.ts";
 import { NetworkContext } from "../socket/network_context.ts";
 import type { OpenRings } from "./open_rings.ts";
 
-/** Throws a NetworkError "Unsupported" for what no machine can do. */
-export function refuseUnsupported(config: ResolvedConfig): void {
-  if (config.backend === "portable") {
-    throw new NetworkError(
-      'Cannot start the network: backend "portable" is not part of this version; use "io_uring"',
-      { code: "Unsupported", operation: "start" },
-    );
-  }
-  if (config.ring.ioPoll) {
-    throw new NetworkError(
-      "Cannot start the network: ring.ioPoll polls block devices, and the kernel answers EINVAL " +
-        "to every socket operation on such a ring; leave it out",
-      { code: "Unsupported", operation: "start", errno: ERRNO.EINVAL },
-    );
-  }
-}
-
-/** Throws what is told when the runtime cannot adopt a doorbell. */
-function bellError(cause: unknown): NetworkError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  const what = "Cannot start the network: the runtime cannot watch the socket of its doorbell";
-  return new NetworkError(`${what}: ${reason}`, { code: "Unsupported", operation: "start", cause });
-}
-
-/** Opens a ring on its port, which is closed when that fails. */
+/** Opens a ring on its port. Closes the port when the ring cannot be opened. */
 function openRing(options: RingOptions): Ring {
   try {
     return new Ring(options);
   } catch (cause) {
     options.port.close();
-    throw bellError(cause);
+    throw doorbellRefusal(cause);
   }
 }
 
 /**
- * The rings are the network's from here on; they are closed when it cannot be opened. `makePool`
- * makes what users know as a pool, where none was given. Throws a NetworkError "Unsupported" when
- * the runtime refuses a doorbell; what it finds out later is told by `bellsOpened`.
+ * Takes the rings over, and closes them when the network cannot be opened. `makePool` makes the
+ * pool where the configuration has none. Throws a NetworkError "Unsupported" when the runtime
+ * refuses a doorbell at once; `doorbellsOpened` rejects when the runtime refuses a doorbell later.
  */
 export function openNetwork(
   native: NativePort,
@@ -75,15 +51,17 @@ export function openNetwork(
   return wire(native, host, config, rings, pool);
 }
 
-/** Waits until the doorbells can ring; closes the rings and rejects when one never will. */
-export async function bellsOpened({ recvRing, sendRing, split }: NetworkContext): Promise<void> {
-  // Both have settled before a ring is closed: a doorbell that fails goes with its ring.
-  const bells = await Promise.allSettled([recvRing.pump.opened, sendRing.pump.opened]);
-  const failed = bells.find(({ status }) => status === "rejected");
+/** Waits until the doorbells can ring. Closes the rings and rejects when a doorbell cannot. */
+export async function doorbellsOpened(
+  { recvRing, sendRing, split }: NetworkContext,
+): Promise<void> {
+  // Both promises settle before a ring is closed, because closing a ring closes its doorbell.
+  const doorbells = await Promise.allSettled([recvRing.pump.opened, sendRing.pump.opened]);
+  const failed = doorbells.find(({ status }) => status === "rejected");
   if (failed === undefined) return;
   if (split) sendRing.close();
   recvRing.close();
-  throw bellError((failed as PromiseRejectedResult).reason);
+  throw doorbellRefusal((failed as PromiseRejectedResult).reason);
 }
 
 function wire(
@@ -95,7 +73,7 @@ function wire(
 ): NetworkContext {
   const meter = new Meter();
   const { maxInFlight: inFlightMax, spin } = config.ring;
-  // Without read buffering they serve receives for which the pool has no memory.
+  // Without read buffering, these buffers serve receives for which the pool has no memory.
   const sizeBytes = config.readBufferSize || LIMITS.unbufferedReadBytes;
   const reads = { pool, source: native, sizeBytes };
   const { recvPort, sendPort } = rings;

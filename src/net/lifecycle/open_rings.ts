@@ -1,21 +1,22 @@
 /**
  * Opens the rings of a network: one for both directions, or one for each.
  *
- * Rings count against the limit of locked memory, so ENOMEM means: smaller. The kernel gives back
- * what a closed ring held some 20 to 50 ms later, which is why there is a pause between attempts,
- * and why the smallest size is tried several times before it is said that nothing fits.
+ *   all rings of `entries` -> ENOMEM -> pause -> half as many ... -> 8 entries, 8 times
+ *
+ * Rings count against the limit of locked memory, so ENOMEM asks for smaller rings. The kernel
+ * gives the memory of a closed ring back 20 to 50 ms later. Attempts are therefore a pause apart,
+ * and the smallest size is tried several times before the refusal is final.
  *
  * @module
  */
 import { ERRNO } from "../../base/errno.ts";
 import type { Host } from "../../base/host.ts";
 import { LIMITS } from "../../base/limits.ts";
-import { NetworkError } from "../../base/network_error.ts";
 import type { NativePort, RingPort } from "../../ring/port.ts";
-import { explainRefusal } from "../config/capabilities.ts";
 import type { ResolvedConfig } from "../config/config.ts";
+import { ringRefusal } from "../config/refusal.ts";
 
-/** A ring smaller than this is not worth having: ENOMEM is final then. */
+/** The smallest ring that is tried. */
 const ENTRIES_MIN = 8;
 
 /**
@@ -30,7 +31,7 @@ export interface OpenRings {
   sendPort: RingPort | null;
 }
 
-/** One attempt: all rings with this many entries, or none and -errno. */
+/** One attempt: all rings with this many entries, or no ring and -errno. */
 export function tryRings(
   native: NativePort,
   config: ResolvedConfig,
@@ -47,16 +48,7 @@ export function tryRings(
   return sendPort;
 }
 
-function refused(native: NativePort, result: number): NetworkError {
-  const reason = explainRefusal(-result, native.system());
-  return new NetworkError(`Cannot start the network: ${reason}`, {
-    code: "Unsupported",
-    operation: "start",
-    errno: -result,
-  });
-}
-
-/** Rejects with a NetworkError "Unsupported" that says why and what to do. */
+/** Rejects with a NetworkError "Unsupported" that has the cause and the remedy. */
 export async function openRings(
   native: NativePort,
   host: Host,
@@ -70,17 +62,17 @@ export async function openRings(
     if (entries <= ENTRIES_MIN) smallestTries++;
     else entries /= 2;
     if (-opened !== ERRNO.ENOMEM || smallestTries === LIMITS.smallestRingTryCountMax) {
-      throw refused(native, opened);
+      throw ringRefusal(native, -opened);
     }
     await host.pause(LIMITS.lockedMemoryPauseMs);
   }
 }
 
-/** As `openRings`, without a pause between attempts. Throws what that rejects with. */
+/** As `openRings`, without a pause between attempts. Throws the same errors. */
 export function openRingsNow(native: NativePort, config: ResolvedConfig): OpenRings {
   for (let { entries } = config.ring;; entries /= 2) {
     const opened = tryRings(native, config, entries);
     if (typeof opened !== "number") return opened;
-    if (-opened !== ERRNO.ENOMEM || entries <= ENTRIES_MIN) throw refused(native, opened);
+    if (-opened !== ERRNO.ENOMEM || entries <= ENTRIES_MIN) throw ringRefusal(native, -opened);
   }
 }

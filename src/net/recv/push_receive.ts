@@ -21,9 +21,9 @@
 import type { BufferPool } from "../../buf/buffer_pool.ts";
 import type { IoBuf } from "../../buf/io_buf.ts";
 import type { Slot } from "../../buf/slot.ts";
-import type { AfterTurn, Deliverable } from "../socket/after_turn.ts";
+import type { Deliverable, DeliveryQueue } from "../socket/delivery_queue.ts";
 import { RecvCall } from "./recv_call.ts";
-import type { RecvQueue } from "./recv_queue.ts";
+import type { RecvHalf } from "./recv_half.ts";
 
 /** One object for each connection. */
 export interface Consumer {
@@ -38,9 +38,9 @@ export interface Consumer {
 type State = "paused" | "waiting" | "ready" | "ended";
 
 export class PushReceive extends RecvCall implements Deliverable {
-  readonly #queue: RecvQueue;
+  readonly #queue: RecvHalf;
   readonly #consumer: Consumer;
-  readonly #afterTurn: AfterTurn;
+  readonly #deliveries: DeliveryQueue;
   #state: State = "paused";
   /** `resume` was called during a delivery. */
   #resumed = false;
@@ -51,11 +51,11 @@ export class PushReceive extends RecvCall implements Deliverable {
   #failure: { reason: unknown } | null = null;
 
   /** `lengthMax`: bytes in one delivery. */
-  constructor(queue: RecvQueue, consumer: Consumer, lengthMax: number) {
+  constructor(queue: RecvHalf, consumer: Consumer, lengthMax: number) {
     super(queue);
     this.#queue = queue;
     this.#consumer = consumer;
-    this.#afterTurn = queue.socket.context.afterTurn;
+    this.#deliveries = queue.socket.context.deliveries;
     this.length = lengthMax;
   }
 
@@ -81,7 +81,7 @@ export class PushReceive extends RecvCall implements Deliverable {
     this.#slot?.release();
     this.#slot = null;
     if (before !== "waiting") return;
-    this.#queue.socket.unhold();
+    this.#queue.socket.removeCall();
     // One that has a part of its result in direct reception ends with its queue.
     if (this.result === null) this.#queue.calls.remove(this);
   }
@@ -134,7 +134,7 @@ export class PushReceive extends RecvCall implements Deliverable {
   #ask(): void {
     this.#state = "waiting";
     this.result = null;
-    this.#queue.socket.hold();
+    this.#queue.socket.addCall();
     this.#queue.push(this);
   }
 
@@ -150,8 +150,8 @@ export class PushReceive extends RecvCall implements Deliverable {
 
   #ready(): void {
     if (this.#state !== "waiting") return;
-    this.#queue.socket.unhold();
+    this.#queue.socket.removeCall();
     this.#state = "ready";
-    this.#afterTurn.add(this);
+    this.#deliveries.add(this);
   }
 }

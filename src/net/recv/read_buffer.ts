@@ -8,6 +8,7 @@
  * @module
  */
 import { assert } from "../../base/assert.ts";
+import type { DelimiterSearch } from "../../base/delimiter_search.ts";
 import type { BufferPool } from "../../buf/buffer_pool.ts";
 import type { IoBuf } from "../../buf/io_buf.ts";
 import { IoBufs } from "../../buf/io_bufs.ts";
@@ -98,6 +99,78 @@ export class ReadBuffer {
     if (this.#ranges[0].end - this.#ranges[0].start < length) this.#join();
     const { slot, start } = this.#ranges[0];
     return slot.bytes.subarray(start, start + length);
+  }
+
+  /**
+   * Looks for a delimiter in the bytes from index `from` to `limit`, of which the search has not
+   * seen any. Returns the index right behind the delimiter, or -1.
+   */
+  find(search: DelimiterSearch, from: number, limit: number): number {
+    const ranges = this.#ranges;
+    let index = 0;
+    let at = 0;
+    if (from > 0) {
+      // From the end: a search that goes on does not walk over what it has seen.
+      index = ranges.length;
+      at = this.#length;
+      while (at > from) {
+        const { start, end } = ranges[--index];
+        at -= end - start;
+      }
+    }
+    for (; index < ranges.length && at < limit; index++) {
+      const { slot, start, end } = ranges[index];
+      const first = start + Math.max(from - at, 0);
+      const found = search.find(slot.bytes.subarray(first, Math.min(end, start + limit - at)));
+      if (found >= 0) return at + first - start + found;
+      at += end - start;
+    }
+    return -1;
+  }
+
+  /** The byte at an index, which must be there. */
+  byteAt(index: number): number {
+    assert(index < this.#length, "the byte is buffered");
+    let at = 0;
+    let left = index;
+    for (; left >= this.#ranges[at].end - this.#ranges[at].start; at++) {
+      left -= this.#ranges[at].end - this.#ranges[at].start;
+    }
+    const { slot, start } = this.#ranges[at];
+    return slot.bytes[start + left];
+  }
+
+  /** The first `length` bytes as text; throws what the decoder throws. They stay. */
+  decode(decoder: TextDecoder, length: number): string {
+    let text = "";
+    let left = length;
+    for (const { slot, start, end } of this.#ranges) {
+      const count = Math.min(left, end - start);
+      const bytes = slot.bytes.subarray(start, start + count);
+      left -= count;
+      // Nearly always all of it is in one range.
+      if (left === 0) return text + decoder.decode(bytes);
+      text += decoder.decode(bytes, { stream: true });
+    }
+    return text;
+  }
+
+  /** Drops the first `length` bytes, which must be there. */
+  drop(length: number): void {
+    assert(length <= this.#length, "no more is dropped than is buffered");
+    this.#length -= length;
+    let left = length;
+    while (left > 0) {
+      const range = this.#ranges[0];
+      const count = range.end - range.start;
+      if (count > left) {
+        range.start += left;
+        return;
+      }
+      this.#ranges.shift();
+      range.slot.release();
+      left -= count;
+    }
   }
 
   clear(): void {

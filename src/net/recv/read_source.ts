@@ -95,7 +95,7 @@ export class ReadSource {
   /** Null: a single receive suits best. */
   #special(lengthMax: number): ProvidedBuffers | null {
     const { single, watch, bulk } = this.#groups;
-    if (this.#watches && this.#trend >= LIMITS.watchAfterCount) return watch;
+    if (this.#watches && this.#trend >= LIMITS.multishotAfterCount) return watch;
     // Whoever takes less would pin a large buffer with a few bytes in it.
     const takesMuch = lengthMax > Math.max(single.sizeBytes, LIMITS.bulkFromBytes);
     return this.#trend < 0 && takesMuch ? bulk : null;
@@ -111,7 +111,7 @@ export class ReadSource {
   /** Asks for `length` bytes, or up to `lengthMax` where the buffer is a large one. */
   write(writer: OpWriter, fd: number, length: number, lengthMax: number): void {
     const { group, sizeBytes } = this.#current as ProvidedBuffers;
-    if (this.watching) return writer.recvWatch(fd, this.flags);
+    if (this.watching) return writer.recvMultishot(fd, this.flags);
     // The kernel refuses lengths from 2^31. A buffer brings no more than it holds anyway.
     const wanted = Math.min(this.single ? length : Math.max(length, lengthMax), sizeBytes);
     writer.recvSelect(fd, group, wanted, this.flags);
@@ -160,8 +160,9 @@ export class ReadSource {
     const trend = this.#trend;
     if (length > sizeBytes) this.#trend = Math.max(Math.min(trend, 0) - 1, TREND_BULK);
     else if (length === sizeBytes && this.#more) this.#trend = Math.min(trend, TREND_FULL);
-    else if (trend < 0 || (awaited && length < LIMITS.watchBufferBytes)) this.#trend = trend + 1;
-    else this.#trend = 0;
+    else if (trend < 0 || (awaited && length < LIMITS.multishotBufferBytes)) {
+      this.#trend = trend + 1;
+    } else this.#trend = 0;
   }
 
   /** Back to single receives, until the next row of small messages, or the next large one. */

@@ -1,19 +1,29 @@
 /**
- * One `recv` or `recvSome`: what is wanted, and for large ones what was received straight into the
- * result so far.
+ * One call that waits for bytes: what is wanted, and for large ones what was received straight into
+ * the result so far.
+ *
+ *   exact   `recv`: exactly `length` bytes
+ *   some    `recvSome`: 1 to `length` bytes
+ *   wait    `wait`: `length` bytes that stay in the read buffer
+ *   until   `recvUntil`, `lines`: through a delimiter, at most `length` bytes
  *
  * @module
  */
+import { unreachable } from "../../base/assert.ts";
 import type { Linked } from "../../base/fifo.ts";
+import type { OperationName } from "../../base/network_error.ts";
 import type { BufferPool } from "../../buf/buffer_pool.ts";
 import { IoBufs } from "../../buf/io_bufs.ts";
 import type { Slot } from "../../buf/slot.ts";
 import { Call } from "../call/call.ts";
-import type { Holder } from "../call/holder.ts";
+import type { LoopReference } from "../call/loop_reference.ts";
 
-/** Whose call it is. */
+export type RecvKind = "exact" | "some" | "wait" | "until";
+
+/** The queue that serves the call. */
 export interface RecvCallOwner {
-  readonly socket: Holder & { readonly peerName: string };
+  readonly socket: LoopReference & { readonly peerName: string };
+  push(call: RecvCall): void;
   endCall(call: RecvCall, abort: { reason: unknown } | null): void;
 }
 
@@ -21,8 +31,7 @@ export class RecvCall extends Call implements Linked<RecvCall> {
   next: RecvCall | null = null;
   previous: RecvCall | null = null;
   readonly #queue: RecvCallOwner;
-  /** Exactly this many bytes, or at most. */
-  exact = false;
+  kind: RecvKind = "some";
   length = 0;
   /** The result under construction: only calls that bypass the read buffer have one. */
   result: IoBufs | null = null;
@@ -33,11 +42,41 @@ export class RecvCall extends Call implements Linked<RecvCall> {
   }
 
   /** Makes a new or settled call ready. */
-  renew(length: number, exact: boolean): this {
+  renew(length: number, kind: RecvKind): this {
     this.length = length;
-    this.exact = exact;
+    this.kind = kind;
     this.result = null;
     return this;
+  }
+
+  /** Whether `length` bytes, and no others, are what the call waits for. */
+  fits(length: number): boolean {
+    switch (this.kind) {
+      case "exact":
+        return length === this.length;
+      case "some":
+        return length <= this.length;
+      case "wait":
+      case "until":
+        return false;
+      default:
+        return unreachable(this.kind);
+    }
+  }
+
+  /** Whether the call is received straight into its result, past a buffer of `capacity` bytes. */
+  bypasses(buffered: number, capacity: number): boolean {
+    switch (this.kind) {
+      case "exact":
+        return this.length - buffered >= capacity;
+      case "some":
+        return capacity === 0;
+      case "wait":
+      case "until":
+        return false;
+      default:
+        return unreachable(this.kind);
+    }
   }
 
   /** A consumer's call, which takes bytes as they are: see `PushReceive`. */
@@ -45,14 +84,25 @@ export class RecvCall extends Call implements Linked<RecvCall> {
     return false;
   }
 
-  /** What the call gets where `slot` holds its bytes alone; takes over one reference of it. */
+  /** The result of a call whose bytes are all in `slot`; takes over one reference of the slot. */
   lent(pool: BufferPool, slot: Slot, length: number): unknown {
     const handle = pool.handle(slot, 0, length);
-    return this.exact ? IoBufs.single(handle) : handle;
+    return this.kind === "exact" ? IoBufs.single(handle) : handle;
   }
 
-  get operation(): "recv" | "recvSome" {
-    return this.exact ? "recv" : "recvSome";
+  get operation(): OperationName {
+    switch (this.kind) {
+      case "exact":
+        return "recv";
+      case "some":
+        return "recvSome";
+      case "wait":
+        return "wait";
+      case "until":
+        return "recvUntil";
+      default:
+        return unreachable(this.kind);
+    }
   }
 
   /** The other end, for messages. */
@@ -65,12 +115,16 @@ export class RecvCall extends Call implements Linked<RecvCall> {
     return this.length - (this.result?.length ?? 0);
   }
 
-  override get holder(): Holder {
+  override get loopReference(): LoopReference {
     return this.#queue.socket;
   }
 
   override expire(): void {
     this.#queue.endCall(this, null);
+  }
+
+  protected override enqueue(): void {
+    this.#queue.push(this);
   }
 
   override abort(reason: unknown): void {

@@ -1,33 +1,61 @@
 /**
- * The calls of a receiving half: how they are made, used again, and ended.
+ * The calls of a receiving half, and the bytes that are buffered for them: how a call is made and
+ * used again, what it gets from the read buffer and at the end of the stream, how it fails.
  *
  * @module
  */
+import { unreachable } from "../../base/assert.ts";
 import { HalfQueue } from "../socket/half_queue.ts";
-import { RecvCall, type RecvCallOwner } from "./recv_call.ts";
-import { type RecvEnd, recvError } from "./recv_error.ts";
+import { RecvCall, type RecvCallOwner, type RecvKind } from "./recv_call.ts";
+import { ReadBuffer } from "./read_buffer.ts";
+import { type RecvEnd, recvError, tooLong } from "./recv_error.ts";
+import type { UntilCall } from "./until_call.ts";
 
 export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallOwner {
+  // Made when first needed: what is not there does not fall out of the processor's cache.
+  #buffer: ReadBuffer | null = null;
   #spare: RecvCall | null = null;
+
+  abstract push(call: RecvCall): void;
 
   /** A call's budget (`abort` is null) or patience ended. */
   abstract endCall(call: RecvCall, abort: { reason: unknown } | null): void;
 
+  /** Bytes that have arrived and are not asked for. */
+  get buffered(): number {
+    return this.#buffer === null ? 0 : this.#buffer.length;
+  }
+
+  get buffer(): ReadBuffer {
+    return this.#buffer ??= new ReadBuffer(this.socket.context.pool);
+  }
+
+  protected clearBuffer(): void {
+    this.#buffer?.clear();
+  }
+
   /** A call to push: the last settled one, when it is free. */
-  newCall(length: number, exact: boolean): RecvCall {
+  newCall(length: number, kind: RecvKind): RecvCall {
     const call = this.#spare ?? new RecvCall(this);
     this.#spare = null;
-    return call.renew(length, exact);
+    return call.renew(length, kind);
+  }
+
+  override noteActivity(): void {
+    super.noteActivity();
+    this.socket.noteReceived();
   }
 
   /** Settles the first call. */
   protected succeed(call: RecvCall, value: unknown): void {
     this.calls.shift();
+    if (value !== null) this.socket.noteReceived();
     if (call.pushes) return call.succeed(value);
-    const { ring } = this.lane;
+    const { ring } = this;
     ring.meter.recvSeconds.observe((ring.now - call.startedMs) / 1_000);
     call.succeed(value);
-    this.#spare = call;
+    // A call with a delimiter is its maker's.
+    if (call.kind !== "until") this.#spare = call;
   }
 
   /** Fails every call, and drops what was received for it so far. */
@@ -36,6 +64,81 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
       call.result?.release();
       call.result = null;
       call.fail(recvError(call, end, 0));
+    }
+  }
+
+  /** Gives the first call its bytes, where they are all buffered. False: they are not. */
+  protected serveBuffered(call: RecvCall): boolean {
+    const { buffered } = this;
+    const { kind, length } = call;
+    switch (kind) {
+      case "exact":
+        if (buffered < length) return false;
+        this.succeed(call, this.buffer.take(length));
+        return true;
+      case "some":
+        if (buffered === 0) return false;
+        this.succeed(call, this.buffer.takeSome(length));
+        return true;
+      case "wait":
+        if (buffered < length) return false;
+        this.succeed(call, true);
+        return true;
+      case "until":
+        return buffered > 0 && this.#serveUntil(call as UntilCall);
+      default:
+        return unreachable(kind);
+    }
+  }
+
+  #serveUntil(call: UntilCall): boolean {
+    const length = call.find(this.buffer);
+    if (length >= 0) {
+      this.#give(call, length, true);
+      return true;
+    }
+    if (this.buffered < call.length) return false;
+    this.calls.shift();
+    call.fail(tooLong(call, this.buffered));
+    return true;
+  }
+
+  /** The first call takes its bytes, or is told why it cannot and takes none. */
+  #give(call: UntilCall, length: number, isComplete: boolean): void {
+    let value: unknown;
+    try {
+      value = call.give(this.buffer, length, isComplete);
+    } catch (error) {
+      this.calls.shift();
+      call.fail(error);
+      return;
+    }
+    this.succeed(call, value);
+  }
+
+  /** The first call meets the peer's FIN. False: that is a failure. */
+  protected meetEndOfStream(call: RecvCall, end: { shown: boolean }): boolean {
+    switch (call.kind) {
+      case "exact":
+        return false;
+      case "some":
+        end.shown = true;
+        this.succeed(call, null);
+        return true;
+      case "wait":
+        // A look, which consumes not even the end.
+        this.succeed(call, false);
+        return true;
+      case "until": {
+        const until = call as UntilCall;
+        if (!until.endsWithStream) return false;
+        end.shown = true;
+        if (this.buffered > 0) this.#give(until, this.buffered, false);
+        else this.succeed(call, null);
+        return true;
+      }
+      default:
+        return unreachable(call.kind);
     }
   }
 }

@@ -21,9 +21,18 @@ export type RecvEnd =
   | { kind: "closed"; reason: CloseReason };
 
 function subject(call: RecvCall, peer: string): string {
-  return call.exact
-    ? `Cannot receive ${call.length} bytes from ${peer}`
-    : `Cannot receive from ${peer}`;
+  switch (call.kind) {
+    case "exact":
+      return `Cannot receive ${call.length} bytes from ${peer}`;
+    case "some":
+      return `Cannot receive from ${peer}`;
+    case "wait":
+      return `Cannot wait for ${call.length} bytes from ${peer}`;
+    case "until":
+      return `Cannot receive up to a delimiter from ${peer}`;
+    default:
+      return unreachable(call.kind);
+  }
 }
 
 /** Whether nothing that came may be read behind this end. */
@@ -66,6 +75,17 @@ function reasonOf(end: Exclude<RecvEnd, { kind: "closed" }>): string {
     default:
       return unreachable(end);
   }
+}
+
+/** The error of a call whose delimiter is not among the first `call.length` bytes. */
+export function tooLong(call: RecvCall, bytesDone: number): NetworkError {
+  const { operation, peerName, length } = call;
+  const happened = `no delimiter ends within ${length} bytes`;
+  return new NetworkError(`${subject(call, peerName)}: ${happened}`, {
+    code: "TooLong",
+    operation,
+    bytesDone,
+  });
 }
 
 /** The error of a call whose budget ran out. */

@@ -16,11 +16,11 @@
  * @module
  */
 import { LIMITS } from "../../base/limits.ts";
-import type { AfterTurn, Deliverable } from "../socket/after_turn.ts";
+import type { Deliverable, DeliveryQueue } from "../socket/delivery_queue.ts";
 import { CloseReason } from "../call/close_reason.ts";
 import { loadCall } from "./load_call.ts";
 import type { SendCall } from "./send_call.ts";
-import type { SendQueue } from "./send_queue.ts";
+import type { SendHalf } from "./send_half.ts";
 
 /** One object for each connection. */
 export interface Producer {
@@ -66,9 +66,9 @@ function writePart({ chunk, encoding }: Part, target: Uint8Array, at: number): n
 }
 
 export class PushSend implements Deliverable {
-  readonly #queue: SendQueue;
+  readonly #queue: SendHalf;
   readonly #producer: Producer;
-  readonly #afterTurn: AfterTurn;
+  readonly #deliveries: DeliveryQueue;
   readonly #limitBytes: number;
   /** `post` was false, and the producer waits. */
   #full = false;
@@ -82,11 +82,11 @@ export class PushSend implements Deliverable {
   postedBytes = 0;
 
   /** The producer waits once more than `limitBytes` are queued. */
-  constructor(queue: SendQueue, producer: Producer, limitBytes: number) {
+  constructor(queue: SendHalf, producer: Producer, limitBytes: number) {
     this.#queue = queue;
     this.#producer = producer;
     this.#limitBytes = limitBytes;
-    this.#afterTurn = queue.socket.context.afterTurn;
+    this.#deliveries = queue.socket.context.deliveries;
   }
 
   /** Bytes that are not with the kernel yet. */
@@ -152,10 +152,10 @@ export class PushSend implements Deliverable {
   /** Half close: what is queued goes out, then FIN, then `finished` is called. */
   finish(): void {
     const { socket } = this.#queue;
-    socket.hold();
+    socket.addCall();
     this.#queue.closeAfterQueue(new CloseReason("the sink was closed"), true);
     this.#queue.whenDrained(() => {
-      socket.unhold();
+      socket.removeCall();
       this.#finished = true;
       this.#schedule();
     });
@@ -197,8 +197,7 @@ export class PushSend implements Deliverable {
       call.take(this.#sent, this.#failed);
     }
     this.postedBytes += call.totalBytes;
-    call.begin();
-    queue.push(call);
+    call.enter();
     this.#full = this.#lent !== null || queue.queuedBytes > this.#limitBytes;
   }
 
@@ -209,7 +208,7 @@ export class PushSend implements Deliverable {
   #schedule(): void {
     if (this.#scheduled || this.#told) return;
     this.#scheduled = true;
-    this.#afterTurn.add(this);
+    this.#deliveries.add(this);
   }
 
   /** One for all sends: what settles a call finds no closure of its own. */

@@ -1,48 +1,107 @@
 /**
- * What the two halves of a connection have in common: a queue of calls, one operation, retries.
+ * The common part of the two halves of a connection: a queue of calls, one operation, retries.
+ *
+ *   no operation --submit()--> ready, in flight --completion--> idle --release()--> no operation
+ *
+ * The half takes an operation from the ring when it has something to ask of the kernel. So an idle
+ * connection does without.
  *
  * @module
  */
 import { Fifo, type Linked } from "../../base/fifo.ts";
-import type { Lane } from "../../ring/lane.ts";
-import { Operation } from "../../ring/operation.ts";
+import type { Lane, LaneQueue } from "../../ring/lane.ts";
+import type { OpWriter } from "../../ring/op_writer.ts";
+import type { Operation, OperationOwner } from "../../ring/operation.ts";
+import type { Ring } from "../../ring/ring.ts";
 import type { Call } from "../call/call.ts";
-import { Retrier } from "../call/retrier.ts";
-import type { Socket } from "./socket.ts";
+import { Retrier, type RetryTarget } from "../call/retrier.ts";
+import type { Socket, SocketHalf } from "./socket.ts";
 
-export abstract class HalfQueue<C extends Call & Linked<C>> extends Operation {
+export abstract class HalfQueue<C extends Call & Linked<C>>
+  implements OperationOwner, RetryTarget, SocketHalf {
   readonly socket: Socket;
   /** Calls that are not settled, in the order in which they came. */
   readonly calls: Fifo<C> = new Fifo<C>();
-  // Made when first needed: what is not there does not fall out of the processor's cache.
+  // Both are made when first needed, so that a half without them takes less of the processor's
+  // cache.
+  #operation: Operation | null = null;
   #retrier: Retrier | null = null;
 
-  constructor(socket: Socket, lane: Lane) {
-    super(lane);
+  constructor(socket: Socket) {
     this.socket = socket;
     socket.attach(this);
   }
 
+  abstract get ring(): Ring;
+
+  protected abstract get lane(): Lane<Operation>;
+
   /** Index of the meter's count for retries of this half. */
   protected abstract get retryCounter(): number;
 
-  override detain(): void {
+  abstract prepare(writer: OpWriter): boolean;
+  abstract complete(result: number, flags: number): void;
+  abstract fail(cause: unknown, result: number, flags: number): void;
+
+  detain(): void {
     for (let call: C | null = this.calls.head; call !== null; call = call.next) call.detain();
   }
 
-  /** True when no call waits: nobody can be overtaken. */
-  get quiet(): boolean {
+  get cancelFlags(): number {
+    return 0;
+  }
+
+  /** True when no call waits, so that a new call cannot overtake another one. */
+  get isQuiet(): boolean {
     return this.calls.head === null;
   }
 
-  /** A call came that needs no operation of its own: the user's code is at work. */
-  noteActivity(): void {
-    this.lane.ring.activity++;
+  /** Nothing of this half is with the kernel, or on its way there. */
+  get isIdle(): boolean {
+    return this.#operation === null || this.#operation.isIdle;
   }
 
-  /** Not in flight, and not in a pause after which it is submitted by itself. */
-  protected get free(): boolean {
-    return this.idle && (this.#retrier === null || !this.#retrier.waiting);
+  /** A cancel was asked for the flight that is under way, or that has just ended. */
+  protected get isCanceling(): boolean {
+    return this.#operation !== null && this.#operation.isCanceling;
+  }
+
+  /** Counts a call that needs no operation of its own: the user's code is still running. */
+  noteActivity(): void {
+    this.ring.activity++;
+  }
+
+  /** Queues the operation for the next turn. Only while idle. */
+  protected submit(queue: LaneQueue): void {
+    const { ring } = this;
+    ring.submit(this.#operation ??= ring.acquire(this.lane, this), queue);
+  }
+
+  resubmit(): void {
+    this.submit("resubmitted");
+  }
+
+  /** True: nothing is in flight any more. False: `complete` will be called. See `Ring.cancel`. */
+  cancel(): boolean {
+    return this.#operation === null || this.ring.cancel(this.#operation);
+  }
+
+  /** Sends another cancel for this flight, whose last one may have come too late. */
+  protected cancelAgain(): boolean {
+    if (this.#operation !== null) this.#operation.isCanceling = false;
+    return this.cancel();
+  }
+
+  /** Gives the operation back, unless it is under way. */
+  release(): void {
+    if (this.#operation === null || !this.#operation.isIdle) return;
+    this.ring.release(this.#operation);
+    this.#operation = null;
+  }
+
+  /** Not in flight, and not in a pause at whose end the retrier submits the operation. */
+  protected get isFree(): boolean {
+    return this.isIdle && (this.#retrier === null || !this.#retrier.isWaiting);
   }
 
   /** Submits again, now or after a pause. False when the limit of retries is reached. */
@@ -51,7 +110,7 @@ export abstract class HalfQueue<C extends Call & Linked<C>> extends Operation {
     return this.#retrier.retry(how);
   }
 
-  /** The kernel took or gave bytes: retries are counted anew. */
+  /** The kernel took or gave bytes: the count of retries starts anew. */
   protected progressed(): void {
     if (this.#retrier !== null) this.#retrier.progress();
   }

@@ -1,17 +1,17 @@
 /**
- * Connections that are closed but whose peers have yet to take what the kernel was given.
+ * Closed connections whose peers have yet to take bytes that the kernel has accepted.
  *
- *   close() -> FIN -> all is with the peer, or nothing will come from it: closed
- *                \-> bytes are left -> look again, throw away what came -> ... -> closed
- *                                                 the budget ends --------------> closed
+ *   close() -> FIN -> the peer has all bytes, or has ended: the descriptor is closed
+ *                \-> bytes are unsent -> check, discard received bytes -> ... -> closed
+ *                                              the budget ends ---------------> closed
  *
- * Closing the descriptor earlier would not stop the kernel from sending the rest. But the first
- * byte from the peer would then be answered with RST, and the kernel would drop that rest.
+ * Closing the descriptor earlier would not stop the kernel from sending the remaining bytes. But
+ * the kernel would answer the next byte of the peer with RST, and drop the remaining bytes.
  *
- * One timer serves all of them. A connection is looked at after {@link LIMITS.lingerFirstMs}, then
- * at intervals that double up to {@link LIMITS.lingerLastMs} and begin anew when bytes came: a peer
- * that reads nothing before it has sent everything needs its bytes to be taken. A look costs one
- * foreign call. While one lingers, it keeps the process alive as a pending call does.
+ * One timer serves all lingering sockets. A socket is checked after {@link LIMITS.lingerFirstMs},
+ * then at intervals that double up to {@link LIMITS.lingerLastMs}. The intervals start anew when
+ * the peer has sent bytes: a peer may read nothing before its own bytes are taken. A check costs
+ * one foreign call. A lingering socket keeps the process alive as a pending call does.
  *
  * @module
  */
@@ -20,18 +20,18 @@ import { LIMITS } from "../../base/limits.ts";
 
 /** A socket that may linger. */
 export interface Lingerer {
-  hold(): void;
-  unhold(): void;
-  /** Looks again: 0 when the end has come, 1 when not, 2 when bytes came meanwhile. */
-  lookAgain(): number;
-  /** Closes now: as it is, without RST. */
+  addCall(): void;
+  removeCall(): void;
+  /** 0 when the socket can close, 1 when bytes are unsent, 2 when the peer has sent bytes too. */
+  checkUnsent(): number;
+  /** Closes now, without RST. */
   endLingering(): void;
 }
 
 interface Entry {
   dueMs: number;
   pauseMs: number;
-  /** Infinite where closing has no budget. */
+  /** Infinite when closing has no budget. */
   readonly endMs: number;
 }
 
@@ -48,24 +48,24 @@ export class Lingering {
     return this.#entries.size;
   }
 
-  /** Looks at `socket` until it is done, until `endMs` of the host's clock at the latest. */
+  /** Checks `socket` until it can close, until `endMs` of the host's clock at the latest. */
   add(socket: Lingerer, endMs: number): void {
     const pauseMs = LIMITS.lingerFirstMs;
     this.#entries.set(socket, { dueMs: this.#host.now() + pauseMs, pauseMs, endMs });
-    socket.hold();
-    this.#timer ??= this.#host.setTimer(this.#look, LIMITS.lingerFirstMs);
+    socket.addCall();
+    this.#timer ??= this.#host.setTimer(this.#check, LIMITS.lingerFirstMs);
   }
 
-  /** Forgets a socket that something else has ended. */
+  /** Forgets a socket that has ended in another way. */
   delete(socket: Lingerer): void {
     if (!this.#entries.delete(socket)) return;
-    socket.unhold();
+    socket.removeCall();
     if (this.#entries.size > 0) return;
     this.#timer?.cancel();
     this.#timer = null;
   }
 
-  /** Closes them all. */
+  /** Closes all lingering sockets. */
   end(): void {
     for (const socket of [...this.#entries.keys()]) this.#end(socket);
   }
@@ -75,12 +75,12 @@ export class Lingering {
     socket.endLingering();
   }
 
-  readonly #look = (): void => {
+  readonly #check = (): void => {
     this.#timer = null;
     const nowMs = this.#host.now();
     for (const [socket, entry] of this.#entries) {
       if (nowMs < entry.dueMs && nowMs < entry.endMs) continue;
-      const seen = socket.lookAgain();
+      const seen = socket.checkUnsent();
       if (seen === 0 || nowMs >= entry.endMs) {
         this.#end(socket);
         continue;
@@ -90,6 +90,6 @@ export class Lingering {
       entry.dueMs = nowMs + entry.pauseMs;
     }
     if (this.#entries.size === 0) return;
-    this.#timer ??= this.#host.setTimer(this.#look, LIMITS.lingerFirstMs);
+    this.#timer ??= this.#host.setTimer(this.#check, LIMITS.lingerFirstMs);
   };
 }

@@ -1,5 +1,6 @@
 /**
- * What the parts of one network share: rings, clock, pool, configuration, and who is open.
+ * The parts that one network shares: rings, clock, pool, configuration, and the objects that are
+ * open on the network.
  *
  * @module
  */
@@ -11,24 +12,30 @@ import type { SizeClass } from "../../buf/size_class.ts";
 import type { Ring } from "../../ring/ring.ts";
 import type { TimingWheel } from "../../ring/timing_wheel.ts";
 import type { SocketAddress, UnixAddress } from "../address/address.ts";
-import { AfterTurn } from "./after_turn.ts";
+import { interfaceIndex, lookUp } from "../address/look_up.ts";
+import type { Call } from "../call/call.ts";
+import type { CallContext } from "../call/loop_reference.ts";
+import { SpareCalls } from "../call/spare_calls.ts";
 import type { ResolvedConfig } from "../config/config.ts";
-import { interfaceIndex } from "../address/interface_index.ts";
+import { DeliveryQueue } from "./delivery_queue.ts";
 import { Lingering } from "./lingering.ts";
-import { lookUp } from "../address/look_up.ts";
-import type { SendCall } from "../send/send_call.ts";
-import { SpareCalls } from "../send/spare_calls.ts";
 
-/** Something that the network closes with itself. */
+/** An object that the network closes when the network itself closes. */
 export interface Closeable extends Rostered {
   close(): Promise<void>;
   /** Ends at once; `close` then resolves soon. */
   reset(): void;
 }
 
+/** Serves connections of one listener: drained before anything else of the network is closed. */
+export interface Server extends Rostered {
+  /** Stops accepting, lets its handlers finish within its own budget, resets the rest. */
+  close(): Promise<void>;
+}
+
 /** A dial that is not connected yet. */
 export interface Dialing extends Rostered {
-  /** The address that was asked for. */
+  /** The address that the user asked for. */
   readonly name: string;
   giveUp(reason: unknown): void;
 }
@@ -45,7 +52,7 @@ export interface NetworkContextParts {
   recvRing: Ring;
 }
 
-export class NetworkContext implements NetworkContextParts {
+export class NetworkContext implements NetworkContextParts, CallContext {
   readonly config: ResolvedConfig;
   readonly host: Host;
   readonly meter: Meter;
@@ -56,13 +63,18 @@ export class NetworkContext implements NetworkContextParts {
   readonly recvRing: Ring;
   /** Connections and listeners that are not closed yet. */
   readonly open: Roster<Closeable> = new Roster<Closeable>();
+  /** Servers that have not ended. */
+  readonly servers: Roster<Server> = new Roster<Server>();
   readonly dials: Roster<Dialing> = new Roster<Dialing>();
-  /** Sockets that are closed once their peers have everything. */
+  /** Sockets that close once their peers have taken everything. */
   readonly lingering: Lingering;
-  readonly spareSends = new SpareCalls<SendCall>();
-  readonly afterTurn = new AfterTurn();
+  /** Settled sends. Only send queues put and take them, and know them as `SendCall`. */
+  readonly spareSends: SpareCalls<Call> = new SpareCalls<Call>();
+  readonly deliveries: DeliveryQueue = new DeliveryQueue();
   /** False from the beginning of `Network.close`. */
   accepting = true;
+  /** False once the network's servers have drained: their handlers may dial. */
+  dialing = true;
 
   constructor(parts: NetworkContextParts) {
     this.config = parts.config;
@@ -76,26 +88,28 @@ export class NetworkContext implements NetworkContextParts {
     this.lingering = new Lingering(parts.host);
   }
 
-  /** Milliseconds: those of the last turn while turns follow each other, else taken now. */
   get now(): number {
     const { recvRing } = this;
     return recvRing.pump.asleep ? this.host.now() : recvRing.now;
   }
 
-  /** Numeric addresses in the order in which they should be tried. */
-  lookUp(address: SocketAddress | UnixAddress): Promise<(SocketAddress | UnixAddress)[]> {
-    return lookUp(this.host, address, (name) => interfaceIndex(this.recvRing, name));
+  /** Numeric addresses in the order in which a dial tries them. */
+  lookUp(
+    address: SocketAddress | UnixAddress,
+    family: 4 | 6 | null = null,
+  ): Promise<(SocketAddress | UnixAddress)[]> {
+    return lookUp(this.host, address, (name) => interfaceIndex(this.recvRing, name), family);
   }
 
   get split(): boolean {
     return this.sendRing !== this.recvRing;
   }
 
-  hold(): void {
-    this.recvRing.pump.hold();
+  addReference(): void {
+    this.recvRing.pump.addReference();
   }
 
-  unhold(): void {
-    this.recvRing.pump.unhold();
+  removeReference(): void {
+    this.recvRing.pump.removeReference();
   }
 }

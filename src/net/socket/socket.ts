@@ -1,65 +1,88 @@
 /**
  * One connected descriptor and its end.
  *
- * Order of events at the end: operations are cancelled -> each lands, and the peer has everything
- * -> the descriptor is closed -> `closed` resolves. A descriptor number is therefore never free
- * while an operation names it.
+ *   open --end("graceful")--> graceful ----------+--the last operation lands--> descriptor closed,
+ *    |       | bytes are unsent                   |                             `closed` resolves
+ *    |       +-> lingering --all taken, or late---+
+ *    +--end("reset"), refuseFin()--> reset -------+      reset overtakes graceful and lingering
+ *
+ * Order of events at the end: the operations are cancelled, each operation lands, the peer has
+ * everything, the descriptor is closed, `closed` resolves. A descriptor number is therefore never
+ * free while an operation names it.
  *
  * @module
  */
 import { ERRNO, errnoText } from "../../base/errno.ts";
 import { COUNT } from "../../base/meter.ts";
 import { NetworkError } from "../../base/network_error.ts";
-import type { Operation } from "../../ring/operation.ts";
 import { type RingPort, SHUTDOWN_AGAIN, SHUTDOWN_DISCARD, SOCKET_OPTION } from "../../ring/port.ts";
-import {
-  AF_UNIX,
-  formatAddress,
-  type SocketAddress,
-  type UnixAddress,
-} from "../address/address.ts";
+import { formatAddress, type SocketAddress, type UnixAddress } from "../address/address.ts";
+import { AF_UNIX } from "../address/sockaddr.ts";
 import type { KeepAlive } from "../config/config.ts";
-import { endpoint, LOCAL_END } from "../address/endpoint.ts";
-import { Holder } from "../call/holder.ts";
+import { endpoint, LOCAL_END } from "./endpoint.ts";
+import { LoopReference } from "../call/loop_reference.ts";
 import type { Lingerer } from "./lingering.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
 import { type PackedAddress, packedAddress } from "../address/packed_address.ts";
 import { type SocketOption, socketOptions } from "./socket_options.ts";
 
-/** How the descriptor ends: FIN after what was sent, or RST. */
+/** The end of the descriptor: FIN after the bytes that were sent, or RST. */
 export type SocketEnd = "graceful" | "reset";
 
-/** Who has the socket: the connection. */
-interface SocketOwner extends Closeable {
-  readonly remoteAddress: SocketAddress | UnixAddress;
+/** A half of the connection, or a poll, whose operation the end of the socket waits for. */
+export interface SocketHalf {
+  readonly isIdle: boolean;
+  /** Ends the operation, at once or with a completion. */
+  cancel(): boolean;
+  /** Gives the idle operation back to its ring. */
+  release(): void;
 }
 
-/** errno of options and shutdowns that only say that the peer was faster. */
-const GONE = [ERRNO.ENOTCONN, ERRNO.EINVAL, ERRNO.ECONNRESET];
+/** The owner of the socket: the connection. */
+interface SocketOwner extends Closeable {
+  readonly remoteAddress: SocketAddress | UnixAddress;
+  /** Notices the peer's end. Made when first needed, for few connections. */
+  readonly watch: SocketHalf | null;
+}
 
-export class Socket extends Holder implements Lingerer {
+/**
+ * The answer that an accepted connection owes its peer: from the moment at which received bytes
+ * reach the program until the program sends.
+ *
+ *   ANSWER_NEVER   a dialed connection: its peer answers
+ *   ANSWER_GIVEN --received--> ANSWER_OWED --sent--> ANSWER_GIVEN
+ */
+export const ANSWER_NEVER = 0;
+export const ANSWER_GIVEN = 1;
+export const ANSWER_OWED = 2;
+export type AnswerState = typeof ANSWER_NEVER | typeof ANSWER_GIVEN | typeof ANSWER_OWED;
+
+/** Errnos of setting an option that only report that the peer has ended first. */
+const PEER_GONE_ERRNOS = [ERRNO.ENOTCONN, ERRNO.EINVAL, ERRNO.ECONNRESET];
+
+export class Socket extends LoopReference<NetworkContext> implements Lingerer {
   readonly fd: number;
   readonly family: number;
   /**
-   * How the peer ended, as far as is known:
+   * The end of the peer, as far as it is known:
    *
    *   none -> doubtful -> fin
    *     +------------------^
    *
-   * "fin": everything before it was received. "doubtful": a send failed or stopped early. The
-   * kernel reports the error of a connection once, so that this send may have taken a reset from
-   * the receive, which then returns 0 as if FIN had come: see `cutOff`.
+   * "fin": FIN came, and everything before it was received. "doubtful": a send failed or stopped
+   * early. The kernel reports the error of a connection once, so this send may have consumed the
+   * report of a reset. The receive then returns 0 as if FIN had come: see `cutOff`.
    */
   peerEnd: "none" | "doubtful" | "fin" = "none";
-  /** One for each half. */
-  #sending: Operation | null = null;
-  #receiving: Operation | null = null;
-  /** What the network forgets when the descriptor is closed, before `closed` resolves. */
+  answer: AnswerState = ANSWER_NEVER;
+  #sending: SocketHalf | null = null;
+  #receiving: SocketHalf | null = null;
+  /** Leaves the network's roster when the descriptor is closed, before `closed` resolves. */
   owner: SocketOwner | null = null;
-  /** "lingering" is graceful, but for what the peer has yet to take. */
+  /** "lingering" is graceful, while the peer has yet to take bytes. */
   #end: SocketEnd | "lingering" | null = null;
   #descriptorOpen = true;
-  /** Made when somebody waits. */
+  /** Made when a caller first asks for it. */
   #closed: PromiseWithResolvers<void> | null = null;
 
   constructor(context: NetworkContext, fd: number, family: number) {
@@ -75,6 +98,10 @@ export class Socket extends Holder implements Lingerer {
     return this.#closed.promise;
   }
 
+  get isClosed(): boolean {
+    return !this.#descriptorOpen;
+  }
+
   get ending(): boolean {
     return this.#end !== null;
   }
@@ -83,15 +110,15 @@ export class Socket extends Holder implements Lingerer {
     return this.context.recvRing.port;
   }
 
-  /** Operations that the end has to wait for: one for each half. */
-  attach(operation: Operation): void {
-    if (this.#sending === null) this.#sending = operation;
-    else this.#receiving = operation;
+  /** Registers a half, the sending one first: the end of the socket waits for it. */
+  attach(half: SocketHalf): void {
+    if (this.#sending === null) this.#sending = half;
+    else this.#receiving = half;
   }
 
   /**
-   * The peer, for messages; read when something has failed. Where a peer has no name, as most that
-   * dial a unix socket, it is known by the path at which it was accepted.
+   * The name of the peer in error messages. A peer without a name, as most that dial a unix socket,
+   * goes by the path at which it was accepted.
    */
   get peerName(): string {
     const peer = this.owner === null ? "unix:" : formatAddress(this.owner.remoteAddress);
@@ -102,20 +129,31 @@ export class Socket extends Holder implements Lingerer {
     return name === "unix:" ? "an unnamed unix socket" : name;
   }
 
+  noteReceived(): void {
+    if (this.answer === ANSWER_GIVEN) this.answer = ANSWER_OWED;
+  }
+
+  noteSent(): void {
+    if (this.answer === ANSWER_OWED) this.answer = ANSWER_GIVEN;
+  }
+
   setNoDelay(on: boolean): void {
-    if (this.family === AF_UNIX) return;
-    this.#set({ name: "tcpNoDelay", option: SOCKET_OPTION.noDelay, value: on ? 1 : 0 });
+    this.set([{ name: "tcpNoDelay", option: SOCKET_OPTION.noDelay, value: on ? 1 : 0 }]);
   }
 
   setKeepAlive(keepAlive: KeepAlive | null): void {
-    if (this.family === AF_UNIX) return;
-    for (const option of socketOptions.keepAlive(keepAlive)) this.#set(option);
+    this.set(socketOptions.keepAlive(keepAlive));
+  }
+
+  /** Sets options one after the other. Those of TCP have no effect on a unix socket. */
+  set(options: readonly SocketOption[]): void {
+    for (const option of options) this.#set(option);
   }
 
   #set({ name, option, value }: SocketOption): void {
-    if (!this.#descriptorOpen) return;
+    if (!this.#descriptorOpen || !socketOptions.suits(option, this.family)) return;
     const result = this.port.setOption(this.fd, option, value);
-    if (result >= 0 || GONE.includes(-result)) return;
+    if (result >= 0 || PEER_GONE_ERRNOS.includes(-result)) return;
     const what = `Cannot set ${name} to ${value} on the connection to ${this.peerName}`;
     throw new NetworkError(`${what}: ${errnoText(-result)}`, {
       code: "ConnectionFailed",
@@ -129,18 +167,20 @@ export class Socket extends Holder implements Lingerer {
     this.noteBrokenSend();
   }
 
-  /** A send failed or stopped early: its error, a reset perhaps, is not reported again. */
+  /**
+   * A send failed or stopped early: the kernel does not report the cause, perhaps a reset, again.
+   */
   noteBrokenSend(): void {
     if (this.peerEnd === "none") this.peerEnd = "doubtful";
   }
 
   /**
-   * Whether a receive that returned 0 met something else than FIN. The kernel is asked only when a
-   * send may have taken the error. A failed question counts as a reset: a stream that was cut off
-   * must not look complete.
+   * Whether a receive that returned 0 met another end than FIN. The kernel is asked only when a
+   * send may have consumed the report of a reset. When the kernel does not answer, the end counts
+   * as a reset: a stream that was cut off must not look complete.
    */
   cutOff(): boolean {
-    const suspect = this.peerEnd === "doubtful" || this.#sending?.idle === false;
+    const suspect = this.peerEnd === "doubtful" || this.#sending?.isIdle === false;
     if (!suspect || this.ending || this.family === AF_UNIX) return false;
     return this.port.cutOff(this.fd) !== 0;
   }
@@ -151,40 +191,44 @@ export class Socket extends Holder implements Lingerer {
     return endpoint(this.context.recvRing, this.fd, LOCAL_END);
   }
 
-  /** Sends FIN, unless RST is to follow. What the peer sent stays readable. */
+  /** Sends FIN, unless RST is to follow. Bytes that the peer sent stay readable. */
   shutdownSend(): void {
     if (this.#descriptorOpen && this.#end !== "reset") this.port.shutdown(this.fd, 1);
   }
 
   /**
-   * A reset is about to drop what is queued, which a half close may be waiting for: the peer would
-   * take FIN for a clean end, as it hides the RST behind it.
+   * Keeps a half close from sending FIN before a reset. The reset drops the queued bytes that the
+   * half close waits for, and FIN, which hides the RST behind it, would look like a clean end.
    */
   refuseFin(): void {
     this.#end ??= "reset";
   }
 
   /**
-   * Ends the socket; the first end decides, but a reset overtakes a graceful one. A graceful one
-   * waits for the peer to take what was sent, until `untilMs` of the host's clock at the latest.
+   * Ends the socket. The first end decides, except that a reset overtakes a graceful end. A
+   * graceful end waits until the peer has taken all bytes, until `untilMs` of the host's clock at
+   * the latest.
    */
   end(how: SocketEnd, untilMs = 0): Promise<void> {
     if (this.#end === null || (how === "reset" && this.#descriptorOpen)) {
       if (this.#end === "lingering") this.context.lingering.delete(this);
       this.#end = how;
       const { soLinger } = this.context.config;
-      // Were it refused, which SO_LINGER never is, the end would be graceful: but an end it is.
+      // The kernel never refuses SO_LINGER. A refusal would make the end graceful, which is
+      // harmless.
       if (how === "reset" && soLinger !== 0) this.#setLinger(0);
-      const abrupt = how === "reset" || soLinger === 0;
-      // Where RST follows, no FIN may go before it. Elsewhere this sends it, also when a forked
-      // process has a copy of the descriptor. And it ends a receive by itself: Linux 6.11 can fail
-      // to find a multishot one that is cancelled. Behind the peer's FIN nothing is unread.
+      const isAbrupt = how === "reset" || soLinger === 0;
+      // No FIN may precede RST. A graceful end sends FIN here, also when a forked process has a
+      // copy of the descriptor. The shutdown also ends a receive without a cancel: Linux 6.11 can
+      // fail to find a multishot receive that is to be cancelled. Behind the peer's FIN, nothing is
+      // unread.
       const both = this.peerEnd === "fin" ? 2 : SHUTDOWN_DISCARD;
-      const left = this.port.shutdown(this.fd, abrupt ? 0 : both);
-      if (left > 0 && untilMs > this.context.host.now()) this.#linger(untilMs);
-      else if (left > 0) this.port.shutdown(this.fd, 2);
-      this.#sending?.lane.ring.cancel(this.#sending);
-      this.#receiving?.lane.ring.cancel(this.#receiving);
+      const unsent = this.port.shutdown(this.fd, isAbrupt ? 0 : both);
+      if (unsent > 0 && untilMs > this.context.host.now()) this.#linger(untilMs);
+      else if (unsent > 0) this.port.shutdown(this.fd, 2);
+      this.#sending?.cancel();
+      this.#receiving?.cancel();
+      this.owner?.watch?.cancel();
       this.landed();
     }
     return this.closed;
@@ -195,13 +239,13 @@ export class Socket extends Holder implements Lingerer {
     this.context.lingering.add(this, untilMs);
   }
 
-  lookAgain(): number {
+  checkUnsent(): number {
     return Math.max(this.port.shutdown(this.fd, SHUTDOWN_AGAIN), 0);
   }
 
   endLingering(): void {
     this.#end = "graceful";
-    // Where the budget has ended: this ends a receive that no cancel has found.
+    // When the budget has ended, this ends a receive that no cancel has found.
     this.port.shutdown(this.fd, 0);
     this.landed();
   }
@@ -210,25 +254,28 @@ export class Socket extends Holder implements Lingerer {
     this.port.setOption(this.fd, SOCKET_OPTION.lingerSeconds, seconds);
   }
 
-  /** An operation came back: closes the descriptor when it was the last one of an ended socket. */
+  /** An operation has landed: closes the descriptor when it was the last one of an ended socket. */
   landed(): void {
     if (this.#end === null || this.#end === "lingering" || !this.#descriptorOpen) return;
     const sending = this.#sending;
     const receiving = this.#receiving;
-    if (sending?.idle === false || receiving?.idle === false) return;
+    if (sending?.isIdle === false || receiving?.isIdle === false) return;
+    const watch = this.owner === null ? null : this.owner.watch;
+    if (watch !== null && !watch.isIdle) return;
     this.#descriptorOpen = false;
     this.#closeDescriptor(this.#end);
-    sending?.lane.ring.retire(sending);
-    receiving?.lane.ring.retire(receiving);
+    sending?.release();
+    receiving?.release();
     this.context.meter.counts[COUNT.connections]--;
     if (this.owner !== null) this.context.open.delete(this.owner);
+    watch?.release();
     this.#closed?.resolve();
   }
 
   #closeDescriptor(end: SocketEnd): void {
     const { soLinger } = this.context.config;
     const graceful = end === "graceful" && soLinger !== 0;
-    // With a positive linger time close(2) would block the thread; the kernel goes on without it.
+    // With a positive linger time close(2) would block the thread; -1 lets the kernel send alone.
     if (graceful && soLinger !== null) this.#setLinger(-1);
     this.port.closeDescriptor(this.fd);
   }

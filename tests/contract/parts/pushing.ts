@@ -60,7 +60,7 @@ export function pushing(test: ContractSuite, _config: NetworkConfig): void {
   test("a producer's bytes reach a consumer in order, whatever waits", async ({ network }) => {
     await using pair = await connect(network);
     const collector = new Collector();
-    const receive = inner(pair.server).stream.consume(collector);
+    const receive = inner(pair.server).stream.pushTo(collector);
     let pauses = 0;
     collector.onData = () => {
       if (++pauses % 5 !== 0) return true;
@@ -88,7 +88,7 @@ export function pushing(test: ContractSuite, _config: NetworkConfig): void {
   test("small chunks in a row reach a consumer, until it pauses", async ({ network }) => {
     await using pair = await connect(network);
     const collector = new Collector();
-    const receive = inner(pair.server).stream.consume(collector);
+    const receive = inner(pair.server).stream.pushTo(collector);
     receive.resume();
     const sent: Uint8Array[] = [];
     for (let i = 0; i < 64; i++) {
@@ -112,7 +112,7 @@ export function pushing(test: ContractSuite, _config: NetworkConfig): void {
   test("a reset reaches the consumer and the producer, each once", async ({ network }) => {
     await using pair = await connect(network);
     const collector = new Collector();
-    inner(pair.server).stream.consume(collector).resume();
+    inner(pair.server).stream.pushTo(collector).resume();
     const poster = new Poster();
     const send = inner(pair.server).sink.produce(poster, LIMIT_BYTES);
     pair.client.reset();

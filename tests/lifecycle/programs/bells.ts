@@ -11,7 +11,7 @@ import { host } from "../../../ffi/host.ts";
 import type { Runtime } from "../../../ffi/symbols.ts";
 import { NetworkError } from "../../../mod.ts";
 import { resolveConfig } from "../../../src/net/config/config.ts";
-import { bellsOpened, openNetwork } from "../../../src/net/lifecycle/open_network.ts";
+import { doorbellsOpened, openNetwork } from "../../../src/net/lifecycle/open_network.ts";
 import { openRings } from "../../../src/net/lifecycle/open_rings.ts";
 import { settledDescriptors } from "../../contract/fixture.ts";
 import { openSignals } from "./open_signals.ts";
@@ -37,7 +37,7 @@ async function start(topology: "shared" | "split") {
   const native = openNative(runtime);
   const config = resolveConfig({ ring: { topology } });
   const context = openNetwork(native, host, config, await openRings(native, host, config));
-  await bellsOpened(context);
+  await doorbellsOpened(context);
   return context;
 }
 

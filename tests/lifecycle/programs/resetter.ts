@@ -5,7 +5,7 @@
  * @module
  */
 import process from "node:process";
-import { readSockaddr, writeSockaddr } from "../../../src/net/address/address.ts";
+import { readSockaddr, writeSockaddr } from "../../../src/net/address/sockaddr.ts";
 import { libc } from "../../support/libc.ts";
 
 /** include/linux/socket.h, include/uapi/asm-generic/socket.h */

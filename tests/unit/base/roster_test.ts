@@ -1,5 +1,5 @@
 /**
- * A roster against a Set: the same members, whatever joins and leaves.
+ * A roster against a Set: the same members in any order of joining and leaving.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { assert, Random, suite } from "../../harness.ts";
 const test = suite("Roster");
 
 class Member implements Rostered {
-  place = -1;
+  rosterIndex = -1;
   readonly id: number;
 
   constructor(id: number) {
@@ -38,7 +38,7 @@ test("members join and leave in any order, as in a Set", () => {
   }
 });
 
-test("all() is a copy: members may leave while it is gone through", () => {
+test("all() is a copy: members may leave while the copy is walked", () => {
   const roster = new Roster<Member>();
   for (let id = 0; id < 10; id++) roster.add(new Member(id));
   const seen: number[] = [];
@@ -50,7 +50,7 @@ test("all() is a copy: members may leave while it is gone through", () => {
   assert.is(roster.size, 0);
 });
 
-test("who has left can join again, who is a member cannot", () => {
+test("an object that has left can join again, a member cannot", () => {
   const [roster, other] = [new Roster<Member>(), new Roster<Member>()];
   const member = new Member(1);
   roster.add(member);

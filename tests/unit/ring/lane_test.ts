@@ -6,7 +6,7 @@ const test = suite("Lane");
 test("Lane.shift() gives resubmitted operations before fresh ones, each in their order", () => {
   const lane = looseLane();
   for (const name of ["fresh1", "again1", "fresh2", "again2"]) {
-    lane.push(new IdleOperation(lane, name), name.startsWith("again") ? "again" : "fresh");
+    lane.push(new IdleOperation(lane, name), name.startsWith("again") ? "resubmitted" : "fresh");
   }
   const names: string[] = [];
   for (let next = lane.shift(); next !== null; next = lane.shift()) {
@@ -18,60 +18,60 @@ test("Lane.shift() gives resubmitted operations before fresh ones, each in their
 test("Lane.pending counts what flies and what waits in either queue", () => {
   const lane = looseLane();
   lane.push(new IdleOperation(lane), "fresh");
-  lane.push(new IdleOperation(lane), "again");
+  lane.push(new IdleOperation(lane), "resubmitted");
   lane.inFlight = 3;
   assert.is(lane.pending, 5);
   lane.shift();
   assert.is(lane.pending, 4);
 });
 
-test("Lane.stageable is true while something waits and the budget allows it", () => {
+test("Lane.canStage is true while something waits and the budget allows it", () => {
   const lane = looseLane(2);
-  assert.not.ok(lane.stageable, "nothing waits");
+  assert.not.ok(lane.canStage, "nothing waits");
   lane.push(new IdleOperation(lane), "fresh");
-  assert.ok(lane.stageable);
+  assert.ok(lane.canStage);
   lane.inFlight = 1;
-  assert.ok(lane.stageable);
+  assert.ok(lane.canStage);
   lane.inFlight = 2;
-  assert.not.ok(lane.stageable, "the budget is used up");
-  lane.push(new IdleOperation(lane), "again");
-  assert.not.ok(lane.stageable, "also for resubmitted ones");
+  assert.not.ok(lane.canStage, "the budget is used up");
+  lane.push(new IdleOperation(lane), "resubmitted");
+  assert.not.ok(lane.canStage, "also for resubmitted ones");
   lane.inFlight = 1;
   lane.shift();
   lane.shift();
-  assert.not.ok(lane.stageable);
+  assert.not.ok(lane.canStage);
 });
 
 test("Lane.admit() lets as many go as are told, first come first served", () => {
   const lane = looseLane(1);
   const operations = [1, 2, 3].map(() => new IdleOperation(lane));
-  for (const operation of operations) lane.push(operation, "line");
+  for (const operation of operations) lane.push(operation, "awaitingBuffer");
   assert.is(lane.pending, 3);
-  assert.ok(lane.crowded && lane.admissible);
-  assert.not.ok(lane.stageable, "those in line were not admitted yet");
+  assert.ok(lane.hasBufferQueue && lane.canAdmit);
+  assert.not.ok(lane.canStage, "those that wait for a buffer were not admitted yet");
   assert.is(lane.shift(), null);
   lane.admit(2);
-  assert.ok(lane.crowded);
+  assert.ok(lane.hasBufferQueue);
   assert.is(lane.shift(), operations[0]);
   assert.is(lane.shift(), operations[1]);
   assert.is(lane.shift(), null);
   lane.inFlight = 1;
-  assert.not.ok(lane.admissible, "the budget is used up");
+  assert.not.ok(lane.canAdmit, "the budget is used up");
   lane.admit(5);
-  assert.not.ok(lane.crowded);
+  assert.not.ok(lane.hasBufferQueue);
   assert.is(lane.shift(), operations[2]);
   assert.is(lane.pending, 1);
 });
 
 test("Lane.remove() finds an operation wherever it waits, and says whether it did", () => {
   const lane = looseLane();
-  const [again, fresh, inLine, other] = [1, 2, 3, 4].map(() => new IdleOperation(lane));
-  lane.push(again, "again");
+  const [resubmitted, fresh, waiting, other] = [1, 2, 3, 4].map(() => new IdleOperation(lane));
+  lane.push(resubmitted, "resubmitted");
   lane.push(fresh, "fresh");
-  lane.push(inLine, "line");
+  lane.push(waiting, "awaitingBuffer");
   assert.not.ok(lane.remove(other));
-  assert.ok(lane.remove(again));
-  assert.ok(lane.remove(inLine));
+  assert.ok(lane.remove(resubmitted));
+  assert.ok(lane.remove(waiting));
   assert.ok(lane.remove(fresh));
   assert.not.ok(lane.remove(fresh));
   assert.is(lane.pending, 0);

@@ -1,4 +1,4 @@
-import { OPERATION_FLYING, OPERATION_IDLE } from "../../../src/ring/operation.ts";
+import { OPERATION_IDLE, OPERATION_IN_FLIGHT } from "../../../src/ring/operation.ts";
 import { OperationTable } from "../../../src/ring/operation_table.ts";
 import { assert, Random, suite } from "../../harness.ts";
 import { IdleOperation } from "../../support/idle_operation.ts";
@@ -17,8 +17,8 @@ test("OperationTable.launch() gives each operation a slot of its own", () => {
   const operations = [new IdleOperation(), new IdleOperation(), new IdleOperation()];
   const slots = operations.map((operation) => launch(table, operation).slot);
   assert.equal(slots, [0, 1, 2]);
-  assert.is(table.flying, 3);
-  assert.ok(operations.every((operation) => operation.state === OPERATION_FLYING));
+  assert.is(table.inFlight, 3);
+  assert.ok(operations.every((operation) => operation.state === OPERATION_IN_FLIGHT));
 });
 
 test("OperationTable.land() returns the operation of that very flight, once", () => {
@@ -27,9 +27,9 @@ test("OperationTable.land() returns the operation of that very flight, once", ()
   const { slot, generation } = launch(table, operation);
   assert.is(table.land(slot, generation), operation);
   assert.is(operation.state, OPERATION_IDLE);
-  assert.is(table.flying, 0);
+  assert.is(table.inFlight, 0);
   assert.is(table.land(slot, generation), null, "a second completion is stale");
-  assert.is(table.flying, 0);
+  assert.is(table.inFlight, 0);
 });
 
 test("OperationTable.land() ignores completions of earlier flights and of nobody", () => {
@@ -43,7 +43,7 @@ test("OperationTable.land() ignores completions of earlier flights and of nobody
   assert.is(table.land(first.slot, first.generation), null);
   assert.is(table.land(second.slot + 1, second.generation), null);
   assert.is(table.land(-1, second.generation), null);
-  assert.is(table.flying, 1);
+  assert.is(table.inFlight, 1);
   assert.is(table.land(second.slot, second.generation), operation);
 });
 
@@ -82,17 +82,17 @@ test("launching or retiring what flies is a bug that is caught", () => {
   table.launch(operation);
   thrown(() => table.launch(operation), Error, "invariant");
   thrown(() => table.retire(operation), Error, "invariant");
-  assert.is(table.flying, 1);
+  assert.is(table.inFlight, 1);
 });
 
 test("a launch forgets the cancel of the flight before", () => {
   const table = new OperationTable();
   const operation = new IdleOperation();
   const { slot, generation } = launch(table, operation);
-  operation.canceling = true;
+  operation.isCanceling = true;
   table.land(slot, generation);
   table.launch(operation);
-  assert.not.ok(operation.canceling);
+  assert.not.ok(operation.isCanceling);
 });
 
 test("generations are u32 and may come back from the shim as i32", () => {
@@ -103,7 +103,7 @@ test("generations are u32 and may come back from the shim as i32", () => {
   assert.is(table.land(slot, 0xffff_fff0 | 0), operation);
 });
 
-test("OperationTable.eachFlying() visits exactly what flies", () => {
+test("OperationTable.eachInFlight() visits exactly what flies", () => {
   const table = new OperationTable();
   const operations = Array.from({ length: 5 }, () => new IdleOperation());
   for (const operation of operations) table.launch(operation);
@@ -111,7 +111,7 @@ test("OperationTable.eachFlying() visits exactly what flies", () => {
   table.land(operations[3].slot, operations[3].generation);
   table.retire(operations[3]);
   const visited: unknown[] = [];
-  table.eachFlying((operation) => visited.push(operation));
+  table.eachInFlight((operation) => visited.push(operation));
   assert.equal(visited.map((one) => operations.indexOf(one as IdleOperation)), [0, 2, 4]);
 });
 
@@ -124,7 +124,7 @@ test("no two flights of a random history have the same slot and generation", () 
     if (operations.length < 20 && random.chance(0.3)) operations.push(new IdleOperation());
     if (operations.length === 0) continue;
     const operation = random.pick(operations);
-    if (operation.state === OPERATION_FLYING) {
+    if (operation.state === OPERATION_IN_FLIGHT) {
       assert.is(table.land(operation.slot, operation.generation), operation);
       if (random.chance(0.3)) {
         table.retire(operation);
@@ -135,8 +135,8 @@ test("no two flights of a random history have the same slot and generation", () 
       assert.not.ok(seen.has(`${slot}/${generation}`), `${slot}/${generation} twice`);
       seen.add(`${slot}/${generation}`);
     }
-    const flying = operations.filter((other) => other.state === OPERATION_FLYING);
-    assert.is(table.flying, flying.length);
+    const flying = operations.filter((other) => other.state === OPERATION_IN_FLIGHT);
+    assert.is(table.inFlight, flying.length);
     assert.is(new Set(flying.map((other) => other.slot)).size, flying.length);
   }
 });

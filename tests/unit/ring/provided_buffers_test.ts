@@ -2,7 +2,7 @@ import { LIMITS } from "../../../src/base/limits.ts";
 import { NetworkError } from "../../../src/base/network_error.ts";
 import { BufferPool } from "../../../src/buf/buffer_pool.ts";
 import { OpWriter } from "../../../src/ring/op_writer.ts";
-import { OP_CODE } from "../../../src/ring/port.ts";
+import { OP_CODE } from "../../../src/ring/op_writer.ts";
 import { ProvidedBuffers } from "../../../src/ring/provided_buffers.ts";
 import { assert, Random, suite } from "../../harness.ts";
 import { PlainSlabSource } from "../../support/plain_slab_source.ts";
@@ -32,7 +32,7 @@ function setUp(options: Options = {}) {
     source,
     sizeBytes,
     countMax,
-    extraCount: group === 1 ? LIMITS.watchExtraCount : 0,
+    extraCount: group === 1 ? LIMITS.multishotExtraCount : 0,
     reserveCount,
   });
   const ops = new Uint32Array(opCapacity * 8);

@@ -1,14 +1,14 @@
 import { Call } from "../../../../src/net/call/call.ts";
-import type { Holder } from "../../../../src/net/call/holder.ts";
+import type { LoopReference } from "../../../../src/net/call/loop_reference.ts";
 import { TimingWheel } from "../../../../src/ring/timing_wheel.ts";
 import { assert, suite } from "../../../harness.ts";
 import { countedSignal } from "../../../support/counted_signal.ts";
 import { ManualHost } from "../../../support/manual_host.ts";
 import { thrown } from "../../../support/thrown.ts";
 
-/** A call that fails with what ended it. */
+/** A call that fails with the reason of its end. */
 class PlainCall extends Call {
-  constructor(override readonly holder: Holder) {
+  constructor(override readonly loopReference: LoopReference) {
     super();
   }
 
@@ -19,27 +19,29 @@ class PlainCall extends Call {
   override abort(reason: unknown): void {
     this.fail(reason);
   }
+
+  protected override enqueue(): void {}
 }
 
-/** What a call needs of a connection. */
+/** The parts of a connection that a call uses. */
 function setUp() {
   const host = new ManualHost();
   const wheel = new TimingWheel(host);
   const counter = { held: 0 };
-  const holder = {
+  const loopReference = {
     context: { wheel, now: 500 },
-    hold: () => void counter.held++,
-    unhold: () => void counter.held--,
-  } as unknown as Holder;
-  return { host, wheel, holder, counter };
+    addCall: () => void counter.held++,
+    removeCall: () => void counter.held--,
+  } as unknown as LoopReference;
+  return { host, wheel, loopReference, counter };
 }
 
 const test = suite("Call");
 
-test("a call that succeeds leaves no deadline, no listener and no hold", async () => {
-  const { host, wheel, holder, counter } = setUp();
+test("a call that succeeds leaves no deadline, no listener and no reference", async () => {
+  const { host, wheel, loopReference, counter } = setUp();
   const { signal, listeners } = countedSignal();
-  const call = new PlainCall(holder);
+  const call = new PlainCall(loopReference);
   call.prepare({ signal, timeoutMs: 50 }, null);
   const promise = call.promise<number>();
   assert.not.ok(call.settled);
@@ -53,8 +55,8 @@ test("a call that succeeds leaves no deadline, no listener and no hold", async (
 });
 
 test("a call without options costs no deadline", async () => {
-  const { wheel, holder, counter } = setUp();
-  const call = new PlainCall(holder);
+  const { wheel, loopReference, counter } = setUp();
+  const call = new PlainCall(loopReference);
   call.prepare(undefined, null);
   const promise = call.promise<void>();
   call.begin();
@@ -63,9 +65,9 @@ test("a call without options costs no deadline", async () => {
   await promise;
 });
 
-test("call options may inherit fields that they must not have themselves", () => {
-  const { holder } = setUp();
-  const call = new PlainCall(holder);
+test("unknown fields of call options may be inherited, but not own", () => {
+  const { loopReference } = setUp();
+  const call = new PlainCall(loopReference);
   call.prepare(new AbortController(), null);
   call.prepare(Object.assign(Object.create({ extension: 1 }), { timeoutMs: 6 }), null);
   assert.is(call.timeoutMs, 6);
@@ -73,10 +75,10 @@ test("call options may inherit fields that they must not have themselves", () =>
   thrown(() => call.prepare(new AbortController().signal as never, null), TypeError, "AbortSignal");
 });
 
-test("a call whose budget runs out expires once and forgets its signal", async () => {
-  const { host, wheel, holder, counter } = setUp();
+test("a call whose budget runs out expires once and leaves its signal", async () => {
+  const { host, wheel, loopReference, counter } = setUp();
   const { signal, listeners } = countedSignal();
-  const call = new PlainCall(holder);
+  const call = new PlainCall(loopReference);
   call.prepare({ signal }, 100);
   const promise = call.promise<void>();
   call.begin();
@@ -87,9 +89,9 @@ test("a call whose budget runs out expires once and forgets its signal", async (
 });
 
 test("a call that is aborted rejects with the signal's reason and has no deadline", async () => {
-  const { wheel, holder, counter } = setUp();
+  const { wheel, loopReference, counter } = setUp();
   const { controller, signal } = countedSignal();
-  const call = new PlainCall(holder);
+  const call = new PlainCall(loopReference);
   call.prepare({ signal, timeoutMs: 100 }, null);
   const promise = call.promise<void>();
   call.begin();
@@ -100,9 +102,9 @@ test("a call that is aborted rejects with the signal's reason and has no deadlin
 });
 
 test("a call that is used again does not listen to the signal of its last use", async () => {
-  const { holder } = setUp();
+  const { loopReference } = setUp();
   const { controller, signal, listeners } = countedSignal();
-  const call = new PlainCall(holder);
+  const call = new PlainCall(loopReference);
   call.prepare({ signal }, null);
   const first = call.promise<string>();
   call.begin();
@@ -118,8 +120,8 @@ test("a call that is used again does not listen to the signal of its last use", 
 });
 
 test("a call that is used again has the budget of this use only", async () => {
-  const { wheel, holder } = setUp();
-  const call = new PlainCall(holder);
+  const { wheel, loopReference } = setUp();
+  const call = new PlainCall(loopReference);
   call.prepare({ timeoutMs: 5 }, null);
   const first = call.promise<void>();
   call.begin();
@@ -132,9 +134,9 @@ test("a call that is used again has the budget of this use only", async () => {
   await Promise.all([first, second]);
 });
 
-test("a call settles once: a second end is a bug that is caught", async () => {
-  const { holder } = setUp();
-  const call = new PlainCall(holder);
+test("a second end of a call is a bug, and throws", async () => {
+  const { loopReference } = setUp();
+  const call = new PlainCall(loopReference);
   const promise = call.promise<void>();
   call.begin();
   call.succeed(undefined);
@@ -143,10 +145,10 @@ test("a call settles once: a second end is a bug that is caught", async () => {
   await promise;
 });
 
-test("disarm() stops clock and signal, and the call is still to be settled", async () => {
-  const { wheel, holder, counter } = setUp();
+test("disarm() ends budget and signal, and leaves the call unsettled", async () => {
+  const { wheel, loopReference, counter } = setUp();
   const { controller, signal, listeners } = countedSignal();
-  const call = new PlainCall(holder);
+  const call = new PlainCall(loopReference);
   call.prepare({ signal, timeoutMs: 100 }, null);
   const promise = call.promise<void>();
   call.begin();
@@ -160,8 +162,8 @@ test("disarm() stops clock and signal, and the call is still to be settled", asy
 });
 
 test("prepare() takes the call's own budget, null for none, or the configured one", () => {
-  const { holder } = setUp();
-  const call = new PlainCall(holder);
+  const { loopReference } = setUp();
+  const call = new PlainCall(loopReference);
   const budget = (options: Record<string, unknown> | undefined) => {
     call.prepare(options, 1_000);
     return call.timeoutMs;
@@ -174,8 +176,9 @@ test("prepare() takes the call's own budget, null for none, or the configured on
 });
 
 test("prepare() refuses wrong options, budgets and signals by name", () => {
-  const { holder } = setUp();
-  const prepare = (options: unknown) => () => new PlainCall(holder).prepare(options as never, null);
+  const { loopReference } = setUp();
+  const prepare = (options: unknown) => () =>
+    new PlainCall(loopReference).prepare(options as never, null);
   for (const timeoutMs of [-1, 1.5, NaN, 2 ** 31]) {
     thrown(prepare({ timeoutMs }), RangeError, `"timeoutMs"`);
   }
@@ -185,10 +188,10 @@ test("prepare() refuses wrong options, budgets and signals by name", () => {
 });
 
 test("prepare() throws the reason of a signal that is aborted already", () => {
-  const { holder } = setUp();
+  const { loopReference } = setUp();
   const reason = new Error("too late");
   const signal = AbortSignal.abort(reason);
-  assert.is(thrown(() => new PlainCall(holder).prepare({ signal }, null), Error), reason);
+  assert.is(thrown(() => new PlainCall(loopReference).prepare({ signal }, null), Error), reason);
 });
 
 test.run();

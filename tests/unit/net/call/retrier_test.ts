@@ -1,34 +1,27 @@
 import { LIMITS } from "../../../../src/base/limits.ts";
 import { COUNT, Meter } from "../../../../src/base/meter.ts";
-import { Retrier } from "../../../../src/net/call/retrier.ts";
-import type { LanePlace } from "../../../../src/ring/lane.ts";
-import type { Operation } from "../../../../src/ring/operation.ts";
+import { Retrier, type RetryTarget } from "../../../../src/net/call/retrier.ts";
 import { assert, suite } from "../../../harness.ts";
-import { IdleOperation, looseLane } from "../../../support/idle_operation.ts";
 import { ManualHost } from "../../../support/manual_host.ts";
 
 function setUp() {
   const host = new ManualHost();
   const meter = new Meter();
-  const submitted: { operation: Operation; place: LanePlace | undefined }[] = [];
-  const submit = (operation: Operation, place?: LanePlace) => {
-    submitted.push({ operation, place });
-  };
-  const operation = new IdleOperation(looseLane(1, { host, meter, submit }));
-  const retrier = new Retrier(operation, COUNT.retriesSend);
-  return { host, meter, submitted, operation, retrier };
+  const submitted: RetryTarget[] = [];
+  const target: RetryTarget = { ring: { host, meter }, resubmit: () => submitted.push(target) };
+  const retrier = new Retrier(target, COUNT.retriesSend);
+  return { host, meter, submitted, target, retrier };
 }
 
 const test = suite("Retrier");
 
-test("retry(again) submits at once, before fresh operations, and counts", () => {
-  const { host, meter, submitted, operation, retrier } = setUp();
+test("retry(again) submits at once and counts", () => {
+  const { host, meter, submitted, target, retrier } = setUp();
   assert.ok(retrier.retry("again"));
-  assert.equal(submitted.length, 1);
-  assert.is(submitted[0].operation, operation);
-  assert.is(submitted[0].place, "again");
+  assert.is(submitted.length, 1);
+  assert.is(submitted[0], target);
   assert.is(host.timersSet, 0);
-  assert.not.ok(retrier.waiting);
+  assert.not.ok(retrier.isWaiting);
   assert.is(meter.counts[COUNT.retriesSend], 1);
 });
 
@@ -37,12 +30,12 @@ test("retry(later) pauses, each time twice as long, up to the longest pause", ()
   const pauses: number[] = [];
   for (let i = 0; i < 9; i++) {
     assert.ok(retrier.retry("later"));
-    assert.ok(retrier.waiting);
+    assert.ok(retrier.isWaiting);
     assert.is(submitted.length, i, "not before the pause ends");
     pauses.push(host.nextDueMs as number - host.now());
     host.runUntil(host.nextDueMs as number);
     assert.is(submitted.length, i + 1);
-    assert.not.ok(retrier.waiting);
+    assert.not.ok(retrier.isWaiting);
   }
   assert.equal(pauses, [1, 2, 4, 8, 16, 32, 64, 64, 64]);
   assert.equal([pauses[0], pauses.at(-1)], [LIMITS.backOffFirstMs, LIMITS.backOffLastMs]);
@@ -59,7 +52,7 @@ test("retries without progress are bounded, whatever their kind", () => {
     assert.is(count, LIMITS.retryCountMax);
     assert.is(submitted.length, count, "the refused one submits nothing");
     assert.is(meter.counts[COUNT.retriesSend], count);
-    assert.not.ok(retrier.waiting);
+    assert.not.ok(retrier.isWaiting);
     assert.not.ok(retrier.retry(how), "and it stays refused");
   }
 });
@@ -83,7 +76,7 @@ test("stop() ends a pause without submitting, and does nothing otherwise", () =>
   retrier.stop();
   retrier.retry("later");
   retrier.stop();
-  assert.not.ok(retrier.waiting);
+  assert.not.ok(retrier.isWaiting);
   assert.is(host.timers.length, 0);
   host.runUntil(host.now() + 1_000);
   assert.equal(submitted, []);

@@ -1,13 +1,6 @@
-import { ERRNO } from "../../../../src/base/errno.ts";
-import {
-  explainRefusal,
-  featuresOf,
-  kernelAtLeast,
-} from "../../../../src/net/config/capabilities.ts";
+import { featuresOf, kernelAtLeast } from "../../../../src/net/config/capabilities.ts";
 import { FEATURE } from "../../../../src/ring/port.ts";
 import { assert, suite } from "../../../harness.ts";
-
-const MODERN = { kernel: "6.12.5-amd64", disabled: "0", memlockBytes: 8_388_608 };
 
 const test = suite("capabilities");
 
@@ -25,96 +18,6 @@ test("kernelAtLeast() compares numbers, not text", () => {
   ];
   for (const [kernel, major, minor, expected] of cases) {
     assert.is(kernelAtLeast(kernel, major, minor), expected, `${kernel} >= ${major}.${minor}`);
-  }
-});
-
-test("explainRefusal() names the sysctl, its value and the remedy", () => {
-  for (const disabled of ["1", "2"]) {
-    const text = explainRefusal(ERRNO.EPERM, { ...MODERN, disabled });
-    assert.match(text, `kernel.io_uring_disabled=${disabled}`);
-    assert.match(text, "sysctl -w kernel.io_uring_disabled=0");
-    assert.not.match(text, "seccomp");
-    assert.is(text.includes("kernel.io_uring_group"), disabled === "1");
-  }
-});
-
-test("explainRefusal() suspects a seccomp filter when the sysctl allows", () => {
-  for (const disabled of ["0", ""]) {
-    for (const errno of [ERRNO.EPERM, ERRNO.ENOSYS]) {
-      const text = explainRefusal(errno, { ...MODERN, disabled });
-      assert.match(text, "seccomp");
-      assert.match(text, "io_uring_setup, io_uring_enter and io_uring_register");
-      assert.match(text, "docker run --security-opt");
-    }
-  }
-});
-
-test("explainRefusal() suspects a security module behind EACCES", () => {
-  const text = explainRefusal(ERRNO.EACCES, MODERN);
-  assert.match(text, /SELinux or AppArmor/);
-  assert.match(text, "policy");
-});
-
-test("explainRefusal() tells a kernel without io_uring from a filter", () => {
-  const text = explainRefusal(ERRNO.ENOSYS, { ...MODERN, kernel: "4.19.0" });
-  assert.match(text, "kernel 4.19.0 has no io_uring");
-  assert.match(text, "Linux 6.1 or newer");
-  assert.not.match(text, "seccomp");
-});
-
-test("explainRefusal() names the kernel that does not know the flags", () => {
-  const text = explainRefusal(ERRNO.EINVAL, { ...MODERN, kernel: "5.15.0" });
-  assert.match(text, "kernel 5.15.0 does not know");
-  assert.match(text, "Linux 6.1 or newer");
-});
-
-test("explainRefusal() does not call a new kernel old", () => {
-  const text = explainRefusal(ERRNO.EINVAL, MODERN);
-  assert.match(text, "although its version has them");
-  assert.match(text, "sandbox");
-});
-
-test("explainRefusal() names the limit of locked memory and how to raise it", () => {
-  const text = explainRefusal(ERRNO.ENOMEM, { ...MODERN, memlockBytes: 65_536 });
-  assert.match(text, "65536 bytes");
-  assert.match(text, "ulimit -l");
-  assert.match(text, "--ulimit memlock=-1");
-});
-
-test("explainRefusal() does not blame a limit that there is not", () => {
-  const text = explainRefusal(ERRNO.ENOMEM, { ...MODERN, memlockBytes: -1 });
-  assert.match(text, "has no memory");
-  assert.not.match(text, "ulimit");
-});
-
-test("explainRefusal() names the limit of open files, of the process or of the system", () => {
-  assert.match(explainRefusal(ERRNO.EMFILE, MODERN), "ulimit -n");
-  const text = explainRefusal(ERRNO.ENFILE, MODERN);
-  assert.match(text, "fs.file-max");
-  assert.not.match(text, "ulimit");
-});
-
-test("explainRefusal() says when the process has too many rings", () => {
-  assert.match(explainRefusal(ERRNO.ENOSPC, MODERN), "close networks");
-});
-
-test("explainRefusal() gives the errno where there is no better explanation", () => {
-  assert.match(
-    explainRefusal(ERRNO.EFAULT, MODERN),
-    "io_uring cannot be used: bad address (EFAULT)",
-  );
-  assert.match(explainRefusal(599, MODERN), "E599");
-});
-
-test("every explanation is one sentence without a trailing period", () => {
-  for (const errno of Object.values(ERRNO)) {
-    for (const kernel of ["4.19.0", "6.12.0"]) {
-      for (const disabled of ["", "0", "2"]) {
-        const text = explainRefusal(errno, { ...MODERN, kernel, disabled });
-        assert.not.match(text, /[.\n]$/);
-        assert.not.match(text, "undefined");
-      }
-    }
   }
 });
 

@@ -2,15 +2,13 @@ import { ERRNO } from "../../../../src/base/errno.ts";
 import { LIMITS } from "../../../../src/base/limits.ts";
 import { NetworkError } from "../../../../src/base/network_error.ts";
 import { resolveConfig } from "../../../../src/net/config/config.ts";
-import { refuseUnsupported } from "../../../../src/net/lifecycle/open_network.ts";
 import { openRings } from "../../../../src/net/lifecycle/open_rings.ts";
 import type { NativePort, RingOpenOptions, RingPort } from "../../../../src/ring/port.ts";
 import { assert, rejects, suite } from "../../../harness.ts";
 import { ManualHost } from "../../../support/manual_host.ts";
 import { PlainSlabSource } from "../../../support/plain_slab_source.ts";
-import { thrown } from "../../../support/thrown.ts";
 
-/** A library that opens rings, or answers with an errno, as `answer` says. */
+/** A library that opens rings, or refuses them with the errno of `answer`. */
 class ScriptedNative extends PlainSlabSource implements NativePort {
   readonly opened: RingOpenOptions[] = [];
   closed = 0;
@@ -57,14 +55,14 @@ test("one ring serves both directions by default, with room for many completions
   assert.equal([entries, completionEntries, sqPoll, buffers], [256, 2_048, false, true]);
 });
 
-test("the completion queue stays within what the kernel takes", async () => {
+test("the completion queue stays within the kernel's limit", async () => {
   const native = new ScriptedNative();
   await open(native, { ring: { entries: 32_768, sqPoll: true } });
   const { entries, completionEntries, sqPoll } = native.opened[0];
   assert.equal([entries, completionEntries, sqPoll], [32_768, 65_536, true]);
 });
 
-test("a ring for which there is no locked memory is halved and tried again, later", async () => {
+test("a ring that does not fit the locked memory is halved and tried again later", async () => {
   const native = new ScriptedNative();
   native.answer = (_, { entries }) => entries > 32 ? ERRNO.ENOMEM : 0;
   const { pauses } = await open(native);
@@ -73,7 +71,7 @@ test("a ring for which there is no locked memory is halved and tried again, late
   assert.equal(pauses, Array(3).fill(LIMITS.lockedMemoryPauseMs));
 });
 
-test("the smallest ring is tried until the kernel had time to give memory back", async () => {
+test("the smallest ring is tried until the kernel has had time to give memory back", async () => {
   const native = new ScriptedNative();
   native.answer = (attempt) => attempt < 3 + LIMITS.smallestRingTryCountMax - 1 ? ERRNO.ENOMEM : 0;
   await open(native, { ring: { entries: 32 } });
@@ -114,26 +112,12 @@ test("when the second ring cannot be opened, the first one is closed", async () 
   assert.is(native.closed, 1);
 });
 
-test("both rings are halved when there is locked memory for one of them only", async () => {
+test("both rings are halved when only one of them fits the locked memory", async () => {
   const native = new ScriptedNative();
   native.answer = (_, { buffers, entries }) => !buffers && entries > 64 ? ERRNO.ENOMEM : 0;
   await open(native, { ring: { topology: "split" } });
   assert.equal(sizes(native), [256, 256, 128, 128, 64, 64]);
   assert.is(native.closed, 2);
-});
-
-test("what no machine can do is refused before anything is opened, with the reason", () => {
-  const refuse = (config: Record<string, unknown>) => () =>
-    refuseUnsupported(resolveConfig(config));
-  for (
-    const [config, reason] of [
-      [{ ring: { ioPoll: true } }, "ioPoll"],
-      [{ backend: "portable" }, "portable"],
-    ] as const
-  ) {
-    assert.is(thrown(refuse(config), NetworkError, reason).code, "Unsupported");
-  }
-  for (const backend of ["auto", "io_uring"]) refuse({ backend })();
 });
 
 test.run();

@@ -1,5 +1,6 @@
 import { BufferPool } from "../../../../src/buf/buffer_pool.ts";
 import type { Slot } from "../../../../src/buf/slot.ts";
+import { DelimiterSearch } from "../../../../src/base/delimiter_search.ts";
 import { ReadBuffer } from "../../../../src/net/recv/read_buffer.ts";
 import { assert, Random, suite } from "../../../harness.ts";
 import { PlainSlabSource } from "../../../support/plain_slab_source.ts";
@@ -70,7 +71,7 @@ test("take() of a part copies nothing; its memory goes back with the last handle
   assert.is(inUse(), 0);
 });
 
-test("take() of more than is buffered is a bug that is caught", () => {
+test("take() of more than the buffered bytes is a bug, and throws", () => {
   const { buffer, arrive } = setUp();
   arrive("abc");
   thrown(() => buffer.take(4), Error, "invariant");
@@ -106,7 +107,7 @@ test("a full buffer is not appended to, and a large range is not copied", () => 
   assert.is(buffer.take(all.length).text(), all);
 });
 
-test("memory that somebody else sees is not written to", () => {
+test("memory with another reference is not written to", () => {
   // A part of the range is in the user's hands: appending must not touch its buffer.
   const { buffer, arrive, inUse } = setUp();
   arrive("abcdef");
@@ -154,7 +155,7 @@ test("peek() joins also when the pool has nothing left", () => {
   assert.is(inUse(), 0);
 });
 
-test("what was taken before a join keeps its bytes", () => {
+test("bytes that were taken before a join stay as they are", () => {
   const { buffer, arrive } = setUp();
   arrive("abc" + LONG);
   arrive(LONG);
@@ -164,7 +165,7 @@ test("what was taken before a join keeps its bytes", () => {
   assert.is(taken.text(), "abc");
 });
 
-test("clear() forgets the bytes and gives memory back that nobody else holds", () => {
+test("clear() forgets the bytes and gives back memory without other references", () => {
   const { buffer, arrive, inUse } = setUp();
   arrive(LONG);
   arrive(LONG);
@@ -218,6 +219,57 @@ test("ReadBuffer behaves as one byte array over thousands of random operations",
   if (model.length > 0) {
     assert.bytesEqual(buffer.take(model.length).toUint8Array(), Uint8Array.from(model));
   }
+  assert.is(inUse(), 0);
+});
+
+test("find() looks at each byte once, in however many ranges they come", () => {
+  const { buffer, arrive } = setUp();
+  const looked: Uint8Array[] = [];
+  const search = { find: (piece: Uint8Array) => (looked.push(piece.slice()), -1) };
+  let seen = 0;
+  let whole = "";
+  for (let i = 0; i < 20; i++) {
+    const part = String(i).padEnd(i % 3 === 0 ? SIZE : 30, "-");
+    arrive(part);
+    whole += part;
+    assert.is(buffer.find(search as unknown as DelimiterSearch, seen, buffer.length), -1);
+    seen = buffer.length;
+  }
+  assert.is(looked.map(text).join(""), whole);
+  buffer.clear();
+});
+
+test("find() stops at its limit, and gives an index behind ranges", () => {
+  const { buffer, arrive } = setUp();
+  arrive(LONG);
+  arrive(LONG + "ab");
+  arrive(LONG + "c");
+  const at = 2 * LONG.length + 2;
+  const search = () => new DelimiterSearch(new TextEncoder().encode("b"));
+  assert.is(buffer.find(search(), 0, at - 1), -1);
+  assert.is(buffer.find(search(), 0, at), at);
+  assert.is(buffer.find(search(), at, buffer.length), -1);
+  assert.is(text(Uint8Array.of(buffer.byteAt(at - 1), buffer.byteAt(at - 2))), "ba");
+  buffer.clear();
+});
+
+test("decode() and drop() go across ranges, and drop() gives memory back", () => {
+  const { buffer, arrive, inUse } = setUp();
+  const given = "\u20ac".repeat(SIZE / 3);
+  const bytes = new TextEncoder().encode(given + given);
+  arrive(bytes.slice(0, 200));
+  arrive(bytes.slice(200, 400));
+  arrive(bytes.slice(400));
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  assert.is(buffer.decode(decoder, bytes.length), given + given);
+  assert.is(buffer.decode(decoder, 3), "\u20ac");
+  assert.is(buffer.decode(decoder, 0), "");
+  assert.is(buffer.length, bytes.length, "nothing was consumed");
+  const before = inUse();
+  buffer.drop(300);
+  assert.is(inUse(), before - 1);
+  assert.bytesEqual(buffer.take(100).toUint8Array(), bytes.slice(300, 400));
+  buffer.drop(buffer.length);
   assert.is(inUse(), 0);
 });
 

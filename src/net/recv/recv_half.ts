@@ -1,0 +1,303 @@
+/**
+ * The receiving half's machine: a queue of calls, one operation in flight, the read buffer.
+ *
+ *                        fill: a provided buffer, chosen when data arrives
+ *   kernel --completion-+-----------------------------------> read buffer -> calls
+ *                       |direct: exactly what is missing ---> the first call's own result
+ *
+ * Invariants
+ * - Bytes reach calls in the order of arrival: read buffer, then direct result, then kernel.
+ * - A call that times out or is aborted leaves its bytes: what its result held goes to the read
+ *   buffer at once, what a flight still brings follows when it lands.
+ * - A fill in flight holds no memory. It is left in flight when its call ends: what it brings is
+ *   buffered for the next call. A direct flight is cancelled: it would read past what is asked.
+ *
+ * @module
+ */
+import { ERRNO } from "../../base/errno.ts";
+import { LIMITS } from "../../base/limits.ts";
+import { COUNT } from "../../base/meter.ts";
+import { IoBufs } from "../../buf/io_bufs.ts";
+import { Slot } from "../../buf/slot.ts";
+import type { OpWriter } from "../../ring/op_writer.ts";
+import type { Lane } from "../../ring/lane.ts";
+import type { Operation } from "../../ring/operation.ts";
+import type { ReadGroups } from "../../ring/read_groups.ts";
+import type { Ring } from "../../ring/ring.ts";
+import { AF_UNIX } from "../address/sockaddr.ts";
+import type { CloseReason } from "../call/close_reason.ts";
+import { DirectRead } from "./direct_read.ts";
+import { outcomeOf } from "../call/outcome.ts";
+import { ReadSource } from "./read_source.ts";
+import type { RecvCall } from "./recv_call.ts";
+import { RecvCalls } from "./recv_calls.ts";
+import { forgets, type RecvEnd, recvError, recvTimeout } from "./recv_error.ts";
+import type { Socket } from "../socket/socket.ts";
+
+export class RecvHalf extends RecvCalls {
+  // Made when first needed: what is not there does not fall out of the processor's cache.
+  #direct: DirectRead | null = null;
+  readonly #capacity: number;
+  readonly #source: ReadSource;
+  #end: RecvEnd | null = null;
+  bytesReceived = 0;
+
+  constructor(socket: Socket) {
+    super(socket);
+    this.#capacity = socket.context.config.readBufferSize;
+    const watches = socket.family !== AF_UNIX && this.#capacity > LIMITS.multishotBufferBytes;
+    this.#source = new ReadSource(socket.context.recvRing.reads as ReadGroups, watches);
+  }
+
+  override get ring(): Ring {
+    return this.socket.context.recvRing;
+  }
+
+  protected override get lane(): Lane<Operation> {
+    return this.ring.recvLane;
+  }
+
+  protected override get retryCounter(): number {
+    return COUNT.retriesRecv;
+  }
+
+  get ended(): boolean {
+    return this.#end !== null;
+  }
+
+  /** The first call has a part of what it wants. */
+  get midMessage(): boolean {
+    const call = this.calls.head;
+    return call !== null && (this.buffered > 0 || (call.result?.length ?? 0) > 0);
+  }
+
+  push(call: RecvCall): void {
+    this.calls.push(call);
+    // Nothing there and nothing asked for yet: straight to the kernel.
+    const first = this.calls.head === call && this.buffered === 0 && this.#end === null;
+    if (first && this.isFree) this.#request(call);
+    else this.serve();
+  }
+
+  /** Ends pending calls with "Closed" and forgets what is buffered. */
+  close(reason: CloseReason): void {
+    if (this.#end?.kind === "closed") return;
+    this.#end = { kind: "closed", reason };
+    this.stopRetrying();
+    this.#withdraw();
+    this.serve();
+    this.clearBuffer();
+  }
+
+  override endCall(call: RecvCall, abort: { reason: unknown } | null): void {
+    const first = this.calls.head === call;
+    this.#leave(call);
+    if (abort === null) this.ring.meter.counts[COUNT.timeoutsRecv]++;
+    // What is buffered is the first call's: one behind it has nothing yet.
+    const reach = first ? Math.min(this.buffered, call.length) : 0;
+    call.fail(abort === null ? recvTimeout(call, reach) : abort.reason);
+    this.serve();
+  }
+
+  /** Ends the first call, if there is one, as an abort. */
+  abortFirst(reason: unknown): void {
+    const call = this.calls.head;
+    if (call !== null) this.endCall(call, { reason });
+  }
+
+  override prepare(writer: OpWriter): boolean {
+    const call = this.calls.head;
+    if (call === null || this.#end !== null) {
+      this.#source.unwant();
+      return false;
+    }
+    if (this.#source.wanted) {
+      this.#source.write(writer, this.socket.fd, this.#singleLength(call), call.length);
+      return true;
+    }
+    this.#direct ??= new DirectRead(this.socket.context);
+    if (this.#direct.prepare(writer, this.socket.fd, call.remaining, this.#source.flags)) {
+      return true;
+    }
+    // The pool has nothing left: a provided buffer, which is taken only when data arrives.
+    this.ring.defer(this, () => this.serve());
+    return false;
+  }
+
+  override complete(result: number, flags: number): void {
+    const slot = this.#source.take(result, flags);
+    const starved = result === -ERRNO.ENOBUFS && this.#source.contended();
+    if (this.isIdle) this.#source.unwant();
+    if (result > 0) {
+      this.bytesReceived += result;
+      this.ring.meter.counts[COUNT.inboundBytes] += result;
+      this.progressed();
+      if (slot !== null) this.#arrived(slot, result);
+      else this.#direct?.land(result, this.calls.head, this.buffer);
+    } else {
+      if (slot !== null) this.#source.giveBack(slot);
+      else this.#direct?.land(0, this.calls.head, this.buffer);
+      this.#finish(result, starved);
+    }
+    if (forgets(this.#end)) {
+      this.#direct?.drop();
+      this.clearBuffer();
+    }
+    this.serve();
+    if (this.socket.ending) this.socket.landed();
+  }
+
+  /** The half ends. Nothing that is buffered can be trusted: bytes may be missing in it. */
+  override fail(cause: unknown, _result: number, flags: number): void {
+    this.#source.reclaim(flags);
+    this.stopRetrying();
+    this.#withdraw();
+    if (this.#end?.kind !== "closed") this.#end = { kind: "broken", cause, shown: false };
+    this.clearBuffer();
+    this.failAll(this.#end);
+    if (this.socket.ending) this.socket.landed();
+  }
+
+  override detain(): void {
+    this.#direct?.detain();
+  }
+
+  /** Gives calls what is there, in order, and asks the kernel for what is not. */
+  serve(): void {
+    let next = this.calls.head;
+    while (next !== null && this.#serveCall(next)) next = this.calls.head;
+    if (next === null || this.#end !== null) return;
+    if (!this.isFree && this.#source.watching && this.#bypasses(next)) this.#endWatch();
+    if (this.isFree) this.#request(next);
+  }
+
+  #bypasses(call: RecvCall): boolean {
+    return call.bypasses(this.buffered, this.#capacity);
+  }
+
+  /** How many bytes a receive through a provided buffer asks for. */
+  #singleLength(call: RecvCall): number {
+    if (call.result !== null) return call.remaining;
+    const missing = call.length - this.buffered;
+    // Without a read buffer, no byte more than is wanted.
+    if (this.#capacity === 0) return missing;
+    // What is left of the buffer, but no less than the call wants: it could be single bytes else.
+    return Math.min(Math.max(this.#capacity - this.buffered, missing), this.#capacity);
+  }
+
+  /** Ends a watch: at once, or with a completion; it may bring some more until then. */
+  #endWatch(): void {
+    this.#source.restart();
+    if (this.cancelAgain()) this.#source.unwant();
+  }
+
+  /** Whether the first call could be settled. */
+  #serveCall(call: RecvCall): boolean {
+    const served = call.result === null
+      ? !forgets(this.#end) && this.serveBuffered(call)
+      : this.#serveDirect(call, call.result);
+    return served || (this.#end !== null && this.#failFirst(call));
+  }
+
+  #serveDirect(call: RecvCall, result: IoBufs): boolean {
+    const exact = call.kind === "exact";
+    const enough = exact ? call.remaining === 0 : call.remaining < call.length;
+    if (!enough) return false;
+    call.result = null;
+    // recvSome takes what one flight brought: one range.
+    this.succeed(call, exact ? result : result.moveOut()[0]);
+    return true;
+  }
+
+  /** A fill brought `length` bytes: to the first call if it wants just those, else buffered. */
+  #arrived(slot: Slot, length: number): void {
+    const source = this.#source;
+    const lend = source.mayLend(slot);
+    const call = this.calls.head;
+    const fits = call !== null && this.buffered === 0 && call.result === null && call.fits(length);
+    source.note(length, call !== null);
+    if (source.watching && this.buffered + length >= LIMITS.multishotBufferBytes) this.#endWatch();
+    if (fits && lend) {
+      const value = call.lent(this.socket.context.pool, slot, length);
+      source.passOn();
+      this.succeed(call, value);
+      return;
+    }
+    if (!lend) this.buffer.pushCopy(slot, 0, length);
+    if (!lend || !this.buffer.push(slot, 0, length)) source.giveBack(slot);
+    else source.passOn();
+    // A direct receive that found the pool empty goes on with what came this way.
+    if (call !== null && call.result !== null) call.result.append(this.buffer.take(this.buffered));
+    if (this.#direct !== null) this.#direct.starved = false;
+  }
+
+  /** Submits what the first call needs: straight into its result, or a fill, in line if need be. */
+  #request(call: RecvCall, starved = false): void {
+    const { lane } = this;
+    const direct = call.result !== null || this.#bypasses(call);
+    if (direct) call.result ??= this.buffered > 0 ? this.buffer.takeAll() : new IoBufs();
+    const fills = !direct || this.#direct?.starved === true;
+    const once = direct || this.#capacity === 0;
+    if (fills) this.#source.want(once, call.kind === "some" ? call.length : 0);
+    const waits = fills && (starved || (lane.hasBufferQueue && this.#source.single));
+    this.submit(waits ? "awaitingBuffer" : "fresh");
+  }
+
+  /** Takes a call out; its bytes stay, in order. */
+  #leave(call: RecvCall): void {
+    const first = this.calls.head === call;
+    this.calls.remove(call);
+    if (!first || call.result === null) return;
+    this.#leaveResult(call);
+    if (!this.isIdle) this.ring.meter.counts[COUNT.cancellationsRecv]++;
+    this.#withdraw();
+  }
+
+  /** Ends the operation: at once, or with a completion. */
+  #withdraw(): void {
+    if (!this.cancel()) return;
+    this.#direct?.drop();
+    this.#source.unwant();
+  }
+
+  /** The half may end here: what that means for the calls is decided in `serve`. */
+  #finish(result: number, starved: boolean): void {
+    const outcome = outcomeOf(result);
+    if (outcome === "canceled" && this.isCanceling) return;
+    if (outcome === "again" || outcome === "later") {
+      const call = this.calls.head;
+      if (this.#end !== null || call === null) return;
+      if (starved) {
+        this.ring.meter.counts[COUNT.retriesRecv]++;
+        this.progressed(); // Others took the buffers, so the next pause is the first.
+        return this.#request(call, true);
+      }
+      const buffers = this.#capacity > 0 || !this.#bypasses(call);
+      if (call.result === null && buffers) this.#source.want(true, 0);
+      if (this.retry(outcome)) return;
+      this.#source.unwant();
+    }
+    const clean = outcome === "zero" && !this.socket.cutOff();
+    if (clean && !this.socket.ending) this.socket.peerEnd = "fin";
+    const errno = -result || ERRNO.ECONNRESET;
+    this.#end ??= clean ? { kind: "eof", shown: false } : { kind: "error", errno, shown: false };
+  }
+
+  #failFirst(call: RecvCall): boolean {
+    const end = this.#end as RecvEnd;
+    if (end.kind === "eof" && this.meetEndOfStream(call, end)) return true;
+    this.#leaveResult(call);
+    this.calls.shift();
+    call.fail(recvError(call, end, this.buffered));
+    return true;
+  }
+
+  /** What a call had received stays readable, and what a flight still brings will be. */
+  #leaveResult(call: RecvCall): void {
+    const held = call.result;
+    if (held === null) return;
+    call.result = null;
+    this.buffer.pushBack(held);
+    this.#direct?.leave(this.isIdle);
+  }
+}

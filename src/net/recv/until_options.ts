@@ -1,0 +1,53 @@
+/**
+ * The arguments of `recvUntil` and `lines`: a delimiter and a limit.
+ *
+ * @module
+ */
+import { check } from "../../base/check.ts";
+import { intrinsics } from "../../base/intrinsics.ts";
+import { LIMITS } from "../../base/limits.ts";
+import { type CallOptions, checkOptions } from "../call/call_options.ts";
+
+/** Options of `recvUntil` and `lines`. */
+export interface UntilOptions extends CallOptions {
+  /**
+   * The most bytes through the delimiter, the delimiter included: 1 to 4,294,967,295. Default
+   * 65,536. So many bytes without the end of a delimiter reject with "TooLong".
+   */
+  maxLength?: number;
+}
+
+/** The name of the option that other calls do not have. */
+export const MAX_LENGTH = "maxLength";
+
+const encoder = new TextEncoder();
+
+/** The limit of a call with a delimiter. Throws TypeError or RangeError for a wrong one. */
+export function checkUntil(options: UntilOptions | undefined): number {
+  if (options === undefined) return LIMITS.untilLengthMax;
+  checkOptions(options, MAX_LENGTH);
+  const maxLength = intrinsics.optionOf(options, MAX_LENGTH);
+  if (maxLength === undefined) return LIMITS.untilLengthMax;
+  return check.integer(MAX_LENGTH, maxLength, 1, LIMITS.lengthMax);
+}
+
+/** The delimiter's bytes, the caller's copied. Throws TypeError or RangeError for a wrong one. */
+export function checkDelimiter(
+  delimiter: string | Uint8Array | number,
+  maxLength: number,
+): Uint8Array {
+  if (typeof delimiter === "number") {
+    return Uint8Array.of(check.integer("delimiter", delimiter, 0, 255));
+  }
+  const bytes = typeof delimiter === "string" ? encoder.encode(delimiter) : delimiter;
+  const wanted = "a string, a Uint8Array or a byte from 0 to 255";
+  const length = check.bytes("delimiter", wanted, bytes);
+  if (length < 1 || length > maxLength) {
+    throw new RangeError(
+      `Cannot use "delimiter": wanted 1 to ${maxLength} bytes ("maxLength"), given ${length}`,
+    );
+  }
+  const copy = new Uint8Array(length);
+  copy.set(bytes);
+  return copy;
+}
