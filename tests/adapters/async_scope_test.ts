@@ -7,7 +7,9 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { once } from "node:events";
 import { createServer, get, type IncomingMessage } from "node:http";
 import net from "../../src/adapters/net.ts";
-import { asyncScope, ResourceScope, SwitchedScope } from "../../src/adapters/async_scope.ts";
+import { asyncScope } from "../../src/adapters/async_scope.ts";
+import { ResourceScope } from "../../src/adapters/resource_scope.ts";
+import { SwitchedScope } from "../../src/adapters/switched_scope.ts";
 import { assert, suite } from "../harness.ts";
 
 const test = suite("async scope");
