@@ -51,7 +51,7 @@ export class OpWriter {
     this.#write(OP_CODE.recvSelect, fd, group, 0, length, flags);
   }
 
-  recvWatch(fd: number, flags: number): void {
+  recvMultishot(fd: number, flags: number): void {
     this.#write(OP_CODE.recvWatch, fd, 0, 0, 0, flags);
   }
 

@@ -7,8 +7,8 @@
  *     ^                          ^                                | deliver(), after the turn
  *     +---- data() was false ----+------- data() was true --------+----> ended
  *
- * To its queue it is one call of the kind of `recvSome`, which stands there while the consumer
- * waits: watches, large buffers and shortage of buffers work as for any other call. A paused
+ * The half serves it as a call of the kind of `recvSome`, which is in the queue while the consumer
+ * waits: multishot receives, large buffers and want of buffers work as for any other call. A paused
  * consumer has no call in the queue, so nothing is asked of the kernel.
  *
  * Invariants

@@ -45,7 +45,7 @@ test("each record has its words where the shim reads them", () => {
     [connect, SLOT, GENERATION, 5, 9, 0, 28, 0],
   );
   assert.equal(
-    record((writer) => writer.recvWatch(5, OP_FLAG_POLL_FIRST)),
+    record((writer) => writer.recvMultishot(5, OP_FLAG_POLL_FIRST)),
     [OP_CODE.recvWatch, SLOT, GENERATION, 5, 0, 0, 0, OP_FLAG_POLL_FIRST],
   );
 });
