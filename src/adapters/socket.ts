@@ -9,6 +9,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { denoHttpParser } from "./deno_http_parser.ts";
 import { IdleTimer } from "./idle_timer.ts";
 import { nodeError } from "./node_error.ts";
 import { type Callback, socketArguments } from "./socket_arguments.ts";
@@ -226,6 +227,8 @@ export class Socket extends SocketStream {
     return this._getsockname().family;
   }
 }
+
+denoHttpParser.install();
 
 interface Waiting {
   chunk: Uint8Array | string;

@@ -28,6 +28,8 @@ export class SocketState {
   keepAlive: boolean | undefined;
   keepAliveSeconds: number | undefined;
   typeOfService: number | undefined;
+  /** What `node:http` keeps at a socket, in Deno. */
+  parser: unknown = undefined;
   /** Of the handle that is gone. */
   bytesRead = 0;
   bytesWritten = 0;

@@ -106,6 +106,10 @@ export class SocketStream extends Duplex {
   static initialize(socket: SocketStream, options: SocketOptions): void {
     const state = new SocketState();
     Object.defineProperty(socket, STATE, { value: state });
+    // A consumer is pushed to until it is full. So streams need not ask for more behind each chunk,
+    // which they would do in a tick of its own.
+    (socket as unknown as { _readableState: { readingMore: boolean } })._readableState.readingMore =
+      true;
     socket.connecting = false;
     socket._hadError = false;
     socket._parent = null;
@@ -198,7 +202,7 @@ export class SocketStream extends Duplex {
     const state = this[STATE];
     const handle = state.detach();
     this.connecting = false;
-    state.idle?.stop();
+    state.idle?.release();
     const closed = () => this.emit("close", Boolean(error));
     const { resets } = state;
     state.resets = false;

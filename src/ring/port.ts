@@ -8,21 +8,7 @@
  */
 import type { SlabSource } from "../buf/slab.ts";
 
-/** Codes of op records; `ffi/shim.h` has the same list. */
-export const OP_CODE = Object.freeze({
-  nop: 0,
-  recv: 1,
-  recvSelect: 2,
-  send: 3,
-  sendmsg: 4,
-  accept: 5,
-  connect: 6,
-  cancel: 7,
-  provide: 8,
-  recvWatch: 9,
-});
-
-/** Flag of an op record: wait for readiness before the first attempt. */
+/** Flag of a receive or send record: wait for readiness before the first attempt. */
 export const OP_FLAG_POLL_FIRST = 1;
 
 /** Flag of a cancel record: the target is an accept. */
@@ -119,7 +105,7 @@ export interface RingPort {
   readonly blockCount: number;
   readonly blockBytes: number;
   readonly bufferCount: number;
-  /** Whether one receive may complete many times here (`OP_CODE.recvWatch`). */
+  /** Whether one receive may complete many times here (`OP_CODE.recvMultishot` of op_writer.ts). */
   readonly multishot: boolean;
   /** Running totals, see {@link HEADER}. */
   readonly header: Uint32Array;

@@ -24,6 +24,7 @@ import { ended } from "./parts/ended.ts";
 import { flushing } from "./parts/flushing.ts";
 import { hostile } from "./parts/hostile.ts";
 import { networks } from "./parts/networks.ts";
+import { peerFinishing } from "./parts/peer_finishing.ts";
 import { pushing } from "./parts/pushing.ts";
 import { receiving } from "./parts/receiving.ts";
 import { scarcity } from "./parts/scarcity.ts";
@@ -68,6 +69,7 @@ export function contract(name: string, config: NetworkConfig): ContractSuite {
   ended(test, config);
   cutOff(test, config);
   closing(test, config);
+  peerFinishing(test, config);
   webStreams(test, config);
   networks(test, config);
   scarcity(test, config);

@@ -109,11 +109,11 @@ static void poll_first(void) {
   rig_pair(&rig, pair);
   uint32_t slab = slab_map(SLAB_BYTES);
   memcpy(slab_bytes(slab), "hello", 5);
-  rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 100, 5)->flags = UR_FLAG_POLL_FIRST;
+  rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 100, 5)->flags = UR_OP_FLAG_POLL_FIRST;
   uint32_t received = rig.generation;
   EXPECT(rig_turn(&rig), 0);
   EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 1);
-  rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, 5)->flags = UR_FLAG_POLL_FIRST;
+  rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, 5)->flags = UR_OP_FLAG_POLL_FIRST;
   EXPECT(rig_result(&rig), 5);
   EXPECT(rig_await(&rig, received).result, 5);
   EXPECT(memcmp(slab_bytes(slab) + 100, "hello", 5), 0);
@@ -157,20 +157,20 @@ static void select_buffers(void) {
   select_buffers_of(2);
 }
 
-static void watch(void) {
+static void multishot(void) {
   int32_t pair[2];
   rig_open(&rig, 8, 64, UR_OPEN_BUFFERS);
   rig_pair(&rig, pair);
   uint32_t slab = slab_map(SLAB_BYTES);
   uint8_t *bytes = slab_bytes(slab);
   for (uint32_t id = 0; id < 3; id++) rig_provide(&rig, 1, id, slab, 1024 + id * 1024, 1024);
-  rig_op(&rig, UR_OP_RECV_WATCH, 9, pair[1]);
-  uint32_t watched = rig.generation;
+  rig_op(&rig, UR_OP_RECV_MULTISHOT, 9, pair[1]);
+  uint32_t received = rig.generation;
   for (uint32_t i = 0; i < 3; i++) {
     bytes[0] = (uint8_t)('a' + i);
     rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, 1);
     EXPECT(rig_result(&rig), 1);
-    struct ur_completion some = rig_await(&rig, watched);
+    struct ur_completion some = rig_await(&rig, received);
     EXPECT(some.result, 1);
     EXPECT_TRUE(some.flags & IORING_CQE_F_MORE);
     EXPECT(bytes[1024 + 1024 * (some.flags >> IORING_CQE_BUFFER_SHIFT)], 'a' + i);
@@ -180,18 +180,60 @@ static void watch(void) {
   bytes[0] = 'd';
   rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, 1);
   EXPECT(rig_result(&rig), 1);
-  struct ur_completion last = rig_await(&rig, watched);
+  struct ur_completion last = rig_await(&rig, received);
   EXPECT(last.result, -ENOBUFS);
   EXPECT(last.flags & IORING_CQE_F_MORE, 0);
   EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 0);
   rig_provide(&rig, 1, 0, slab, 1024, 1024);
-  rig_op(&rig, UR_OP_RECV_WATCH, 9, pair[1]);
-  watched = rig.generation;
-  EXPECT(rig_await(&rig, watched).result, 1);
+  rig_op(&rig, UR_OP_RECV_MULTISHOT, 9, pair[1]);
+  received = rig.generation;
+  EXPECT(rig_await(&rig, received).result, 1);
   EXPECT(bytes[1024], 'd');
-  rig_cancel(&rig, 9, watched, 0);
-  EXPECT(rig_await(&rig, watched).result, -ECANCELED);
+  rig_cancel(&rig, 9, received, 0);
+  EXPECT(rig_await(&rig, received).result, -ECANCELED);
   EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 0);
+  rig_close(&rig);
+}
+
+/* A poll for the end of the peer, which has sent a byte before it. */
+static uint32_t poll_peer(int32_t fd) {
+  rig_op(&rig, UR_OP_POLL, 3, fd)->length = UR_POLL_PEER_FINISHED;
+  uint32_t polled = rig.generation;
+  EXPECT(rig_turn(&rig), 0);
+  EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 1);
+  return polled;
+}
+
+static void polls(void) {
+  int32_t pair[2];
+  rig_open(&rig, 8, 64, 0);
+  rig_pair(&rig, pair);
+  uint32_t slab = slab_map(SLAB_BYTES);
+  uint32_t polled = poll_peer(pair[1]);
+  rig_cancel(&rig, 3, polled, 0);
+  EXPECT(rig_await(&rig, polled).result, -ECANCELED);
+  polled = poll_peer(pair[1]);
+  rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, 1);
+  EXPECT(rig_result(&rig), 1);
+  rig_op(&rig, UR_OP_POLL, 4, pair[1])->length = UR_POLL_IN;
+  EXPECT(rig_result(&rig), UR_POLL_IN);
+  EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 1);
+  EXPECT(ur_shutdown(rig.id, pair[0], 1), 0);
+  EXPECT(rig_await(&rig, polled).result, UR_POLL_PEER_FINISHED);
+  rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 0, 16);
+  EXPECT(rig_result(&rig), 1);
+  EXPECT(ur_close(rig.id, pair[0]), 0);
+  rig_pair(&rig, pair);
+  polled = poll_peer(pair[1]);
+  EXPECT(ur_set_option(rig.id, pair[0], UR_OPTION_LINGER_SECONDS, 0), 0);
+  EXPECT(ur_close(rig.id, pair[0]), 0);
+  int32_t events = rig_await(&rig, polled).result;
+  EXPECT(events, UR_POLL_PEER_FINISHED | UR_POLL_HANG_UP | UR_POLL_ERROR);
+  static const uint32_t bad[] = {0, 2, UR_POLL_ERROR, UR_POLL_IN | UR_POLL_HANG_UP, 0x10000, ~0u};
+  for (uint32_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    rig_op(&rig, UR_OP_POLL, 3, pair[1])->length = bad[i];
+    EXPECT(rig_result(&rig), -EINVAL);
+  }
   rig_close(&rig);
 }
 
@@ -394,10 +436,10 @@ static void cancels(void) {
   rig_cancel(&rig, 7, accepts, 0);
   rig_cancel(&rig, 7, receives + 1000, 0);
   rig_cancel(&rig, UINT32_MAX, UINT32_MAX, 0);
-  rig_cancel(&rig, UINT32_MAX, UINT32_MAX, UR_FLAG_OF_ACCEPT);
+  rig_cancel(&rig, UINT32_MAX, UINT32_MAX, UR_OP_FLAG_OF_ACCEPT);
   EXPECT(rig_turn(&rig), 0);
   EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 2);
-  rig_cancel(&rig, 7, accepts, UR_FLAG_OF_ACCEPT);
+  rig_cancel(&rig, 7, accepts, UR_OP_FLAG_OF_ACCEPT);
   EXPECT(rig_await(&rig, accepts).result, -ECANCELED);
   rig_cancel(&rig, 7, receives, 0);
   EXPECT(rig_await(&rig, receives).result, -ECANCELED);
@@ -570,7 +612,8 @@ const struct test_case operation_cases[] = {
     {"POLL_FIRST waits, then carries", poll_first},
     {"RECV_SELECT fills provided buffers, 256 identifiers around, and says which", select_buffers},
     {"a turn that moved 1 MiB ends, and says that there is more", much_in_a_turn},
-    {"RECV_WATCH completes until its buffers run out, and loses nothing", watch},
+    {"RECV_MULTISHOT completes until its buffers run out, and loses nothing", multishot},
+    {"POLL sees FIN behind a byte that it leaves, a reset, and no unknown event", polls},
     {"ACCEPT writes the peer's address and not a byte more, CONNECT says when refused", addresses},
     {"ur_accept() takes what waits, in order, with addresses, and never waits", take_waiting},
     {"ur_accept() takes a connection that its peer has reset", take_reset},

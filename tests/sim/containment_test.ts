@@ -211,7 +211,7 @@ interface RecvCase {
   name: string;
   before(pair: Pair): Promise<void>;
   receive(pair: Pair): Promise<unknown>;
-  kind: "recv" | "recvSelect" | "recvWatch";
+  kind: "recv" | "recvSelect" | "recvMultishot";
   sites: readonly (readonly [object, string])[];
 }
 
@@ -239,7 +239,7 @@ const RECV_CASES: readonly RecvCase[] = [
   },
   {
     name: "watch",
-    kind: "recvWatch",
+    kind: "recvMultishot",
     before: async ({ client, server }) => {
       for (let i = 0; i < 20; i++) {
         const receiving = server.stream.recv(100);

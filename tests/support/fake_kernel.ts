@@ -211,7 +211,7 @@ export class FakeKernel {
     server.lingerSeconds = listener.lingerSeconds;
     socket.peer = server;
     listener.backlog.push(server);
-    listener.accept?.ready();
+    listener.ready();
   }
 
   /** A connected descriptor, or -errno: -EAGAIN when none waits. */
@@ -282,8 +282,7 @@ export class FakeKernel {
     }
     if (how !== 1) socket.shutRead = true;
     if (socket.peer !== null) this.#deliverSoon(socket.peer);
-    socket.recv?.ready();
-    socket.send?.ready();
+    socket.ready();
     return 0;
   }
 
@@ -333,13 +332,13 @@ export class FakeKernel {
     if (count > 0) {
       const moved = this.faults.int(1, 4) === 1 ? Math.ceil(count / 2) : count;
       socket.outbox.moveTo(peer.inbox, moved);
-      peer.recv?.ready();
-      socket.send?.ready();
+      peer.ready();
+      socket.ready();
       this.#deliverSoon(socket);
     }
     if (socket.outbox.length === 0 && socket.finQueued && !peer.finArrived) {
       peer.finArrived = true;
-      peer.recv?.ready();
+      peer.ready();
     }
   }
 
@@ -358,8 +357,7 @@ export class FakeKernel {
     socket.outbox.clear();
     // tcp_reset(): EPIPE in CLOSE_WAIT, where the peer had closed its half before.
     socket.error = socket.finArrived ? EPIPE : ECONNRESET;
-    socket.recv?.ready();
-    socket.send?.ready();
+    socket.ready();
   }
 }
 

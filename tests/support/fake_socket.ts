@@ -45,6 +45,9 @@ export class FakeSocket {
   /** sk_err: the next operation gets it, once. */
   error = 0;
 
+  /** Operations in flight that name this socket. */
+  readonly ops = new Set<FakeOp>();
+  /** Of each of these, one at a time. */
   recv: FakeOp | null = null;
   send: FakeOp | null = null;
   accept: FakeOp | null = null;
@@ -59,8 +62,8 @@ export class FakeSocket {
     return this.fd >= 0;
   }
 
-  /** Operations that name this socket. */
-  get ops(): FakeOp[] {
-    return [this.recv, this.send, this.accept, this.connect].filter((op) => op !== null);
+  /** Something changed: operations that wait look again. */
+  ready(): void {
+    for (const op of this.ops) op.ready();
   }
 }

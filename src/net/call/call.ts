@@ -18,7 +18,7 @@ import { type CallOptions, checkOptions, checkSignal, checkTimeout } from "./cal
 import type { LoopReference } from "./loop_reference.ts";
 
 type Resolve = (value: unknown) => void;
-/** A promise takes no notice of the call; what stands in for a promise may. */
+/** A promise ignores the call; a substitute for a promise may use it. */
 type Reject = (reason: unknown, call: Call) => void;
 
 // The executor runs within `new Promise`, so one function can serve all calls without a closure.

@@ -7,11 +7,13 @@ import { check } from "../../base/check.ts";
 import { COUNT } from "../../base/meter.ts";
 import type { SocketAddress, UnixAddress } from "../address/address.ts";
 import { AF_UNIX, unknownAddress } from "../address/sockaddr.ts";
+import type { CallOptions } from "../call/call_options.ts";
 import { CloseReason } from "../call/close_reason.ts";
 import { checkKeepAlive, type KeepAlive } from "../config/config.ts";
 import type { ConnectionInterface } from "./connection_interface.ts";
 import type { Closeable, NetworkContext } from "../socket/network_context.ts";
 import { type PackedAddress, packedAddress } from "../address/packed_address.ts";
+import { PeerFinish } from "./peer_finish.ts";
 import { Sink } from "../send/sink.ts";
 import { Socket } from "../socket/socket.ts";
 import { Stream } from "../recv/stream.ts";
@@ -23,6 +25,9 @@ interface Extras {
   readable: ReadableStream<Uint8Array<ArrayBuffer>> | null;
   writable: WritableStream<Uint8Array> | null;
   closing: Promise<void> | null;
+  finish: PeerFinish | null;
+  /** Why the connection has ended. */
+  ended: CloseReason | null;
 }
 
 export class Connection implements ConnectionInterface, Closeable {
@@ -96,6 +101,13 @@ export class Connection implements ConnectionInterface, Closeable {
     return this.#extra.writable ??= webStreams.writable(this.sink, () => this.reset());
   }
 
+  /** Resolves once the peer's FIN or reset has come; no byte is consumed. */
+  peerFinished(options?: CallOptions): Promise<void> {
+    const extra = this.#extra;
+    extra.finish ??= new PeerFinish(this.#socket, extra.ended);
+    return extra.finish.wait(options);
+  }
+
   /** TCP_NODELAY. Throws TypeError for anything but a boolean. */
   setNoDelay(on = true): void {
     this.#socket.setNoDelay(check.boolean("on", on));
@@ -138,6 +150,7 @@ export class Connection implements ConnectionInterface, Closeable {
     this.#socket.refuseFin();
     this.stream.abandon(reason);
     this.sink.abandon(reason);
+    this.#endFinish(reason);
     void this.#socket.end("reset");
     this.#extra.closing ??= this.#socket.closed;
   }
@@ -152,9 +165,22 @@ export class Connection implements ConnectionInterface, Closeable {
     return this.#extra.localAddress ??= socket.localAddress ?? unknownAddress(socket.family);
   }
 
+  #endFinish(reason: CloseReason): void {
+    const extra = this.#extra;
+    extra.ended ??= reason;
+    extra.finish?.close(reason);
+  }
+
   get #extra(): Extras {
     if (this.#extras !== null) return this.#extras;
-    return this.#extras = { localAddress: null, readable: null, writable: null, closing: null };
+    return this.#extras = {
+      localAddress: null,
+      readable: null,
+      writable: null,
+      closing: null,
+      finish: null,
+      ended: null,
+    };
   }
 
   async #close(): Promise<void> {
@@ -163,6 +189,7 @@ export class Connection implements ConnectionInterface, Closeable {
     const untilMs = context.now + (context.config.shutdownTimeoutMs ?? Infinity);
     this.#readLocalAddress();
     this.stream.abandon(reason);
+    this.#endFinish(reason);
     await this.sink.closeWithoutFin(reason);
     this.sink.abandon(reason);
     // FIN behind a part of what was to be sent would look like a clean end.

@@ -5,6 +5,7 @@
  * @module
  */
 import type { SocketAddress, UnixAddress } from "../address/address.ts";
+import type { CallOptions } from "../call/call_options.ts";
 import type { KeepAlive } from "../config/config.ts";
 import type { Sink } from "../send/sink.ts";
 import type { Stream } from "../recv/stream.ts";
@@ -23,6 +24,23 @@ export interface Connection extends AsyncDisposable {
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
   /** The sink as a web stream, made on first use. Closing it half-closes; aborting resets. */
   readonly writable: WritableStream<Uint8Array>;
+
+  /**
+   * Resolves once the peer has finished: its FIN or its reset has come. Consumes no byte: what the
+   * peer sent before can still be received. Resolves at once when that has happened already.
+   *
+   * There is no budget unless `timeoutMs` gives one. Rejects with a NetworkError: "Timeout";
+   * "Closed" when this end was closed or reset; "RecvFailed" when the kernel cannot watch the
+   * socket. Rejects with the signal's reason when aborted, and with TypeError or RangeError for
+   * wrong options.
+   *
+   * ```ts
+   * const gone = new AbortController();
+   * connection.peerFinished().then(() => gone.abort(), () => {});
+   * await connection.sink.send(await answer(gone.signal)); // stops when nobody listens any more
+   * ```
+   */
+  peerFinished(options?: CallOptions): Promise<void>;
 
   /** TCP_NODELAY, on unless told otherwise. Throws TypeError for anything but a boolean. */
   setNoDelay(on?: boolean): void;

@@ -84,7 +84,7 @@ export class RecvCall extends Call implements Linked<RecvCall> {
     return false;
   }
 
-  /** What the call gets where `slot` holds its bytes alone; takes over one reference of it. */
+  /** The result of a call whose bytes are all in `slot`; takes over one reference of the slot. */
   lent(pool: BufferPool, slot: Slot, length: number): unknown {
     const handle = pool.handle(slot, 0, length);
     return this.kind === "exact" ? IoBufs.single(handle) : handle;

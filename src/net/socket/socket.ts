@@ -62,6 +62,8 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
   peerEnd: "none" | "doubtful" | "fin" = "none";
   #sending: SocketHalf | null = null;
   #receiving: SocketHalf | null = null;
+  /** The poll for the peer's end, once a call has asked for it. */
+  #polling: SocketHalf | null = null;
   /** Leaves the network's roster when the descriptor is closed, before `closed` resolves. */
   owner: SocketOwner | null = null;
   /** "lingering" is graceful, while the peer has yet to take bytes. */
@@ -91,10 +93,11 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
     return this.context.recvRing.port;
   }
 
-  /** Registers a half, the sending one first: the end of the socket waits for it. */
+  /** Registers a half, the sending one first, or the poll: the end of the socket waits for it. */
   attach(half: SocketHalf): void {
     if (this.#sending === null) this.#sending = half;
-    else this.#receiving = half;
+    else if (this.#receiving === null) this.#receiving = half;
+    else this.#polling = half;
   }
 
   /**
@@ -198,6 +201,7 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
       else if (unsent > 0) this.port.shutdown(this.fd, 2);
       this.#sending?.cancel();
       this.#receiving?.cancel();
+      this.#polling?.cancel();
       this.landed();
     }
     return this.closed;
@@ -228,11 +232,14 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
     if (this.#end === null || this.#end === "lingering" || !this.#descriptorOpen) return;
     const sending = this.#sending;
     const receiving = this.#receiving;
+    const polling = this.#polling;
     if (sending?.isIdle === false || receiving?.isIdle === false) return;
+    if (polling?.isIdle === false) return;
     this.#descriptorOpen = false;
     this.#closeDescriptor(this.#end);
     sending?.release();
     receiving?.release();
+    polling?.release();
     this.context.meter.counts[COUNT.connections]--;
     if (this.owner !== null) this.context.open.delete(this.owner);
     this.#closed?.resolve();

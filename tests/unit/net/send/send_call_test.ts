@@ -108,7 +108,7 @@ test("pieceAfter() looks into the next call, and not behind bytes still to be re
   assert.is(call.pieceAfter(1), null);
 });
 
-test("dropPieces() drops what is not sent, once", () => {
+test("dropPieces() drops unsent pieces, once", () => {
   const { call, add, inUse } = setUp();
   add(10);
   add(10);
