@@ -60,6 +60,8 @@ export type {
   RingConfig,
 } from "./src/net/config/config.ts";
 export type { Connection } from "./src/net/connection/connection_interface.ts";
+export type { SocketOptions } from "./src/net/socket/socket_options.ts";
+export type { DialOptions } from "./src/net/dial/dial_options.ts";
 export type { BindOptions } from "./src/net/accept/bind_options.ts";
 export { Listener } from "./src/net/accept/listener.ts";
 export type { NetworkStats } from "./src/net/lifecycle/network_core.ts";
@@ -67,6 +69,16 @@ export type { Sendable } from "./src/net/send/load_call.ts";
 export { Sink } from "./src/net/send/sink.ts";
 export { Stream } from "./src/net/recv/stream.ts";
 export type { SpinConfig } from "./src/ring/spinner.ts";
+export { copy, copyBidirectional } from "./src/serve/copy.ts";
+export { delimited, type DelimitedOptions } from "./src/serve/delimited.ts";
+export { type Codec, type Framed, framed } from "./src/serve/framed.ts";
+export { lengthPrefixed, type LengthPrefixedOptions } from "./src/serve/length_prefixed.ts";
+export { proxyHeader } from "./src/serve/proxy_header.ts";
+export type { ProxyHeader, ProxyTlv } from "./src/serve/proxy_protocol.ts";
+export { readProxyHeader } from "./src/serve/read_proxy_header.ts";
+export { serve } from "./src/serve/serve.ts";
+export type { ConnectionHandler, ServeContext, Server } from "./src/serve/server.ts";
+export type { ServeOptions } from "./src/serve/serve_options.ts";
 
 /** Chunks in one vectored send. */
 export const IOVEC_BATCH_SIZE = LIMITS.iovecBatchSize;

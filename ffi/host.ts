@@ -4,9 +4,11 @@
  * @module
  */
 import { lookup } from "node:dns/promises";
+import process from "node:process";
 import * as timers from "node:timers";
 import type { Host } from "../src/base/host.ts";
-import { lookUpRefusal } from "./deno.ts";
+import { bunRuntime } from "./bun.ts";
+import { denoRuntime, lookUpRefusal } from "./deno.ts";
 import { Macrotasks } from "./macrotasks.ts";
 
 interface NodeTimer {
@@ -47,4 +49,13 @@ export const host: Host = {
     });
     return found.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
   },
+
+  warn(line) {
+    // deno-lint-ignore no-console
+    console.warn(line);
+  },
+
+  environment: (name) => ("Bun" in globalThis ? bunRuntime : denoRuntime).environment(name),
+
+  processId: process.pid,
 };

@@ -90,6 +90,14 @@ class NativeRing implements RingPort {
     return this.#library.ur_adopt(this.#id, fd);
   }
 
+  disown(fd: number): number {
+    return this.#library.ur_disown(this.#id, fd);
+  }
+
+  stateOf(fd: number): number {
+    return this.#library.ur_state(this.#id, fd);
+  }
+
   bind(fd: number, block: number, length: number): number {
     return this.#library.ur_bind(this.#id, fd, block, length);
   }

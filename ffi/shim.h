@@ -71,7 +71,7 @@ enum ur_opcode {
   UR_OP_CANCEL = 7,         /* target: offset = slot, length = generation; has no completion */
   UR_OP_PROVIDE = 8,        /* slab/offset/length is buffer `slot` of group `fd`; no completion */
   UR_OP_RECV_MULTISHOT = 9, /* into provided buffers of group 1; completes many times */
-  UR_OP_POLL = 10,          /* until one of the poll events in `length`; completes with events */
+  UR_OP_POLL = 10,          /* poll events in `length`; completes with events, many times */
   UR_OP_COUNT = 11,
 };
 
@@ -135,6 +135,11 @@ enum ur_header {
 #define UR_SHUTDOWN_DISCARD 3u
 #define UR_SHUTDOWN_AGAIN 4u
 
+/* Results of ur_state. */
+#define UR_STATE_NEITHER 0u
+#define UR_STATE_LISTENING 1u
+#define UR_STATE_CONNECTED 2u
+
 /* Flags of ur_turn. */
 #define UR_TURN_WOKEN 1u /* the doorbell rang: it must be armed again before sleeping */
 #define UR_TURN_LOOK 2u  /* spin for work for up to UR_LOOK_US microseconds when there is none */
@@ -153,7 +158,10 @@ enum ur_option {
   UR_OPTION_SEND_BUFFER = 9,
   UR_OPTION_RECEIVE_BUFFER = 10,
   UR_OPTION_TRAFFIC_CLASS = 11, /* TOS of IPv4, traffic class of IPv6 */
-  UR_OPTION_COUNT = 12,
+  UR_OPTION_USER_TIMEOUT_MS = 12,
+  UR_OPTION_DEFER_ACCEPT_SECONDS = 13,
+  UR_OPTION_INTERFACE_INDEX = 14, /* the interface that the socket is bound to; 0: none */
+  UR_OPTION_COUNT = 15,
 };
 
 /* What ur_probe has found out by trying, not by the kernel's version. */
@@ -213,6 +221,11 @@ UR_EXPORT int32_t ur_socket(uint32_t ring, uint32_t family);
 /* Takes over a stream socket that was opened elsewhere, and makes it blocking. Returns its family;
  * or -ENOTSOCK, -EPROTOTYPE, or -EBUSY for one that a ring owns: then the socket is unchanged. */
 UR_EXPORT int32_t ur_adopt(uint32_t ring, int32_t fd);
+/* The reverse, for a descriptor whose adoption failed behind that: it stays open, and no ring has it. */
+UR_EXPORT int32_t ur_disown(uint32_t ring, int32_t fd);
+/* The state of any descriptor, which stays as it is: UR_STATE_..., or -EBADF, -ENOTSOCK, -EPROTOTYPE
+ * for a descriptor that is no stream socket. */
+UR_EXPORT int32_t ur_state(uint32_t ring, int32_t fd);
 UR_EXPORT int32_t ur_bind(uint32_t ring, int32_t fd, uint32_t block, uint32_t length);
 UR_EXPORT int32_t ur_listen(uint32_t ring, int32_t fd, uint32_t backlog);
 /* Takes a connection from the backlog and fills the block as an accept on the ring does, or returns

@@ -39,6 +39,8 @@ export const SYMBOLS = {
   ur_arm: calls("u32"), //                                uint32_t ring
   ur_socket: calls("u32", "u32"), //                      uint32_t ring, family
   ur_adopt: calls("u32", "i32"), //                       ring, fd
+  ur_disown: calls("u32", "i32"), //                      ring, fd
+  ur_state: calls("u32", "i32"), //                       ring, fd
   ur_bind: calls("u32", "i32", "u32", "u32"), //          ring, int32_t fd, block, length
   ur_listen: calls("u32", "i32", "u32"), //               ring, fd, backlog
   ur_accept: calls("u32", "i32", "u32"), //               ring, fd, block

@@ -39,6 +39,11 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Of newer headers than some C libraries have: asm-generic/socket.h, Linux 5.0. */
+#ifndef SO_BINDTOIFINDEX
+#define SO_BINDTOIFINDEX 62
+#endif
+
 /* Slabs of one process. 65,536 x 4 MiB is 256 GiB of address space: more than any pool asks for. */
 #define SLAB_MAX 65536u
 /* Rings of one process: 2 for each of 512 threads with a split network. */

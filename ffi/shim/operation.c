@@ -90,7 +90,7 @@ static int32_t fill_entry(struct ring *ring, const struct ur_op *op, struct io_u
       return 0;
     case UR_OP_POLL:
       if (op->length == 0 || op->length & ~POLL_EVENTS) return -EINVAL;
-      io_uring_prep_poll_add(sqe, op->fd, op->length);
+      io_uring_prep_poll_multishot(sqe, op->fd, op->length);
       return 0;
     default:
       return -EINVAL;

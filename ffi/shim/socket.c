@@ -30,7 +30,29 @@ int32_t ur_adopt(uint32_t id, int32_t fd) {
   if (family < 0) return family;
   int flags = fcntl(fd, F_GETFL);
   if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0) return -errno;
+  /* Like all descriptors of a ring: a program that this one starts does not get it. */
+  if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) return -errno;
   return adopt(id, fd) < 0 ? -EMFILE : family;
+}
+
+int32_t ur_disown(uint32_t id, int32_t fd) {
+  int32_t result = refusal(id, fd);
+  if (result < 0) return result;
+  atomic_store_explicit(&descriptor_ring[fd], 0, memory_order_relaxed);
+  return 0;
+}
+
+int32_t ur_state(uint32_t id, int32_t fd) {
+  if (!ring_at(id)) return -EPERM;
+  int32_t type = socket_number(fd, SO_TYPE);
+  if (type < 0) return type;
+  if (type != SOCK_STREAM) return -EPROTOTYPE;
+  int32_t listening = socket_number(fd, SO_ACCEPTCONN);
+  if (listening != 0) return listening < 0 ? listening : (int32_t)UR_STATE_LISTENING;
+  struct sockaddr_storage peer;
+  socklen_t size = sizeof(peer);
+  bool connected = getpeername(fd, (struct sockaddr *)&peer, &size) == 0;
+  return (int32_t)(connected ? UR_STATE_CONNECTED : UR_STATE_NEITHER);
 }
 
 int32_t ur_bind(uint32_t id, int32_t fd, uint32_t block, uint32_t length) {
@@ -92,6 +114,9 @@ static const struct {
     [UR_OPTION_SEND_BUFFER] = {SOL_SOCKET, SO_SNDBUF},
     [UR_OPTION_RECEIVE_BUFFER] = {SOL_SOCKET, SO_RCVBUF},
     [UR_OPTION_TRAFFIC_CLASS] = {IPPROTO_IP, IP_TOS},
+    [UR_OPTION_USER_TIMEOUT_MS] = {IPPROTO_TCP, TCP_USER_TIMEOUT},
+    [UR_OPTION_DEFER_ACCEPT_SECONDS] = {IPPROTO_TCP, TCP_DEFER_ACCEPT},
+    [UR_OPTION_INTERFACE_INDEX] = {SOL_SOCKET, SO_BINDTOIFINDEX},
 };
 
 /* The level of an option of this socket, and its name there. */

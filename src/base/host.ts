@@ -20,4 +20,10 @@ export interface Host {
   setMacrotask(callback: () => void): void;
   /** Numeric addresses of a name, in the order of preference. */
   resolve(name: string): Promise<readonly { address: string; family: 4 | 6 }[]>;
+  /** Tells the operator one line, on stderr. */
+  warn(line: string): void;
+  /** An environment variable; undefined when it is unset or not permitted. Never prompts. */
+  environment(name: string): string | undefined;
+  /** The number of this process. */
+  readonly processId: number;
 }

@@ -185,4 +185,13 @@ export const LIMITS = Object.freeze({
 
   /** Addresses of one name that dial() tries. */
   dialAddressCountMax: 8,
+
+  /** RFC 8305, section 5: pause before the next address is tried beside those that are pending. */
+  attemptDelayMs: 250,
+
+  /** Bytes of a delimiter: one of more than a few is a mistake. */
+  delimiterBytesMax: 1_024,
+
+  /** Descriptors that a service manager may pass: more is a mistake in the environment. */
+  activatedCountMax: 1_024,
 });

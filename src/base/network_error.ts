@@ -34,6 +34,12 @@ export type OperationName =
   | "wait"
   | "peerFinished"
   | "option"
+  | "adopt"
+  | "peerFinished"
+  | "serve"
+  | "copy"
+  | "decode"
+  | "readProxyHeader"
   | "alloc"
   | "close";
 
@@ -47,7 +53,11 @@ export interface NetworkErrorDetails {
   /** The peer closed before the wanted bytes came. */
   endOfStream?: boolean;
   cause?: unknown;
+  /** The failures that led to this one: those of each address of a dial. */
+  errors?: readonly NetworkError[];
 }
+
+const NO_ERRORS: readonly NetworkError[] = Object.freeze([]);
 
 /** The message of a thrown value, which may be no error, and whose getters may throw. */
 export function messageOf(thrown: unknown): string {
@@ -75,6 +85,8 @@ export class NetworkError extends Error {
   readonly bytesDone: number;
   /** True when the peer closed its half before the wanted bytes came. */
   readonly endOfStream: boolean;
+  /** Private: printing a single failure would show an empty list. */
+  readonly #errors: readonly NetworkError[];
 
   constructor(message: string, details: NetworkErrorDetails) {
     // `cause` is always set, as the other fields are, but not enumerable, as in Error itself.
@@ -86,5 +98,11 @@ export class NetworkError extends Error {
     this.bytesDone = (intrinsics.optionOf(details, "bytesDone") as number | undefined) ?? 0;
     this.endOfStream = (intrinsics.optionOf(details, "endOfStream") as boolean | undefined) ??
       false;
+    this.#errors = details.errors ?? NO_ERRORS;
+  }
+
+  /** Of a failed dial: one error for each address, in the order of the attempts. Else empty. */
+  get errors(): readonly NetworkError[] {
+    return this.#errors;
   }
 }

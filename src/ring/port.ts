@@ -55,6 +55,9 @@ export const HEADER = Object.freeze({
   enterError: 7,
 });
 
+/** Results of `stateOf`. */
+export const SOCKET_STATE = Object.freeze({ neither: 0, listening: 1, connected: 2 });
+
 /** Names of `setOption`, in the order of the shim's table. */
 export const SOCKET_OPTION = Object.freeze({
   noDelay: 0,
@@ -69,6 +72,9 @@ export const SOCKET_OPTION = Object.freeze({
   sendBuffer: 9,
   receiveBuffer: 10,
   trafficClass: 11,
+  userTimeoutMs: 12,
+  deferAcceptSeconds: 13,
+  interfaceIndex: 14,
 });
 
 export interface RingOpenOptions {
@@ -132,6 +138,13 @@ export interface RingPort {
    * (-ENOTSOCK, -EPROTOTYPE, -EBUSY) stays as it was.
    */
   adopt(fd: number): number;
+  /** The reverse: the descriptor stays open, and is no ring's. */
+  disown(fd: number): number;
+  /**
+   * The state of any descriptor, which stays as it is: {@link SOCKET_STATE}, or -EBADF, -ENOTSOCK,
+   * -EPROTOTYPE for one that is no stream socket.
+   */
+  stateOf(fd: number): number;
   bind(fd: number, block: number, length: number): number;
   listen(fd: number, backlog: number): number;
   /**

@@ -66,6 +66,8 @@ export class Ring implements PumpedRing {
   readonly blocks: BlockList;
   readonly sendLane: Lane<Operation>;
   readonly recvLane: Lane<Operation>;
+  /** Made when first asked for. Unlimited: a poll that lasts must not keep a receive waiting. */
+  #pollLane: Lane<Operation> | null = null;
   /** Null when this ring does not receive. */
   readonly reads: ReadGroups | null;
   readonly pump: Pump;
@@ -106,6 +108,11 @@ export class Ring implements PumpedRing {
   /** Operations with the kernel. */
   get inFlight(): number {
     return this.#table.inFlight;
+  }
+
+  /** For operations that wait for an event of a connection, and move no bytes. */
+  get pollLane(): Lane<Operation> {
+    return this.#pollLane ??= new Lane(Infinity);
   }
 
   /** Queues an operation for the next turn. */
@@ -154,7 +161,8 @@ export class Ring implements PumpedRing {
   }
 
   get canStage(): boolean {
-    return this.sendLane.canStage || this.recvLane.canAdmit || this.#cancelsWait;
+    return this.sendLane.canStage || this.recvLane.canAdmit || this.#cancelsWait ||
+      (this.#pollLane !== null && this.#pollLane.canStage);
   }
 
   get #cancelsWait(): boolean {
@@ -266,6 +274,7 @@ export class Ring implements PumpedRing {
     if (this.reads !== null) this.#stageReads(this.reads, writer);
     this.#stageLane(this.sendLane, writer);
     this.#stageLane(this.recvLane, writer);
+    if (this.#pollLane !== null) this.#stageLane(this.#pollLane, writer);
   }
 
   #stageCancels(writer: OpWriter): void {

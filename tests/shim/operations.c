@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "driver.h"
 
+#include <poll.h>
 #include <fcntl.h>
 #include <liburing.h>
 #include <netinet/in.h>
@@ -195,48 +196,6 @@ static void multishot(void) {
   rig_close(&rig);
 }
 
-/* A poll for the end of the peer, which has sent a byte before it. */
-static uint32_t poll_peer(int32_t fd) {
-  rig_op(&rig, UR_OP_POLL, 3, fd)->length = UR_POLL_PEER_FINISHED;
-  uint32_t polled = rig.generation;
-  EXPECT(rig_turn(&rig), 0);
-  EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 1);
-  return polled;
-}
-
-static void polls(void) {
-  int32_t pair[2];
-  rig_open(&rig, 8, 64, 0);
-  rig_pair(&rig, pair);
-  uint32_t slab = slab_map(SLAB_BYTES);
-  uint32_t polled = poll_peer(pair[1]);
-  rig_cancel(&rig, 3, polled, 0);
-  EXPECT(rig_await(&rig, polled).result, -ECANCELED);
-  polled = poll_peer(pair[1]);
-  rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, 1);
-  EXPECT(rig_result(&rig), 1);
-  rig_op(&rig, UR_OP_POLL, 4, pair[1])->length = UR_POLL_IN;
-  EXPECT(rig_result(&rig), UR_POLL_IN);
-  EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 1);
-  EXPECT(ur_shutdown(rig.id, pair[0], 1), 0);
-  EXPECT(rig_await(&rig, polled).result, UR_POLL_PEER_FINISHED);
-  rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 0, 16);
-  EXPECT(rig_result(&rig), 1);
-  EXPECT(ur_close(rig.id, pair[0]), 0);
-  rig_pair(&rig, pair);
-  polled = poll_peer(pair[1]);
-  EXPECT(ur_set_option(rig.id, pair[0], UR_OPTION_LINGER_SECONDS, 0), 0);
-  EXPECT(ur_close(rig.id, pair[0]), 0);
-  int32_t events = rig_await(&rig, polled).result;
-  EXPECT(events, UR_POLL_PEER_FINISHED | UR_POLL_HANG_UP | UR_POLL_ERROR);
-  static const uint32_t bad[] = {0, 2, UR_POLL_ERROR, UR_POLL_IN | UR_POLL_HANG_UP, 0x10000, ~0u};
-  for (uint32_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-    rig_op(&rig, UR_OP_POLL, 3, pair[1])->length = bad[i];
-    EXPECT(rig_result(&rig), -EINVAL);
-  }
-  rig_close(&rig);
-}
-
 static void addresses(void) {
   rig_open(&rig, 8, 64, 0);
   int32_t listener = rig_listen(&rig, 0), client = ur_socket(rig.id, AF_INET);
@@ -334,6 +293,108 @@ static void adopt_foreign(void) {
   rig_close(&rig);
 }
 
+/* What ur_state() tells of a descriptor leaves it as it is, and its flags too. */
+static void states(void) {
+  int pair[2], pipes[2];
+  rig_open(&rig, 8, 64, 0);
+  EXPECT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+  int flags = fcntl(pair[0], F_GETFL);
+  EXPECT(ur_state(rig.id, pair[0]), UR_STATE_CONNECTED);
+  EXPECT(fcntl(pair[0], F_GETFL), flags);
+  EXPECT(fcntl(pair[0], F_GETFD), 0);
+  int fresh = socket(AF_INET, SOCK_STREAM, 0);
+  EXPECT(ur_state(rig.id, fresh), UR_STATE_NEITHER);
+  EXPECT(listen(fresh, 1), 0);
+  EXPECT(ur_state(rig.id, fresh), UR_STATE_LISTENING);
+  EXPECT(pipe(pipes), 0);
+  EXPECT(ur_state(rig.id, pipes[0]), -ENOTSOCK);
+  EXPECT(close(pipes[0]) | close(pipes[1]), 0);
+  EXPECT(ur_state(rig.id, pipes[0]), -EBADF);
+  EXPECT(ur_state(rig.id, -1), -EBADF);
+  int packets = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+  EXPECT(ur_state(rig.id, packets), -EPROTOTYPE);
+  EXPECT(ur_state(UINT32_MAX, fresh), -EPERM);
+  EXPECT(close(packets) | close(fresh), 0);
+  /* Taken over and given back. */
+  EXPECT(ur_adopt(rig.id, pair[0]), AF_UNIX);
+  EXPECT(fcntl(pair[0], F_GETFD), FD_CLOEXEC);
+  EXPECT(ur_disown(rig.id, pair[0]), 0);
+  EXPECT(ur_disown(rig.id, pair[0]), -EBADF);
+  EXPECT(ur_close(rig.id, pair[0]), -EBADF);
+  EXPECT(close(pair[0]) | close(pair[1]), 0);
+  rig_close(&rig);
+}
+
+static void reset(int32_t fd) {
+  EXPECT(ur_set_option(rig.id, fd, UR_OPTION_LINGER_SECONDS, 0), 0);
+  EXPECT(ur_close(rig.id, fd), 0);
+}
+
+static void expect_end(int32_t fd, uint32_t slab, int32_t end) {
+  rig_bytes(&rig, UR_OP_RECV, fd, slab, 0, 100);
+  EXPECT(rig_result(&rig), end);
+}
+
+/* The next completion of a poll, which goes on. */
+static void expect_events(uint32_t generation, int32_t events) {
+  struct ur_completion done = rig_await(&rig, generation);
+  EXPECT(done.result & (POLLRDHUP | POLLHUP | POLLERR), events);
+  EXPECT_TRUE(done.flags & IORING_CQE_F_MORE);
+}
+
+/* A poll sees FIN behind bytes that nobody has read, and leaves them. */
+static void poll_fin(void) {
+  int32_t pair[2];
+  struct ur_completion none;
+  rig_open(&rig, 8, 64, 0);
+  rig_pair(&rig, pair);
+  uint32_t slab = slab_map(SLAB_BYTES);
+  rig_op(&rig, UR_OP_POLL, 20, pair[1])->length = UR_POLL_PEER_FINISHED;
+  uint32_t polled = rig.generation;
+  rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, 5);
+  EXPECT(rig_result(&rig), 5);
+  EXPECT_TRUE(!rig_take(&rig, polled, &none));
+  EXPECT(ur_shutdown(rig.id, pair[0], 1), 0);
+  expect_events(polled, POLLRDHUP);
+  rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 100, 100);
+  EXPECT(rig_result(&rig), 5);
+  EXPECT_TRUE(!rig_take(&rig, polled, &none));
+  EXPECT(ur_shutdown(rig.id, pair[1], 1), 0);
+  expect_events(polled, POLLRDHUP | POLLHUP);
+  rig_cancel(&rig, 20, polled, 0);
+  EXPECT(rig_await(&rig, polled).result, -ECANCELED);
+  rig_close(&rig);
+}
+
+/* RST: the poll takes no error away, the receive is told of it. */
+static void poll_rst(void) {
+  int32_t pair[2];
+  rig_open(&rig, 8, 64, 0);
+  rig_pair(&rig, pair);
+  uint32_t slab = slab_map(SLAB_BYTES);
+  rig_op(&rig, UR_OP_POLL, 20, pair[1])->length = UR_POLL_PEER_FINISHED;
+  uint32_t polled = rig.generation;
+  rig_turn(&rig);
+  reset(pair[0]);
+  expect_events(polled, POLLRDHUP | POLLHUP | POLLERR);
+  expect_end(pair[1], slab, -ECONNRESET);
+  rig_close(&rig);
+}
+
+static void more_options(void) {
+  rig_open(&rig, 8, 64, 0);
+  int32_t fd = ur_socket(rig.id, AF_INET);
+  EXPECT(ur_set_option(rig.id, fd, UR_OPTION_USER_TIMEOUT_MS, 4321), 0);
+  EXPECT(ur_get_option(rig.id, fd, UR_OPTION_USER_TIMEOUT_MS), 4321);
+  EXPECT(ur_set_option(rig.id, fd, UR_OPTION_DEFER_ACCEPT_SECONDS, 1), 0);
+  EXPECT_TRUE(ur_get_option(rig.id, fd, UR_OPTION_DEFER_ACCEPT_SECONDS) >= 1);
+  EXPECT(ur_get_option(rig.id, fd, UR_OPTION_INTERFACE_INDEX), 0);
+  EXPECT(ur_set_option(rig.id, fd, UR_OPTION_INTERFACE_INDEX, 1), 0);
+  EXPECT(ur_get_option(rig.id, fd, UR_OPTION_INTERFACE_INDEX), 1);
+  EXPECT(ur_close(rig.id, fd), 0);
+  rig_close(&rig);
+}
+
 static void traffic_class(void) {
   static const uint32_t families[] = {AF_INET, AF_INET6};
   rig_open(&rig, 8, 64, 0);
@@ -352,16 +413,6 @@ static void send_some(const int32_t pair[2], uint32_t slab, uint32_t length) {
   EXPECT(rig_result(&rig), length);
   rig_bytes(&rig, UR_OP_RECV, pair[0], slab, 0, length);
   EXPECT(rig_result(&rig), length);
-}
-
-static void reset(int32_t fd) {
-  EXPECT(ur_set_option(rig.id, fd, UR_OPTION_LINGER_SECONDS, 0), 0);
-  EXPECT(ur_close(rig.id, fd), 0);
-}
-
-static void expect_end(int32_t fd, uint32_t slab, int32_t end) {
-  rig_bytes(&rig, UR_OP_RECV, fd, slab, 0, 100);
-  EXPECT(rig_result(&rig), end);
 }
 
 /* Bytes before the end, of which the receiver sees `length`; some of them may be urgent. */
@@ -613,11 +664,14 @@ const struct test_case operation_cases[] = {
     {"RECV_SELECT fills provided buffers, 256 identifiers around, and says which", select_buffers},
     {"a turn that moved 1 MiB ends, and says that there is more", much_in_a_turn},
     {"RECV_MULTISHOT completes until its buffers run out, and loses nothing", multishot},
-    {"POLL sees FIN behind a byte that it leaves, a reset, and no unknown event", polls},
     {"ACCEPT writes the peer's address and not a byte more, CONNECT says when refused", addresses},
     {"ur_accept() takes what waits, in order, with addresses, and never waits", take_waiting},
     {"ur_accept() takes a connection that its peer has reset", take_reset},
     {"ur_adopt() takes stream sockets of others over, and nothing else", adopt_foreign},
+    {"ur_state() tells listening sockets from connected ones, and touches neither", states},
+    {"POLL sees the peer's FIN, then the end of both halves, and takes no byte", poll_fin},
+    {"POLL sees the peer's RST, and takes no error away", poll_rst},
+    {"the user timeout, deferred accepts and the interface are set and read", more_options},
     {"the traffic class is set and read, for IPv4 and IPv6", traffic_class},
     {"ur_cut_off() tells a connection that was reset from one that ended with FIN", cut_off},
     {"CANCEL ends a receive or an accept by slot, generation and kind, and is silent", cancels},

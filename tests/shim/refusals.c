@@ -243,6 +243,7 @@ static void descriptors(void) {
     EXPECT(ur_set_option(rig.id, fd, UR_OPTION_NO_DELAY, 1), -EBADF);
     EXPECT(ur_get_option(rig.id, fd, UR_OPTION_NO_DELAY), -EBADF);
     EXPECT(ur_cut_off(rig.id, fd), -EBADF);
+    EXPECT(ur_disown(rig.id, fd), -EBADF);
     EXPECT(ur_shutdown(rig.id, fd, 2), -EBADF);
     EXPECT(ur_shutdown(rig.id, fd, UR_SHUTDOWN_DISCARD), -EBADF);
     EXPECT(ur_close(rig.id, fd), -EBADF);

@@ -58,6 +58,18 @@ export class FakeHost implements Host {
       : Promise.resolve(found);
   }
 
+  readonly warnings: string[] = [];
+  readonly variables = new Map<string, string>();
+  readonly processId = 4_711;
+
+  warn(line: string): void {
+    this.warnings.push(line);
+  }
+
+  environment(name: string): string | undefined {
+    return this.variables.get(name);
+  }
+
   /** Resolves when the clock has moved by `delayMs`. */
   sleep(delayMs: number): Promise<void> {
     return new Promise((resolve) => this.at(delayMs, resolve));

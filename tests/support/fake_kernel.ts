@@ -308,6 +308,7 @@ export class FakeKernel {
   #queueFin(socket: FakeSocket): void {
     if (socket.finQueued) return;
     socket.finQueued = true;
+    socket.ready();
     this.#deliverSoon(socket);
   }
 

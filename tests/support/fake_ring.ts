@@ -569,6 +569,7 @@ export class FakeRing implements RingPort {
   }
 
   #attempt(op: FakeOp): void {
+    const { faults } = this.#kernel;
     if (op.kind === "connect") {
       if (op.done < 0) this.#post(op, op.result, 0);
       return;
@@ -580,7 +581,7 @@ export class FakeRing implements RingPort {
     if (this.#softFault(op)) return;
     if (op.kind === "poll") {
       const events = this.#pollEvents(op);
-      if (events !== 0) this.#post(op, events, 0);
+      if (events !== 0) this.#post(op, events, faults.strikes("watchEnds") ? 0 : CQE_MORE);
       return;
     }
     if (op.kind === "accept") this.#accept(op);
@@ -869,6 +870,14 @@ export class FakeRing implements RingPort {
 
   /** Nobody else makes sockets of this kernel. */
   adopt(_fd: number): number {
+    return -ERRNO.ENOTSOCK;
+  }
+
+  disown(_fd: number): number {
+    return -ERRNO.EBADF;
+  }
+
+  stateOf(_fd: number): number {
     return -ERRNO.ENOTSOCK;
   }
 

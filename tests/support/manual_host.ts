@@ -58,6 +58,18 @@ export class ManualHost implements Host {
     return Promise.resolve(this.answers);
   }
 
+  readonly warnings: string[] = [];
+  readonly variables = new Map<string, string>();
+  readonly processId = 4_711;
+
+  warn(line: string): void {
+    this.warnings.push(line);
+  }
+
+  environment(name: string): string | undefined {
+    return this.variables.get(name);
+  }
+
   /** The time of the next timer, or null. */
   get nextDueMs(): number | null {
     return this.timers.length === 0 ? null : Math.min(...this.timers.map((timer) => timer.dueMs));

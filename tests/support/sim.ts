@@ -107,6 +107,18 @@ class NetworkHost implements Host {
   resolve(name: string): Promise<readonly { address: string; family: 4 | 6 }[]> {
     return this.#host.resolve(name);
   }
+
+  get processId(): number {
+    return this.#host.processId;
+  }
+
+  warn(line: string): void {
+    this.#host.warn(line);
+  }
+
+  environment(name: string): string | undefined {
+    return this.#host.environment(name);
+  }
 }
 
 export class Sim {

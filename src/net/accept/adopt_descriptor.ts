@@ -12,6 +12,7 @@ import { unknownAddress } from "../address/sockaddr.ts";
 import { Connection } from "../connection/connection.ts";
 import { endpoint, LOCAL_END, REMOTE_END } from "../socket/endpoint.ts";
 import { Listener } from "./listener.ts";
+import { ANSWER_GIVEN } from "../socket/socket.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 import { packedAddress } from "../address/packed_address.ts";
 
@@ -21,7 +22,7 @@ function connection(context: NetworkContext, fd: number): Connection | number {
   const family = recvRing.port.adopt(fd);
   if (family < 0) return -family;
   const peer = endpoint(recvRing, fd, REMOTE_END) ?? unknownAddress(family);
-  return Connection.adopt(context, fd, family, peer);
+  return Connection.adopt(context, fd, family, peer, ANSWER_GIVEN);
 }
 
 /** The listener of a bound stream socket, which listens from now on, or the positive errno. */

@@ -12,7 +12,11 @@ import { Connection as AcceptedConnection } from "../connection/connection.ts";
 import type { Connection } from "../connection/connection_interface.ts";
 import { LoopReference } from "../call/loop_reference.ts";
 import type { Closeable, NetworkContext } from "../socket/network_context.ts";
+import { ANSWER_GIVEN } from "../socket/socket.ts";
 import type { SocketFile } from "./socket_file.ts";
+
+/** The network of a listener, for servers. */
+export let listenerContext: (listener: Listener) => NetworkContext;
 
 export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Closeable {
   /** Where connections arrive; the port is the real one when 0 was asked for. */
@@ -26,6 +30,10 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
   readonly #queue: AcceptQueue;
   readonly #ended = Promise.withResolvers<void>();
 
+  static {
+    listenerContext = (listener) => listener.#context;
+  }
+
   /** @internal Takes over a listening socket. */
   constructor(context: NetworkContext, { fd, family, localAddress, file }: BoundSocket) {
     this.#context = context;
@@ -38,7 +46,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
       context,
       fd,
       name,
-      (accepted, peer) => AcceptedConnection.adopt(context, accepted, family, peer),
+      (accepted, peer) => AcceptedConnection.adopt(context, accepted, family, peer, ANSWER_GIVEN),
       () => this.#finish(),
     );
     context.open.add(this);

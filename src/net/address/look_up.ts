@@ -48,24 +48,37 @@ function numeric(hostname: string, interfaceIndex: InterfaceIndex): string | nul
   return `${hostname.slice(0, hostname.indexOf("%"))}%${interfaceIndex(ip.scope)}`;
 }
 
-/** Numeric addresses in the order in which a dial tries them; a path stands for itself. */
+/**
+ * Numeric addresses in the order in which a dial tries them; a path stands for itself. With a
+ * `family` only those of that family.
+ */
 export async function lookUp(
   host: Host,
   address: SocketAddress | UnixAddress,
   interfaceIndex: InterfaceIndex,
+  family: 4 | 6 | null = null,
 ): Promise<(SocketAddress | UnixAddress)[]> {
   if (isUnix(address)) return [address];
   const { port } = address;
-  const hostname = numeric(address.hostname, interfaceIndex);
-  if (hostname !== null) return [{ hostname, port }];
-  if (/^(.*\.)?localhost\.?$/i.test(address.hostname)) {
-    return LOOPBACK.map((loopback) => ({ hostname: loopback, port }));
-  }
-  const found = await host.resolve(address.hostname);
-  return found.slice(0, LIMITS.dialAddressCountMax).map((entry) => {
+  const found = await hostnames(host, address.hostname, interfaceIndex);
+  const wanted = found.filter((one) => family === null || familyOf(one) === family);
+  const chosen = interleaved(wanted).slice(0, LIMITS.dialAddressCountMax);
+  return chosen.map((hostname) => ({ hostname, port }));
+}
+
+async function hostnames(
+  host: Host,
+  name: string,
+  interfaceIndex: InterfaceIndex,
+): Promise<readonly string[]> {
+  const hostname = numeric(name, interfaceIndex);
+  if (hostname !== null) return [hostname];
+  if (/^(.*\.)?localhost\.?$/i.test(name)) return LOOPBACK;
+  const found = await host.resolve(name);
+  return found.map((entry) => {
     const answer = numeric(entry.address, interfaceIndex);
     if (answer === null) throw new Error(`"${entry.address}" was found, which is no address`);
-    return { hostname: answer, port };
+    return answer;
   });
 }
 
@@ -88,4 +101,25 @@ export function lookUpError(
     errno: cause instanceof InterfaceError ? cause.errno : null,
     cause,
   });
+}
+
+function familyOf(hostname: string): 4 | 6 {
+  return hostname.includes(":") ? 6 : 4;
+}
+
+/**
+ * Families in turn, beginning with the first address's (RFC 8305, section 4): a family that does
+ * not work costs one delay, not one for each of its addresses.
+ */
+function interleaved(hostnames: readonly string[]): string[] {
+  if (hostnames.length < 3) return [...hostnames];
+  const first = familyOf(hostnames[0]);
+  const ours = hostnames.filter((one) => familyOf(one) === first);
+  const others = hostnames.filter((one) => familyOf(one) !== first);
+  const result: string[] = [];
+  for (let i = 0; i < Math.max(ours.length, others.length); i++) {
+    if (i < ours.length) result.push(ours[i]);
+    if (i < others.length) result.push(others[i]);
+  }
+  return result;
 }

@@ -54,6 +54,20 @@ export function checkOptions(options: CallOptions, extra: string | null = null):
   }
 }
 
+/**
+ * Reads and checks the options once, for an operation of several calls. Throws as the checks do,
+ * and the signal's reason when it is aborted already.
+ */
+export function readCallOptions(options: CallOptions | undefined): CallOptions {
+  if (options === undefined) return {};
+  checkOptions(options);
+  const signal = checkSignal(options);
+  const timeoutMs = intrinsics.optionOf(options, "timeoutMs");
+  if (timeoutMs === undefined) return signal === null ? {} : { signal };
+  const checked = check.integerOrNull("timeoutMs", timeoutMs, 0, LIMITS.timeoutMsMax);
+  return signal === null ? { timeoutMs: checked } : { signal, timeoutMs: checked };
+}
+
 /** Checks everything, for a call that settles when it begins. */
 export function checkCall(options: CallOptions | undefined): void {
   if (options === undefined) return;

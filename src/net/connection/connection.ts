@@ -13,10 +13,11 @@ import { checkKeepAlive, type KeepAlive } from "../config/config.ts";
 import type { ConnectionInterface } from "./connection_interface.ts";
 import type { Closeable, NetworkContext } from "../socket/network_context.ts";
 import { type PackedAddress, packedAddress } from "../address/packed_address.ts";
-import { PeerFinish } from "./peer_finish.ts";
 import { Sink } from "../send/sink.ts";
-import { Socket } from "../socket/socket.ts";
+import { ANSWER_NEVER, ANSWER_OWED, type AnswerState, Socket } from "../socket/socket.ts";
 import { Stream } from "../recv/stream.ts";
+import { type SocketOptions, socketOptions } from "../socket/socket_options.ts";
+import { PeerWatch } from "./peer_watch.ts";
 import { webStreams } from "./web_streams.ts";
 
 /** What a connection is rarely asked for: without it an open one is half as large. */
@@ -24,11 +25,15 @@ interface Extras {
   localAddress: PackedAddress | null;
   readable: ReadableStream<Uint8Array<ArrayBuffer>> | null;
   writable: WritableStream<Uint8Array> | null;
+  watch: PeerWatch | null;
   closing: Promise<void> | null;
-  finish: PeerFinish | null;
-  /** Why the connection has ended. */
-  ended: CloseReason | null;
 }
+
+/**
+ * What a connection owes its peer: "answer" while the program is at work on what it has received;
+ * "unknown" when it has received without an answer since, and waits for more.
+ */
+export type Debt = "none" | "unknown" | "answer";
 
 export class Connection implements ConnectionInterface, Closeable {
   /** The sending half. */
@@ -58,9 +63,11 @@ export class Connection implements ConnectionInterface, Closeable {
     fd: number,
     family: number,
     peer: PackedAddress,
+    answer: AnswerState,
   ): Connection {
     try {
       const socket = new Socket(context, fd, family);
+      socket.answer = answer;
       const connection = new Connection(socket, peer);
       context.open.add(connection);
       socket.owner = connection;
@@ -101,11 +108,24 @@ export class Connection implements ConnectionInterface, Closeable {
     return this.#extra.writable ??= webStreams.writable(this.sink, () => this.reset());
   }
 
-  /** Resolves once the peer's FIN or reset has come; no byte is consumed. */
+  /** Aborted once the connection is over. Made on first use. */
+  get signal(): AbortSignal {
+    return this.#madeWatch.signal;
+  }
+
+  /** Resolves on the peer's FIN or reset, without receiving a byte. */
   peerFinished(options?: CallOptions): Promise<void> {
-    const extra = this.#extra;
-    extra.finish ??= new PeerFinish(this.#socket, extra.ended);
-    return extra.finish.wait(options);
+    try {
+      return this.#madeWatch.finished(options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Sets options of the socket: all that are given, or none when one is wrong. */
+  setOptions(options: SocketOptions): void {
+    if (options === undefined) check.fail("options", "an object", options);
+    this.#socket.set(socketOptions.read(check.options("options", options, socketOptions.names)));
   }
 
   /** TCP_NODELAY. Throws TypeError for anything but a boolean. */
@@ -143,14 +163,31 @@ export class Connection implements ConnectionInterface, Closeable {
     return this.#extra.closing ??= this.#close();
   }
 
+  /** @internal Of the socket's end. */
+  get watch(): PeerWatch | null {
+    return this.#extras === null ? null : this.#extras.watch;
+  }
+
+  /** @internal It came from a listener, or was adopted. */
+  get isAccepted(): boolean {
+    return this.#socket.answer !== ANSWER_NEVER;
+  }
+
+  /** @internal For the end of the network: see `drain_network.ts`. */
+  get debt(): Debt {
+    const owes = this.#socket.answer === ANSWER_OWED && !this.sink.closed;
+    if (!owes || this.#socket.ending || (this.#extras?.closing ?? null) !== null) return "none";
+    return this.stream.receiving ? "unknown" : "answer";
+  }
+
   /** Abrupt end: pending calls get "Closed", the peer gets RST. */
   reset(): void {
     const reason = new CloseReason("the connection was reset");
     this.#readLocalAddress();
     this.#socket.refuseFin();
+    this.watch?.abandon(reason);
     this.stream.abandon(reason);
     this.sink.abandon(reason);
-    this.#endFinish(reason);
     void this.#socket.end("reset");
     this.#extra.closing ??= this.#socket.closed;
   }
@@ -165,22 +202,23 @@ export class Connection implements ConnectionInterface, Closeable {
     return this.#extra.localAddress ??= socket.localAddress ?? unknownAddress(socket.family);
   }
 
-  #endFinish(reason: CloseReason): void {
-    const extra = this.#extra;
-    extra.ended ??= reason;
-    extra.finish?.close(reason);
-  }
-
   get #extra(): Extras {
     if (this.#extras !== null) return this.#extras;
     return this.#extras = {
       localAddress: null,
       readable: null,
       writable: null,
+      watch: null,
       closing: null,
-      finish: null,
-      ended: null,
     };
+  }
+
+  get #madeWatch(): PeerWatch {
+    const extra = this.#extra;
+    if (extra.watch !== null) return extra.watch;
+    extra.watch = new PeerWatch(this.#socket);
+    if (extra.closing !== null) extra.watch.abandon(new CloseReason("the connection was closed"));
+    return extra.watch;
   }
 
   async #close(): Promise<void> {
@@ -188,8 +226,8 @@ export class Connection implements ConnectionInterface, Closeable {
     const { context } = this.#socket;
     const untilMs = context.now + (context.config.shutdownTimeoutMs ?? Infinity);
     this.#readLocalAddress();
+    this.watch?.abandon(reason);
     this.stream.abandon(reason);
-    this.#endFinish(reason);
     await this.sink.closeWithoutFin(reason);
     this.sink.abandon(reason);
     // FIN behind a part of what was to be sent would look like a clean end.

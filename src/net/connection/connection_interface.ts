@@ -9,6 +9,7 @@ import type { CallOptions } from "../call/call_options.ts";
 import type { KeepAlive } from "../config/config.ts";
 import type { Sink } from "../send/sink.ts";
 import type { Stream } from "../recv/stream.ts";
+import type { SocketOptions } from "../socket/socket_options.ts";
 
 /** One connection, made by `Network.dial` or `Listener.accept`. */
 export interface Connection extends AsyncDisposable {
@@ -26,21 +27,27 @@ export interface Connection extends AsyncDisposable {
   readonly writable: WritableStream<Uint8Array>;
 
   /**
-   * Resolves once the peer has finished: its FIN or its reset has come. Consumes no byte: what the
-   * peer sent before can still be received. Resolves at once when that has happened already.
+   * Aborted once the connection is over: closed or reset by this end, reset by the peer, failed, or
+   * ended in both directions. A peer that has only finished sending does not abort it. The reason
+   * is a NetworkError "Closed". Made when first asked for; it does not keep the process alive.
+   */
+  readonly signal: AbortSignal;
+
+  /**
+   * Resolves when the peer has finished sending (FIN) or has reset the connection. No byte is
+   * received for it: what comes before stays where it is. Where the peer has sent more than the
+   * kernel's receive buffer takes, its end is known only once the program receives.
    *
-   * There is no budget unless `timeoutMs` gives one. Rejects with a NetworkError: "Timeout";
-   * "Closed" when this end was closed or reset; "RecvFailed" when the kernel cannot watch the
-   * socket. Rejects with the signal's reason when aborted, and with TypeError or RangeError for
-   * wrong options.
-   *
-   * ```ts
-   * const gone = new AbortController();
-   * connection.peerFinished().then(() => gone.abort(), () => {});
-   * await connection.sink.send(await answer(gone.signal)); // stops when nobody listens any more
-   * ```
+   * Rejects with a NetworkError "Closed" when this end closes meanwhile, "Timeout", or the signal's
+   * reason.
    */
   peerFinished(options?: CallOptions): Promise<void>;
+
+  /**
+   * Sets options of the socket. Throws TypeError or RangeError for wrong ones, and then has set
+   * none; throws a NetworkError "ConnectionFailed" when the kernel refuses one.
+   */
+  setOptions(options: SocketOptions): void;
 
   /** TCP_NODELAY, on unless told otherwise. Throws TypeError for anything but a boolean. */
   setNoDelay(on?: boolean): void;

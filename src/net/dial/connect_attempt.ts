@@ -3,118 +3,109 @@
  * that the socket is made, until the descriptor is handed over connected, or closed after the
  * operation has landed.
  *
- *   start -> socket, options, local end -> connect on the ring -> landed -> done(0, fd)
- *               | errno                       | expire, cancel      | errno, or a self connection
- *               +-> done(errno)               +-> cancelled --------+-> closed -> done(errno)
+ *   start -> socket, options, local end -> connect on the ring -> landed -> done(null, fd)
+ *               | errno                       | cancel            | errno, or a self connection
+ *               +-> done(failure)             +-> cancelled ------+-> closed -> done(failure)
  *
  * @module
  */
 import { ERRNO } from "../../base/errno.ts";
 import { COUNT } from "../../base/meter.ts";
 import { SOCKET_OPTION } from "../../ring/port.ts";
-import type { Deadline } from "../../ring/timing_wheel.ts";
 import { isUnix, type SocketAddress, type UnixAddress } from "../address/address.ts";
 import { AF_INET, AF_INET6, AF_UNIX, writeSockaddr } from "../address/sockaddr.ts";
 import { ConnectOperation } from "./connect_operation.ts";
 import { endpoint, LOCAL_END, REMOTE_END } from "../socket/endpoint.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 import { packedAddress } from "../address/packed_address.ts";
-import { socketOptions } from "../socket/socket_options.ts";
+import { type SocketOption, socketOptions } from "../socket/socket_options.ts";
 
-/**
- * With `errno` 0 the attempt is connected, and the callee owns the descriptor. With a `cause`, an
- * error inside the library has ended the attempt.
- */
-export type AttemptDone = (
-  errno: number,
-  fd: number,
-  family: number,
-  cause?: { cause: unknown },
-) => void;
+/** Both ends are numeric, or a path. `local` is null for any. */
+export interface AttemptEnds {
+  readonly address: SocketAddress | UnixAddress;
+  readonly local: SocketAddress | UnixAddress | null;
+}
 
-export class ConnectAttempt implements Deadline {
-  deadlineNext: Deadline | null = null;
-  deadlinePrevious: Deadline | null = null;
-  deadlineMs = 0;
-  deadlineTick = -1;
+/** Why an attempt has failed. */
+export interface AttemptFailure {
+  readonly errno: number;
+  /** The local end could not be bound: the errno is about the local end, and not about the peer. */
+  readonly atLocalEnd: boolean;
+  /** An error inside the library. */
+  readonly broken: { readonly cause: unknown } | null;
+}
+
+/** Without a failure: connected, and the descriptor is the callee's now. */
+export type AttemptDone = (failure: AttemptFailure | null, fd: number, family: number) => void;
+
+export class ConnectAttempt {
   readonly #context: NetworkContext;
-  readonly #address: SocketAddress | UnixAddress;
-  /** The local end to bind; null to leave the choice to the kernel. */
-  readonly #local: SocketAddress | null;
+  readonly #ends: AttemptEnds;
+  readonly #options: readonly SocketOption[];
   readonly #family: number;
   #done: AttemptDone | null;
   #operation: ConnectOperation | null = null;
   #fd = -1;
-  #isExpired = false;
-  /** The local end could not be bound: the errno is about the local end, and not about the peer. */
-  bindFailed = false;
+  #atLocalEnd = false;
 
   constructor(
     context: NetworkContext,
-    address: SocketAddress | UnixAddress,
+    ends: AttemptEnds,
+    options: readonly SocketOption[],
     done: AttemptDone,
-    local: SocketAddress | null = null,
   ) {
     this.#context = context;
-    this.#address = address;
+    this.#ends = ends;
+    this.#options = options;
     this.#done = done;
-    this.#local = local;
+    const { address } = ends;
     // The address is numeric.
     this.#family = isUnix(address) ? AF_UNIX : address.hostname.includes(":") ? AF_INET6 : AF_INET;
   }
 
-  /** Begins the attempt, which ends after `timeoutMs` at the latest, unless that is null. */
-  start(timeoutMs: number | null): void {
-    const { recvRing, wheel } = this.#context;
+  start(): void {
+    const { recvRing } = this.#context;
     const opened = this.#open();
     if (opened < 0) {
       queueMicrotask(() => this.#finish(-opened));
       return;
     }
-    this.#operation = new ConnectOperation(recvRing, this.#fd, this.#address, {
+    this.#operation = new ConnectOperation(recvRing, this.#fd, this.#ends.address, {
       landed: (result) => this.#landed(result),
       broken: (cause) => this.#broken(cause),
     });
-    if (timeoutMs !== null) wheel.add(this, timeoutMs);
     this.#operation.submit();
   }
 
   /** Makes the socket. Returns its descriptor, or -errno. */
   #open(): number {
     const { config, recvRing: { port } } = this.#context;
-    const fd = port.socket(this.#family);
-    let result = fd < 0 ? fd : socketOptions.apply(port, fd, this.#family, config);
-    if (result === 0 && this.#local !== null) result = this.#bind(fd, this.#local);
+    const { local } = this.#ends;
+    const family = this.#family;
+    const fd = port.socket(family);
+    let result = fd < 0 ? fd : socketOptions.apply(port, fd, family, config);
+    if (result === 0) result = socketOptions.applyAll(port, fd, family, this.#options);
+    if (result === 0 && local !== null) result = this.#bind(fd, local);
     if (result === 0) return this.#fd = fd;
     if (fd >= 0) port.closeDescriptor(fd);
     return result;
   }
 
-  #bind(fd: number, local: SocketAddress): number {
+  #bind(fd: number, local: SocketAddress | UnixAddress): number {
     const { recvRing: { blocks, port } } = this.#context;
     const block = blocks.take();
     if (block < 0) return -ERRNO.ENOBUFS;
     const { length } = writeSockaddr(blocks.bytes(block), local);
-    port.setOption(fd, SOCKET_OPTION.reuseAddress, 1);
+    if (this.#family !== AF_UNIX) port.setOption(fd, SOCKET_OPTION.reuseAddress, 1);
     const result = port.bind(fd, block, length);
     blocks.put(block);
-    this.bindFailed = result < 0;
+    this.#atLocalEnd = result < 0;
     return Math.min(result, 0);
-  }
-
-  /** This address's share of the budget ran out. */
-  expire(): void {
-    this.#isExpired = true;
-    this.#withdraw();
   }
 
   /** Ends the attempt without a call of `done`. */
   cancel(): void {
     this.#done = null;
-    this.#withdraw();
-  }
-
-  #withdraw(): void {
     const operation = this.#operation;
     if (operation === null) return;
     const { meter } = this.#context;
@@ -123,8 +114,7 @@ export class ConnectAttempt implements Deadline {
   }
 
   #landed(result: number): void {
-    const { recvRing, wheel } = this.#context;
-    wheel.remove(this);
+    const { recvRing } = this.#context;
     if (this.#operation !== null) {
       this.#operation.stop();
       this.#operation.release();
@@ -138,7 +128,7 @@ export class ConnectAttempt implements Deadline {
     // A self connection ends with RST: a graceful end would keep the port busy.
     if (ending !== result) recvRing.port.setOption(this.#fd, SOCKET_OPTION.lingerSeconds, 0);
     recvRing.port.closeDescriptor(this.#fd);
-    this.#finish(this.#isExpired ? ERRNO.ETIMEDOUT : -ending);
+    this.#finish(-ending);
   }
 
   /**
@@ -146,32 +136,34 @@ export class ConnectAttempt implements Deadline {
    * socket to itself, by a simultaneous open. No listener exists, so the dial counts as refused.
    */
   #isSelfConnection(): boolean {
-    if (isUnix(this.#address)) return false;
+    const { address } = this.#ends;
+    if (isUnix(address)) return false;
     const { recvRing } = this.#context;
     const local = endpoint(recvRing, this.#fd, LOCAL_END);
-    if (local === null || packedAddress.port(local) !== this.#address.port) return false;
+    if (local === null || packedAddress.port(local) !== address.port) return false;
     const remote = endpoint(recvRing, this.#fd, REMOTE_END);
     return remote !== null && packedAddress.equals(remote, local);
   }
 
   /** An error inside the library. Closes the descriptor, unless it was handed over before. */
   #broken(cause: unknown): void {
-    const { recvRing, wheel } = this.#context;
-    wheel.remove(this);
+    const { recvRing } = this.#context;
     this.#operation?.release();
     this.#operation = null;
     if (this.#fd >= 0) recvRing.port.closeDescriptor(this.#fd);
     this.#fd = -1;
     const done = this.#done;
     this.#done = null;
-    done?.(ERRNO.ECANCELED, -1, this.#family, { cause });
+    const failure = { errno: ERRNO.ECANCELED, atLocalEnd: false, broken: { cause } };
+    done?.(failure, -1, this.#family);
   }
 
   #finish(errno: number): void {
     const fd = this.#fd;
     this.#fd = -1;
+    const failure = errno === 0 ? null : { errno, atLocalEnd: this.#atLocalEnd, broken: null };
     // `done` is dropped after its call: when the call throws, `#broken` reports the error to it.
-    this.#done?.(errno, fd, this.#family);
+    this.#done?.(failure, fd, this.#family);
     this.#done = null;
   }
 }

@@ -1,54 +1,77 @@
 /**
- * One `dial()`: name lookup, then one address after the other, all within one budget.
+ * Connecting: name lookup, then a race of the addresses, all within one budget (RFC 8305).
  *
- *   lookUp -> attempt on the first address -> connected
- *                    | refused, or its share of the budget is over
- *                    v
- *             attempt on the next address ... -> no address is left: ConnectionFailed
+ *   lookup -> addresses, IPv6 and IPv4 in turn
+ *   attempt 1 --delay, or failure--> attempt 2 --delay, or failure--> attempt 3 ...
+ *       +---------------------------------+------ first to connect ----> the connection
+ *                                                 others ---------------> closed
  *
- * Each address gets an equal share of the remaining budget, so that an address that does not answer
- * leaves time for the next one.
+ * Invariants
+ * - Attempts begin in the order of the addresses. One begins when the one before it has failed, or
+ *   has been under way for the delay.
+ * - Whatever ends the dial withdraws the attempts that are left. A connection that one of them
+ *   still brings is closed.
+ * - A dial that fails has one error for each address.
  *
  * @module
  */
 import { ERRNO, errnoText } from "../../base/errno.ts";
+import type { HostTimer } from "../../base/host.ts";
 import { COUNT } from "../../base/meter.ts";
 import { internalReason, NetworkError } from "../../base/network_error.ts";
-import { formatAddress, type SocketAddress, type UnixAddress } from "../address/address.ts";
+import { formatAddress, isUnix, type SocketAddress, type UnixAddress } from "../address/address.ts";
 import { connectedAddress } from "../address/sockaddr.ts";
 import { Call } from "../call/call.ts";
-import { ConnectAttempt } from "./connect_attempt.ts";
+import { type AttemptFailure, ConnectAttempt } from "./connect_attempt.ts";
 import { Connection } from "../connection/connection.ts";
+import type { CheckedDialOptions } from "./dial_options.ts";
 import { endpoint, REMOTE_END } from "../socket/endpoint.ts";
 import { LoopReference } from "../call/loop_reference.ts";
 import { lookUpError } from "../address/look_up.ts";
 import type { Dialing, NetworkContext } from "../socket/network_context.ts";
+import { ANSWER_NEVER } from "../socket/socket.ts";
 
 /** Errnos that speak of this machine's addresses and routes, and not of the peer. */
 const UNREACHABLE_ERRNOS = [ERRNO.EADDRNOTAVAIL, ERRNO.EAFNOSUPPORT, ERRNO.ENETUNREACH];
+
+type NumericAddress = SocketAddress | UnixAddress;
+
+/** One address, its attempt and its failure. */
+interface Candidate {
+  readonly address: NumericAddress;
+  /** The end that the connection begins at; null for any. */
+  readonly local: NumericAddress | null;
+  attempt: ConnectAttempt | null;
+  error: NetworkError | null;
+}
 
 export class Dial extends Call implements Dialing {
   rosterIndex = -1;
   readonly name: string;
   override readonly loopReference: LoopReference;
   readonly #context: NetworkContext;
-  readonly #address: SocketAddress | UnixAddress;
-  #candidates: (SocketAddress | UnixAddress)[] = [];
-  #attempt: ConnectAttempt | null = null;
+  readonly #address: NumericAddress;
+  readonly #options: CheckedDialOptions;
+  #candidates: Candidate[] = [];
+  /** Candidates whose attempts have begun. */
+  #startedCount = 0;
+  #pendingCount = 0;
+  #delay: HostTimer | null = null;
   /** The failure of the last address that this machine can reach; of the first one otherwise. */
   #lastError: NetworkError | null = null;
 
-  constructor(context: NetworkContext, address: SocketAddress | UnixAddress) {
+  constructor(context: NetworkContext, address: NumericAddress, options: CheckedDialOptions) {
     super();
     this.#context = context;
     this.#address = address;
+    this.#options = options;
     this.name = formatAddress(address);
     this.loopReference = new LoopReference(context);
   }
 
   protected override enqueue(): void {
     this.#context.dials.add(this);
-    this.#context.lookUp(this.#address).then(
+    this.#findCandidates().then(
       (candidates) => {
         this.#candidates = candidates;
         if (!this.settled) this.#next();
@@ -59,58 +82,124 @@ export class Dial extends Call implements Dialing {
 
   override expire(): void {
     this.#context.meter.counts[COUNT.timeoutsConnect]++;
-    this.giveUp(
-      new NetworkError(`Cannot connect to ${this.name}: ${this.timeoutMs} ms passed`, {
-        code: "Timeout",
-        operation: "dial",
-        cause: this.#lastError ?? undefined,
-      }),
-    );
+    const reason = `${this.timeoutMs} ms passed`;
+    for (const candidate of this.#candidates) {
+      candidate.error ??= this.#timeout(this.#subject(candidate.address), reason, undefined, []);
+    }
+    this.giveUp(this.#timeout(this.name, reason, this.#lastError ?? undefined, this.#errors()));
   }
 
   override abort(reason: unknown): void {
     this.giveUp(reason);
   }
 
-  /** Ends the dial. The attempt is cancelled, and closes its descriptor once it has landed. */
+  /** Ends the dial. Attempts are cancelled, and close their descriptors once they have landed. */
   giveUp(reason: unknown): void {
     if (this.settled) return;
     this.#context.dials.delete(this);
     this.fail(reason);
-    this.#attempt?.cancel();
-    this.#attempt = null;
+    this.#withdraw();
   }
 
-  /** Starts the next attempt, or fails with the most telling error. */
-  #next(): void {
-    const address = this.#candidates.shift();
-    if (address === undefined) {
-      this.giveUp(this.#lastError ?? this.#error(ERRNO.EADDRNOTAVAIL, this.#address));
-      return;
+  async #findCandidates(): Promise<Candidate[]> {
+    const { family, local } = this.#options;
+    const addresses = await this.#context.lookUp(this.#address, family);
+    const locals = local === null ? null : await this.#context.lookUp(local, family);
+    const candidates: Candidate[] = [];
+    for (const address of addresses) {
+      const start = locals === null ? null : locals.find((one) => sameFamily(one, address));
+      if (start !== undefined) {
+        candidates.push({ address, local: start, attempt: null, error: null });
+      }
     }
-    this.#attempt = new ConnectAttempt(this.#context, address, (errno, fd, family, broken) => {
-      this.#attempt = null;
-      if (broken !== undefined) return this.giveUp(this.#internalError(broken.cause));
-      if (errno === 0) {
-        this.#connected(fd, family, address);
-        return;
-      }
-      if (this.#lastError === null || !UNREACHABLE_ERRNOS.includes(errno)) {
-        this.#lastError = this.#error(errno, address);
-      }
-      this.#next();
-    });
-    const several = this.#candidates.length > 0 && this.timeoutMs !== null;
-    this.#attempt.start(several ? this.leftMs / (this.#candidates.length + 1) : null);
+    return candidates;
   }
 
-  #connected(fd: number, family: number, address: SocketAddress | UnixAddress): void {
+  /** Starts the next attempt, or those that are due at once. */
+  #next(): void {
+    this.#delay?.cancel();
+    this.#delay = null;
+    const { attemptDelayMs } = this.#options;
+    do {
+      const candidate = this.#candidates[this.#startedCount];
+      if (candidate === undefined) break;
+      this.#startedCount++;
+      this.#attempt(candidate);
+    } while (attemptDelayMs === 0);
+    if (this.#pendingCount === 0) return this.giveUp(this.#failure());
+    if (this.#startedCount === this.#candidates.length) return;
+    this.#delay = this.#context.host.setTimer(() => {
+      this.#delay = null;
+      this.#next();
+    }, attemptDelayMs);
+  }
+
+  #attempt(candidate: Candidate): void {
+    this.#pendingCount++;
+    candidate.attempt = new ConnectAttempt(
+      this.#context,
+      candidate,
+      this.#options.socket,
+      (failure, fd, family) => {
+        this.#pendingCount--;
+        candidate.attempt = null;
+        if (failure === null) this.#connected(fd, family, candidate.address);
+        else this.#failed(candidate, failure);
+      },
+    );
+    candidate.attempt.start();
+  }
+
+  #failed(candidate: Candidate, failure: AttemptFailure): void {
+    if (failure.broken !== null) return this.giveUp(this.#internalError(failure.broken.cause));
+    const { errno } = failure;
+    const subject = this.#subject(candidate.address);
+    const from = failure.atLocalEnd && candidate.local !== null
+      ? ` from ${formatAddress(candidate.local)}`
+      : "";
+    candidate.error = this.#error(`${subject}${from}`, errno, []);
+    if (this.#lastError === null || !UNREACHABLE_ERRNOS.includes(errno)) {
+      this.#lastError = candidate.error;
+    }
+    this.#next();
+  }
+
+  #connected(fd: number, family: number, address: NumericAddress): void {
     // The kernel cannot name the peer of a connection that was reset in between.
     const peer = endpoint(this.#context.recvRing, fd, REMOTE_END) ?? connectedAddress(address);
-    const connection = Connection.adopt(this.#context, fd, family, peer);
+    const connection = Connection.adopt(this.#context, fd, family, peer, ANSWER_NEVER);
     this.#context.dials.delete(this);
     this.#context.meter.counts[COUNT.outboundConnections]++;
     this.succeed(connection);
+    this.#withdraw();
+  }
+
+  /** Ends the attempts that are under way, and starts no other. */
+  #withdraw(): void {
+    this.#delay?.cancel();
+    this.#delay = null;
+    for (const { attempt } of this.#candidates) attempt?.cancel();
+  }
+
+  #errors(): NetworkError[] {
+    return this.#candidates.map(({ error }) => error).filter((error) => error !== null);
+  }
+
+  /** The error that tells most, with those of all addresses. */
+  #failure(): NetworkError {
+    const last = this.#lastError;
+    if (last === null) {
+      const { family, local } = this.#options;
+      const wanted = family === null ? "" : ` of IPv${family}`;
+      const from = local === null ? "" : ` that ${formatAddress(local)} can reach`;
+      return new NetworkError(
+        `Cannot connect to ${this.name}: there is no address${wanted}${from}`,
+        { code: "ConnectionFailed", operation: "dial", errno: ERRNO.EADDRNOTAVAIL },
+      );
+    }
+    const { message, code, operation } = last;
+    const errno = ERRNO[last.errno ?? ""] ?? null;
+    return new NetworkError(message, { code, operation, errno, errors: this.#errors() });
   }
 
   #internalError(cause: unknown): NetworkError {
@@ -121,13 +210,32 @@ export class Dial extends Call implements Dialing {
     });
   }
 
-  #error(errno: number, address: SocketAddress | UnixAddress): NetworkError {
-    const numeric = formatAddress(address);
-    const subject = numeric === this.name ? numeric : `${this.name} (${numeric})`;
+  #timeout(
+    subject: string,
+    reason: string,
+    cause: unknown,
+    errors: readonly NetworkError[],
+  ): NetworkError {
+    const details = { code: "Timeout", operation: "dial", cause, errors } as const;
+    return new NetworkError(`Cannot connect to ${subject}: ${reason}`, details);
+  }
+
+  #error(subject: string, errno: number, errors: readonly NetworkError[]): NetworkError {
     return new NetworkError(`Cannot connect to ${subject}: ${errnoText(errno)}`, {
       code: "ConnectionFailed",
       operation: "dial",
       errno,
+      errors,
     });
   }
+
+  #subject(address: NumericAddress): string {
+    const numeric = formatAddress(address);
+    return numeric === this.name ? numeric : `${this.name} (${numeric})`;
+  }
+}
+
+function sameFamily(one: NumericAddress, other: NumericAddress): boolean {
+  if (isUnix(one) || isUnix(other)) return isUnix(one) === isUnix(other);
+  return one.hostname.includes(":") === other.hostname.includes(":");
 }

@@ -15,10 +15,11 @@ import { COUNT } from "../../base/meter.ts";
 import { formatAddress, type SocketAddress, type UnixAddress } from "../address/address.ts";
 import { connectedAddress } from "../address/sockaddr.ts";
 import type { Deliverable } from "../socket/delivery_queue.ts";
-import { ConnectAttempt } from "./connect_attempt.ts";
+import { type AttemptFailure, ConnectAttempt } from "./connect_attempt.ts";
 import { Connection } from "../connection/connection.ts";
 import { endpoint, REMOTE_END } from "../socket/endpoint.ts";
 import { LoopReference } from "../call/loop_reference.ts";
+import { ANSWER_NEVER } from "../socket/socket.ts";
 import type { Dialing, NetworkContext } from "../socket/network_context.ts";
 
 /** The receiver of the result: one of its methods is called once, unless `cancel` came first. */
@@ -35,7 +36,7 @@ export class PushConnect implements Deliverable, Dialing {
   readonly #context: NetworkContext;
   readonly #attempt: ConnectAttempt;
   readonly #receiver: Connected;
-  #errno = 0;
+  #failure: AttemptFailure | null = null;
   #connection: Connection | null = null;
   #state: "new" | "inFlight" | "ready" | "over" = "new";
 
@@ -50,17 +51,16 @@ export class PushConnect implements Deliverable, Dialing {
     this.#receiver = receiver;
     this.name = formatAddress(address);
     this.loopReference = new LoopReference(context);
-    const done = (errno: number, fd: number, family: number) => {
-      this.#done(errno, fd, family, address);
-    };
-    this.#attempt = new ConnectAttempt(context, address, done, local);
+    this.#attempt = new ConnectAttempt(context, { address, local }, [], (failure, fd, family) => {
+      this.#done(failure, fd, family, address);
+    });
   }
 
   start(): void {
     this.#state = "inFlight";
     this.loopReference.addCall();
     this.#context.dials.add(this);
-    this.#attempt.start(null);
+    this.#attempt.start();
   }
 
   /** Ends the connect without a callback. A connection that still arrives is closed. */
@@ -87,18 +87,24 @@ export class PushConnect implements Deliverable, Dialing {
     this.loopReference.removeCall();
     const connection = this.#connection;
     this.#connection = null;
-    if (connection === null) this.#receiver.failed(this.#errno, this.#attempt.bindFailed);
-    else this.#receiver.connected(connection);
+    const failure = this.#failure;
+    if (failure !== null) this.#receiver.failed(failure.errno, failure.atLocalEnd);
+    else if (connection !== null) this.#receiver.connected(connection);
   }
 
-  #done(errno: number, fd: number, family: number, address: SocketAddress | UnixAddress): void {
+  #done(
+    failure: AttemptFailure | null,
+    fd: number,
+    family: number,
+    address: SocketAddress | UnixAddress,
+  ): void {
     this.#context.dials.delete(this);
     this.#state = "ready";
-    this.#errno = errno;
-    if (errno === 0) {
+    this.#failure = failure;
+    if (failure === null) {
       this.#context.meter.counts[COUNT.outboundConnections]++;
       const peer = endpoint(this.#context.recvRing, fd, REMOTE_END) ?? connectedAddress(address);
-      this.#connection = Connection.adopt(this.#context, fd, family, peer);
+      this.#connection = Connection.adopt(this.#context, fd, family, peer, ANSWER_NEVER);
     }
     this.#context.deliveries.add(this);
   }

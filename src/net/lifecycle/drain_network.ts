@@ -1,27 +1,40 @@
 /**
  * The orderly end of everything that is open on a network.
  *
- *   listeners close -> unfinished work finishes, or the budget ends -> the remainder is reset
+ *   listeners close -> servers drain, each within its own budget
+ *   -> unfinished work finishes, or the network's budget ends -> the remainder is reset
  *   -> the kernel hands its operations back, or `LIMITS.handBackMs` end -> the rings close
  *
  * Unfinished work is work with an end in sight: a dial, a queued send, a receive that has part of
- * its message. A receive that waits for a message to begin could wait for ever. Such a receive gets
- * "Closed" at once, as if its connection had been closed.
+ * its message, an answer. A receive that waits for a message to begin could wait for ever. Such a
+ * receive gets "Closed" at once, as if its connection had been closed.
+ *
+ * An accepted connection owes an answer when it has received since it last sent. No peer is shown a
+ * clean end in place of an answer:
+ *
+ * - While such a connection does not receive, the program is at work: it has the whole budget, and
+ *   is reset afterwards. Dialed connections stay open as long, because the answer may need them.
+ * - When such a connection waits for more, an answer may or may not follow: the connection is reset
+ *   at once. A protocol without answers therefore does not delay the end.
+ * - Where the peer is a connection of the same network that does not receive, no answer is awaited.
  *
  * @module
  */
 import type { HostTimer } from "../../base/host.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { NetworkError } from "../../base/network_error.ts";
+import { formatAddress, isUnix } from "../address/address.ts";
 import { Connection } from "../connection/connection.ts";
 import type { Closeable, Dialing, NetworkContext } from "../socket/network_context.ts";
 
-/** The pause between two checks of the connections that are in the middle of a message. */
+/** The pause between two checks of busy connections. */
 const CHECK_PAUSE_MS = 5;
 
 /** Resolves when nothing is open any more, except operations that the kernel does not hand back. */
 export async function drainNetwork(context: NetworkContext): Promise<void> {
   const { shutdownTimeoutMs } = context.config;
+  if (context.servers.size > 0) await drainServers(context);
+  context.dialing = false;
   const overdue = Promise.withResolvers<void>();
   let expired = false;
   let last: HostTimer | null = null;
@@ -48,10 +61,34 @@ export async function drainNetwork(context: NetworkContext): Promise<void> {
   }
 }
 
+/** Handlers that finish may dial, and use other connections of the network. */
+async function drainServers(context: NetworkContext): Promise<void> {
+  context.addReference();
+  try {
+    const listeners = context.open.all().filter(isListener);
+    const servers = context.servers.all();
+    await Promise.all([...listeners, ...servers].map((open) => open.close()));
+  } finally {
+    context.removeReference();
+  }
+}
+
 async function finish(context: NetworkContext, expired: () => boolean): Promise<void> {
-  await closeAll(context, (open) => !(open instanceof Connection), expired);
+  await Promise.all(context.open.all().filter(isListener).map((open) => open.close()));
   while (context.dials.size > 0 && !expired()) await pause(context);
-  await closeAll(context, () => true, expired);
+  const closing: Promise<void>[] = [];
+  await closeAll(
+    context,
+    (open) => open instanceof Connection && open.isAccepted,
+    expired,
+    closing,
+  );
+  await closeAll(context, () => true, expired, closing);
+  await Promise.all(closing);
+}
+
+function isListener(open: Closeable): boolean {
+  return !(open instanceof Connection);
 }
 
 /** Waits for operations that are still in flight, such as the connects of dials that gave up. */
@@ -72,29 +109,63 @@ function closedError({ name }: Dialing): NetworkError {
   });
 }
 
-/** Closes the chosen objects; a connection in the middle of a message once the message is whole. */
+/** Closes the chosen objects; a busy connection once it is busy no more. */
 async function closeAll(
   context: NetworkContext,
-  chosen: (open: Closeable) => boolean,
+  isChosen: (open: Closeable) => boolean,
   expired: () => boolean,
+  closing: Promise<void>[],
 ): Promise<void> {
-  const closing: Promise<void>[] = [];
-  let waiting = context.open.all().filter(chosen);
+  const nearby = new NearbyPeers(context);
+  let waiting = context.open.all().filter(isChosen);
   for (;;) {
     const busy: Closeable[] = [];
     for (const open of waiting) {
-      if (midMessage(open) && !expired()) busy.push(open);
-      else closing.push(open.close());
+      if (!expired() && isBusy(open, nearby)) busy.push(open);
+      else closing.push(end(open));
     }
     waiting = busy;
-    if (waiting.length === 0) break;
+    if (waiting.length === 0) return;
     await pause(context);
   }
-  await Promise.all(closing);
 }
 
-function midMessage(open: Closeable): boolean {
-  return open instanceof Connection && open.stream.midMessage;
+/** Whether an end is in sight: of a message that is received, or of the work on an answer. */
+function isBusy(open: Closeable, nearby: NearbyPeers): boolean {
+  if (!(open instanceof Connection)) return false;
+  return open.stream.midMessage || (open.debt === "answer" && nearby.mayWaitFor(open));
+}
+
+/** RST where an answer may be missing: the peer would take FIN for the end of a whole one. */
+function end(open: Closeable): Promise<void> {
+  if (open instanceof Connection && open.debt === "unknown") open.reset();
+  return open.close();
+}
+
+/** Dialed connections of a network, by their own address: the peers of accepted ones. */
+class NearbyPeers {
+  readonly #context: NetworkContext;
+  #dialed: Map<string, Connection> | null = null;
+
+  constructor(context: NetworkContext) {
+    this.#context = context;
+  }
+
+  /** False when the peer of `accepted` is known not to receive. A unix peer has no address. */
+  mayWaitFor(accepted: Connection): boolean {
+    const peer = this.#all().get(formatAddress(accepted.remoteAddress));
+    return peer === undefined || peer.stream.receiving;
+  }
+
+  #all(): Map<string, Connection> {
+    if (this.#dialed !== null) return this.#dialed;
+    this.#dialed = new Map();
+    for (const open of this.#context.open.all()) {
+      if (!(open instanceof Connection) || open.isAccepted) continue;
+      if (!isUnix(open.localAddress)) this.#dialed.set(formatAddress(open.localAddress), open);
+    }
+    return this.#dialed;
+  }
 }
 
 function pause(context: NetworkContext): Promise<void> {

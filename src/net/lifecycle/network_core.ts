@@ -16,9 +16,9 @@ import {
 } from "../address/address.ts";
 import { type BindOptions, checkBindOptions, checkMode } from "../accept/bind_options.ts";
 import { bindSocket } from "../accept/bound_socket.ts";
-import type { CallOptions } from "../call/call_options.ts";
 import type { Connection } from "../connection/connection_interface.ts";
 import { Dial } from "../dial/dial.ts";
+import { checkDialOptions, type DialOptions } from "../dial/dial_options.ts";
 import { drainNetwork } from "./drain_network.ts";
 import { fileReleased } from "../accept/file_release.ts";
 import { Listener } from "../accept/listener.ts";
@@ -97,14 +97,17 @@ export abstract class NetworkCore implements AsyncDisposable {
   }
 
   /**
-   * Connects; names are looked up and their addresses tried in turn, all within one budget
-   * (`connectTimeoutMs`). Rejects with a NetworkError: "ConnectionFailed", "Timeout", "Closed".
+   * Connects; names are looked up and their addresses raced (RFC 8305), all within one budget
+   * (`connectTimeoutMs`). Rejects with TypeError or RangeError for wrong arguments, with a
+   * NetworkError: "ConnectionFailed" or "Timeout", both with `errors`, one for each address, or
+   * "Closed".
    */
-  dial(address: Address, options?: CallOptions): Promise<Connection> {
+  dial(address: Address, options?: DialOptions): Promise<Connection> {
     try {
       const parsed = parseAddress(address, 1);
-      const dial = new Dial(this.#context, parsed);
-      dial.prepare(options, this.#context.config.connectTimeoutMs);
+      const checked = checkDialOptions(options, parsed);
+      const dial = new Dial(this.#context, parsed, checked);
+      dial.prepare(checked.call, this.#context.config.connectTimeoutMs);
       this.#throwClosed("dial", parsed);
       return dial.start();
     } catch (error) {
@@ -135,9 +138,13 @@ export abstract class NetworkCore implements AsyncDisposable {
   }
 
   /**
-   * Ends the network: listeners stop, work in flight (sends, dials, receives in the middle of a
-   * message) finishes within `shutdownTimeoutMs`, the rest is cancelled with "Closed". Resolves
-   * when no descriptor, timer or operation remains. Idempotent.
+   * Ends the network: listeners stop, servers drain, work in flight (sends, dials, receives in the
+   * middle of a message, answers) finishes within `shutdownTimeoutMs`, the rest is cancelled with
+   * "Closed". Resolves when no descriptor, timer or operation remains. Idempotent.
+   *
+   * An accepted connection that has received since it last sent owes an answer. While it does not
+   * receive, it has the budget to send one; then it is reset, and one that waits for more is reset
+   * at once: no peer is told of a clean end in place of an answer.
    */
   close(): Promise<void> {
     return this.#closing ??= this.#close();
@@ -159,7 +166,8 @@ export abstract class NetworkCore implements AsyncDisposable {
   }
 
   #throwClosed(operation: "bind" | "dial", address: SocketAddress | UnixAddress): void {
-    if (this.#context.accepting) return;
+    const { accepting, dialing } = this.#context;
+    if (operation === "dial" ? dialing : accepting) return;
     const what = `Cannot ${operation} ${formatAddress(address)}`;
     throw new NetworkError(`${what}: the network is closed`, { code: "Closed", operation });
   }

@@ -41,9 +41,15 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
     return call.renew(length, kind);
   }
 
+  override noteActivity(): void {
+    super.noteActivity();
+    this.socket.noteReceived();
+  }
+
   /** Settles the first call. */
   protected succeed(call: RecvCall, value: unknown): void {
     this.calls.shift();
+    if (value !== null) this.socket.noteReceived();
     if (call.pushes) return call.succeed(value);
     const { ring } = this;
     ring.meter.recvSeconds.observe((ring.now - call.startedMs) / 1_000);

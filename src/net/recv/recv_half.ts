@@ -116,6 +116,12 @@ export class RecvHalf extends RecvCalls {
     this.serve();
   }
 
+  /** Ends the first call, if there is one, as an abort. */
+  abortFirst(reason: unknown): void {
+    const call = this.calls.head;
+    if (call !== null) this.endCall(call, { reason });
+  }
+
   override prepare(writer: OpWriter): boolean {
     const call = this.calls.head;
     if (call === null || this.#end !== null) {

@@ -29,12 +29,19 @@ function someLength(readBufferSize: number): number {
     : Math.max(readBufferSize, bulkBufferBytes);
 }
 
+/** Ends the first pending call as an abort of its signal would; what had arrived stays buffered. */
+export let abortReceive: (stream: Stream, reason: unknown) => void;
+
 export class Stream implements AsyncIterable<Uint8Array> {
   readonly #queue: RecvHalf;
   readonly #someLength: number;
   readonly #timeoutMs: number | null;
   /** False until a look-ahead where there is no read buffer. */
   #canPeek: boolean;
+
+  static {
+    abortReceive = (stream, reason) => stream.#queue.abortFirst(reason);
+  }
 
   /** @internal */
   constructor(socket: Socket) {
@@ -247,6 +254,11 @@ export class Stream implements AsyncIterable<Uint8Array> {
   /** @internal Ends pending calls with "Closed". */
   abandon(reason: CloseReason): void {
     this.#queue.close(reason);
+  }
+
+  /** @internal A call waits. */
+  get receiving(): boolean {
+    return !this.#queue.isQuiet;
   }
 
   /** @internal A call is in the middle of a message: it has received a part of what it wants. */

@@ -106,6 +106,7 @@ export class SendHalf extends SendCalls {
     this.calls.push(call);
     this.queuedBytes += call.totalBytes;
     this.noteActivity();
+    this.socket.noteSent();
     this.#wake();
   }
 

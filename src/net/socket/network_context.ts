@@ -27,6 +27,12 @@ export interface Closeable extends Rostered {
   reset(): void;
 }
 
+/** Serves connections of one listener: drained before anything else of the network is closed. */
+export interface Server extends Rostered {
+  /** Stops accepting, lets its handlers finish within its own budget, resets the rest. */
+  close(): Promise<void>;
+}
+
 /** A dial that is not connected yet. */
 export interface Dialing extends Rostered {
   /** The address that the user asked for. */
@@ -57,6 +63,8 @@ export class NetworkContext implements NetworkContextParts, CallContext {
   readonly recvRing: Ring;
   /** Connections and listeners that are not closed yet. */
   readonly open: Roster<Closeable> = new Roster<Closeable>();
+  /** Servers that have not ended. */
+  readonly servers: Roster<Server> = new Roster<Server>();
   readonly dials: Roster<Dialing> = new Roster<Dialing>();
   /** Sockets that close once their peers have taken everything. */
   readonly lingering: Lingering;
@@ -65,6 +73,8 @@ export class NetworkContext implements NetworkContextParts, CallContext {
   readonly deliveries: DeliveryQueue = new DeliveryQueue();
   /** False from the beginning of `Network.close`. */
   accepting = true;
+  /** False once the network's servers have drained: their handlers may dial. */
+  dialing = true;
 
   constructor(parts: NetworkContextParts) {
     this.config = parts.config;
@@ -84,8 +94,11 @@ export class NetworkContext implements NetworkContextParts, CallContext {
   }
 
   /** Numeric addresses in the order in which a dial tries them. */
-  lookUp(address: SocketAddress | UnixAddress): Promise<(SocketAddress | UnixAddress)[]> {
-    return lookUp(this.host, address, (name) => interfaceIndex(this.recvRing, name));
+  lookUp(
+    address: SocketAddress | UnixAddress,
+    family: 4 | 6 | null = null,
+  ): Promise<(SocketAddress | UnixAddress)[]> {
+    return lookUp(this.host, address, (name) => interfaceIndex(this.recvRing, name), family);
   }
 
   get split(): boolean {

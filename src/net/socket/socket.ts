@@ -29,7 +29,7 @@ import { type SocketOption, socketOptions } from "./socket_options.ts";
 /** The end of the descriptor: FIN after the bytes that were sent, or RST. */
 export type SocketEnd = "graceful" | "reset";
 
-/** A half of the connection, whose operation the end of the socket waits for. */
+/** A half of the connection, or a poll, whose operation the end of the socket waits for. */
 export interface SocketHalf {
   readonly isIdle: boolean;
   /** Ends the operation, at once or with a completion. */
@@ -41,7 +41,21 @@ export interface SocketHalf {
 /** The owner of the socket: the connection. */
 interface SocketOwner extends Closeable {
   readonly remoteAddress: SocketAddress | UnixAddress;
+  /** Notices the peer's end. Made when first needed, for few connections. */
+  readonly watch: SocketHalf | null;
 }
+
+/**
+ * The answer that an accepted connection owes its peer: from the moment at which received bytes
+ * reach the program until the program sends.
+ *
+ *   ANSWER_NEVER   a dialed connection: its peer answers
+ *   ANSWER_GIVEN --received--> ANSWER_OWED --sent--> ANSWER_GIVEN
+ */
+export const ANSWER_NEVER = 0;
+export const ANSWER_GIVEN = 1;
+export const ANSWER_OWED = 2;
+export type AnswerState = typeof ANSWER_NEVER | typeof ANSWER_GIVEN | typeof ANSWER_OWED;
 
 /** Errnos of setting an option that only report that the peer has ended first. */
 const PEER_GONE_ERRNOS = [ERRNO.ENOTCONN, ERRNO.EINVAL, ERRNO.ECONNRESET];
@@ -60,10 +74,9 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
    * report of a reset. The receive then returns 0 as if FIN had come: see `cutOff`.
    */
   peerEnd: "none" | "doubtful" | "fin" = "none";
+  answer: AnswerState = ANSWER_NEVER;
   #sending: SocketHalf | null = null;
   #receiving: SocketHalf | null = null;
-  /** The poll for the peer's end, once a call has asked for it. */
-  #polling: SocketHalf | null = null;
   /** Leaves the network's roster when the descriptor is closed, before `closed` resolves. */
   owner: SocketOwner | null = null;
   /** "lingering" is graceful, while the peer has yet to take bytes. */
@@ -85,6 +98,10 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
     return this.#closed.promise;
   }
 
+  get isClosed(): boolean {
+    return !this.#descriptorOpen;
+  }
+
   get ending(): boolean {
     return this.#end !== null;
   }
@@ -93,11 +110,10 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
     return this.context.recvRing.port;
   }
 
-  /** Registers a half, the sending one first, or the poll: the end of the socket waits for it. */
+  /** Registers a half, the sending one first: the end of the socket waits for it. */
   attach(half: SocketHalf): void {
     if (this.#sending === null) this.#sending = half;
-    else if (this.#receiving === null) this.#receiving = half;
-    else this.#polling = half;
+    else this.#receiving = half;
   }
 
   /**
@@ -113,18 +129,29 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
     return name === "unix:" ? "an unnamed unix socket" : name;
   }
 
+  noteReceived(): void {
+    if (this.answer === ANSWER_GIVEN) this.answer = ANSWER_OWED;
+  }
+
+  noteSent(): void {
+    if (this.answer === ANSWER_OWED) this.answer = ANSWER_GIVEN;
+  }
+
   setNoDelay(on: boolean): void {
-    if (this.family === AF_UNIX) return;
-    this.#set({ name: "tcpNoDelay", option: SOCKET_OPTION.noDelay, value: on ? 1 : 0 });
+    this.set([{ name: "tcpNoDelay", option: SOCKET_OPTION.noDelay, value: on ? 1 : 0 }]);
   }
 
   setKeepAlive(keepAlive: KeepAlive | null): void {
-    if (this.family === AF_UNIX) return;
-    for (const option of socketOptions.keepAlive(keepAlive)) this.#set(option);
+    this.set(socketOptions.keepAlive(keepAlive));
+  }
+
+  /** Sets options one after the other. Those of TCP have no effect on a unix socket. */
+  set(options: readonly SocketOption[]): void {
+    for (const option of options) this.#set(option);
   }
 
   #set({ name, option, value }: SocketOption): void {
-    if (!this.#descriptorOpen) return;
+    if (!this.#descriptorOpen || !socketOptions.suits(option, this.family)) return;
     const result = this.port.setOption(this.fd, option, value);
     if (result >= 0 || PEER_GONE_ERRNOS.includes(-result)) return;
     const what = `Cannot set ${name} to ${value} on the connection to ${this.peerName}`;
@@ -201,7 +228,7 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
       else if (unsent > 0) this.port.shutdown(this.fd, 2);
       this.#sending?.cancel();
       this.#receiving?.cancel();
-      this.#polling?.cancel();
+      this.owner?.watch?.cancel();
       this.landed();
     }
     return this.closed;
@@ -232,16 +259,16 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
     if (this.#end === null || this.#end === "lingering" || !this.#descriptorOpen) return;
     const sending = this.#sending;
     const receiving = this.#receiving;
-    const polling = this.#polling;
     if (sending?.isIdle === false || receiving?.isIdle === false) return;
-    if (polling?.isIdle === false) return;
+    const watch = this.owner === null ? null : this.owner.watch;
+    if (watch !== null && !watch.isIdle) return;
     this.#descriptorOpen = false;
     this.#closeDescriptor(this.#end);
     sending?.release();
     receiving?.release();
-    polling?.release();
     this.context.meter.counts[COUNT.connections]--;
     if (this.owner !== null) this.context.open.delete(this.owner);
+    watch?.release();
     this.#closed?.resolve();
   }
 

@@ -7,14 +7,42 @@
  *
  * @module
  */
+import { check } from "../../base/check.ts";
 import { intrinsics } from "../../base/intrinsics.ts";
 import { type RingPort, SOCKET_OPTION } from "../../ring/port.ts";
 import { AF_UNIX } from "../address/sockaddr.ts";
-import type { KeepAlive, ResolvedConfig } from "../config/config.ts";
+import { checkKeepAlive, type KeepAlive, type ResolvedConfig } from "../config/config.ts";
+
+/** Options of one connection. Fields that are left out keep what they have. */
+export interface SocketOptions {
+  /** TCP_NODELAY. No effect on unix sockets. */
+  noDelay?: boolean;
+  /** SO_KEEPALIVE: on, off, or with its times. No effect on unix sockets. */
+  keepAlive?: boolean | KeepAlive;
+  /**
+   * SO_SNDBUF, 1 to 1,073,741,823 bytes. The kernel doubles the number for its own needs, and
+   * takes at most `net.core.wmem_max`.
+   */
+  sendBufferBytes?: number;
+  /**
+   * SO_RCVBUF, 1 to 1,073,741,823 bytes. The kernel doubles the number for its own needs, and
+   * takes at most `net.core.rmem_max`. For windows above 64 KiB it has to be set before the
+   * connect: give it to `dial`.
+   */
+  recvBufferBytes?: number;
+  /**
+   * TCP_USER_TIMEOUT, 0 to 2,147,483,647 ms: for so long sent bytes may stay without
+   * acknowledgement before the connection fails with ETIMEDOUT. 0 is the system's own limit. No
+   * effect on unix sockets.
+   */
+  userTimeoutMs?: number;
+  /** The TOS byte of IPv4, the traffic class of IPv6, 0 to 255. No effect on unix sockets. */
+  trafficClass?: number;
+}
 
 export interface SocketOption {
-  /** The name in the configuration. */
-  readonly name: "tcpNoDelay" | "soLinger" | "keepAlive";
+  /** The name in the configuration or in the options. */
+  readonly name: "tcpNoDelay" | "soLinger" | keyof SocketOptions;
   readonly option: number;
   readonly value: number;
 }
@@ -59,4 +87,69 @@ function apply(port: RingPort, fd: number, family: number, config: ResolvedConfi
   return 0;
 }
 
-export const socketOptions = { apply, keepAlive };
+/** What unix sockets know as well. */
+const OF_ALL_FAMILIES: readonly number[] = [
+  SOCKET_OPTION.lingerSeconds,
+  SOCKET_OPTION.sendBuffer,
+  SOCKET_OPTION.receiveBuffer,
+];
+
+function suits(option: number, family: number): boolean {
+  return family !== AF_UNIX || OF_ALL_FAMILIES.includes(option);
+}
+
+/** The names of {@link SocketOptions}. */
+const NAMES: readonly string[] = [
+  "noDelay",
+  "keepAlive",
+  "sendBufferBytes",
+  "recvBufferBytes",
+  "userTimeoutMs",
+  "trafficClass",
+];
+
+const BUFFER_BYTES_MAX = 0x3fff_ffff;
+const USER_TIMEOUT_MS_MAX = 0x7fff_ffff;
+const TRAFFIC_CLASS_MAX = 255;
+
+/**
+ * Checks the fields of socket options that were read by `check.options`, all before one is set.
+ * Throws TypeError or RangeError.
+ */
+function read(given: Readonly<Record<string, unknown>>): SocketOption[] {
+  const options: SocketOption[] = [];
+  const { noDelay, keepAlive: probing } = given;
+  const integer = (name: keyof SocketOptions, option: number, min: number, max: number) => {
+    if (given[name] === undefined) return;
+    options.push({ name, option, value: check.integer(`options.${name}`, given[name], min, max) });
+  };
+  if (noDelay !== undefined) {
+    const value = check.boolean("options.noDelay", noDelay) ? 1 : 0;
+    options.push({ name: "noDelay", option: SOCKET_OPTION.noDelay, value });
+  }
+  if (probing === null) check.fail("options.keepAlive", "a boolean or an object", probing);
+  if (probing !== undefined) {
+    options.push(...keepAlive(checkKeepAlive("options.keepAlive", probing)));
+  }
+  integer("sendBufferBytes", SOCKET_OPTION.sendBuffer, 1, BUFFER_BYTES_MAX);
+  integer("recvBufferBytes", SOCKET_OPTION.receiveBuffer, 1, BUFFER_BYTES_MAX);
+  integer("userTimeoutMs", SOCKET_OPTION.userTimeoutMs, 0, USER_TIMEOUT_MS_MAX);
+  integer("trafficClass", SOCKET_OPTION.trafficClass, 0, TRAFFIC_CLASS_MAX);
+  return options;
+}
+
+/** Sets `options` on a new socket. Returns 0, or the first -errno. */
+function applyAll(
+  port: RingPort,
+  fd: number,
+  family: number,
+  options: readonly SocketOption[],
+): number {
+  for (const { option, value } of options) {
+    const result = suits(option, family) ? port.setOption(fd, option, value) : 0;
+    if (result < 0) return result;
+  }
+  return 0;
+}
+
+export const socketOptions = { apply, applyAll, keepAlive, suits, read, names: NAMES };

@@ -99,6 +99,7 @@ test("options, header words and features have the numbers of the header", () => 
   const { count, ...options } = family("OPTION_");
   expectSame(port.SOCKET_OPTION, options);
   assert.is(count, Object.keys(options).length);
+  expectSame(port.SOCKET_STATE, family("STATE_"));
   expectSame(port.HEADER, family("HEADER_", "HEADER_WORDS"));
   expectSame(port.FEATURE, family("FEATURE_"));
 });
@@ -153,7 +154,7 @@ const ONLY_LAYOUT = [
   "cqeBufferShift",
 ];
 const FAMILIES =
-  /^(?:OP|POLL|OPTION|HEADER|FEATURE|OPEN|SHUTDOWN|MODE|OP_FLAG)_|^TURN_(?:WOKEN|LOOK)$/;
+  /^(?:OP|POLL|OPTION|HEADER|FEATURE|OPEN|SHUTDOWN|STATE|MODE|OP_FLAG)_|^TURN_(?:WOKEN|LOOK)$/;
 const SINGLE = /^(?:OP_CAPACITY|HEADER_WORDS)$/;
 
 test("every other constant of the header is a number of LAYOUT, and the reverse", () => {

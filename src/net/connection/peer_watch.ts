@@ -1,0 +1,187 @@
+/**
+ * Notices the peer's end without receiving: what `peerFinished` and `signal` of a connection wait
+ * for. Made when one of them is first asked for.
+ *
+ *   poll: FIN                                 -> peerFinished() resolves
+ *   poll: the end of both halves, or an error -> peerFinished() resolves, the signal is aborted
+ *   the descriptor is closed                  -> the signal is aborted
+ *
+ * Invariants
+ * - The poll is with the kernel only while a call or the signal waits for an event. The socket
+ *   closes its descriptor when the poll is idle.
+ * - The signal is aborted once, in a microtask: listeners never run inside a turn.
+ * - Only pending calls keep the process alive, not the signal.
+ *
+ * @module
+ */
+import { errnoText } from "../../base/errno.ts";
+import { Fifo, type Linked } from "../../base/fifo.ts";
+import { internalReason, NetworkError } from "../../base/network_error.ts";
+import { Call } from "../call/call.ts";
+import type { CallOptions } from "../call/call_options.ts";
+import type { CloseReason } from "../call/close_reason.ts";
+import type { LoopReference } from "../call/loop_reference.ts";
+import { POLL_EVENT } from "../../ring/op_writer.ts";
+import type { Socket, SocketHalf } from "../socket/socket.ts";
+import { PeerPoll, type PeerPollOwner } from "./peer_poll.ts";
+
+/** One `peerFinished()`. */
+class FinishedCall extends Call implements Linked<FinishedCall> {
+  next: FinishedCall | null = null;
+  previous: FinishedCall | null = null;
+  readonly #watch: PeerWatch;
+
+  constructor(watch: PeerWatch) {
+    super();
+    this.#watch = watch;
+  }
+
+  override get loopReference(): LoopReference {
+    return this.#watch.socket;
+  }
+
+  protected override enqueue(): void {
+    this.#watch.add(this);
+  }
+
+  override expire(): void {
+    const what = `Cannot await the end of ${this.#watch.socket.peerName}`;
+    this.abort(
+      new NetworkError(`${what}: ${this.timeoutMs} ms passed`, {
+        code: "Timeout",
+        operation: "peerFinished",
+      }),
+    );
+  }
+
+  override abort(reason: unknown): void {
+    this.#watch.drop(this);
+    this.fail(reason);
+  }
+}
+
+export class PeerWatch implements SocketHalf, PeerPollOwner {
+  readonly socket: Socket;
+  readonly #calls = new Fifo<FinishedCall>();
+  #poll: PeerPoll | null = null;
+  #controller: AbortController | null = null;
+  /** Why the connection takes no more calls. */
+  #reason: CloseReason | null = null;
+  #finished = false;
+  /** The signal is aborted, or about to be. */
+  #isOver = false;
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+  }
+
+  /** Resolves on the peer's FIN or reset. Rejects: "Closed", "Timeout", the signal's reason. */
+  finished(options: CallOptions | undefined): Promise<void> {
+    const call = new FinishedCall(this);
+    call.prepare(options, null);
+    if (this.#reason !== null) throw this.#closedError(this.#reason);
+    if (this.#finished) return Promise.resolve();
+    return call.start<void>();
+  }
+
+  /** A call that has begun to wait. */
+  add(call: FinishedCall): void {
+    this.#calls.push(call);
+    this.#request();
+  }
+
+  /** Aborted once the connection is over. */
+  get signal(): AbortSignal {
+    if (this.#controller === null) {
+      this.#controller = new AbortController();
+      if (this.#reason === null) this.#request();
+      else if (this.socket.isClosed) this.release();
+    }
+    return this.#controller.signal;
+  }
+
+  /** A call that gives up. */
+  drop(call: FinishedCall): void {
+    this.#calls.remove(call);
+    if (!this.wantsEvents) this.#poll?.cancel();
+  }
+
+  /** Ends pending calls with "Closed" and takes no more. */
+  abandon(reason: CloseReason): void {
+    this.#reason ??= reason;
+    for (let call = this.#calls.shift(); call !== null; call = this.#calls.shift()) {
+      call.fail(this.#closedError(reason));
+    }
+  }
+
+  cancel(): boolean {
+    return this.#poll === null || this.#poll.cancel();
+  }
+
+  get isIdle(): boolean {
+    return this.#poll === null || this.#poll.isIdle;
+  }
+
+  /** The descriptor is closed. */
+  release(): void {
+    this.#poll?.release();
+    this.#poll = null;
+    this.#abort(this.#reason?.happened ?? "the connection was closed");
+  }
+
+  get wantsEvents(): boolean {
+    if (this.#reason !== null) return false;
+    return this.#calls.head !== null || (this.#controller !== null && !this.#isOver);
+  }
+
+  came(events: number): void {
+    if ((events & (POLL_EVENT.error | POLL_EVENT.hangUp)) !== 0) {
+      this.#abort("the connection has ended");
+    }
+    this.#finished = true;
+    for (let call = this.#calls.shift(); call !== null; call = this.#calls.shift()) {
+      call.succeed(undefined);
+    }
+    if (!this.wantsEvents) this.#poll?.cancel();
+  }
+
+  /** The signal still has the end of the descriptor. */
+  failed(errno: number, cause: unknown): void {
+    const happened = cause === undefined ? errnoText(errno) : internalReason(cause);
+    const what = `Cannot await the end of ${this.socket.peerName}`;
+    for (let call = this.#calls.shift(); call !== null; call = this.#calls.shift()) {
+      const error = { code: "RecvFailed", operation: "peerFinished", errno, cause } as const;
+      call.fail(new NetworkError(`${what}: ${happened}`, error));
+    }
+  }
+
+  landed(): void {
+    if (this.socket.ending) this.socket.landed();
+  }
+
+  #request(): void {
+    const { fd, context } = this.socket;
+    this.#poll ??= new PeerPoll(context.recvRing, fd, this);
+    this.#poll.request();
+  }
+
+  #abort(happened: string): void {
+    const controller = this.#controller;
+    if (controller === null || this.#isOver) return;
+    this.#isOver = true;
+    const { peerName } = this.socket;
+    queueMicrotask(() => {
+      const what = `Cannot use the connection to ${peerName}: ${happened}`;
+      controller.abort(new NetworkError(what, { code: "Closed", operation: "close" }));
+    });
+  }
+
+  #closedError(reason: CloseReason): NetworkError {
+    const { peerName } = this.socket;
+    return new NetworkError(`Cannot await the end of ${peerName}: ${reason.happened}`, {
+      code: "Closed",
+      operation: "peerFinished",
+      cause: reason.error(peerName),
+    });
+  }
+}

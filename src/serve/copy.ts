@@ -1,0 +1,121 @@
+/**
+ * Bytes from one connection to another.
+ *
+ *   from --recvSome--> chunk --send--> to        one chunk is sent while the next one is awaited
+ *
+ * Received buffers are moved into the sends: nothing is copied. The memory of one direction is two
+ * chunks at most: a chunk is sent only once the kernel has taken the one before it.
+ *
+ * Each direction ends with its first failure. A send that fails ends the receive that is pending
+ * beside it: a quiet source must not hide that nobody takes its bytes any more.
+ *
+ * @module
+ */
+import { check } from "../base/check.ts";
+import type { IoBuf } from "../buf/io_buf.ts";
+import type { CallOptions } from "../net/call/call_options.ts";
+import type { Connection } from "../net/connection/connection_interface.ts";
+import { abortReceive, Stream } from "../net/recv/stream.ts";
+import { Sink } from "../net/send/sink.ts";
+import { CallBudget } from "./call_budget.ts";
+
+/**
+ * Sends everything that `from` receives to `to`, until the end of the stream. Neither end is closed
+ * or half-closed. Nothing else may receive from `from` meanwhile.
+ *
+ * Resolves with the number of bytes once the kernel has taken all of them. Rejects with the first
+ * error of either side; the budget and the signal of `options` are those of the whole copy. A
+ * failed copy may have received more than was sent.
+ *
+ * @example
+ * ```ts
+ * await copy(client, upstream);
+ * await upstream.sink.close(); // Passes the half close on.
+ * ```
+ */
+export async function copy(
+  from: Connection | Stream,
+  to: Connection | Sink,
+  options?: CallOptions,
+): Promise<number> {
+  const stream = streamOf("from", from);
+  const sink = sinkOf("to", to);
+  return await copyBytes(stream, sink, new CallBudget(options));
+}
+
+/**
+ * Copies in both directions at once, as a proxy does. The end of one direction is passed on as a
+ * half close; the other direction goes on. When a direction fails, is aborted or runs out of time,
+ * both connections are reset and the promise rejects with that error: a peer must not take a stream
+ * that was cut off for a whole one.
+ *
+ * Resolves with the bytes of each direction once both have ended. The connections are half-closed
+ * then; the caller closes them.
+ *
+ * @example
+ * ```ts
+ * await using upstream = await network.dial("127.0.0.1:6379");
+ * const { aToB, bToA } = await copyBidirectional(client, upstream);
+ * ```
+ */
+export async function copyBidirectional(
+  a: Connection,
+  b: Connection,
+  options?: CallOptions,
+): Promise<{ aToB: number; bToA: number }> {
+  const ends = [
+    [streamOf("a", a), sinkOf("b", b)],
+    [streamOf("b", b), sinkOf("a", a)],
+  ] as const;
+  const budget = new CallBudget(options);
+  const directions = ends.map(async ([stream, sink]) => {
+    const count = await copyBytes(stream, sink, budget);
+    await sink.close();
+    return count;
+  });
+  try {
+    const [aToB, bToA] = await Promise.all(directions);
+    return { aToB, bToA };
+  } catch (error) {
+    a.reset();
+    b.reset();
+    // No call of this function is pending when it rejects.
+    await Promise.allSettled(directions);
+    throw error;
+  }
+}
+
+async function copyBytes(stream: Stream, sink: Sink, budget: CallBudget): Promise<number> {
+  let total = 0;
+  let failure: { error: unknown } | null = null;
+  let receiving = false;
+  const sendFailed = (error: unknown): void => {
+    failure = { error };
+    if (receiving) abortReceive(stream, error);
+  };
+  let sending: Promise<void> | null = null;
+  for (;;) {
+    budget.check("copy", "copy", total);
+    receiving = true;
+    const chunk: IoBuf | null = await stream.recvSome(undefined, budget.left);
+    receiving = false;
+    await sending;
+    if (failure !== null) {
+      chunk?.release();
+      throw (failure as { error: unknown }).error;
+    }
+    if (chunk === null) return total;
+    total += chunk.length;
+    sending = sink.send(chunk, budget.left).catch(sendFailed);
+  }
+}
+
+function streamOf(name: string, from: Connection | Stream): Stream {
+  const stream = from instanceof Stream ? from : (from as Partial<Connection> | null)?.stream;
+  return stream instanceof Stream ? stream : check.fail(name, "a Connection or a Stream", from);
+}
+
+function sinkOf(name: string, to: Connection | Sink): Sink {
+  const sink = to instanceof Sink ? to : (to as Partial<Connection> | null)?.sink;
+  return sink instanceof Sink ? sink : check.fail(name, "a Connection or a Sink", to);
+}

@@ -1,0 +1,140 @@
+/**
+ * Frames with their length in front of them.
+ *
+ *   | length: 1, 2, 4 or 8 bytes | body: `length` bytes |
+ *
+ * @module
+ */
+import { check } from "../base/check.ts";
+import { LIMITS } from "../base/limits.ts";
+import { NetworkError } from "../base/network_error.ts";
+import type { IoBufs } from "../buf/io_bufs.ts";
+import type { CallOptions } from "../net/call/call_options.ts";
+import type { Stream } from "../net/recv/stream.ts";
+import type { Sendable } from "../net/send/load_call.ts";
+import { CallBudget } from "./call_budget.ts";
+import type { Codec } from "./framed.ts";
+import { bodyLength, messageBody, withHead } from "./message_body.ts";
+
+/** Options of {@link lengthPrefixed}. */
+export interface LengthPrefixedOptions {
+  /** Bytes of the length. @default {4} */
+  lengthBytes?: 1 | 2 | 4 | 8;
+  /** The least significant byte comes first. @default {false} */
+  littleEndian?: boolean;
+  /** The longest body in bytes, in both directions. @default {16_777_216} */
+  maxLength?: number;
+}
+
+const MAX_LENGTH_DEFAULT = 16 * 1024 * 1024;
+const WIDTHS = [1, 2, 4, 8] as const;
+
+/** A frame is received with its length in front: both fit the longest receive. */
+const BODY_BYTES_MAX = LIMITS.lengthMax - 8;
+
+/**
+ * Frames of `lengthBytes` bytes of length and then the body, which `decode` resolves with.
+ *
+ * `decode` rejects with a NetworkError "TooLong" for a length above `maxLength`, which consumes
+ * nothing: the stream cannot be followed any further then. A stream that ends inside a frame
+ * rejects with "RecvFailed" and `endOfStream`; its bytes stay readable. `encode` throws RangeError
+ * for a longer body. Buffers (`IoBuf`, `IoBufMut`, `IoBufs`) are moved into the frame.
+ *
+ * @example
+ * ```ts
+ * const rpc = framed(connection, lengthPrefixed({ maxLength: 65_536 }));
+ * await rpc.send("hello");
+ * const answer = await rpc.receive();
+ * console.log(answer?.text());
+ * ```
+ */
+export function lengthPrefixed(options?: LengthPrefixedOptions): Codec<IoBufs, Sendable> {
+  const known = ["lengthBytes", "littleEndian", "maxLength"];
+  const given = check.options("options", options, known);
+  const { lengthBytes = 4, littleEndian = false, maxLength = MAX_LENGTH_DEFAULT } = given;
+  const width = WIDTHS.find((known) => known === lengthBytes);
+  if (width === undefined) return check.fail("options.lengthBytes", "1, 2, 4 or 8", lengthBytes);
+  const little = check.boolean("options.littleEndian", littleEndian);
+  // The default is more than one or two bytes of length can say.
+  const reach = width === 8 ? Number.MAX_SAFE_INTEGER : 2 ** (8 * width) - 1;
+  const longest = maxLength === MAX_LENGTH_DEFAULT ? Math.min(maxLength, reach) : maxLength;
+  const max = check.integer("options.maxLength", longest, 0, Math.min(reach, BODY_BYTES_MAX));
+  return new LengthPrefixed(width, little, max);
+}
+
+class LengthPrefixed implements Codec<IoBufs, Sendable> {
+  readonly #width: 1 | 2 | 4 | 8;
+  readonly #little: boolean;
+  readonly #max: number;
+
+  constructor(width: 1 | 2 | 4 | 8, little: boolean, max: number) {
+    this.#width = width;
+    this.#little = little;
+    this.#max = max;
+  }
+
+  decode(stream: Stream, options?: CallOptions): Promise<IoBufs | null> {
+    // A frame that has arrived whole costs no wait. The options are looked at all the same.
+    if (options === undefined) {
+      try {
+        const ready = this.#tryDecode(stream);
+        if (ready !== null) return Promise.resolve(ready);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    }
+    return this.#decode(stream, options);
+  }
+
+  encode(value: Sendable): Sendable {
+    const body = messageBody(value);
+    const length = check.integer("value (bytes)", bodyLength(body), 0, this.#max);
+    return withHead(this.#head(length), body);
+  }
+
+  #tryDecode(stream: Stream): IoBufs | null {
+    const width = this.#width;
+    const head = stream.peek(width);
+    if (head.length < width) return null;
+    const frame = stream.tryRecv(width + this.#length(head));
+    frame?.advance(width);
+    return frame;
+  }
+
+  async #decode(stream: Stream, options: CallOptions | undefined): Promise<IoBufs | null> {
+    const width = this.#width;
+    const budget = new CallBudget(options);
+    if (!(await stream.wait(width, budget.left))) {
+      if (stream.buffered === 0) return null;
+      return stream.recv(width, budget.left); // Rejects: the stream ended inside a length.
+    }
+    const length = this.#length(stream.peek(width));
+    // With its length, so that a call which times out leaves the whole frame.
+    const frame = await stream.recv(width + length, budget.left);
+    frame.advance(width);
+    return frame;
+  }
+
+  /** Throws "TooLong" for one above the limit. */
+  #length(head: Uint8Array): number {
+    let length = 0;
+    for (let i = 0; i < head.length; i++) {
+      length = length * 256 + head[this.#little ? head.length - 1 - i : i];
+    }
+    if (length <= this.#max) return length;
+    throw new NetworkError(
+      `Cannot receive a frame of ${length} bytes: the longest allowed has ${this.#max}`,
+      { code: "TooLong", operation: "decode" },
+    );
+  }
+
+  #head(length: number): Uint8Array {
+    const head = new Uint8Array(this.#width);
+    let rest = length;
+    for (let i = 0; i < head.length; i++) {
+      head[this.#little ? i : head.length - 1 - i] = rest % 256;
+      rest = Math.floor(rest / 256);
+    }
+    return head;
+  }
+}

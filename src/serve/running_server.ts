@@ -1,0 +1,294 @@
+/**
+ * A server: accepts connections of one listener, runs a handler for each, and ends in order.
+ *
+ *   accepting --close(), signal, network.close()--> draining --handlers ended, or reset--> finished
+ *       |                                              ^
+ *       +--listener closed by its owner----------------+
+ *
+ * Order of events when it drains: the listener closes, the context's signal aborts, handlers finish
+ * within the budget, the rest is reset, `finished` resolves.
+ *
+ * Invariants
+ * - Above `maxConnections` no `accept` is pending: peers wait in the kernel's backlog.
+ * - A handler's failure ends its own connection. Errors of accepting are told and waited out; they
+ *   never end the loop.
+ * - Each connection is closed or reset exactly once, when its handler ends or the budget does. A
+ *   connection that the last `accept` brings while the server drains is served as the others.
+ *
+ * @module
+ */
+import { check } from "../base/check.ts";
+import type { HostTimer } from "../base/host.ts";
+import { intrinsics } from "../base/intrinsics.ts";
+import { LIMITS } from "../base/limits.ts";
+import { messageOf, NetworkError } from "../base/network_error.ts";
+import { Roster, type Rostered } from "../base/roster.ts";
+import { type Listener, listenerContext } from "../net/accept/listener.ts";
+import { formatAddress } from "../net/address/address.ts";
+import type { Connection } from "../net/connection/connection_interface.ts";
+import type { NetworkContext, Server as NetworkServer } from "../net/socket/network_context.ts";
+import type { ConnectionHandler, ServeContext, Server } from "./server.ts";
+import { checkDrainTimeout, type CheckedServeOptions } from "./serve_options.ts";
+
+type ServerState = "accepting" | "draining" | "finished";
+
+/** Looks at idle connections in one idle time. */
+const IDLE_LOOKS = 4;
+
+/** One connection, and its progress when the server last looked at it. */
+class Served implements Rostered {
+  rosterIndex = -1;
+  readonly connection: Connection;
+  bytesSeen: number;
+  movedMs: number;
+  /** The server reset the connection: its handler fails because of that. */
+  ended = false;
+
+  constructor(connection: Connection, nowMs: number) {
+    this.connection = connection;
+    this.bytesSeen = this.bytes;
+    this.movedMs = nowMs;
+  }
+
+  /** Bytes of both directions so far. */
+  get bytes(): number {
+    return this.connection.stream.bytesReceived + this.connection.sink.bytesSent;
+  }
+}
+
+export class RunningServer implements Server, NetworkServer {
+  rosterIndex = -1;
+  readonly #listener: Listener;
+  readonly #handler: ConnectionHandler;
+  readonly #options: CheckedServeOptions;
+  readonly #context: NetworkContext;
+  readonly #served = new Roster<Served>();
+  readonly #drain = new AbortController();
+  readonly #serveContext: ServeContext;
+  readonly #finished = Promise.withResolvers<void>();
+  #state: ServerState = "accepting";
+  /** False once the accept loop has ended: it may bring one more connection until then. */
+  #accepts = true;
+  /** Ends a pause of the accept loop. */
+  #resume: (() => void) | null = null;
+  #drainTimer: HostTimer | null = null;
+  #drainEndMs = Infinity;
+  #drainIsOver = false;
+  #idleTimer: HostTimer | null = null;
+
+  constructor(listener: Listener, handler: ConnectionHandler, options: CheckedServeOptions) {
+    this.#listener = listener;
+    this.#handler = handler;
+    this.#options = options;
+    this.#context = listenerContext(listener);
+    this.#serveContext = Object.freeze({ signal: this.#drain.signal });
+    this.#context.servers.add(this);
+    const { signal } = options;
+    if (signal !== undefined && intrinsics.isAborted(signal)) this.#onAbort();
+    else signal?.addEventListener("abort", this.#onAbort, { once: true });
+    void this.#accept();
+  }
+
+  get connections(): number {
+    return this.#served.size;
+  }
+
+  get draining(): boolean {
+    return this.#state !== "accepting";
+  }
+
+  get finished(): Promise<void> {
+    return this.#finished.promise;
+  }
+
+  close(options?: { drainTimeoutMs?: number | null }): Promise<void> {
+    try {
+      const { drainTimeoutMs } = check.options("options", options, ["drainTimeoutMs"]);
+      this.#startDrain(checkDrainTimeout("options.drainTimeoutMs", drainTimeoutMs));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.finished;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  readonly #onAbort = (): void => this.#startDrain(undefined);
+
+  async #accept(): Promise<void> {
+    let pauseMs: number = LIMITS.acceptBackOffFirstMs;
+    while (!this.#listener.closed) {
+      if (this.#served.size >= this.#options.maxConnections) {
+        await this.#pauseAccepting(null);
+        continue;
+      }
+      try {
+        const connection = await this.#listener.accept();
+        pauseMs = LIMITS.acceptBackOffFirstMs;
+        this.#start(connection);
+      } catch (error) {
+        if (this.#listener.closed) break;
+        this.#tell(error, null);
+        await this.#pauseAccepting(pauseMs);
+        pauseMs = Math.min(pauseMs * 2, LIMITS.acceptBackOffLastMs);
+      }
+    }
+    this.#accepts = false;
+    // Whoever has closed the listener: the server ends.
+    this.#startDrain(undefined);
+  }
+
+  /** Waits until a connection ends or the server drains, at most for so long. */
+  async #pauseAccepting(pauseMs: number | null): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#resume = resolve;
+    const timer = pauseMs === null ? null : this.#context.host.setTimer(resolve, pauseMs);
+    this.#context.addReference();
+    await promise;
+    this.#context.removeReference();
+    timer?.cancel();
+  }
+
+  #resumeAccepting(): void {
+    this.#resume?.();
+    this.#resume = null;
+  }
+
+  #start(connection: Connection): void {
+    const served = new Served(connection, this.#context.host.now());
+    this.#served.add(served);
+    if (this.#options.idleTimeoutMs !== null) this.#watchIdle(this.#options.idleTimeoutMs);
+    if (this.#drainIsOver) this.#end(served);
+    else void this.#run(served);
+  }
+
+  /** Never rejects. */
+  async #run(served: Served): Promise<void> {
+    const { connection } = served;
+    try {
+      await this.#handler(connection, this.#serveContext);
+    } catch (error) {
+      connection.reset();
+      if (!served.ended) this.#tell(error, connection);
+    }
+    await connection.close();
+    this.#leave(served);
+  }
+
+  #leave(served: Served): void {
+    if (!this.#served.delete(served)) return;
+    this.#resumeAccepting();
+    this.#finishIfDone();
+  }
+
+  /** Resets a connection. The server does not wait for a handler that never ends. */
+  #end(served: Served): void {
+    served.ended = true;
+    served.connection.reset();
+    void served.connection.close().then(() => this.#leave(served));
+  }
+
+  #startDrain(timeoutMs: number | null | undefined): void {
+    if (this.#state === "finished") return;
+    const { host, config } = this.#context;
+    const { drainTimeoutMs } = this.#options;
+    const ownMs = drainTimeoutMs === undefined ? config.shutdownTimeoutMs : drainTimeoutMs;
+    const budgetMs = timeoutMs === undefined ? ownMs : timeoutMs;
+    if (this.#state === "accepting") {
+      this.#state = "draining";
+      this.#context.addReference();
+      this.#options.signal?.removeEventListener("abort", this.#onAbort);
+      void this.#listener.close();
+      this.#resumeAccepting();
+      this.#drain.abort(drainReason());
+    }
+    const endMs = budgetMs === null ? Infinity : host.now() + budgetMs;
+    if (endMs < this.#drainEndMs) {
+      this.#drainEndMs = endMs;
+      this.#drainTimer?.cancel();
+      this.#drainTimer = host.setTimer(this.#onDrainEnd, budgetMs as number);
+    }
+    this.#finishIfDone();
+  }
+
+  /** The budget is over: connections whose handlers have not finished are reset. */
+  readonly #onDrainEnd = (): void => {
+    this.#drainIsOver = true;
+    for (const served of this.#served.all()) this.#end(served);
+  };
+
+  #finishIfDone(): void {
+    if (this.#state !== "draining" || this.#accepts || this.#served.size > 0) return;
+    this.#state = "finished";
+    this.#drainTimer?.cancel();
+    this.#idleTimer?.cancel();
+    // Not before the listener's descriptor is closed.
+    void this.#listener.close().then(() => {
+      this.#context.servers.delete(this);
+      this.#context.removeReference();
+      this.#finished.resolve();
+    });
+  }
+
+  /** One timer for all connections. It fires several times in an idle time. */
+  #watchIdle(idleTimeoutMs: number): void {
+    if (this.#idleTimer !== null) return;
+    const delayMs = Math.ceil(idleTimeoutMs / IDLE_LOOKS);
+    this.#idleTimer = this.#context.host.setTimer(() => {
+      this.#idleTimer = null;
+      this.#endIdle(idleTimeoutMs);
+      if (this.#served.size > 0) this.#watchIdle(idleTimeoutMs);
+    }, delayMs);
+  }
+
+  #endIdle(idleTimeoutMs: number): void {
+    const nowMs = this.#context.host.now();
+    for (const served of this.#served.all()) {
+      const { bytes } = served;
+      if (bytes !== served.bytesSeen) {
+        served.bytesSeen = bytes;
+        served.movedMs = nowMs;
+      } else if (!served.ended && nowMs - served.movedMs >= idleTimeoutMs) {
+        this.#tell(idleError(idleTimeoutMs, bytes), served.connection);
+        this.#end(served);
+      }
+    }
+  }
+
+  /** A callback that fails, or whose promise rejects, ends nothing: that error is told as well. */
+  #tell(error: unknown, connection: Connection | null): void {
+    const { onError } = this.#options;
+    const warn = (told: unknown) => this.#context.host.warn(errorLine(told, connection));
+    if (onError === undefined) return warn(error);
+    try {
+      const answer: unknown = onError(error, connection);
+      if (answer instanceof Promise) answer.catch(warn);
+    } catch (second) {
+      warn(second);
+    }
+  }
+}
+
+function drainReason(): NetworkError {
+  return new NetworkError("Cannot go on serving: the server is draining", {
+    code: "Closed",
+    operation: "serve",
+  });
+}
+
+function idleError(idleTimeoutMs: number, bytesDone: number): NetworkError {
+  return new NetworkError(`Cannot go on serving: no byte moved for ${idleTimeoutMs} ms`, {
+    code: "Timeout",
+    operation: "serve",
+    bytesDone,
+  });
+}
+
+function errorLine(error: unknown, connection: Connection | null): string {
+  const subject = connection === null
+    ? "accepting a connection"
+    : `serving ${formatAddress(connection.remoteAddress)}`;
+  return `uringnet: ${subject} failed: ${messageOf(error).replaceAll("\n", " ")}`;
+}

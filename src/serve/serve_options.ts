@@ -1,0 +1,76 @@
+/**
+ * The options of a server, checked.
+ *
+ * @module
+ */
+import { check } from "../base/check.ts";
+import { LIMITS } from "../base/limits.ts";
+import type { Connection } from "../net/connection/connection_interface.ts";
+
+/** How a server behaves; every field is optional. */
+export interface ServeOptions {
+  /** Connections at a time, 1 to 1,048,576; further peers wait in the backlog. @default {none} */
+  maxConnections?: number;
+  /**
+   * How long draining lets handlers finish; null waits for ever.
+   * @default {the network's `shutdownTimeoutMs`}
+   */
+  drainTimeoutMs?: number | null;
+  /** A connection on which no byte moves for so long is reset. @default {null} */
+  idleTimeoutMs?: number | null;
+  /**
+   * Called for each failed handler and each idle connection, with the connection, and for each
+   * failed accept, with null. Its own failures are written to stderr.
+   * @default {one line on stderr}
+   */
+  onError?: (error: unknown, connection: Connection | null) => void;
+  /** Aborting it closes the server. */
+  signal?: AbortSignal;
+}
+
+const CONNECTIONS_MAX = 1_048_576;
+
+/** The checked form. */
+export interface CheckedServeOptions {
+  readonly maxConnections: number;
+  /** Undefined: the network's. */
+  readonly drainTimeoutMs: number | null | undefined;
+  readonly idleTimeoutMs: number | null;
+  readonly onError: ServeOptions["onError"];
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Checks the options of a server. Throws TypeError or RangeError. */
+export function checkServeOptions(options: unknown): CheckedServeOptions {
+  const known = ["maxConnections", "drainTimeoutMs", "idleTimeoutMs", "onError", "signal"];
+  const given = check.options("options", options, known);
+  const { maxConnections = Infinity, drainTimeoutMs, idleTimeoutMs = null, onError, signal } =
+    given;
+  if (maxConnections !== Infinity) {
+    check.integer("options.maxConnections", maxConnections, 1, CONNECTIONS_MAX);
+  }
+  if (onError !== undefined && typeof onError !== "function") {
+    check.fail("options.onError", "a function", onError);
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    check.fail("options.signal", "an AbortSignal", signal);
+  }
+  return {
+    maxConnections: maxConnections as number,
+    drainTimeoutMs: checkDrainTimeout("options.drainTimeoutMs", drainTimeoutMs),
+    idleTimeoutMs: check.integerOrNull(
+      "options.idleTimeoutMs",
+      idleTimeoutMs,
+      1,
+      LIMITS.timeoutMsMax,
+    ),
+    onError: onError as ServeOptions["onError"],
+    signal: signal as AbortSignal | undefined,
+  };
+}
+
+/** Undefined where the server's own applies. Throws TypeError or RangeError. */
+export function checkDrainTimeout(field: string, value: unknown): number | null | undefined {
+  if (value === undefined) return undefined;
+  return check.integerOrNull(field, value, 0, LIMITS.timeoutMsMax);
+}
