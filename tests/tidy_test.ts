@@ -22,10 +22,11 @@ const SOURCE_LINES_MAX = 300;
  * than that the limit was reached, as pieces moved out for that alone make a worse house.
  */
 const LONGER_SOURCES: Readonly<Record<string, readonly [linesMax: number, reason: string]>> = {
-  "src/net/recv/recv_half.ts": [385, "the receiving half is one state machine"],
+  "src/net/recv/recv_half.ts": [390, "the receiving half is one state machine"],
+  "src/net/recv/stream.ts": [310, "one class with one doc comment for each public member"],
   "src/net/send/send_half.ts": [340, "the sending half is one state machine"],
   "src/ring/pump.ts": [310, "when to take a turn and when to sleep is one state machine"],
-  "src/ring/ring.ts": [330, "staging, delivery, containment and the end of one ring are one story"],
+  "src/ring/ring.ts": [340, "staging, delivery, containment and the end of one ring are one story"],
 };
 const FUNCTION_LINES_MAX = 70;
 const COLUMNS_MAX = 100;

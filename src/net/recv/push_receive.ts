@@ -44,7 +44,7 @@ export class PushReceive extends RecvCall implements Deliverable {
   #state: State = "paused";
   /** `resume` was called during a delivery. */
   #resumed = false;
-  /** What came: bytes, or the end of the stream, or an error. */
+  /** The delivery: bytes, or the end of the stream, or an error. */
   #slot: Slot | null = null;
   #start = 0;
   #end = 0;

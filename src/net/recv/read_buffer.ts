@@ -2,7 +2,7 @@
  * Bytes that have arrived and are not asked for yet: a rope of ranges in read buffers.
  *
  * A range that is small against its buffer is appended to the range before it by copy, when there
- * is room and nobody else sees that memory: a peer that sends single bytes cannot pin a buffer
+ * is room and no other handle refers to that memory: a peer that sends single bytes cannot pin a buffer
  * each.
  *
  * @module

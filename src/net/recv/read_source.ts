@@ -36,20 +36,20 @@ const TREND_BULK = -4;
 /** A receive into a provided buffer. */
 export type Provided = "single" | "multishot" | "bulk";
 
-/** What a receiving half has asked of the kernel: see `RecvHalf`. */
+/** The receive that a half has asked of the kernel: see `RecvHalf`. */
 export type Reception = "none" | Provided | "direct" | "directToBuffer";
 
 export class ReadSource {
   readonly #groups: ReadGroups;
   readonly #multishot: boolean;
   /**
-   * Above zero: small messages in a row that a call waited for. Below: large buffers suit, until so
-   * many receives have not been worth one. A number, as connections are to be small.
+   * Above zero: the small messages in a row that calls waited for. Below zero: large buffers suit,
+   * until as many receives did not need one. One number keeps a connection small.
    */
   #trend = 0;
-  /** What the buffers' `takenCount` was when a flight last found none. */
+  /** The `takenCount` of the buffers when a flight last found none. */
   #takenBefore = -1;
-  /** More was waiting behind what came last. */
+  /** More bytes were waiting behind the last ones. */
   #hasMore = false;
 
   constructor(groups: ReadGroups, multishot: boolean) {
@@ -57,7 +57,7 @@ export class ReadSource {
     this.#multishot = multishot && groups.multishot !== null;
   }
 
-  /** Of the next record: nothing is tried before the socket is ready, unless it is known to be. */
+  /** Flags of the next record: the kernel waits for the socket first, unless bytes are waiting. */
   get flags(): number {
     return this.#hasMore ? 0 : OP_FLAG_POLL_FIRST;
   }
@@ -87,12 +87,12 @@ export class ReadSource {
     return bulk !== null && this.#trend < 0 && takesMuch ? "bulk" : "single";
   }
 
-  /** The next flight takes a buffer. */
+  /** Counts a receive that will take a buffer. */
   request(provided: Provided): void {
     (this.#groupNamed(provided) as ProvidedBuffers).wanted++;
   }
 
-  /** The flight is over, or will not be. */
+  /** The receive is over, or will not begin. */
   withdraw(provided: Provided): void {
     (this.#groupNamed(provided) as ProvidedBuffers).wanted--;
   }

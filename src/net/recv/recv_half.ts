@@ -82,7 +82,7 @@ export class RecvHalf extends RecvCalls {
     return this.#end !== null;
   }
 
-  /** The first call has a part of what it wants. */
+  /** The first call has received a part of its bytes. */
   get midMessage(): boolean {
     const call = this.calls.head;
     return call !== null && (this.buffered > 0 || (call.result?.length ?? 0) > 0);
@@ -90,7 +90,7 @@ export class RecvHalf extends RecvCalls {
 
   push(call: RecvCall): void {
     this.calls.push(call);
-    // Nothing there and nothing asked for yet: straight to the kernel.
+    // Without buffered bytes and without a receive, the call goes straight to the kernel.
     const first = this.calls.head === call && this.buffered === 0 && this.#end === null;
     if (first && this.isFree) this.#request(call);
     else this.serve();
@@ -110,7 +110,7 @@ export class RecvHalf extends RecvCalls {
     const first = this.calls.head === call;
     this.#leave(call);
     if (abort === null) this.ring.meter.counts[COUNT.timeoutsRecv]++;
-    // What is buffered is the first call's: one behind it has nothing yet.
+    // The buffered bytes are those of the first call: the calls behind it have none.
     const reach = first ? Math.min(this.buffered, call.length) : 0;
     call.fail(abort === null ? recvTimeout(call, reach) : abort.reason);
     this.serve();
@@ -194,7 +194,7 @@ export class RecvHalf extends RecvCalls {
     if (this.socket.ending) this.socket.landed();
   }
 
-  /** The half ends. Nothing that is buffered can be trusted: bytes may be missing in it. */
+  /** The half ends. The buffered bytes are dropped, because some may be missing among them. */
   override fail(cause: unknown, _result: number, flags: number): void {
     this.#source.reclaim(this.#reception, flags);
     this.stopRetrying();
@@ -210,7 +210,7 @@ export class RecvHalf extends RecvCalls {
     this.#direct?.detain();
   }
 
-  /** Gives calls what is there, in order, and asks the kernel for what is not. */
+  /** Serves the calls in order, and asks the kernel for the bytes that are missing. */
   serve(): void {
     let next = this.calls.head;
     while (next !== null && this.#serveCall(next)) next = this.calls.head;
@@ -231,7 +231,7 @@ export class RecvHalf extends RecvCalls {
     const missing = call.length - this.buffered;
     // Without a read buffer, no byte more than is wanted.
     if (this.#capacity === 0) return missing;
-    // What is left of the buffer, but no less than the call wants: it could be single bytes else.
+    // The rest of the read buffer, but no less than the call wants: else receives could be tiny.
     return Math.min(Math.max(this.#capacity - this.buffered, missing), this.#capacity);
   }
 
@@ -343,7 +343,7 @@ export class RecvHalf extends RecvCalls {
     this.#forget();
   }
 
-  /** The half may end here: what that means for the calls is decided in `serve`. */
+  /** A completion without bytes may end the half. `serve` settles the calls then. */
   #finish(result: number, starved: boolean): void {
     const outcome = outcomeOf(result);
     if (outcome === "canceled" && this.isCanceling) return;
@@ -352,7 +352,7 @@ export class RecvHalf extends RecvCalls {
       if (this.#end !== null || call === null) return;
       if (starved) {
         this.ring.meter.counts[COUNT.retriesRecv]++;
-        this.progressed(); // Others took the buffers, so the next pause is the first.
+        this.progressed(); // Other receives took the buffers, so the next pause is a short one.
         return this.#request(call, true);
       }
       const buffers = this.#capacity > 0 || !this.#bypasses(call);
@@ -375,7 +375,7 @@ export class RecvHalf extends RecvCalls {
     return true;
   }
 
-  /** What a call had received stays readable, and what a flight still brings will be. */
+  /** The bytes of the result stay readable, as will those that a flight still brings. */
   #leaveResult(call: RecvCall): void {
     const held = call.result;
     if (held === null) return;

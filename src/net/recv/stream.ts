@@ -20,7 +20,7 @@ import { checkDelimiter, checkUntil, MAX_LENGTH, type UntilOptions } from "./unt
 
 const EMPTY = new Uint8Array(0);
 
-/** Who chose small read buffers gets large chunks only when it asks for them. */
+/** The default of `recvSome`: a program with small read buffers has to ask for large chunks. */
 function someLength(readBufferSize: number): number {
   if (readBufferSize === 0) return LIMITS.unbufferedReadBytes;
   const { bulkFromBytes, bulkBufferBytes } = LIMITS;
@@ -172,8 +172,8 @@ export class Stream implements AsyncIterable<Uint8Array> {
    * line without an end is yielded as it is. U+FEFF stays.
    *
    * The options apply to each line: `timeoutMs` is the budget of one, `maxLength` its bytes with
-   * the end. What comes behind a line stays buffered, so that the program may go on with other
-   * calls when it leaves the loop.
+   * the end. The bytes behind a line stay buffered, so that the program may go on with other calls
+   * when it leaves the loop.
    *
    * Throws TypeError or RangeError for wrong options, and the signal's reason when it is aborted
    * already. The iteration throws a NetworkError as `recvUntil` does, but for the end of the
