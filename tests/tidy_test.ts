@@ -496,9 +496,6 @@ const UNNAMED_SUBJECTS: Readonly<Record<string, number>> = {
   "src/buf": 12,
   "src/metrics": 4,
   "src/net/connection": 2,
-  "src/net/recv": 9,
-  "src/net/send": 14,
-  "src/ring": 11,
 };
 
 /** The comments of a source file in their places; code is overwritten with spaces. */

@@ -38,7 +38,7 @@ export class Sink {
     return this.#queue.closed;
   }
 
-  /** @internal What was queued could not be sent in time: the end has to be RST. */
+  /** @internal The queue could not be sent in time: the end has to be RST. */
   get gaveUp(): boolean {
     return this.#queue.gaveUp;
   }
@@ -105,7 +105,7 @@ export class Sink {
   /**
    * Half close: sends what is queued, then FIN; the stream goes on. Idempotent. Resolves when FIN
    * is sent, or when `shutdownTimeoutMs` ran out and the rest was given up. Rejects only with the
-   * error of a buffered send that nobody has been told.
+   * error of a buffered send that no call has received.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close(new CloseReason("the sink was closed"), true);
