@@ -64,6 +64,7 @@ export type { SocketOptions } from "./src/net/socket/socket_options.ts";
 export type { DialOptions } from "./src/net/dial/dial_options.ts";
 export type { BindOptions } from "./src/net/accept/bind_options.ts";
 export { Listener } from "./src/net/accept/listener.ts";
+export { activatedListeners } from "./src/net/lifecycle/activated_listeners.ts";
 export type { NetworkStats } from "./src/net/lifecycle/network_core.ts";
 export type { Sendable } from "./src/net/send/load_call.ts";
 export { Sink } from "./src/net/send/sink.ts";

@@ -221,10 +221,10 @@ UR_EXPORT int32_t ur_socket(uint32_t ring, uint32_t family);
 /* Takes over a stream socket that was opened elsewhere, and makes it blocking. Returns its family;
  * or -ENOTSOCK, -EPROTOTYPE, or -EBUSY for one that a ring owns: then the socket is unchanged. */
 UR_EXPORT int32_t ur_adopt(uint32_t ring, int32_t fd);
-/* The reverse, for a descriptor whose adoption failed behind that: it stays open, and no ring has it. */
+/* The reverse, for a descriptor whose adoption failed behind that: it stays open, without a ring. */
 UR_EXPORT int32_t ur_disown(uint32_t ring, int32_t fd);
-/* The state of any descriptor, which stays as it is: UR_STATE_..., or -EBADF, -ENOTSOCK, -EPROTOTYPE
- * for a descriptor that is no stream socket. */
+/* The state of any descriptor, which stays as it is: UR_STATE_..., or -EBADF, -ENOTSOCK,
+ * -EPROTOTYPE for a descriptor that is no stream socket. */
 UR_EXPORT int32_t ur_state(uint32_t ring, int32_t fd);
 UR_EXPORT int32_t ur_bind(uint32_t ring, int32_t fd, uint32_t block, uint32_t length);
 UR_EXPORT int32_t ur_listen(uint32_t ring, int32_t fd, uint32_t backlog);

@@ -23,7 +23,7 @@ const SOURCE_LINES_MAX = 300;
  */
 const LONGER_SOURCES: Readonly<Record<string, readonly [linesMax: number, reason: string]>> = {
   "src/net/recv/recv_half.ts": [390, "the receiving half is one state machine"],
-  "src/net/recv/stream.ts": [310, "one class with one doc comment for each public member"],
+  "src/net/recv/stream.ts": [340, "a public class with the documentation of its members"],
   "src/net/send/send_half.ts": [340, "the sending half is one state machine"],
   "src/ring/pump.ts": [310, "when to take a turn and when to sleep is one state machine"],
   "src/ring/ring.ts": [340, "staging, delivery, containment and the end of one ring are one story"],
@@ -303,6 +303,8 @@ const packages: Rule = (files) =>
 const bannedNames: Rule = (files) =>
   each(files, /^(?:mod\.ts|src\/.*\.ts)$/, (path, text) =>
     BANNED_OUTSIDE_FFI.flatMap((name) => {
+      // Adapters may ask which runtime they run in, and for what that runtime offers.
+      if (path.startsWith("src/adapters/") && /^(?:Deno|Bun)\.$/.test(name)) return [];
       const start = /^\w/.test(name) ? "\\b" : "";
       const escaped = name.replace(/[.(]/g, "\\$&");
       return complain(path, code(text), new RegExp(start + escaped, "g"), () =>

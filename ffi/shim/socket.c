@@ -171,7 +171,7 @@ int32_t ur_cut_off(uint32_t id, int32_t fd) {
   struct tcp_info info = {0};
   socklen_t size = sizeof(info);
   if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
-    return errno == EOPNOTSUPP ? 0 : -errno;
+    return errno == EOPNOTSUPP || errno == ENOPROTOOPT ? 0 : -errno;
   if (info.tcpi_state != STATE_CLOSE) return 0;
   struct tcp_zerocopy_receive nothing = {0};
   /* Up to this field: a longer answer would carry the socket's error, and clear it. */

@@ -4,8 +4,8 @@
  *
  * `AsyncResource` is the public way to it, and cheap in Bun. In Deno each call of `runInAsyncScope`
  * makes an entry in a weak map and leaves a context that is not empty, which makes `node:http` do
- * the same again: together a tenth of the CPU of a small request, more in the collector. Deno's core
- * reads and sets the context in 9 ns. Where a version of Deno has no such functions, the public way
+ * the same again. Together this costs a tenth of the CPU of a small request, and more in the
+ * collector. Deno's core reads and sets the context in 9 ns. Where a version of Deno has no such functions, the public way
  * is taken.
  *
  * @module
@@ -15,7 +15,7 @@ import { AsyncResource } from "node:async_hooks";
 // deno-lint-ignore no-explicit-any
 type AnyFunction = (this: any, ...args: any[]) => unknown;
 
-/** What Deno's core has of this; both or neither. */
+/** The functions of Deno's core for this; both are there, or neither. */
 export interface ContextAccess {
   getAsyncContext(): unknown;
   setAsyncContext(context: unknown): void;
@@ -41,8 +41,8 @@ function findAccess(): ContextAccess | null {
 
 const found = findAccess();
 
-/** One that switches the context itself. */
-export class SwitchedScope implements AsyncScope {
+/** A scope that switches the context itself. */
+class SwitchedScope implements AsyncScope {
   readonly #access: ContextAccess;
   readonly #context: unknown;
 
@@ -63,8 +63,8 @@ export class SwitchedScope implements AsyncScope {
   }
 }
 
-/** One that the runtime switches, and tells `async_hooks` of. */
-export class ResourceScope implements AsyncScope {
+/** A scope that the runtime switches, and reports to `async_hooks`. */
+class ResourceScope implements AsyncScope {
   readonly #resource = new AsyncResource("TCPWRAP");
 
   run(body: AnyFunction, self?: unknown, first?: unknown, second?: unknown): unknown {

@@ -2,7 +2,7 @@
  * The `onread` option of sockets: bytes go to a function, in a buffer of the program's own, past
  * the stream.
  *
- * What is left of a delivery when the program pauses waits here, and comes first afterwards.
+ * The rest of a delivery when the program pauses waits here, and comes first afterwards.
  *
  * @module
  */

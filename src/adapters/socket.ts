@@ -172,7 +172,7 @@ export class Socket extends SocketStream {
     return state.handle?.bytesWritten ?? state.bytesWritten;
   }
 
-  /** What was written: with the kernel, queued, or waiting for the connection. */
+  /** Bytes that were written: with the kernel, queued, or waiting for the connection. */
   get bytesWritten(): number | undefined {
     const waiting = (this as unknown as { writableBuffer?: Waiting[] }).writableBuffer;
     if (waiting === undefined) return undefined;

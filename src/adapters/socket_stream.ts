@@ -4,7 +4,7 @@
  *   _read -> handle.resume()    _write, _writev -> handle.write()    _final -> handle.finish()
  *   _destroy -> handle.finalize() -> 'close'
  *
- * What is written before there is a connection waits for it, as does the first `_read`.
+ * Bytes that are written before there is a connection wait for it, as does the first `_read`.
  *
  * - There are no private members and no field initialisers: programs inherit from sockets in the
  *   old way, `Socket.call(this)`, for which `initialize` is all that a constructor does.
@@ -46,7 +46,7 @@ export interface SocketOptions extends DuplexOptions {
   [HIDES_HANDLE]?: boolean;
 }
 
-/** What a socket needs of the server that accepted it. */
+/** The parts of the accepting server that a socket needs. */
 export interface SocketServer {
   _connections: number;
   _emitCloseIfDrained(): void;
@@ -135,7 +135,7 @@ export class SocketStream extends Duplex {
     else if (!options.manualStart) socket.read(0);
   }
 
-  /** What Node has there. Null for `toDuplex`: runtimes take it for one of their own. */
+  /** Node's handle. Null for `toDuplex`: runtimes take it for one of their own. */
   get _handle(): SocketHandle | null {
     const { handle, hidesHandle } = this[STATE];
     return hidesHandle ? null : handle;

@@ -2,12 +2,16 @@
  * Descriptors from outside, which a parent process or other code has made, as connections and
  * listeners of a network.
  *
- * A descriptor that is no stream socket is left as it was, and open. A stream socket belongs to the
- * network from the call on, and is closed when it cannot listen.
+ *   adoptListener, adoptConnection    for users: a refused descriptor stays open and as it was
+ *   listener, connection              for adapters, which listen themselves: a stream socket belongs
+ *                                     to the network from the call on
  *
  * @module
  */
-import { ERRNO } from "../../base/errno.ts";
+import { check } from "../../base/check.ts";
+import { ERRNO, errnoText } from "../../base/errno.ts";
+import { NetworkError } from "../../base/network_error.ts";
+import { SOCKET_STATE } from "../../ring/port.ts";
 import { unknownAddress } from "../address/sockaddr.ts";
 import { Connection } from "../connection/connection.ts";
 import { endpoint, LOCAL_END, REMOTE_END } from "../socket/endpoint.ts";
@@ -15,6 +19,10 @@ import { Listener } from "./listener.ts";
 import { ANSWER_GIVEN } from "../socket/socket.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 import { packedAddress } from "../address/packed_address.ts";
+import { socketOptions } from "../socket/socket_options.ts";
+
+/** Descriptors are an `int`. */
+const DESCRIPTOR_MAX = 0x7fff_ffff;
 
 /** The connection of a connected stream socket, or the positive errno. */
 function connection(context: NetworkContext, fd: number): Connection | number {
@@ -42,4 +50,84 @@ function listener(context: NetworkContext, fd: number, backlog: number): Listene
   return new Listener(context, { fd, family, localAddress, file: null });
 }
 
-export const adoptDescriptor = { connection, listener };
+/** What a descriptor has to be, and the errors of one that is not. */
+const WANTED = {
+  listening: {
+    state: SOCKET_STATE.listening,
+    code: "BindFailed",
+    errno: ERRNO.EINVAL,
+    refusal: "it does not listen",
+  },
+  connected: {
+    state: SOCKET_STATE.connected,
+    code: "ConnectionFailed",
+    errno: ERRNO.ENOTCONN,
+    refusal: "it is not connected",
+  },
+} as const;
+
+/**
+ * Takes over a descriptor that is as `wanted`, with the options of the network. Returns its family.
+ * Throws TypeError, RangeError or a NetworkError; the descriptor is untouched then.
+ */
+function take(context: NetworkContext, fd: number, wanted: keyof typeof WANTED): number {
+  check.integer("fd", fd, 0, DESCRIPTOR_MAX);
+  const { port } = context.recvRing;
+  const { state, code, errno, refusal } = WANTED[wanted];
+  const refuse = (errno: number, reason = errnoText(errno)): never => {
+    throw new NetworkError(`Cannot adopt descriptor ${fd}: ${reason}`, {
+      code,
+      operation: "adopt",
+      errno,
+    });
+  };
+  const found = port.stateOf(fd);
+  if (found < 0) refuse(-found);
+  if (found !== state) refuse(errno, refusal);
+  const family = port.adopt(fd);
+  if (family === -ERRNO.EBUSY) refuse(ERRNO.EBUSY, "a network of this process has it");
+  if (family < 0) refuse(-family);
+  const result = socketOptions.apply(port, fd, family, context.config);
+  if (result < 0) {
+    port.disown(fd);
+    refuse(-result);
+  }
+  return family;
+}
+
+/** The listener of a descriptor that `take` has taken over. */
+function listenerOf(context: NetworkContext, fd: number, family: number): Listener {
+  const local = endpoint(context.recvRing, fd, LOCAL_END);
+  const localAddress = local === null ? unknownAddress(family) : packedAddress.unpack(local);
+  return new Listener(context, { fd, family, localAddress, file: null });
+}
+
+function adoptListener(context: NetworkContext, fd: number): Listener {
+  return listenerOf(context, fd, take(context, fd, "listening"));
+}
+
+/** All of these descriptors, or none. */
+function adoptListeners(context: NetworkContext, fds: readonly number[]): Listener[] {
+  const families: number[] = [];
+  try {
+    for (const fd of fds) families.push(take(context, fd, "listening"));
+  } catch (error) {
+    for (let i = 0; i < families.length; i++) context.recvRing.port.disown(fds[i]);
+    throw error;
+  }
+  return fds.map((fd, i) => listenerOf(context, fd, families[i]));
+}
+
+function adoptConnection(context: NetworkContext, fd: number): Connection {
+  const family = take(context, fd, "connected");
+  const peer = endpoint(context.recvRing, fd, REMOTE_END) ?? unknownAddress(family);
+  return Connection.adopt(context, fd, family, peer, ANSWER_GIVEN);
+}
+
+export const adoptDescriptor = {
+  connection,
+  listener,
+  adoptListener,
+  adoptListeners,
+  adoptConnection,
+};

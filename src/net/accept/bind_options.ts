@@ -4,7 +4,13 @@
  * @module
  */
 import { check } from "../../base/check.ts";
-import { formatAddress, isFile, type SocketAddress, type UnixAddress } from "../address/address.ts";
+import {
+  formatAddress,
+  isFile,
+  isUnix,
+  type SocketAddress,
+  type UnixAddress,
+} from "../address/address.ts";
 
 export interface BindOptions {
   /** Connections that may wait to be accepted. @default {1024} */
@@ -26,6 +32,17 @@ export interface BindOptions {
    * addresses that are no path.
    */
   mode?: number;
+  /**
+   * TCP_DEFER_ACCEPT, 0 to 32,767 seconds: a connection is accepted once its first bytes are there,
+   * or when about so much time has passed. The kernel rounds up to its own steps (1, 3, 7, 15 ...).
+   * Refused for unix sockets. @default {0, off}
+   */
+  deferAcceptSeconds?: number;
+  /**
+   * SO_BINDTODEVICE: only connections that come through the interface of this name, such as "lo".
+   * "BindFailed" with ENODEV when there is none. Refused for unix sockets. @default {any}
+   */
+  interfaceName?: string;
 }
 
 /** The options after the checks, without undefined fields. */
@@ -36,9 +53,15 @@ export interface CheckedBindOptions {
   readonly unlinkStale: boolean;
   /** Null to follow the umask. */
   readonly mode: number | null;
+  /** 0 for off. */
+  readonly deferAcceptSeconds: number;
+  /** Null for any. */
+  readonly interfaceName: string | null;
 }
 
-const KNOWN = ["backlog", "reusePort", "ipv6Only", "unlinkStale", "mode"];
+const KNOWN = ["backlog", "reusePort", "ipv6Only", "unlinkStale", "mode"]
+  .concat("deferAcceptSeconds", "interfaceName");
+const DEFER_SECONDS_MAX = 32_767;
 const MODE_MAX = 0o777;
 
 /** Checks bind options. Throws TypeError or RangeError. */
@@ -50,6 +73,8 @@ export function checkBindOptions(options: unknown): CheckedBindOptions {
     ipv6Only = false,
     unlinkStale = false,
     mode,
+    deferAcceptSeconds = 0,
+    interfaceName,
   } = check.options("options", options, KNOWN);
   return {
     backlog: check.integer("options.backlog", backlog, 0, 0x7fff_ffff),
@@ -57,17 +82,39 @@ export function checkBindOptions(options: unknown): CheckedBindOptions {
     ipv6Only: check.boolean("options.ipv6Only", ipv6Only),
     unlinkStale: check.boolean("options.unlinkStale", unlinkStale),
     mode: mode === undefined ? null : check.integer("options.mode", mode, 0, MODE_MAX),
+    deferAcceptSeconds: check.integer(
+      "options.deferAcceptSeconds",
+      deferAcceptSeconds,
+      0,
+      DEFER_SECONDS_MAX,
+    ),
+    interfaceName: interfaceName === undefined ? null : checkInterface(interfaceName),
   };
 }
 
-/** Refuses permissions for an address without a file: ignored permissions would protect nothing. */
-export function checkMode(
-  { mode }: CheckedBindOptions,
+/** IFNAMSIZ of linux/if.h, less the NUL. The kernel's names have no space, "/" or ":". */
+function checkInterface(given: unknown): string {
+  const name = check.text("options.interfaceName", given);
+  if (/^[^/:\0\t-\r ]{1,15}$/.test(name)) return name;
+  throw new RangeError(
+    'Cannot use "options.interfaceName": wanted the name of an interface, 1 to 15 characters, ' +
+      `given ${JSON.stringify(name)}`,
+  );
+}
+
+/** Throws TypeError for options that mean nothing for this address: they would protect nothing. */
+export function checkBindAddress(
+  { mode, deferAcceptSeconds, interfaceName }: CheckedBindOptions,
   address: SocketAddress | UnixAddress,
 ): void {
-  if (mode === null || isFile(address)) return;
-  throw new TypeError(
-    `Cannot use "options.mode": wanted the path of a file, given ${formatAddress(address)}, ` +
-      "which has no permissions",
-  );
+  const refuse = (name: string, wanted: string): never => {
+    const given = formatAddress(address);
+    throw new TypeError(`Cannot use "options.${name}": wanted ${wanted}, given ${given}`);
+  };
+  if (mode !== null && !isFile(address)) {
+    refuse("mode", "the path of a file, which has permissions");
+  }
+  if (!isUnix(address)) return;
+  if (deferAcceptSeconds !== 0) refuse("deferAcceptSeconds", "an address of TCP");
+  if (interfaceName !== null) refuse("interfaceName", "an address of TCP");
 }

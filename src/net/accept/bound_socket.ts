@@ -48,6 +48,16 @@ export function bindSocket(
     if (options.reusePort) must(port.setOption(fd, SOCKET_OPTION.reusePort, 1));
     must(socketOptions.apply(port, fd, family, context.config));
     if (options.ipv6Only) must(port.setOption(fd, SOCKET_OPTION.ipv6Only, 1));
+    const { deferAcceptSeconds, interfaceName } = options;
+    if (deferAcceptSeconds > 0) {
+      must(port.setOption(fd, SOCKET_OPTION.deferAcceptSeconds, deferAcceptSeconds));
+    }
+    if (interfaceName !== null) {
+      const index = must(
+        blocks.withText(interfaceName, (at, size) => port.interfaceIndex(at, size)),
+      );
+      must(port.setOption(fd, SOCKET_OPTION.interfaceIndex, index));
+    }
     if (isFile(address)) {
       const made = new SocketFile(port, address);
       const refusal = made.bind(fd, options);

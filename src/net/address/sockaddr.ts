@@ -97,6 +97,8 @@ export function readSockaddr(source: Uint8Array, length: number): SocketAddress 
     const hostname = formatIpv6(source.subarray(8, 24)) + (scope === 0 ? "" : `%${scope}`);
     return { hostname, port: view.getUint16(2, false) };
   }
+  // Adopted descriptors may be of a family without a name here.
+  if (family !== AF_UNIX) return { path: "" };
   const path = decodeUtf8(source.slice(2, Math.max(length, 2)));
   return { path: path.startsWith("\0") ? path : path.replace(/\0.*$/s, "") };
 }

@@ -14,7 +14,8 @@ import {
   type SocketAddress,
   type UnixAddress,
 } from "../address/address.ts";
-import { type BindOptions, checkBindOptions, checkMode } from "../accept/bind_options.ts";
+import { type BindOptions, checkBindAddress, checkBindOptions } from "../accept/bind_options.ts";
+import { adoptDescriptor } from "../accept/adopt_descriptor.ts";
 import { bindSocket } from "../accept/bound_socket.ts";
 import type { Connection } from "../connection/connection_interface.ts";
 import { Dial } from "../dial/dial.ts";
@@ -71,7 +72,7 @@ export abstract class NetworkCore implements AsyncDisposable {
   async bind(address: Address, options?: BindOptions): Promise<Listener> {
     const checked = checkBindOptions(options);
     const parsed = parseAddress(address, 0);
-    checkMode(checked, parsed);
+    checkBindAddress(checked, parsed);
     this.#throwClosed("bind", parsed);
     const [numeric] = await this.#context.lookUp(parsed).catch((cause) => {
       throw lookUpError("BindFailed", formatAddress(parsed), cause);
@@ -91,7 +92,7 @@ export abstract class NetworkCore implements AsyncDisposable {
   bindNow(address: Address, options?: BindOptions): Listener {
     const checked = checkBindOptions(options);
     const parsed = parseAddress(address, 0);
-    checkMode(checked, parsed);
+    checkBindAddress(checked, parsed);
     this.#throwClosed("bind", parsed);
     return new Listener(this.#context, bindSocket(this.#context, parsed, checked));
   }
@@ -113,6 +114,27 @@ export abstract class NetworkCore implements AsyncDisposable {
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  /**
+   * Takes over a descriptor that listens: a stream socket of any family, from a parent process for
+   * example. It is the listener's from then on, closes with it, and is not inherited by programs
+   * that this one starts. The file of a unix socket belongs to its maker: closing leaves it.
+   *
+   * Rejects with TypeError or RangeError for what is no number of a descriptor, with a NetworkError
+   * "BindFailed" for a descriptor that does not listen or that a network has, or "Closed". A refused
+   * descriptor stays open and as it was.
+   */
+  adoptListener(fd: number): Promise<Listener> {
+    return this.#adopt("listening", () => adoptDescriptor.adoptListener(this.#context, fd));
+  }
+
+  /**
+   * Takes over a descriptor of a connected stream socket, as `adoptListener` does one that listens.
+   * Rejects with "ConnectionFailed" for a descriptor that is not connected.
+   */
+  adoptConnection(fd: number): Promise<Connection> {
+    return this.#adopt("connected", () => adoptDescriptor.adoptConnection(this.#context, fd));
   }
 
   /** Current numbers. */
@@ -163,6 +185,14 @@ export abstract class NetworkCore implements AsyncDisposable {
     recvRing.close();
     pool.sweep();
     this.#afterClose();
+  }
+
+  async #adopt<T>(what: string, take: () => T): Promise<T> {
+    if (this.#context.accepting) return await take();
+    throw new NetworkError(`Cannot adopt a ${what} descriptor: the network is closed`, {
+      code: "Closed",
+      operation: "adopt",
+    });
   }
 
   #throwClosed(operation: "bind" | "dial", address: SocketAddress | UnixAddress): void {

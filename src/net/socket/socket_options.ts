@@ -10,7 +10,7 @@
 import { check } from "../../base/check.ts";
 import { intrinsics } from "../../base/intrinsics.ts";
 import { type RingPort, SOCKET_OPTION } from "../../ring/port.ts";
-import { AF_UNIX } from "../address/sockaddr.ts";
+import { AF_INET, AF_INET6 } from "../address/sockaddr.ts";
 import { checkKeepAlive, type KeepAlive, type ResolvedConfig } from "../config/config.ts";
 
 /** Options of one connection. Fields that are left out keep what they have. */
@@ -47,6 +47,11 @@ export interface SocketOption {
   readonly value: number;
 }
 
+/** Adopted descriptors may be of other families than those and unix sockets. */
+function isTcp(family: number): boolean {
+  return family === AF_INET || family === AF_INET6;
+}
+
 function keepAlive(given: KeepAlive | null): SocketOption[] {
   const name = "keepAlive";
   const on = given === null ? 0 : 1;
@@ -69,7 +74,7 @@ function configured(config: ResolvedConfig, family: number): SocketOption[] {
     const option = SOCKET_OPTION.lingerSeconds;
     options.push({ name: "soLinger", option, value: config.soLinger });
   }
-  if (family === AF_UNIX) return options;
+  if (!isTcp(family)) return options;
   if (config.tcpNoDelay !== null) {
     const option = SOCKET_OPTION.noDelay;
     options.push({ name: "tcpNoDelay", option, value: config.tcpNoDelay ? 1 : 0 });
@@ -87,7 +92,7 @@ function apply(port: RingPort, fd: number, family: number, config: ResolvedConfi
   return 0;
 }
 
-/** What unix sockets know as well. */
+/** Options of unix sockets, too. */
 const OF_ALL_FAMILIES: readonly number[] = [
   SOCKET_OPTION.lingerSeconds,
   SOCKET_OPTION.sendBuffer,
@@ -95,7 +100,7 @@ const OF_ALL_FAMILIES: readonly number[] = [
 ];
 
 function suits(option: number, family: number): boolean {
-  return family !== AF_UNIX || OF_ALL_FAMILIES.includes(option);
+  return isTcp(family) || OF_ALL_FAMILIES.includes(option);
 }
 
 /** The names of {@link SocketOptions}. */

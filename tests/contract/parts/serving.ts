@@ -1,0 +1,366 @@
+/**
+ * Servers: limits, failures of handlers, idle peers, draining, and the end of a network whose
+ * connections owe answers.
+ *
+ * @module
+ */
+import {
+  type Connection,
+  type Network,
+  type NetworkConfig,
+  NetworkError,
+  serve,
+  type ServeOptions,
+  type Server,
+} from "../../../mod.ts";
+import { assert, deferred } from "../../harness.ts";
+import {
+  connect,
+  type ContractSuite,
+  expectEnd,
+  expectText,
+  pause,
+  settlesWithin,
+  socketPath,
+  SOON_MS,
+  started,
+  until,
+} from "../fixture.ts";
+
+const SOON = { timeoutMs: SOON_MS };
+
+async function echo({ stream, sink }: Connection): Promise<void> {
+  for (let data; (data = await stream.recvSome()) !== null;) await sink.send(data);
+}
+
+/** Requests in progress that a drain has to answer. */
+const BUSY_COUNT = 200;
+
+function addresses(): string[] {
+  return ["127.0.0.1:0", `unix:${socketPath()}`];
+}
+
+async function ask(connection: Connection, request: string): Promise<string> {
+  await connection.sink.send(request, SOON);
+  return (await connection.stream.recv(request.length, SOON)).text();
+}
+
+/** What a client is told at the end: its last bytes, a clean end, or an errno. */
+async function lastWords(connection: Connection): Promise<string> {
+  try {
+    const data = await connection.stream.recvSome(undefined, SOON);
+    return data === null ? "a clean end" : data.text();
+  } catch (error) {
+    return (error as NetworkError).errno ?? (error as NetworkError).code;
+  }
+}
+
+/** Collects what `onError` is told. */
+function told(): { errors: unknown[]; onError: NonNullable<ServeOptions["onError"]> } {
+  const errors: unknown[] = [];
+  return { errors, onError: (error) => void errors.push(error) };
+}
+
+export function serving(test: ContractSuite, config: NetworkConfig): void {
+  test("serve() answers on each address, and closes when the handler ends", async () => {
+    for (const address of addresses()) {
+      await using own = await started(config);
+      const listener = await own.network.bind(address);
+      const server = serve(listener, async ({ stream, sink }) => {
+        await sink.send(await stream.recv(5));
+      });
+      await using client = await own.network.dial(listener.localAddress);
+      assert.is(await ask(client, "hello"), "hello");
+      await expectEnd(client);
+      await until(() => server.connections === 0, "the server has no connection");
+      assert.is(server.draining, false);
+      await server.close();
+      assert.is(server.draining, true);
+      await assert.rejects(own.network.dial(listener.localAddress), { code: "ConnectionFailed" });
+    }
+  });
+
+  test("a handler that fails, now or later, resets its connection and no other", async () => {
+    await using own = await started(config);
+    const listener = await own.network.bind("127.0.0.1:0");
+    const { errors, onError } = told();
+    await using server = serve(listener, (connection) => {
+      if (server.connections === 2) throw new Error("at once");
+      if (server.connections === 3) return Promise.reject(new Error("later"));
+      return echo(connection);
+    }, { onError });
+    await using first = await own.network.dial(listener.localAddress);
+    assert.is(await ask(first, "one"), "one");
+    await using second = await own.network.dial(listener.localAddress);
+    assert.is(await lastWords(second), "ECONNRESET");
+    await until(() => server.connections === 1, "the second connection is gone");
+    assert.equal(errors.map((error) => (error as Error).message), ["at once"]);
+    assert.is(await ask(first, "two"), "two");
+  });
+
+  test("an onError that throws or rejects ends nothing", async () => {
+    await using own = await started(config);
+    const listener = await own.network.bind("127.0.0.1:0");
+    let toldCount = 0;
+    const onError = () => {
+      toldCount++;
+      if (toldCount === 1) throw new Error("onError throws, as it should");
+      return Promise.reject(new Error("onError rejects, as it should"));
+    };
+    const fail = () => Promise.reject(new Error("the handler"));
+    await using _server = serve(listener, fail, { onError: onError as () => void });
+    for (let i = 1; i <= 3; i++) {
+      await using client = await own.network.dial(listener.localAddress);
+      assert.is(await lastWords(client), "ECONNRESET");
+      assert.is(toldCount, i);
+    }
+  });
+
+  test("above maxConnections peers wait in the backlog, and nobody is refused", async () => {
+    await using own = await started(config);
+    const listener = await own.network.bind("127.0.0.1:0");
+    let most = 0;
+    await using server = serve(listener, async (connection) => {
+      most = Math.max(most, server.connections);
+      await echo(connection);
+    }, { maxConnections: 2 });
+    const clients = await Promise.all(
+      [0, 1, 2, 3, 4].map(() => own.network.dial(listener.localAddress)),
+    );
+    await until(() => server.connections === 2, "two are served");
+    for (const client of clients) {
+      // The kernel has connected it; the server gets to it when another one leaves.
+      assert.is(await ask(client, "hi"), "hi");
+      await client.close();
+    }
+    assert.is(most, 2);
+  });
+
+  test("idleTimeoutMs resets connections on which no byte moves, and no others", async () => {
+    await using own = await started(config);
+    const listener = await own.network.bind("127.0.0.1:0");
+    const { errors, onError } = told();
+    await using _server = serve(listener, echo, { idleTimeoutMs: 200, onError });
+    await using quiet = await own.network.dial(listener.localAddress);
+    await using busy = await own.network.dial(listener.localAddress);
+    const start = performance.now();
+    const end = lastWords(quiet);
+    while (!(await settlesWithin(end, 20))) assert.is(await ask(busy, "."), ".");
+    const elapsed = performance.now() - start;
+    assert.is(await end, "ECONNRESET");
+    assert.ok(elapsed >= 195, `not before its time: ${elapsed} ms`);
+    assert.is(await ask(busy, "still"), "still");
+    assert.is(errors.length, 1);
+    assert.is((errors[0] as NetworkError).code, "Timeout");
+    assert.is((errors[0] as NetworkError).operation, "serve");
+  });
+
+  test(`close() answers ${BUSY_COUNT} requests that are in progress`, async () => {
+    for (const address of addresses()) {
+      await using own = await started(config);
+      const listener = await own.network.bind(address);
+      const gate = deferred<void>();
+      let waiting = 0;
+      let signalled = 0;
+      const server = serve(listener, async ({ stream, sink }, { signal }) => {
+        signal.addEventListener("abort", () => signalled++);
+        const request = await stream.recv(4);
+        waiting++;
+        await gate.promise;
+        await sink.send(request);
+      });
+      const clients = await Promise.all(
+        Array.from({ length: BUSY_COUNT }, () => own.network.dial(listener.localAddress)),
+      );
+      const answers = clients.map((client, i) => ask(client, String(1_000 + i)));
+      await until(() => waiting === BUSY_COUNT, "all requests have arrived");
+      const closed = server.close();
+      assert.is(server.draining, true);
+      assert.is(signalled, BUSY_COUNT, "each handler is told");
+      assert.is(await settlesWithin(closed, 20), false, "it waits for its handlers");
+      gate.resolve();
+      const wanted = clients.map((_, i) => String(1_000 + i));
+      assert.equal(await Promise.all(answers), wanted);
+      await closed;
+      await server.finished;
+      assert.is(server.connections, 0);
+      await Promise.all(clients.map((client) => client.close()));
+    }
+  });
+
+  test("handlers that never end are reset when the budget is over", async () => {
+    await using own = await started(config);
+    const listener = await own.network.bind("127.0.0.1:0");
+    const { errors, onError } = told();
+    const server = serve(listener, async ({ stream }) => {
+      (await stream.recv(2)).release();
+      await new Promise<never>(() => {});
+    }, { drainTimeoutMs: 60_000, onError });
+    await using client = await own.network.dial(listener.localAddress);
+    await client.sink.send("hi");
+    await until(() => server.connections === 1, "it is served");
+    const long = server.close();
+    const start = performance.now();
+    // A later call can only shorten the budget.
+    await server.close({ drainTimeoutMs: 80 });
+    const elapsed = performance.now() - start;
+    await long;
+    assert.ok(elapsed >= 75 && elapsed < 3_000, `${elapsed} ms`);
+    assert.is(await lastWords(client), "ECONNRESET");
+    assert.equal(errors, [], "a reset of the server's own is no failure");
+  });
+
+  test("a server ends with its signal, with its listener, and by await using", async () => {
+    await using own = await started(config);
+    const ends: ((server: Server, controller: AbortController) => void)[] = [
+      (_server, controller) => controller.abort(),
+      (server) => void server[Symbol.asyncDispose](),
+    ];
+    for (const end of ends) {
+      const controller = new AbortController();
+      const listener = await own.network.bind("127.0.0.1:0");
+      const server = serve(listener, echo, { signal: controller.signal });
+      await using client = await own.network.dial(listener.localAddress);
+      assert.is(await ask(client, "one"), "one");
+      end(server, controller);
+      assert.is(server.draining, true);
+      await client.close();
+      await server.finished;
+    }
+    const listener = await own.network.bind("127.0.0.1:0");
+    const server = serve(listener, echo);
+    await listener.close();
+    await server.finished;
+    const late = serve(listener, echo, { signal: AbortSignal.abort() });
+    await late.finished;
+  });
+
+  test("network.close() drains servers first, and their handlers may dial", async () => {
+    await using upstream = await started(config);
+    const source = await upstream.network.bind("127.0.0.1:0");
+    await using _upstream = serve(source, echo);
+    const { network } = await started(config);
+    await using dialer = await started(config);
+    const listener = await network.bind("127.0.0.1:0");
+    const arrived = deferred<void>();
+    serve(listener, async ({ stream, sink }, { signal }) => {
+      const request = await stream.recv(4);
+      arrived.resolve();
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      await pause(20);
+      await using helper = await network.dial(source.localAddress);
+      await helper.sink.send(request);
+      await sink.send(await helper.stream.recv(4));
+    });
+    await using client = await dialer.network.dial(listener.localAddress);
+    const answer = ask(client, "help");
+    await arrived.promise;
+    const closed = network.close();
+    await assert.rejects(network.bind("127.0.0.1:0"), { code: "Closed" });
+    assert.is(await answer, "help");
+    await closed;
+    await assert.rejects(network.dial(source.localAddress), { code: "Closed" });
+  });
+
+  test("wrong arguments of serve() are refused at once", async ({ network }) => {
+    await using listener = await network.bind("127.0.0.1:0");
+    const wrong: [unknown, unknown, unknown, RegExp][] = [
+      [{}, echo, undefined, /"listener"/],
+      [listener, null, undefined, /"handler"/],
+      [listener, echo, null, /"options"/],
+      [listener, echo, { maxConnections: 0 }, /"options.maxConnections".*1 to/],
+      [listener, echo, { maxConnections: 1.5 }, /"options.maxConnections"/],
+      [listener, echo, { drainTimeoutMs: -1 }, /"options.drainTimeoutMs"/],
+      [listener, echo, { idleTimeoutMs: NaN }, /"options.idleTimeoutMs"/],
+      [listener, echo, { onError: "log" }, /"options.onError"/],
+      [listener, echo, { signal: {} }, /"options.signal"/],
+      [listener, echo, { backlog: 3 }, /"options.backlog".*only/],
+    ];
+    for (const [first, second, options, message] of wrong) {
+      assert.throws(
+        () => serve(first as never, second as never, options as never),
+        (error: Error) =>
+          (error instanceof TypeError || error instanceof RangeError) &&
+          message.test(error.message),
+      );
+    }
+    const server = serve(listener, echo);
+    await assert.rejects(server.close({ drainTimeoutMs: "1" as never }), TypeError);
+    assert.is(server.draining, false);
+    await server.close();
+  });
+
+  test("network.close() leaves time for an answer that is owed", async () => {
+    for (const address of addresses()) {
+      await using client = await started(config);
+      const { network } = await started(config);
+      await using pair = await connect(network, address, client.network);
+      await pair.client.sink.send("request");
+      await expectText(pair.server, "request");
+      const closed = network.close();
+      await pause(30);
+      await pair.server.sink.send("answer");
+      assert.is(await lastWords(pair.client), "answer");
+      assert.is(await lastWords(pair.client), "a clean end");
+      await closed;
+    }
+  });
+
+  test("network.close() resets a connection whose answer never comes", async () => {
+    await using client = await started(config);
+    const { network } = await started({ ...config, shutdownTimeoutMs: 80 });
+    await using pair = await connect(network, "127.0.0.1:0", client.network);
+    await pair.client.sink.send("request");
+    await expectText(pair.server, "request");
+    await network.close();
+    assert.is(await lastWords(pair.client), "ECONNRESET");
+  });
+
+  test("network.close() resets at once what has received, and waits for more", async () => {
+    await using client = await started(config);
+    const { network } = await started(config);
+    await using pair = await connect(network, "127.0.0.1:0", client.network);
+    await pair.client.sink.send("request");
+    await expectText(pair.server, "request");
+    const pending = assert.rejects(pair.server.stream.recv(1), { code: "Closed" });
+    await expectQuick(network);
+    await pending;
+    assert.is(await lastWords(pair.client), "ECONNRESET");
+  });
+
+  test("network.close() is quick for connections that owe nothing", async () => {
+    await using client = await started(config);
+    const { network } = await started(config);
+    const pairs = await Promise.all(
+      [0, 1, 2].map(() => connect(network, "127.0.0.1:0", client.network)),
+    );
+    // Nothing was received; what was received is answered; this end has dialled.
+    await pairs[1].client.sink.send("request");
+    await expectText(pairs[1].server, "request");
+    await pairs[1].server.sink.send("answer");
+    await expectText(pairs[1].client, "answer");
+    await using back = await connect(client.network, "127.0.0.1:0", network);
+    await back.server.sink.send("news");
+    await expectText(back.client, "news");
+    await expectQuick(network);
+    for (const { client } of pairs) assert.is(await lastWords(client), "a clean end");
+    assert.is(await lastWords(back.server), "a clean end");
+    await Promise.all(pairs.map((pair) => pair[Symbol.asyncDispose]()));
+  });
+
+  test("network.close() does not wait where the peer is its own and does not receive", async () => {
+    const { network } = await started(config);
+    const pair = await connect(network);
+    await pair.client.sink.send("request");
+    await expectText(pair.server, "request");
+    await expectQuick(network);
+  });
+}
+
+/** Well below `shutdownTimeoutMs`. */
+async function expectQuick(network: Network): Promise<void> {
+  const start = performance.now();
+  await network.close();
+  const elapsed = performance.now() - start;
+  assert.ok(elapsed < 2_500, `close() took ${elapsed} ms`);
+}
