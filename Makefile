@@ -34,7 +34,7 @@ test-deno: build ## run all tests in Deno
 test-bun: build ## run all tests in Bun
 	$(BUN) test tests/
 
-test-shim: setup ## run the shim's tests under sanitizers: ROUNDS=100000 SEED=7
+test-shim: setup ## check the C sources, test the shim under sanitizers: ROUNDS=100000 SEED=7
 	@sh scripts/shim.sh
 
 test-kernel: build ## run SUITES on Linux KERNEL=6.1, in an emulator, MACHINE=aarch64 too

@@ -3,10 +3,12 @@
  * compiled library, and `verifyLayout` compares the two before anything else is called: a library
  * of another version is refused instead of being misread.
  *
+ * `tests/unit/ffi/header_test.ts` compares all of them with the text of `shim.h`.
+ *
  * @module
  */
 
-/** In the order of the table in `shim.c`; build time and source hash are read, not compared. */
+/** In the order of the table in `shim/probe.c`. Build time and source hash are not compared. */
 export const LAYOUT = {
   abiVersion: 4,
   buildTime: 0,
@@ -28,6 +30,9 @@ export const LAYOUT = {
   cqeSockNonempty: 4,
   cqeBufferShift: 16,
 } as const;
+
+/** Flags of `ur_ring_open`. */
+export const OPEN = { sqpoll: 1, buffers: 2 } as const;
 
 const BUILD_TIME_INDEX = 1;
 const SOURCE_HASH_INDEX = 2;

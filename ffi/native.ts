@@ -17,13 +17,10 @@ import type {
 } from "../src/ring/port.ts";
 import type { SlabMemory } from "../src/buf/slab.ts";
 import { decodeUtf8 } from "../src/base/utf8.ts";
-import { LAYOUT } from "./layout.ts";
+import { LAYOUT, OPEN } from "./layout.ts";
 import { loadLibrary } from "./load.ts";
 import { host } from "./host.ts";
 import type { Library, OpenLibrary, Runtime } from "./symbols.ts";
-
-const OPEN_SQPOLL = 1;
-const OPEN_BUFFERS = 2;
 
 const SYSTEM_TEXT_BYTES = 512;
 
@@ -70,9 +67,9 @@ class NativeRing implements RingPort {
   }
 
   openBell(onWake: () => void): BellPort {
-    const giveBack = () => void this.#library.ur_ring_bell_back(this.#id);
+    const giveBack = () => void this.#library.ur_ring_doorbell_back(this.#id);
     try {
-      const bell = this.#runtime.openBell(this.#library.ur_ring_bell(this.#id), onWake);
+      const bell = this.#runtime.openBell(this.#library.ur_ring_doorbell(this.#id), onWake);
       bell.opened.catch(giveBack);
       return bell;
     } catch (cause) {
@@ -174,7 +171,7 @@ class Native implements NativePort {
   }
 
   openRing(options: RingOpenOptions): RingPort | number {
-    const flags = (options.sqPoll ? OPEN_SQPOLL : 0) | (options.buffers ? OPEN_BUFFERS : 0);
+    const flags = (options.sqPoll ? OPEN.sqpoll : 0) | (options.buffers ? OPEN.buffers : 0);
     const library = this.#library;
     const ring = library.ur_ring_open(options.entries, options.completionEntries, flags);
     if (ring < 0) return ring;

@@ -2,15 +2,15 @@
  * uringnet shim: the ABI between the TypeScript core and liburing.
  *
  * Rules
- * - Every function returns >= 0 or -errno. Nothing prints or calls back, no thread is started.
+ * - Every function returns >= 0 or -errno. No function prints, calls back or starts a thread.
  * - Memory that the kernel may touch is mapped here and never unmapped while the process lives.
- *   The caller names it by (slab, offset, length), all u32; every triple is checked here.
- * - A ring belongs to the thread that opened it; any other thread gets -EPERM, as does a closed
- *   ring. So does a slab: another thread's is as good as none.
- * - Descriptors belong to a ring of the calling thread; any other number gets -EBADF.
- * - What is not there (a range of a slab, a block, a group of buffers) gets -EFAULT, what means
- *   nothing (an op code, a flag, a slot, a length) -EINVAL. A refused record completes with that in
- *   the same turn.
+ *   The caller names a range of it by (slab, offset, length), all u32. Every range is checked here.
+ * - A ring and a slab belong to the thread that opened or mapped them. A ring that is closed or
+ *   belongs to another thread gets -EPERM; a slab of another thread is treated as a missing one.
+ * - A descriptor belongs to a ring of the calling thread; any other number gets -EBADF.
+ * - A range, block or buffer group that does not exist gets -EFAULT. A value that has no meaning
+ *   (an op code, a flag, a slot, a length) gets -EINVAL. A refused record completes with that errno
+ *   in the same turn.
  *
  * One control slab per ring, shared with the caller:
  *
@@ -21,6 +21,9 @@
  *
  * A block belongs to the operation that names it until that operation's final completion. The
  * iovec and msghdr structures that the kernel reads are built from it in memory that only C sees.
+ *
+ * This file is the one description of the layout. tests/unit/ffi/header_test.ts reads it, and
+ * compares every name and value with the constants of the TypeScript side.
  */
 #ifndef URINGNET_SHIM_H
 #define URINGNET_SHIM_H
@@ -30,7 +33,7 @@
 #define UR_ABI_VERSION 4u
 
 /* Set by the build: seconds since 1970 (0 when reproducible), and the first 32 bits of the hash of
- * the sources, by which one build is told from another. */
+ * the sources, which tells builds apart. */
 #ifndef UR_BUILD_TIME
 #define UR_BUILD_TIME 0u
 #endif
@@ -41,9 +44,9 @@
 #define UR_HEADER_WORDS 64u
 #define UR_OP_CAPACITY 1024u
 #define UR_COMPLETION_CAPACITY 2048u
-/* A turn stops collecting when it has this many: the caller then provides buffers anew. */
+/* A turn stops collecting at this many completions: the caller then provides buffers again. */
 #define UR_TURN_TARGET 256u
-/* Or so many bytes: what the processor's cache still holds when the caller looks at it. */
+/* Or at this many bytes: as much as the processor's cache still holds when the caller reads it. */
 #define UR_TURN_BYTES (1u << 20)
 #define UR_BLOCK_COUNT 1024u
 #define UR_BLOCK_BYTES 512u
@@ -52,30 +55,36 @@
 #define UR_BUFFER_MAX 256u    /* entries of each provided-buffer ring */
 #define UR_BUFFER_GROUPS 3u   /* 0: single receives, 1: multishot ones, 2: large single ones */
 /* The longest time that closing a ring, or the end of a thread with all of its rings, waits for the
- * kernel to hand operations back: 10,000 receives take about 35 ms. What has not come back by then
- * is abandoned, and every slab of the thread with it. */
+ * kernel to hand operations back: 10,000 receives take about 35 ms. A ring that has not drained by
+ * then is abandoned, and every slab of the thread with it. */
 #define UR_DRAIN_MS 100u
 
 /* What one op record asks for. */
 enum ur_opcode {
   UR_OP_NOP = 0,
-  UR_OP_RECV = 1,        /* into slab/offset/length */
-  UR_OP_RECV_SELECT = 2, /* into a provided buffer of group `slab`, at most length bytes */
-  UR_OP_SEND = 3,        /* from slab/offset/length */
-  UR_OP_SENDMSG = 4,     /* block: `length` triples (slab, offset, length) */
-  UR_OP_ACCEPT = 5,      /* block: receives the peer's address, length word at UR_ADDRESS_BYTES */
-  UR_OP_CONNECT = 6,     /* block: holds the address of `length` bytes */
-  UR_OP_CANCEL = 7,      /* target: offset = slot, length = generation; has no completion */
-  UR_OP_PROVIDE = 8,     /* slab/offset/length is buffer `slot` of group `fd`; no completion */
-  UR_OP_RECV_WATCH = 9,  /* multishot, into provided buffers of group 1; completes many times */
-  /* The peer's FIN (POLLRDHUP), the end of both halves (POLLHUP), an error (POLLERR): completes
-   * with the events of poll(2), many times. Takes no byte and no error away. */
-  UR_OP_POLL = 10,
+  UR_OP_RECV = 1,           /* into slab/offset/length */
+  UR_OP_RECV_SELECT = 2,    /* into a provided buffer of group `slab`, at most length bytes */
+  UR_OP_SEND = 3,           /* from slab/offset/length */
+  UR_OP_SENDMSG = 4,        /* block: `length` triples (slab, offset, length) */
+  UR_OP_ACCEPT = 5,         /* block: receives the peer's address, length word behind it */
+  UR_OP_CONNECT = 6,        /* block: holds the address of `length` bytes */
+  UR_OP_CANCEL = 7,         /* target: offset = slot, length = generation; has no completion */
+  UR_OP_PROVIDE = 8,        /* slab/offset/length is buffer `slot` of group `fd`; no completion */
+  UR_OP_RECV_MULTISHOT = 9, /* into provided buffers of group 1; completes many times */
+  UR_OP_POLL = 10,          /* poll events in `length`; completes with events, many times */
+  UR_OP_COUNT = 11,
 };
 
 /* Flags of an op record. */
-#define UR_FLAG_POLL_FIRST 1u
-#define UR_FLAG_OF_ACCEPT 2u /* of CANCEL: the target is an accept */
+#define UR_OP_FLAG_POLL_FIRST 1u /* of a receive or send: wait before the first attempt */
+#define UR_OP_FLAG_OF_ACCEPT 2u  /* of CANCEL: the target is an accept */
+
+/* Poll events of an op record and of its result, as in <poll.h>. The kernel adds the last two. */
+#define UR_POLL_IN 1u
+#define UR_POLL_OUT 4u
+#define UR_POLL_PEER_FINISHED 0x2000u /* POLLRDHUP: FIN has come; bytes may wait before it */
+#define UR_POLL_ERROR 8u
+#define UR_POLL_HANG_UP 16u /* both halves are over, as after a reset */
 
 /* 32 bytes. `slab` is the block index for SENDMSG, ACCEPT and CONNECT. */
 struct ur_op {
@@ -111,17 +120,18 @@ enum ur_header {
 
 /* Flags of ur_ring_open. */
 #define UR_OPEN_SQPOLL 1u
-#define UR_OPEN_BUFFERS 2u /* registers the provided-buffer ring */
+#define UR_OPEN_BUFFERS 2u /* registers the provided-buffer rings */
 
-/* FIN is sent, then what the peer has sent is thrown away, up to 16 MiB, and what it sends from now
- * on is refused: unread bytes would make close send RST, which overtakes what the peer has yet to
- * read. The window opens while they are thrown away, which it would not behind a receive half that
- * is shut: a peer in the middle of a send goes on, and is told.
+/* The value of `how` of ur_shutdown for a graceful end. FIN is sent, then the bytes that the peer
+ * has sent are discarded, up to 16 MiB, and further ones are refused: unread bytes would make close
+ * send RST, which overtakes the bytes that the peer has yet to read. The receive window opens while
+ * bytes are discarded, which does not happen behind a receive half that is shut: a peer in the
+ * middle of a send goes on, and learns of the end.
  *
- * Refusing means RST, and RST drops what was sent and is not with the peer yet. So where TCP has
- * not sent everything, or where the peer sends and has not acknowledged everything, the receive
- * half stays open and the result is 1: look again with UR_SHUTDOWN_AGAIN, until that returns 0. It
- * returns 2 instead of 1 when it threw bytes away. */
+ * Refusing means RST, and RST drops bytes that were sent and have not reached the peer. So where
+ * TCP has not sent everything, or where the peer sends and has not acknowledged everything, the
+ * receive half stays open and the result is 1: call again with UR_SHUTDOWN_AGAIN, until that
+ * returns 0. It returns 2 instead of 1 when it discarded bytes. */
 #define UR_SHUTDOWN_DISCARD 3u
 #define UR_SHUTDOWN_AGAIN 4u
 
@@ -131,8 +141,8 @@ enum ur_header {
 #define UR_STATE_CONNECTED 2u
 
 /* Flags of ur_turn. */
-#define UR_TURN_WOKEN 1u /* the doorbell was heard: it must be armed again before sleeping */
-#define UR_TURN_LOOK 2u  /* nothing to do: look for something for up to UR_LOOK_US microseconds */
+#define UR_TURN_WOKEN 1u /* the doorbell rang: it must be armed again before sleeping */
+#define UR_TURN_LOOK 2u  /* spin for work for up to UR_LOOK_US microseconds when there is none */
 
 /* Options of ur_set_option. */
 enum ur_option {
@@ -150,19 +160,20 @@ enum ur_option {
   UR_OPTION_TRAFFIC_CLASS = 11, /* TOS of IPv4, traffic class of IPv6 */
   UR_OPTION_USER_TIMEOUT_MS = 12,
   UR_OPTION_DEFER_ACCEPT_SECONDS = 13,
-  UR_OPTION_INTERFACE = 14, /* index of the interface that the socket is bound to; 0: none */
+  UR_OPTION_INTERFACE_INDEX = 14, /* the interface that the socket is bound to; 0: none */
   UR_OPTION_COUNT = 15,
 };
 
 /* What ur_probe has found out by trying, not by the kernel's version. */
-#define UR_FEATURE_DEFER_TASKRUN 1u        /* IORING_SETUP_DEFER_TASKRUN, a ring was opened so */
-#define UR_FEATURE_SINGLE_ISSUER 2u        /* IORING_SETUP_SINGLE_ISSUER, likewise */
-#define UR_FEATURE_PROVIDED_BUFFERS 4u     /* IORING_REGISTER_PBUF_RING was accepted */
-#define UR_FEATURE_MULTISHOT_RECEIVE 8u    /* a multishot receive completed more than once */
-#define UR_FEATURE_SEND_ZERO_COPY 16u      /* IORING_OP_SEND_ZC, from IORING_REGISTER_PROBE */
-#define UR_FEATURE_BUNDLES 32u             /* IORING_FEAT_RECVSEND_BUNDLE, from the setup */
-#define UR_FEATURE_INCREMENTAL_BUFFERS 64u /* IOU_PBUF_RING_INC was accepted */
-/* A socket file, 152 bytes: the first two fields are the caller's, the others the library's. */
+#define UR_FEATURE_DEFER_TASKRUN 1u         /* IORING_SETUP_DEFER_TASKRUN, a ring was opened so */
+#define UR_FEATURE_SINGLE_ISSUER 2u         /* IORING_SETUP_SINGLE_ISSUER, likewise */
+#define UR_FEATURE_PROVIDED_BUFFER_RINGS 4u /* IORING_REGISTER_PBUF_RING was accepted */
+#define UR_FEATURE_MULTISHOT_RECEIVE 8u     /* a multishot receive completed more than once */
+#define UR_FEATURE_SEND_ZERO_COPY 16u       /* IORING_OP_SEND_ZC, from IORING_REGISTER_PROBE */
+#define UR_FEATURE_BUNDLES 32u              /* IORING_FEAT_RECVSEND_BUNDLE, from the setup */
+#define UR_FEATURE_INCREMENTAL_BUFFERS 64u  /* IOU_PBUF_RING_INC was accepted */
+
+/* A socket file, 152 bytes: the caller fills the first two fields, the library the others. */
 struct ur_file {
   uint8_t address[UR_ADDRESS_BYTES]; /* struct sockaddr_un, its path ends with NUL */
   uint32_t length;                   /* of the address */
@@ -171,11 +182,11 @@ struct ur_file {
   uint64_t inode;
 };
 
-/* Permissions of a socket file: up to this, or as the umask says. */
+/* Permissions of a socket file: at most the first, or as the umask says. */
 #define UR_MODE_MAX 0777u
 #define UR_MODE_DEFAULT UINT32_MAX
 
-/* A look is cheaper than a way around the runtime's event loop, which it holds up for so long. */
+/* Spinning is cheaper than a pass through the runtime's event loop, but holds it up for so long. */
 #define UR_LOOK_US 8u
 
 #define UR_EXPORT __attribute__((visibility("default")))
@@ -184,8 +195,8 @@ struct ur_file {
 UR_EXPORT int32_t ur_layout(uint32_t index);
 /* Writes "release\nio_uring_disabled\nmemlock soft limit" as text; returns its length. */
 UR_EXPORT int32_t ur_system(void *text, uint32_t capacity);
-/* Opens and closes a ring as the core needs it. UR_FEATURE_... bits, or -errno of the first call
- * that was refused. */
+/* Opens and closes a ring with the flags that the core needs. Returns UR_FEATURE_... bits, or
+ * -errno of the first call that was refused. */
 UR_EXPORT int32_t ur_probe(void);
 
 UR_EXPORT int32_t ur_slab_map(uint32_t size);
@@ -193,58 +204,58 @@ UR_EXPORT void *ur_slab_address(uint32_t slab);
 /* -EBUSY for the control slab of an open ring. */
 UR_EXPORT int32_t ur_slab_release(uint32_t slab);
 
-/* -ENOSPC when the process has all the rings that it can have. */
+/* -ENOSPC when the process has as many rings as it can have. */
 UR_EXPORT int32_t ur_ring_open(uint32_t entries, uint32_t completion_entries, uint32_t flags);
 /* -EBUSY: closed, but the kernel kept operations; no slab of the thread is handed out again. */
 UR_EXPORT int32_t ur_ring_close(uint32_t ring);
 UR_EXPORT int32_t ur_ring_control(uint32_t ring);
-/* The descriptor of the doorbell, the caller's from now on. */
-UR_EXPORT int32_t ur_ring_bell(uint32_t ring);
-/* The caller could not use it and has not closed it: it goes with the ring. */
-UR_EXPORT int32_t ur_ring_bell_back(uint32_t ring);
+/* The descriptor of the doorbell, which the caller closes from now on. */
+UR_EXPORT int32_t ur_ring_doorbell(uint32_t ring);
+/* Returns a doorbell that the caller could not use and has not closed: the ring closes it. */
+UR_EXPORT int32_t ur_ring_doorbell_back(uint32_t ring);
 UR_EXPORT int32_t ur_turn(uint32_t ring, uint32_t op_count, uint32_t flags);
-/* 0: armed, the caller may sleep. 1: work is there already, take a turn. */
+/* 0: armed, the caller may sleep. 1: there is work already, take a turn. */
 UR_EXPORT int32_t ur_arm(uint32_t ring);
 
 UR_EXPORT int32_t ur_socket(uint32_t ring, uint32_t family);
-/* Takes over a stream socket that somebody else has made, which waits from then on. Returns its
- * family; or -ENOTSOCK, -EPROTOTYPE, -EBUSY for one that a ring has: then it stays as it was. */
+/* Takes over a stream socket that was opened elsewhere, and makes it blocking. Returns its family;
+ * or -ENOTSOCK, -EPROTOTYPE, or -EBUSY for one that a ring owns: then the socket is unchanged. */
 UR_EXPORT int32_t ur_adopt(uint32_t ring, int32_t fd);
-/* The reverse, for one whose adoption went wrong behind that: it is open, and no ring's. */
+/* The reverse, for a descriptor whose adoption failed behind that: it stays open, without a ring. */
 UR_EXPORT int32_t ur_disown(uint32_t ring, int32_t fd);
 /* The state of any descriptor, which stays as it is: UR_STATE_..., or -EBADF, -ENOTSOCK,
- * -EPROTOTYPE for one that is no stream socket. */
+ * -EPROTOTYPE for a descriptor that is no stream socket. */
 UR_EXPORT int32_t ur_state(uint32_t ring, int32_t fd);
 UR_EXPORT int32_t ur_bind(uint32_t ring, int32_t fd, uint32_t block, uint32_t length);
 UR_EXPORT int32_t ur_listen(uint32_t ring, int32_t fd, uint32_t backlog);
-/* Takes a connection that waits already, with what an accept of the ring leaves in its block, or
- * -EAGAIN. Only while no accept of the ring has this descriptor. */
+/* Takes a connection from the backlog and fills the block as an accept on the ring does, or returns
+ * -EAGAIN. Only while no accept on the ring has this descriptor. */
 UR_EXPORT int32_t ur_accept(uint32_t ring, int32_t fd, uint32_t block);
 /* which: 0 local, 1 peer. Writes the address into the block, returns its length. */
 UR_EXPORT int32_t ur_address(uint32_t ring, int32_t fd, uint32_t which, uint32_t block);
 UR_EXPORT int32_t ur_set_option(uint32_t ring, int32_t fd, uint32_t option, int32_t value);
 UR_EXPORT int32_t ur_get_option(uint32_t ring, int32_t fd, uint32_t option);
-/* 1: this TCP connection is over, and the peer's FIN never came: what was received is all that
- * there is, but perhaps not all that was sent. Else 0. To be asked once a receive returned 0. */
+/* 1: this TCP connection is over, and the peer's FIN never came: the peer may have sent more than
+ * was received. Else 0. For the time after a receive has returned 0. */
 UR_EXPORT int32_t ur_cut_off(uint32_t ring, int32_t fd);
-/* how: 0 receive half, 1 send half, 2 both, UR_SHUTDOWN_DISCARD and _AGAIN both for good. */
+/* how: 0 receive half, 1 send half, 2 both, or UR_SHUTDOWN_DISCARD and _AGAIN. */
 UR_EXPORT int32_t ur_shutdown(uint32_t ring, int32_t fd, uint32_t how);
 UR_EXPORT int32_t ur_close(uint32_t ring, int32_t fd);
-/* The index of the network interface whose name of `length` bytes stands in the block. */
+/* The index of the network interface whose name of `length` bytes is in the block. */
 UR_EXPORT int32_t ur_interface(uint32_t ring, uint32_t block, uint32_t length);
 
-/* The three below take a `struct ur_file` in the caller's memory, which they use during the call
- * only, and its size. An address without a path gets -EINVAL. */
+/* The three functions below take a `struct ur_file` in the caller's memory, which they use during
+ * the call only, and its size. An address without a path gets -EINVAL. */
 
-/* Creates the socket file, with these permissions whatever the umask is, and notes its directory,
- * which the caller closes, its device and its inode. Nothing is left of one that failed. */
-UR_EXPORT int32_t ur_file_bind(uint32_t ring, int32_t fd, void *file, uint32_t size,
-                               uint32_t mode);
-/* 1: the file that ur_file_bind noted is removed. 0: another file has its name, or none. To be
- * called while the socket is open. */
+/* Creates the socket file with these permissions, whatever the umask is. Fills in its directory,
+ * which the caller closes, its device and its inode. A failed call leaves no file behind. */
+UR_EXPORT int32_t ur_file_bind(uint32_t ring, int32_t fd, void *file, uint32_t size, uint32_t mode);
+/* 1: the file that ur_file_bind recorded is removed. 0: another file has its name, or none. Only
+ * while the socket is open. */
 UR_EXPORT int32_t ur_file_remove(uint32_t ring, const void *file, uint32_t size);
-/* 1: no socket of the system is bound to the file at this path; with `remove` it is gone. 0: one
- * is. -ENOTSOCK: it is another kind of file. -ENOENT: it is not there, or not any more. */
+/* 1: no socket of the system is bound to the file at this path; with `remove` the file is gone.
+ * 0: a socket is bound to it. -ENOTSOCK: it is another kind of file. -ENOENT: there is none, or not
+ * any more. */
 UR_EXPORT int32_t ur_file_stale(uint32_t ring, const void *file, uint32_t size, uint32_t remove);
 
 #endif

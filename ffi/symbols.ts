@@ -33,8 +33,8 @@ export const SYMBOLS = {
   ur_ring_open: calls("u32", "u32", "u32"), //            uint32_t entries, completions, flags
   ur_ring_close: calls("u32"), //                         uint32_t ring
   ur_ring_control: calls("u32"), //                       uint32_t ring
-  ur_ring_bell: calls("u32"), //                          uint32_t ring
-  ur_ring_bell_back: calls("u32"), //                     uint32_t ring
+  ur_ring_doorbell: calls("u32"), //                          uint32_t ring
+  ur_ring_doorbell_back: calls("u32"), //                     uint32_t ring
   ur_turn: calls("u32", "u32", "u32"), //                 uint32_t ring, op_count, flags
   ur_arm: calls("u32"), //                                uint32_t ring
   ur_socket: calls("u32", "u32"), //                      uint32_t ring, family

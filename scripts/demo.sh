@@ -19,7 +19,7 @@ bun=$(sh scripts/tool.sh bun)
 
 . scripts/quietly.sh
 library=ffi/build/liburingnet.so
-if [ ! "$library" -nt ffi/shim.c ] || [ ! "$library" -nt ffi/shim.h ]; then
+if [ ! -e "$library" ] || [ -n "$(find ffi -name '*.[ch]' -newer "$library" -print -quit)" ]; then
   quietly sh scripts/build.sh
 fi
 quietly sh bench/build.sh

@@ -5,7 +5,9 @@
 # Needs one of: node with npm, bun, deno. Everything else is installed: the development packages of
 # package.json into node_modules, and gcc, make and liburing through apt when they are missing.
 #
-#   scripts/setup.sh               everything
+#   scripts/setup.sh               everything that it takes to build and test
+#   scripts/setup.sh --checks      and clang with clang-format, for the checks of the C sources;
+#                                  where they cannot be installed, those checks are skipped
 #   scripts/setup.sh --packages    node_modules only: enough to make the package
 set -eu
 
@@ -102,7 +104,42 @@ install_system() {
   fi
 }
 
+# Whether clang can compile with sanitizers: their runtime is a package of its own.
+clang_ready() {
+  has clang && has clang-format && clang_sanitizes
+}
+
+clang_sanitizes() {
+  runtime=$(clang -print-file-name=lib/linux)
+  [ -n "$(find "$runtime" -name 'libclang_rt.asan*.a' -print -quit 2>/dev/null)" ]
+}
+
+clang_install() {
+  run $as_root apt-get install -y -qq --no-install-recommends clang clang-format || return 1
+  ! clang_sanitizes || return 0
+  major=$(clang -dumpversion | cut -d . -f 1)
+  run $as_root apt-get install -y -qq --no-install-recommends "libclang-rt-$major-dev"
+}
+
+install_clang() {
+  # An installation that failed is not tried again in this checkout.
+  failed=node_modules/.cache/uringnet/clang_failed
+  if clang_ready || [ -e "$failed" ]; then return; fi
+  export DEBIAN_FRONTEND=noninteractive
+  as_root=
+  [ "$(id -u)" = 0 ] || as_root="sudo -n"
+  if ! has apt-get; then
+    echo "setup: no apt-get here to install clang; its checks are skipped"
+  elif ! $as_root true 2>/dev/null; then
+    echo "setup: installing clang needs root; its checks are skipped"
+  elif ! clang_install && ! { run $as_root apt-get update && clang_install; }; then
+    echo "setup: clang cannot be installed; its checks are skipped"
+    touch "$failed"
+  fi
+}
+
 packages_ready || install_packages
 [ "${1:-}" != --packages ] || exit 0
 missing=$(system_missing)
 [ -z "$missing" ] || install_system "$missing"
+[ "${1:-}" != --checks ] || install_clang

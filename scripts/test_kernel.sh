@@ -306,7 +306,8 @@ build_initramfs() {
   echo 'root:x:0:0:root:/root:/bin/sh' >"$staged/etc/passwd"
   cp -R mod.ts deps.ts package.json tsconfig.json bunfig.toml src tests bench scripts \
     "$staged/project/"
-  cp -R ffi/*.ts ffi/*.c ffi/*.h ffi/embedded "$staged/project/ffi/"
+  # Not the sources in C: the libraries were built here, and are used as they are.
+  cp -R ffi/*.ts ffi/embedded "$staged/project/ffi/"
   # There is no network to load packages from: Deno takes those of node_modules as well.
   sed 's/"nodeModulesDir": "none"/"nodeModulesDir": "manual"/' deno.json \
     >"$staged/project/deno.json"

@@ -44,9 +44,13 @@ function makeBase(folder: string): void {
   mkdirSync(join(folder, "scripts"));
   cpSync(join(ROOT, "mod.ts"), join(folder, "mod.ts"));
   cpSync(join(ROOT, "src"), join(folder, "src"), { recursive: true });
-  cpSync(join(ROOT, "scripts", "build.sh"), join(folder, "scripts", "build.sh"));
+  for (const name of ["build.sh", "strip.awk"]) {
+    cpSync(join(ROOT, "scripts", name), join(folder, "scripts", name));
+  }
   for (const name of readdirSync(join(ROOT, "ffi"))) {
-    if (name !== "build") cpSync(join(ROOT, "ffi", name), join(folder, "ffi", name));
+    if (name !== "build") {
+      cpSync(join(ROOT, "ffi", name), join(folder, "ffi", name), { recursive: true });
+    }
   }
   edit(join(folder, "ffi", "shim.h"), [
     [/(?<=define UR_BLOCK_BYTES )\d+/, String(BLOCK_BYTES)],

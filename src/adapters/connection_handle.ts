@@ -13,6 +13,7 @@ import type { Connection } from "../net/connection/connection.ts";
 import type { NetworkContext } from "../net/socket/network_context.ts";
 import { SOCKET_OPTION } from "../ring/port.ts";
 import { nodeNetwork } from "./node_network.ts";
+import { type AsyncScope, asyncScope } from "./async_scope.ts";
 import { type SocketName, socketName } from "./socket_name.ts";
 
 /** Seconds between Node's probes, and how many make a connection dead. */
@@ -29,11 +30,13 @@ export interface Connecting {
 export abstract class ConnectionHandle {
   connecting: Connecting | null = null;
   protected connection: Connection | null = null;
-  /** Whose context the program's functions run in. */
-  protected readonly resource = new AsyncResource("TCPWRAP");
+  /** The context that the program's functions run in. */
+  protected readonly scope: AsyncScope = asyncScope.capture();
   protected referenced = true;
   #remote: SocketAddress | UnixAddress | null = null;
   #local: SocketAddress | UnixAddress | null = null;
+  /** Made for the first caller that asks for its number. */
+  #resource: AsyncResource | null = null;
 
   /** The network of the connection; without one, that of `uringnet/net`. */
   get context(): NetworkContext {
@@ -55,7 +58,8 @@ export abstract class ConnectionHandle {
   }
 
   getAsyncId(): number {
-    return this.resource.asyncId();
+    this.#resource ??= new AsyncResource("TCPWRAP");
+    return this.#resource.asyncId();
   }
 
   /** Agents that use a connection again say so. */

@@ -30,7 +30,7 @@ export interface Target {
   from: SocketAddress | null;
 }
 
-/** What becomes of a connect; one of both, once. */
+/** The result of a connect: one of the two is called, once. */
 export interface ConnectorOwner {
   connected(connection: Connection): void;
   failed(error: Error): void;

@@ -1,8 +1,13 @@
 /**
  * The timeout of a socket without traffic: one timer for each period, none for each chunk.
  *
- * Traffic only notes the time, from the clock of the network's last turn. When the timer fires
- * early, because something moved meanwhile, it is set again for the rest.
+ *   stopped --start()--> running --expired()--> quiet --touch()--> running --stop()--> stopped
+ *
+ * - Traffic only notes the time, from the clock of the network's last turn. When the timer fires
+ *   early, because something moved meanwhile, it is set again for the remaining time.
+ * - `stop` leaves the timer where it is, and `start` uses it when it does not fire too late: a
+ *   server of `node:http` starts and stops a timeout with each request.
+ * - `release` clears it: nothing of a socket that is gone is left.
  *
  * @module
  */
@@ -12,7 +17,9 @@ export class IdleTimer {
   readonly #now: () => number;
   readonly #expired: () => void;
   #timer: ReturnType<typeof setTimeout> | null = null;
+  /** 0 while there is no timeout. */
   #periodMs = 0;
+  #firesAtMs = 0;
   #lastActiveMs = 0;
 
   /** `expired` is called a period after the last traffic, and again only after some more. */
@@ -22,9 +29,11 @@ export class IdleTimer {
   }
 
   start(periodMs: number): void {
-    this.stop();
     this.#periodMs = periodMs;
-    this.touch();
+    this.#lastActiveMs = this.#now();
+    if (this.#timer !== null && this.#firesAtMs <= this.#lastActiveMs + periodMs) return;
+    this.#clear();
+    this.#set(periodMs);
   }
 
   /** Something moved. */
@@ -33,13 +42,24 @@ export class IdleTimer {
     if (this.#timer === null && this.#periodMs > 0) this.#set(this.#periodMs);
   }
 
+  /** No timeout until the next `start`. */
   stop(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
     this.#periodMs = 0;
   }
 
+  /** The socket is gone. */
+  release(): void {
+    this.stop();
+    this.#clear();
+  }
+
+  #clear(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
   #set(delayMs: number): void {
+    this.#firesAtMs = this.#now() + delayMs;
     this.#timer = setTimeout(this.#fire, delayMs);
     // An idle socket does not keep the process alive for its timeout.
     this.#timer.unref();
@@ -47,10 +67,11 @@ export class IdleTimer {
 
   readonly #fire = (): void => {
     this.#timer = null;
-    const restMs = this.#lastActiveMs + this.#periodMs - this.#now();
-    // Both clocks tick in milliseconds or finer: a fraction left over is none.
-    if (restMs >= 1) {
-      this.#set(restMs);
+    if (this.#periodMs === 0) return;
+    const remainingMs = this.#lastActiveMs + this.#periodMs - this.#now();
+    // Both clocks tick in milliseconds or finer: a remaining fraction counts as none.
+    if (remainingMs >= 1) {
+      this.#set(remainingMs);
       return;
     }
     this.#expired();

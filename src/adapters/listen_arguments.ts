@@ -10,7 +10,7 @@ import { nodeError } from "./node_error.ts";
 import { type Callback, socketArguments } from "./socket_arguments.ts";
 import { validate } from "./validate.ts";
 
-/** What Node takes where the program names none. */
+/** Node's value where the program names none. */
 const BACKLOG = 511;
 
 interface Common {

@@ -1,5 +1,5 @@
 /**
- * What a listening server has: a listener of the network, and the connections that it brings, each
+ * The parts of a listening server: a listener of the network, and the connections that it brings, each
  * handed on in a microtask of its own.
  *
  * @module
@@ -87,7 +87,7 @@ export class Listening {
     queueMicrotask(() => this.onconnection(0, handle));
   };
 
-  /** Closed, or a connection that was lost before it was one: Node tells nobody of it either. */
+  /** Closed, or a connection that was lost before it was one: Node does not report it either. */
   readonly #failed = (error: unknown): void => {
     if (this.#closed) return;
     if (error instanceof NetworkError && error.code === "AcceptFailed") {

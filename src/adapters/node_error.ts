@@ -11,7 +11,7 @@ import { getSystemErrorMap, inspect } from "node:util";
 import { ERRNO, errnoName } from "../base/errno.ts";
 import { NetworkError } from "../base/network_error.ts";
 
-/** What is common to all of them. */
+/** The common part of all of them. */
 export interface NodeError extends Error {
   code: string;
   errno?: number;

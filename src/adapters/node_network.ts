@@ -23,7 +23,7 @@ function get(): NetworkContext {
   return current = context;
 }
 
-/** What was written in the last moment goes out, as far as the kernel takes it at once. */
+/** Bytes that were written in the last moment go out, as far as the kernel takes them at once. */
 function sendWhatIsStaged({ sendRing }: NetworkContext): void {
   for (let i = 0; i < LAST_TURN_COUNT_MAX && sendRing.sendLane.canStage; i++) sendRing.turn(0);
 }

@@ -2,12 +2,12 @@
  * The `onread` option of sockets: bytes go to a function, in a buffer of the program's own, past
  * the stream.
  *
- * What is left of a delivery when the program pauses waits here, and comes first afterwards.
+ * The rest of a delivery when the program pauses waits here, and comes first afterwards.
  *
  * @module
  */
-import type { AsyncResource } from "node:async_hooks";
 import type { Duplex } from "node:stream";
+import type { AsyncScope } from "./async_scope.ts";
 
 export interface OnRead {
   /** One buffer for all, or a function that gives the one for the next bytes. */
@@ -19,15 +19,15 @@ export interface OnRead {
 export class OnReadBuffers {
   readonly #stream: Duplex;
   readonly #onread: OnRead;
-  readonly #resource: AsyncResource;
+  readonly #scope: AsyncScope;
   /** Where the next bytes go. */
   #target: Uint8Array | null = null;
   #held: Uint8Array | null = null;
 
-  constructor(stream: Duplex, onread: OnRead, resource: AsyncResource) {
+  constructor(stream: Duplex, onread: OnRead, scope: AsyncScope) {
     this.#stream = stream;
     this.#onread = onread;
-    this.#resource = resource;
+    this.#scope = scope;
   }
 
   /** Bytes wait for the program to go on. */
@@ -52,7 +52,7 @@ export class OnReadBuffers {
       const count = Math.min(target.length, end - at);
       target.set(bytes.subarray(at, at + count));
       at += count;
-      const answer = this.#resource.runInAsyncScope(callback, stream, count, target);
+      const answer = this.#scope.run(callback, stream, count, target);
       this.#target = this.#next();
       if (answer !== false && count > 0 && !stream.isPaused()) continue;
       if (at < end) this.#held = bytes.slice(at, end);

@@ -1,5 +1,5 @@
 /**
- * What of the runtime's own `node:net` is used as it is: classes and functions that touch no
+ * The parts of the runtime's own `node:net` that are used as they are: classes and functions that touch no
  * socket.
  *
  * It is asked for by a call, not by an import: Bun fixes the names that a module exports when it is

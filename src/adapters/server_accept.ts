@@ -1,5 +1,5 @@
 /**
- * What a server does with a connection that came: it becomes a socket, or is closed with 'drop'.
+ * The path of an accepted connection: it becomes a socket, or is closed with 'drop'.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { SocketHandle } from "./socket_handle.ts";
 import { STATE } from "./socket_stream.ts";
 import type { Blocker } from "./validate.ts";
 
-/** What 'drop' tells of a connection that was not taken. */
+/** The argument of 'drop': a connection that was not taken. */
 interface Dropped {
   localAddress?: string;
   localPort?: number;

@@ -9,6 +9,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { denoHttpParser } from "./deno_http_parser.ts";
 import { IdleTimer } from "./idle_timer.ts";
 import { nodeError } from "./node_error.ts";
 import { type Callback, socketArguments } from "./socket_arguments.ts";
@@ -171,7 +172,7 @@ export class Socket extends SocketStream {
     return state.handle?.bytesWritten ?? state.bytesWritten;
   }
 
-  /** What was written: with the kernel, queued, or waiting for the connection. */
+  /** Bytes that were written: with the kernel, queued, or waiting for the connection. */
   get bytesWritten(): number | undefined {
     const waiting = (this as unknown as { writableBuffer?: Waiting[] }).writableBuffer;
     if (waiting === undefined) return undefined;
@@ -226,6 +227,8 @@ export class Socket extends SocketStream {
     return this._getsockname().family;
   }
 }
+
+denoHttpParser.install();
 
 interface Waiting {
   chunk: Uint8Array | string;

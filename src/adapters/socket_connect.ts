@@ -3,7 +3,7 @@
  *
  *   connect() -> checks -> [lookup: 'lookup'] -> 'connectionAttempt' -> 'connect' -> 'ready'
  *
- * What is wrong with arguments is thrown at once; everything else destroys the socket.
+ * A wrong argument is thrown at once; every other failure destroys the socket.
  *
  * @module
  */
@@ -24,7 +24,7 @@ import { validate } from "./validate.ts";
 
 type Options = Record<string, unknown>;
 
-/** What a connect by host needs, checked. */
+/** The arguments of a connect by host, checked. */
 interface Plan {
   host: string;
   port: number;
@@ -59,7 +59,7 @@ function connect(socket: Socket, options: Options, callback: Callback | null): v
 
 /** A socket that is over, or whose peer has ended it, may be used for another connection. */
 function revive(socket: Socket): void {
-  // What stands there after the end of the stream, before that of the class.
+  // The value after the end of the stream, before that of the class.
   delete (socket as { write?: unknown }).write;
   if (!socket.destroyed) return;
   socket[STATE].forget();

@@ -1,5 +1,5 @@
 /**
- * What a socket of `node:net` holds from `connect` on, under the name `_handle`: once there is one,
+ * The object that a socket of `node:net` holds from `connect` on, under the name `_handle`: once there is one,
  * a connection, and the calls on its two halves.
  *
  *   network -> data(), end(), error() ----> push into the stream, in the socket's async context
@@ -50,7 +50,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   /** The stream that this is the handle of. */
   serve(stream: Duplex, onread: OnRead | null): void {
     this.#stream = stream;
-    if (onread !== null) this.#reader = new OnReadBuffers(stream, onread, this.resource);
+    if (onread !== null) this.#reader = new OnReadBuffers(stream, onread, this.scope);
     this.#begin();
   }
 
@@ -137,37 +137,37 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     if (this.#reader !== null) return this.#reader.take(bytes, start, end);
     const chunk = Buffer.allocUnsafe(end - start);
     chunk.set(bytes.subarray(start, end));
-    return this.resource.runInAsyncScope(push, this.#stream, chunk);
+    return this.scope.run(push, this.#stream, chunk) as boolean;
   }
 
   end(): void {
-    this.resource.runInAsyncScope(pushEnd, this.#stream);
+    this.scope.run(pushEnd, this.#stream);
   }
 
   error(reason: unknown): void {
     const failure = nodeError.system(nodeError.errnoOf(reason, ERRNO.ECONNRESET), "read");
-    this.resource.runInAsyncScope(destroy, this.#stream, failure);
+    this.scope.run(destroy, this.#stream, failure);
   }
 
   drained(): void {
     const written = this.#written;
     this.#written = null;
     this.idle?.touch();
-    if (written !== null) this.resource.runInAsyncScope(written);
+    if (written !== null) this.scope.run(written);
   }
 
   finished(): void {
     const finished = this.#finished;
     this.#finished = null;
-    if (finished !== null) this.resource.runInAsyncScope(finished);
+    if (finished !== null) this.scope.run(finished);
   }
 
   failed(reason: unknown): void {
     const failure = nodeError.system(nodeError.errnoOf(reason, ERRNO.EPIPE), "write");
     const waiting = this.#written ?? this.#finished;
     this.#written = this.#finished = null;
-    if (waiting !== null) this.resource.runInAsyncScope(waiting, undefined, failure);
-    else this.resource.runInAsyncScope(destroy, this.#stream, failure);
+    if (waiting !== null) this.scope.run(waiting, undefined, failure);
+    else this.scope.run(destroy, this.#stream, failure);
   }
 
   /** @internal The program goes on after a pause in the middle of what came. */

@@ -1,5 +1,5 @@
 /**
- * What a socket of `node:net` keeps to itself, in one object: the socket has Node's own properties
+ * The private state of a socket of `node:net`, in one object: the socket has Node's own properties
  * and this.
  *
  *   fresh -> connect(): `handle` -> connected -> destroyed: no handle, and what it had counted
@@ -28,6 +28,8 @@ export class SocketState {
   keepAlive: boolean | undefined;
   keepAliveSeconds: number | undefined;
   typeOfService: number | undefined;
+  /** The state of `node:http` at a socket, in Deno. */
+  parser: unknown = undefined;
   /** Of the handle that is gone. */
   bytesRead = 0;
   bytesWritten = 0;

@@ -4,7 +4,7 @@
  *   _read -> handle.resume()    _write, _writev -> handle.write()    _final -> handle.finish()
  *   _destroy -> handle.finalize() -> 'close'
  *
- * What is written before there is a connection waits for it, as does the first `_read`.
+ * Bytes that are written before there is a connection wait for it, as does the first `_read`.
  *
  * - There are no private members and no field initialisers: programs inherit from sockets in the
  *   old way, `Socket.call(this)`, for which `initialize` is all that a constructor does.
@@ -46,7 +46,7 @@ export interface SocketOptions extends DuplexOptions {
   [HIDES_HANDLE]?: boolean;
 }
 
-/** What a socket needs of the server that accepted it. */
+/** The parts of the accepting server that a socket needs. */
 export interface SocketServer {
   _connections: number;
   _emitCloseIfDrained(): void;
@@ -106,6 +106,10 @@ export class SocketStream extends Duplex {
   static initialize(socket: SocketStream, options: SocketOptions): void {
     const state = new SocketState();
     Object.defineProperty(socket, STATE, { value: state });
+    // A consumer is pushed to until it is full. So streams need not ask for more behind each chunk,
+    // which they would do in a tick of its own.
+    (socket as unknown as { _readableState: { readingMore: boolean } })._readableState.readingMore =
+      true;
     socket.connecting = false;
     socket._hadError = false;
     socket._parent = null;
@@ -131,7 +135,7 @@ export class SocketStream extends Duplex {
     else if (!options.manualStart) socket.read(0);
   }
 
-  /** What Node has there. Null for `toDuplex`: runtimes take it for one of their own. */
+  /** Node's handle. Null for `toDuplex`: runtimes take it for one of their own. */
   get _handle(): SocketHandle | null {
     const { handle, hidesHandle } = this[STATE];
     return hidesHandle ? null : handle;
@@ -198,7 +202,7 @@ export class SocketStream extends Duplex {
     const state = this[STATE];
     const handle = state.detach();
     this.connecting = false;
-    state.idle?.stop();
+    state.idle?.release();
     const closed = () => this.emit("close", Boolean(error));
     const { resets } = state;
     state.resets = false;

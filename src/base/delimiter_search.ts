@@ -1,36 +1,36 @@
 /**
- * Finds a delimiter in bytes that come in pieces, also where it lies across two of them.
+ * The search for a delimiter in bytes that come in pieces, also across the border of two pieces.
  *
- * Knuth, Morris and Pratt: `matched` says how many bytes of the delimiter the text ends with, and a
- * byte that does not continue the match falls back to the longest prefix that still fits. So each
- * byte is looked at once, however the pieces are cut. While nothing is matched, the runtime's own
- * search skips to the next byte that could begin a match.
+ * The algorithm is that of Knuth, Morris and Pratt. `matched` counts the bytes of the delimiter
+ * with which the text ends, and a byte that does not continue the match falls back to the longest
+ * prefix that still fits. Each byte is therefore visited once, however the pieces are cut. While
+ * nothing is matched, the runtime's own search skips to the next byte that can begin a match.
  *
  * @module
  */
 
-/** The table of a delimiter of one byte, from which nothing can fall back. */
+/** The table of a delimiter of one byte, which has no prefix to fall back to. */
 const NO_FALLBACK = new Uint16Array(1);
 
 export class DelimiterSearch {
   readonly #delimiter: Uint8Array;
-  /** Of each prefix: the length of its longest proper prefix that is also its suffix. */
+  /** For each prefix, the length of its longest proper prefix that is also its suffix. */
   readonly #fallback: Uint16Array | Uint32Array;
   #matched = 0;
 
-  /** `delimiter` has at least one byte. It must not change afterwards. */
+  /** `delimiter` has at least one byte, and must not change afterwards. */
   constructor(delimiter: Uint8Array) {
     this.#delimiter = delimiter;
     this.#fallback = delimiter.length === 1 ? NO_FALLBACK : fallbackTable(delimiter);
   }
 
-  /** Bytes of the delimiter. */
+  /** The length of the delimiter in bytes. */
   get length(): number {
     return this.#delimiter.length;
   }
 
   /**
-   * Looks at the next piece. Returns the index right behind the delimiter, or -1 when the delimiter
+   * Searches the next piece. Returns the index right behind the delimiter, or -1 when the delimiter
    * does not end in this piece. After a find the search is over until `restart`.
    */
   find(piece: Uint8Array): number {
@@ -50,7 +50,7 @@ export class DelimiterSearch {
     return -1;
   }
 
-  /** Forgets what was seen. */
+  /** Forgets the pieces so far. */
   restart(): void {
     this.#matched = 0;
   }

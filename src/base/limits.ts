@@ -14,8 +14,9 @@ export const LIMITS = Object.freeze({
   iovecBatchSize: 32,
 
   /**
-   * Calls in one send, where many small ones lie behind each other. A cancel of one makes all that
-   * are with the kernel leave again, so this bounds what it costs to end them one after the other.
+   * Calls in one send, where many small calls lie behind each other in memory. The cancel of one of
+   * them makes all calls of its operation leave again, so this bounds the cost of ending calls one
+   * after the other.
    */
   batchCallCountMax: 1_024,
 
@@ -123,8 +124,8 @@ export const LIMITS = Object.freeze({
   bulkFromBytes: 65_536,
 
   /**
-   * Bytes through a delimiter, or of a line with its end, where the call names no other limit. The
-   * stream buffers as many for a peer that never sends the delimiter.
+   * The limit of the bytes through a delimiter, or of a line with its end, when the call names no
+   * limit. The stream buffers this many bytes for a peer that never sends the delimiter.
    */
   untilLengthMax: 65_536,
 
@@ -171,8 +172,8 @@ export const LIMITS = Object.freeze({
   bindFileCountMax: 8,
 
   /**
-   * Places for waiting operations that an empty lane keeps. A larger array belongs to a burst, and
-   * with many connections it would cost bytes for each.
+   * Places for waiting operations that an empty lane keeps. A larger array is left from a burst,
+   * and would cost bytes for each connection.
    */
   waitingPlacesKept: 4_096,
 

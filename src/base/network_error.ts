@@ -32,6 +32,7 @@ export type OperationName =
   | "recvSome"
   | "recvUntil"
   | "wait"
+  | "peerFinished"
   | "option"
   | "adopt"
   | "peerFinished"
@@ -75,7 +76,7 @@ export function internalReason(cause: unknown): string {
 /** Every failure of this library that is not bad input (TypeError, RangeError) or an abort. */
 export class NetworkError extends Error {
   override readonly name = "NetworkError";
-  /** What kind of failure; stable across versions. */
+  /** The kind of the failure; stable across versions. */
   readonly code: NetworkErrorCode;
   /** The name of the kernel's errno, such as "ECONNREFUSED", or null. */
   readonly errno: string | null;

@@ -6,7 +6,33 @@
  *
  * @module
  */
-import { OP_CODE } from "./port.ts";
+
+/** Codes of op records: `enum ur_opcode` of `ffi/shim.h`. */
+export const OP_CODE = Object.freeze({
+  nop: 0,
+  recv: 1,
+  recvSelect: 2,
+  send: 3,
+  sendmsg: 4,
+  accept: 5,
+  connect: 6,
+  cancel: 7,
+  provide: 8,
+  recvMultishot: 9,
+  poll: 10,
+});
+
+/** Events of a poll, as it asks for them and completes with them: `UR_POLL_` of `ffi/shim.h`. */
+export const POLL_EVENT = Object.freeze({
+  in: 0x01,
+  out: 0x04,
+  /** Comes unasked. */
+  error: 0x08,
+  /** Comes unasked: both halves are over, as after a reset. */
+  hangUp: 0x10,
+  /** FIN has come; bytes may wait before it. */
+  peerFinished: 0x2000,
+});
 
 export class OpWriter {
   readonly #ops: Uint32Array;
@@ -51,8 +77,8 @@ export class OpWriter {
     this.#write(OP_CODE.recvSelect, fd, group, 0, length, flags);
   }
 
-  recvWatch(fd: number, flags: number): void {
-    this.#write(OP_CODE.recvWatch, fd, 0, 0, 0, flags);
+  recvMultishot(fd: number, flags: number): void {
+    this.#write(OP_CODE.recvMultishot, fd, 0, 0, 0, flags);
   }
 
   send(fd: number, slab: number, offset: number, length: number): void {
@@ -71,9 +97,9 @@ export class OpWriter {
     this.#write(OP_CODE.connect, fd, block, 0, addressBytes, 0);
   }
 
-  /** Waits for the peer's FIN, the end of both halves, or an error; completes many times. */
-  poll(fd: number): void {
-    this.#write(OP_CODE.poll, fd, 0, 0, 0, 0);
+  /** Completes with those of the events, and of the unasked ones, that are there. */
+  poll(fd: number, events: number): void {
+    this.#write(OP_CODE.poll, fd, 0, 0, events, 0);
   }
 
   cancel(slot: number, generation: number, flags: number): void {

@@ -8,22 +8,7 @@
  */
 import type { SlabSource } from "../buf/slab.ts";
 
-/** Codes of op records; `ffi/shim.h` has the same list. */
-export const OP_CODE = Object.freeze({
-  nop: 0,
-  recv: 1,
-  recvSelect: 2,
-  send: 3,
-  sendmsg: 4,
-  accept: 5,
-  connect: 6,
-  cancel: 7,
-  provide: 8,
-  recvWatch: 9,
-  poll: 10,
-});
-
-/** Flag of an op record: wait for readiness before the first attempt. */
+/** Flag of a receive or send record: wait for readiness before the first attempt. */
 export const OP_FLAG_POLL_FIRST = 1;
 
 /** Flag of a cancel record: the target is an accept. */
@@ -69,10 +54,6 @@ export const HEADER = Object.freeze({
   more: 6,
   enterError: 7,
 });
-
-/** Events of a poll record, as in poll(2): FIN came, both halves have ended, there is an error. */
-export const POLL_FINISHED = 0x2000;
-export const POLL_ENDED = 0x10 | 0x8;
 
 /** Results of `stateOf`. */
 export const SOCKET_STATE = Object.freeze({ neither: 0, listening: 1, connected: 2 });
@@ -130,7 +111,7 @@ export interface RingPort {
   readonly blockCount: number;
   readonly blockBytes: number;
   readonly bufferCount: number;
-  /** Whether one receive may complete many times here (`OP_CODE.recvWatch`). */
+  /** Whether one receive may complete many times here (`OP_CODE.recvMultishot` of op_writer.ts). */
   readonly multishot: boolean;
   /** Running totals, see {@link HEADER}. */
   readonly header: Uint32Array;
@@ -153,7 +134,7 @@ export interface RingPort {
 
   socket(family: number): number;
   /**
-   * Takes over a stream socket that somebody else has made; returns its family. A refused one
+   * Takes over a stream socket that was made elsewhere; returns its family. A refused one
    * (-ENOTSOCK, -EPROTOTYPE, -EBUSY) stays as it was.
    */
   adopt(fd: number): number;

@@ -3,23 +3,24 @@
  *
  *   submit -> microtask, again while calls keep coming -----------> turn -+-> completions: again
  *                                                                         |
- *                       sleep, bell armed <- spin until the budget ends <-+-> nothing came
+ *                   asleep, doorbell armed <- spin until the budget ends <-+-> no completion
  *
- * - Quiescence: a turn waits until a whole round of microtasks brought no call, so that all that
- *   the user's code does in reaction to one batch goes to the kernel in one call. A program that
- *   takes message after message out of the read buffer and answers each is given so many rounds and
- *   no more: its first answers are not to wait for its last.
- * - Fairness: turns chain in microtasks, but after a few of them timers and I/O of the runtime run.
- *   Only a macrotask or the bell starts the count anew: a pump that sleeps or spins and is woken by
- *   the same chain of microtasks has given nobody a chance.
- * - A spinning pump looks in the shim for a few microseconds, then lets the event loop go around.
- * - Arm, then recheck: the bell is enabled before the last look, so no wake-up is lost.
- * - The bell keeps the process alive exactly while calls are held (see `addReference`). A busy pump is kept
- *   going by macrotasks, which keep the process alive as well: when no call is held, one of
- *   {@link UNHELD_GAP} is a timer that does not, and a process that has nothing else ends there.
- * - A network with a ring for each direction holds its calls at one pump, the keeper. The other one
- *   asks the keeper whether a call is held, and never references its own bell: the keeper's bell or
- *   macrotask keeps the process alive for both.
+ * - Quiescence: a turn waits for a round of microtasks without a call, so that all calls that the
+ *   user's code makes in reaction to one batch go to the kernel in one system call. A program that
+ *   takes message after message out of the read buffer and answers each has a limited number of
+ *   rounds: its first answers must not wait for its last.
+ * - Fairness: turns chain in microtasks, but after some of them the timers and the I/O of the
+ *   runtime get their chance. Only a macrotask or the doorbell resets that count: when a chain of
+ *   microtasks wakes a sleeping or spinning pump, the runtime has had no chance in between.
+ * - A spinning pump looks into the shim for some microseconds, then lets the event loop go around.
+ * - Arm, then recheck: the doorbell is armed before the last look, so no wakeup is lost.
+ * - The doorbell keeps the process alive exactly while calls are pending (see `addReference`). The
+ *   macrotasks of a busy pump keep the process alive too. When no call is pending, one of
+ *   {@link UNREFERENCED_GAP} macrotasks is a timer that does not: a process without other work ends
+ *   there.
+ * - A network with a ring for each direction counts its calls at one pump, the keeper. The other
+ *   pump asks the keeper whether a call is pending, and never references its own doorbell: the
+ *   keeper's doorbell or macrotask keeps the process alive for both.
  *
  * @module
  */
@@ -33,7 +34,7 @@ import { type SpinConfig, Spinner } from "./spinner.ts";
 const QUIET_ROUND_COUNT = 2;
 
 /** A timer is up to 1 ms late, 32 chained turns of busy connections take some 20 ms. */
-const UNHELD_GAP = 2;
+const UNREFERENCED_GAP = 2;
 
 /** The ring whose turns a pump takes. */
 export interface PumpedRing {
@@ -61,13 +62,13 @@ type PumpState = "asleep" | "scheduled" | "yielding" | "spinning" | "closed";
 export class Pump {
   readonly #ring: PumpedRing;
   readonly #spinner: Spinner;
-  readonly #bell: BellPort;
-  /** The pump at which the calls of this one are held: itself, unless another serves both. */
+  readonly #doorbell: BellPort;
+  /** The pump that counts the calls of this one: itself, unless another pump counts for both. */
   readonly #keeper: Pump;
   /** The pump of the other direction, when each direction has a ring. */
   #partner: Pump | null;
   #state: PumpState = "asleep";
-  #held = 0;
+  #referenceCount = 0;
   #referenced = false;
   #seen = 0;
   #quietRounds = 0;
@@ -77,34 +78,34 @@ export class Pump {
   #chained = 0;
   #spinUntilMs = 0;
   #asleepSinceMs = 0;
-  #woken = 0;
+  #wakeupFlag = 0;
   #macrotaskQueued = false;
-  #unheldCount = 0;
+  #unreferencedCount = 0;
   /** The macrotask that is queued, when it is one that lets the process end. */
   #gap: HostTimer | null = null;
 
-  /** `keeper` is the pump that holds the calls of both, null for a pump of its own. */
+  /** `keeper` is the pump that counts the calls of both; null when this pump counts its own. */
   constructor(ring: PumpedRing, spin: SpinConfig | null, keeper: Pump | null = null) {
     this.#ring = ring;
     this.#keeper = keeper ?? this;
     this.#partner = keeper;
     this.#spinner = new Spinner(spin);
-    this.#bell = ring.port.openBell(this.#onWake);
-    this.#bell.unref();
+    this.#doorbell = ring.port.openBell(this.#onWake);
+    this.#doorbell.unref();
     if (keeper !== null) keeper.#partner = this;
   }
 
-  /** Settles when the bell can ring, and rejects when it never will. */
+  /** Settles when the doorbell is ready, and rejects when it never will be. */
   get opened(): Promise<void> {
-    return this.#bell.opened;
+    return this.#doorbell.opened;
   }
 
-  /** No turn is due: the ring's clock stands still until something happens. */
+  /** No turn is due, and the ring's clock stands still until the next one. */
   get asleep(): boolean {
     return this.#state === "asleep";
   }
 
-  /** Something was submitted: a turn follows. */
+  /** An operation was submitted: a turn follows. */
   schedule(): void {
     if (this.#state !== "asleep" && this.#state !== "spinning") return;
     this.#chain();
@@ -112,12 +113,12 @@ export class Pump {
 
   /** Whether a call is pending that keeps the process alive. */
   get isReferenced(): boolean {
-    return this.#keeper.#held > 0;
+    return this.#keeper.#referenceCount > 0;
   }
 
-  /** A call is pending that should keep the process alive. Only for a keeper. */
+  /** Counts a pending call that keeps the process alive. Only at a keeper. */
   addReference(): void {
-    if (this.#held++ > 0) return;
+    if (this.#referenceCount++ > 0) return;
     if (this.#state === "asleep") this.#updateReference();
     else this.#endGap();
     if (this.#partner !== null) this.#partner.#endGap();
@@ -125,13 +126,13 @@ export class Pump {
 
   /** The counterpart of `addReference`. */
   removeReference(): void {
-    if (--this.#held === 0 && this.#state === "asleep") this.#updateReference();
+    if (--this.#referenceCount === 0 && this.#state === "asleep") this.#updateReference();
   }
 
   close(): void {
     this.#state = "closed";
     this.#gap?.cancel();
-    this.#bell.close();
+    this.#doorbell.close();
   }
 
   /**
@@ -164,10 +165,10 @@ export class Pump {
     }
   };
 
-  /** Takes a turn. One that follows a wake-up says so: the bell has to be armed again. */
+  /** Takes a turn. A turn that follows a wakeup says so: the shim arms the doorbell again. */
   #takeTurn(look: number): number {
-    const woken = this.#woken;
-    this.#woken = 0;
+    const woken = this.#wakeupFlag;
+    this.#wakeupFlag = 0;
     return this.#ring.turn(woken | look);
   }
 
@@ -176,16 +177,16 @@ export class Pump {
     this.#chained++;
     const count = this.#takeTurn(0);
     if (this.#isClosed()) return;
-    if (ring.hasMore || ring.canStage || (count > 0 && !this.#rests)) this.#chain();
+    if (ring.hasMore || ring.canStage || (count > 0 && !this.#mayRest)) this.#chain();
     else if (ring.inFlight === 0) this.#sleep();
     else this.#spin();
   }
 
   /**
    * Nothing can come before the next call. A keeper takes one more turn all the same: falling
-   * asleep would reference its bell for the moment until that call.
+   * asleep would reference its doorbell for the moment until that call.
    */
-  get #rests(): boolean {
+  get #mayRest(): boolean {
     return this.#keeper !== this && this.#ring.inFlight === 0;
   }
 
@@ -205,7 +206,7 @@ export class Pump {
     if (this.#macrotaskQueued) return;
     this.#macrotaskQueued = true;
     const { host } = this.#ring;
-    if (this.isReferenced || ++this.#unheldCount % UNHELD_GAP !== 0) {
+    if (this.isReferenced || ++this.#unreferencedCount % UNREFERENCED_GAP !== 0) {
       host.setMacrotask(this.#onMacrotask);
     } else {
       this.#updateReference();
@@ -213,7 +214,7 @@ export class Pump {
     }
   }
 
-  /** A call is held from now on: the process must not end before the next turn. */
+  /** A call is pending from now on: the process must not end before the next turn. */
   #endGap(): void {
     if (this.#gap === null) return;
     this.#gap.cancel();
@@ -263,7 +264,7 @@ export class Pump {
     const result = this.#ring.port.arm();
     if (result === 0) this.#sleep();
     else if (result > 0) this.#chain();
-    // The bell could not be armed (memory, most likely): look again from the event loop.
+    // The doorbell could not be armed, for want of memory most likely: look again later.
     else this.#yieldAndRetry();
   }
 
@@ -285,16 +286,16 @@ export class Pump {
   }
 
   #updateReference(): void {
-    const wanted = this.#held > 0;
+    const wanted = this.#referenceCount > 0;
     if (wanted === this.#referenced) return;
     this.#referenced = wanted;
-    if (wanted) this.#bell.ref();
-    else this.#bell.unref();
+    if (wanted) this.#doorbell.ref();
+    else this.#doorbell.unref();
   }
 
   readonly #onWake = (): void => {
     if (this.#state === "closed") return;
-    this.#woken = TURN_WOKEN;
+    this.#wakeupFlag = TURN_WOKEN;
     this.#ring.meter.counts[COUNT.wakeups]++;
     if (this.#state !== "asleep") return;
     this.#chained = 0;

@@ -4,14 +4,14 @@
  *   submit() -> lane -> stage: prepare() writes a record -> port.turn() -> kernel
  *   complete() <- table.land() <------------------ completion record <------- kernel
  *
- * Order within a turn: cancels, provided buffers, resubmitted operations, as many of the
- * receives that wait for a buffer as there are buffers, fresh ones. Completions are only handed out after the kernel was left;
- * what they cause goes into the next turn. User code never runs inside: operations settle promises,
- * whose reactions run afterwards.
+ * Order within a turn: cancels, provided buffers, resubmitted operations, as many of the receives
+ * that wait for a buffer as there are buffers, fresh operations. Completions are handed out after
+ * the kernel has returned, and what they cause goes into the next turn. User code never runs inside
+ * a turn: operations settle promises, whose reactions run afterwards.
  *
- * One operation's failure is its own: whatever `prepare` or `complete` throws ends the half of a
- * connection that the operation works for (`OperationOwner.fail`) and nothing else. The rest of the turn goes on; records,
- * slots and budgets stay right. This is the only place where such errors are caught.
+ * The failure of one operation stays its own: an error of `prepare` or `complete` ends the half of
+ * the connection that the operation works for (`OperationOwner.fail`) and nothing else. The rest of
+ * the turn goes on; records, slots and budgets stay right. Such errors are caught nowhere else.
  *
  * @module
  */
@@ -46,7 +46,7 @@ export interface RingOptions {
   spin: SpinConfig | null;
   /** Where read buffers come from; null when this ring does not receive. */
   reads: ReadMemory | null;
-  /** The ring at whose pump the calls of both are held; null when this ring holds its own. */
+  /** The ring whose pump counts the calls of both; null when this ring's pump counts them. */
   keeper: Ring | null;
 }
 
@@ -74,8 +74,8 @@ export class Ring implements PumpedRing {
   /** Milliseconds at the last turn: what durations are measured with on the hot path. */
   now: number;
   /**
-   * Submissions, cancels, and calls that were served without one, since the ring was opened: while
-   * it grows, the user's code is at work and the pump waits for more.
+   * Submissions, cancels, and calls that needed no submission, since the ring was opened: while the
+   * number grows, the user's code is running and the pump waits for more.
    */
   activity = 0;
   readonly #table = new OperationTable();
@@ -209,7 +209,7 @@ export class Ring implements PumpedRing {
   }
 
   /**
-   * Closes the ring. What is in flight is cancelled and awaited in the shim, for a bounded time.
+   * Closes the ring. The shim cancels the operations in flight and waits for them, within a limit.
    * Every operation ends here: where the kernel has not handed one back, what it may still touch
    * stays taken for good.
    */
@@ -245,8 +245,8 @@ export class Ring implements PumpedRing {
     try {
       owner.fail(cause, result, flags);
     } catch (error) {
-      // Not even the end worked. The program is told as of any other uncaught error; the pump and
-      // the other connections go on.
+      // The end failed too. The runtime reports the error as uncaught; the pump and the other
+      // connections go on.
       queueMicrotask(() => {
         throw error;
       });
@@ -284,7 +284,7 @@ export class Ring implements PumpedRing {
       if (operation.state !== OPERATION_IN_FLIGHT || !operation.isCanceling) continue;
       writer.cancel(operation.slot, operation.generation, operation.owner.cancelFlags);
     }
-    // Not cut off at the front each time: what is left may be much more than one turn takes.
+    // Cutting off the front in each turn would be quadratic: a turn may take a small part only.
     if (!this.#cancelsWait) {
       cancels.length = 0;
       this.#cancelsStaged = 0;
@@ -298,10 +298,10 @@ export class Ring implements PumpedRing {
     if (this.recvLane.hasBufferQueue) this.recvLane.admit(reads.single.provided);
   }
 
-  /** Sends the cancels again of what has not come back since. */
+  /** Cancels again the operations that have not come back since. */
   readonly #cancelAgain = (): void => {
     this.#cancelTimer = null;
-    // Those that have not had their first turn yet set the timer again when they do.
+    // Cancels that wait for their first turn set the timer again in that turn.
     if (this.#cancelsWait) return;
     this.#table.eachInFlight((operation) => {
       if (operation.isCanceling) this.#cancels.push(operation);

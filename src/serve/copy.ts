@@ -7,7 +7,7 @@
  * chunks at most: a chunk is sent only once the kernel has taken the one before it.
  *
  * Each direction ends with its first failure. A send that fails ends the receive that is pending
- * beside it: a quiet source must not hide that nobody takes its bytes any more.
+ * beside it: a quiet source must not hide that the target has ended.
  *
  * @module
  */

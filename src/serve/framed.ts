@@ -22,7 +22,7 @@ export interface Codec<In, Out> {
   encode(value: Out): Sendable;
 }
 
-/** What {@link framed} returns. */
+/** A connection as messages, made by {@link framed}. */
 export interface Framed<In, Out = In> extends AsyncIterable<In>, AsyncDisposable {
   /** The connection underneath. */
   readonly connection: Connection;

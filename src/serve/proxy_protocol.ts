@@ -44,7 +44,7 @@ export const PROXY_PROTOCOL = Object.freeze({
   signature: Uint8Array.of(13, 10, 13, 10, 0, 13, 10, 81, 85, 73, 84, 10),
   /** Signature, command, family and length. */
   fixedBytes: 16,
-  /** What the length can say. */
+  /** The largest length. */
   blockBytesMax: 65_535,
   command: Object.freeze({ LOCAL: 0, PROXY: 1 }),
   /** The high half of the family byte. */

@@ -25,6 +25,7 @@ import { flushing } from "./parts/flushing.ts";
 import { hostile } from "./parts/hostile.ts";
 import { networks } from "./parts/networks.ts";
 import { peerEnd } from "./parts/peer_end.ts";
+import { peerFinishing } from "./parts/peer_finishing.ts";
 import { pushing } from "./parts/pushing.ts";
 import { receiving } from "./parts/receiving.ts";
 import { scarcity } from "./parts/scarcity.ts";
@@ -70,6 +71,7 @@ export function contract(name: string, config: NetworkConfig): ContractSuite {
   ended(test, config);
   cutOff(test, config);
   closing(test, config);
+  peerFinishing(test, config);
   webStreams(test, config);
   peerEnd(test, config);
   serving(test, config);

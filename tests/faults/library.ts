@@ -1,6 +1,6 @@
 /**
- * The shared library with the fault table of `ffi/faults.h`, beside the ordinary one in the same
- * process: networks from `mod.ts` stay healthy, those from here do as the table says.
+ * The shared library with the fault table of `ffi/shim/faults.c`, beside the ordinary one in the
+ * same process: networks from `mod.ts` stay healthy, those from here do as the table says.
  *
  * It is built when it is missing or older than its sources.
  *
@@ -8,7 +8,6 @@
  */
 import { Buffer } from "node:buffer";
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -24,27 +23,27 @@ import type { NativePort } from "../../src/ring/port.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const path = `${root}ffi/build/liburingnet-faults.so`;
-const SOURCES = ["ffi/shim.c", "ffi/shim.h", "ffi/faults.h"];
 
-/** The soname carries the hash of the sources, as `scripts/build.sh` makes it. */
-function upToDate(): boolean {
-  if (!existsSync(path)) return false;
-  const hash = createHash("sha256");
-  for (const source of SOURCES) hash.update(readFileSync(root + source));
-  const soname = `liburingnet-faults-${hash.digest("hex").slice(0, 16)}.so`;
-  return readFileSync(path).includes(Buffer.from(soname));
-}
-
-function build(): void {
-  const { status, stderr } = spawnSync("sh", [`${root}scripts/build.sh`, "--faults"], {
+function build(option: string): string {
+  const { status, stdout, stderr } = spawnSync("sh", [`${root}scripts/build.sh`, option], {
     encoding: "utf8",
   });
   if (status !== 0) throw new Error(`Cannot build ${path}:\n${stderr}`);
+  return stdout.trim();
+}
+
+/**
+ * The soname carries the hash of the sources. An emulated machine has the library without them, and
+ * without a compiler.
+ */
+function isUpToDate(): boolean {
+  if (!existsSync(`${root}ffi/shim.c`)) return true;
+  return existsSync(path) && readFileSync(path).includes(Buffer.from(build("--faults-name")));
 }
 
 /** The port of this thread on the library with faults. The environment is as before afterwards. */
 async function openPort(): Promise<NativePort> {
-  if (!upToDate()) build();
+  if (!isUpToDate()) build("--faults");
   const runtime = "Bun" in globalThis ? bunRuntime : denoRuntime;
   // The loader keeps one library for each instance of its module. This is one of its own.
   const specifier = "../../ffi/native.ts?faults";

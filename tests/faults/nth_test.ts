@@ -230,7 +230,7 @@ async function expectRecvFailed(
 
 function sweepReceives(
   name: string,
-  kind: "recv" | "recvSelect" | "recvWatch",
+  kind: "recv" | "recvSelect" | "recvMultishot",
   config: NetworkConfig,
   warmUpCount: number,
 ): void {
@@ -261,7 +261,7 @@ sweepReceives("receive into its result", "recv", { readBufferSize: 0 }, 0);
 sweepReceives("receive into a read buffer", "recvSelect", { readBufferSize: 8_192 }, 0);
 // One message less than what makes a connection watch.
 const WARM_UP_COUNT = LIMITS.multishotAfterCount - 1;
-sweepReceives("receive that completes many times", "recvWatch", {}, WARM_UP_COUNT);
+sweepReceives("receive that completes many times", "recvMultishot", {}, WARM_UP_COUNT);
 
 // ------------------------------------------------------------------------------------------- sends
 

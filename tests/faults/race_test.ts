@@ -75,13 +75,13 @@ const ENDINGS: readonly [
 
 const WAYS: readonly [
   name: string,
-  kind: "recv" | "recvSelect" | "recvWatch",
+  kind: "recv" | "recvSelect" | "recvMultishot",
   config: NetworkConfig,
   warmUpCount: number,
 ][] = [
   ["into its result", "recv", { readBufferSize: 0 }, 0],
   ["into a read buffer", "recvSelect", {}, 0],
-  ["that completes many times", "recvWatch", {}, LIMITS.multishotAfterCount],
+  ["that completes many times", "recvMultishot", {}, LIMITS.multishotAfterCount],
 ];
 
 async function warmUp(pair: FaultyPair, script: Script, count: number): Promise<void> {
@@ -412,7 +412,7 @@ const DISORDER: readonly [string, readonly Fault[]][] = [
   ["every completion comes behind those with it", [{ on: "any", reorder: true }]],
   ["some come very late, some behind, some short, some not at all at first", [
     { on: "recvSelect", delayTurns: 40, after: 20, repeat: 30 },
-    { on: "recvWatch", delayTurns: 7, repeat: 3 },
+    { on: "recvMultishot", delayTurns: 7, repeat: 3 },
     { on: "send", clampBytes: 700, after: 10, repeat: 40 },
     { on: "send", errno: "EAGAIN", after: 60, repeat: 40 },
     { on: "any", reorder: true, after: 20 },

@@ -76,7 +76,7 @@ for (const errno of ["EAGAIN", "EINTR", "ENOBUFS", "ENOMEM"]) {
 test("class 2: a storm of EAGAIN on a receive that completes many times", async ({ healthy }) => {
   await withPair(healthy, {}, async (pair) => {
     const script = new Script(10_000);
-    table.reset({ on: "recvWatch", errno: "EAGAIN", repeat: 30 });
+    table.reset({ on: "recvMultishot", errno: "EAGAIN", repeat: 30 });
     for (let i = 0; i < 100; i++) await message(pair, script, 50);
     assert.is(table.acted(), 30);
   });
@@ -85,7 +85,7 @@ test("class 2: a storm of EAGAIN on a receive that completes many times", async 
 test("class 2: a receive that the kernel ends after one completion is asked again", async (c) => {
   await withPair(c.healthy, {}, async (pair) => {
     const script = new Script(10_000);
-    table.reset({ on: "recvWatch", clampBytes: 20 });
+    table.reset({ on: "recvMultishot", clampBytes: 20 });
     for (let i = 0; i < 100; i++) await message(pair, script, 50);
     assert.ok(table.acted() > 100);
   });
@@ -230,7 +230,7 @@ for (const [name, kind, config] of RECEIVES) {
 test("class 7: zero ends a receive that completes many times", async ({ healthy }) => {
   await withPair(healthy, {}, async (pair) => {
     const script = new Script(1_000);
-    table.reset({ on: "recvWatch", zero: true });
+    table.reset({ on: "recvMultishot", zero: true });
     for (let i = 0; i < LIMITS.multishotAfterCount; i++) await message(pair, script, 10);
     assert.is(await pair.client.stream.recvSome(), null);
     assert.is(table.acted(), 1);

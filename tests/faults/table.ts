@@ -1,10 +1,10 @@
 /**
- * The fault table, as tests speak of it. `ffi/faults.h` says what each action does.
+ * The fault table, as tests speak of it. `ffi/shim/faults.c` says what each action does.
  *
  * @module
  */
 import { ERRNO } from "../../src/base/errno.ts";
-import { OP_CODE } from "../../src/ring/port.ts";
+import { OP_CODE } from "../../src/ring/op_writer.ts";
 import { control } from "./library.ts";
 
 /** Operations as op records name them, or every one that completes. */

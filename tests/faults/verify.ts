@@ -51,7 +51,7 @@ const PROGRESS_EVERY_MS = 250;
 function randomFault(random: Random): Fault {
   // Those that happen most are named most.
   const on = random.pick(
-    ["recvSelect", "recvSelect", "recvWatch", "send", "send", "sendmsg", "recv"] as const,
+    ["recvSelect", "recvSelect", "recvMultishot", "send", "send", "sendmsg", "recv"] as const,
   );
   const span = { after: random.int(0, 50), repeat: random.int(1, 200) };
   switch (random.int(0, 6)) {

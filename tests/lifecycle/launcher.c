@@ -60,8 +60,8 @@ static void deny(uint32_t call, int64_t above, uint32_t error) {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 3),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, FIRST_ARGUMENT),
-      BPF_JUMP(BPF_JMP | (above < 0 ? BPF_JGE : BPF_JGT) | BPF_K,
-               above < 0 ? 0 : (uint32_t)above, 0, 1),
+      BPF_JUMP(BPF_JMP | (above < 0 ? BPF_JGE : BPF_JGT) | BPF_K, above < 0 ? 0 : (uint32_t)above,
+               0, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error & SECCOMP_RET_DATA)),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };

@@ -83,6 +83,7 @@ class Counted implements Connection {
   constructor(readonly sink: Sink, readonly stream: Stream) {}
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> { return new ReadableStream(); }
   get writable(): WritableStream<Uint8Array> { return new WritableStream(); }
+  peerFinished(): Promise<void> { return Promise.resolve(); }
   setNoDelay(on = true): void { void on; }
   setKeepAlive(options: boolean | KeepAlive): void { void options; }
   ref(): void { this.count++; }

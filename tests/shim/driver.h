@@ -40,8 +40,7 @@ void expect_equal(const char *file, int line, const char *what, long long given,
 
 #define EXPECT(given, wanted) \
   expect_equal(__FILE__, __LINE__, #given, (long long)(given), (long long)(wanted))
-#define EXPECT_TRUE(condition) \
-  expect_equal(__FILE__, __LINE__, #condition, (condition) ? 1 : 0, 1)
+#define EXPECT_TRUE(condition) expect_equal(__FILE__, __LINE__, #condition, (condition) ? 1 : 0, 1)
 
 /* Descriptors that this process has open. */
 uint32_t open_descriptors(void);

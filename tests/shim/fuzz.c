@@ -9,6 +9,7 @@
 
 #include <liburing.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -57,11 +58,11 @@ static bool chance(uint32_t percent) { return below(100) < percent; }
 /* Any number, mostly one at the edge of something. */
 static uint32_t edge(void) {
   static const uint32_t edges[] = {
-      0,          1,          2,           31,          32,          33,          127,
-      128,        129,        255,         256,         511,         512,         1023,
-      1024,       1025,       4095,        4096,        4097,        8192,        65535,
-      65536,      0x3fffffffu, 0x40000000u, 0x7ffffffeu, 0x7fffffffu, 0x80000000u, 0xfffffffeu,
-      UINT32_MAX,
+      0,           1,           2,           31,          32,          33,
+      127,         128,         129,         255,         256,         511,
+      512,         1023,        1024,        1025,        4095,        4096,
+      4097,        8192,        65535,       65536,       0x3fffffffu, 0x40000000u,
+      0x7ffffffeu, 0x7fffffffu, 0x80000000u, 0xfffffffeu, UINT32_MAX,
   };
   if (chance(10)) return number();
   return edges[below(sizeof(edges) / sizeof(edges[0]))];
@@ -95,9 +96,7 @@ static void any_range(uint32_t range[3], bool is_written) {
   if (chance(5)) range[2] = 1 - range[1];
 }
 
-static int32_t any_socket(void) {
-  return chance(92) ? sockets[below(SOCKETS)] : (int32_t)edge();
-}
+static int32_t any_socket(void) { return chance(92) ? sockets[below(SOCKETS)] : (int32_t)edge(); }
 
 static bool is_own(int32_t fd) {
   for (uint32_t i = 0; i < SOCKETS; i++)
@@ -108,7 +107,7 @@ static bool is_own(int32_t fd) {
 /* What the record must be refused with, or 0. */
 static int32_t verdict(const struct ur_op *op) {
   const uint32_t *triple = rig_triples(&rig, op->slab % UR_BLOCK_COUNT);
-  bool poll_first = op->flags == UR_FLAG_POLL_FIRST;
+  bool poll_first = op->flags == UR_OP_FLAG_POLL_FIRST;
   if (op->slot >= 0x7fffffffu) return -EINVAL;
   switch (op->opcode) {
     case UR_OP_NOP:
@@ -121,7 +120,11 @@ static int32_t verdict(const struct ur_op *op) {
       if (op->slab != 0 && op->slab != 2) return -EFAULT;
       if (op->length == 0) return -ENOBUFS;
       break;
-    case UR_OP_RECV_WATCH:
+    case UR_OP_RECV_MULTISHOT:
+      break;
+    case UR_OP_POLL:
+      if (op->length == 0 || op->length & ~(uint32_t)(POLLIN | POLLOUT | POLLRDHUP)) return -EINVAL;
+      poll_first = false;
       break;
     case UR_OP_SENDMSG:
       if (op->slab >= UR_BLOCK_COUNT || op->length < 1 || op->length > UR_IOVEC_MAX) return -EFAULT;
@@ -132,9 +135,6 @@ static int32_t verdict(const struct ur_op *op) {
       if (op->length > UR_ADDRESS_BYTES) return -EFAULT; /* fall through */
     case UR_OP_ACCEPT:
       if (op->slab >= UR_BLOCK_COUNT) return -EFAULT;
-      poll_first = false;
-      break;
-    case UR_OP_POLL:
       poll_first = false;
       break;
     default:
@@ -193,7 +193,7 @@ static void stage_cancel(void) {
   bool accepts = fates[generation].opcode == UR_OP_ACCEPT;
   if (fates[generation].fate == FLYING) slot = fates[generation].slot;
   rig_cancel(&rig, chance(95) ? slot : edge(), chance(95) ? generation : edge(),
-             chance(95) ? (accepts ? UR_FLAG_OF_ACCEPT : 0) : edge());
+             chance(95) ? (accepts ? UR_OP_FLAG_OF_ACCEPT : 0) : edge());
 }
 
 /* The operands of a record that has a block. */
@@ -213,7 +213,7 @@ static void stage_block(struct ur_op *op) {
 }
 
 static void stage_record(void) {
-  uint32_t kind = chance(94) ? below(10) : edge(), range[3];
+  uint32_t kind = chance(94) ? below(UR_OP_COUNT) : edge(), range[3];
   if (kind == UR_OP_PROVIDE) {
     stage_provide();
     return;
@@ -229,9 +229,10 @@ static void stage_record(void) {
   op->slab = range[0];
   op->offset = range[1];
   op->length = range[2];
-  op->flags = chance(85) ? 0 : chance(70) ? UR_FLAG_POLL_FIRST : edge();
+  op->flags = chance(85) ? 0 : chance(70) ? UR_OP_FLAG_POLL_FIRST : edge();
   if (kind >= UR_OP_SENDMSG && kind <= UR_OP_CONNECT) stage_block(op);
   if (kind == UR_OP_RECV_SELECT) op->slab = chance(90) ? 2 * below(2) : edge();
+  if (kind == UR_OP_POLL) op->length = chance(90) ? 1u << (below(2) ? 13 : 2 * below(2)) : edge();
 }
 
 /* When all records of the turn are there: a later one may have changed the block of another. */
@@ -262,7 +263,7 @@ static void check(const struct ur_completion *done) {
   enum fate fate = fates[done->generation].fate;
   EXPECT_TRUE(fate == FLYING || fate == REFUSED);
   bool more = done->flags & IORING_CQE_F_MORE;
-  if (more) EXPECT_TRUE(opcode == UR_OP_RECV_WATCH || opcode == UR_OP_POLL);
+  if (more) EXPECT_TRUE(opcode == UR_OP_RECV_MULTISHOT || opcode == UR_OP_POLL);
   if (!more) fates[done->generation].fate = UNKNOWN;
   if (fate == REFUSED) {
     EXPECT(done->result, fates[done->generation].result);
@@ -401,7 +402,8 @@ static void land_all(void) {
   for (uint32_t round = 0; flying > 0 && round < 1000; round++) {
     for (uint32_t i = 0; i < GENERATIONS && rig.staged < UR_OP_CAPACITY; i++) {
       if (fates[i].fate != FLYING) continue;
-      rig_cancel(&rig, fates[i].slot, i, fates[i].opcode == UR_OP_ACCEPT ? UR_FLAG_OF_ACCEPT : 0);
+      rig_cancel(&rig, fates[i].slot, i,
+                 fates[i].opcode == UR_OP_ACCEPT ? UR_OP_FLAG_OF_ACCEPT : 0);
     }
     turn();
     if (flying > 0 && ur_arm(rig.id) == 0) rig_hears(&rig, 20);

@@ -38,12 +38,12 @@ static void slabs_recycled(void) {
 /* Leaves one of each kind with the kernel. */
 static uint32_t occupy(struct rig *busy, int32_t pair[2], uint32_t slab) {
   int32_t listener = rig_listen(busy, 0);
-  rig_bytes(busy, UR_OP_RECV, pair[0], slab, 0, 10)->flags = UR_FLAG_POLL_FIRST;
+  rig_bytes(busy, UR_OP_RECV, pair[0], slab, 0, 10)->flags = UR_OP_FLAG_POLL_FIRST;
   rig_op(busy, UR_OP_ACCEPT, 2, listener)->slab = 1;
   rig_provide(busy, 0, 0, slab, 1024, 1024);
   rig_provide(busy, 1, 0, slab, 2048, 1024);
   rig_op(busy, UR_OP_RECV_SELECT, 3, pair[1])->length = 10;
-  rig_op(busy, UR_OP_RECV_WATCH, 4, ur_socket(busy->id, AF_INET));
+  rig_op(busy, UR_OP_RECV_MULTISHOT, 4, ur_socket(busy->id, AF_INET));
   rig_turn(busy);
   return busy->header[UR_HEADER_IN_FLIGHT];
 }
@@ -339,9 +339,8 @@ static void open_fails_anywhere(void) {
     uint32_t calls;
     int error;
   } places[] = {
-      {HOOK_QUEUE_INIT, 2, ENOMEM}, {HOOK_REGISTER_BUF_RING, 3, EPERM},
-      {HOOK_EVENTFD, 1, EMFILE},    {HOOK_SOCKETPAIR, 1, EMFILE},
-      {HOOK_REGISTER_EVENTFD, 1, EPERM},
+      {HOOK_QUEUE_INIT, 2, ENOMEM}, {HOOK_REGISTER_BUF_RING, 3, EPERM}, {HOOK_EVENTFD, 1, EMFILE},
+      {HOOK_SOCKETPAIR, 1, EMFILE}, {HOOK_REGISTER_EVENTFD, 1, EPERM},
   };
   uint32_t before = open_descriptors();
   /* The ring, its messages, the control slab and the groups of buffers; each is mapped once. */
@@ -384,7 +383,7 @@ static void features_are_tried(void) {
   int32_t all = ur_probe();
   const int32_t incremental = UR_FEATURE_INCREMENTAL_BUFFERS;
   const int32_t multishot = UR_FEATURE_MULTISHOT_RECEIVE;
-  const int32_t buffers = UR_FEATURE_PROVIDED_BUFFERS | UR_FEATURE_MULTISHOT_RECEIVE;
+  const int32_t buffers = UR_FEATURE_PROVIDED_BUFFER_RINGS | UR_FEATURE_MULTISHOT_RECEIVE;
   EXPECT(all & buffers, buffers);
   hook_fail(HOOK_REGISTER_BUF_RING, 0, 2, EINVAL);
   EXPECT(ur_probe(), all & ~buffers & ~incremental);
@@ -415,7 +414,7 @@ static void few_descriptors(void) {
       break;
     }
     EXPECT(id, opened);
-    bells[opened++] = ur_ring_bell((uint32_t)id);
+    bells[opened++] = ur_ring_doorbell((uint32_t)id);
   }
   EXPECT(opened, 7);
   int32_t fd = ur_socket(0, AF_INET);
@@ -462,8 +461,7 @@ static void threads(void) {
   uint32_t before = open_descriptors();
   pthread_t all[4];
   for (uint32_t round = 0; round < 3; round++) {
-    for (uintptr_t i = 0; i < 4; i++)
-      EXPECT(pthread_create(&all[i], NULL, churns, (void *)i), 0);
+    for (uintptr_t i = 0; i < 4; i++) EXPECT(pthread_create(&all[i], NULL, churns, (void *)i), 0);
     for (uint32_t i = 0; i < 4; i++) EXPECT(pthread_join(all[i], NULL), 0);
     EXPECT(open_descriptors(), before);
   }

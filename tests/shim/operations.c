@@ -110,11 +110,11 @@ static void poll_first(void) {
   rig_pair(&rig, pair);
   uint32_t slab = slab_map(SLAB_BYTES);
   memcpy(slab_bytes(slab), "hello", 5);
-  rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 100, 5)->flags = UR_FLAG_POLL_FIRST;
+  rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 100, 5)->flags = UR_OP_FLAG_POLL_FIRST;
   uint32_t received = rig.generation;
   EXPECT(rig_turn(&rig), 0);
   EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 1);
-  rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, 5)->flags = UR_FLAG_POLL_FIRST;
+  rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, 5)->flags = UR_OP_FLAG_POLL_FIRST;
   EXPECT(rig_result(&rig), 5);
   EXPECT(rig_await(&rig, received).result, 5);
   EXPECT(memcmp(slab_bytes(slab) + 100, "hello", 5), 0);
@@ -158,20 +158,20 @@ static void select_buffers(void) {
   select_buffers_of(2);
 }
 
-static void watch(void) {
+static void multishot(void) {
   int32_t pair[2];
   rig_open(&rig, 8, 64, UR_OPEN_BUFFERS);
   rig_pair(&rig, pair);
   uint32_t slab = slab_map(SLAB_BYTES);
   uint8_t *bytes = slab_bytes(slab);
   for (uint32_t id = 0; id < 3; id++) rig_provide(&rig, 1, id, slab, 1024 + id * 1024, 1024);
-  rig_op(&rig, UR_OP_RECV_WATCH, 9, pair[1]);
-  uint32_t watched = rig.generation;
+  rig_op(&rig, UR_OP_RECV_MULTISHOT, 9, pair[1]);
+  uint32_t received = rig.generation;
   for (uint32_t i = 0; i < 3; i++) {
     bytes[0] = (uint8_t)('a' + i);
     rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, 1);
     EXPECT(rig_result(&rig), 1);
-    struct ur_completion some = rig_await(&rig, watched);
+    struct ur_completion some = rig_await(&rig, received);
     EXPECT(some.result, 1);
     EXPECT_TRUE(some.flags & IORING_CQE_F_MORE);
     EXPECT(bytes[1024 + 1024 * (some.flags >> IORING_CQE_BUFFER_SHIFT)], 'a' + i);
@@ -181,17 +181,17 @@ static void watch(void) {
   bytes[0] = 'd';
   rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, 1);
   EXPECT(rig_result(&rig), 1);
-  struct ur_completion last = rig_await(&rig, watched);
+  struct ur_completion last = rig_await(&rig, received);
   EXPECT(last.result, -ENOBUFS);
   EXPECT(last.flags & IORING_CQE_F_MORE, 0);
   EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 0);
   rig_provide(&rig, 1, 0, slab, 1024, 1024);
-  rig_op(&rig, UR_OP_RECV_WATCH, 9, pair[1]);
-  watched = rig.generation;
-  EXPECT(rig_await(&rig, watched).result, 1);
+  rig_op(&rig, UR_OP_RECV_MULTISHOT, 9, pair[1]);
+  received = rig.generation;
+  EXPECT(rig_await(&rig, received).result, 1);
   EXPECT(bytes[1024], 'd');
-  rig_cancel(&rig, 9, watched, 0);
-  EXPECT(rig_await(&rig, watched).result, -ECANCELED);
+  rig_cancel(&rig, 9, received, 0);
+  EXPECT(rig_await(&rig, received).result, -ECANCELED);
   EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 0);
   rig_close(&rig);
 }
@@ -349,7 +349,7 @@ static void poll_fin(void) {
   rig_open(&rig, 8, 64, 0);
   rig_pair(&rig, pair);
   uint32_t slab = slab_map(SLAB_BYTES);
-  rig_op(&rig, UR_OP_POLL, 20, pair[1]);
+  rig_op(&rig, UR_OP_POLL, 20, pair[1])->length = UR_POLL_PEER_FINISHED;
   uint32_t polled = rig.generation;
   rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, 5);
   EXPECT(rig_result(&rig), 5);
@@ -372,7 +372,7 @@ static void poll_rst(void) {
   rig_open(&rig, 8, 64, 0);
   rig_pair(&rig, pair);
   uint32_t slab = slab_map(SLAB_BYTES);
-  rig_op(&rig, UR_OP_POLL, 20, pair[1]);
+  rig_op(&rig, UR_OP_POLL, 20, pair[1])->length = UR_POLL_PEER_FINISHED;
   uint32_t polled = rig.generation;
   rig_turn(&rig);
   reset(pair[0]);
@@ -388,9 +388,9 @@ static void more_options(void) {
   EXPECT(ur_get_option(rig.id, fd, UR_OPTION_USER_TIMEOUT_MS), 4321);
   EXPECT(ur_set_option(rig.id, fd, UR_OPTION_DEFER_ACCEPT_SECONDS, 1), 0);
   EXPECT_TRUE(ur_get_option(rig.id, fd, UR_OPTION_DEFER_ACCEPT_SECONDS) >= 1);
-  EXPECT(ur_get_option(rig.id, fd, UR_OPTION_INTERFACE), 0);
-  EXPECT(ur_set_option(rig.id, fd, UR_OPTION_INTERFACE, 1), 0);
-  EXPECT(ur_get_option(rig.id, fd, UR_OPTION_INTERFACE), 1);
+  EXPECT(ur_get_option(rig.id, fd, UR_OPTION_INTERFACE_INDEX), 0);
+  EXPECT(ur_set_option(rig.id, fd, UR_OPTION_INTERFACE_INDEX, 1), 0);
+  EXPECT(ur_get_option(rig.id, fd, UR_OPTION_INTERFACE_INDEX), 1);
   EXPECT(ur_close(rig.id, fd), 0);
   rig_close(&rig);
 }
@@ -487,10 +487,10 @@ static void cancels(void) {
   rig_cancel(&rig, 7, accepts, 0);
   rig_cancel(&rig, 7, receives + 1000, 0);
   rig_cancel(&rig, UINT32_MAX, UINT32_MAX, 0);
-  rig_cancel(&rig, UINT32_MAX, UINT32_MAX, UR_FLAG_OF_ACCEPT);
+  rig_cancel(&rig, UINT32_MAX, UINT32_MAX, UR_OP_FLAG_OF_ACCEPT);
   EXPECT(rig_turn(&rig), 0);
   EXPECT(rig.header[UR_HEADER_IN_FLIGHT], 2);
-  rig_cancel(&rig, 7, accepts, UR_FLAG_OF_ACCEPT);
+  rig_cancel(&rig, 7, accepts, UR_OP_FLAG_OF_ACCEPT);
   EXPECT(rig_await(&rig, accepts).result, -ECANCELED);
   rig_cancel(&rig, 7, receives, 0);
   EXPECT(rig_await(&rig, receives).result, -ECANCELED);
@@ -663,7 +663,7 @@ const struct test_case operation_cases[] = {
     {"POLL_FIRST waits, then carries", poll_first},
     {"RECV_SELECT fills provided buffers, 256 identifiers around, and says which", select_buffers},
     {"a turn that moved 1 MiB ends, and says that there is more", much_in_a_turn},
-    {"RECV_WATCH completes until its buffers run out, and loses nothing", watch},
+    {"RECV_MULTISHOT completes until its buffers run out, and loses nothing", multishot},
     {"ACCEPT writes the peer's address and not a byte more, CONNECT says when refused", addresses},
     {"ur_accept() takes what waits, in order, with addresses, and never waits", take_waiting},
     {"ur_accept() takes a connection that its peer has reset", take_reset},

@@ -166,7 +166,7 @@ static void blocks(void) {
 }
 
 static void codes_and_slots(void) {
-  static const uint32_t codes[] = {11, 12, 255, 256, 0x80000000u, UINT32_MAX};
+  static const uint32_t codes[] = {UR_OP_COUNT, UR_OP_COUNT + 1, 255, 256, 0x80000000u, UINT32_MAX};
   static const uint32_t slots[] = {0x7fffffffu, 0x80000000u, UINT32_MAX};
   prepare();
   for (uint32_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
@@ -213,7 +213,7 @@ static void provided(void) {
   rig_open(without, 8, 64, 0);
   rig_op(without, UR_OP_RECV_SELECT, 1, pair[1])->length = 10;
   EXPECT(rig_result(without), -ENOBUFS);
-  rig_op(without, UR_OP_RECV_WATCH, 1, pair[1]);
+  rig_op(without, UR_OP_RECV_MULTISHOT, 1, pair[1]);
   EXPECT(rig_result(without), -ENOBUFS);
   rig_provide(without, 0, 0, slab, 0, 64);
   EXPECT(rig_result(without), -EFAULT);
@@ -229,9 +229,10 @@ static void descriptors(void) {
   const int32_t bad[] = {-1, INT32_MIN, INT32_MAX, 0, 1, 2, own, closed, 1 << 20, rig.bell};
   for (uint32_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
     int32_t fd = bad[i];
-    for (uint32_t code = UR_OP_RECV; code <= UR_OP_POLL; code++) {
+    for (uint32_t code = UR_OP_RECV; code < UR_OP_COUNT; code++) {
       if (code == UR_OP_CANCEL || code == UR_OP_PROVIDE || code == UR_OP_SENDMSG) continue;
-      struct ur_op *op = rig_bytes(&rig, code, fd, slab, 0, 16);
+      /* A length that each of them takes: of bytes, of an address, or the event POLLOUT. */
+      struct ur_op *op = rig_bytes(&rig, code, fd, slab, 0, UR_POLL_OUT);
       if (code != UR_OP_RECV && code != UR_OP_SEND) op->slab = 0;
       refused(EBADF);
     }
@@ -302,7 +303,7 @@ static void tables(void) {
   EXPECT(ur_layout(UINT32_MAX), -EINVAL);
   /* The features that the core cannot do without. */
   int32_t needed = UR_FEATURE_DEFER_TASKRUN | UR_FEATURE_SINGLE_ISSUER |
-                   UR_FEATURE_PROVIDED_BUFFERS | UR_FEATURE_MULTISHOT_RECEIVE;
+                   UR_FEATURE_PROVIDED_BUFFER_RINGS | UR_FEATURE_MULTISHOT_RECEIVE;
   EXPECT(ur_probe() & needed, needed);
 }
 
@@ -325,7 +326,7 @@ static void ring_sizes(void) {
 static void expect_shut_out(uint32_t id, int32_t fd) {
   EXPECT(ur_turn(id, 0, 0), -EPERM);
   EXPECT(ur_arm(id), -EPERM);
-  EXPECT(ur_ring_bell(id), -EPERM);
+  EXPECT(ur_ring_doorbell(id), -EPERM);
   EXPECT(ur_ring_control(id), -EPERM);
   EXPECT(ur_ring_close(id), -EPERM);
   EXPECT(ur_socket(id, AF_INET), -EPERM);

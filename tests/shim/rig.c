@@ -36,7 +36,7 @@ void rig_open(struct rig *rig, uint32_t entries, uint32_t completion_entries, ui
   base += UR_OP_CAPACITY * sizeof(struct ur_op);
   rig->completions = (struct ur_completion *)base;
   rig->blocks = base + UR_COMPLETION_CAPACITY * sizeof(struct ur_completion);
-  rig->bell = ur_ring_bell(rig->id);
+  rig->bell = ur_ring_doorbell(rig->id);
   EXPECT_TRUE(rig->bell >= 0);
 }
 

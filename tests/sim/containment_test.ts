@@ -18,10 +18,10 @@ import { GatherBuffer } from "../../src/net/send/gather_buffer.ts";
 import { packedAddress } from "../../src/net/address/packed_address.ts";
 import { ReadBuffer } from "../../src/net/recv/read_buffer.ts";
 import { ReadSource } from "../../src/net/recv/read_source.ts";
-import { RecvQueue } from "../../src/net/recv/recv_queue.ts";
+import { RecvHalf } from "../../src/net/recv/recv_half.ts";
 import { SendBatch } from "../../src/net/send/send_batch.ts";
 import { SendCall } from "../../src/net/send/send_call.ts";
-import { SendQueue } from "../../src/net/send/send_queue.ts";
+import { SendHalf } from "../../src/net/send/send_half.ts";
 import { BlockList } from "../../src/ring/block_list.ts";
 import { OpWriter } from "../../src/ring/op_writer.ts";
 import { assert, suite } from "../harness.ts";
@@ -119,8 +119,8 @@ const SEND_CASES: readonly SendCase[] = [
     name: "one range",
     send: ({ client }) => client.sink.send("hello"),
     sites: [
-      [SendQueue.prototype, "prepare"],
-      [SendQueue.prototype, "complete"],
+      [SendHalf.prototype, "prepare"],
+      [SendHalf.prototype, "complete"],
       [OpWriter.prototype, "send"],
       [SendCall.prototype, "consume"],
     ],
@@ -137,8 +137,8 @@ const SEND_CASES: readonly SendCase[] = [
       return client.sink.send(parts);
     },
     sites: [
-      [SendQueue.prototype, "prepare"],
-      [SendQueue.prototype, "complete"],
+      [SendHalf.prototype, "prepare"],
+      [SendHalf.prototype, "complete"],
       [SendBatch.prototype, "prepare"],
       [SendBatch.prototype, "land"],
       [BlockList.prototype, "take"],
@@ -152,7 +152,7 @@ const SEND_CASES: readonly SendCase[] = [
     sites: [
       [SendBatch.prototype, "prepare"],
       [SendCall.prototype, "consume"],
-      [SendQueue.prototype, "complete"],
+      [SendHalf.prototype, "complete"],
     ],
   },
   {
@@ -174,10 +174,10 @@ for (const { name, send, sites } of SEND_CASES) {
       test(`${name}: an error ${place} ${site} ends the sending half alone`, async () => {
         await withBystander(async (pair, bystander) => {
           const { client, server, clientSocket, sim } = pair;
-          const { prepare } = SendQueue.prototype;
+          const { prepare } = SendHalf.prototype;
           const chosen = ofSocket(clientSocket);
           // Helpers do not know their socket: nobody else sends meanwhile.
-          const owned = target === SendQueue.prototype ? chosen : () => true;
+          const owned = target === SendHalf.prototype ? chosen : () => true;
           const planted = plantThrow(target, method, place, owned);
           const receiving = outcomeOf(server.stream.recv(MUCH));
           const first = outcomeOf(send(pair));
@@ -197,7 +197,7 @@ for (const { name, send, sites } of SEND_CASES) {
           await server.sink.send("back");
           assert.is((await client.stream.recv(4)).text(), "back");
           await bystander(planted);
-          assert.is(SendQueue.prototype.prepare, prepare);
+          assert.is(SendHalf.prototype.prepare, prepare);
         });
       });
     }
@@ -211,13 +211,13 @@ interface RecvCase {
   name: string;
   before(pair: Pair): Promise<void>;
   receive(pair: Pair): Promise<unknown>;
-  kind: "recv" | "recvSelect" | "recvWatch";
+  kind: "recv" | "recvSelect" | "recvMultishot";
   sites: readonly (readonly [object, string])[];
 }
 
 const COMMON_SITES = [
-  [RecvQueue.prototype, "prepare"],
-  [RecvQueue.prototype, "complete"],
+  [RecvHalf.prototype, "prepare"],
+  [RecvHalf.prototype, "complete"],
 ] as const;
 
 const SOURCE_SITES = [[ReadSource.prototype, "take"], [ReadSource.prototype, "note"]] as const;
@@ -239,7 +239,7 @@ const RECV_CASES: readonly RecvCase[] = [
   },
   {
     name: "watch",
-    kind: "recvWatch",
+    kind: "recvMultishot",
     before: async ({ client, server }) => {
       for (let i = 0; i < 20; i++) {
         const receiving = server.stream.recv(100);
@@ -249,7 +249,7 @@ const RECV_CASES: readonly RecvCase[] = [
     },
     receive: ({ server }) => server.stream.recv(1_000),
     // It is with the kernel already: nothing is prepared.
-    sites: [[RecvQueue.prototype, "complete"], ...SOURCE_SITES, [ReadBuffer.prototype, "push"]],
+    sites: [[RecvHalf.prototype, "complete"], ...SOURCE_SITES, [ReadBuffer.prototype, "push"]],
   },
   {
     name: "bulk",
@@ -275,7 +275,7 @@ const RECV_CASES: readonly RecvCase[] = [
     sites: [
       ...COMMON_SITES,
       [DirectRead.prototype, "prepare"],
-      [DirectRead.prototype, "land"],
+      [DirectRead.prototype, "toResult"],
       [OpWriter.prototype, "recv"],
     ],
   },
@@ -291,7 +291,7 @@ for (const { name, kind, before, receive, sites } of RECV_CASES) {
           const { client, server, serverSocket, sim } = pair;
           await before(pair);
           const inPrepare = method === "prepare" || target === OpWriter.prototype;
-          const owned = target === RecvQueue.prototype ? ofSocket(serverSocket) : () => true;
+          const owned = target === RecvHalf.prototype ? ofSocket(serverSocket) : () => true;
           let planted = inPrepare ? plantThrow(target, method, place, owned) : null;
           const receiving = outcomeOf(receive(pair));
           const behind = outcomeOf(server.stream.recv(10));
@@ -422,7 +422,7 @@ test("the completions of a turn behind one that breaks are delivered", async () 
     await sim.sleep(20);
     const { pending } = network.context.recvRing.recvLane;
     // The first completion of the turn that brings all of them.
-    using planted = plantThrow(RecvQueue.prototype, "complete", "before");
+    using planted = plantThrow(RecvHalf.prototype, "complete", "before");
     await Promise.all(pairs.map(({ near }) => near.sink.send("ping")));
     const outcomes = await Promise.all(receives);
     assert.ok(planted.struck);
@@ -442,8 +442,8 @@ test("an error in the end of a half is uncaught, and ends no other", async () =>
     const guarded = globalThis.queueMicrotask;
     const receiving = outcomeOf(server.stream.recv(4));
     await sim.sleep(20);
-    const first = plantThrow(RecvQueue.prototype, "complete", "before", ofSocket(serverSocket));
-    using second = plantThrow(RecvQueue.prototype, "fail", "after");
+    const first = plantThrow(RecvHalf.prototype, "complete", "before", ofSocket(serverSocket));
+    using second = plantThrow(RecvHalf.prototype, "fail", "after");
     globalThis.queueMicrotask = (callback) =>
       guarded(() => {
         try {

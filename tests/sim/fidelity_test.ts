@@ -170,7 +170,7 @@ class World {
 
   watch(slot: number, flags: number): Promise<void> {
     this.#near.writer.address(slot, 0);
-    this.#near.writer.recvWatch(this.#fd, flags);
+    this.#near.writer.recvMultishot(this.#fd, flags);
     return this.turn();
   }
 

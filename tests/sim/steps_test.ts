@@ -52,7 +52,7 @@ async function chat({ client, server, serverSocket }: Pair): Promise<void> {
     await client.sink.send(contentOf(2, 10));
     (await receiving).release();
   }
-  assert.is(serverSocket.recv?.kind, "recvWatch");
+  assert.is(serverSocket.recv?.kind, "recvMultishot");
 }
 
 /** Buffered by a watch and by single receives, direct past the read buffer, and without one. */

@@ -21,7 +21,7 @@ async function chat({ client, server, serverSocket }: Pair): Promise<void> {
     await client.sink.send(contentOf(1, CHAT_BYTES, at));
     assert.bytesEqual((await receiving).toUint8Array(), contentOf(1, CHAT_BYTES, at));
   }
-  assert.is(serverSocket.recv?.kind, "recvWatch");
+  assert.is(serverSocket.recv?.kind, "recvMultishot");
 }
 
 /** Reads to the end in pieces of any size, and compares. */

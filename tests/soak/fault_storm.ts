@@ -1,13 +1,13 @@
 /**
  * Random faults that no caller may notice, from the fault table of a library that was built with
  * `scripts/build.sh --faults`: short operations, errors that pass, completions that come late.
- * `ffi/faults.h` says what each action does.
+ * `ffi/shim/faults.c` says what each action does.
  *
  * @module
  */
 import process from "node:process";
 import { ERRNO } from "../../src/base/errno.ts";
-import { OP_CODE } from "../../src/ring/port.ts";
+import { OP_CODE } from "../../src/ring/op_writer.ts";
 import type { Random } from "../harness.ts";
 
 interface FaultTable {

@@ -11,14 +11,14 @@ import { Ring } from "../../src/ring/ring.ts";
 import { FlushLine } from "../../src/net/send/flush_line.ts";
 import { SendCall } from "../../src/net/send/send_call.ts";
 import { ReadBuffer } from "../../src/net/recv/read_buffer.ts";
-import { RecvQueue } from "../../src/net/recv/recv_queue.ts";
+import { RecvHalf } from "../../src/net/recv/recv_half.ts";
 import { TimingWheel } from "../../src/ring/timing_wheel.ts";
 import { ProvidedBuffers } from "../../src/ring/provided_buffers.ts";
 import { Slot } from "../../src/buf/slot.ts";
 import { ERRNO } from "../../src/base/errno.ts";
 import { LoopReference } from "../../src/net/call/loop_reference.ts";
 import { Socket, type SocketHalf } from "../../src/net/socket/socket.ts";
-import { ReadSource } from "../../src/net/recv/read_source.ts";
+import { type Provided, ReadSource } from "../../src/net/recv/read_source.ts";
 import { OpWriter } from "../../src/ring/op_writer.ts";
 import type { Operation, OperationOwner } from "../../src/ring/operation.ts";
 import { OPERATION_IN_FLIGHT } from "../../src/ring/operation.ts";
@@ -43,13 +43,13 @@ function replace<T extends object>(
   return () => prototype[name] = original;
 }
 
-type Complete = RecvQueue["complete"];
+type Complete = RecvHalf["complete"];
 
 /** Replaces what a receiving half makes of its completions. */
 function replaceComplete(
-  make: (complete: Complete) => (this: RecvQueue, result: number, flags: number) => void,
+  make: (complete: Complete) => (this: RecvHalf, result: number, flags: number) => void,
 ): () => void {
-  return replace(RecvQueue.prototype, "complete", make);
+  return replace(RecvHalf.prototype, "complete", make);
 }
 
 /** Bugs where one receive completes many times. */
@@ -80,7 +80,7 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
   /** One completion in ten is held back until the next. */
   "takes the completions of a watch in the wrong order": () => {
     let count = 0;
-    const held = new WeakMap<RecvQueue, number[]>();
+    const held = new WeakMap<RecvHalf, number[]>();
     return replaceComplete((complete) =>
       function (result, flags) {
         const before = held.get(this);
@@ -111,11 +111,11 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
       ),
       replace(
         OpWriter.prototype,
-        "recvWatch",
-        (recvWatch) =>
+        "recvMultishot",
+        (recvMultishot) =>
           function (this: OpWriter, fd: number, flags: number) {
             watches.add(address);
-            recvWatch.call(this, fd, flags);
+            recvMultishot.call(this, fd, flags);
           },
       ),
       replace(
@@ -158,12 +158,15 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
   /** One receive in thirty goes on to count as one that wants a buffer. */
   "forgets that a receive has ended": () => {
     let count = 0;
-    return replace(ReadSource.prototype, "unwant", (unwant) =>
-      function (this: ReadSource) {
-        const source = this.watching && ++count % 30 === 0;
-        if (source) this.want(false, 0);
-        unwant.call(this);
-      });
+    return replace(
+      ReadSource.prototype,
+      "withdraw",
+      (withdraw) =>
+        function (this: ReadSource, provided: Provided) {
+          const forgotten = provided === "multishot" && ++count % 30 === 0;
+          if (!forgotten) withdraw.call(this, provided);
+        },
+    );
   },
 
   /** A descriptor is closed while a receive is with the kernel. */
@@ -173,7 +176,7 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
       "attach",
       (attach) =>
         function (this: Socket, half: SocketHalf) {
-          if (!(half instanceof RecvQueue)) attach.call(this, half);
+          if (!(half instanceof RecvHalf)) attach.call(this, half);
         },
     ),
 };
@@ -196,7 +199,7 @@ const BREAKING_CANARIES: Readonly<Record<string, Canary>> = {
 
   /** The calls of a half that broke wait for ever. */
   "leaves the calls of a broken half pending": () =>
-    replace(RecvQueue.prototype, "fail", () => () => {}),
+    replace(RecvHalf.prototype, "fail", () => () => {}),
 
   /** The memory of a buffer that is sent is taken to be there. */
   "does not notice that memory is gone": () => {
@@ -214,6 +217,7 @@ const BREAKING_CANARIES: Readonly<Record<string, Canary>> = {
         function (
           this: ReadSource,
           writer: OpWriter,
+          provided: Provided,
           fd: number,
           length: number,
           lengthMax: number,
@@ -223,7 +227,7 @@ const BREAKING_CANARIES: Readonly<Record<string, Canary>> = {
             const asked = group === 2 ? Math.max(length, lengthMax) : wanted;
             recvSelect.call(writer, fd, group, asked, flags);
           };
-          write.call(this, writer, fd, length, lengthMax);
+          write.call(this, writer, provided, fd, length, lengthMax);
           writer.recvSelect = recvSelect;
         },
     ),
@@ -266,7 +270,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   "releases a piece in flight": () => {
     const early = (end: Method) =>
       function (this: SendCall, ...data: unknown[]) {
-        if (this.flying && this.count > this.first) {
+        if (this.isInFlight && this.count > this.first) {
           const { slot } = this.firstPiece;
           slot.home?.put(slot);
         }
@@ -396,10 +400,10 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   "ends a stream early": () => {
     let count = 0;
     return replace(
-      RecvQueue.prototype,
+      RecvHalf.prototype,
       "complete",
       (complete) =>
-        function (this: RecvQueue, result: number, flags: number) {
+        function (this: RecvHalf, result: number, flags: number) {
           const early = result > 0 && (flags & 1) === 0 && ++count % 40 === 0;
           return complete.call(this, early ? 0 : result, flags);
         },

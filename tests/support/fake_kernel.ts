@@ -38,10 +38,6 @@ const {
 } = ERRNO;
 const ETIMEDOUT = ERRNO.ETIMEDOUT;
 
-const POLLERR = 0x8;
-const POLLHUP = 0x10;
-const POLLRDHUP = 0x2000;
-
 const FIRST_FD = 3;
 /** Of a descriptor that is no socket. */
 const AF_UNSPEC = 0;
@@ -215,7 +211,7 @@ export class FakeKernel {
     server.lingerSeconds = listener.lingerSeconds;
     socket.peer = server;
     listener.backlog.push(server);
-    listener.accept?.ready();
+    listener.ready();
   }
 
   /** A connected descriptor, or -errno: -EAGAIN when none waits. */
@@ -247,18 +243,6 @@ export class FakeKernel {
   readable(socket: FakeSocket): boolean {
     return socket.inbox.length > 0 || socket.error !== 0 || socket.finArrived ||
       socket.shutRead || socket.dead;
-  }
-
-  /** POLLRDHUP, POLLHUP and POLLERR, as poll(2) would say. */
-  eventsOf(socket: FakeSocket): number {
-    const ended = socket.finArrived || socket.shutRead || socket.dead;
-    const events = (ended ? POLLRDHUP : 0) | (socket.error !== 0 ? POLLERR : 0);
-    const over = socket.dead || (ended && socket.finQueued);
-    return events | (over ? POLLHUP : 0);
-  }
-
-  #tellPolls(socket: FakeSocket): void {
-    for (const poll of [...socket.polls]) poll.ready();
   }
 
   /** Gives received bytes: how many, 0 at the end, or -errno. */
@@ -298,9 +282,7 @@ export class FakeKernel {
     }
     if (how !== 1) socket.shutRead = true;
     if (socket.peer !== null) this.#deliverSoon(socket.peer);
-    socket.recv?.ready();
-    socket.send?.ready();
-    this.#tellPolls(socket);
+    socket.ready();
     return 0;
   }
 
@@ -326,7 +308,7 @@ export class FakeKernel {
   #queueFin(socket: FakeSocket): void {
     if (socket.finQueued) return;
     socket.finQueued = true;
-    this.#tellPolls(socket);
+    socket.ready();
     this.#deliverSoon(socket);
   }
 
@@ -351,14 +333,13 @@ export class FakeKernel {
     if (count > 0) {
       const moved = this.faults.int(1, 4) === 1 ? Math.ceil(count / 2) : count;
       socket.outbox.moveTo(peer.inbox, moved);
-      peer.recv?.ready();
-      socket.send?.ready();
+      peer.ready();
+      socket.ready();
       this.#deliverSoon(socket);
     }
     if (socket.outbox.length === 0 && socket.finQueued && !peer.finArrived) {
       peer.finArrived = true;
-      peer.recv?.ready();
-      this.#tellPolls(peer);
+      peer.ready();
     }
   }
 
@@ -377,9 +358,7 @@ export class FakeKernel {
     socket.outbox.clear();
     // tcp_reset(): EPIPE in CLOSE_WAIT, where the peer had closed its half before.
     socket.error = socket.finArrived ? EPIPE : ECONNRESET;
-    socket.recv?.ready();
-    socket.send?.ready();
-    this.#tellPolls(socket);
+    socket.ready();
   }
 }
 

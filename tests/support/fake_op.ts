@@ -4,26 +4,18 @@
  *   armed: waits for its socket   queued: to be attempted   posted: has its last result
  *   collected: gone
  *
- * A watch completes many times; it stays armed or queued until its last completion is posted.
+ * A multishot receive stays armed or queued until its last completion is posted.
  *
  * @module
  */
-import { OP_CODE } from "../../src/ring/port.ts";
+import { OP_CODE } from "../../src/ring/op_writer.ts";
 import type { FakeSocket } from "./fake_socket.ts";
 import type { Region } from "./memory_watch.ts";
 
 export type FakeOpState = "armed" | "queued" | "posted" | "collected";
 
-export type FakeOpKind =
-  | "recv"
-  | "recvSelect"
-  | "recvWatch"
-  | "send"
-  | "sendmsg"
-  | "accept"
-  | "connect"
-  | "poll"
-  | "nop";
+/** Operations that complete. */
+export type FakeOpKind = Exclude<keyof typeof OP_CODE, "cancel" | "provide">;
 
 /** One answer to an operation, which the core has not seen. */
 export interface FakeCompletion {
@@ -34,17 +26,9 @@ export interface FakeCompletion {
   region: Region | null;
 }
 
-const KINDS = new Map<number, FakeOpKind>([
-  [OP_CODE.nop, "nop"],
-  [OP_CODE.recv, "recv"],
-  [OP_CODE.recvSelect, "recvSelect"],
-  [OP_CODE.recvWatch, "recvWatch"],
-  [OP_CODE.send, "send"],
-  [OP_CODE.sendmsg, "sendmsg"],
-  [OP_CODE.accept, "accept"],
-  [OP_CODE.connect, "connect"],
-  [OP_CODE.poll, "poll"],
-]);
+const KINDS = new Map(
+  Object.entries(OP_CODE).map(([kind, code]) => [code as number, kind as FakeOpKind]),
+);
 
 export class FakeOp {
   readonly kind: FakeOpKind;
@@ -89,7 +73,7 @@ export class FakeOp {
 
   /** Which provided buffers it takes; -1 when it has memory of its own. */
   get group(): number {
-    return this.kind === "recvSelect" ? this.block : this.kind === "recvWatch" ? 1 : -1;
+    return this.kind === "recvSelect" ? this.block : this.kind === "recvMultishot" ? 1 : -1;
   }
 
   get name(): string {

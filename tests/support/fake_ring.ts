@@ -20,6 +20,7 @@
 import { ERRNO } from "../../src/base/errno.ts";
 import { decodeUtf8 } from "../../src/base/utf8.ts";
 import { readSockaddr, writeSockaddr } from "../../src/net/address/sockaddr.ts";
+import { OP_CODE, POLL_EVENT } from "../../src/ring/op_writer.ts";
 import {
   type BellPort,
   CQE_BUFFER,
@@ -27,7 +28,6 @@ import {
   CQE_MORE,
   CQE_SOCKET_NONEMPTY,
   HEADER,
-  OP_CODE,
   OP_FLAG_OF_ACCEPT,
   OP_FLAG_POLL_FIRST,
   type RingOpenOptions,
@@ -51,6 +51,9 @@ const WATCH_LOOPS = 33;
 const AGAIN_COUNT_MAX = 40;
 const MEMORY_COUNT_MAX = 8;
 const LATE_MS_MAX = 20;
+
+/** Events that a poll may ask for. */
+const POLL_ASKED = POLL_EVENT.in | POLL_EVENT.out | POLL_EVENT.peerFinished;
 
 const SOFT_ERRNOS = [ERRNO.EAGAIN, ERRNO.EINTR];
 const MEMORY_ERRNOS = [ERRNO.ENOBUFS, ERRNO.ENOMEM];
@@ -374,7 +377,7 @@ export class FakeRing implements RingPort {
   /** One operation of a kind for each socket. */
   #occupy(op: FakeOp): void {
     const { socket } = op;
-    if (op.kind === "poll") socket.polls.add(op);
+    socket.ops.add(op);
     const place = placeOf(op);
     if (place === null) return;
     const other = socket[place];
@@ -399,9 +402,9 @@ export class FakeRing implements RingPort {
         this.#kernel.require(slab === 0 || slab === 2, `recvSelect from group ${slab}`);
         if (slab === 2) this.bulkCount++;
         break;
-      case "recvWatch":
-        this.#kernel.require(this.#options.buffers, "recvWatch without a buffer ring");
-        this.#kernel.require(this.multishot, "recvWatch where receives complete once");
+      case "recvMultishot":
+        this.#kernel.require(this.#options.buffers, "recvMultishot without a buffer ring");
+        this.#kernel.require(this.multishot, "recvMultishot where receives complete once");
         this.watchCount++;
         break;
       case "send":
@@ -419,8 +422,10 @@ export class FakeRing implements RingPort {
       case "connect":
         this.#ownBlock(op);
         break;
-      case "poll":
       case "nop":
+        break;
+      case "poll":
+        this.#kernel.require((length & ~POLL_ASKED) === 0 && length > 0, `poll for ${length}`);
         break;
     }
   }
@@ -484,7 +489,7 @@ export class FakeRing implements RingPort {
     const op = this.#inFlight.get(slot);
     if (this.stuck || op === undefined || op.generation !== generation) return;
     if (op.state === "posted" || op.state === "collected") return;
-    if (op.kind === "recvWatch" && faults.strikes("cancelMisses")) return;
+    if (op.kind === "recvMultishot" && faults.strikes("cancelMisses")) return;
     const wanted = op.kind === "accept" ? OP_FLAG_OF_ACCEPT : 0;
     this.#kernel.require(flags === wanted, `cancel of ${op.name} with flags ${flags}`);
     op.canceled = true;
@@ -517,7 +522,7 @@ export class FakeRing implements RingPort {
     switch (op.kind) {
       case "recv":
       case "recvSelect":
-      case "recvWatch":
+      case "recvMultishot":
         return this.#kernel.readable(socket);
       case "send":
       case "sendmsg":
@@ -526,10 +531,23 @@ export class FakeRing implements RingPort {
       case "accept":
         return socket.backlog.length > 0;
       case "poll":
-        return this.#kernel.eventsOf(socket) !== 0;
+        return this.#pollEvents(op) !== 0;
       default:
         return true;
     }
+  }
+
+  /** The events of a poll that are there. */
+  #pollEvents({ socket, length }: FakeOp): number {
+    const { in: readable, out, peerFinished, error, hangUp } = POLL_EVENT;
+    const ended = socket.finArrived || socket.dead || socket.shutRead;
+    let events = ended ? peerFinished : 0;
+    if (this.#kernel.readable(socket)) events |= readable;
+    if (socket.outbox.length < socket.sendCapacity) events |= out;
+    events &= length;
+    if (socket.error !== 0) events |= error;
+    if (socket.dead) events |= hangUp;
+    return events;
   }
 
   /** Task work of one operation. */
@@ -562,7 +580,7 @@ export class FakeRing implements RingPort {
     }
     if (this.#softFault(op)) return;
     if (op.kind === "poll") {
-      const events = this.#kernel.eventsOf(op.socket);
+      const events = this.#pollEvents(op);
       if (events !== 0) this.#post(op, events, faults.strikes("watchEnds") ? 0 : CQE_MORE);
       return;
     }
@@ -685,7 +703,7 @@ export class FakeRing implements RingPort {
       this.#filled[group]++;
       flags |= CQE_BUFFER | (id << CQE_BUFFER_SHIFT);
     }
-    const goesOn = op.kind === "recvWatch" && result > 0 && !faults.strikes("watchEnds");
+    const goesOn = op.kind === "recvMultishot" && result > 0 && !faults.strikes("watchEnds");
     if (goesOn) flags |= CQE_MORE;
     this.#post(op, result, flags, consumed ? region : null);
     if (!goesOn) return false;
@@ -699,7 +717,7 @@ export class FakeRing implements RingPort {
     const { memory, faults } = this.#kernel;
     const { inbox } = op.socket;
     memory.verify(region);
-    const room = op.kind === "recvWatch" ? region.length : Math.min(region.length, op.length);
+    const room = op.kind === "recvMultishot" ? region.length : Math.min(region.length, op.length);
     const wanted = inbox.length > 0
       ? faults.shorten("shortRecv", Math.min(room, inbox.length))
       : room;
@@ -751,7 +769,7 @@ export class FakeRing implements RingPort {
     }
     if (this.#blockOwners.get(op.block) === op) this.#blockOwners.delete(op.block);
     this.#inFlight.delete(op.slot);
-    op.socket.polls.delete(op);
+    op.socket.ops.delete(op);
     const place = placeOf(op);
     if (place !== null && op.socket[place] === op) op.socket[place] = null;
   }
@@ -771,9 +789,9 @@ export class FakeRing implements RingPort {
   #abandon(): number {
     this.closed = true;
     for (const op of this.#inFlight.values()) {
+      op.socket.ops.delete(op);
       const place = placeOf(op);
       if (place !== null) op.socket[place] = null;
-      op.socket.polls.delete(op);
     }
     for (const socket of this.#owned) if (socket.open) this.#kernel.close(socket);
     return -ERRNO.EBUSY;
@@ -920,7 +938,7 @@ function placeOf(op: FakeOp): "recv" | "send" | "accept" | "connect" | null {
   switch (op.kind) {
     case "recv":
     case "recvSelect":
-    case "recvWatch":
+    case "recvMultishot":
       return "recv";
     case "send":
     case "sendmsg":

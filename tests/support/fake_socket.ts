@@ -45,12 +45,13 @@ export class FakeSocket {
   /** sk_err: the next operation gets it, once. */
   error = 0;
 
+  /** Operations in flight that name this socket. */
+  readonly ops = new Set<FakeOp>();
+  /** Of each of these, one at a time. */
   recv: FakeOp | null = null;
   send: FakeOp | null = null;
   accept: FakeOp | null = null;
   connect: FakeOp | null = null;
-  /** Any number of polls. */
-  readonly polls = new Set<FakeOp>();
 
   constructor(id: number, family: number) {
     this.id = id;
@@ -61,9 +62,8 @@ export class FakeSocket {
     return this.fd >= 0;
   }
 
-  /** Operations that name this socket. */
-  get ops(): FakeOp[] {
-    const ops = [this.recv, this.send, this.accept, this.connect, ...this.polls];
-    return ops.filter((op) => op !== null);
+  /** Something changed: operations that wait look again. */
+  ready(): void {
+    for (const op of this.ops) op.ready();
   }
 }

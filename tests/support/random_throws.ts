@@ -6,8 +6,8 @@
  */
 import { AcceptOperation } from "../../src/net/accept/accept_operation.ts";
 import { ConnectOperation } from "../../src/net/dial/connect_operation.ts";
-import { RecvQueue } from "../../src/net/recv/recv_queue.ts";
-import { SendQueue } from "../../src/net/send/send_queue.ts";
+import { RecvHalf } from "../../src/net/recv/recv_half.ts";
+import { SendHalf } from "../../src/net/send/send_half.ts";
 import type { Random } from "../harness.ts";
 
 /** Nobody else throws these. */
@@ -21,7 +21,7 @@ type AnyMethod = (this: any, ...data: any[]) => unknown;
 /** Replaces the methods until the result is called. */
 export function throwAtRandom(random: Random): () => void {
   const restores: (() => void)[] = [];
-  for (const kind of [SendQueue, RecvQueue, AcceptOperation, ConnectOperation]) {
+  for (const kind of [SendHalf, RecvHalf, AcceptOperation, ConnectOperation]) {
     for (const name of ["prepare", "complete"]) {
       const methods = kind.prototype as unknown as Record<string, AnyMethod>;
       const original = methods[name];

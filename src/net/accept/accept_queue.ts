@@ -64,6 +64,10 @@ class AcceptCall extends Call implements Linked<AcceptCall> {
   override abort(reason: unknown): void {
     this.#queue.abortCall(this, reason);
   }
+
+  protected override enqueue(): void {
+    this.#queue.push(this);
+  }
 }
 
 export class AcceptQueue {
@@ -121,10 +125,7 @@ export class AcceptQueue {
     this.#throwClosed();
     const ready = this.#ready.shift();
     if (ready !== undefined) return Promise.resolve(ready);
-    const promise = call.promise<Connection>();
-    call.begin();
-    this.#push(call);
-    return promise;
+    return call.start<Connection>();
   }
 
   #throwClosed(): void {
@@ -139,7 +140,7 @@ export class AcceptQueue {
     });
   }
 
-  #push(call: AcceptCall): void {
+  push(call: AcceptCall): void {
     const unreported = this.#unreported;
     if (unreported !== null) {
       this.#unreported = null;

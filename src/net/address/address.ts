@@ -20,7 +20,7 @@ export interface UnixAddress {
   path: string;
 }
 
-/** What `bind` and `dial` take. */
+/** The address that `bind` and `dial` take. */
 export type Address = SocketAddress | UnixAddress | string;
 
 /** sizeof(sun_path), with one byte kept for the terminator. */

@@ -1,7 +1,7 @@
 /**
  * One pending promise: its budget, its abort signal, and its share in keeping the process alive.
  *
- *   promise() -> begin() -> ... -> exactly one of succeed() and fail()
+ *   prepare() -> start(): promise(), begin(), enqueue() -> ... -> one of succeed() and fail()
  *
  * Invariants
  * - A call settles once. Afterwards no deadline, no subscription to a signal and no keep-alive
@@ -18,7 +18,7 @@ import { type CallOptions, checkOptions, checkSignal, checkTimeout } from "./cal
 import type { LoopReference } from "./loop_reference.ts";
 
 type Resolve = (value: unknown) => void;
-/** A promise takes no notice of the call; what stands in for a promise may. */
+/** A promise ignores the call; a substitute for a promise may use it. */
 type Reject = (reason: unknown, call: Call) => void;
 
 // The executor runs within `new Promise`, so one function can serve all calls without a closure.
@@ -73,6 +73,25 @@ export abstract class Call {
 
   get settled(): boolean {
     return this.#resolve === null;
+  }
+
+  /** Passes the call, which has begun, to the queue or the operation that serves it. */
+  protected abstract enqueue(): void;
+
+  /**
+   * Starts the call, in the only order that works: nothing is begun before the options are known to
+   * be right, and what serves the call finds a promise that it may settle at once.
+   */
+  start<T>(): Promise<T> {
+    const promise = this.promise<T>();
+    this.enter();
+    return promise;
+  }
+
+  /** The same for a call that `take` has given other functions than those of a promise. */
+  enter(): void {
+    this.begin();
+    this.enqueue();
   }
 
   /** Makes the promise of this call; called once. */

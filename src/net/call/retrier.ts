@@ -29,7 +29,7 @@ export class Retrier {
   }
 
   /** True during a pause: the operation is idle, and the retrier submits it at the end. */
-  get waiting(): boolean {
+  get isWaiting(): boolean {
     return this.#timer !== null;
   }
 

@@ -1,12 +1,12 @@
 /**
- * What the kernel under the process offers, found out by trying; refusal.ts explains why a kernel
- * cannot be used.
+ * The features that the kernel offers, found out by trying; refusal.ts explains why a kernel cannot
+ * be used.
  *
  * @module
  */
 import { FEATURE } from "../../ring/port.ts";
 
-/** What the kernel does when it is tried; its version is not consulted. */
+/** The features that a kernel showed when it was probed; its version is not consulted. */
 export interface Features {
   /** Completions are run when the thread asks for them (IORING_SETUP_DEFER_TASKRUN). Needed. */
   readonly deferTaskrun: boolean;
@@ -31,7 +31,7 @@ export interface Capabilities {
   reason: string | null;
   /** The kernel's release, such as "6.1.0-18-amd64"; null when unknown. */
   kernel: string | null;
-  /** What this kernel offers, found out by trying; all false when not supported. */
+  /** The features that this kernel showed when it was probed; all false when not supported. */
   features: Features;
 }
 

@@ -46,7 +46,7 @@ export interface RingConfig {
   spin?: false | Partial<SpinConfig>;
 }
 
-/** What `Network.start` takes; every field is optional. */
+/** The configuration that `Network.start` takes; every field is optional. */
 export interface NetworkConfig {
   /** TCP_NODELAY; null leaves the system's default. @default {true} */
   tcpNoDelay?: boolean | null;

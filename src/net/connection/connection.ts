@@ -20,7 +20,7 @@ import { type SocketOptions, socketOptions } from "../socket/socket_options.ts";
 import { PeerWatch } from "./peer_watch.ts";
 import { webStreams } from "./web_streams.ts";
 
-/** What a connection is rarely asked for: without it an open one is half as large. */
+/** Parts that few connections need: without them an open connection is half as large. */
 interface Extras {
   localAddress: PackedAddress | null;
   readable: ReadableStream<Uint8Array<ArrayBuffer>> | null;
@@ -30,7 +30,7 @@ interface Extras {
 }
 
 /**
- * What a connection owes its peer: "answer" while the program is at work on what it has received;
+ * The debt of a connection to its peer: "answer" while the program is at work on what it has received;
  * "unknown" when it has received without an answer since, and waits for more.
  */
 export type Debt = "none" | "unknown" | "answer";

@@ -1,5 +1,5 @@
 /**
- * What users know of a connection. The class behind it has private members, so that nothing else
+ * The public shape of a connection. The class behind it has private members, so that nothing else
  * would fit its type; this is a shape, which a wrapper or a stand-in can have as well.
  *
  * @module

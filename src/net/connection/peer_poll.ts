@@ -8,7 +8,7 @@
  * @module
  */
 import { COUNT } from "../../base/meter.ts";
-import type { OpWriter } from "../../ring/op_writer.ts";
+import { type OpWriter, POLL_EVENT } from "../../ring/op_writer.ts";
 import type { Operation, OperationOwner } from "../../ring/operation.ts";
 import { CQE_MORE } from "../../ring/port.ts";
 import type { Ring } from "../../ring/ring.ts";
@@ -51,7 +51,7 @@ export class PeerPoll implements OperationOwner, RetryTarget {
 
   /** Starts the poll, unless it is under way. */
   request(): void {
-    if (this.isIdle && !this.#retrier.waiting) this.ring.submit(this.#operation);
+    if (this.isIdle && !this.#retrier.isWaiting) this.ring.submit(this.#operation);
   }
 
   resubmit(): void {
@@ -73,7 +73,7 @@ export class PeerPoll implements OperationOwner, RetryTarget {
 
   prepare(writer: OpWriter): boolean {
     if (!this.#owner.wantsEvents) return false;
-    writer.poll(this.#fd);
+    writer.poll(this.#fd, POLL_EVENT.peerFinished);
     return true;
   }
 

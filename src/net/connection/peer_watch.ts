@@ -21,7 +21,7 @@ import { Call } from "../call/call.ts";
 import type { CallOptions } from "../call/call_options.ts";
 import type { CloseReason } from "../call/close_reason.ts";
 import type { LoopReference } from "../call/loop_reference.ts";
-import { POLL_ENDED } from "../../ring/port.ts";
+import { POLL_EVENT } from "../../ring/op_writer.ts";
 import type { Socket, SocketHalf } from "../socket/socket.ts";
 import { PeerPoll, type PeerPollOwner } from "./peer_poll.ts";
 
@@ -38,6 +38,10 @@ class FinishedCall extends Call implements Linked<FinishedCall> {
 
   override get loopReference(): LoopReference {
     return this.#watch.socket;
+  }
+
+  protected override enqueue(): void {
+    this.#watch.add(this);
   }
 
   override expire(): void {
@@ -77,11 +81,13 @@ export class PeerWatch implements SocketHalf, PeerPollOwner {
     call.prepare(options, null);
     if (this.#reason !== null) throw this.#closedError(this.#reason);
     if (this.#finished) return Promise.resolve();
-    const promise = call.promise<void>();
-    call.begin();
+    return call.start<void>();
+  }
+
+  /** A call that has begun to wait. */
+  add(call: FinishedCall): void {
     this.#calls.push(call);
     this.#request();
-    return promise;
   }
 
   /** Aborted once the connection is over. */
@@ -129,7 +135,9 @@ export class PeerWatch implements SocketHalf, PeerPollOwner {
   }
 
   came(events: number): void {
-    if ((events & POLL_ENDED) !== 0) this.#abort("the connection has ended");
+    if ((events & (POLL_EVENT.error | POLL_EVENT.hangUp)) !== 0) {
+      this.#abort("the connection has ended");
+    }
     this.#finished = true;
     for (let call = this.#calls.shift(); call !== null; call = this.#calls.shift()) {
       call.succeed(undefined);

@@ -69,10 +69,7 @@ export class Dial extends Call implements Dialing {
     this.loopReference = new LoopReference(context);
   }
 
-  /** The connection, or a NetworkError: "ConnectionFailed", "Timeout", "Closed". */
-  start(): Promise<Connection> {
-    const promise = this.promise<Connection>();
-    this.begin();
+  protected override enqueue(): void {
     this.#context.dials.add(this);
     this.#findCandidates().then(
       (candidates) => {
@@ -81,7 +78,6 @@ export class Dial extends Call implements Dialing {
       },
       (cause) => this.giveUp(lookUpError("ConnectionFailed", this.name, cause)),
     );
-    return promise;
   }
 
   override expire(): void {

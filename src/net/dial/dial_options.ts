@@ -35,7 +35,7 @@ export interface DialOptions extends CallOptions, SocketOptions {
 
 /** The checked form. */
 export interface CheckedDialOptions {
-  /** What is left of them for the call itself. */
+  /** The options of the call itself. */
   readonly call: CallOptions | undefined;
   readonly socket: readonly SocketOption[];
   readonly local: SocketAddress | UnixAddress | null;

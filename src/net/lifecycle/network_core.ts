@@ -47,7 +47,7 @@ export interface NetworkStats {
 export abstract class NetworkCore implements AsyncDisposable {
   /** Where buffers come from. */
   readonly pool: BufferPool;
-  /** What carries the traffic. */
+  /** The part that carries the traffic. */
   readonly backend: "io_uring" | "portable";
   readonly #context: NetworkContext;
   readonly #afterClose: () => void;
@@ -214,7 +214,7 @@ export abstract class NetworkCore implements AsyncDisposable {
     return this.#context;
   }
 
-  /** @internal What the metrics read; `src/metrics` has the type. */
+  /** @internal The source that the metrics read; `src/metrics` has the type. */
   metricSource() {
     const { meter, pool, sendRing, recvRing } = this.#context;
     return {

@@ -1,5 +1,5 @@
 /**
- * Wires the parts of a network around its rings. What cannot be opened closes the rings that it was
+ * Wires the parts of a network around its rings. A failure closes the rings that were
  * given; config/refusal.ts has the errors.
  *
  * @module

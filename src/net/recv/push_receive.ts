@@ -7,8 +7,8 @@
  *     ^                          ^                                | deliver(), after the turn
  *     +---- data() was false ----+------- data() was true --------+----> ended
  *
- * To its queue it is one call of the kind of `recvSome`, which stands there while the consumer
- * waits: watches, large buffers and shortage of buffers work as for any other call. A paused
+ * The half serves it as a call of the kind of `recvSome`, which is in the queue while the consumer
+ * waits: multishot receives, large buffers and want of buffers work as for any other call. A paused
  * consumer has no call in the queue, so nothing is asked of the kernel.
  *
  * Invariants
@@ -23,7 +23,7 @@ import type { IoBuf } from "../../buf/io_buf.ts";
 import type { Slot } from "../../buf/slot.ts";
 import type { Deliverable, DeliveryQueue } from "../socket/delivery_queue.ts";
 import { RecvCall } from "./recv_call.ts";
-import type { RecvQueue } from "./recv_queue.ts";
+import type { RecvHalf } from "./recv_half.ts";
 
 /** One object for each connection. */
 export interface Consumer {
@@ -38,20 +38,20 @@ export interface Consumer {
 type State = "paused" | "waiting" | "ready" | "ended";
 
 export class PushReceive extends RecvCall implements Deliverable {
-  readonly #queue: RecvQueue;
+  readonly #queue: RecvHalf;
   readonly #consumer: Consumer;
   readonly #deliveries: DeliveryQueue;
   #state: State = "paused";
   /** `resume` was called during a delivery. */
   #resumed = false;
-  /** What came: bytes, or the end of the stream, or an error. */
+  /** The delivery: bytes, or the end of the stream, or an error. */
   #slot: Slot | null = null;
   #start = 0;
   #end = 0;
   #failure: { reason: unknown } | null = null;
 
   /** `lengthMax`: bytes in one delivery. */
-  constructor(queue: RecvQueue, consumer: Consumer, lengthMax: number) {
+  constructor(queue: RecvHalf, consumer: Consumer, lengthMax: number) {
     super(queue);
     this.#queue = queue;
     this.#consumer = consumer;

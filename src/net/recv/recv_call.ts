@@ -23,6 +23,7 @@ export type RecvKind = "exact" | "some" | "wait" | "until";
 /** The queue that serves the call. */
 export interface RecvCallOwner {
   readonly socket: LoopReference & { readonly peerName: string };
+  push(call: RecvCall): void;
   endCall(call: RecvCall, abort: { reason: unknown } | null): void;
 }
 
@@ -83,7 +84,7 @@ export class RecvCall extends Call implements Linked<RecvCall> {
     return false;
   }
 
-  /** What the call gets where `slot` holds its bytes alone; takes over one reference of it. */
+  /** The result of a call whose bytes are all in `slot`; takes over one reference of the slot. */
   lent(pool: BufferPool, slot: Slot, length: number): unknown {
     const handle = pool.handle(slot, 0, length);
     return this.kind === "exact" ? IoBufs.single(handle) : handle;
@@ -120,6 +121,10 @@ export class RecvCall extends Call implements Linked<RecvCall> {
 
   override expire(): void {
     this.#queue.endCall(this, null);
+  }
+
+  protected override enqueue(): void {
+    this.#queue.push(this);
   }
 
   override abort(reason: unknown): void {

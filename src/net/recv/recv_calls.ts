@@ -16,6 +16,8 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
   #buffer: ReadBuffer | null = null;
   #spare: RecvCall | null = null;
 
+  abstract push(call: RecvCall): void;
+
   /** A call's budget (`abort` is null) or patience ended. */
   abstract endCall(call: RecvCall, abort: { reason: unknown } | null): void;
 

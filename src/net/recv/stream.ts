@@ -13,14 +13,14 @@ import type { CloseReason } from "../call/close_reason.ts";
 import { LineCall } from "./line_call.ts";
 import { type Consumer, PushReceive } from "./push_receive.ts";
 import type { RecvCall } from "./recv_call.ts";
-import { RecvQueue } from "./recv_queue.ts";
+import { RecvHalf } from "./recv_half.ts";
 import type { Socket } from "../socket/socket.ts";
 import { UntilCall } from "./until_call.ts";
 import { checkDelimiter, checkUntil, MAX_LENGTH, type UntilOptions } from "./until_options.ts";
 
 const EMPTY = new Uint8Array(0);
 
-/** Who chose small read buffers gets large chunks only when it asks for them. */
+/** The default of `recvSome`: a program with small read buffers has to ask for large chunks. */
 function someLength(readBufferSize: number): number {
   if (readBufferSize === 0) return LIMITS.unbufferedReadBytes;
   const { bulkFromBytes, bulkBufferBytes } = LIMITS;
@@ -33,7 +33,7 @@ function someLength(readBufferSize: number): number {
 export let abortReceive: (stream: Stream, reason: unknown) => void;
 
 export class Stream implements AsyncIterable<Uint8Array> {
-  readonly #queue: RecvQueue;
+  readonly #queue: RecvHalf;
   readonly #someLength: number;
   readonly #timeoutMs: number | null;
   /** False until a look-ahead where there is no read buffer. */
@@ -45,7 +45,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
 
   /** @internal */
   constructor(socket: Socket) {
-    this.#queue = new RecvQueue(socket);
+    this.#queue = new RecvHalf(socket);
     this.#timeoutMs = socket.context.config.readTimeoutMs;
     this.#someLength = someLength(socket.context.config.readBufferSize);
     this.#canPeek = socket.context.config.readBufferSize > 0;
@@ -172,8 +172,8 @@ export class Stream implements AsyncIterable<Uint8Array> {
    * line without an end is yielded as it is. U+FEFF stays.
    *
    * The options apply to each line: `timeoutMs` is the budget of one, `maxLength` its bytes with
-   * the end. What comes behind a line stays buffered, so that the program may go on with other
-   * calls when it leaves the loop.
+   * the end. The bytes behind a line stay buffered, so that the program may go on with other calls
+   * when it leaves the loop.
    *
    * Throws TypeError or RangeError for wrong options, and the signal's reason when it is aborted
    * already. The iteration throws a NetworkError as `recvUntil` does, but for the end of the
@@ -294,17 +294,11 @@ export class Stream implements AsyncIterable<Uint8Array> {
         return call.give(queue.buffer, length, true) as T;
       }
     }
-    const promise = call.promise<T>();
-    call.begin();
-    queue.push(call);
-    return promise;
+    return call.start<T>();
   }
 
   #start<T>(call: RecvCall, options: CallOptions | undefined): Promise<T> {
     call.prepare(options, this.#timeoutMs);
-    const promise = call.promise<T>();
-    call.begin();
-    this.#queue.push(call);
-    return promise;
+    return call.start<T>();
   }
 }

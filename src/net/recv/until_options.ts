@@ -1,5 +1,5 @@
 /**
- * What `recvUntil` and `lines` are given: a delimiter and a limit.
+ * The arguments of `recvUntil` and `lines`: a delimiter and a limit.
  *
  * @module
  */

@@ -7,23 +7,20 @@
 import { Call } from "../call/call.ts";
 import { CloseReason } from "../call/close_reason.ts";
 import type { LoopReference } from "../call/loop_reference.ts";
-import type { SendQueue } from "./send_queue.ts";
+import type { SendHalf } from "./send_half.ts";
 
 export class DrainCall extends Call {
-  readonly #queue: SendQueue;
-  constructor(queue: SendQueue) {
+  readonly #queue: SendHalf;
+  constructor(queue: SendHalf) {
     super();
     this.#queue = queue;
   }
 
   /** Resolves when the queue is empty: because all was sent, or because the half has failed. */
-  start(): Promise<void> {
-    const promise = this.promise<void>();
-    this.begin();
+  protected override enqueue(): void {
     this.#queue.whenDrained(() => {
       if (!this.settled) this.succeed(undefined);
     });
-    return promise;
   }
 
   override get loopReference(): LoopReference {

@@ -9,35 +9,37 @@ import type { CloseReason } from "../call/close_reason.ts";
 import type { LateError } from "./late_error.ts";
 import { flushClosed, flushTimeout } from "./send_error.ts";
 import type { LoopReference } from "../call/loop_reference.ts";
-import type { SendQueue } from "./send_queue.ts";
+
+/** The half whose sends the flush waits for. */
+export interface FlushCallOwner {
+  readonly socket: LoopReference & { readonly peerName: string };
+  readonly flushes: { push(flush: FlushCall): void; remove(flush: FlushCall): void };
+}
 
 export class FlushCall extends Call implements Linked<FlushCall> {
   next: FlushCall | null = null;
   previous: FlushCall | null = null;
   /** How many flushes came before, since the queue was last empty. */
   number = 0;
-  readonly #queue: SendQueue;
-  /** What became of sends that had resolved when they were buffered. */
-  #late: LateError | null = null;
+  readonly #queue: FlushCallOwner;
+  /** The error of a send that had resolved when it was buffered, if one failed. */
+  readonly #late: LateError | null;
 
-  constructor(queue: SendQueue) {
+  constructor(queue: FlushCallOwner, late: LateError | null) {
     super();
     this.#queue = queue;
+    this.#late = late;
   }
 
-  /** Settles at the flush's place in the queue, or when the half ends before. */
-  start(late: LateError | null): Promise<void> {
-    this.#late = late;
-    const promise = this.promise<void>();
-    this.begin();
+  /** The flush settles at its place in the queue, or when the half ends before. */
+  protected override enqueue(): void {
     this.#queue.flushes.push(this);
-    return promise;
   }
 
   /** The kernel has the bytes, or some of them were dropped for the reason given. */
   reach(lost: CloseReason | null): void {
     const late = this.#late === null ? null : this.#late.takeFor(this.number);
-    // What became of a buffered send says more than that the half has ended.
+    // The error of a buffered send tells more than the end of the half does.
     if (late !== null) this.fail(late.error);
     else if (lost !== null) this.fail(flushClosed(this.#queue.socket.peerName, lost));
     else this.succeed(undefined);

@@ -56,7 +56,7 @@ export class GatherBuffer {
   }
 
   /** The sink ran empty: the next busy period starts small. */
-  rest(): void {
+  becomeIdle(): void {
     this.#grown = false;
     this.close();
   }

@@ -1,5 +1,5 @@
 /**
- * What `send` takes, and how it becomes pieces of memory.
+ * The data that `send` takes, and how it becomes pieces of memory.
  *
  * Callers' objects are read once, by what the engine knows of them (`intrinsics.ts`): an array that
  * lies about its length would send memory of other connections. Code of the caller, such as the
@@ -16,7 +16,7 @@ import type { IoBufMut } from "../../buf/io_buf_mut.ts";
 import { IoBufs, moveChunksOut } from "../../buf/io_bufs.ts";
 import { ByteSource } from "./byte_source.ts";
 import type { SendCall } from "./send_call.ts";
-import type { SendQueue } from "./send_queue.ts";
+import type { SendHalf } from "./send_half.ts";
 
 /** Arrays and text are copied, buffers are moved in and released when they are sent. */
 export type Sendable =
@@ -44,7 +44,7 @@ function checkBuffer(buffer: ArrayBuffer): Uint8Array {
  * Gives `call` its bytes: copied up to the first window, moved in, or read later from the source.
  * Throws TypeError for what cannot be sent, and then takes nothing but the buffers.
  */
-export function loadCall(queue: SendQueue, call: SendCall, data: Sendable): void {
+export function loadCall(queue: SendHalf, call: SendCall, data: Sendable): void {
   if (data instanceof BufferHandle) {
     loadHandle(call, data);
   } else if (data instanceof Uint8Array) {
@@ -89,13 +89,13 @@ function loadHandles(call: SendCall, buffers: IoBufs): void {
   }
 }
 
-function loadText(queue: SendQueue, call: SendCall, text: string): void {
+function loadText(queue: SendHalf, call: SendCall, text: string): void {
   const view = encoder.encode(text);
   loadView(queue, call, view, view.length);
 }
 
 /** `length` is the view's, as the engine knows it. */
-function loadView(queue: SendQueue, call: SendCall, view: Uint8Array, length: number): void {
+function loadView(queue: SendHalf, call: SendCall, view: Uint8Array, length: number): void {
   if (length === 0) return;
   call.totalBytes += length;
   if (length > LIMITS.copyWindowBytes) {
@@ -130,7 +130,7 @@ function readElements(data: readonly unknown[]): Uint8Array[] {
   return views;
 }
 
-function loadViews(queue: SendQueue, call: SendCall, data: readonly unknown[]): void {
+function loadViews(queue: SendHalf, call: SendCall, data: readonly unknown[]): void {
   const views = readElements(data);
   // No code of the caller runs from here on.
   const lengths = views.map((view) => check.bytes("data", WANTED, view));
@@ -141,7 +141,7 @@ function loadViews(queue: SendQueue, call: SendCall, data: readonly unknown[]): 
 }
 
 /** Copies the first window now; the rest is read as the kernel takes the bytes. */
-function loadSource(queue: SendQueue, call: SendCall, source: ByteSource): void {
+function loadSource(queue: SendHalf, call: SendCall, source: ByteSource): void {
   const { gather } = queue;
   const length = Math.min(source.remaining, LIMITS.copyWindowBytes);
   const gathered = length < LIMITS.gatherCopyBytes ? gather.room(length) : null;

@@ -20,7 +20,7 @@ import type { Deliverable, DeliveryQueue } from "../socket/delivery_queue.ts";
 import { CloseReason } from "../call/close_reason.ts";
 import { loadCall } from "./load_call.ts";
 import type { SendCall } from "./send_call.ts";
-import type { SendQueue } from "./send_queue.ts";
+import type { SendHalf } from "./send_half.ts";
 
 /** One object for each connection. */
 export interface Producer {
@@ -41,7 +41,7 @@ export interface Part {
 
 const encoder = new TextEncoder();
 
-/** What an array has, whatever a property of its own says. */
+/** The true length of an array: a property of its own may say something else. */
 const typedLength = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype),
   "length",
@@ -66,7 +66,7 @@ function writePart({ chunk, encoding }: Part, target: Uint8Array, at: number): n
 }
 
 export class PushSend implements Deliverable {
-  readonly #queue: SendQueue;
+  readonly #queue: SendHalf;
   readonly #producer: Producer;
   readonly #deliveries: DeliveryQueue;
   readonly #limitBytes: number;
@@ -82,7 +82,7 @@ export class PushSend implements Deliverable {
   postedBytes = 0;
 
   /** The producer waits once more than `limitBytes` are queued. */
-  constructor(queue: SendQueue, producer: Producer, limitBytes: number) {
+  constructor(queue: SendHalf, producer: Producer, limitBytes: number) {
     this.#queue = queue;
     this.#producer = producer;
     this.#limitBytes = limitBytes;
@@ -197,8 +197,7 @@ export class PushSend implements Deliverable {
       call.take(this.#sent, this.#failed);
     }
     this.postedBytes += call.totalBytes;
-    call.begin();
-    queue.push(call);
+    call.enter();
     this.#full = this.#lent !== null || queue.queuedBytes > this.#limitBytes;
   }
 

@@ -12,18 +12,31 @@
  */
 import { LIMITS } from "../../base/limits.ts";
 import { PLAIN_SLAB, type Slot } from "../../buf/slot.ts";
+import type { Fifo } from "../../base/fifo.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
-import type { Piece } from "./piece.ts";
-import type { SendCall } from "./send_call.ts";
-import type { SendQueue } from "./send_queue.ts";
+import type { Ring } from "../../ring/ring.ts";
+import type { NetworkContext } from "../socket/network_context.ts";
+import type { GatherBuffer } from "./gather_buffer.ts";
+import type { Piece, SendCall } from "./send_call.ts";
 
 /** Bytes in one operation: enough to fill any socket buffer, little enough to be fair. */
 const BATCH_BYTES_MAX = 1 << 20;
 
 const IOVEC_MAX = LIMITS.iovecBatchSize;
 
+/** The half whose calls leave in the batch. */
+export interface BatchOwner {
+  readonly ring: Ring;
+  readonly socket: { readonly fd: number; readonly context: NetworkContext };
+  readonly calls: Fifo<SendCall>;
+  /** Where small pieces are written behind each other. */
+  readonly gather: GatherBuffer;
+  /** The batch cannot be built: for want of memory (null), or because memory is gone. */
+  refuse(error: unknown): void;
+}
+
 export class SendBatch {
-  readonly #queue: SendQueue;
+  readonly #queue: BatchOwner;
   /** Bytes in the operation in flight. */
   bytes = 0;
   #block = -1;
@@ -36,7 +49,7 @@ export class SendBatch {
   /** A range found no room: nothing that comes after it may be in this batch. */
   #full = false;
 
-  constructor(queue: SendQueue) {
+  constructor(queue: BatchOwner) {
     this.#queue = queue;
   }
 
@@ -52,7 +65,7 @@ export class SendBatch {
       if (call.flushesBefore !== (first as SendCall).flushesBefore) break;
       const fits = this.#addPieces(call);
       if (fits) windows = this.#addWindows(call, windows);
-      if (call.flying) this.#callCount++;
+      if (call.isInFlight) this.#callCount++;
       if (!fits || call.source !== null) break;
     }
     if (this.#count === 0) return false;
@@ -68,7 +81,7 @@ export class SendBatch {
     this.#block = -1;
     let call = this.#queue.calls.head;
     for (let i = 0; i < count && call !== null; i++, call = call.next) {
-      call.flying = false;
+      call.isInFlight = false;
     }
     return count;
   }
@@ -78,15 +91,15 @@ export class SendBatch {
     for (let i = call.first; i < call.count; i++) {
       if (this.bytes >= BATCH_BYTES_MAX) return false;
       const piece = call.pieceAt(i);
-      if (!this.#settlePiece(call, i, piece)) return false;
+      if (!this.#makeVisible(call, i, piece)) return false;
       if (!this.#addRange(piece)) return false;
-      call.flying = true;
+      call.isInFlight = true;
     }
     return true;
   }
 
   /** Makes a piece's bytes visible to the kernel, and contiguous with its neighbours if small. */
-  #settlePiece(call: SendCall, index: number, piece: Piece): boolean {
+  #makeVisible(call: SendCall, index: number, piece: Piece): boolean {
     const plain = piece.slot.slab === PLAIN_SLAB;
     if (!plain && this.#mayStay(call, index, piece)) return true;
     if (piece.slot.gone) return this.#lost(piece);
@@ -94,7 +107,7 @@ export class SendBatch {
     const { maxSize } = this.#queue.socket.context.pool.config;
     const length = Math.min(piece.length, LIMITS.copyWindowBytes, maxSize);
     const slot = gather.room(length);
-    if (slot === null) return plain ? this.#settleInReserve(call, index, piece) : true;
+    if (slot === null) return plain ? this.#moveToReserve(call, index, piece) : true;
     const at = gather.end;
     slot.bytes.set(piece.slot.bytes.subarray(piece.offset, piece.offset + length), at);
     gather.commit(length);
@@ -105,7 +118,7 @@ export class SendBatch {
 
   /** The memory of a buffer was transferred away while it was queued: its call fails. */
   #lost(piece: Piece): false {
-    // What is in the batch goes out first; the next batch starts at the call and fails it.
+    // The batch goes out as it is; the next batch starts at the call and fails the call.
     if (this.#count === 0) {
       this.#queue.refuse(
         new TypeError(
@@ -129,7 +142,7 @@ export class SendBatch {
   /**
    * The pool has nothing left: one buffer of the network's reserve, freed when this batch lands.
    */
-  #settleInReserve(call: SendCall, index: number, piece: Piece): boolean {
+  #moveToReserve(call: SendCall, index: number, piece: Piece): boolean {
     // One for each batch: a send that its peer does not read must not hold the whole reserve.
     if (this.#count > 0) return false;
     const slot = this.#queue.socket.context.reserve.take();
@@ -170,13 +183,13 @@ export class SendBatch {
       length = source.read(slot.bytes, 0, Math.min(slot.capacity, LIMITS.copyWindowBytes));
     } catch (error) {
       slot.release();
-      // What is in the batch goes out first; the next batch starts at the call and fails it.
+      // The batch goes out as it is; the next batch starts at the call and fails the call.
       if (this.#count === 0) this.#queue.refuse(error);
       return false;
     }
     if (source.remaining === 0) call.source = null;
     if (!this.#addRange(call.add(slot, 0, length))) return false;
-    call.flying = true;
+    call.isInFlight = true;
     return true;
   }
 

@@ -6,21 +6,70 @@
  * @module
  */
 import type { Linked } from "../../base/fifo.ts";
-import { PLAIN_SLAB, type Slot } from "../../buf/slot.ts";
+import { PLAIN_SLAB, Slot } from "../../buf/slot.ts";
 import type { ByteSource } from "./byte_source.ts";
 import { Call } from "../call/call.ts";
 import type { LoopReference } from "../call/loop_reference.ts";
-import { Piece } from "./piece.ts";
-import type { SendEnding } from "./send_ending.ts";
-import type { SendQueue } from "./send_queue.ts";
+
+/** Why a call ends whose bytes are with the kernel. */
+export type SendEnding = { kind: "timeout" } | { kind: "abort"; reason: unknown };
+
+/** The half that serves the call. */
+export interface SendCallOwner {
+  readonly socket: LoopReference & { readonly peerName: string };
+  push(call: SendCall): void;
+  endCall(call: SendCall, ending: SendEnding): void;
+}
 
 /** Pieces that a settled call keeps for its next use. */
 const KEPT_PIECE_COUNT = 64;
 
+/** The slot of an unused piece. */
+const NO_SLOT = Slot.plain(new Uint8Array(0));
+
+/**
+ * A range of memory that waits to be sent. A piece owns one reference of its slot until it is
+ * dropped. Pieces are reused by their call: an empty one refers to {@link NO_SLOT}.
+ */
+class Piece {
+  slot: Slot = NO_SLOT;
+  offset = 0;
+  length = 0;
+
+  /** Takes over one reference of `slot`. */
+  set(slot: Slot, offset: number, length: number): void {
+    this.slot = slot;
+    this.offset = offset;
+    this.length = length;
+  }
+
+  /** Whether the bytes lie right behind those of `other`. */
+  follows(other: Piece): boolean {
+    return this.slot === other.slot && this.offset === other.offset + other.length;
+  }
+
+  /** Moves the bytes' home: they were copied to `offset` of another slot. */
+  moveTo(slot: Slot, offset: number): void {
+    const old = this.slot;
+    this.slot = slot;
+    this.offset = offset;
+    old.release();
+  }
+
+  drop(): void {
+    const { slot } = this;
+    this.slot = NO_SLOT;
+    this.length = 0;
+    slot.release();
+  }
+}
+
+export type { Piece };
+
 export class SendCall extends Call implements Linked<SendCall> {
   next: SendCall | null = null;
   previous: SendCall | null = null;
-  #queue: SendQueue;
+  #queue: SendCallOwner;
   /** Reused from call to call: only `first` up to `count` are in use. */
   readonly #pieces: Piece[] = [new Piece()];
   /** Index of the first piece that is not sent. */
@@ -31,18 +80,18 @@ export class SendCall extends Call implements Linked<SendCall> {
   totalBytes = 0;
   sentBytes = 0;
   /** Bytes of this call are with the kernel. */
-  flying = false;
+  isInFlight = false;
   ending: SendEnding | null = null;
   /** Flushes of this queue that were asked for before this call: those do not wait for it. */
   flushesBefore = 0;
 
-  constructor(queue: SendQueue) {
+  constructor(queue: SendCallOwner) {
     super();
     this.#queue = queue;
   }
 
   /** Makes a settled call ready for the next `send`, of any connection. */
-  renew(queue: SendQueue): void {
+  renew(queue: SendCallOwner): void {
     this.#queue = queue;
     this.totalBytes = this.sentBytes = 0;
     this.ending = null;
@@ -54,6 +103,10 @@ export class SendCall extends Call implements Linked<SendCall> {
 
   override expire(): void {
     this.#queue.endCall(this, { kind: "timeout" });
+  }
+
+  protected override enqueue(): void {
+    this.#queue.push(this);
   }
 
   override abort(reason: unknown): void {
@@ -127,25 +180,25 @@ export class SendCall extends Call implements Linked<SendCall> {
 
   /** Counts bytes as sent and drops the pieces they filled; returns how many belonged to others. */
   consume(count: number): number {
-    let rest = count;
-    while (rest > 0 && this.first < this.count) {
+    let remaining = count;
+    while (remaining > 0 && this.first < this.count) {
       const piece = this.#pieces[this.first];
-      const taken = Math.min(rest, piece.length);
+      const taken = Math.min(remaining, piece.length);
       piece.offset += taken;
       piece.length -= taken;
       this.sentBytes += taken;
-      rest -= taken;
+      remaining -= taken;
       if (piece.length > 0) break;
       piece.drop();
       this.first++;
     }
     if (this.first === this.count) this.#forgetPieces();
-    return rest;
+    return remaining;
   }
 
   /** The kernel may read what it was given of this call at any later time. */
   override detain(): void {
-    if (!this.flying) return;
+    if (!this.isInFlight) return;
     for (let i = this.first; i < this.count; i++) this.#pieces[i].slot.retain();
   }
 

@@ -11,7 +11,7 @@ import { LateError } from "./late_error.ts";
 import { loadCall, type Sendable } from "./load_call.ts";
 import { type Producer, PushSend } from "./push_send.ts";
 import type { SendCall } from "./send_call.ts";
-import { SendQueue } from "./send_queue.ts";
+import { SendHalf } from "./send_half.ts";
 import type { Socket } from "../socket/socket.ts";
 
 /** One promise for all sends that are done when they return. */
@@ -20,7 +20,7 @@ const DONE: Promise<void> = Promise.resolve();
 function ignore(): void {}
 
 export class Sink {
-  readonly #queue: SendQueue;
+  readonly #queue: SendHalf;
   readonly #writeBufferSize: number;
   readonly #timeoutMs: number | null;
   #closing: Promise<void> | null = null;
@@ -28,7 +28,7 @@ export class Sink {
 
   /** @internal */
   constructor(socket: Socket) {
-    this.#queue = new SendQueue(socket);
+    this.#queue = new SendHalf(socket);
     this.#writeBufferSize = socket.context.config.writeBufferSize;
     this.#timeoutMs = socket.context.config.writeTimeoutMs;
   }
@@ -38,7 +38,7 @@ export class Sink {
     return this.#queue.closed;
   }
 
-  /** @internal What was queued could not be sent in time: the end has to be RST. */
+  /** @internal The queue could not be sent in time: the end has to be RST. */
   get gaveUp(): boolean {
     return this.#queue.gaveUp;
   }
@@ -68,7 +68,6 @@ export class Sink {
    */
   send(data: Sendable, options?: CallOptions): Promise<void> {
     const call = this.#queue.newCall();
-    let promise: Promise<void>;
     try {
       // First of all: a buffer is moved in, whatever comes.
       loadCall(this.#queue, call, data);
@@ -77,14 +76,13 @@ export class Sink {
       if (this.#queue.closed) throw this.#queue.closedError();
       if (call.totalBytes === 0) return DONE;
       const fits = this.#queue.queuedBytes + call.totalBytes <= this.#writeBufferSize;
-      promise = fits ? this.#buffer(call) : call.promise<void>();
-      call.begin();
+      const promise = fits ? this.#buffer(call) : call.promise<void>();
+      call.enter();
+      return promise;
     } catch (error) {
       this.#queue.dropCall(call);
       return Promise.reject(error);
     }
-    this.#queue.push(call);
-    return promise;
   }
 
   /**
@@ -94,20 +92,20 @@ export class Sink {
    * error of an earlier send that had resolved when it was buffered.
    */
   flush(options?: CallOptions): Promise<void> {
-    const call = new FlushCall(this.#queue);
+    const call = new FlushCall(this.#queue, this.#late);
     try {
       call.prepare(options, this.#timeoutMs);
       this.#throwLate();
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.#queue.empty ? DONE : call.start(this.#late);
+    return this.#queue.empty ? DONE : call.start<void>();
   }
 
   /**
    * Half close: sends what is queued, then FIN; the stream goes on. Idempotent. Resolves when FIN
    * is sent, or when `shutdownTimeoutMs` ran out and the rest was given up. Rejects only with the
-   * error of a buffered send that nobody has been told.
+   * error of a buffered send that no call has received.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close(new CloseReason("the sink was closed"), true);
@@ -138,7 +136,7 @@ export class Sink {
     if (this.#queue.empty && this.#queue.isIdle) return;
     const call = new DrainCall(this.#queue);
     call.timeoutMs = this.#queue.socket.context.config.shutdownTimeoutMs;
-    await call.start();
+    await call.start<void>();
   }
 
   /** The promise has resolved: a later error is shown to the next send, flush or close. */

@@ -101,7 +101,7 @@ export abstract class HalfQueue<C extends Call & Linked<C>>
 
   /** Not in flight, and not in a pause at whose end the retrier submits the operation. */
   protected get isFree(): boolean {
-    return this.isIdle && (this.#retrier === null || !this.#retrier.waiting);
+    return this.isIdle && (this.#retrier === null || !this.#retrier.isWaiting);
   }
 
   /** Submits again, now or after a pause. False when the limit of retries is reached. */

@@ -92,7 +92,7 @@ function apply(port: RingPort, fd: number, family: number, config: ResolvedConfi
   return 0;
 }
 
-/** What unix sockets know as well. */
+/** Options of unix sockets, too. */
 const OF_ALL_FAMILIES: readonly number[] = [
   SOCKET_OPTION.lingerSeconds,
   SOCKET_OPTION.sendBuffer,

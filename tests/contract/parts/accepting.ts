@@ -1,5 +1,5 @@
 /**
- * Listeners: order, patience, iteration, and their end.
+ * Listeners: order, timeouts, iteration, and their end.
  *
  * @module
  */
@@ -61,7 +61,7 @@ export function accepting(test: ContractSuite, _config: NetworkConfig): void {
     await Promise.all(all.map((connection) => connection.close()));
   });
 
-  test("connections that came before accept() wait in order", async ({ network }) => {
+  test("connections that arrived before accept() wait in order", async ({ network }) => {
     await using listener = await network.bind("127.0.0.1:0");
     const clients: Connection[] = [];
     for (let i = 0; i < 5; i++) clients.push(await network.dial(listener.localAddress));
@@ -72,7 +72,7 @@ export function accepting(test: ContractSuite, _config: NetworkConfig): void {
     }
   });
 
-  test("accept: Timeout, and the connection that comes later is not lost", async ({ network }) => {
+  test("accept: Timeout, and a connection that arrives later is not lost", async ({ network }) => {
     await using listener = await network.bind("127.0.0.1:0");
     const start = performance.now();
     const error = await assert.rejects(listener.accept({ timeoutMs: 30 }), {
@@ -103,7 +103,7 @@ export function accepting(test: ContractSuite, _config: NetworkConfig): void {
     await expectAlive({ client, server });
   });
 
-  test("accept that gives up as a connection comes: the next one has it", async ({ network }) => {
+  test("an accept gives up as a connection arrives: the next one gets it", async ({ network }) => {
     await using listener = await network.bind("127.0.0.1:0");
     for (let round = 0; round < 50; round++) {
       const controller = new AbortController();
@@ -138,7 +138,7 @@ export function accepting(test: ContractSuite, _config: NetworkConfig): void {
     await expectAlive(pair);
   });
 
-  test("connections that nobody accepted are reset with the listener", async ({ network }) => {
+  test("connections that were not accepted are reset with the listener", async ({ network }) => {
     const listener = await network.bind("127.0.0.1:0");
     await using client = await network.dial(listener.localAddress);
     const recv = client.stream.recv(1, { timeoutMs: 5_000 });

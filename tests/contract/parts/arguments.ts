@@ -238,7 +238,7 @@ export function arguments_(test: ContractSuite, config: NetworkConfig): void {
     }
   });
 
-  test("calls refuse wrong options and go on", async ({ network }) => {
+  test("calls refuse wrong options, and go on", async ({ network }) => {
     await using pair = await connect(network);
     const { client, listener } = pair as Anything;
     for (const [value, wanted] of CALL_OPTIONS) {
@@ -261,7 +261,7 @@ export function arguments_(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive(pair);
   });
 
-  test("a field that call options do not have is named", async ({ network }) => {
+  test("an unknown field of call options is named", async ({ network }) => {
     await using pair = await connect(network);
     const { stream } = pair.client as Anything;
     const { message } = await assert.rejects(stream.recv(1, { timeoutMS: 1 }), TypeError);
@@ -272,7 +272,7 @@ export function arguments_(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive(pair);
   });
 
-  test("a signal that is aborted already ends calls for no bytes too", async ({ network }) => {
+  test("an aborted signal ends calls for no bytes too", async ({ network }) => {
     await using pair = await connect(network);
     const reason = { why: "enough" };
     const signal = AbortSignal.abort(reason);
@@ -285,7 +285,7 @@ export function arguments_(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive(pair);
   });
 
-  test("send refuses what cannot be sent and goes on", async ({ network }) => {
+  test("send refuses values that cannot be sent, and goes on", async ({ network }) => {
     await using pair = await connect(network);
     for (const value of SENDABLES) {
       const sending = pair.client.sink.send(value as Anything);
@@ -298,7 +298,7 @@ export function arguments_(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive(pair);
   });
 
-  test("receives refuse wrong lengths and go on", async ({ network }) => {
+  test("receives refuse wrong lengths, and go on", async ({ network }) => {
     await using pair = await connect(network);
     const { stream } = pair.client as Anything;
     for (const [value, wanted] of [...NO_NUMBER, [2 ** 32, RangeError] as const]) {
@@ -322,7 +322,7 @@ export function arguments_(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive(pair);
   });
 
-  test("socket options refuse wrong values and go on", async ({ network }) => {
+  test("socket options refuse wrong values, and go on", async ({ network }) => {
     await using pair = await connect(network);
     const client = pair.client as Anything;
     for (const value of [1, 0, "on", null, {}]) {
@@ -351,7 +351,7 @@ export function arguments_(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive(pair);
   });
 
-  test("buffers and pools refuse wrong values and go on", ({ network }) => {
+  test("buffers and pools refuse wrong values, and go on", ({ network }) => {
     const { pool } = network as Anything;
     for (const [value, wanted] of NO_NUMBER) {
       for (const method of ["alloc", "tryAlloc"]) {

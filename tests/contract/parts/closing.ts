@@ -25,7 +25,7 @@ import {
 
 const TOO_MUCH = 24 << 20;
 
-/** Everything that may be done with a closed connection, and what comes of it. */
+/** Everything that a program may do with a closed connection, and the result. */
 async function expectClosed(connection: Connection): Promise<void> {
   assert.ok(connection.sink.closed);
   assert.ok(connection.stream.closed);
@@ -73,7 +73,7 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
     await expectClosed(pair.client);
   });
 
-  test("close gives up sends that nobody reads after shutdownTimeoutMs", async () => {
+  test("close gives up unread sends after shutdownTimeoutMs", async () => {
     await using own = await started({ ...config, shutdownTimeoutMs: 80 });
     await using pair = await connect(own.network);
     const sending = assert.rejects(pair.client.sink.send(pattern(TOO_MUCH)), { code: "Closed" });
@@ -88,7 +88,7 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
     assert.is(end.errno, "ECONNRESET", "a part of what was sent does not look like all of it");
   });
 
-  test("half close gives up sends that nobody reads after shutdownTimeoutMs", async () => {
+  test("half close gives up unread sends after shutdownTimeoutMs", async () => {
     await using own = await started({ ...config, shutdownTimeoutMs: 80 });
     await using pair = await connect(own.network);
     const sending = assert.rejects(pair.client.sink.send(pattern(TOO_MUCH)), { code: "Closed" });
@@ -116,7 +116,7 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
     assert.is(error.errno, "ECONNRESET");
   });
 
-  test("reset behind a half close that is waiting is no clean end", async () => {
+  test("a reset behind a half close that still waits is no clean end", async () => {
     for (const soLinger of [null, 0]) {
       await using own = await started({ ...config, soLinger });
       await using pair = await connect(own.network);
@@ -130,7 +130,7 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
     }
   });
 
-  test("reset overtakes a close that is waiting", async ({ network }) => {
+  test("reset overtakes a close that still waits", async ({ network }) => {
     await using pair = await connect(network);
     const sending = pair.client.sink.send(pattern(TOO_MUCH)).catch((error) => error);
     const closed = pair.client.close();
@@ -162,7 +162,7 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
     assert.is(end.errno, "ECONNRESET");
   });
 
-  test("close in the middle of what the peer sends: it is told, and has the answer", async () => {
+  test("close while the peer sends: the peer gets an error, and has the answer", async () => {
     for (const address of ["127.0.0.1:0", { path: `\0uringnet-${crypto.randomUUID()}` }]) {
       await using own = await started(config);
       await using pair = await connect(own.network, address);
@@ -178,7 +178,7 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
     }
   });
 
-  test("close against a peer that never stops sending: it gets all that was sent", async () => {
+  test("close against a peer that never stops sending: the peer gets all bytes", async () => {
     for (const address of ["127.0.0.1:0", { path: `\0uringnet-${crypto.randomUUID()}` }]) {
       await using own = await started(config);
       await using peers = await started(config);
@@ -187,7 +187,7 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
       const flood = (async () => {
         while (flooding) await pair.client.sink.send(pattern(60_000));
       })().catch(() => {});
-      // As much as the kernel takes while nobody reads.
+      // As much as the kernel takes while the peer does not read.
       const bytes = pattern(TOO_MUCH, 9);
       const controller = new AbortController();
       await settlesWithin(pair.server.sink.send(bytes, { signal: controller.signal }), 50);
@@ -204,7 +204,7 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
           received += arrived.length;
         }
       } catch (error) {
-        // Once it has everything, it may be told that its own bytes are not wanted.
+        // Once the peer has everything, its own sends may fail.
         if (!(error instanceof NetworkError && error.errno === "ECONNRESET")) throw error;
       }
       assert.is(received, bytesSent);
@@ -225,13 +225,13 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
     }
   });
 
-  test("the addresses of a closed connection are its own", async ({ network }) => {
+  test("a closed connection keeps its addresses", async ({ network }) => {
     for (const end of ["close", "reset"] as const) {
       await using pair = await connect(network);
       const { remoteAddress } = pair.server;
       await pair.client[end]();
       await pair.client.close();
-      // Its number belongs to another connection by now.
+      // The descriptor number belongs to another connection by now.
       await using next = await connect(network);
       assert.equal(pair.client.localAddress, remoteAddress);
       assert.equal(pair.client.remoteAddress, pair.listener.localAddress);
@@ -239,7 +239,7 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
     }
   });
 
-  test("soLinger of seconds: close does not block, and what was sent arrives", async () => {
+  test("soLinger of seconds: close does not block, and all bytes arrive", async () => {
     await using own = await started({ ...config, soLinger: 3 });
     await using pair = await connect(own.network);
     const bytes = pattern(1 << 20);
@@ -277,7 +277,7 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
     await expectNoNewDescriptors(before);
   });
 
-  test("a descriptor stays open until its last operation has come back", async ({ network }) => {
+  test("a descriptor stays open until its last operation has landed", async ({ network }) => {
     await using pair = await connect(network);
     const before = await settledDescriptors();
     const controller = new AbortController();
@@ -332,7 +332,7 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
     await expectNoNewDescriptors(before);
   });
 
-  test("a closed network still knows its numbers and refuses politely", async () => {
+  test("a closed network still has its numbers and refuses calls with Closed", async () => {
     const { network } = await started(config);
     await using pair = await connect(network);
     await pair.client.sink.send("x");
@@ -365,7 +365,7 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
     await using pair = await connect(other.network, "127.0.0.1:0", network);
     const recv = pair.client.stream.recv(10);
     await pair.server.sink.send("01234");
-    await pause(20);
+    while (pair.client.stream.bytesReceived < 5) await pause(1);
     const closed = network.close();
     assert.not(await settlesWithin(closed, 30), "it waits");
     await pair.server.sink.send("56789");
@@ -407,7 +407,7 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
     await Promise.all([sending, recv]);
   });
 
-  test("a network that was never used closes without a trace", async () => {
+  test("a network that was never used leaves nothing behind", async () => {
     const before = descriptors();
     for (let i = 0; i < 5; i++) {
       await using _own = await started(config);

@@ -1,11 +1,11 @@
 /**
- * Binding and dialing: addresses of every kind, and every way in which it fails.
+ * Binding and dialing: addresses of every kind, and every kind of failure.
  *
  * @module
  */
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { type Connection, type NetworkConfig, NetworkError } from "../../../mod.ts";
-import { assert } from "../../harness.ts";
+import { assert, patience } from "../../harness.ts";
 import {
   connect,
   type ContractSuite,
@@ -66,7 +66,7 @@ export function connecting(test: ContractSuite, config: NetworkConfig): void {
     }
   });
 
-  test("an interface that is not there: ENODEV, and all goes on", async ({ network }) => {
+  test("an interface that does not exist: ENODEV, and all goes on", async ({ network }) => {
     for (const name of ["nosuch0", "25lo", "99999999999"]) {
       const address = `[fe80::1%${name}]:80`;
       const dialing = await assert.rejects(network.dial(address), {
@@ -112,7 +112,7 @@ export function connecting(test: ContractSuite, config: NetworkConfig): void {
     }
   });
 
-  test("dialing where nobody listens: ConnectionFailed, ECONNREFUSED", async ({ network }) => {
+  test("dialing where no socket listens: ConnectionFailed, ECONNREFUSED", async ({ network }) => {
     for (const address of ["127.0.0.1:1", "localhost:1", "[::1]:1"]) {
       const error = await assert.rejects(network.dial(address), {
         code: "ConnectionFailed",
@@ -155,7 +155,7 @@ export function connecting(test: ContractSuite, config: NetworkConfig): void {
         network.dial(listener.localAddress),
         listener.accept(),
       ]);
-      // The listener's side closes first: its end rests in TIME_WAIT.
+      // The listener's side closes first, so that its end stays in TIME_WAIT.
       await server.close();
       await client.close();
     }
@@ -224,7 +224,7 @@ export function connecting(test: ContractSuite, config: NetworkConfig): void {
     });
   });
 
-  test("unix sockets: a file that is there is neither used nor removed", async ({ network }) => {
+  test("unix sockets: an existing file is neither used nor removed", async ({ network }) => {
     const path = socketPath();
     writeFileSync(path, "mine");
     try {
@@ -244,7 +244,7 @@ export function connecting(test: ContractSuite, config: NetworkConfig): void {
     await assert.rejects(network.bind({ path }), { code: "BindFailed", errno: "EADDRINUSE" });
   });
 
-  test("unix sockets: paths of 107 bytes, and no more", async ({ network }) => {
+  test("unix sockets: paths of at most 107 bytes", async ({ network }) => {
     const base = socketPath();
     const path = base + "x".repeat(107 - base.length);
     await using pair = await connect(network, { path });
@@ -253,7 +253,7 @@ export function connecting(test: ContractSuite, config: NetworkConfig): void {
     await assert.rejects(network.bind({ path: `${path}x` }), RangeError);
   });
 
-  /** A listener that has all the connections it can hold: the next dial gets no answer. */
+  /** A listener whose backlog is full: the next dial gets no answer. */
   async function full(network: ContractNetwork) {
     const listener = await network.bind("127.0.0.1:0", { backlog: 0 });
     const waiting = await network.dial(listener.localAddress);
@@ -275,7 +275,7 @@ export function connecting(test: ContractSuite, config: NetworkConfig): void {
     });
     const elapsed = performance.now() - start;
     assert.instance(error, NetworkError);
-    assert.ok(elapsed >= 100 && elapsed < 300, `it took ${elapsed} ms`);
+    assert.ok(elapsed >= 100 && elapsed < patience(300), `it took ${elapsed} ms`);
   });
 
   test("a dial's own budget comes before the configured one", async ({ network }) => {

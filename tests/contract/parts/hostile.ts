@@ -1,7 +1,7 @@
 /**
- * What callers hand in may lie: subclasses, properties of an object's own, proxies, getters,
- * memory that goes away, a polluted Object.prototype. Nothing but the caller's own bytes is ever
- * sent, what is wrong is refused at once, and everything goes on working.
+ * Objects of callers may lie: subclasses, own properties, proxies, getters, memory that is
+ * detached, a polluted Object.prototype. Only the caller's own bytes are ever sent, wrong values
+ * are refused at once, and everything goes on working.
  *
  * @module
  */
@@ -30,7 +30,7 @@ import {
 // deno-lint-ignore no-explicit-any
 type Anything = any;
 
-/** Says of itself what it likes, and would hand out other memory than its own. */
+/** An array that lies about itself, and hands out memory of other owners. */
 class Liar extends Uint8Array<ArrayBuffer> {
   override get length(): number {
     return 4_000_000;
@@ -93,7 +93,7 @@ async function polluted(
   }
 }
 
-/** An object whose fields may be read once; the second time they are something else. */
+/** An object whose fields may be read once; a second read gives another value. */
 function fickle(fields: Record<string, unknown>): Anything {
   const result = {};
   for (const [name, value] of Object.entries(fields)) {
@@ -106,7 +106,7 @@ function fickle(fields: Record<string, unknown>): Anything {
   return result;
 }
 
-/** A send that is refused with TypeError, and takes nothing. */
+/** A send that is refused with TypeError, and that sends nothing. */
 async function expectRefused(connection: Connection, data: unknown): Promise<void> {
   const error = await assert.rejects(connection.sink.send(data as Anything), TypeError);
   assert.match(error.message, /^Cannot use/);
@@ -137,7 +137,7 @@ export function hostile(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive(pair);
   });
 
-  test("IoBuf.from and IoBufs copy the bytes that an array has, not those it claims", async () => {
+  test("IoBuf.from and IoBufs copy the bytes that an array has, not the claimed ones", async () => {
     for (const make of [lying, tampered]) {
       assert.bytesEqual(IoBuf.from(make(pattern(100))).toUint8Array(), pattern(100));
       const bufs = new IoBufs(make(pattern(100)), "x").append(make(pattern(5)));
@@ -192,7 +192,7 @@ export function hostile(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive(pair);
   });
 
-  test("what only looks like a sendable is refused", async ({ network }) => {
+  test("an object that only looks like a sendable is refused", async ({ network }) => {
     await using pair = await connect(network);
     const looks: unknown[] = [
       new Proxy(pattern(3), {}),
@@ -233,7 +233,7 @@ export function hostile(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive(pair);
   });
 
-  test("memory that is not there is refused, and nobody else notices", async ({ network }) => {
+  test("memory that is not there is refused, and other calls go on", async ({ network }) => {
     await using pair = await connect(network);
     await using other = await connect(network);
     const gone = () => {
@@ -256,7 +256,7 @@ export function hostile(test: ContractSuite, config: NetworkConfig): void {
     }
   });
 
-  test("an element that takes an earlier one away is refused", async ({ network }) => {
+  test("an element that detaches an earlier one is refused", async ({ network }) => {
     await using pair = await connect(network);
     const first = pattern(100);
     const data: Anything[] = [first, "second"];
@@ -271,7 +271,7 @@ export function hostile(test: ContractSuite, config: NetworkConfig): void {
   });
 
   test(
-    "memory that goes away before it is sent fails that send alone",
+    "memory that is detached before it is sent fails that send alone",
     async ({ network }) => {
       await using pair = await connect(network);
       const filling = pair.client.sink.send(pattern(16_000_000));
@@ -291,7 +291,7 @@ export function hostile(test: ContractSuite, config: NetworkConfig): void {
   );
 
   test(
-    "memory that goes away in the middle of a send poisons the sink",
+    "memory that is detached in the middle of a send poisons the sink",
     async ({ network }) => {
       const takeAway: ((bytes: Uint8Array) => void)[] = [
         ({ buffer }) => giveAway(buffer),
@@ -367,7 +367,7 @@ export function hostile(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive(pair);
   });
 
-  test("each option is read once: a second answer harms nothing", async ({ network }) => {
+  test("each option is read once, so that a second answer has no effect", async ({ network }) => {
     const ring = fickle({ entries: 64, ...config.ring, spin: fickle({ budgetUs: 5 }) });
     const pool = fickle({ maxPerClass: 64, budgetBytes: 1 << 24 });
     const keepAlive = fickle({ idleSeconds: 5, count: 3 });
@@ -390,7 +390,7 @@ export function hostile(test: ContractSuite, config: NetworkConfig): void {
     await Promise.all([client.close(), server.close(), listener.close()]);
   });
 
-  test("a signal that lies ends no call early and holds nothing", async ({ network }) => {
+  test("a signal that lies ends no call early and keeps nothing alive", async ({ network }) => {
     await using pair = await connect(network);
     const { signal } = new AbortController();
     Object.defineProperty(signal, "aborted", { value: true });

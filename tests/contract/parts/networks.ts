@@ -1,5 +1,5 @@
 /**
- * Networks themselves: numbers, several at once, sharing a pool, and every option.
+ * Networks: their numbers, several at once, a shared pool, and every option.
  *
  * @module
  */
@@ -50,7 +50,7 @@ export function networks(test: ContractSuite, config: NetworkConfig): void {
     assert.is(stats.receivesPending, 0);
   });
 
-  test("a network says what carries it", ({ network }) => {
+  test("a network names its backend", ({ network }) => {
     assert.is(network.backend, config.backend ?? "io_uring");
     const capabilities = probe();
     assert.is(capabilities.supported, true);
@@ -82,7 +82,7 @@ export function networks(test: ContractSuite, config: NetworkConfig): void {
     assert.instance(network.pool, BufferPool);
   });
 
-  test("memory of the pool cannot be given away with a view of it", ({ network }) => {
+  test("memory of the pool cannot be transferred through a view of it", ({ network }) => {
     using buffer = network.pool.alloc(100);
     assert.ok(buffer.pooled);
     const transfer = [buffer.bytes.buffer as ArrayBuffer];

@@ -1,6 +1,6 @@
 /**
- * The files of unix listeners: which one is made and with what permissions, which one is removed,
- * and when one that was left behind may be replaced.
+ * The files of unix listeners: which file is made and with which permissions, which file is
+ * removed, and when a stale file may be replaced.
  *
  * @module
  */
@@ -23,7 +23,7 @@ import { assert } from "../../harness.ts";
 import { leaveStaleFile, RawUnixSocket, SOCK_DGRAM } from "../../support/raw_unix.ts";
 import { connect, type ContractSuite, expectAlive, settlesWithin, started } from "../fixture.ts";
 
-/** A folder of the test's own, empty again by its end. */
+/** A folder for one test, which is empty again at the end of the test. */
 class Folder implements Disposable {
   readonly path: string = mkdtempSync("/tmp/uringnet-files-");
 
@@ -40,7 +40,7 @@ class Folder implements Disposable {
   }
 }
 
-/** Runs with another working directory, and always comes back. */
+/** Runs `body` in another working directory, and always returns. */
 async function within<T>(path: string, body: () => Promise<T>): Promise<T> {
   const here = process.cwd();
   process.chdir(path);
@@ -63,7 +63,7 @@ async function withUmask<T>(mask: number, body: () => Promise<T>): Promise<T> {
 const REMEDY = "no socket listens there, the file was left behind; pass unlinkStale: true to " +
   "replace it, or remove it";
 
-/** What may stand in the place of a socket file, none of which is to be removed. */
+/** Entries in the place of a socket file, none of which may be removed. */
 const OTHERS: readonly (readonly [string, (path: string) => void])[] = [
   ["a plain file", (path) => writeFileSync(path, "mine")],
   ["a link to a file that is stale", (path) => {
@@ -101,7 +101,7 @@ function removing(test: ContractSuite, config: NetworkConfig): void {
     });
   }
 
-  test("unix files: a relative path is that of the time of bind", async ({ network }) => {
+  test("unix files: a relative path is resolved at the time of bind", async ({ network }) => {
     using folder = new Folder();
     mkdirSync(folder.file("inner"));
     for (const name of ["plain", "./dotted", "../inner/parent", "\ufeffmarked", "@at"]) {
@@ -143,7 +143,7 @@ function removing(test: ContractSuite, config: NetworkConfig): void {
     assert.equal(readdirSync(there), []);
   });
 
-  test("unix files: a closing network removes them, and a refused bind leaves none", async () => {
+  test("unix files: a closing network removes its files, a refused bind leaves none", async () => {
     using folder = new Folder();
     const own = await started(config);
     await own.network.bind({ path: folder.file("a") });
@@ -156,7 +156,7 @@ function removing(test: ContractSuite, config: NetworkConfig): void {
   });
 }
 
-/** Binds again and again: refused, for this reason, and nothing of the folder changes. */
+/** Binds several times: each bind is refused for this reason, and the folder does not change. */
 async function expectRefused(network: Network, folder: Folder, reason: string): Promise<void> {
   const path = folder.file("a");
   const before = [lstatSync(path).ino, ...folder.names];
@@ -173,7 +173,7 @@ async function expectRefused(network: Network, folder: Folder, reason: string): 
 }
 
 function replacing(test: ContractSuite, _config: NetworkConfig): void {
-  test("unix files: a stale one is refused, with the remedy", async ({ network }) => {
+  test("unix files: a stale file is refused, with the remedy", async ({ network }) => {
     using folder = new Folder();
     const path = folder.file("a");
     leaveStaleFile(path);
@@ -192,7 +192,7 @@ function replacing(test: ContractSuite, _config: NetworkConfig): void {
     await assert.rejects(network.dial({ path }), { errno: "ECONNREFUSED" });
   });
 
-  test("unix files: unlinkStale replaces a stale one, and only needs to once", async (context) => {
+  test("unix files: unlinkStale works with and without a stale file", async (context) => {
     using folder = new Folder();
     const path = folder.file("a");
     for (const stale of [true, false]) {
@@ -261,7 +261,7 @@ function replacing(test: ContractSuite, _config: NetworkConfig): void {
 }
 
 function permissions(test: ContractSuite): void {
-  test("unix files: mode is exact, whatever the umask", async ({ network }) => {
+  test("unix files: mode is exact, for every umask", async ({ network }) => {
     using folder = new Folder();
     for (const mask of [0, 0o022, 0o077, 0o777]) {
       for (const mode of [undefined, 0, 0o600, 0o660, 0o666, 0o777]) {
@@ -284,7 +284,7 @@ function permissions(test: ContractSuite): void {
     }
   });
 
-  test("unix files: unlinkStale has no effect on what is no file", async ({ network }) => {
+  test("unix files: unlinkStale has no effect on addresses without a file", async ({ network }) => {
     const path = `\0uringnet-stale-${process.pid}`;
     for (const address of ["127.0.0.1:0", { path }]) {
       const listener = await network.bind(address, { unlinkStale: true });

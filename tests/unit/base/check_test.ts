@@ -16,7 +16,7 @@ test("check.integer() throws RangeError naming field, range and value", () => {
   }
 });
 
-test("check.integer() throws TypeError for what is not a number", () => {
+test("check.integer() throws TypeError for a value that is not a number", () => {
   const cases: [unknown, string][] = [
     ["5", '"5"'],
     [undefined, "undefined"],
@@ -32,7 +32,7 @@ test("check.integer() throws TypeError for what is not a number", () => {
   }
 });
 
-test("check.integerOrNull() accepts null and says so when it refuses", () => {
+test("check.integerOrNull() accepts null, and its refusal names null", () => {
   assert.is(check.integerOrNull("ms", null, 0, 9), null);
   assert.is(check.integerOrNull("ms", 9, 0, 9), 9);
   const wanted = 'Cannot use "ms": wanted null or an integer from 0 to 9, given ';
@@ -44,7 +44,7 @@ test("check.integerOrNull() accepts null and says so when it refuses", () => {
   );
 });
 
-test("check.boolean() takes nothing that is merely truthy or falsy", () => {
+test("check.boolean() refuses values that are only truthy or falsy", () => {
   assert.is(check.boolean("on", true), true);
   assert.is(check.boolean("on", false), false);
   for (const value of [0, 1, "", "true", null, undefined]) {
@@ -72,7 +72,7 @@ test("check.options() returns the known fields and takes undefined for none", ()
   assert.equal({ ...check.options("o", undefined, ["a"]) }, {});
 });
 
-test("check.options() reads each field once, own ones and those of a class", () => {
+test("check.options() reads each field once, own fields and fields of a class", () => {
   let reads = 0;
   class Options {
     get a() {
@@ -84,7 +84,7 @@ test("check.options() reads each field once, own ones and those of a class", () 
   assert.equal([fields.a, fields.a, fields.b, reads], [1, 1, 5, 1]);
 });
 
-test("check.options() does not read what was put on Object.prototype", () => {
+test("check.options() does not read properties of Object.prototype", () => {
   const polluted = Object.prototype as { a?: unknown };
   polluted.a = 1;
   try {
@@ -98,7 +98,7 @@ test("check.options() does not read what was put on Object.prototype", () => {
   }
 });
 
-test("check.bytes() returns the length that the engine knows", () => {
+test("check.bytes() returns the engine's length of an array", () => {
   class Liar extends Uint8Array {
     override get length() {
       return 1_000;
@@ -110,7 +110,7 @@ test("check.bytes() returns the length that the engine knows", () => {
   assert.is(check.bytes("d", "w", new Uint8Array(0)), 0);
 });
 
-test("check.bytes() refuses what only looks like a byte array, and what is gone", () => {
+test("check.bytes() refuses objects that only look like a byte array, and detached arrays", () => {
   const looks = [
     new Proxy(new Uint8Array(3), {}),
     Object.create(Uint8Array.prototype),
@@ -125,7 +125,7 @@ test("check.bytes() refuses what only looks like a byte array, and what is gone"
   thrown(() => check.bytes("d", "bytes", gone), TypeError, "detached");
 });
 
-test("a message about an object that throws when asked is made all the same", () => {
+test("a message about an object whose getters throw is still made", () => {
   const hostile = {
     get constructor() {
       throw new Error("no");
@@ -142,7 +142,7 @@ test("check.options() names an unknown key and lists the known ones", () => {
   );
 });
 
-test("check.options() refuses what is not an object", () => {
+test("check.options() refuses a value that is not an object", () => {
   for (const value of [null, 1, "a", true, [], ["a"], () => {}]) {
     thrown(() => check.options("o", value, ["a"]), TypeError, 'Cannot use "o": wanted an object');
   }
@@ -159,7 +159,7 @@ test("shown() keeps messages short: long text is cut, objects are named by their
   assert.is(shown(undefined), "undefined");
 });
 
-test("shown() prints no source of functions, and shows that a BigInt is one", () => {
+test("shown() prints no source of functions, and marks a BigInt as one", () => {
   assert.is(shown(() => "a secret of the source"), "a function");
   assert.is(shown(class Secret {}), "a function");
   assert.is(shown(80n), "80n");

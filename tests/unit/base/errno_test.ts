@@ -4,7 +4,7 @@ import { assert, suite } from "../../harness.ts";
 
 const test = suite("errno");
 
-test("ERRNO agrees with the numbers that the operating system's own table has", () => {
+test("ERRNO agrees with the operating system's own table", () => {
   const known = constants.errno as unknown as Record<string, number | undefined>;
   let compared = 0;
   for (const [name, number] of Object.entries(ERRNO)) {
@@ -15,7 +15,7 @@ test("ERRNO agrees with the numbers that the operating system's own table has", 
   assert.ok(compared >= 30, `only ${compared} names to compare with`);
 });
 
-test("every row of ERRNO has its own number, its name back, and words for people", () => {
+test("every row of ERRNO has its own number, its name and its words", () => {
   const numbers = Object.values(ERRNO);
   assert.is(new Set(numbers).size, numbers.length);
   for (const [name, number] of Object.entries(ERRNO)) {
@@ -32,7 +32,7 @@ test("the names that the core compares with have the numbers of Linux", () => {
   );
 });
 
-test("what calls on sockets and files can answer has a name and words", () => {
+test("every errno of calls on sockets and files has a name and words", () => {
   const numbers = { EXDEV: 18, ENODEV: 19, EISDIR: 21, EROFS: 30, EDOM: 33, ELOOP: 40, ENONET: 64 };
   const more = { ENOTDIR: 20, ENAMETOOLONG: 36, EDESTADDRREQ: 89, EPFNOSUPPORT: 96, EDQUOT: 122 };
   for (const [name, number] of Object.entries({ ...numbers, ...more })) {
@@ -42,7 +42,7 @@ test("what calls on sockets and files can answer has a name and words", () => {
   assert.is(errnoText(64), "machine is not on the network (ENONET)");
 });
 
-test("errnoName() and errnoText() make something of numbers outside the table", () => {
+test("errnoName() and errnoText() accept numbers outside the table", () => {
   assert.is(errnoName(999), "E999");
   assert.is(errnoText(999), "E999");
 });

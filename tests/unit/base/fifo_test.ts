@@ -35,7 +35,7 @@ test("Fifo.remove() of the last item leaves a queue that push() continues", () =
   assert.not.ok(fifo.remove(items[2]));
 });
 
-test("an item that left a queue holds no link to it", () => {
+test("an item that has left a queue keeps no link to it", () => {
   const fifo = new Fifo<Item>();
   const items = [item(1), item(2), item(3)];
   for (const entry of items) fifo.push(entry);
@@ -45,7 +45,7 @@ test("an item that left a queue holds no link to it", () => {
   for (const { next, previous } of items) assert.equal([next, previous], [null, null]);
 });
 
-test("an item can stand in another queue after it left the first", () => {
+test("an item can join another queue once it has left the first", () => {
   const first = new Fifo<Item>();
   const second = new Fifo<Item>();
   const entry = item(1);
@@ -77,7 +77,7 @@ test("an item is not pushed twice", () => {
   assert.throws(() => fifo.push(entry), /one queue at a time/);
 });
 
-/** The orders in which a program may end what it has queued. */
+/** The orders in which a program may end its queued calls. */
 const ORDERS: Readonly<Record<string, (items: Item[]) => Item[]>> = {
   "first to last": (items) => items,
   "last to first": (items) => items.toReversed(),

@@ -15,7 +15,7 @@ const {
   optionOf,
 } = intrinsics;
 
-/** Every member that code could trust says something wrong. */
+/** An array whose every member lies. */
 class Liar extends Uint8Array {
   override get length(): number {
     return 1_000;
@@ -53,7 +53,7 @@ test("lengthOf() reads the engine's length of an array that lies", () => {
   assert.is(lengthOf(detached()), 0);
 });
 
-test("lengthOf() works on when Function.prototype.call was changed", () => {
+test("lengthOf() still works when Function.prototype.call was replaced", () => {
   const { call } = Function.prototype;
   let length = -1;
   Function.prototype.call = () => 1_000;
@@ -65,12 +65,12 @@ test("lengthOf() works on when Function.prototype.call was changed", () => {
   assert.is(length, 8);
 });
 
-test("lengthOf() throws for proxies and for objects that only inherit", () => {
+test("lengthOf() throws for proxies and for objects that only inherit from an array", () => {
   const looks = [new Proxy(new Uint8Array(3), {}), Object.create(Uint8Array.prototype), {}, []];
   for (const value of looks) thrown(() => lengthOf(value), TypeError);
 });
 
-test("viewOf() shows the engine's bytes, as an array of our own", () => {
+test("viewOf() returns a new array over the engine's bytes", () => {
   const bytes = Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7);
   const liar = new Liar(bytes.buffer, 2, 4);
   const view = viewOf(liar, 1, 2);
@@ -78,7 +78,7 @@ test("viewOf() shows the engine's bytes, as an array of our own", () => {
   assert.is(Object.getPrototypeOf(view), Uint8Array.prototype);
 });
 
-test("isGone() tells an empty array from one whose memory went away", () => {
+test("isGone() tells an empty array from an array without memory", () => {
   assert.not(isGone(new Liar(0)));
   assert.not(isGone(new Uint8Array(1)));
   assert.ok(isGone(detached()));
@@ -107,7 +107,7 @@ test("isAborted() and abortReason() do not ask the signal", () => {
   thrown(() => isAborted({} as AbortSignal), TypeError);
 });
 
-test("optionOf() takes own fields and those of a class, not those of Object.prototype", () => {
+test("optionOf() reads own fields and fields of a class, but not of Object.prototype", () => {
   const polluted = Object.prototype as { timeoutMs?: unknown };
   class Options {
     get timeoutMs() {

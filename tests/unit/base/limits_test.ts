@@ -3,7 +3,7 @@ import { assert, suite } from "../../harness.ts";
 
 const test = suite("LIMITS");
 
-test("limits that rest on each other agree", () => {
+test("limits that depend on each other agree", () => {
   assert.is(LIMITS.iovecBatchSize, 32);
   assert.is(LIMITS.copyWindowBytes, 64 * 1024);
   assert.ok(LIMITS.gatherCopyBytes < LIMITS.copyWindowBytes);

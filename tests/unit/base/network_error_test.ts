@@ -24,7 +24,7 @@ test("NetworkError carries code, errno name, operation, bytesDone, endOfStream a
   assert.is(String(error), "NetworkError: Cannot send 5 bytes: broken pipe (EPIPE)");
 });
 
-test("what is left out is null, zero, false or undefined, never missing", () => {
+test("a field without a value is null, zero, false or undefined, never missing", () => {
   const error = new NetworkError("Cannot alloc", { code: "PoolExhausted", operation: "alloc" });
   assert.is(error.errno, null);
   assert.is(error.bytesDone, 0);

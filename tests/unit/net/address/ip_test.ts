@@ -20,7 +20,7 @@ test("parseIp() reads dotted IPv4 addresses", () => {
   assert.is(parseIp("1.2.3.4")?.family, 4);
 });
 
-test("parseIp() refuses what only looks like IPv4: short, octal, hexadecimal, too large", () => {
+test("parseIp() refuses IPv4 that is short, octal, hexadecimal or too large", () => {
   const wrong = ["1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1.2.3.04", "0x7f.0.0.1", "1..2.3"];
   const more = ["1.2.3.", ".1.2.3", "1.2.3.4 ", " 1.2.3.4", "-1.2.3.4", "1.2.3.1000", "2130706433"];
   for (const text of [...wrong, ...more]) assert.is(hex(text), null, text);
@@ -87,7 +87,7 @@ test("parseIp() keeps the scope, by number or by name", () => {
   }
 });
 
-test("parseIp() reads what was written from random bytes, however it was written", () => {
+test("parseIp() reads random addresses in every spelling", () => {
   const random = new Random();
   for (let round = 0; round < 1_000; round++) {
     const groups = Array.from({ length: 8 }, () => random.chance(0.5) ? 0 : random.int(0, 0xffff));

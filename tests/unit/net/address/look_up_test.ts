@@ -3,7 +3,7 @@ import { lookUp } from "../../../../src/net/address/look_up.ts";
 import { assert, suite } from "../../../harness.ts";
 import { ManualHost } from "../../../support/manual_host.ts";
 
-/** A host on which every question is a mistake. */
+/** A host whose resolver must not be asked. */
 class SilentHost extends ManualHost {
   override resolve(): Promise<never> {
     return Promise.reject(new Error("asked"));
@@ -47,7 +47,7 @@ test("an answer that is no address is the lookup's failure", async () => {
   await assert.rejects(lookUp(host, asked, interfaceIndex), /no address/);
 });
 
-test("localhost is the loopback interface, IPv4 first, without asking anybody", async () => {
+test("localhost is the loopback interface, IPv4 first, and no resolver is asked", async () => {
   const host = new SilentHost();
   for (const hostname of ["localhost", "LocalHost", "localhost.", "a.localhost"]) {
     assert.equal(await lookUp(host, { hostname, port: 5 }, interfaceIndex), [

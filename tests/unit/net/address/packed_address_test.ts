@@ -1,5 +1,5 @@
 /**
- * Addresses as accepted connections keep them: what comes out is what went in.
+ * Addresses in the form of accepted connections: unpacking restores each address.
  *
  * @module
  */
@@ -28,7 +28,7 @@ function packAndUnpack(address: SocketAddress | UnixAddress) {
   return { packed, unpacked: packedAddress.unpack(packed) };
 }
 
-test("IPv4 is one number, and comes out as it went in", () => {
+test("IPv4 is one number, and unpacks to the same address", () => {
   const random = new Random();
   const octet = () => random.pick([0, 1, 127, 128, 255, random.int(0, 255)]);
   for (let i = 0; i < 2_000; i++) {
@@ -41,7 +41,7 @@ test("IPv4 is one number, and comes out as it went in", () => {
   }
 });
 
-test("IPv6 and unix addresses are what they are", () => {
+test("IPv6 and unix addresses are kept as objects", () => {
   for (const hostname of ["::1", "fe80::1%3", "2001:db8::ff", "::ffff:127.0.0.1"]) {
     const { unpacked } = packAndUnpack({ hostname, port: 65_535 });
     assert.equal(unpacked, { hostname, port: 65_535 });
@@ -51,7 +51,7 @@ test("IPv6 and unix addresses are what they are", () => {
   }
 });
 
-test("equals() says whether hostname and port, or the path, are the same", () => {
+test("equals() compares hostname and port, or the path", () => {
   const addresses = [
     { hostname: "127.0.0.1", port: 80 },
     { hostname: "127.0.0.1", port: 81 },

@@ -46,11 +46,11 @@ test("writeSockaddr() ends a path with NUL, and an abstract name where it ends",
   assert.equal([...abstract.block.subarray(0, 5)], [1, 0, 0, 0x61, 0x62]);
 });
 
-test("writeSockaddr() refuses a name: those are looked up before", () => {
+test("writeSockaddr() refuses a name, which the lookup has to resolve first", () => {
   thrown(() => sockaddr({ hostname: "localhost", port: 1 }), TypeError, '"localhost"');
 });
 
-test("an address comes back from the kernel's form as it went in", () => {
+test("an address survives the way into the kernel's form and back", () => {
   const addresses: (SocketAddress | UnixAddress)[] = [
     { hostname: "0.0.0.0", port: 0 },
     { hostname: "255.1.20.3", port: 65_535 },
@@ -69,7 +69,7 @@ test("an address comes back from the kernel's form as it went in", () => {
   for (const address of addresses) assert.equal(throughKernel(address), address);
 });
 
-test("connectedAddress() spells as the kernel does, and takes no address for the loopback", () => {
+test("connectedAddress() spells as the kernel does, and maps no address to the loopback", () => {
   const cases: [string, string][] = [
     ["10.1.2.3", "10.1.2.3"],
     ["0.0.0.0", "127.0.0.1"],
@@ -87,7 +87,7 @@ test("connectedAddress() spells as the kernel does, and takes no address for the
   }
 });
 
-test("readSockaddr() writes IPv6 addresses as RFC 5952 wants them", () => {
+test("readSockaddr() writes IPv6 addresses as RFC 5952 specifies", () => {
   const cases: [string, string][] = [
     ["2001:DB8:0:0:0:0:2:1", "2001:db8::2:1"],
     ["2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1"], // One group is not shortened.
@@ -99,7 +99,7 @@ test("readSockaddr() writes IPv6 addresses as RFC 5952 wants them", () => {
     ["::ffff:1.2.3.4", "::ffff:1.2.3.4"], // Mapped: section 5.
     ["::ffff:7f00:1", "::ffff:127.0.0.1"],
     ["0:0:0:0:0:FFFF:0:0", "::ffff:0.0.0.0"],
-    ["::1.2.3.4", "::102:304"], // Only mapped ones are known by how they begin.
+    ["::1.2.3.4", "::102:304"], // Only mapped addresses have the prefix.
     ["::fffe:102:304", "::fffe:102:304"],
     ["::1:ffff:102:304", "::1:ffff:102:304"],
   ];

@@ -1,5 +1,5 @@
 /**
- * Calls and the signals that end them: one listener, order, and calls that leave meanwhile.
+ * Calls and the signals that abort them: one listener, the order, and calls that end meanwhile.
  *
  * @module
  */
@@ -20,7 +20,7 @@ function setUp(count: number) {
   return { ...counted, aborted, calls };
 }
 
-test("however many calls wait, the signal has one listener, and none when they have ended", () => {
+test("a signal has one listener for all its calls, and none when they have ended", () => {
   const { added, listeners, calls } = setUp(1_000);
   for (const { subscription } of calls) subscription.begin();
   assert.is(listeners.size, 1);
@@ -56,7 +56,7 @@ test("calls are aborted once, with the signal's reason, in the order of their be
   }
 });
 
-test("a call that ends others when it is aborted ends them for good", () => {
+test("an aborted call that ends other calls ends them for good", () => {
   const { controller, aborted, calls } = setUp(5);
   for (const { subscription } of calls) subscription.begin();
   calls[1].call.abort = () => {
@@ -68,7 +68,7 @@ test("a call that ends others when it is aborted ends them for good", () => {
   assert.equal(aborted, [0, 1, 3]);
 });
 
-test("the reason is the signal's, and signals do not know each other", () => {
+test("the reason is the signal's, and signals are independent", () => {
   const reasons: unknown[] = [];
   const call = { abort: (reason: unknown) => void reasons.push(reason) };
   const [first, second] = [new AbortController(), new AbortController()];

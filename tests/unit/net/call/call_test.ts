@@ -6,7 +6,7 @@ import { countedSignal } from "../../../support/counted_signal.ts";
 import { ManualHost } from "../../../support/manual_host.ts";
 import { thrown } from "../../../support/thrown.ts";
 
-/** A call that fails with what ended it. */
+/** A call that fails with the reason of its end. */
 class PlainCall extends Call {
   constructor(override readonly loopReference: LoopReference) {
     super();
@@ -19,9 +19,11 @@ class PlainCall extends Call {
   override abort(reason: unknown): void {
     this.fail(reason);
   }
+
+  protected override enqueue(): void {}
 }
 
-/** What a call needs of a connection. */
+/** The parts of a connection that a call uses. */
 function setUp() {
   const host = new ManualHost();
   const wheel = new TimingWheel(host);
@@ -36,7 +38,7 @@ function setUp() {
 
 const test = suite("Call");
 
-test("a call that succeeds leaves no deadline, no listener and no hold", async () => {
+test("a call that succeeds leaves no deadline, no listener and no reference", async () => {
   const { host, wheel, loopReference, counter } = setUp();
   const { signal, listeners } = countedSignal();
   const call = new PlainCall(loopReference);
@@ -63,7 +65,7 @@ test("a call without options costs no deadline", async () => {
   await promise;
 });
 
-test("call options may inherit fields that they must not have themselves", () => {
+test("unknown fields of call options may be inherited, but not own", () => {
   const { loopReference } = setUp();
   const call = new PlainCall(loopReference);
   call.prepare(new AbortController(), null);
@@ -73,7 +75,7 @@ test("call options may inherit fields that they must not have themselves", () =>
   thrown(() => call.prepare(new AbortController().signal as never, null), TypeError, "AbortSignal");
 });
 
-test("a call whose budget runs out expires once and forgets its signal", async () => {
+test("a call whose budget runs out expires once and leaves its signal", async () => {
   const { host, wheel, loopReference, counter } = setUp();
   const { signal, listeners } = countedSignal();
   const call = new PlainCall(loopReference);
@@ -132,7 +134,7 @@ test("a call that is used again has the budget of this use only", async () => {
   await Promise.all([first, second]);
 });
 
-test("a call settles once: a second end is a bug that is caught", async () => {
+test("a second end of a call is a bug, and throws", async () => {
   const { loopReference } = setUp();
   const call = new PlainCall(loopReference);
   const promise = call.promise<void>();
@@ -143,7 +145,7 @@ test("a call settles once: a second end is a bug that is caught", async () => {
   await promise;
 });
 
-test("disarm() stops clock and signal, and the call is still to be settled", async () => {
+test("disarm() ends budget and signal, and leaves the call unsettled", async () => {
   const { wheel, loopReference, counter } = setUp();
   const { controller, signal, listeners } = countedSignal();
   const call = new PlainCall(loopReference);

@@ -20,7 +20,7 @@ test("only EAGAIN and EINTR are tried at once, only ENOBUFS and ENOMEM later", (
   for (const [name, errno] of Object.entries(ERRNO)) {
     assert.is(outcomeOf(-errno), special[name] ?? "error", name);
   }
-  assert.is(outcomeOf(-4_095), "error", "an errno that nobody knows");
+  assert.is(outcomeOf(-4_095), "error", "an unknown errno");
 });
 
 test.run();

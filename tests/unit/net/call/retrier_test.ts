@@ -21,7 +21,7 @@ test("retry(again) submits at once and counts", () => {
   assert.is(submitted.length, 1);
   assert.is(submitted[0], target);
   assert.is(host.timersSet, 0);
-  assert.not.ok(retrier.waiting);
+  assert.not.ok(retrier.isWaiting);
   assert.is(meter.counts[COUNT.retriesSend], 1);
 });
 
@@ -30,12 +30,12 @@ test("retry(later) pauses, each time twice as long, up to the longest pause", ()
   const pauses: number[] = [];
   for (let i = 0; i < 9; i++) {
     assert.ok(retrier.retry("later"));
-    assert.ok(retrier.waiting);
+    assert.ok(retrier.isWaiting);
     assert.is(submitted.length, i, "not before the pause ends");
     pauses.push(host.nextDueMs as number - host.now());
     host.runUntil(host.nextDueMs as number);
     assert.is(submitted.length, i + 1);
-    assert.not.ok(retrier.waiting);
+    assert.not.ok(retrier.isWaiting);
   }
   assert.equal(pauses, [1, 2, 4, 8, 16, 32, 64, 64, 64]);
   assert.equal([pauses[0], pauses.at(-1)], [LIMITS.backOffFirstMs, LIMITS.backOffLastMs]);
@@ -52,7 +52,7 @@ test("retries without progress are bounded, whatever their kind", () => {
     assert.is(count, LIMITS.retryCountMax);
     assert.is(submitted.length, count, "the refused one submits nothing");
     assert.is(meter.counts[COUNT.retriesSend], count);
-    assert.not.ok(retrier.waiting);
+    assert.not.ok(retrier.isWaiting);
     assert.not.ok(retrier.retry(how), "and it stays refused");
   }
 });
@@ -76,7 +76,7 @@ test("stop() ends a pause without submitting, and does nothing otherwise", () =>
   retrier.stop();
   retrier.retry("later");
   retrier.stop();
-  assert.not.ok(retrier.waiting);
+  assert.not.ok(retrier.isWaiting);
   assert.is(host.timers.length, 0);
   host.runUntil(host.now() + 1_000);
   assert.equal(submitted, []);

@@ -4,7 +4,7 @@ import { assert, suite } from "../../../harness.ts";
 
 const test = suite("SpareCalls");
 
-test("take() returns what was put last, and null when nothing is left", () => {
+test("take() returns the call that was put last, and null when none is left", () => {
   const spares = new SpareCalls<string>();
   assert.is(spares.take(), null);
   spares.put("a");
@@ -12,7 +12,7 @@ test("take() returns what was put last, and null when nothing is left", () => {
   assert.equal([spares.take(), spares.take(), spares.take()], ["b", "a", null]);
 });
 
-test("no more are kept than the limit says", () => {
+test("no more calls are kept than the limit", () => {
   const spares = new SpareCalls<number>();
   for (let i = 0; i < LIMITS.spareCallCountMax + 10; i++) spares.put(i);
   let count = 0;

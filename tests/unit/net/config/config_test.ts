@@ -100,7 +100,7 @@ test("every integer field takes the ends of its range", () => {
   }
 });
 
-test("every integer field refuses what is out of range, fractions and NaN", () => {
+test("every integer field refuses values out of range, fractions and NaN", () => {
   for (const [field, min, max] of INTEGERS) {
     for (const value of [min - 1, max + 1, min + 0.5, NaN, Infinity, -Infinity, -1]) {
       const { message } = thrown(() => resolveConfig(withField(field, value)), RangeError);
@@ -110,7 +110,7 @@ test("every integer field refuses what is out of range, fractions and NaN", () =
   }
 });
 
-test("every integer field refuses what is not a number", () => {
+test("every integer field refuses a value that is not a number", () => {
   for (const [field, , , nullable] of INTEGERS) {
     for (const value of ["1", true, {}, [1], 1n, () => 1, ...nullable ? [] : [null]]) {
       const resolve = () => resolveConfig(withField(field, value));

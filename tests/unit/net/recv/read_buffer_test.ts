@@ -71,7 +71,7 @@ test("take() of a part copies nothing; its memory goes back with the last handle
   assert.is(inUse(), 0);
 });
 
-test("take() of more than is buffered is a bug that is caught", () => {
+test("take() of more than the buffered bytes is a bug, and throws", () => {
   const { buffer, arrive } = setUp();
   arrive("abc");
   thrown(() => buffer.take(4), Error, "invariant");
@@ -107,7 +107,7 @@ test("a full buffer is not appended to, and a large range is not copied", () => 
   assert.is(buffer.take(all.length).text(), all);
 });
 
-test("memory that somebody else sees is not written to", () => {
+test("memory with another reference is not written to", () => {
   // A part of the range is in the user's hands: appending must not touch its buffer.
   const { buffer, arrive, inUse } = setUp();
   arrive("abcdef");
@@ -155,7 +155,7 @@ test("peek() joins also when the pool has nothing left", () => {
   assert.is(inUse(), 0);
 });
 
-test("what was taken before a join keeps its bytes", () => {
+test("bytes that were taken before a join stay as they are", () => {
   const { buffer, arrive } = setUp();
   arrive("abc" + LONG);
   arrive(LONG);
@@ -165,7 +165,7 @@ test("what was taken before a join keeps its bytes", () => {
   assert.is(taken.text(), "abc");
 });
 
-test("clear() forgets the bytes and gives memory back that nobody else holds", () => {
+test("clear() forgets the bytes and gives back memory without other references", () => {
   const { buffer, arrive, inUse } = setUp();
   arrive(LONG);
   arrive(LONG);

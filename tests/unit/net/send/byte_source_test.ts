@@ -105,7 +105,7 @@ test("an array that grew gives the bytes that it had when the send began", () =>
   assert.equal([...target], [1, 2, 3, 4, 9, 0, 0, 0]);
 });
 
-test("an array that was read to its end may go away", () => {
+test("an array that was read to its end may be detached", () => {
   const first = new Uint8Array(10).fill(1);
   const source = new ByteSource([first, new Uint8Array(10).fill(2)]);
   const target = new Uint8Array(20);
@@ -115,7 +115,7 @@ test("an array that was read to its end may go away", () => {
   assert.is(target[10], 2);
 });
 
-test("a later array that is gone throws when its turn comes", () => {
+test("a later array that is detached throws when the send reaches it", () => {
   const second = new Uint8Array(10);
   const source = new ByteSource([new Uint8Array(10).fill(1), second]);
   (second.buffer as Transferable).transfer();

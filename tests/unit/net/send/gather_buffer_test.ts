@@ -45,12 +45,12 @@ test("the first slot of a busy period is small, those that follow are larger", (
   assert.is.not(second.slot, first.slot);
   assert.is(second.offset, 0);
   assert.is(second.slot.capacity, 16_384);
-  gather.rest();
+  gather.becomeIdle();
   assert.is(gather.slot, null);
   assert.is(put(gather, 100).slot.capacity, LIMITS.gatherCopyBytes, "small again after a rest");
 });
 
-test("room() for exactly what is left keeps the slot, one byte more takes another", () => {
+test("room() for exactly the free bytes keeps the slot, one byte more takes another", () => {
   const { gather } = setUp();
   const first = put(gather, 2_000);
   assert.is(gather.room(48), first.slot);
@@ -71,7 +71,7 @@ test("a slot goes back when the buffer has left it and its last piece is dropped
   assert.is(inUse(), 0, "close() is idempotent");
 });
 
-test("room() that was not committed holds nothing after close()", () => {
+test("room() that was not committed keeps no slot after close()", () => {
   const { gather, inUse } = setUp();
   gather.room(10);
   assert.is(inUse(), 1);
@@ -92,7 +92,7 @@ test("room() falls back to a slot of the needed size, then to null", () => {
   assert.is(put(gather, 100).offset, 0, "and works again when there is memory");
 });
 
-test("a pool of small classes only is used as it is", () => {
+test("a pool of only small classes is used as it is", () => {
   const { gather } = setUp(256);
   assert.is(put(gather, 200).slot.capacity, 256);
   assert.is(gather.room(300), null);
@@ -112,7 +112,7 @@ test("pieces never overlap over a random history", () => {
       const { slot, offset, bytes } = pieces.shift() as typeof pieces[number];
       assert.bytesEqual(slot.bytes.subarray(offset, offset + bytes.length), bytes);
       slot.release();
-      if (pieces.length === 0) gather.rest();
+      if (pieces.length === 0) gather.becomeIdle();
     }
     while (pieces.length > 40) pieces.shift()?.slot.release();
   }

@@ -1,7 +1,7 @@
 import { BufferPool } from "../../../../src/buf/buffer_pool.ts";
 import { ByteSource } from "../../../../src/net/send/byte_source.ts";
 import { SendCall } from "../../../../src/net/send/send_call.ts";
-import type { SendQueue } from "../../../../src/net/send/send_queue.ts";
+import type { SendHalf } from "../../../../src/net/send/send_half.ts";
 import { assert, Random, suite } from "../../../harness.ts";
 import { PlainSlabSource } from "../../../support/plain_slab_source.ts";
 
@@ -9,7 +9,7 @@ function setUp() {
   const config = { minSize: 64, maxSize: 256, maxPerClass: 256 };
   const pool = new BufferPool(config, new PlainSlabSource());
   const inUse = () => pool.stats().classes.reduce((total, entry) => total + entry.allocated, 0);
-  const call = new SendCall({} as SendQueue);
+  const call = new SendCall({} as SendHalf);
   const add = (length: number, offset = 0) => {
     call.totalBytes += length;
     return call.add(pool.take(offset + length), offset, length);
@@ -99,7 +99,7 @@ test("pieceAfter() looks into the next call, and not behind bytes still to be re
   const second = add(10);
   assert.is(call.pieceAfter(0), second);
   assert.is(call.pieceAfter(1), null);
-  const behind = new SendCall({} as SendQueue);
+  const behind = new SendCall({} as SendHalf);
   call.next = behind;
   assert.is(call.pieceAfter(1), null, "it has none");
   const third = behind.add(first.slot, 10, 10);
@@ -108,7 +108,7 @@ test("pieceAfter() looks into the next call, and not behind bytes still to be re
   assert.is(call.pieceAfter(1), null);
 });
 
-test("dropPieces() drops what is not sent, once", () => {
+test("dropPieces() drops unsent pieces, once", () => {
   const { call, add, inUse } = setUp();
   add(10);
   add(10);
@@ -132,7 +132,7 @@ test("Piece.moveTo() releases the old home", () => {
 test("a renewed call belongs to the queue that renewed it", () => {
   const { call } = setUp();
   const ended: unknown[] = [];
-  const queue = { endCall: (...data: unknown[]) => ended.push(data) } as unknown as SendQueue;
+  const queue = { endCall: (...data: unknown[]) => ended.push(data) } as unknown as SendHalf;
   call.renew(queue);
   call.expire();
   assert.equal(ended, [[call, { kind: "timeout" }]]);
@@ -143,7 +143,7 @@ test("a renewed call starts from nothing", () => {
   add(10);
   call.consume(10);
   call.ending = { kind: "timeout" };
-  call.renew({} as SendQueue);
+  call.renew({} as SendHalf);
   assert.equal([call.totalBytes, call.sentBytes, call.ending, ranges()], [0, 0, null, []]);
   add(7);
   assert.equal(ranges(), [[0, 7]]);
@@ -170,7 +170,7 @@ test("random short sends consume every byte once and give all memory back", () =
       assert.is(call.done, left === 0);
     }
     assert.is(inUse(), 0);
-    call.renew({} as SendQueue);
+    call.renew({} as SendHalf);
   }
 });
 

@@ -1,18 +1,29 @@
 /**
- * The sending half's machine: a queue of calls, one operation in flight.
+ * The sending half of one connection: a queue of calls, one operation, and the end.
  *
  *   send() -> [call][call][call] --prepare: one batch, at most 32 iovecs--> kernel
  *              ^ consume(n) <------------------------------ n bytes taken
  *
+ *   open --closeAfterQueue()--> closing --the queue is empty, FIN is wanted--> finished
+ *    |  \                         | closeNow() during a flight                   ^  ^
+ *    |   \--closeNow(), flight--> abandoned --the kernel answers, FIN is wanted--+  |
+ *    +--a call fails of which a part went out, or the half breaks------------------+
+ *
+ *   open        the half takes calls
+ *   closing     the half takes no calls; the queued ones go out
+ *   abandoned   the flight is the last one: its calls fail when the kernel answers, all others have
+ *   finished    FIN is sent: nothing goes out any more
+ *
  * Invariants
- * - The batch in flight is a prefix of the queue; nothing is taken out of that prefix until it has
- *   landed, so its memory cannot go away under the kernel.
+ * - The batch in flight is a prefix of the queue. Nothing is taken out of that prefix until the
+ *   batch has landed, so its memory cannot go away under the kernel.
  * - A short send resumes at the exact byte, also inside an iovec: pieces know where they stand.
- * - A call of which some but not all bytes went out, and which fails, poisons the half: FIN is
- *   sent, later calls get "Closed". A call of which no byte went out leaves the half as it was.
+ * - A call that fails after some of its bytes went out ends the half: FIN is sent, later calls get
+ *   "Closed". A call that fails before its first byte leaves the half as it was.
  *
  * @module
  */
+import { unreachable } from "../../base/assert.ts";
 import { ERRNO } from "../../base/errno.ts";
 import { COUNT } from "../../base/meter.ts";
 import { NetworkError } from "../../base/network_error.ts";
@@ -22,26 +33,37 @@ import type { Operation } from "../../ring/operation.ts";
 import type { Ring } from "../../ring/ring.ts";
 import { CloseReason } from "../call/close_reason.ts";
 import { FlushLine } from "./flush_line.ts";
-import { GatherBuffer } from "./gather_buffer.ts";
-import { HalfQueue } from "../socket/half_queue.ts";
 import { outcomeOf } from "../call/outcome.ts";
-import { sendBroken, sendError, sinkClosed } from "./send_error.ts";
+import { sendBroken, sendError, sendTimeout, sinkClosed } from "./send_error.ts";
 import { SendBatch } from "./send_batch.ts";
-import { SendCall } from "./send_call.ts";
-import { anyEnding, endingError, failAll, failWaiting, type SendEnding } from "./send_ending.ts";
-import { SinkEnd } from "./sink_end.ts";
+import type { SendCall, SendEnding } from "./send_call.ts";
+import { SendCalls } from "./send_calls.ts";
 import type { Socket } from "../socket/socket.ts";
 
-export class SendQueue extends HalfQueue<SendCall> {
+/** The data of a half that takes no calls any more. */
+interface Ended {
+  /** Why: later calls are told. */
+  readonly reason: CloseReason;
+  /** The budget of a close ended before everything was sent: the end has to be RST. */
+  gaveUp: boolean;
+  /** Half close and graceful close: two at the most. */
+  readonly drained: (() => void)[];
+}
+
+type State =
+  | { readonly kind: "open" }
+  | Ended & { readonly kind: "closing" }
+  | Ended & { readonly kind: "abandoned"; readonly lost: CloseReason }
+  | Ended & { readonly kind: "finished" };
+
+/** One for all halves: an open half is smaller without a state of its own. */
+const OPEN: State = { kind: "open" };
+
+export class SendHalf extends SendCalls {
   // Made when first needed: what is not there does not fall out of the processor's cache.
-  #gather: GatherBuffer | null = null;
   #batch: SendBatch | null = null;
   #flushes: FlushLine | null = null;
-  #end: SinkEnd | null = null;
-  #spare: SendCall | null = null;
-  /** Bytes in the queue: what write buffering compares with its limit. */
-  queuedBytes = 0;
-  bytesSent = 0;
+  #state: State = OPEN;
 
   constructor(socket: Socket) {
     super(socket);
@@ -60,21 +82,12 @@ export class SendQueue extends HalfQueue<SendCall> {
   }
 
   get closed(): boolean {
-    return this.#end !== null;
-  }
-
-  get empty(): boolean {
-    return this.calls.count === 0;
+    return this.#state.kind !== "open";
   }
 
   /** A close could not send everything in time. */
   get gaveUp(): boolean {
-    return this.#end !== null && this.#end.gaveUp;
-  }
-
-  /** Where small sends are written behind each other. */
-  get gather(): GatherBuffer {
-    return this.#gather ??= new GatherBuffer(this.socket.context.pool);
+    return this.#state.kind !== "open" && this.#state.gaveUp;
   }
 
   /** Where flushes wait, while there are calls for which they do. */
@@ -84,22 +97,8 @@ export class SendQueue extends HalfQueue<SendCall> {
 
   /** The error for a call that comes too late. */
   closedError(): NetworkError {
-    return sinkClosed(this.socket.peerName, this.#end?.reason ?? null);
-  }
-
-  /** A call to fill and push: the queue's own when it is free, else one that is shared. */
-  newCall(): SendCall {
-    const call = this.#spare ?? this.socket.context.spareSends.take() as SendCall | null;
-    if (call === null) return new SendCall(this);
-    this.#spare = null;
-    call.renew(this);
-    return call;
-  }
-
-  /** A call that is not pushed after all. */
-  dropCall(call: SendCall): void {
-    call.dropPieces();
-    if (this.empty && this.isIdle) this.#gather?.rest();
+    const state = this.#state;
+    return sinkClosed(this.socket.peerName, state.kind === "open" ? null : state.reason);
   }
 
   push(call: SendCall): void {
@@ -114,29 +113,36 @@ export class SendQueue extends HalfQueue<SendCall> {
   /** Calls back when nothing is queued or in flight. Only once the half takes no more calls. */
   whenDrained(callback: () => void): void {
     if (this.empty && this.isIdle) callback();
-    else (this.#end as SinkEnd).whenDrained(callback);
+    else if (this.#state.kind !== "open") this.#state.drained.push(callback);
   }
 
   /** Later calls get "Closed"; what is queued still goes out, then FIN. */
   closeAfterQueue(reason: CloseReason, fin: boolean): void {
-    this.#end ??= new SinkEnd(reason);
-    if (fin) this.whenDrained(() => this.#sendFin());
+    this.#close(reason);
+    if (fin) this.whenDrained(() => this.#finish());
   }
 
   /** Ends every call now, for this reason; those with the kernel when it answers. */
   closeNow(reason: CloseReason, gaveUp = false): void {
-    this.#end ??= new SinkEnd(reason);
-    if (gaveUp) this.#end.gaveUp = true;
+    const state = this.#close(reason);
+    if (gaveUp) state.gaveUp = true;
     if (this.cancel()) return this.#dropAll(reason);
-    if (this.#end.abandoned !== null) return; // Every call has been told.
-    this.#end.abandoned = reason;
-    failWaiting(this.calls, reason);
+    switch (state.kind) {
+      case "closing":
+        this.#state = { ...state, kind: "abandoned", lost: reason };
+        return this.failWaiting(reason);
+      case "abandoned":
+      case "finished":
+        return; // Every call has been told.
+      default:
+        unreachable(state);
+    }
   }
 
-  /** A call's budget or patience ended. */
+  /** The call's budget ended, or its signal was aborted. */
   endCall(call: SendCall, ending: SendEnding): void {
     call.disarm();
-    if (call.flying && !this.isIdle) {
+    if (call.isInFlight && !this.isIdle) {
       // Whether it failed, and after how many bytes, is known when the kernel answers.
       call.ending = ending;
       this.cancel();
@@ -145,7 +151,7 @@ export class SendQueue extends HalfQueue<SendCall> {
     }
     this.#settleEnding(call, ending);
     // An operation that had not reached the kernel has nothing left to do.
-    if (this.empty && this.cancel()) this.#rest();
+    if (this.empty && this.cancel()) this.#becomeIdle();
   }
 
   override prepare(writer: OpWriter): boolean {
@@ -153,7 +159,7 @@ export class SendQueue extends HalfQueue<SendCall> {
     if (call !== null && call.alone) {
       // The common case: one call with one range that the kernel can see.
       const { slot, offset, length } = call.firstPiece;
-      call.flying = true;
+      call.isInFlight = true;
       this.ring.meter.sendIovecs.observe(1);
       writer.send(this.socket.fd, slot.slab, slot.offset + offset, length);
       return true;
@@ -164,15 +170,15 @@ export class SendQueue extends HalfQueue<SendCall> {
 
   override complete(result: number, _flags: number): void {
     const batchedCount = this.#batch === null ? 0 : this.#batch.land();
-    if (batchedCount === 0 && this.calls.head !== null) this.calls.head.flying = false;
-    const flownCount = Math.max(batchedCount, 1);
+    if (batchedCount === 0 && this.calls.head !== null) this.calls.head.isInFlight = false;
+    const flightCount = Math.max(batchedCount, 1);
     if (result > 0) this.#took(result, batchedCount > 0);
-    else this.#failed(result, flownCount);
+    else this.#failed(result, flightCount);
     // Endings wait for this answer only when a cancel was asked for: no walk for all the others.
-    if (this.isCanceling) this.#settleEndings(flownCount);
+    if (this.isCanceling) this.#settleEndings(flightCount);
     if (this.isFree) {
-      if (this.calls.count > 0 && this.#end?.finSent !== true) this.submit("resubmitted");
-      else this.#rest();
+      if (this.calls.count > 0 && this.#maySend) this.submit("resubmitted");
+      else this.#becomeIdle();
     }
     if (this.socket.ending) this.socket.landed();
   }
@@ -194,7 +200,7 @@ export class SendQueue extends HalfQueue<SendCall> {
     // Not from within prepare(): the operation must be idle before it is submitted again.
     this.ring.defer(this, () => {
       const call = this.calls.head;
-      if (call === null || call.flying || !this.isIdle) return;
+      if (call === null || call.isInFlight || !this.isIdle) return;
       if (error !== null) this.#failCall(call, error);
       else if (!this.retry("later")) this.#fail(-ERRNO.ENOBUFS);
       this.#wake();
@@ -202,20 +208,25 @@ export class SendQueue extends HalfQueue<SendCall> {
   }
 
   #wake(): void {
-    if (this.isFree && this.calls.count > 0 && this.#end?.finSent !== true) {
+    if (this.isFree && this.calls.count > 0 && this.#maySend) {
       this.submit("fresh");
     } else if (this.empty && this.isIdle) {
-      this.#rest();
+      this.#becomeIdle();
     }
   }
 
-  /** Nothing is left to do; a pause that ended now would submit an operation for nobody. */
-  #rest(): void {
+  /** No call is left. A pause is stopped, because its end would submit an operation for no call. */
+  #becomeIdle(): void {
     this.stopRetrying();
     this.release();
-    this.#gather?.rest();
+    this.idleGather();
     this.#flushes = null;
-    this.#end?.rest();
+    if (this.#state.kind === "open") return;
+    for (const callback of this.#state.drained.splice(0)) callback();
+  }
+
+  get #maySend(): boolean {
+    return this.#state.kind !== "finished";
   }
 
   #took(count: number, batched: boolean): void {
@@ -228,39 +239,29 @@ export class SendQueue extends HalfQueue<SendCall> {
     this.progressed();
     this.bytesSent += count;
     this.queuedBytes -= count;
-    let rest = count;
-    while (rest > 0) {
+    let remaining = count;
+    while (remaining > 0) {
       const call = this.calls.head as SendCall;
-      rest = call.consume(rest);
-      if (call.done) this.#succeed(call);
+      remaining = call.consume(remaining);
+      if (call.done) this.succeed(call);
     }
     if (this.#flushes !== null) this.#flushes.advance(this.calls.head);
   }
 
-  #succeed(call: SendCall): void {
-    this.calls.shift();
-    if (call.settled) return;
-    const { ring } = this;
-    ring.meter.sendSeconds.observe((ring.now - call.startedMs) / 1_000);
-    call.succeed(undefined);
-    if (this.#spare === null) this.#spare = call;
-    else this.socket.context.spareSends.put(call);
-  }
-
-  #failed(result: number, flownCount: number): void {
+  #failed(result: number, flightCount: number): void {
     const outcome = outcomeOf(result);
     const again = outcome === "again" || outcome === "later";
     // The calls are given the reason of the end, whatever the kernel says of a send that is
     // abandoned: a peer that ends at the same time makes it fail with EPIPE.
-    if (this.#end?.abandoned) {
+    if (this.#state.kind === "abandoned") {
       if (!again && outcome !== "canceled") this.socket.noteBrokenSend();
       return;
     }
     // A cancel may also show as EINTR. Those that end are settled, the others are sent again.
-    if (this.isCanceling && anyEnding(this.calls.head, flownCount)) {
+    if (this.isCanceling && this.anyEnding(flightCount)) {
       if (again || outcome === "canceled") return;
     }
-    if (again && this.#end?.finSent !== true && this.retry(outcome)) return;
+    if (again && this.#maySend && this.retry(outcome)) return;
     this.socket.noteBrokenSend();
     this.#fail(result);
   }
@@ -275,7 +276,7 @@ export class SendQueue extends HalfQueue<SendCall> {
 
   /** Ends one call. Poisons the half when part of it went out, or when the error is the half's. */
   #failCall(call: SendCall, error: unknown, hard = false): void {
-    this.#remove(call);
+    this.remove(call);
     const partial = call.sentBytes > 0;
     if (!call.settled) call.fail(error);
     if (partial || hard) this.#poison(error instanceof NetworkError ? error : this.closedError());
@@ -284,29 +285,40 @@ export class SendQueue extends HalfQueue<SendCall> {
 
   #poison(error: NetworkError): void {
     const reason = new CloseReason("the sink was closed by an earlier failure", error);
-    this.#end ??= new SinkEnd(reason);
-    this.#sendFin();
+    this.#close(reason);
+    this.#finish();
     this.#dropAll(reason);
   }
 
-  #sendFin(): void {
-    if (this.#end === null || this.#end.finSent) return;
-    this.#end.finSent = true;
-    this.socket.shutdownSend();
+  /** The half takes no more calls from now on; the first reason stays. */
+  #close(reason: CloseReason): Exclude<State, { kind: "open" }> {
+    if (this.#state.kind !== "open") return this.#state;
+    return this.#state = { kind: "closing", reason, gaveUp: false, drained: [] };
+  }
+
+  /** Sends FIN, once. */
+  #finish(): void {
+    const state = this.#state;
+    switch (state.kind) {
+      case "closing":
+      case "abandoned": {
+        const { reason, gaveUp, drained } = state;
+        this.#state = { kind: "finished", reason, gaveUp, drained };
+        return this.socket.shutdownSend();
+      }
+      case "open":
+      case "finished":
+        return;
+      default:
+        unreachable(state);
+    }
   }
 
   /** Flushes that have not been reached lose something: a part of a call, or one that is left. */
   #dropAll(reason: CloseReason): void {
-    failAll(this.calls, reason);
-    this.queuedBytes = 0;
+    this.failAll(reason);
     this.#flushes?.fail(reason);
-    this.#rest();
-  }
-
-  #remove(call: SendCall): void {
-    this.calls.remove(call);
-    this.queuedBytes -= call.totalBytes - call.sentBytes;
-    call.dropPieces();
+    this.#becomeIdle();
   }
 
   /** Only calls that were with the kernel wait for its answer: no more than `count`, in front. */
@@ -317,12 +329,11 @@ export class SendQueue extends HalfQueue<SendCall> {
       if (call.ending !== null && !call.settled) this.#settleEnding(call, call.ending);
       call = next;
     }
-    const abandoned = this.#end === null ? null : this.#end.abandoned;
-    if (abandoned !== null) this.#dropAll(abandoned);
+    if (this.#state.kind === "abandoned") this.#dropAll(this.#state.lost);
   }
 
   #settleEnding(call: SendCall, ending: SendEnding): void {
     if (ending.kind === "timeout") this.ring.meter.counts[COUNT.timeoutsSend]++;
-    this.#failCall(call, endingError(call, ending));
+    this.#failCall(call, ending.kind === "timeout" ? sendTimeout(call) : ending.reason);
   }
 }

@@ -1,35 +1,29 @@
 /*
- * A fault table for tests: compiled in only with -DUR_FAULTS, so that no released build can be told
- * to fail. Included once, in the middle of shim.c: it uses what stands above.
+ * The fault table of tests. Compiled in only with -DUR_FAULTS, so that no released build can be
+ * told to fail: see faults.h.
  *
  * A rule says: of the operations with this op code (and descriptor), leave the first `after` alone,
- * then act on the next `repeat` of them. Rules are looked at in order; the first that acts decides.
+ * then act on the next `repeat` of them. The first rule that acts decides.
  *
  *   errno    the operation does not reach the kernel; it completes with -value. A cancel has no
  *            completion: it is lost.
  *   clamp    at most `value` bytes of it reach the kernel: a short send or receive. A provided
- *            buffer becomes that short, and with it each completion of a watch. A watch itself
- *            becomes a receive that completes once, as one that the kernel ended early.
+ *            buffer becomes that short, and with it each completion of a multishot receive. A
+ *            multishot receive itself completes once, as one that the kernel ended early.
  *   zero     a send or receive does not reach the kernel; it completes with 0
  *   delay    its completion is shown `value` turns late, or when the rule is set again if `value`
  *            is UR_FAULT_FOREVER. A cancel reaches the kernel that late.
  *   reorder  its completion is shown behind those that come with it
  *
- * Completions of one operation keep their order: no kernel mixes those up. The table is one for the
- * process; what is held back belongs to a ring and ends with it.
+ * Completions of one operation keep their order, as the kernel's do. The process has one table. A
+ * held completion belongs to a ring and ends with it.
  */
-#ifndef URINGNET_FAULTS_H
-#define URINGNET_FAULTS_H
 
 #define UR_FAULT_RULES 32u
 #define UR_FAULT_HELD 4096u
 /* In a rule: every operation that completes. */
 #define UR_FAULT_ANY 255u
 #define UR_FAULT_FOREVER UINT32_MAX
-/* What `fault_stage` returns besides -errno. */
-#define FAULT_NONE 0
-#define FAULT_ZERO INT32_MIN
-#define FAULT_LOST (INT32_MIN + 1)
 
 enum ur_fault_action {
   UR_FAULT_NONE = 0,
@@ -49,32 +43,16 @@ struct fault_rule {
   int32_t fd; /* -1: any */
   uint32_t seen;
   uint32_t acted;
-  uint32_t serial; /* counts settings: what an older one holds is let go */
+  uint32_t serial; /* counts settings: what an older one holds is released */
 };
 
-/* How long something is kept back. */
-struct fault_wait {
-  uint32_t ring;
-  uint32_t rule;
-  uint32_t serial;
-  uint32_t turns;
-};
-
-/* An operation in flight whose completions are to be kept back. */
+/* An operation in flight whose completions are to be held. */
 struct fault_mark {
   struct fault_wait wait;
   uint64_t data;
 };
 
-/* A completion that is kept back. */
-struct fault_completion {
-  struct fault_wait wait;
-  uint64_t data;
-  int32_t result;
-  uint32_t flags;
-};
-
-/* A cancel that is kept back. */
+/* A cancel that is held. */
 struct fault_cancel {
   struct fault_wait wait;
   struct ur_op op;
@@ -88,13 +66,9 @@ static __thread uint32_t fault_held_count;
 static __thread struct fault_cancel fault_cancels[UR_FAULT_HELD];
 static __thread uint32_t fault_cancel_count;
 
-static bool moves_bytes(uint32_t opcode) {
-  return (opcode >= UR_OP_RECV && opcode <= UR_OP_SENDMSG) || opcode == UR_OP_RECV_WATCH;
-}
-
-/* Whether a rule makes sense: what does nothing would let a test pass that tests nothing. */
+/* Whether a rule can act at all: with one that cannot, a test would pass and claim nothing. */
 static bool fault_fits(uint32_t action, uint32_t opcode, uint32_t value) {
-  bool known = opcode <= UR_OP_RECV_WATCH || opcode == UR_FAULT_ANY;
+  bool known = opcode < UR_OP_COUNT || opcode == UR_FAULT_ANY;
   bool provides = opcode == UR_OP_PROVIDE;
   switch (action) {
     case UR_FAULT_NONE:
@@ -114,13 +88,12 @@ static bool fault_fits(uint32_t action, uint32_t opcode, uint32_t value) {
   }
 }
 
-/* Sets rule `index`; action 0 clears it. What the rule had held for ever is let go. */
+/* Sets rule `index`; action 0 clears it. Releases what the rule held for ever. */
 UR_EXPORT int32_t ur_fault_set(uint32_t index, uint32_t action, uint32_t opcode, uint32_t value,
                                uint32_t after, uint32_t repeat, int32_t fd) {
   if (index >= UR_FAULT_RULES || !fault_fits(action, opcode, value)) return -EINVAL;
   uint32_t serial = fault_rules[index].serial + 1;
-  fault_rules[index] =
-      (struct fault_rule){action, opcode, value, after, repeat, fd, 0, 0, serial};
+  fault_rules[index] = (struct fault_rule){action, opcode, value, after, repeat, fd, 0, 0, serial};
   return 0;
 }
 
@@ -129,7 +102,7 @@ UR_EXPORT int32_t ur_fault_count(uint32_t index) {
   return index < UR_FAULT_RULES ? (int32_t)fault_rules[index].acted : -EINVAL;
 }
 
-/* Completions of this thread that are kept back. */
+/* Completions of this thread that are held. */
 UR_EXPORT int32_t ur_fault_held(void) { return (int32_t)fault_held_count; }
 
 static bool fault_matches(const struct fault_rule *rule, const struct ur_op *op) {
@@ -168,7 +141,7 @@ static void fault_clamp(struct ring *ring, struct ur_op *op, uint32_t bytes) {
   uint8_t *block = op->opcode == UR_OP_SENDMSG ? block_at(ring, op->slab) : NULL;
   if (block && op->length <= UR_IOVEC_MAX)
     op->length = fault_cut((uint32_t *)block, op->length, bytes);
-  else if (op->opcode == UR_OP_RECV_WATCH || op->length > bytes)
+  else if (op->opcode == UR_OP_RECV_MULTISHOT || op->length > bytes)
     op->length = bytes;
 }
 
@@ -182,63 +155,77 @@ static bool fault_due(const struct fault_wait *wait) {
   return wait->turns == 0;
 }
 
-static int32_t fault_keep_back(struct ring *ring, const struct ur_op *op,
-                               const struct fault_rule *rule) {
+/* Whether a cancel is held, or the operation marked so that its completions will be. */
+static bool fault_keep_back(struct ring *ring, const struct ur_op *op,
+                            const struct fault_rule *rule) {
   struct fault_wait wait = fault_wait_of(ring, rule);
   if (op->opcode == UR_OP_CANCEL) {
-    if (fault_cancel_count == UR_FAULT_HELD) return FAULT_NONE;
+    if (fault_cancel_count == UR_FAULT_HELD) return false;
     fault_cancels[fault_cancel_count++] = (struct fault_cancel){wait, *op};
-    return FAULT_LOST;
+    return true;
   }
   if (fault_mark_count < UR_FAULT_HELD)
     fault_marks[fault_mark_count++] =
         (struct fault_mark){wait, user_data(op->slot, op->generation)};
-  return FAULT_NONE;
+  return false;
 }
 
-/* Applies the table to a record that is about to be staged. Not FAULT_NONE: do not stage it. */
-static int32_t fault_stage(struct ring *ring, struct ur_op *op) {
-  struct fault_rule *rule = fault_for(op);
-  if (!rule) return FAULT_NONE;
+/* Applies the table to a record that is about to be staged, perhaps as a changed copy. True: the
+ * record is not to be staged, and has this result. */
+static bool fault_decides(struct ring *ring, const struct ur_op **op, int32_t *result) {
+  static __thread struct ur_op changed;
+  struct fault_rule *rule = fault_for(*op);
+  if (!rule) return false;
   switch (rule->action) {
     case UR_FAULT_ERRNO:
-      return op->opcode == UR_OP_CANCEL ? FAULT_LOST : -(int32_t)rule->value;
+      *result = (*op)->opcode == UR_OP_CANCEL ? STAGED : -(int32_t)rule->value;
+      return true;
     case UR_FAULT_ZERO:
-      return FAULT_ZERO;
+      *result = 0;
+      return true;
     case UR_FAULT_CLAMP:
-      fault_clamp(ring, op, rule->value);
-      return FAULT_NONE;
+      changed = **op;
+      *op = &changed;
+      fault_clamp(ring, &changed, rule->value);
+      return false;
     default:
-      return fault_keep_back(ring, op, rule);
+      return fault_keep_back(ring, *op, rule);
   }
 }
 
-/* Whether a rule acts on what the ring does with an accept: kept back, or ended with EAGAIN, which
-   without the ring would only say that no connection waits. */
+/* A multishot receive that a rule has clamped completes once. */
+static void fault_shorten_multishot(const struct ur_op *op, struct io_uring_sqe *sqe) {
+  if (op->opcode != UR_OP_RECV_MULTISHOT || op->length == 0) return;
+  sqe->ioprio &= (uint16_t)~IORING_RECV_MULTISHOT;
+  sqe->len = op->length;
+}
+
+/* Whether a rule is about an accept on the ring: one that is held, or that ends with EAGAIN, which
+ * would only mean an empty backlog without the ring. */
 static bool fault_of_ring(const struct fault_rule *rule) {
   return rule->action != UR_FAULT_ERRNO || rule->value == EAGAIN;
 }
 
-/* What the table says of an accept without the ring. */
+/* The result of an accept without the ring, or 0 when no rule acts on it. */
 static int32_t fault_accept(int32_t fd) {
   struct ur_op op = {.opcode = UR_OP_ACCEPT, .fd = fd};
   for (uint32_t i = 0; i < UR_FAULT_RULES; i++)
     if (fault_matches(&fault_rules[i], &op) && fault_of_ring(&fault_rules[i])) return -EAGAIN;
   struct fault_rule *rule = fault_for(&op);
-  return rule ? -(int32_t)rule->value : FAULT_NONE;
+  return rule ? -(int32_t)rule->value : 0;
 }
 
-/* No completion may be taken from the kernel now: it could not be kept back. */
+/* Whether no completion may be taken from the kernel: there is no place to hold it. */
 static bool fault_full(void) { return fault_held_count == UR_FAULT_HELD; }
 
-/* The first completion that is kept back of this operation, or NULL. */
+/* The first held completion of this operation, or NULL. */
 static struct fault_completion *fault_first(uint32_t ring, uint64_t data) {
   for (uint32_t i = 0; i < fault_held_count; i++)
     if (fault_held[i].wait.ring == ring && fault_held[i].data == data) return &fault_held[i];
   return NULL;
 }
 
-/* Whether the completion is kept back for now. */
+/* Whether the completion is held for now. */
 static bool fault_hold(struct ring *ring, uint64_t data, int32_t result, uint32_t flags) {
   struct fault_mark *mark = NULL;
   for (uint32_t i = 0; i < fault_mark_count && !mark; i++)
@@ -251,8 +238,9 @@ static bool fault_hold(struct ring *ring, uint64_t data, int32_t result, uint32_
   return true;
 }
 
-/* The next completion of this ring that has been kept back long enough. */
-static bool fault_release(struct ring *ring, struct fault_completion *released) {
+/* The next completion of this ring that has been held long enough, if one more record fits. */
+static bool fault_release(struct ring *ring, uint32_t count, struct fault_completion *released) {
+  if (count == UR_COMPLETION_CAPACITY) return false;
   for (uint32_t i = 0; i < fault_held_count; i++) {
     struct fault_completion *held = &fault_held[i];
     if (held->wait.ring != ring->id || !fault_due(&held->wait)) continue;
@@ -264,7 +252,7 @@ static bool fault_release(struct ring *ring, struct fault_completion *released) 
   return false;
 }
 
-/* The next cancel of this ring that has been kept back long enough. */
+/* The next cancel of this ring that has been held long enough. */
 static bool fault_release_cancel(struct ring *ring, struct ur_op *op) {
   for (uint32_t i = 0; i < fault_cancel_count; i++) {
     struct fault_cancel *held = &fault_cancels[i];
@@ -281,7 +269,7 @@ static void fault_count_down(struct ring *ring, struct fault_wait *wait) {
   if (wait->ring == ring->id && counted) wait->turns--;
 }
 
-/* A turn of this ring has passed. True: something is still kept back, take another. */
+/* A turn of this ring has passed. True: something is still held, take another turn. */
 static bool fault_tick(struct ring *ring) {
   bool left = false;
   for (uint32_t i = 0; i < fault_held_count; i++) {
@@ -295,7 +283,7 @@ static bool fault_tick(struct ring *ring) {
   return left;
 }
 
-/* The ring ends: nothing of it is kept back any more. */
+/* The ring ends, and everything that is held of it. */
 static void fault_forget(uint32_t ring) {
   uint32_t kept = 0;
   for (uint32_t i = 0; i < fault_mark_count; i++)
@@ -310,5 +298,3 @@ static void fault_forget(uint32_t ring) {
     if (fault_cancels[i].wait.ring != ring) fault_cancels[kept++] = fault_cancels[i];
   fault_cancel_count = kept;
 }
-
-#endif

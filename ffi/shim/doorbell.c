@@ -1,0 +1,185 @@
+/*
+ * The doorbell wakes an event loop that sleeps, with kernel objects only:
+ *
+ *   data ring --eventfd--> doorbell's ring: READ(eventfd) linked to SEND(pair[0]) --> pair[1] in
+ *   the runtime's own epoll
+ *
+ *   silent --ur_arm--> armed --a completion comes--> rung --ur_turn(UR_TURN_WOKEN)--> silent
+ *
+ * The eventfd is enabled only while the doorbell is armed: a busy ring rings nothing. One chain of
+ * two entries is armed at a time, and only a chain that broke leaves a completion.
+ */
+
+#define DOORBELL_ENTRIES 8u
+
+/* ---- arming ------------------------------------------------------------------------------ */
+
+/* A completion means that a chain broke: it has to be armed again. */
+static void collect_broken(struct doorbell *doorbell) {
+  struct io_uring_cqe *cqe;
+  unsigned head, seen = 0;
+  io_uring_for_each_cqe(&doorbell->ring, head, cqe) seen++;
+  io_uring_cq_advance(&doorbell->ring, seen);
+  if (seen) doorbell->armed = false;
+}
+
+static int32_t stage_chain(struct doorbell *doorbell) {
+  struct io_uring_sqe *wait = io_uring_get_sqe(&doorbell->ring);
+  struct io_uring_sqe *wake = io_uring_get_sqe(&doorbell->ring);
+  if (!wait || !wake) return -EBUSY;
+  io_uring_prep_read(wait, doorbell->event_fd, &doorbell->event_value,
+                     sizeof(doorbell->event_value), 0);
+  wait->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
+  io_uring_prep_send(wake, doorbell->pair[0], "!", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+  wake->flags |= IOSQE_CQE_SKIP_SUCCESS;
+  return 0;
+}
+
+static int32_t arm_chain(struct ring *ring) {
+  struct doorbell *doorbell = &ring->doorbell;
+  int32_t result = 0;
+  /* A chain that the kernel did not take the last time is still staged. */
+  if (io_uring_sq_ready(&doorbell->ring) == 0) result = stage_chain(doorbell);
+  if (result == 0) result = io_uring_submit(&doorbell->ring);
+  if (result < 0) return result;
+  doorbell->armed = true;
+  ring->header[UR_HEADER_ARMS]++;
+  return 0;
+}
+
+/* A registration of its own for each wakeup, see `signals_late`. */
+static int32_t renew_eventfd(struct ring *ring) {
+  int32_t result = io_uring_unregister_eventfd(&ring->data);
+  if (result < 0 && result != -ENXIO) return result;
+  return io_uring_register_eventfd(&ring->data, ring->doorbell.event_fd);
+}
+
+int32_t ur_arm(uint32_t id) {
+  struct ring *ring = ring_at(id);
+  if (!ring) return -EPERM;
+  collect_broken(&ring->doorbell);
+  int32_t result = ring->doorbell.renews ? renew_eventfd(ring) : 0;
+  if (result < 0) return result;
+  io_uring_cq_eventfd_toggle(&ring->data, true);
+  if (!ring->doorbell.armed) result = arm_chain(ring);
+  if (result < 0) return result;
+  /* The order matters: work that was queued before the eventfd was enabled is seen here, and work
+   * that is queued afterwards signals the eventfd. */
+  atomic_thread_fence(memory_order_seq_cst);
+  return has_work(ring);
+}
+
+/* ---- opening and closing ----------------------------------------------------------------- */
+
+/* Finds out whether the signal for work that a wakeup queues is late. 0 or -errno. */
+static int32_t probe_signal(struct io_uring *ring, int event, const int ends[2], bool *late) {
+  struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+  uint64_t count;
+  if (!sqe) return -EBUSY;
+  io_uring_prep_poll_add(sqe, ends[0], POLLIN);
+  int32_t result = io_uring_register_eventfd(ring, event);
+  if (result == 0) result = io_uring_submit(ring);
+  if (result < 0) return result;
+  if (write(ends[1], "!", 1) != 1) return -errno;
+  *late = read(event, &count, sizeof(count)) != sizeof(count);
+  return 0;
+}
+
+/*
+ * Linux 6.12.115 and others leave the signal for work that a wakeup queues to a callback after an
+ * RCU grace period, and queue that callback once for each registration: no second signal ever
+ * comes. Where the signal is late, or the probe fails, the eventfd is registered again for each
+ * sleep.
+ */
+static bool signals_late(void) {
+  static _Atomic int32_t known; /* 1: no, 2: yes */
+  bool late = true;
+  int ends[2];
+  struct io_uring ring;
+  struct io_uring_params params;
+  if (known) return known == 2;
+  memset(&params, 0, sizeof(params));
+  params.flags = setup_flags(0);
+  params.cq_entries = 2 * DOORBELL_ENTRIES;
+  if (pipe2(ends, O_CLOEXEC) < 0) return late;
+  int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (event >= 0 && io_uring_queue_init_params(DOORBELL_ENTRIES, &ring, &params) == 0) {
+    if (probe_signal(&ring, event, ends, &late) == 0) known = late ? 2 : 1;
+    io_uring_queue_exit(&ring);
+  }
+  if (event >= 0) close(event);
+  close(ends[0]);
+  close(ends[1]);
+  return late;
+}
+
+static int32_t open_pair(struct doorbell *doorbell) {
+  struct stat info;
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, doorbell->pair) < 0)
+    return -errno;
+  if (fstat(doorbell->pair[1], &info) < 0) return 0;
+  doorbell->pair_device = info.st_dev;
+  doorbell->pair_inode = info.st_ino;
+  return 0;
+}
+
+/* Connects the data ring, which is open, with a doorbell whose descriptors are open. */
+static int32_t connect_doorbell(struct ring *ring) {
+  int32_t result = io_uring_register_eventfd(&ring->data, ring->doorbell.event_fd);
+  ring->doorbell.renews = signals_late();
+  /* Submits nothing: a filter that forbids entering must fail the opening, not the first turn. */
+  return result < 0 ? result : io_uring_get_events(&ring->data);
+}
+
+static int32_t open_doorbell(struct ring *ring) {
+  struct doorbell *doorbell = &ring->doorbell;
+  struct io_uring_params params;
+  memset(&params, 0, sizeof(params));
+  int32_t result = io_uring_queue_init_params(DOORBELL_ENTRIES, &doorbell->ring, &params);
+  if (result < 0) return result;
+  doorbell->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (doorbell->event_fd < 0) {
+    result = -errno;
+    goto close_ring;
+  }
+  result = open_pair(doorbell);
+  if (result < 0) goto close_event;
+  result = connect_doorbell(ring);
+  if (result >= 0) return 0;
+  close(doorbell->pair[0]);
+  close(doorbell->pair[1]);
+close_event:
+  close(doorbell->event_fd);
+close_ring:
+  io_uring_queue_exit(&doorbell->ring);
+  return result;
+}
+
+/* Whether the runtime's end is still what it was: a number that was closed may be reused. */
+static bool has_runtime_end(const struct doorbell *doorbell) {
+  struct stat info;
+  return fstat(doorbell->pair[1], &info) == 0 && info.st_dev == doorbell->pair_device &&
+         info.st_ino == doorbell->pair_inode;
+}
+
+static void close_doorbell(struct doorbell *doorbell, bool thread_ends) {
+  io_uring_queue_exit(&doorbell->ring);
+  close(doorbell->event_fd);
+  close(doorbell->pair[0]);
+  /* A runtime that ends with its thread may not close the end that it adopted. */
+  if (!doorbell->taken || (thread_ends && has_runtime_end(doorbell))) close(doorbell->pair[1]);
+}
+
+int32_t ur_ring_doorbell(uint32_t id) {
+  struct ring *ring = ring_at(id);
+  if (!ring) return -EPERM;
+  ring->doorbell.taken = true;
+  return ring->doorbell.pair[1];
+}
+
+int32_t ur_ring_doorbell_back(uint32_t id) {
+  struct ring *ring = ring_at(id);
+  if (!ring) return -EPERM;
+  if (has_runtime_end(&ring->doorbell)) ring->doorbell.taken = false;
+  return 0;
+}
