@@ -46,6 +46,7 @@ import type { BindOptions } from "./src/net/accept/bind_options.ts";
 import type { Listener } from "./src/net/accept/listener.ts";
 import type { DialOptions } from "./src/net/dial/dial_options.ts";
 import type { Connection } from "./src/net/connection/connection.ts";
+import { activatedListeners as adoptActivated } from "./src/net/lifecycle/activated_listeners.ts";
 import { setNetworkAccess } from "./src/net/lifecycle/network_access.ts";
 import type { NetworkContext } from "./src/net/socket/network_context.ts";
 import { NetworkCore, type NetworkStats } from "./src/net/lifecycle/network_core.ts";
@@ -85,7 +86,6 @@ export type { SocketOptions } from "./src/net/socket/socket_options.ts";
 export type { DialOptions } from "./src/net/dial/dial_options.ts";
 export type { BindOptions } from "./src/net/accept/bind_options.ts";
 export { Listener } from "./src/net/accept/listener.ts";
-export { activatedListeners } from "./src/net/lifecycle/activated_listeners.ts";
 export type { NetworkStats } from "./src/net/lifecycle/network_core.ts";
 export type { Sendable } from "./src/net/send/load_call.ts";
 export { Sink } from "./src/net/send/sink.ts";
@@ -271,7 +271,10 @@ export class Network implements AsyncDisposable {
   static {
     setNetworkAccess({
       startNow: (config) => new Network(startCoreNow(config)),
-      coreOf: (network) => (network as Network).#core,
+      coreOf: (network) => {
+        if (#core in network) return network.#core;
+        throw new TypeError('Cannot use "network": wanted a Network');
+      },
     });
   }
 
@@ -381,6 +384,28 @@ export class Network implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#core.close();
   }
+}
+
+/**
+ * The listeners that a service manager has passed to this process (systemd's socket activation), by
+ * the names of `FileDescriptorName=`, else the socket unit's. Several of one name are told apart by
+ * a colon and a number: "web", "web:2". The map is empty when there are none, or when they are for
+ * another process.
+ *
+ * In Deno the environment must be readable: `--allow-env=LISTEN_FDS,LISTEN_PID,LISTEN_FDNAMES`.
+ * Without that permission the map is empty.
+ *
+ * Rejects with a NetworkError "BindFailed" when the environment is malformed, or when a descriptor
+ * is no listening stream socket; all of them stay open and as they were then.
+ *
+ * @example
+ * ```ts
+ * const activated = await activatedListeners(network);
+ * const listener = activated.get("web.socket") ?? await network.bind("127.0.0.1:8080");
+ * ```
+ */
+export function activatedListeners(network: Network): Promise<Map<string, Listener>> {
+  return adoptActivated(network);
 }
 
 /**
