@@ -91,8 +91,7 @@ export abstract class Call {
   }
 
   /**
-   * Starts the budget, listens to the signal, keeps the process alive. Throws, and then has begun
-   * nothing, when the signal does not let itself be listened to.
+   * Starts the budget, listens to the signal, keeps the process alive. Runs no code of the caller.
    */
   begin(): void {
     if (this.#patience !== null) this.#patience.begin();

@@ -35,8 +35,7 @@ export class SignalWatch {
   /** Takes somebody in who does not wait yet. */
   add(patience: Patience): void {
     if (this.#last === null) {
-      // First: a signal that refuses has let nobody in.
-      this.#signal.addEventListener("abort", this.#onAbort, { once: true });
+      intrinsics.listenToAbort(this.#signal, this.#onAbort);
       this.#first = patience;
     } else {
       this.#last.next = patience;
@@ -53,7 +52,7 @@ export class SignalWatch {
     if (next === null) this.#last = previous;
     else next.previous = previous;
     patience.previous = patience.next = null;
-    if (this.#first === null) this.#signal.removeEventListener("abort", this.#onAbort);
+    if (this.#first === null) intrinsics.ignoreAbort(this.#signal, this.#onAbort);
   }
 
   readonly #onAbort = (): void => {

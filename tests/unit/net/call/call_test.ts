@@ -38,16 +38,16 @@ const test = suite("Call");
 
 test("a call that succeeds leaves no deadline, no listener and no hold", async () => {
   const { host, wheel, holder, counter } = setUp();
-  const { signal, listeners } = countedSignal();
+  const { signal, listenerCount } = countedSignal();
   const call = new PlainCall(holder);
   call.prepare({ signal, timeoutMs: 50 }, null);
   const promise = call.promise<number>();
   assert.not.ok(call.settled);
   call.begin();
-  assert.equal([counter.held, wheel.count, listeners.size], [1, 1, 1]);
+  assert.equal([counter.held, wheel.count, listenerCount()], [1, 1, 1]);
   call.succeed(7);
   assert.ok(call.settled);
-  assert.equal([counter.held, wheel.count, listeners.size], [0, 0, 0]);
+  assert.equal([counter.held, wheel.count, listenerCount()], [0, 0, 0]);
   assert.is(await promise, 7);
   host.runUntil(10_000);
 });
@@ -75,7 +75,7 @@ test("call options may inherit fields that they must not have themselves", () =>
 
 test("a call whose budget runs out expires once and forgets its signal", async () => {
   const { host, wheel, holder, counter } = setUp();
-  const { signal, listeners } = countedSignal();
+  const { signal, listenerCount } = countedSignal();
   const call = new PlainCall(holder);
   call.prepare({ signal }, 100);
   const promise = call.promise<void>();
@@ -83,7 +83,7 @@ test("a call whose budget runs out expires once and forgets its signal", async (
   const rejected = assert.rejects(promise, /expired/);
   host.runUntil(host.now() + 110);
   await rejected;
-  assert.equal([counter.held, wheel.count, listeners.size], [0, 0, 0]);
+  assert.equal([counter.held, wheel.count, listenerCount()], [0, 0, 0]);
 });
 
 test("a call that is aborted rejects with the signal's reason and has no deadline", async () => {
@@ -101,7 +101,7 @@ test("a call that is aborted rejects with the signal's reason and has no deadlin
 
 test("a call that is used again does not listen to the signal of its last use", async () => {
   const { holder } = setUp();
-  const { controller, signal, listeners } = countedSignal();
+  const { controller, signal, listenerCount } = countedSignal();
   const call = new PlainCall(holder);
   call.prepare({ signal }, null);
   const first = call.promise<string>();
@@ -110,7 +110,7 @@ test("a call that is used again does not listen to the signal of its last use", 
   call.prepare(undefined, null);
   const second = call.promise<string>();
   call.begin();
-  assert.is(listeners.size, 0);
+  assert.is(listenerCount(), 0);
   controller.abort();
   assert.not.ok(call.settled);
   call.succeed("second");
@@ -145,14 +145,14 @@ test("a call settles once: a second end is a bug that is caught", async () => {
 
 test("disarm() stops clock and signal, and the call is still to be settled", async () => {
   const { wheel, holder, counter } = setUp();
-  const { controller, signal, listeners } = countedSignal();
+  const { controller, signal, listenerCount } = countedSignal();
   const call = new PlainCall(holder);
   call.prepare({ signal, timeoutMs: 100 }, null);
   const promise = call.promise<void>();
   call.begin();
   call.disarm();
   controller.abort();
-  assert.equal([counter.held, wheel.count, listeners.size], [1, 0, 0]);
+  assert.equal([counter.held, wheel.count, listenerCount()], [1, 0, 0]);
   assert.not.ok(call.settled);
   call.succeed(undefined);
   assert.is(counter.held, 0);
