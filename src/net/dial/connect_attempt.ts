@@ -67,6 +67,14 @@ export class ConnectAttempt implements Deadline {
 
   /** Begins; ends by itself after `timeoutMs`, if given. */
   start(timeoutMs: number | null): void {
+    try {
+      this.#begin(timeoutMs);
+    } catch (cause) {
+      this.#broken(cause);
+    }
+  }
+
+  #begin(timeoutMs: number | null): void {
     const { recvRing, wheel } = this.#context;
     const opened = this.#open();
     if (opened < 0) {
@@ -85,10 +93,14 @@ export class ConnectAttempt implements Deadline {
   #open(): number {
     const { config, recvRing: { port } } = this.#context;
     const fd = port.socket(this.#family);
-    let result = fd < 0 ? fd : socketOptions.apply(port, fd, this.#family, config);
+    if (fd < 0) return fd;
+    // From here on it is closed with the attempt.
+    this.#fd = fd;
+    let result = socketOptions.apply(port, fd, this.#family, config);
     if (result === 0 && this.#local !== null) result = this.#bind(fd, this.#local);
-    if (result === 0) return this.#fd = fd;
-    if (fd >= 0) port.closeDescriptor(fd);
+    if (result === 0) return fd;
+    this.#fd = -1;
+    port.closeDescriptor(fd);
     return result;
   }
 
