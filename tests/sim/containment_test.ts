@@ -22,6 +22,7 @@ import { RecvHalf } from "../../src/net/recv/recv_half.ts";
 import { SendBatch } from "../../src/net/send/send_batch.ts";
 import { SendCall } from "../../src/net/send/send_call.ts";
 import { SendHalf } from "../../src/net/send/send_half.ts";
+import { socketOptions } from "../../src/net/socket/socket_options.ts";
 import { BlockList } from "../../src/ring/block_list.ts";
 import { OpWriter } from "../../src/ring/op_writer.ts";
 import { assert, suite } from "../harness.ts";
@@ -371,12 +372,14 @@ const CONNECT_SITES = [
   [ConnectOperation.prototype, "complete"],
   [Roster.prototype, "add"],
   [OpWriter.prototype, "connect"],
+  [socketOptions, "apply"],
 ] as const;
 
 for (const [target, method] of CONNECT_SITES) {
   for (const place of PLACES) {
     if (target === Roster.prototype && place === "after") continue;
-    const site = `${target.constructor.name}.${method}()`;
+    const name = target === socketOptions ? "socketOptions" : target.constructor.name;
+    const site = `${name}.${method}()`;
     test(`dial: an error ${place} ${site} ends that dial alone`, async () => {
       await withBystander(async ({ network, listener, sim }, bystander) => {
         const { open } = network.context;
