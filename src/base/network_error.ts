@@ -47,7 +47,7 @@ export type OperationName =
 
 /** The data of a {@link NetworkError}, for a program that makes one itself. */
 export interface NetworkErrorDetails {
-  /** What kind of failure. */
+  /** The kind of failure. */
   code: NetworkErrorCode;
   /** The call that failed. */
   operation: OperationName;
@@ -111,7 +111,7 @@ export function internalReason(cause: unknown): string {
 export class NetworkError extends Error {
   /** Always `"NetworkError"`. */
   override readonly name: "NetworkError" = "NetworkError";
-  /** What kind of failure. Stable across versions. */
+  /** The kind of failure. Stable across versions. */
   readonly code: NetworkErrorCode;
   /** The name of the kernel's errno, such as "ECONNREFUSED", or null. */
   readonly errno: string | null;
@@ -130,7 +130,7 @@ export class NetworkError extends Error {
   /**
    * Makes an error, for a program that stands in for a part of this library.
    *
-   * @param message What was attempted, on what, and what happened.
+   * @param message The attempt, its subject, and the event.
    * @param details The data of the error.
    */
   constructor(message: string, details: NetworkErrorDetails) {

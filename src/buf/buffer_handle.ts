@@ -98,8 +98,8 @@ export abstract class BufferHandle implements Disposable {
 
   /** Only the library makes buffers. */
   protected constructor(...memory: never[]);
-  // The declarations show the signature above. The handle takes over one reference of `slot`. Fields
-  // that are set here and not by a function afterwards save 2 ns.
+  // The declarations show the signature above. The handle takes over one reference of `slot`.
+  // Fields that are set here and not by a function afterwards save 2 ns.
   protected constructor(slot: Slot, start: number, length: number) {
     this.#slot = slot;
     this.#start = start;

@@ -83,7 +83,9 @@ export class SizeClass implements SlotHome {
     this.#free.push(slot);
   }
 
-  /** Creates slots until there are `count`. Returns false when the system has no memory for them. */
+  /**
+   * Creates slots until there are `count`. Returns false when the system has no memory for them.
+   */
   prefill(count = this.countMax): boolean {
     while (this.created < count) {
       const slot = this.#cut();

@@ -266,7 +266,7 @@ const RECV_CASES: readonly RecvCase[] = [
       }
     },
     receive: ({ server }) => server.stream.recvSome(),
-    sites: [...FILL_SITES, [OpWriter.prototype, "recvSelect"], [BufferPool.prototype, "handle"]],
+    sites: [...FILL_SITES, [OpWriter.prototype, "recvSelect"]],
   },
   {
     name: "direct",

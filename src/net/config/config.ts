@@ -198,9 +198,9 @@ export interface NetworkConfig {
    */
   metricsPrefix?: string;
   /**
-   * What carries the traffic. `"auto"` takes io_uring where it can be used, else `"portable"`, which
-   * works over the runtime's own `node:net`. Where this is `"auto"` or absent, the environment
-   * variable `URINGNET_BACKEND` may name one.
+   * The carrier of the traffic. `"auto"` takes io_uring where it can be used, else `"portable"`,
+   * which works over the runtime's own `node:net`. Where this is `"auto"` or absent, the
+   * environment variable `URINGNET_BACKEND` may name one.
    * @default {"auto"}
    */
   backend?: "auto" | "io_uring" | "portable";
