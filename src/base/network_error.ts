@@ -71,7 +71,10 @@ export interface NetworkErrorDetails {
    * @default {undefined}
    */
   cause?: unknown;
-  /** The failures that led to this one: those of each address of a dial. */
+  /**
+   * The failures that led to this one: those of each address of a dial.
+   * @default {undefined}
+   */
   errors?: readonly NetworkError[];
 }
 

@@ -117,7 +117,10 @@ export class AcceptQueue {
   }
 
   /** The connection for the next call. Throws for wrong options and when the listener is closed. */
-  accept(options: CallOptions | undefined, loopReference: LoopReference): Promise<SocketConnection> {
+  accept(
+    options: CallOptions | undefined,
+    loopReference: LoopReference,
+  ): Promise<SocketConnection> {
     this.#throwClosed();
     const call = new AcceptCall(this, loopReference);
     call.prepare(options, null);
