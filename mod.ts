@@ -214,7 +214,7 @@ let coreOf: (network: unknown) => NetworkCore;
 export class Network implements AsyncDisposable {
   /** Where the network's buffers come from. */
   readonly pool: BufferPool;
-  /** What carries the traffic. Always `"io_uring"` in this version. */
+  /** The carrier of the traffic. Always `"io_uring"` in this version. */
   readonly backend: "io_uring" | "portable";
   readonly #core: NetworkCore;
 
@@ -347,8 +347,8 @@ export class Network implements AsyncDisposable {
 
 /**
  * Takes over the listeners that a service manager has passed to this process (socket activation of
- * systemd). Their names are those of `FileDescriptorName=`, or of the socket unit. Several listeners
- * of one name get a colon and a number: "web", "web:2".
+ * systemd). Their names are those of `FileDescriptorName=`, or of the socket unit. Several
+ * listeners of one name get a colon and a number: "web", "web:2".
  *
  * In Deno the environment must be readable: `--allow-env=LISTEN_FDS,LISTEN_PID,LISTEN_FDNAMES`.
  * Without that permission the map is empty.
@@ -377,7 +377,7 @@ export async function activatedListeners(network: Network): Promise<Map<string, 
 /**
  * Says whether io_uring can be used here. Never throws, and leaves nothing open.
  *
- * @returns What the kernel was seen to do, or the reason why io_uring cannot be used.
+ * @returns The features of the kernel, or the reason why io_uring cannot be used.
  *
  * @example
  * ```ts

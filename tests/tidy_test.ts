@@ -23,7 +23,12 @@ const SOURCE_LINES_MAX = 300;
  */
 const LONGER_SOURCES: Readonly<Record<string, readonly [linesMax: number, reason: string]>> = {
   "src/net/recv/recv_half.ts": [320, "the receiving half is one state machine"],
-  "src/net/recv/stream.ts": [340, "a public class with the documentation of its members"],
+  "src/buf/io_bufs.ts": [360, "a public class with the documentation of its members"],
+  "src/net/config/config.ts": [
+    375,
+    "the public configuration with the documentation of its fields",
+  ],
+  "src/net/recv/stream.ts": [430, "a public class with the documentation of its members"],
   "src/net/send/send_half.ts": [340, "the sending half is one state machine"],
   "src/ring/pump.ts": [310, "when to take a turn and when to sleep is one state machine"],
   "src/ring/ring.ts": [340, "staging, delivery, containment and the end of one ring are one story"],
@@ -61,7 +66,6 @@ const NET_LEVELS: readonly (readonly string[])[] = [
  * that is gone, or has changed, has to leave it.
  */
 const KNOWN_CYCLES: readonly (readonly string[])[] = [
-  ["src/buf/leak_tracker.ts", "src/buf/slot.ts"],
   ["src/adapters/late_write.ts", "src/adapters/socket_stream.ts"],
   ["src/adapters/socket.ts", "src/adapters/socket_connect.ts"],
   ["src/adapters/server.ts", "src/adapters/server_accept.ts", "src/adapters/server_listen.ts"],
@@ -492,12 +496,8 @@ const links: Rule = (files) =>
  */
 const UNNAMED_SUBJECTS: Readonly<Record<string, number>> = {
   docs: 33,
-  "src/adapters": 20,
   "src/adapters/deno": 5,
   "src/adapters/register": 8,
-  "src/buf": 12,
-  "src/metrics": 4,
-  "src/net/connection": 2,
   "src/net/recv": 9,
   "src/net/send": 14,
   "src/ring": 11,

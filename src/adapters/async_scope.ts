@@ -5,8 +5,8 @@
  * `AsyncResource` is the public way to it, and cheap in Bun. In Deno each call of `runInAsyncScope`
  * makes an entry in a weak map and leaves a context that is not empty, which makes `node:http` do
  * the same again. Together this costs a tenth of the CPU of a small request, and more in the
- * collector. Deno's core reads and sets the context in 9 ns. Where a version of Deno has no such functions, the public way
- * is taken.
+ * collector. Deno's core reads and sets the context in 9 ns. Where a version of Deno has no such
+ * functions, the public way is taken.
  *
  * @module
  */

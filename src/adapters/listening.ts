@@ -1,6 +1,6 @@
 /**
- * The parts of a listening server: a listener of the network, and the connections that it brings, each
- * handed on in a microtask of its own.
+ * The parts of a listening server: a listener of the network, and the connections that it brings,
+ * each handed on in a microtask of its own.
  *
  * @module
  */

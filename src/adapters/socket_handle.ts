@@ -1,6 +1,6 @@
 /**
- * The object that a socket of `node:net` holds from `connect` on, under the name `_handle`: once there is one,
- * a connection, and the calls on its two halves.
+ * The object that a socket of `node:net` holds from `connect` on, under the name `_handle`: once
+ * there is one, a connection, and the calls on its two halves.
  *
  *   network -> data(), end(), error() ----> push into the stream, in the socket's async context
  *   stream --> write(), finish(), finalize() --> post to the network

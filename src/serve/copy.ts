@@ -20,16 +20,16 @@ import { Sink } from "../net/send/sink.ts";
 import { CallBudget } from "./call_budget.ts";
 
 /**
- * Sends every byte that `from` receives to `to`, until the end of the stream. Neither end is closed or
- * half-closed. No other call may receive from `from` meanwhile. A copy that fails may have received
- * more bytes than it has sent.
+ * Sends every byte that `from` receives to `to`, until the end of the stream. Neither end is closed
+ * or half-closed. No other call may receive from `from` meanwhile. A copy that fails may have
+ * received more bytes than it has sent.
  *
  * @param from A connection, or its receiving half.
  * @param to A connection, or its sending half.
  * @param options A signal, and a budget for the whole copy. There is no budget by default.
  * @returns The number of bytes, once the kernel has taken all of them.
- * @throws {NetworkError} The first error of either side: `"RecvFailed"`, `"SendFailed"` or `"Closed"`.
- * `"Timeout"`: the budget ran out.
+ * @throws {NetworkError} The first error of either side: `"RecvFailed"`, `"SendFailed"` or
+ * `"Closed"`. `"Timeout"`: the budget ran out.
  * @throws {TypeError} An argument has a wrong type.
  * @throws {RangeError} `timeoutMs` is out of range.
  * @throws The reason of the signal, when the signal is aborted.
@@ -61,17 +61,18 @@ export async function copy(
 }
 
 /**
- * Copies in both directions at once, as a proxy does. The end of one direction is passed on as a half
- * close, and the other direction goes on. When a direction fails, is aborted or runs out of time, both
- * connections are reset: a peer must not take a stream that was cut off for a complete one.
+ * Copies in both directions at once, as a proxy does. The end of one direction is passed on as a
+ * half close, and the other direction goes on. When a direction fails, is aborted or runs out of
+ * time, both connections are reset: a peer must not take a stream that was cut off for a complete
+ * one.
  *
  * @param a A connection.
  * @param b Another connection.
  * @param options A signal, and a budget for the whole copy. There is no budget by default.
- * @returns The bytes of each direction, once both have ended. The connections are half-closed then. The
- * caller closes them.
- * @throws {NetworkError} The first error of either side: `"RecvFailed"`, `"SendFailed"` or `"Closed"`.
- * `"Timeout"`: the budget ran out.
+ * @returns The bytes of each direction, once both have ended. The connections are half-closed then.
+ * The caller closes them.
+ * @throws {NetworkError} The first error of either side: `"RecvFailed"`, `"SendFailed"` or
+ * `"Closed"`. `"Timeout"`: the budget ran out.
  * @throws {TypeError} An argument has a wrong type.
  * @throws {RangeError} `timeoutMs` is out of range.
  * @throws The reason of the signal, when the signal is aborted.

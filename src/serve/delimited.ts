@@ -36,10 +36,10 @@ const encoder = new TextEncoder();
  * Makes a codec of messages that end with a delimiter. `decode` resolves with a copy of the bytes
  * before the delimiter.
  *
- * `decode` rejects with a NetworkError `"TooLong"` for a message that does not end within `maxLength`
- * bytes, and with `"RecvFailed"` and `endOfStream` for bytes behind the last delimiter. Both consume
- * nothing. `encode` throws TypeError for a message that contains the delimiter, because the peer would
- * take the message for two.
+ * `decode` rejects with a NetworkError `"TooLong"` for a message that does not end within
+ * `maxLength` bytes, and with `"RecvFailed"` and `endOfStream` for bytes behind the last delimiter.
+ * Both consume nothing. `encode` throws TypeError for a message that contains the delimiter,
+ * because the peer would take the message for two.
  *
  * @param options See {@link DelimitedOptions}.
  * @returns A codec for {@link framed}.

@@ -14,8 +14,8 @@ import type { Sendable } from "../net/send/load_call.ts";
 /** How messages are written to and read from a byte stream. A program may bring its own codec. */
 export interface Codec<In, Out> {
   /**
-   * Receives one message. Consumes nothing when it rejects, so that the program can repeat a call that
-   * timed out.
+   * Receives one message. Consumes nothing when it rejects, so that the program can repeat a call
+   * that timed out.
    *
    * @param stream Where the bytes come from.
    * @param options A signal, and a budget.

@@ -45,10 +45,11 @@ const BODY_BYTES_MAX = LIMITS.lengthMax - 8;
  * Makes a codec of frames: `lengthBytes` bytes of length, then the body. `decode` resolves with the
  * body.
  *
- * `decode` rejects with a NetworkError `"TooLong"` for a length above `maxLength`. It consumes nothing
- * then, and the stream cannot be followed any further. A stream that ends inside a frame rejects with
- * `"RecvFailed"` and `endOfStream`, and its bytes stay readable. `encode` throws RangeError for a body
- * that is too long. Buffers (`IoBuf`, `IoBufMut`, `IoBufs`) are moved into the frame.
+ * `decode` rejects with a NetworkError `"TooLong"` for a length above `maxLength`. It consumes
+ * nothing then, and the stream cannot be followed any further. A stream that ends inside a frame
+ * rejects with `"RecvFailed"` and `endOfStream`, and its bytes stay readable. `encode` throws
+ * RangeError for a body that is too long. Buffers (`IoBuf`, `IoBufMut`, `IoBufs`) are moved into
+ * the frame.
  *
  * @param options See {@link LengthPrefixedOptions}.
  * @returns A codec for {@link framed}.

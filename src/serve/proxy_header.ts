@@ -23,8 +23,8 @@ const { command: COMMAND, family: FAMILY, addressBytes: addressBytesOf } = PROXY
 const textEncoder = new TextEncoder();
 
 /**
- * Makes the bytes of a PROXY header, which a proxy sends before any other byte. TLVs need version 2.
- * Version 1 has no words for unix sockets and for the command LOCAL, and says UNKNOWN instead.
+ * Makes the bytes of a PROXY header, which a proxy sends before any other byte. TLVs need version
+ * 2. Version 1 has no words for unix sockets and for the command LOCAL, and says UNKNOWN instead.
  *
  * @param header The addresses, which are of one family, or null.
  * @param version 1 is text, 2 is binary. Defaults to 2.

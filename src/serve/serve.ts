@@ -10,11 +10,12 @@ import type { ConnectionHandler, Server } from "./server.ts";
 import { checkServeOptions, type ServeOptions } from "./serve_options.ts";
 
 /**
- * Runs a handler for each connection of a listener. The listener belongs to the server from then on.
+ * Runs a handler for each connection of a listener. The listener belongs to the server from then
+ * on.
  *
  * A connection is closed when its handler returns, or when the handler's promise resolves. When the
- * handler fails, the connection is reset and `onError` is called. `network.close()` drains its servers
- * first.
+ * handler fails, the connection is reset and `onError` is called. `network.close()` drains its
+ * servers first.
  *
  * @param listener Where the connections come from.
  * @param handler Serves one connection.

@@ -25,8 +25,9 @@ export interface ServeOptions {
    */
   idleTimeoutMs?: number | null;
   /**
-   * Called for each failed handler and each idle connection, with the connection, and for each failed
-   * accept, with null. Its own failures are written to stderr. The default writes a line to stderr.
+   * Called for each failed handler and each idle connection, with the connection, and for each
+   * failed accept, with null. Its own failures are written to stderr. The default writes a line to
+   * stderr.
    * @default {undefined}
    */
   onError?: (error: unknown, connection: Connection | null) => void;

@@ -26,10 +26,12 @@ export interface Server extends AsyncDisposable {
   /** Resolves when the server has ended and its last connection is closed. Never rejects. */
   readonly finished: Promise<void>;
   /**
-   * Stops accepting, aborts the signal of the context, lets handlers finish within the budget, and resets
-   * the remaining connections. Resolves with `finished`. A later call can only shorten the budget.
+   * Stops accepting, aborts the signal of the context, lets handlers finish within the budget, and
+   * resets the remaining connections. Resolves with `finished`. A later call can only shorten the
+   * budget.
    *
-   * @param options The budget in milliseconds, null for none. Defaults to that of {@link ServeOptions}.
+   * @param options The budget in milliseconds, null for none. Defaults to that of {@link
+   * ServeOptions}.
    */
   close(options?: { drainTimeoutMs?: number | null }): Promise<void>;
 }

@@ -3,7 +3,8 @@
  * listeners of a network.
  *
  *   adoptListener, adoptConnection    for users: a refused descriptor stays open and as it was
- *   listener, connection              for adapters, which listen themselves: a stream socket belongs
+ *   listener, connection              for adapters, which listen themselves: a stream socket
+ * belongs
  *                                     to the network from the call on
  *
  * @module
@@ -50,7 +51,7 @@ function listener(context: NetworkContext, fd: number, backlog: number): Listene
   return openListener(context, { fd, family, localAddress, file: null });
 }
 
-/** What a descriptor has to be, and the errors of one that is not. */
+/** The required states of a descriptor, and the errors of one in another state. */
 const WANTED = {
   listening: {
     state: SOCKET_STATE.listening,

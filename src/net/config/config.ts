@@ -198,8 +198,8 @@ export interface NetworkConfig {
    */
   metricsPrefix?: string;
   /**
-   * What carries the traffic. `"auto"` is `"io_uring"` in this version, and `"portable"` is refused
-   * with `"Unsupported"`.
+   * The carrier of the traffic. `"auto"` is `"io_uring"` in this version, and `"portable"` is
+   * refused with `"Unsupported"`.
    * @default {"auto"}
    */
   backend?: "auto" | "io_uring" | "portable";

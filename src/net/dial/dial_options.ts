@@ -20,8 +20,8 @@ import { type SocketOption, type SocketOptions, socketOptions } from "../socket/
 /** The options of {@link Network.dial}. Options of the socket are set before it connects. */
 export interface DialOptions extends CallOptions, SocketOptions {
   /**
-   * The address that the connection begins at. Port 0 takes a free one. Addresses of another family than
-   * this one are not tried. For unix sockets, an abstract name.
+   * The address that the connection begins at. Port 0 takes a free one. Addresses of another family
+   * than this one are not tried. For unix sockets, an abstract name.
    * @default {undefined}
    */
   localAddress?: Address;
@@ -31,8 +31,8 @@ export interface DialOptions extends CallOptions, SocketOptions {
    */
   family?: 4 | 6;
   /**
-   * The pause in milliseconds before the next address of a name is tried beside those that are pending
-   * (RFC 8305). 0 tries all at once.
+   * The pause in milliseconds before the next address of a name is tried beside those that are
+   * pending (RFC 8305). 0 tries all at once.
    * @default {250}
    */
   attemptDelayMs?: number;
