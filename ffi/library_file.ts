@@ -1,9 +1,11 @@
 /**
- * The embedded library as a file that no process can change: anonymous, sealed, known by its content.
+ * The embedded library as a file that no process can change: anonymous, sealed, and known by its
+ * content.
  *
  * Order of events
  * 1. The descriptors of the process are asked for their seals. One that is sealed against every
- *    change and whose bytes have the SHA-256 that the build wrote is taken, whichever thread made it.
+ *    change and whose bytes have the SHA-256 that the build wrote is taken, whichever thread made
+ *    it.
  * 2. Where there is none, the bytes are written to a new anonymous file, which is then sealed, and
  *    step 1 is repeated. Threads that do so at the same time agree on the lowest descriptor.
  * 3. The file stays open as long as the process lives: its path, `/proc/self/fd/N`, cannot come to
