@@ -22,30 +22,37 @@
  *
  * @module
  */
-import { bunRuntime } from "./ffi/bun.ts";
-import { denoRuntime } from "./ffi/deno.ts";
+import {
+  chooseBackend,
+  native,
+  plainSource,
+  poolSource,
+  portableFor,
+  probeIoUring,
+  visibleSource,
+} from "./backends.ts";
 import { host } from "./ffi/host.ts";
-import { openNative } from "./ffi/native.ts";
 import { check } from "./src/base/check.ts";
 import { LIMITS } from "./src/base/limits.ts";
 import { messageOf, NetworkError } from "./src/base/network_error.ts";
-import type { BufferPool } from "./src/buf/buffer_pool.ts";
+import { BufferPool, isVisiblePool } from "./src/buf/buffer_pool.ts";
 import { setDefaultSlabSource } from "./src/buf/slab.ts";
 import { Publisher } from "./src/metrics/publisher.ts";
-import type { DialOptions } from "./src/net/dial/dial_options.ts";
-import { type Capabilities, featuresOf } from "./src/net/config/capabilities.ts";
-import { explainRefusal, refuseUnsupported } from "./src/net/config/refusal.ts";
+import type { Backend } from "./src/net/config/backend.ts";
+import type { Capabilities } from "./src/net/config/capabilities.ts";
+import { refuseUnsupported } from "./src/net/config/refusal.ts";
 import { type NetworkConfig, resolveConfig, type ResolvedConfig } from "./src/net/config/config.ts";
 import type { Address } from "./src/net/address/address.ts";
 import type { BindOptions } from "./src/net/accept/bind_options.ts";
 import type { Listener } from "./src/net/accept/listener.ts";
+import type { DialOptions } from "./src/net/dial/dial_options.ts";
 import type { Connection } from "./src/net/connection/connection.ts";
 import { adoptActivated } from "./src/net/lifecycle/adopt_activated.ts";
 import { setNetworkAccess } from "./src/net/lifecycle/network_access.ts";
 import type { NetworkContext } from "./src/net/socket/network_context.ts";
 import { NetworkCore, type NetworkStats } from "./src/net/lifecycle/network_core.ts";
 import { doorbellsOpened, openNetwork } from "./src/net/lifecycle/open_network.ts";
-import { openRings, openRingsNow } from "./src/net/lifecycle/open_rings.ts";
+import { type OpenRings, openRings, openRingsNow } from "./src/net/lifecycle/open_rings.ts";
 import type { NativePort } from "./src/ring/port.ts";
 
 export {
@@ -108,12 +115,6 @@ export type { ServeOptions } from "./src/serve/serve_options.ts";
  */
 export const IOVEC_BATCH_SIZE: number = LIMITS.iovecBatchSize;
 
-function native(): NativePort {
-  if ("Bun" in globalThis) return openNative(bunRuntime);
-  if ("Deno" in globalThis) return openNative(denoRuntime);
-  throw new Error("uringnet runs in Deno and in Bun; this is neither");
-}
-
 function unsupported(cause: unknown): NetworkError {
   return new NetworkError(`Cannot start the network: ${messageOf(cause)}`, {
     code: "Unsupported",
@@ -140,10 +141,28 @@ function nativeOrUnsupported(): NativePort {
   }
 }
 
+function refusePlainPool({ pool }: ResolvedConfig): void {
+  if (!(pool instanceof BufferPool) || isVisiblePool(pool)) return;
+  throw new NetworkError(
+    "Cannot start the network: its pool was made where io_uring could not be used, of memory " +
+      'that the kernel cannot see; make the pool anew, or use backend "portable"',
+    { code: "Unsupported", operation: "start" },
+  );
+}
+
+function isUnsupported(error: unknown): error is NetworkError {
+  return error instanceof NetworkError && error.code === "Unsupported";
+}
+
 /** Publishes the metrics of a network. A network that cannot be published is closed. */
-function wire(port: NativePort, resolved: ResolvedConfig, context: NetworkContext): NetworkCore {
+function wire(
+  port: NativePort,
+  resolved: ResolvedConfig,
+  context: NetworkContext,
+  backend: Backend,
+): NetworkCore {
   let detach = () => {};
-  const core = new NetworkCore(context, "io_uring", () => detach());
+  const core = new NetworkCore(context, backend, () => detach());
   if (resolved.registry !== null) {
     const { registry, metricsPrefix } = resolved;
     try {
@@ -161,11 +180,28 @@ function wire(port: NativePort, resolved: ResolvedConfig, context: NetworkContex
 
 async function startCore(config: NetworkConfig): Promise<NetworkCore> {
   const resolved = resolveConfig(config);
-  const port = nativeOrUnsupported();
   refuseUnsupported(resolved);
-  const context = openNetwork(port, host, resolved, await openRings(port, host, resolved));
-  await doorbellsOpened(context);
-  return wire(port, resolved, context);
+  const { backend, fallback, mayFallBack } = chooseBackend(resolved.backend);
+  if (backend === "portable") return startPortable(resolved, fallback);
+  try {
+    const port = nativeOrUnsupported();
+    refusePlainPool(resolved);
+    const rings = await openRings(port, host, resolved);
+    const context = openNetwork(port, host, resolved, rings, visibleSource(port));
+    await doorbellsOpened(context);
+    return wire(port, resolved, context, "io_uring");
+  } catch (error) {
+    if (!mayFallBack || !isUnsupported(error)) throw error;
+    return startPortable(resolved, error.message);
+  }
+}
+
+function startPortable(resolved: ResolvedConfig, fallback: string | null): NetworkCore {
+  const port = portableFor(resolved, fallback);
+  const rings = { recvPort: port.openRing(), sendPort: null };
+  const config = { ...resolved, ring: { ...resolved.ring, spin: null } };
+  const context = openNetwork(port, host, config, rings, plainSource());
+  return wire(port, resolved, context, "portable");
 }
 
 /**
@@ -176,10 +212,21 @@ async function startCore(config: NetworkConfig): Promise<NetworkCore> {
  */
 function startCoreNow(config: NetworkConfig): NetworkCore {
   const resolved = resolveConfig(config);
-  const port = nativeOrUnsupported();
   refuseUnsupported(resolved);
-  const context = openNetwork(port, host, resolved, openRingsNow(port, resolved));
-  const core = wire(port, resolved, context);
+  const { backend, fallback, mayFallBack } = chooseBackend(resolved.backend);
+  if (backend === "portable") return startPortable(resolved, fallback);
+  let rings: OpenRings;
+  let port: NativePort;
+  try {
+    port = nativeOrUnsupported();
+    refusePlainPool(resolved);
+    rings = openRingsNow(port, resolved);
+  } catch (error) {
+    if (!mayFallBack || !isUnsupported(error)) throw error;
+    return startPortable(resolved, error.message);
+  }
+  const context = openNetwork(port, host, resolved, rings, visibleSource(port));
+  const core = wire(port, resolved, context, "io_uring");
   const { recvRing, sendRing } = context;
   Promise.all([recvRing.pump.opened, sendRing.pump.opened]).catch((cause) => {
     port.warn(`uringnet: the network is closed: ${messageOf(cause)}`);
@@ -188,7 +235,14 @@ function startCoreNow(config: NetworkConfig): NetworkCore {
   return core;
 }
 
-setDefaultSlabSource(nativeOrUnsupported);
+setDefaultSlabSource(() => {
+  try {
+    return poolSource();
+  } catch (cause) {
+    if (cause instanceof RangeError) throw cause;
+    throw unsupported(cause);
+  }
+});
 
 /** Throws TypeError for a value that is no network. */
 let coreOf: (network: unknown) => NetworkCore;
@@ -214,7 +268,7 @@ let coreOf: (network: unknown) => NetworkCore;
 export class Network implements AsyncDisposable {
   /** Where the network's buffers come from. */
   readonly pool: BufferPool;
-  /** The carrier of the traffic. Always `"io_uring"` in this version. */
+  /** The carrier of the traffic. */
   readonly backend: "io_uring" | "portable";
   readonly #core: NetworkCore;
 
@@ -388,17 +442,5 @@ export async function activatedListeners(network: Network): Promise<Map<string, 
  * ```
  */
 export function probe(): Capabilities {
-  try {
-    const port = native();
-    const system = port.system();
-    const result = port.probe();
-    return {
-      supported: result >= 0,
-      reason: result >= 0 ? null : explainRefusal(-result, system),
-      kernel: system.kernel,
-      features: featuresOf(Math.max(result, 0)),
-    };
-  } catch (cause) {
-    return { supported: false, reason: messageOf(cause), kernel: null, features: featuresOf(0) };
-  }
+  return probeIoUring();
 }

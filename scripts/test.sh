@@ -3,16 +3,24 @@
 # prints a summary; its last line is "N passed, N failed", over both runtimes and the steps.
 #
 #   scripts/test.sh             about 3 minutes
+#   scripts/test.sh --clients   and unmodified software over the library: about 5 minutes more
 #   scripts/test.sh --kernel    and the suites that meet the kernel again on Linux 6.1 and 6.12, in
 #                               an emulator: about 9 minutes more
+#   scripts/test.sh --all       all of it
 set -u
 
 kernel=false
+clients=false
 case ${1:-} in
   "") ;;
+  --clients) clients=true ;;
   --kernel) kernel=true ;;
+  --all)
+    clients=true
+    kernel=true
+    ;;
   *)
-    sed -n 2,8p "$0" >&2
+    sed -n 2,10p "$0" >&2
     exit 2
     ;;
 esac
@@ -114,6 +122,12 @@ runner "bun test" bun "^ *\([0-9]*\) pass$" "^ *\([0-9]*\) fail$" "^ *\([0-9]*\)
 # "44 passed, 0 failed"
 runner "shim, sanitized" shim "^\([0-9]*\) passed, [0-9]* failed$" \
   "^[0-9]* passed, \([0-9]*\) failed$" "^\([0-9]*\) skipped$" sh scripts/shim.sh
+
+if [ "$clients" = true ]; then
+  # "44 passed, 0 failed", over both runtimes
+  runner "clients" clients "^\([0-9]*\) passed, [0-9]* failed$" \
+    "^[0-9]* passed, \([0-9]*\) failed$" "^\([0-9]*\) skipped$" sh scripts/clients.sh
+fi
 
 # emulated KERNEL SUITES...: the counts of an emulated machine, over both runtimes.
 emulated() {

@@ -72,7 +72,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   }
 
   write(parts: readonly Part[], done: Done): void {
-    const send = this.#send;
+    const send = this.#sender();
     if (send === null) {
       done(nodeError.system(ERRNO.EBADF, "write"));
       return;
@@ -86,12 +86,13 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
 
   /** FIN behind what was written. */
   finish(done: Done): void {
-    if (this.#send === null) {
+    const send = this.#sender();
+    if (send === null) {
       done();
       return;
     }
     this.#finished = done;
-    this.#send.finish();
+    send.finish();
   }
 
   /**
@@ -177,12 +178,18 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     if (this.#reader?.pour()) this.#receive?.resume();
   }
 
+  /** Made for the first write: an idle socket does without. Null without a connection. */
+  #sender(): PushSend | null {
+    const { connection } = this;
+    if (connection === null) return null;
+    return this.#send ??= pushSend(connection.sink, this, QUEUE_BYTES_MAX);
+  }
+
   /** Begins once there are both, a connection and a stream. */
   #begin(): void {
     const connection = this.connection;
     if (connection === null || this.#stream === undefined) return;
     this.#receive = pushReceive(connection.stream, this);
-    this.#send = pushSend(connection.sink, this, QUEUE_BYTES_MAX);
     if (this.#wantsRead) this.#receive.resume();
   }
 }

@@ -77,6 +77,12 @@ const NO_MEMORY = "the system has no memory to map";
 const DEBUG_HOME: SlotHome = { tracker: null, put: poison };
 
 /**
+ * Whether the kernel can see the pool's memory, as io_uring needs.
+ * @internal
+ */
+export let isVisiblePool: (pool: BufferPool) => boolean;
+
+/**
  * A pool whose slabs come from `source`.
  * @internal
  */
@@ -125,6 +131,7 @@ export let leakTrackerOf: (pool: BufferPool) => LeakTracker;
  * ```
  */
 export class BufferPool {
+  readonly #isVisible: boolean;
   /** The slab source of the pool that `openPool` makes at the moment. */
   static #source: SlabSource | null = null;
 
@@ -136,6 +143,7 @@ export class BufferPool {
       BufferPool.#source = source;
       return new BufferPool(resolved);
     };
+    isVisiblePool = (pool) => pool.#isVisible;
     tryTakeSlot = (pool, length) => pool.#tryTake(length);
     takeSlot = (pool, length) => pool.#tryTake(length) ?? pool.#plain(length);
     sizeClassFor = (pool, length) => pool.#classes[pool.#indexFor(length)] ?? null;
@@ -165,6 +173,7 @@ export class BufferPool {
     BufferPool.#source = null;
     this.config = resolvePoolConfig(config);
     const source = given ?? defaultSlabSource();
+    this.#isVisible = source.visible !== false;
     const { maxPerClass, debug } = this.config;
     this.#tracker = new LeakTracker(source);
     this.#plainHome = debug ? DEBUG_HOME : null;

@@ -15,6 +15,8 @@ export interface SlabMemory {
 
 /** Maps slabs, and offers the parts of the runtime that a pool needs. */
 export interface SlabSource {
+  /** False when the kernel cannot see the memory: only portable networks can use it. */
+  readonly visible?: boolean;
   /** Maps a slab. Null when the system gives no more memory or address space. */
   mapSlab(sizeBytes: number): SlabMemory | null;
   /** Calls `callback` once after `delayMs`, without keeping the process alive. */

@@ -1,9 +1,9 @@
 /**
  * The read buffers of one ring, in groups by what they suit.
  *
- *   single   `readBufferSize` each: one receive, one buffer
- *   watch    8 KiB: receives that complete many times, for small messages
- *   bulk     256 KiB: for connections whose bytes come faster than single buffers take them
+ *   single      `readBufferSize` each: one receive, one buffer
+ *   multishot   8 KiB: receives that complete many times, for small messages
+ *   bulk        256 KiB: for connections whose bytes come faster than single buffers take them
  *
  * @module
  */
@@ -27,7 +27,7 @@ export interface ReadMemory {
 export class ReadGroups {
   readonly single: ProvidedBuffers;
   /** Null where receives complete once, and where single buffers are no larger. */
-  readonly watch: ProvidedBuffers | null;
+  readonly multishot: ProvidedBuffers | null;
   /** The buffer that a completion brought, until it has an owner again. */
   inHand: Slot | null = null;
   /** Null where single buffers are as large, and where a budget has no room for them. */
@@ -45,8 +45,8 @@ export class ReadGroups {
       sizeBytes,
       extraCount: 0,
     });
-    const watches = port.multishot && sizeBytes > multishotBufferBytes;
-    this.watch = !watches ? null : new ProvidedBuffers({
+    const isMultishot = port.multishot && sizeBytes > multishotBufferBytes;
+    this.multishot = !isMultishot ? null : new ProvidedBuffers({
       ...lent,
       group: 1,
       shared: sizeClassFor(pool, multishotBufferBytes),
@@ -67,20 +67,20 @@ export class ReadGroups {
 
   /** Receives that are with the kernel, or about to be, and choose a buffer. */
   get wanted(): number {
-    return this.single.wanted + (this.watch?.wanted ?? 0) + (this.bulk?.wanted ?? 0);
+    return this.single.wanted + (this.multishot?.wanted ?? 0) + (this.bulk?.wanted ?? 0);
   }
 
   /** Writes as many provide records as are useful and fit. */
   stage(writer: OpWriter): void {
     this.single.stage(writer);
-    if (this.watch !== null) this.watch.stage(writer);
+    if (this.multishot !== null) this.multishot.stage(writer);
     if (this.bulk !== null) this.bulk.stage(writer);
   }
 
   /** Gives everything back; only after the ring is closed. */
   release(): void {
     this.single.release();
-    this.watch?.release();
+    this.multishot?.release();
     this.bulk?.release();
   }
 

@@ -210,7 +210,7 @@ export class Ring implements PumpedRing {
   }
 
   /**
-   * Closes the ring. What is in flight is cancelled and awaited in the shim, for a bounded time.
+   * Closes the ring. The shim cancels the operations in flight and waits for them, within a limit.
    * Every operation ends here: where the kernel has not handed one back, what it may still touch
    * stays taken for good.
    */

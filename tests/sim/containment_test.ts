@@ -275,7 +275,7 @@ const RECV_CASES: readonly RecvCase[] = [
     sites: [
       ...COMMON_SITES,
       [DirectRead.prototype, "prepare"],
-      [DirectRead.prototype, "land"],
+      [DirectRead.prototype, "toResult"],
       [OpWriter.prototype, "recv"],
     ],
   },

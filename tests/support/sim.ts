@@ -265,7 +265,7 @@ export class Sim {
         throw new Error(`${flying} operations fly, the kernel has ${port.describe()}`);
       }
       if (ring.reads === null) continue;
-      const { single, watch, bulk } = ring.reads;
+      const { single, multishot: watch, bulk } = ring.reads;
       for (const buffers of [single, watch, bulk]) this.#checkBuffers(buffers, port);
     }
     this.#checkSlots();

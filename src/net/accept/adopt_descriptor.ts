@@ -4,8 +4,7 @@
  *
  *   adoptListener, adoptConnection    for users: a refused descriptor stays open and as it was
  *   listener, connection              for adapters, which listen themselves: a stream socket
- * belongs
- *                                     to the network from the call on
+ *                                     belongs to the network from the call on
  *
  * @module
  */
@@ -13,6 +12,7 @@ import { check } from "../../base/check.ts";
 import { ERRNO, errnoText } from "../../base/errno.ts";
 import { NetworkError } from "../../base/network_error.ts";
 import { SOCKET_STATE } from "../../ring/port.ts";
+import { refusalCode } from "../config/backend.ts";
 import { unknownAddress } from "../address/sockaddr.ts";
 import { SocketConnection } from "../connection/socket_connection.ts";
 import { endpoint, LOCAL_END, REMOTE_END } from "../socket/endpoint.ts";
@@ -77,7 +77,7 @@ function take(context: NetworkContext, fd: number, wanted: keyof typeof WANTED):
   const { state, code, errno, refusal } = WANTED[wanted];
   const refuse = (errno: number, reason = errnoText(errno)): never => {
     throw new NetworkError(`Cannot adopt descriptor ${fd}: ${reason}`, {
-      code,
+      code: refusalCode(errno, code),
       operation: "adopt",
       errno,
     });

@@ -198,11 +198,18 @@ export interface NetworkConfig {
    */
   metricsPrefix?: string;
   /**
-   * The carrier of the traffic. `"auto"` is `"io_uring"` in this version, and `"portable"` is
-   * refused with `"Unsupported"`.
+   * The carrier of the traffic. `"auto"` takes io_uring where it can be used, else `"portable"`,
+   * which works over the runtime's own `node:net`. Where this field is `"auto"` or absent, the
+   * environment variable `URINGNET_BACKEND` may name one.
    * @default {"auto"}
    */
   backend?: "auto" | "io_uring" | "portable";
+  /**
+   * Called when "auto" has chosen the portable backend, with the reason why io_uring cannot be used
+   * and the remedy. Unless given, one line is written to stderr, once for each thread.
+   * @default {undefined}
+   */
+  onFallback?: (reason: string) => void;
 }
 
 /**
@@ -231,6 +238,7 @@ export interface ResolvedConfig {
   readonly registry: MetricsRegistry | null;
   readonly metricsPrefix: string;
   readonly backend: "auto" | "io_uring" | "portable";
+  readonly onFallback: ((reason: string) => void) | null;
 }
 
 const KNOWN = [
@@ -248,6 +256,7 @@ const KNOWN = [
   "registry",
   "metricsPrefix",
   "backend",
+  "onFallback",
 ];
 
 /** Largest read or write buffer: a power of two that every pool can be given. */
@@ -331,6 +340,12 @@ function checkRegistry(value: unknown): MetricsRegistry | null {
   return value as MetricsRegistry;
 }
 
+function checkCallback(field: string, value: unknown): ((reason: string) => void) | null {
+  if (value === undefined) return null;
+  if (typeof value !== "function") check.fail(field, "a function", value);
+  return value as (reason: string) => void;
+}
+
 function checkPrefix(value: unknown): string {
   const prefix = check.text("metricsPrefix", or(value, "uringnet_"));
   if (!/^([a-zA-Z_:][a-zA-Z0-9_:]*)?$/.test(prefix)) {
@@ -368,5 +383,6 @@ export function resolveConfig(config: unknown): ResolvedConfig {
     registry: checkRegistry(given.registry),
     metricsPrefix: checkPrefix(given.metricsPrefix),
     backend: check.oneOf("backend", or(given.backend, "auto"), ["auto", "io_uring", "portable"]),
+    onFallback: checkCallback("onFallback", given.onFallback),
   });
 }

@@ -14,9 +14,14 @@ import {
   type SocketAddress,
   type UnixAddress,
 } from "../address/address.ts";
-import { type BindOptions, checkBindAddress, checkBindOptions } from "../accept/bind_options.ts";
+import {
+  type BindOptions,
+  checkBindAddress,
+  checkBindOptions,
+  type CheckedBindOptions,
+} from "../accept/bind_options.ts";
 import { adoptDescriptor } from "../accept/adopt_descriptor.ts";
-import { bindSocket } from "../accept/bound_socket.ts";
+import { bindSocket, bindSocketSoon } from "../accept/bound_socket.ts";
 import type { Connection } from "../connection/connection.ts";
 import { Dial } from "../dial/dial.ts";
 import { checkDialOptions, type DialOptions } from "../dial/dial_options.ts";
@@ -56,6 +61,15 @@ export interface NetworkStats {
   shortSends: number;
 }
 
+function unsupportedBind(
+  address: SocketAddress | UnixAddress,
+  how: string,
+  reason: string,
+): NetworkError {
+  const what = `Cannot bind ${formatAddress(address)} ${how} on the portable backend`;
+  return new NetworkError(`${what}: ${reason}`, { code: "Unsupported", operation: "bind" });
+}
+
 /**
  * The inside of a `Network`. The public class is in mod.ts.
  * @internal
@@ -88,11 +102,19 @@ export class NetworkCore implements AsyncDisposable {
       throw lookUpError("BindFailed", formatAddress(parsed), cause);
     });
     this.#throwClosed("bind", parsed);
+    this.#refuseUnsupported(checked, numeric);
     if (checked.unlinkStale && isFile(numeric)) {
       await fileReleased(this.#context, numeric);
       this.#throwClosed("bind", parsed);
     }
-    return openListener(this.#context, bindSocket(this.#context, numeric, checked));
+    const mayFinish = () => this.#throwClosed("bind", parsed);
+    this.#context.addReference();
+    try {
+      const bound = await bindSocketSoon(this.#context, numeric, checked, mayFinish);
+      return openListener(this.#context, bound);
+    } finally {
+      this.#context.removeReference();
+    }
   }
 
   /** As `bind`, at once, for adapters whose interface is synchronous. The address is numeric. */
@@ -101,6 +123,9 @@ export class NetworkCore implements AsyncDisposable {
     const parsed = parseAddress(address, 0);
     checkBindAddress(checked, parsed);
     this.#throwClosed("bind", parsed);
+    if (this.#context.recvRing.port.listening !== undefined) {
+      throw unsupportedBind(parsed, "at once", "the runtime listens from its event loop");
+    }
     return openListener(this.#context, bindSocket(this.#context, parsed, checked));
   }
 
@@ -178,6 +203,19 @@ export class NetworkCore implements AsyncDisposable {
     if (operation === "dial" ? dialing : accepting) return;
     const what = `Cannot ${operation} ${formatAddress(address)}`;
     throw new NetworkError(`${what}: the network is closed`, { code: "Closed", operation });
+  }
+
+  /** Refuses options that `node:net` does not have. */
+  #refuseUnsupported(options: CheckedBindOptions, address: SocketAddress | UnixAddress): void {
+    if (this.backend !== "portable" || !isFile(address)) return;
+    if (options.unlinkStale) {
+      const reason = "whether a socket is bound to a file is known to the kernel alone";
+      throw unsupportedBind(address, "with unlinkStale", reason);
+    }
+    if (options.mode !== null) {
+      const reason = "the runtime makes the file with the permissions of the umask";
+      throw unsupportedBind(address, "with a mode", reason);
+    }
   }
 
   /** Brings the counts of the rings up to date. */

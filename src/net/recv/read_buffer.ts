@@ -2,8 +2,8 @@
  * Bytes that have arrived and are not asked for yet: a rope of ranges in read buffers.
  *
  * A range that is small against its buffer is appended to the range before it by copy, when there
- * is room and nobody else sees that memory: a peer that sends single bytes cannot pin a buffer
- * each.
+ * is room and no other handle refers to that memory. So a peer that sends single bytes cannot pin a
+ * buffer with each.
  *
  * @module
  */

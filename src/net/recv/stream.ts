@@ -256,7 +256,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
    * await using server = await accepting;
    *
    * await client.sink.send("GET /\r\n\r\nbody");
-   * const head = await server.stream.recvUntil("\r\n\r\n", { maxLength: 16_384 });
+   * using head = await server.stream.recvUntil("\r\n\r\n", { maxLength: 16_384 });
    * console.log(head.length, server.stream.buffered); // 9 4
    * ```
    */

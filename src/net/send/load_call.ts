@@ -1,5 +1,5 @@
 /**
- * What `send` takes, and how it becomes pieces of memory.
+ * The data that `send` takes, and how it becomes pieces of memory.
  *
  * Callers' objects are read once, by what the engine knows of them (`intrinsics.ts`): an array that
  * lies about its length would send memory of other connections. Code of the caller, such as the

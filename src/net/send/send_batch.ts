@@ -119,7 +119,7 @@ export class SendBatch {
 
   /** The memory of a buffer was transferred away while it was queued: its call fails. */
   #lost(piece: Piece): false {
-    // What is in the batch goes out first; the next batch starts at the call and fails it.
+    // The batch goes out as it is; the next batch starts at the call and fails the call.
     if (this.#count === 0) {
       this.#queue.refuse(
         new TypeError(
@@ -184,7 +184,7 @@ export class SendBatch {
       length = source.read(slot.bytes, 0, Math.min(slot.capacity, LIMITS.copyWindowBytes));
     } catch (error) {
       slot.release();
-      // What is in the batch goes out first; the next batch starts at the call and fails it.
+      // The batch goes out as it is; the next batch starts at the call and fails the call.
       if (this.#count === 0) this.#queue.refuse(error);
       return false;
     }

@@ -69,6 +69,7 @@ test("the defaults are those of the documentation", () => {
     registry: null,
     metricsPrefix: "uringnet_",
     backend: "auto",
+    onFallback: null,
   });
   assert.instance(pool, BufferPoolConfig);
   assert.equal({ ...pool }, { ...BufferPoolConfig.forNetwork() });
