@@ -55,10 +55,10 @@ const WRITABLE_BY_OTHERS = 0o002;
 const STICKY = 0o1000;
 const ROOT_USER = 0;
 
-/** Why the file may be somebody else's than this module's, or null. */
+/** The reason why the file may belong to another user than the module, or null. */
 function distrust(runtime: Runtime, file: string, module: string): string | null {
   const facts = runtime.fileFacts(file);
-  if (facts === null) return null; // Not there, or not to be known: opening it will tell.
+  if (facts === null) return null; // Missing or unreadable: the loader reports it.
   if ((facts.mode & KIND_MASK) !== KIND_REGULAR) return "is not a regular file";
   if ((facts.mode & WRITABLE_BY_OTHERS) !== 0) return "can be written by every user";
   const owners = [ROOT_USER, runtime.user(), runtime.fileFacts(module)?.owner];

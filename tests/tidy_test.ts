@@ -22,6 +22,9 @@ const SOURCE_LINES_MAX = 300;
  * than that the limit was reached, as pieces moved out for that alone make a worse house.
  */
 const LONGER_SOURCES: Readonly<Record<string, readonly [linesMax: number, reason: string]>> = {
+  "src/buf/io_bufs.ts": [360, "a public class with the documentation of its members"],
+  "src/buf/buffer_pool.ts": [310, "a public class with the documentation of its members"],
+  "src/net/config/config.ts": [390, "the configuration with the documentation of its fields"],
   "src/net/recv/recv_half.ts": [390, "the receiving half is one state machine"],
   "src/net/recv/stream.ts": [430, "a public class with the documentation of its members"],
   "src/net/send/send_half.ts": [340, "the sending half is one state machine"],
@@ -76,7 +79,6 @@ const NET_LEVELS: readonly (readonly string[])[] = [
  * that is gone, or has changed, has to leave it.
  */
 const KNOWN_CYCLES: readonly (readonly string[])[] = [
-  ["src/buf/buffer_handle.ts", "src/buf/leak_tracker.ts", "src/buf/slot.ts"],
   ["src/adapters/late_write.ts", "src/adapters/socket_stream.ts"],
   ["src/adapters/socket.ts", "src/adapters/socket_connect.ts"],
   ["src/adapters/server.ts", "src/adapters/server_accept.ts", "src/adapters/server_listen.ts"],
@@ -520,11 +522,7 @@ const UNNAMED_SUBJECTS: Readonly<Record<string, number>> = {
   docs: 35,
   "src/adapters/deno": 5,
   "src/adapters/register": 8,
-  "src/buf": 12,
-  "src/doctor": 5,
-  "src/net/lifecycle": 2,
   "src/net/send": 14,
-  "src/portable": 11,
 };
 
 /** The comments of a source file in their places; code is overwritten with spaces. */

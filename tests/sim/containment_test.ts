@@ -7,7 +7,7 @@
  */
 import { Roster } from "../../src/base/roster.ts";
 import { NetworkError } from "../../src/base/network_error.ts";
-import { BufferPool } from "../../src/buf/buffer_pool.ts";
+import { RecvCall } from "../../src/net/recv/recv_call.ts";
 import { IoBuf } from "../../src/buf/io_buf.ts";
 import { IoBufs } from "../../src/buf/io_bufs.ts";
 import { AcceptOperation } from "../../src/net/accept/accept_operation.ts";
@@ -95,7 +95,7 @@ async function expectBroken(
 
 /** Behind these a block, a slot or a range has a new owner that its caller has not heard of. */
 function isHandOver(method: string, place: ThrowPlace): boolean {
-  return place === "after" && ["take", "commit", "push", "handle"].includes(method);
+  return place === "after" && ["take", "commit", "push", "lent"].includes(method);
 }
 
 function release(outcome: { value: unknown } | { error: unknown }): void {
@@ -266,7 +266,7 @@ const RECV_CASES: readonly RecvCase[] = [
       }
     },
     receive: ({ server }) => server.stream.recvSome(),
-    sites: [...FILL_SITES, [OpWriter.prototype, "recvSelect"]],
+    sites: [...FILL_SITES, [OpWriter.prototype, "recvSelect"], [RecvCall.prototype, "lent"]],
   },
   {
     name: "direct",

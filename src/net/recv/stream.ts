@@ -231,9 +231,8 @@ export class Stream implements AsyncIterable<Uint8Array> {
    * and the next call begins with them.
    *
    * The call looks at each byte once, also where the delimiter arrives in pieces, and at no more
-   * than
-   * `maxLength` bytes. Bytes behind the delimiter stay buffered, also with `readBufferSize: 0`,
-   * where one look brings up to 64 KiB.
+   * than `maxLength` bytes. Bytes behind the delimiter stay buffered, also with `readBufferSize:
+   * 0`, where one look brings up to 64 KiB.
    *
    * @param delimiter Text (as UTF-8), bytes, or one byte as a number from 0 to 255.
    * @param options A signal, a budget, and `maxLength` (65,536). The budget defaults to
@@ -257,7 +256,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
    * await using server = await accepting;
    *
    * await client.sink.send("GET /\r\n\r\nbody");
-   * const head = await server.stream.recvUntil("\r\n\r\n", { maxLength: 16_384 });
+   * using head = await server.stream.recvUntil("\r\n\r\n", { maxLength: 16_384 });
    * console.log(head.length, server.stream.buffered); // 9 4
    * ```
    */
