@@ -4,16 +4,15 @@ BUN = $(shell sh scripts/tool.sh bun)
 TSC = $(shell sh scripts/tool.sh tsc)
 DENO_TEST = $(DENO) test --allow-ffi --allow-env --allow-net --allow-read --allow-run \
 	--allow-write --allow-sys
-SOURCES = $(wildcard mod.ts deps.ts tests examples bench)
 
 .DEFAULT_GOAL = help
 .PHONY: help setup build embed test test-deno test-bun test-shim test-kernel test-musl \
 	test-clients test-all \
-	fmt lint check demo stress fuzz lifecycle soak soak-clients bench bench-quick bench-sockets \
-	torture verify clean
+	fmt lint check publish-check pack demo stress fuzz lifecycle soak soak-clients bench bench-quick \
+	bench-sockets torture verify clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  %-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
 
 setup: ## install what is missing: dev packages, gcc, make, liburing
 	@sh scripts/setup.sh
@@ -53,14 +52,21 @@ test-all: ## run `make test`, the clients, and more on Linux 6.1 and 6.12
 fmt: setup ## format the sources
 	$(DENO) fmt
 
-lint: setup ## check format and style
+lint: setup ## check format, style and doc comments
 	$(DENO) fmt --check
 	$(DENO) lint
 	$(DENO) lint --rules-include=no-console $(wildcard mod.ts deps.ts src ffi)
+	$(DENO) doc --lint mod.ts deps.ts
 
-check: setup ## check types with Deno's and with TypeScript's compiler
-	$(DENO) check $(SOURCES)
-	$(TSC) -p tsconfig.json
+check: setup ## check format, style, types, layers and documents (half a minute)
+	@sh scripts/check.sh
+
+publish-check: ## try what `deno publish` would do, without slow types
+	@sh scripts/tool.sh deno >/dev/null 2>&1 || sh scripts/setup.sh --packages
+	$(DENO) publish --dry-run --allow-dirty
+
+pack: ## make the tarball that `npm publish` would upload
+	npm pack
 
 demo: build ## show it at work
 	@sh scripts/demo.sh

@@ -21,6 +21,8 @@ import { buildTime, sourceHash, verifyLayout } from "./layout.ts";
 import type { OpenLibrary, Runtime } from "./symbols.ts";
 
 const ENVIRONMENT_NAME = "URINGNET_LIBRARY";
+const ENVIRONMENT_PLACE = `environment variable ${ENVIRONMENT_NAME}`;
+const EMBEDDED_PLACE = "embedded copy";
 
 /** Why no place worked, one line for each. */
 export class LoadError extends Error {
@@ -47,7 +49,10 @@ function fromEnvironment(runtime: Runtime): OpenLibrary | null {
 const BUILD_NAME = "build/liburingnet.so";
 const KIND_MASK = 0o170000;
 const KIND_REGULAR = 0o100000;
+const KIND_DIRECTORY = 0o040000;
 const WRITABLE_BY_OTHERS = 0o002;
+/** Of a folder: only the owner of a file may remove or replace it. */
+const STICKY = 0o1000;
 const ROOT_USER = 0;
 
 /** Why the file may be somebody else's than this module's, or null. */
@@ -57,7 +62,16 @@ function distrust(runtime: Runtime, file: string, module: string): string | null
   if ((facts.mode & KIND_MASK) !== KIND_REGULAR) return "is not a regular file";
   if ((facts.mode & WRITABLE_BY_OTHERS) !== 0) return "can be written by every user";
   const owners = [ROOT_USER, runtime.user(), runtime.fileFacts(module)?.owner];
-  return owners.includes(facts.owner) ? null : `belongs to another user (${facts.owner})`;
+  if (!owners.includes(facts.owner)) return `belongs to another user (${facts.owner})`;
+  const replaceable = replaceableByOthers(runtime, file.slice(0, file.lastIndexOf("/")));
+  return replaceable ? "can be replaced by every user, who may write to its folder" : null;
+}
+
+/** Whether another file may have come between the look at a file of this folder and its opening. */
+function replaceableByOthers(runtime: Runtime, folder: string): boolean {
+  const mode = runtime.fileFacts(folder)?.mode ?? 0;
+  if ((mode & KIND_MASK) !== KIND_DIRECTORY || (mode & STICKY) !== 0) return false;
+  return (mode & WRITABLE_BY_OTHERS) !== 0;
 }
 
 /**
@@ -108,18 +122,40 @@ function embedded(runtime: Runtime): OpenLibrary {
   );
 }
 
+let loadedFrom: string | null = null;
+
+/** The place that the library of this thread came from; null before it is loaded. */
+export function libraryPlace(): string | null {
+  return loadedFrom;
+}
+
+/** Where the file of a place is, for people. */
+function described(name: string, runtime: Runtime): string {
+  switch (name) {
+    case ENVIRONMENT_PLACE:
+      return `${name} (${runtime.environment(ENVIRONMENT_NAME)})`;
+    case EMBEDDED_PLACE:
+      return `${name} (${EMBEDDED[runtime.machine]?.soname})`;
+    default:
+      return `${name} (ffi/${BUILD_NAME})`;
+  }
+}
+
 /** Opens the library of this runtime. Throws {@link LoadError} naming each place and its reason. */
 export function loadLibrary(runtime: Runtime): OpenLibrary {
   const places: [string, (runtime: Runtime) => OpenLibrary | null, boolean][] = [
-    [`environment variable ${ENVIRONMENT_NAME}`, fromEnvironment, true],
+    [ENVIRONMENT_PLACE, fromEnvironment, true],
     ["file beside the module", besideModule, false],
-    ["embedded copy", embedded, false],
+    [EMBEDDED_PLACE, embedded, false],
   ];
   const reasons: string[] = [];
   for (const [name, load, decisive] of places) {
     try {
       const opened = load(runtime);
-      if (opened !== null) return opened;
+      if (opened !== null) {
+        loadedFrom = described(name, runtime);
+        return opened;
+      }
       reasons.push(`${name}: not given`);
     } catch (cause) {
       reasons.push(`${name}: ${cause instanceof Error ? cause.message : String(cause)}`);

@@ -54,13 +54,6 @@ step() {
   fi
 }
 
-# existing PATH...: those that are there.
-existing() {
-  for path in "$@"; do
-    [ ! -e "$path" ] || echo "$path"
-  done
-}
-
 # number PATTERN FILE: the number that the last line matching the pattern captures, or 0.
 number() {
   found=$(sed -n "s/$1/\1/p" "$2" | tail -n 1)
@@ -112,18 +105,9 @@ failures() {
 step setup sh scripts/setup.sh
 deno=$(sh scripts/tool.sh deno) || deno=false
 bun=$(sh scripts/tool.sh bun) || bun=false
-tsc=$(sh scripts/tool.sh tsc) || tsc=false
 
 step build sh scripts/build.sh
-step "deno fmt" "$deno" fmt --check
-step "deno lint" "$deno" lint
-# A library does not print.
-# shellcheck disable=SC2046 # one word per path
-step "deno lint (library)" "$deno" lint --rules-include=no-console \
-  $(existing mod.ts deps.ts src ffi)
-# shellcheck disable=SC2046
-step "deno check" "$deno" check $(existing mod.ts deps.ts tests examples bench)
-step tsc "$tsc" -p tsconfig.json
+step check sh scripts/check.sh
 step check-embed sh scripts/build.sh --check-embed
 
 # "ok | 12 passed | 1 failed | 2 ignored (3s)"

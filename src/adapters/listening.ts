@@ -10,8 +10,8 @@ import { NetworkError } from "../base/network_error.ts";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
 import { checkBindOptions } from "../net/accept/bind_options.ts";
 import { bindSocket } from "../net/accept/bound_socket.ts";
-import type { Connection } from "../net/connection/connection.ts";
-import { Listener } from "../net/accept/listener.ts";
+import type { SocketConnection } from "../net/connection/socket_connection.ts";
+import { type Listener, openListener } from "../net/accept/listener.ts";
 import { nodeError } from "./node_error.ts";
 import { nodeNetwork } from "./node_network.ts";
 import { SocketHandle } from "./socket_handle.ts";
@@ -20,6 +20,8 @@ export interface ListenOptions {
   backlog: number;
   ipv6Only: boolean;
   reusePort: boolean;
+  /** Permissions of a socket file; what the umask says unless given. */
+  mode?: number | undefined;
 }
 
 /** Bound and listening, or the positive errno. */
@@ -31,9 +33,9 @@ export function tryListen(
   const numeric = nodeNetwork.numeric(context, address);
   if (numeric === null) return ERRNO.EINVAL;
   try {
-    const { backlog, ipv6Only, reusePort } = options;
-    const checked = checkBindOptions({ backlog, ipv6Only, reusePort });
-    return new Listener(context, bindSocket(context, numeric, checked));
+    const { backlog, ipv6Only, reusePort, mode } = options;
+    const checked = checkBindOptions({ backlog, ipv6Only, reusePort, mode });
+    return openListener(context, bindSocket(context, numeric, checked));
   } catch (error) {
     if (!(error instanceof NetworkError) || error.code !== "BindFailed") throw error;
     return nodeError.errnoOf(error, ERRNO.EINVAL);
@@ -74,7 +76,7 @@ export class Listening {
   }
 
   readonly #arrived = (accepted: unknown): void => {
-    const connection = accepted as Connection;
+    const connection = accepted as SocketConnection;
     // The next one is asked for first: whatever the program does with this one.
     if (this.#closed) {
       connection.reset();
