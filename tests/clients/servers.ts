@@ -152,7 +152,9 @@ export function missingServer(name: ServerName): string | null {
   return recipe.find() === null ? `${recipe.package} is not installed` : null;
 }
 
-/** Below the ports that the kernel gives to outgoing connections, which come and go all the time. */
+/**
+ * Below the ports that the kernel gives to outgoing connections, which come and go all the time.
+ */
 const FIRST_PORT = 12_000;
 const LAST_PORT = 31_000;
 const PORT_ATTEMPTS = 100;
