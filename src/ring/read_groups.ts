@@ -33,6 +33,11 @@ export class ReadGroups {
   /** Null where single buffers are as large, and where a budget has no room for them. */
   readonly bulk: ProvidedBuffers | null;
 
+  /** The last receive of this turn that took a buffer, the group, and the completion's flags. */
+  #takenBy: object | null = null;
+  #takenGroup: ProvidedBuffers | null = null;
+  #takenFlags = 0;
+
   constructor(port: RingPort, memory: ReadMemory) {
     const { pool, source, sizeBytes } = memory;
     const common = { source, countMax: port.bufferCount };
@@ -70,8 +75,21 @@ export class ReadGroups {
     return this.single.wanted + (this.multishot?.wanted ?? 0) + (this.bulk?.wanted ?? 0);
   }
 
+  /** A receive takes the buffer that a completion with these flags names. */
+  noteTaken(receive: object, group: ProvidedBuffers, flags: number): void {
+    this.#takenBy = receive;
+    this.#takenGroup = group;
+    this.#takenFlags = flags;
+  }
+
+  /** The group from which the receive took that buffer in this turn; null when it did not. */
+  takenFrom(receive: object, flags: number): ProvidedBuffers | null {
+    return this.#takenBy === receive && this.#takenFlags === flags ? this.#takenGroup : null;
+  }
+
   /** Writes as many provide records as are useful and fit. */
   stage(writer: OpWriter): void {
+    this.#takenBy = this.#takenGroup = null;
     this.single.stage(writer);
     if (this.multishot !== null) this.multishot.stage(writer);
     if (this.bulk !== null) this.bulk.stage(writer);

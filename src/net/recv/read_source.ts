@@ -121,6 +121,7 @@ export class ReadSource {
     if ((flags & CQE_BUFFER) === 0) return null;
     const group = this.#groupNamed(reception);
     if (group === null) return null;
+    this.#groups.noteTaken(this, group, flags);
     return this.#groups.inHand = group.take(flags >>> CQE_BUFFER_SHIFT, Math.max(result, 0));
   }
 
@@ -134,7 +135,9 @@ export class ReadSource {
    * named, if it was not taken or has found no owner since.
    */
   reclaim(reception: Reception, flags: number): void {
-    const current = this.#groupNamed(reception);
+    // A half that broke behind `take` may receive in another way by now, from another group, whose
+    // buffer of the same number is still with the kernel.
+    const current = this.#groups.takenFrom(this, flags) ?? this.#groupNamed(reception);
     const id = flags >>> CQE_BUFFER_SHIFT;
     if ((flags & CQE_BUFFER) !== 0 && current !== null && current.holds(id)) {
       current.giveBack(current.take(id, 0));
