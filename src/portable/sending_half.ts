@@ -125,7 +125,8 @@ export class SendingHalf {
       if (window.length >= LARGE_WINDOW_BYTES) this.largeSentAtMs = performance.now();
       this.#windowBytes = window.length;
       this.#socket.write(window, this.#onWritten);
-      if (this.#socket.writableLength > 0 || this.#errno !== 0) return;
+      const { writableLength, errored } = this.#socket;
+      if (writableLength > 0 || errored !== null) return;
       this.#callbacksLeft++;
       this.#returnWindow();
       if (this.#advance(window.length)) return;
