@@ -1,9 +1,9 @@
 /**
- * The doorbell: a task after the runtime's own event, and a timer that keeps the process alive while
- * calls are pending. The sockets themselves never do.
+ * The doorbell: a task after the runtime's own event, and a timer that keeps the process alive
+ * while calls are pending. The sockets themselves never keep it alive.
  *
- * Which task is the runtime's choice. In a macrotask all sockets that are ready have their say
- * before the turn that serves them; a microtask comes sooner, and one for each socket.
+ * The task is a macrotask or a microtask, as suits the runtime. Before a macrotask all sockets that
+ * are ready have reported, and one turn serves them; a microtask comes sooner, one for each socket.
  *
  * @module
  */

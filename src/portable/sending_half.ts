@@ -41,7 +41,7 @@ export class SendingHalf {
   readonly #socket: RuntimeSocket;
   readonly #to: SendCompletions;
   #finAsked = false;
-  /** What the connection ended with. */
+  /** The errno that the connection ended with; 0 before. */
   #errno = 0;
   /** When a large window was last sent, on the clock of `performance.now()`. */
   largeSentAtMs = -Infinity;
@@ -81,7 +81,7 @@ export class SendingHalf {
   end(errno: number): void {
     this.#errno = errno;
     this.#windowBytes = 0;
-    // The runtime may still hold it: it goes to nobody else.
+    // The runtime may still hold it: it does not return to the pool.
     this.#window = null;
     if (this.#sendSlot >= 0) this.#finishSend(this.#sent > 0 ? this.#sent : -errno);
   }

@@ -86,7 +86,7 @@ export const PORTABLE_DIFFERENCES: readonly Difference[] = [
     ],
   },
   {
-    heading: "Bytes that nobody awaits",
+    heading: "Bytes that no call awaits",
     tests: ["after a row of small messages, bytes that nobody awaits pile up only so far"],
   },
   {

@@ -73,8 +73,8 @@ export interface NetworkConfig {
   /** @default {"uringnet_"} */
   metricsPrefix?: string;
   /**
-   * What carries the traffic. "auto" takes io_uring where it can be used, else "portable", which
-   * works over the runtime's own `node:net`. Where this is "auto" or absent, the environment
+   * The part that carries the traffic. "auto" takes io_uring where it can be used, else "portable",
+   * which works over the runtime's own `node:net`. Where this is "auto" or absent, the environment
    * variable `URINGNET_BACKEND` may name one. @default {"auto"}
    */
   backend?: "auto" | "io_uring" | "portable";
