@@ -1,12 +1,13 @@
-// A chat: what one says, all others get. One buffer is shared by all sends.
+// A chat: what one guest says in a line, all others get. One buffer is shared by all sends, and a
+// guest that does not read is shown out.
 //
 //   deno run --allow-ffi examples/chat.ts      bun examples/chat.ts      then: nc 127.0.0.1 7002
 //
-// With --once three guests meet, one speaks, and it ends.
+// With --once three guests and a slow reader meet, one speaks, and it ends.
 import process from "node:process";
-import { type Connection, IoBuf, type Listener, Network } from "../mod.ts";
+import { type Connection, IoBuf, Network, serve } from "../mod.ts";
 
-/** A guest with more than this unread is too slow and is shown out. */
+/** A guest with more than this unread is too slow. */
 const UNREAD_BYTES_MAX = 1 << 20;
 
 const guests = new Set<Connection>();
@@ -21,38 +22,39 @@ function say(message: IoBuf, speaker: Connection): void {
   message.release();
 }
 
-async function host(guest: Connection): Promise<void> {
-  await using _closed = guest;
-  guests.add(guest);
-  try {
-    await guest.sink.send(`welcome, ${guests.size} here\n`);
-    for (let data; (data = await guest.stream.recvSome()) !== null;) say(data, guest);
-  } finally {
-    guests.delete(guest);
-  }
-}
-
-async function open(listener: Listener): Promise<void> {
-  for await (const guest of listener) host(guest).catch((error) => console.error(error.message));
-}
-
 await using network = await Network.start();
 const once = process.argv.includes("--once");
 const listener = await network.bind(once ? "127.0.0.1:0" : "127.0.0.1:7002");
-const closed = open(listener);
+const server = serve(listener, async (guest) => {
+  guests.add(guest);
+  try {
+    await guest.sink.send(`welcome, ${guests.size} here\n`);
+    for await (const line of guest.stream.lines()) say(IoBuf.from(`${line}\n`), guest);
+  } finally {
+    guests.delete(guest);
+  }
+}, { onError: (error) => once || console.error((error as Error).message) });
 if (once) await selfTest();
-await closed;
+await server.finished;
 
 async function selfTest(): Promise<void> {
   const visitors: Connection[] = [];
-  for (let i = 0; i < 3; i++) {
+  for (let i = 0; i < 4; i++) {
     const visitor = await network.dial(listener.localAddress);
-    (await visitor.stream.recv("welcome, 1 here\n".length)).release();
+    (await visitor.stream.recvUntil("\n")).release();
     visitors.push(visitor);
   }
-  await visitors[0].sink.send("good morning");
-  const heard = visitors.slice(1).map(async ({ stream }) => (await stream.recv(12)).text());
-  console.log("heard:", (await Promise.all(heard)).join(", "));
-  await Promise.all(visitors.map((visitor) => visitor.close()));
-  await listener.close();
+  const [speaker, one, other, slow] = visitors;
+  await speaker.sink.send("good morning\n");
+  const heard = [one, other].map(async ({ stream }) => (await stream.recvUntil("\n")).text());
+  console.log("heard:", (await Promise.all(heard)).map((line) => line.trimEnd()).join(", "));
+  const reading = [one, other].map(async ({ stream }) => {
+    for await (const _ of stream);
+  });
+  const long = `${"x".repeat(60_000)}\n`;
+  while (guests.size === 4) await speaker.sink.send(long);
+  console.log("the slow reader was shown out, and the others read on:", guests.size === 3);
+  await Promise.all([speaker, one, other, slow].map((visitor) => visitor.close()));
+  await Promise.allSettled(reading);
+  void server.close();
 }

@@ -7,23 +7,12 @@
 import { createServer } from "node:http";
 import process from "node:process";
 import { loadPromClient } from "../deps.ts";
-import { type Connection, type Listener, Network } from "../mod.ts";
+import { Network, serve } from "../mod.ts";
 
 const once = process.argv.includes("--once");
 const { Registry } = await loadPromClient();
 const registry = new Registry();
 await using network = await Network.start({ registry, metricsPrefix: "echo_" });
-
-async function echo(connection: Connection): Promise<void> {
-  await using _closed = connection;
-  for (let data; (data = await connection.stream.recvSome()) !== null;) {
-    await connection.sink.send(data);
-  }
-}
-
-async function run(listener: Listener): Promise<void> {
-  for await (const connection of listener) echo(connection).catch(console.error);
-}
 
 /** Nothing is computed for the metrics until somebody asks here. */
 const web = createServer(async (_request, response) => {
@@ -33,9 +22,11 @@ const web = createServer(async (_request, response) => {
 await new Promise<void>((resolve) => web.listen(once ? 0 : 9100, "127.0.0.1", resolve));
 
 const listener = await network.bind(once ? "127.0.0.1:0" : "127.0.0.1:7003");
-const running = run(listener);
+const server = serve(listener, async ({ stream, sink }) => {
+  for (let data; (data = await stream.recvSome()) !== null;) await sink.send(data);
+});
 if (once) await scrape();
-await running;
+await server.finished;
 
 async function scrape(): Promise<void> {
   const client = await network.dial(listener.localAddress);
@@ -47,5 +38,5 @@ async function scrape(): Promise<void> {
   const wanted = /^echo_(?:inbound_connections|inbound_bytes|outbound_bytes)_total .*$/gm;
   for (const [line] of text.matchAll(wanted)) console.log(line);
   web.close();
-  await listener.close();
+  void server.close();
 }

@@ -4,7 +4,9 @@
  *
  * @module
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -20,9 +22,20 @@ interface Expectation {
 }
 
 const EXPECTED: Readonly<Record<string, Expectation>> = {
-  "chat.ts": { output: ["heard: good morning, good morning"] },
+  "chat.ts": {
+    output: [
+      "heard: good morning, good morning",
+      "the slow reader was shown out, and the others read on: true",
+    ],
+  },
   "echo.ts": { output: ["echoed: hello"] },
   "framed_rpc.ts": { output: ["1 + 2 = 3", "3 + 4 + 5 = 12", "nothing = 0"] },
+  "graceful_shutdown.ts": {
+    output: ["draining 50 connections", "bye", "all are answered: true"],
+  },
+  "http.ts": {
+    output: ["HTTP/1.1 200 OK", "helloHTTP/1.1 404 Not Found", "nothing here"],
+  },
   "metrics.ts": {
     permissions: ["--allow-net"],
     output: [
@@ -32,6 +45,15 @@ const EXPECTED: Readonly<Record<string, Expectation>> = {
     ],
   },
   "proxy.ts": { output: ["proxied: PING", "half close passed on: true"] },
+  "redis.ts": {
+    output: [
+      "+OK $5 hello",
+      ":1 :2 -ERR value is not an integer or out of range",
+      ":2 *2 $1 b $1 a",
+      ":1",
+      "*3 $7 message $4 news $5 extra",
+    ],
+  },
   "streams.ts": {
     output: ["sent few bytes", "received 330000 characters, as they were: true"],
   },
@@ -80,16 +102,80 @@ for (const [name, { output, permissions = [] }] of Object.entries(EXPECTED)) {
     assert.ok(text.split("\n").length <= 61, "60 lines at most");
     for (const [, specifier] of text.matchAll(/\bfrom "([^"]+)"/g)) {
       const allowed = /^(?:node:.*|\.\.\/mod\.ts)$/.test(specifier) ||
-        (name === "metrics.ts" && specifier === "../deps.ts");
+        (name === "metrics.ts" && specifier === "../deps.ts") ||
+        specifier.startsWith(`./${name.replace(".ts", "")}/`);
       assert.ok(allowed, `imports ${specifier}`);
     }
   });
 }
 
+/** Runs `examples/redis.ts` on a free port, and a client of Redis against it. */
+async function withRedis(client: (port: string) => Promise<void>): Promise<void> {
+  const free = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => free.once("listening", resolve));
+  const port = String((free.address() as { port: number }).port);
+  await new Promise((resolve) => free.close(resolve));
+  const path = join(root, "examples", "redis.ts");
+  const options = ["run", "--quiet", "--no-prompt", "--allow-ffi", path];
+  const command = "Bun" in globalThis ? [path] : options;
+  const server = spawn(process.execPath, [...command, `127.0.0.1:${port}`], { stdio: "inherit" });
+  const exited = new Promise<number | null>((resolve) => server.once("exit", resolve));
+  try {
+    for (let tries = 0; tries < 200; tries++) {
+      const { output } = await run(["redis-cli", "-p", port, "ping"], { cwd: root });
+      if (output.includes("PONG")) break;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await client(port);
+    // Deno says that a child it has killed has no exit code, whatever the child did.
+    process.kill(server.pid as number, "SIGTERM");
+    assert.is(await exited, 0, "SIGTERM ends it in order");
+  } finally {
+    server.kill("SIGKILL");
+  }
+}
+
+const noRedis = ["redis-cli", "redis-benchmark"].every((name) => existsSync(`/usr/bin/${name}`))
+  ? null
+  : "redis-tools are not installed";
+
+test.skipIf(
+  noRedis,
+  "redis-cli and redis-benchmark speak with examples/redis.ts",
+  () =>
+    withRedis(async (port) => {
+      const cli = async (...words: string[]) => {
+        const { output } = await run(["redis-cli", "-p", port, ...words], { cwd: root });
+        return output.trim().replaceAll("\n", " ");
+      };
+      assert.is(await cli("set", "key", "a \u20ac value"), "OK");
+      assert.is(await cli("get", "key"), "a \u20ac value");
+      assert.is(await cli("mget", "key", "none"), "a \u20ac value");
+      assert.is(await cli("incr", "n"), "1");
+      assert.is(await cli("incrby", "n", "41"), "42");
+      assert.is(await cli("rpush", "list", "a", "b", "c"), "3");
+      assert.is(await cli("lpush", "list", "z"), "4");
+      assert.is(await cli("lrange", "list", "-2", "-1"), "b c");
+      assert.match(await cli("get", "list"), /WRONGTYPE/);
+      assert.match(await cli("nonsense"), /ERR unknown command 'nonsense'/);
+      assert.match(await cli("get"), /ERR wrong number of arguments for 'get'/);
+      assert.is(await cli("expire", "key", "100"), "1");
+      assert.is(await cli("ttl", "key"), "100");
+      assert.is(await cli("del", "key", "list", "none"), "2");
+      assert.is(await cli("get", "key"), "");
+      const tests = ["-t", "ping,set,get,incr,lpush", "-n", "2000", "-q", "-P", "16"];
+      const ran = await run(["redis-benchmark", "-p", port, ...tests], { cwd: root });
+      assert.is(ran.code, 0, ran.errors);
+      assert.match(ran.output, /GET: [\d.]+ requests per second/);
+      assert.is(await cli("incr", "n"), "43");
+    }),
+  { timeoutMs: 60_000 },
+);
+
 test("the echo server in the README is the one in examples/echo.ts", () => {
   const readme = readFileSync(join(root, "README.md"), "utf8");
   const block = [...readme.matchAll(/^```ts\n([\s\S]*?)^```/gm)]
-    .map(([, code]) => code).find((code) => code.includes("async function echo"));
+    .map(([, code]) => code).find((code) => code.includes("serve(listener"));
   assert.ok(block !== undefined, "the README shows an echo server");
   const text = readFileSync(join(root, "examples", "echo.ts"), "utf8");
   const example = statements(text.replace('once ? "127.0.0.1:0" : ', ""));

@@ -22,7 +22,7 @@ const SOURCE_LINES_MAX = 300;
  * than that the limit was reached, as pieces moved out for that alone make a worse house.
  */
 const LONGER_SOURCES: Readonly<Record<string, readonly [linesMax: number, reason: string]>> = {
-  "src/net/recv/recv_half.ts": [320, "the receiving half is one state machine"],
+  "src/net/recv/recv_half.ts": [390, "the receiving half is one state machine"],
   "src/net/recv/stream.ts": [340, "a public class with the documentation of its members"],
   "src/net/send/send_half.ts": [340, "the sending half is one state machine"],
   "src/ring/pump.ts": [310, "when to take a turn and when to sleep is one state machine"],
@@ -522,6 +522,7 @@ const UNNAMED_SUBJECTS: Readonly<Record<string, number>> = {
   "src/net/recv": 9,
   "src/net/send": 14,
   "src/ring": 11,
+  "src/net/connection": 2,
 };
 
 /** The comments of a source file in their places; code is overwritten with spaces. */

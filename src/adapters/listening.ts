@@ -10,9 +10,9 @@ import { NetworkError } from "../base/network_error.ts";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
 import { checkBindOptions, type CheckedBindOptions } from "../net/accept/bind_options.ts";
 import { bindSocket, bindSocketSoon } from "../net/accept/bound_socket.ts";
-import type { Connection } from "../net/connection/connection.ts";
+import type { SocketConnection } from "../net/connection/socket_connection.ts";
 import type { NetworkContext } from "../net/socket/network_context.ts";
-import { Listener } from "../net/accept/listener.ts";
+import { type Listener, openListener } from "../net/accept/listener.ts";
 import { nodeError } from "./node_error.ts";
 import { nodeNetwork } from "./node_network.ts";
 import { SocketHandle } from "./socket_handle.ts";
@@ -21,6 +21,8 @@ export interface ListenOptions {
   backlog: number;
   ipv6Only: boolean;
   reusePort: boolean;
+  /** Permissions of a socket file; what the umask says unless given. */
+  mode?: number | undefined;
 }
 
 /** Bound and listening, or the positive errno; a promise where the backend listens later. */
@@ -31,11 +33,11 @@ export function tryListen(
   const context = nodeNetwork.get();
   const numeric = nodeNetwork.numeric(context, address);
   if (numeric === null) return ERRNO.EINVAL;
-  const { backlog, ipv6Only, reusePort } = options;
-  const checked = checkBindOptions({ backlog, ipv6Only, reusePort });
+  const { backlog, ipv6Only, reusePort, mode } = options;
+  const checked = checkBindOptions({ backlog, ipv6Only, reusePort, mode });
   if (context.recvRing.port.listening !== undefined) return listenLater(context, numeric, checked);
   try {
-    return new Listener(context, bindSocket(context, numeric, checked));
+    return openListener(context, bindSocket(context, numeric, checked));
   } catch (error) {
     return bindErrno(error);
   }
@@ -48,7 +50,7 @@ async function listenLater(
 ): Promise<Listener | number> {
   context.addReference();
   try {
-    return new Listener(context, await bindSocketSoon(context, address, options, () => {}));
+    return openListener(context, await bindSocketSoon(context, address, options, () => {}));
   } catch (error) {
     return bindErrno(error);
   } finally {
@@ -97,7 +99,7 @@ export class Listening {
   }
 
   readonly #arrived = (accepted: unknown): void => {
-    const connection = accepted as Connection;
+    const connection = accepted as SocketConnection;
     // The next one is asked for first: whatever the program does with this one.
     if (this.#closed) {
       connection.reset();

@@ -41,7 +41,7 @@ export class BlockList {
     return result;
   }
 
-  /** Blocks in somebody's hands. */
+  /** Blocks that are taken. */
   get used(): number {
     return this.#created - this.#free.length;
   }

@@ -6,8 +6,8 @@
  *                      \--cancel--> idle
  *
  * Invariants
- * - What the owner named in `prepare` stays referenced by the owner until `complete` was called for
- *   it. The caller's interest may end before; ownership does not.
+ * - Memory that `prepare` named stays referenced by the owner until `complete` was called for that
+ *   flight. The caller's interest may end before; ownership does not.
  * - At most one record of an operation is with the kernel. A cancel does not count.
  * - (slot, generation) names one flight: the generation changes with each, so that a completion
  *   of another flight is recognised.

@@ -134,7 +134,7 @@ export interface RingPort {
 
   socket(family: number): number;
   /**
-   * Takes over a stream socket that somebody else has made; returns its family. A refused one
+   * Takes over a stream socket that was made elsewhere; returns its family. A refused one
    * (-ENOTSOCK, -EPROTOTYPE, -EBUSY) stays as it was.
    */
   adopt(fd: number): number;

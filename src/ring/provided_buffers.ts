@@ -7,11 +7,11 @@
  *                                                        out
  *
  * Invariants
- * - A provided slot holds one reference, which passes to whoever takes it.
- * - No more buffers are with the kernel than receives that could use one, nor more than the
- *   processor's cache holds of what they bring, so that it stays there. Receives that find none
- *   wait in line. Receives that complete many times share one more: before Linux 6.5 each looks for
- *   its next buffer before it looks for bytes, and ends when there is none.
+ * - A provided slot holds one reference, which passes to the receive that takes it.
+ * - The kernel has no more buffers than receives that could use one, and no more than fit into the
+ *   processor's cache with the bytes that they bring. Receives that find none wait for one.
+ *   Multishot receives share one more: before Linux 6.5 each looks for its next buffer before it
+ *   looks for bytes, and ends when there is none.
  * - When the pool runs low, buffers of a small reserve circulate instead; their bytes are always
  *   copied out, so they come back at once and reading never stops. One of them is there from the
  *   beginning, whatever memory the system has later.
@@ -56,9 +56,9 @@ export class ProvidedBuffers {
   readonly #free: number[] = [];
   readonly #spare: Slot[] = [];
   #provided = 0;
-  /** What one of them brings. */
+  /** Bytes that a buffer brings, on average. */
   #averageBytes = 0;
-  /** Receives that are with the kernel, or about to be, and choose from here. */
+  /** Receives that are with the kernel, or will be in the next turn, and choose from here. */
   wanted = 0;
   /** Buffers that completions have named so far. */
   takenCount = 0;

@@ -1,8 +1,8 @@
 /**
  * Operations that wait for their turn, first come first served. Every step is O(1) on average, also
- * removal from the middle: whoever cancels many waiting operations does so in any order.
+ * removal from the middle: a program may cancel many waiting operations in any order.
  *
- *   places  0    1    2    3    4    5           an operation knows its place; who is removed
+ *   places  0    1    2    3    4    5           an operation knows its place; one that is removed
  *           .    a    -    b    -    c           leaves a gap, which `shift` passes over
  *                ^ first                ^ end
  *
@@ -20,7 +20,7 @@
 import { assert } from "../base/assert.ts";
 import { LIMITS } from "../base/limits.ts";
 
-/** What can wait, in one list at a time. */
+/** An operation that can wait, in one list at a time. */
 export interface Waiting {
   /** The list's own: where the operation stands. Means nothing while it stands in none. */
   place: number;

@@ -10,8 +10,7 @@
  *
  * Invariants
  * - Above `maxConnections` no `accept` is pending: peers wait in the kernel's backlog.
- * - A handler's failure ends its own connection. Errors of accepting are told and waited out; they
- *   never end the loop.
+ * - A handler's failure ends its own connection; errors of accepting never end the loop.
  * - Each connection is closed or reset exactly once, when its handler ends or the budget does. A
  *   connection that the last `accept` brings while the server drains is served as the others.
  *
@@ -25,7 +24,8 @@ import { messageOf, NetworkError } from "../base/network_error.ts";
 import { Roster, type Rostered } from "../base/roster.ts";
 import { type Listener, listenerContext } from "../net/accept/listener.ts";
 import { formatAddress } from "../net/address/address.ts";
-import type { Connection } from "../net/connection/connection_interface.ts";
+import type { Connection } from "../net/connection/connection.ts";
+import { SocketConnection as NetworkConnection } from "../net/connection/socket_connection.ts";
 import type { NetworkContext, Server as NetworkServer } from "../net/socket/network_context.ts";
 import type { ConnectionHandler, ServeContext, Server } from "./server.ts";
 import { checkDrainTimeout, type CheckedServeOptions } from "./serve_options.ts";
@@ -170,8 +170,10 @@ export class RunningServer implements Server, NetworkServer {
     try {
       await this.#handler(connection, this.#serveContext);
     } catch (error) {
-      connection.reset();
-      if (!served.ended) this.#tell(error, connection);
+      // A call that the drain's signal has ended: the handler has finished.
+      const hasFinished = error === this.#drain.signal.reason && !owesAnswer(connection);
+      if (!hasFinished) connection.reset();
+      if (!served.ended && error !== this.#drain.signal.reason) this.#tell(error, connection);
     }
     await connection.close();
     this.#leave(served);
@@ -269,6 +271,10 @@ export class RunningServer implements Server, NetworkServer {
       warn(second);
     }
   }
+}
+
+function owesAnswer(connection: Connection): boolean {
+  return connection instanceof NetworkConnection && connection.debt !== "none";
 }
 
 function drainReason(): NetworkError {

@@ -15,6 +15,11 @@ import { checkServeOptions, type ServeOptions } from "./serve_options.ts";
  * The connection is closed when its handler returns or its promise resolves; it is reset, and
  * `onError` told, when the handler fails. `network.close()` drains its servers first.
  *
+ * When the server drains, `context.signal` is aborted. A handler that waits for the next request
+ * passes the signal to that call: a handler that ends with the signal's reason has finished, and
+ * its connection is closed; it is reset if it has received a request without an answer. A handler
+ * that does not look at the signal has until the budget ends.
+ *
  * Throws TypeError or RangeError for wrong arguments.
  *
  * @example

@@ -86,4 +86,153 @@ for (const [name, config, wanted] of cases) {
   }
 }
 
+/** Names and levels of what `dial`, `bind` and `setOptions` set. */
+const KERNEL = {
+  sendBufferBytes: [SOL_SOCKET, 7],
+  recvBufferBytes: [SOL_SOCKET, 8],
+  reusePort: [SOL_SOCKET, 15],
+  interfaceIndex: [SOL_SOCKET, 62],
+  deferAcceptSeconds: [IPPROTO_TCP, 9],
+  userTimeoutMs: [IPPROTO_TCP, 18],
+  noDelay: [IPPROTO_TCP, TCP_NODELAY],
+  keepAlive: [SOL_SOCKET, SO_KEEPALIVE],
+  idleSeconds: [IPPROTO_TCP, TCP_KEEPIDLE],
+  tos: [0, 1],
+  trafficClass: [41, 67],
+  ipv6Only: [41, 26],
+} as const;
+
+function read(fd: number, name: keyof typeof KERNEL): number | undefined {
+  const [level, option] = KERNEL[name];
+  return socketOption(fd, level, option)?.[0];
+}
+
+/** Descriptors of TCP that `make` adds. */
+async function added<T>(make: () => Promise<T>): Promise<[T, number[]]> {
+  const before = descriptors();
+  const made = await make();
+  const fds = [...descriptors().keys()].filter((fd) => !before.has(fd)).map(Number);
+  return [made, fds.filter(isTcp)];
+}
+
+const SOCKET_OPTIONS = {
+  noDelay: false,
+  keepAlive: { idleSeconds: 44 },
+  sendBufferBytes: 30_000,
+  recvBufferBytes: 40_000,
+  userTimeoutMs: 7_000,
+  trafficClass: 0x10,
+};
+
+function expectOptions(fd: number, isIpv6: boolean): void {
+  assert.is(read(fd, "noDelay"), 0);
+  assert.is(read(fd, "keepAlive"), 1);
+  assert.is(read(fd, "idleSeconds"), 44);
+  assert.is(read(fd, "sendBufferBytes"), 60_000, "the kernel doubles it");
+  assert.is(read(fd, "recvBufferBytes"), 80_000, "the kernel doubles it");
+  assert.is(read(fd, "userTimeoutMs"), 7_000);
+  assert.is(read(fd, isIpv6 ? "trafficClass" : "tos"), 0x10);
+}
+
+for (const host of ["127.0.0.1", "[::1]"]) {
+  test(`dial and setOptions, ${host}: the kernel has each option`, async () => {
+    await using own = await started({});
+    const { network } = own;
+    const [listener] = await added(() => network.bind(`${host}:0`));
+    // Nobody accepts: the dialled socket is the only one that is added.
+    const [dialled, [fd]] = await added(() =>
+      network.dial(listener.localAddress, { ...SOCKET_OPTIONS, localAddress: `${host}:0` })
+    );
+    expectOptions(fd, host === "[::1]");
+    const [plain, [other]] = await added(() => network.dial(listener.localAddress));
+    assert.is(read(other, "noDelay"), 1);
+    plain.setOptions(SOCKET_OPTIONS);
+    expectOptions(other, host === "[::1]");
+    plain.setOptions({ keepAlive: false, noDelay: true });
+    assert.is(read(other, "keepAlive"), 0);
+    assert.is(read(other, "noDelay"), 1);
+    assert.is(read(other, "userTimeoutMs"), 7_000, "what is left out stays");
+    for (const connection of [dialled, plain]) connection.reset();
+    await Promise.all([dialled.close(), plain.close(), listener.close()]);
+  });
+}
+
+test("bind: the kernel has each option", async () => {
+  await using own = await started({});
+  const [listener, [fd]] = await added(() =>
+    own.network.bind("[::1]:0", {
+      reusePort: true,
+      ipv6Only: true,
+      deferAcceptSeconds: 3,
+      interfaceName: "lo",
+    })
+  );
+  assert.is(read(fd, "reusePort"), 1);
+  assert.is(read(fd, "ipv6Only"), 1);
+  assert.is(read(fd, "interfaceIndex"), 1);
+  assert.is(read(fd, "deferAcceptSeconds"), 3);
+  await listener.close();
+  const refused = own.network.bind("127.0.0.1:0", { interfaceName: "no-such-if0" });
+  await assert.rejects(refused, { code: "BindFailed", errno: "ENODEV" });
+});
+
+test("deferAcceptSeconds: a connection is accepted with its first bytes", async () => {
+  await using own = await started({});
+  const listener = await own.network.bind("127.0.0.1:0", { deferAcceptSeconds: 5 });
+  const client = await own.network.dial(listener.localAddress);
+  await assert.rejects(listener.accept({ timeoutMs: 50 }), { code: "Timeout" });
+  await client.sink.send("now");
+  const server = await listener.accept({ timeoutMs: 5_000 });
+  assert.is((await server.stream.recv(3)).text(), "now");
+  await Promise.all([client.close(), server.close(), listener.close()]);
+});
+
+test("localAddress: the connection begins there, and says so when it cannot", async () => {
+  await using own = await started({});
+  const listener = await own.network.bind("127.0.0.1:0");
+  const client = await own.network.dial(listener.localAddress, { localAddress: "127.0.0.7:0" });
+  const server = await listener.accept();
+  assert.is((server.remoteAddress as { hostname: string }).hostname, "127.0.0.7");
+  assert.equal(client.localAddress, server.remoteAddress);
+  await assert.rejects(
+    own.network.dial(listener.localAddress, { localAddress: "203.0.113.9:0" }),
+    (error) =>
+      error.errno === "EADDRNOTAVAIL" && /from 203\.0\.113\.9:0: address not/.test(error.message),
+  );
+  const named = await own.network.bind("unix:@uringnet-options");
+  const from = await own.network.dial(named.localAddress, { localAddress: "unix:@uringnet-from" });
+  const peer = await named.accept();
+  assert.equal(peer.remoteAddress, { path: "\0uringnet-from" });
+  await Promise.all([client, server, from, peer, listener, named].map((one) => one.close()));
+});
+
+test("options that mean nothing for an address, and wrong ones, are refused", async () => {
+  await using own = await started({});
+  const { network } = own;
+  const wrong: [() => Promise<unknown>, RegExp][] = [
+    [() => network.bind("unix:@a", { interfaceName: "lo" }), /interfaceName.*address of TCP/],
+    [() => network.bind("unix:@a", { deferAcceptSeconds: 1 }), /deferAcceptSeconds/],
+    [() => network.bind("127.0.0.1:0", { deferAcceptSeconds: -1 }), /0 to 32767/],
+    [() => network.bind("127.0.0.1:0", { interfaceName: "" }), /interfaceName/],
+    [() => network.bind("127.0.0.1:0", { interfaceName: "x".repeat(16) }), /1 to 15/],
+    [() => network.bind("127.0.0.1:0", { interfaceName: "a/b" }), /interfaceName/],
+    [() => network.dial("127.0.0.1:1", { family: 5 as never }), /family.*4 or 6/],
+    [() => network.dial("unix:@a", { family: 4 }), /family/],
+    [() => network.dial("127.0.0.1:1", { attemptDelayMs: -1 }), /attemptDelayMs/],
+    [() => network.dial("127.0.0.1:1", { localAddress: "unix:@a" }), /localAddress/],
+    [() => network.dial("unix:@a", { localAddress: "unix:/tmp/a" }), /localAddress.*abstract/],
+    [() => network.dial("unix:@a", { localAddress: "127.0.0.1:0" }), /localAddress/],
+    [() => network.dial("127.0.0.1:1", { trafficClass: 300 }), /trafficClass.*0 to 255/],
+    [() => network.dial("127.0.0.1:1", { nodelay: true } as never), /"options.nodelay".*only/],
+    [() => network.dial("127.0.0.1:1", AbortSignal.abort() as never), /with a signal/],
+  ];
+  for (const [call, message] of wrong) {
+    await assert.rejects(
+      call(),
+      (error) =>
+        (error instanceof TypeError || error instanceof RangeError) && message.test(error.message),
+    );
+  }
+});
+
 test.run();

@@ -12,7 +12,7 @@ import { IoBuf } from "../../src/buf/io_buf.ts";
 import { IoBufs } from "../../src/buf/io_bufs.ts";
 import { AcceptOperation } from "../../src/net/accept/accept_operation.ts";
 import { ConnectOperation } from "../../src/net/dial/connect_operation.ts";
-import type { Connection } from "../../src/net/connection/connection_interface.ts";
+import type { Connection } from "../../src/net/connection/connection.ts";
 import { DirectRead } from "../../src/net/recv/direct_read.ts";
 import { GatherBuffer } from "../../src/net/send/gather_buffer.ts";
 import { packedAddress } from "../../src/net/address/packed_address.ts";
@@ -22,6 +22,7 @@ import { RecvHalf } from "../../src/net/recv/recv_half.ts";
 import { SendBatch } from "../../src/net/send/send_batch.ts";
 import { SendCall } from "../../src/net/send/send_call.ts";
 import { SendHalf } from "../../src/net/send/send_half.ts";
+import { socketOptions } from "../../src/net/socket/socket_options.ts";
 import { BlockList } from "../../src/ring/block_list.ts";
 import { OpWriter } from "../../src/ring/op_writer.ts";
 import { assert, suite } from "../harness.ts";
@@ -275,7 +276,7 @@ const RECV_CASES: readonly RecvCase[] = [
     sites: [
       ...COMMON_SITES,
       [DirectRead.prototype, "prepare"],
-      [DirectRead.prototype, "land"],
+      [DirectRead.prototype, "toResult"],
       [OpWriter.prototype, "recv"],
     ],
   },
@@ -371,12 +372,14 @@ const CONNECT_SITES = [
   [ConnectOperation.prototype, "complete"],
   [Roster.prototype, "add"],
   [OpWriter.prototype, "connect"],
+  [socketOptions, "apply"],
 ] as const;
 
 for (const [target, method] of CONNECT_SITES) {
   for (const place of PLACES) {
     if (target === Roster.prototype && place === "after") continue;
-    const site = `${target.constructor.name}.${method}()`;
+    const name = target === socketOptions ? "socketOptions" : target.constructor.name;
+    const site = `${name}.${method}()`;
     test(`dial: an error ${place} ${site} ends that dial alone`, async () => {
       await withBystander(async ({ network, listener, sim }, bystander) => {
         const { open } = network.context;

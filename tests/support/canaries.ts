@@ -18,7 +18,7 @@ import { Slot } from "../../src/buf/slot.ts";
 import { ERRNO } from "../../src/base/errno.ts";
 import { LoopReference } from "../../src/net/call/loop_reference.ts";
 import { Socket, type SocketHalf } from "../../src/net/socket/socket.ts";
-import { ReadSource } from "../../src/net/recv/read_source.ts";
+import { type Provided, ReadSource } from "../../src/net/recv/read_source.ts";
 import { OpWriter } from "../../src/ring/op_writer.ts";
 import type { Operation, OperationOwner } from "../../src/ring/operation.ts";
 import { OPERATION_IN_FLIGHT } from "../../src/ring/operation.ts";
@@ -158,12 +158,15 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
   /** One receive in thirty goes on to count as one that wants a buffer. */
   "forgets that a receive has ended": () => {
     let count = 0;
-    return replace(ReadSource.prototype, "unwant", (unwant) =>
-      function (this: ReadSource) {
-        const source = this.watching && ++count % 30 === 0;
-        if (source) this.want(false, 0);
-        unwant.call(this);
-      });
+    return replace(
+      ReadSource.prototype,
+      "withdraw",
+      (withdraw) =>
+        function (this: ReadSource, provided: Provided) {
+          const forgotten = provided === "multishot" && ++count % 30 === 0;
+          if (!forgotten) withdraw.call(this, provided);
+        },
+    );
   },
 
   /** A descriptor is closed while a receive is with the kernel. */
@@ -214,6 +217,7 @@ const BREAKING_CANARIES: Readonly<Record<string, Canary>> = {
         function (
           this: ReadSource,
           writer: OpWriter,
+          provided: Provided,
           fd: number,
           length: number,
           lengthMax: number,
@@ -223,7 +227,7 @@ const BREAKING_CANARIES: Readonly<Record<string, Canary>> = {
             const asked = group === 2 ? Math.max(length, lengthMax) : wanted;
             recvSelect.call(writer, fd, group, asked, flags);
           };
-          write.call(this, writer, fd, length, lengthMax);
+          write.call(this, writer, provided, fd, length, lengthMax);
           writer.recvSelect = recvSelect;
         },
     ),

@@ -12,6 +12,7 @@ interface Symbols {
   getsockopt(fd: number, level: number, name: number, to: Uint8Array, size: Uint8Array): number;
   setsockopt(fd: number, level: number, name: number, from: Uint8Array, size: number): number;
   socket(family: number, type: number, protocol: number): number;
+  socketpair(family: number, type: number, protocol: number, fds: Uint8Array): number;
   connect(fd: number, address: Uint8Array, length: number): number;
   bind(fd: number, address: Uint8Array, length: number): number;
   listen(fd: number, backlog: number): number;
@@ -32,6 +33,7 @@ const SIGNATURES: Readonly<Record<keyof Symbols, string>> = {
   getsockopt: "iiippi",
   setsockopt: "iiipii",
   socket: "iiii",
+  socketpair: "iiipi",
   connect: "ipii",
   bind: "ipii",
   listen: "iii",

@@ -10,6 +10,7 @@
 import * as timers from "node:timers";
 import type { Host, HostTimer } from "../../src/base/host.ts";
 import { COUNT } from "../../src/base/meter.ts";
+import { sizeClassFor } from "../../src/buf/buffer_pool.ts";
 import type { SizeClass } from "../../src/buf/size_class.ts";
 import type { ProvidedBuffers } from "../../src/ring/provided_buffers.ts";
 import { NetworkCore } from "../../src/net/lifecycle/network_core.ts";
@@ -22,6 +23,7 @@ import {
   type ResolvedConfig,
 } from "../../src/net/config/config.ts";
 import { Random } from "../harness.ts";
+import { listenerCount } from "./counted_signal.ts";
 import { FakeHost } from "./fake_host.ts";
 import { FakeKernel, type KernelOptions } from "./fake_kernel.ts";
 import { FakeNative } from "./fake_native.ts";
@@ -134,8 +136,8 @@ export class Sim {
   /** The most steps in a row in which nothing moved so far, and the number that is a hang. */
   idleStepCountMax = 0;
   idleStepLimit = IDLE_STEP_COUNT_MAX;
-  /** Listeners on signals that were given to calls. */
-  listeners = 0;
+  /** Signals that were given to calls. */
+  readonly #signals: AbortSignal[] = [];
   readonly #failures: unknown[] = [];
   #changesSeen = -1;
   #moveCount = 0;
@@ -178,24 +180,9 @@ export class Sim {
     return network;
   }
 
-  /** Counts who listens to a signal. */
+  /** A signal that nothing of the network may listen to in the end. */
   watchSignal(signal: AbortSignal): AbortSignal {
-    const add = signal.addEventListener;
-    const remove = signal.removeEventListener;
-    const listeners = new Set<unknown>();
-    const change = (apply: () => void) => {
-      this.listeners -= listeners.size;
-      apply();
-      this.listeners += listeners.size;
-    };
-    signal.addEventListener = function (this: AbortSignal, ...data: unknown[]) {
-      change(() => listeners.add(data[1]));
-      add.apply(this, data as never);
-    };
-    signal.removeEventListener = function (this: AbortSignal, ...data: unknown[]) {
-      change(() => listeners.delete(data[1]));
-      remove.apply(this, data as never);
-    };
+    this.#signals.push(signal);
     return signal;
   }
 
@@ -264,7 +251,7 @@ export class Sim {
         throw new Error(`${flying} operations fly, the kernel has ${port.describe()}`);
       }
       if (ring.reads === null) continue;
-      const { single, watch, bulk } = ring.reads;
+      const { single, multishot: watch, bulk } = ring.reads;
       for (const buffers of [single, watch, bulk]) this.#checkBuffers(buffers, port);
     }
     this.#checkSlots();
@@ -303,7 +290,7 @@ export class Sim {
     }
     for (const { pool } of this.networks) {
       for (const { sizeBytes, allocated } of pool.stats().classes) {
-        const sizeClass = pool.classFor(sizeBytes) as SizeClass;
+        const sizeClass = sizeClassFor(pool, sizeBytes) as SizeClass;
         if (allocated !== (counts.get(sizeClass) ?? 0)) {
           throw new Error(`class ${sizeBytes} says ${allocated} are allocated`);
         }
@@ -345,7 +332,8 @@ export class Sim {
       const connections = context.meter.counts[COUNT.connections];
       if (connections !== 0) leaks.push(`the gauge of connections says ${connections}`);
     }
-    if (this.listeners !== 0) leaks.push(`${this.listeners} listeners on signals`);
+    const listeners = this.#signals.reduce((sum, signal) => sum + listenerCount(signal), 0);
+    if (listeners !== 0) leaks.push(`${listeners} listeners on signals`);
     const { memory, sockets } = this.kernel;
     if (memory.live.size !== 0) leaks.push(`${memory.live.size} slots of any class`);
     if (memory.regionCount !== 0) leaks.push(`${memory.regionCount} regions with the kernel`);

@@ -24,7 +24,7 @@ import { connectedAddress } from "../address/sockaddr.ts";
 import { Call } from "../call/call.ts";
 import { refusalCode } from "../config/backend.ts";
 import { type AttemptFailure, ConnectAttempt } from "./connect_attempt.ts";
-import { Connection } from "../connection/connection.ts";
+import { SocketConnection } from "../connection/socket_connection.ts";
 import type { CheckedDialOptions } from "./dial_options.ts";
 import { endpoint, REMOTE_END } from "../socket/endpoint.ts";
 import { LoopReference } from "../call/loop_reference.ts";
@@ -168,7 +168,7 @@ export class Dial extends Call implements Dialing {
   #connected(fd: number, family: number, address: NumericAddress): void {
     // The kernel cannot name the peer of a connection that was reset in between.
     const peer = endpoint(this.#context.recvRing, fd, REMOTE_END) ?? connectedAddress(address);
-    const connection = Connection.adopt(this.#context, fd, family, peer, ANSWER_NEVER);
+    const connection = SocketConnection.adopt(this.#context, fd, family, peer, ANSWER_NEVER);
     this.#context.dials.delete(this);
     this.#context.meter.counts[COUNT.outboundConnections]++;
     this.succeed(connection);

@@ -4,6 +4,9 @@
  *
  * @module
  */
+import { tryTakeSlot } from "../../buf/buffer_pool.ts";
+import { newIoBuf } from "../../buf/io_buf.ts";
+import { appendChunk } from "../../buf/io_bufs.ts";
 import type { Slot } from "../../buf/slot.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
@@ -14,8 +17,6 @@ export class DirectRead {
   readonly #context: NetworkContext;
   #slot: Slot | null = null;
   #filled = 0;
-  /** The call is gone: what the flight brings goes to the read buffer. */
-  #orphaned = false;
   /** The pool had no memory: the next receive takes a provided buffer. */
   starved = false;
 
@@ -31,35 +32,40 @@ export class DirectRead {
       return false;
     }
     this.#slot = slot;
-    this.#orphaned = false;
     const length = Math.min(missing, slot.capacity - this.#filled);
     writer.recv(fd, slot.slab, slot.offset + this.#filled, length, flags);
     return true;
   }
 
-  /** The flight brought `count` bytes. They go to `call`, or to `buffer` when it has left. */
-  land(count: number, call: RecvCall | null, buffer: ReadBuffer): void {
+  /**
+   * The flight brought `count` bytes for the call. Each arrival becomes a chunk of the result; the
+   * slot stays while it has room and is wanted.
+   */
+  toResult(count: number, call: RecvCall): void {
     const slot = this.#slot;
     if (slot === null) return;
     const start = this.#filled;
     this.#filled += count;
-    if (this.#orphaned || call === null || call.result === null) {
-      this.#orphaned = false;
-      this.#toBuffer(slot, start, buffer);
-    } else {
-      this.#toResult(slot, start, call);
+    if (count > 0) {
+      slot.retain();
+      if (call.result !== null) appendChunk(call.result, newIoBuf(slot, start, count));
     }
+    if (this.#filled === slot.capacity || call.remaining === 0) this.drop();
+  }
+
+  /** The flight brought `count` bytes, and its call has left. */
+  toBuffer(count: number, buffer: ReadBuffer): void {
+    const slot = this.#slot;
+    if (slot === null) return;
+    const start = this.#filled;
+    this.#filled += count;
+    if (count > 0) buffer.pushCopy(slot, start, this.#filled);
+    this.drop();
   }
 
   /** The kernel may write to the memory of this flight at any later time. */
   detain(): void {
     this.#slot?.retain();
-  }
-
-  /** The call left, and its result with it: what a flight still brings will be the buffer's. */
-  leave(idle: boolean): void {
-    if (idle) this.drop();
-    else this.#orphaned = this.#slot !== null;
   }
 
   /** Forgets the memory; only while nothing is in flight. */
@@ -72,25 +78,6 @@ export class DirectRead {
   #take(missing: number): Slot | null {
     const { pool } = this.#context;
     this.#filled = 0;
-    return pool.tryTake(Math.min(missing, pool.config.maxSize));
-  }
-
-  /** Each arrival becomes a chunk of the result; the slot stays while it has room and is wanted. */
-  #toResult(slot: Slot, start: number, call: RecvCall): void {
-    const count = this.#filled - start;
-    const { pool } = this.#context;
-    if (count > 0) {
-      slot.retain();
-      call.result?.extend(pool.handle(slot, start, count));
-    }
-    const full = this.#filled === slot.capacity;
-    if (full || call.remaining === 0) this.drop();
-  }
-
-  #toBuffer(slot: Slot, start: number, buffer: ReadBuffer): void {
-    if (this.#filled > start) {
-      buffer.pushCopy(slot, start, this.#filled);
-    }
-    this.drop();
+    return tryTakeSlot(pool, Math.min(missing, pool.config.maxSize));
   }
 }

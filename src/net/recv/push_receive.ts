@@ -7,8 +7,8 @@
  *     ^                          ^                                | deliver(), after the turn
  *     +---- data() was false ----+------- data() was true --------+----> ended
  *
- * To its queue it is one call of the kind of `recvSome`, which stands there while the consumer
- * waits: watches, large buffers and shortage of buffers work as for any other call. A paused
+ * The half serves it as a call of the kind of `recvSome`, which is in the queue while the consumer
+ * waits: multishot receives, large buffers and want of buffers work as for any other call. A paused
  * consumer has no call in the queue, so nothing is asked of the kernel.
  *
  * Invariants
@@ -18,6 +18,7 @@
  *
  * @module
  */
+import { handleFields } from "../../buf/buffer_handle.ts";
 import type { BufferPool } from "../../buf/buffer_pool.ts";
 import type { IoBuf } from "../../buf/io_buf.ts";
 import type { Slot } from "../../buf/slot.ts";
@@ -44,7 +45,7 @@ export class PushReceive extends RecvCall implements Deliverable {
   #state: State = "paused";
   /** `resume` was called during a delivery. */
   #resumed = false;
-  /** What came: bytes, or the end of the stream, or an error. */
+  /** The delivery: bytes, or the end of the stream, or an error. */
   #slot: Slot | null = null;
   #start = 0;
   #end = 0;
@@ -96,7 +97,8 @@ export class PushReceive extends RecvCall implements Deliverable {
   override succeed(value: unknown): void {
     if (value !== null && value !== this) {
       const buffer = value as IoBuf;
-      this.#hold(buffer.moveOut(), buffer.start, buffer.span);
+      const slot = handleFields.moveOut(buffer);
+      this.#hold(slot, handleFields.start(buffer), handleFields.span(buffer));
     }
     this.#ready();
   }

@@ -1,21 +1,22 @@
 /**
- * Where the bytes of one connection come from when they go through read buffers.
+ * Which provided buffers suit one connection, and what each completion says of it.
  *
- *   single: one receive, one buffer of `readBufferSize`, asked for when a call waits
- *   watch:  one receive that completes many times, small buffers, for connections whose
- *           messages are small and awaited one after the other
- *   bulk:   as single, large buffers, for calls that take what there is where there is much
+ *   single      one receive, one buffer of `readBufferSize`, asked for when a call waits
+ *   multishot   one receive that completes many times, small buffers, for connections whose
+ *               messages are small and awaited one after the other
+ *   bulk        as single, large buffers, for calls that take what there is where there is much
  *
- * A connection begins with single receives. After a row of small, awaited messages it watches; it
- * goes back when a message fills a small buffer, when bytes pile up, or when buffers run out. After
- * a single buffer that was filled while more was waiting it takes large ones, until those bring no
- * more than single ones hold, or run out.
+ * A connection begins with single receives. After a row of small, awaited messages it takes a
+ * multishot receive. It goes back to single ones when a message fills a small buffer, when bytes
+ * pile up, or when buffers run out. After a single buffer that was filled while more was waiting,
+ * it takes bulk receives, until those bring no more than single ones hold, or run out.
  *
- * None holds a buffer while the connection is idle. Unix sockets never watch: kernels before 2026
- * can miss the end of a stream there.
+ * No receive holds a buffer while the connection is idle. Unix sockets take no multishot receive:
+ * kernels before 2026 can miss the end of a stream there.
  *
  * @module
  */
+import { unreachable } from "../../base/assert.ts";
 import { LIMITS } from "../../base/limits.ts";
 import type { Slot } from "../../buf/slot.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
@@ -32,97 +33,95 @@ import type { ReadGroups } from "../../ring/read_groups.ts";
 const TREND_FULL = -2;
 const TREND_BULK = -4;
 
+/** A receive into a provided buffer. */
+export type Provided = "single" | "multishot" | "bulk";
+
+/** The receive that a half has asked of the kernel: see `RecvHalf`. */
+export type Reception = "none" | Provided | "direct" | "directToBuffer";
+
 export class ReadSource {
   readonly #groups: ReadGroups;
-  readonly #watches: boolean;
-  /** Where the flight's buffers come from; null when it needs none. */
-  #current: ProvidedBuffers | null = null;
+  readonly #multishot: boolean;
   /**
-   * Above zero: small messages in a row that a call waited for. Below: large buffers suit, until so
-   * many receives have not been worth one. A number, as connections are to be small.
+   * Above zero: the small messages in a row that calls waited for. Below zero: large buffers suit,
+   * until as many receives did not need one. One number keeps a connection small.
    */
   #trend = 0;
-  /** What the buffers' `takenCount` was when a flight last found none. */
+  /** The `takenCount` of the buffers when a flight last found none. */
   #takenBefore = -1;
-  /** More was waiting behind what came last. */
-  #more = false;
+  /** More bytes were waiting behind the last ones. */
+  #hasMore = false;
 
-  constructor(groups: ReadGroups, watches: boolean) {
+  constructor(groups: ReadGroups, multishot: boolean) {
     this.#groups = groups;
-    this.#watches = watches && groups.watch !== null;
+    this.#multishot = multishot && groups.multishot !== null;
   }
 
-  /** Of the next record: nothing is tried before the socket is ready, unless it is known to be. */
+  /** Flags of the next record: the kernel waits for the socket first, unless bytes are waiting. */
   get flags(): number {
-    return this.#more ? 0 : OP_FLAG_POLL_FIRST;
-  }
-
-  /** The next flight, or the one that is under way, uses a read buffer. */
-  get wanted(): boolean {
-    return this.#current !== null;
-  }
-
-  get watching(): boolean {
-    return this.#current !== null && this.#current === this.#groups.watch;
-  }
-
-  /** The buffer is one of those for which receives stand in line. */
-  get single(): boolean {
-    return this.#current === this.#groups.single;
+    return this.#hasMore ? 0 : OP_FLAG_POLL_FIRST;
   }
 
   /**
-   * A flight found no buffer; the next one does not watch. True: for want of buffers, as none is
-   * with the kernel or others took some since the last time, which is no failure however often it
-   * happens. False: for no reason. Linux 6.1 tells of failures before it tells who took the
-   * buffers, so one time proves nothing.
+   * A flight found no buffer; the next one is no multishot receive. True: for want of buffers,
+   * because none is with the kernel, or other receives took some since the last time. That is no
+   * failure, however often it happens. False: for no reason. Linux 6.1 reports failures before it
+   * reports the flights that took the buffers, so one time proves nothing.
    */
-  contended(): boolean {
-    const current = this.#current;
-    if (current === null) return false;
+  contended(reception: Reception): boolean {
+    const group = this.#groupNamed(reception);
+    if (group === null) return false;
     this.restart();
     const before = this.#takenBefore;
-    this.#takenBefore = current.takenCount;
-    return current.provided === 0 || current.takenCount !== before;
+    this.#takenBefore = group.takenCount;
+    return group.provided === 0 || group.takenCount !== before;
   }
 
-  /** The next flight takes a buffer; `once` when it must not bring more than it is asked for. */
-  want(once: boolean, lengthMax: number): void {
-    this.#current = (once ? null : this.#special(lengthMax)) ?? this.#groups.single;
-    this.#current.wanted++;
-  }
-
-  /** Null: a single receive suits best. */
-  #special(lengthMax: number): ProvidedBuffers | null {
-    const { single, watch, bulk } = this.#groups;
-    if (this.#watches && this.#trend >= LIMITS.multishotAfterCount) return watch;
-    // Whoever takes less would pin a large buffer with a few bytes in it.
+  /** The receive that suits best; `once` when it must not bring more than it is asked for. */
+  choose(once: boolean, lengthMax: number): Provided {
+    const { single, bulk } = this.#groups;
+    if (once) return "single";
+    if (this.#multishot && this.#trend >= LIMITS.multishotAfterCount) return "multishot";
+    // A call that takes less would pin a large buffer with a few bytes in it.
     const takesMuch = lengthMax > Math.max(single.sizeBytes, LIMITS.bulkFromBytes);
-    return this.#trend < 0 && takesMuch ? bulk : null;
+    return bulk !== null && this.#trend < 0 && takesMuch ? "bulk" : "single";
   }
 
-  /** The flight is over, or will not be. */
-  unwant(): void {
-    if (this.#current === null) return;
-    this.#current.wanted--;
-    this.#current = null;
+  /** Counts a receive that will take a buffer. */
+  request(provided: Provided): void {
+    (this.#groupNamed(provided) as ProvidedBuffers).wanted++;
+  }
+
+  /** The receive is over, or will not begin. */
+  withdraw(provided: Provided): void {
+    (this.#groupNamed(provided) as ProvidedBuffers).wanted--;
   }
 
   /** Asks for `length` bytes, or up to `lengthMax` where the buffer is a large one. */
-  write(writer: OpWriter, fd: number, length: number, lengthMax: number): void {
-    const { group, sizeBytes } = this.#current as ProvidedBuffers;
-    if (this.watching) return writer.recvMultishot(fd, this.flags);
+  write(
+    writer: OpWriter,
+    provided: Provided,
+    fd: number,
+    length: number,
+    lengthMax: number,
+  ): void {
+    if (provided === "multishot") return writer.recvMultishot(fd, this.flags);
+    const { group, sizeBytes } = this.#groupNamed(provided) as ProvidedBuffers;
     // The kernel refuses lengths from 2^31. A buffer brings no more than it holds anyway.
-    const wanted = Math.min(this.single ? length : Math.max(length, lengthMax), sizeBytes);
+    const wanted = Math.min(
+      provided === "single" ? length : Math.max(length, lengthMax),
+      sizeBytes,
+    );
     writer.recvSelect(fd, group, wanted, this.flags);
   }
 
   /** The buffer that a completion brought, or null. */
-  take(result: number, flags: number): Slot | null {
-    this.#more = (flags & CQE_SOCKET_NONEMPTY) !== 0;
-    if ((flags & CQE_BUFFER) === 0 || this.#current === null) return null;
-    const slot = this.#current.take(flags >>> CQE_BUFFER_SHIFT, Math.max(result, 0));
-    return this.#groups.inHand = slot;
+  take(reception: Reception, result: number, flags: number): Slot | null {
+    this.#hasMore = (flags & CQE_SOCKET_NONEMPTY) !== 0;
+    if ((flags & CQE_BUFFER) === 0) return null;
+    const group = this.#groupNamed(reception);
+    if (group === null) return null;
+    return this.#groups.inHand = group.take(flags >>> CQE_BUFFER_SHIFT, Math.max(result, 0));
   }
 
   /** The buffer that was taken last has another owner now. */
@@ -134,8 +133,8 @@ export class ReadSource {
    * The half broke while it looked at a completion with these flags: gives the buffer back that it
    * named, if it was not taken or has found no owner since.
    */
-  reclaim(flags: number): void {
-    const current = this.#current;
+  reclaim(reception: Reception, flags: number): void {
+    const current = this.#groupNamed(reception);
     const id = flags >>> CQE_BUFFER_SHIFT;
     if ((flags & CQE_BUFFER) !== 0 && current !== null && current.holds(id)) {
       current.giveBack(current.take(id, 0));
@@ -159,7 +158,7 @@ export class ReadSource {
     const { sizeBytes } = this.#groups.single;
     const trend = this.#trend;
     if (length > sizeBytes) this.#trend = Math.max(Math.min(trend, 0) - 1, TREND_BULK);
-    else if (length === sizeBytes && this.#more) this.#trend = Math.min(trend, TREND_FULL);
+    else if (length === sizeBytes && this.#hasMore) this.#trend = Math.min(trend, TREND_FULL);
     else if (trend < 0 || (awaited && length < LIMITS.multishotBufferBytes)) {
       this.#trend = trend + 1;
     } else this.#trend = 0;
@@ -170,9 +169,27 @@ export class ReadSource {
     this.#trend = 0;
   }
 
+  /** The buffers of a reception; null when it is none of those with a provided buffer. */
+  #groupNamed(reception: Reception): ProvidedBuffers | null {
+    switch (reception) {
+      case "single":
+        return this.#groups.single;
+      case "multishot":
+        return this.#groups.multishot;
+      case "bulk":
+        return this.#groups.bulk;
+      case "none":
+      case "direct":
+      case "directToBuffer":
+        return null;
+      default:
+        return unreachable(reception);
+    }
+  }
+
   #groupOf(slot: Slot): ProvidedBuffers {
-    const { single, watch, bulk } = this.#groups;
-    if (watch !== null && watch.serves(slot)) return watch;
+    const { single, multishot, bulk } = this.#groups;
+    if (multishot !== null && multishot.serves(slot)) return multishot;
     return bulk !== null && bulk.serves(slot) ? bulk : single;
   }
 }

@@ -1,9 +1,9 @@
 /**
- * What a receive that cannot be served is told.
+ * The errors of receives, and the ends of a receiving half that cause them.
  *
- * The first call that meets the end gets "RecvFailed"; the half is closed then, and later calls get
- * "Closed", unless buffered bytes show again how far the stream had come. A `recvSome` that was
- * told of the end of the stream, with null, has met it.
+ * The first call that meets the end gets "RecvFailed". The half is closed then, and later calls get
+ * "Closed", unless buffered bytes show again how far the stream had come. A `recvSome` that returns
+ * null has met the end.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { internalReason, NetworkError } from "../../base/network_error.ts";
 import type { CloseReason } from "../call/close_reason.ts";
 import type { RecvCall } from "./recv_call.ts";
 
-/** How the half ended. `shown` once a call has been told. */
+/** The end of a half; `shown` once a call has met it. */
 export type RecvEnd =
   | { kind: "eof"; shown: boolean }
   | { kind: "error"; errno: number; shown: boolean }

@@ -1,23 +1,39 @@
 /**
- * The receiving half's machine: a queue of calls, one operation in flight, the read buffer.
+ * The receiving half of one connection: a queue of calls, one operation, the read buffer, the end.
  *
- *                        fill: a provided buffer, chosen when data arrives
- *   kernel --completion-+-----------------------------------> read buffer -> calls
- *                       |direct: exactly what is missing ---> the first call's own result
+ *   kernel --+-- provided buffer: single, multishot, bulk ----> read buffer --> calls
+ *            +-- direct: exactly the bytes that are missing --> the result of the first call
+ *
+ * The reception says what the half has asked of the kernel:
+ *
+ *           a call waits                             the final completion
+ *   none --------------------> single, bulk -----------------------------------> none
+ *    |  \    small messages were awaited       messages arrive; final completion
+ *    |   +--------------------> multishot --------------------------------------> none
+ *    |  large, or no read buffer        its bytes become part of the result
+ *    +------------------------> direct -----------------------------------------> none
+ *                                 | its call leaves: cancel      its bytes are buffered
+ *                                 +-----------------> directToBuffer -----------> none
+ *
+ * The end of the half (`RecvEnd`): null, then one of eof, error, closed, broken. The reception of a
+ * half that has ended goes on until its final completion.
  *
  * Invariants
  * - Bytes reach calls in the order of arrival: read buffer, then direct result, then kernel.
- * - A call that times out or is aborted leaves its bytes: what its result held goes to the read
- *   buffer at once, what a flight still brings follows when it lands.
- * - A fill in flight holds no memory. It is left in flight when its call ends: what it brings is
- *   buffered for the next call. A direct flight is cancelled: it would read past what is asked.
+ * - A call that times out or is aborted leaves its bytes: the read buffer takes what its result
+ *   holds at once, and what a flight still brings when the flight lands.
+ * - A receive with a provided buffer holds no memory while it is in flight. It stays in flight when
+ *   its call ends: its bytes are buffered for the next call. A direct receive is cancelled, because
+ *   it would read past what the next call asks for.
+ * - In "direct" the first call has a result. Any other reception may outlive its call.
  *
  * @module
  */
+import { unreachable } from "../../base/assert.ts";
 import { ERRNO } from "../../base/errno.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { COUNT } from "../../base/meter.ts";
-import { IoBufs } from "../../buf/io_bufs.ts";
+import { IoBufs, moveChunksOut } from "../../buf/io_bufs.ts";
 import { Slot } from "../../buf/slot.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
 import type { Lane } from "../../ring/lane.ts";
@@ -28,7 +44,7 @@ import { AF_UNIX } from "../address/sockaddr.ts";
 import type { CloseReason } from "../call/close_reason.ts";
 import { DirectRead } from "./direct_read.ts";
 import { outcomeOf } from "../call/outcome.ts";
-import { ReadSource } from "./read_source.ts";
+import { type Provided, ReadSource, type Reception } from "./read_source.ts";
 import type { RecvCall } from "./recv_call.ts";
 import { RecvCalls } from "./recv_calls.ts";
 import { forgets, type RecvEnd, recvError, recvTimeout } from "./recv_error.ts";
@@ -39,14 +55,15 @@ export class RecvHalf extends RecvCalls {
   #direct: DirectRead | null = null;
   readonly #capacity: number;
   readonly #source: ReadSource;
+  #reception: Reception = "none";
   #end: RecvEnd | null = null;
   bytesReceived = 0;
 
   constructor(socket: Socket) {
     super(socket);
     this.#capacity = socket.context.config.readBufferSize;
-    const watches = socket.family !== AF_UNIX && this.#capacity > LIMITS.multishotBufferBytes;
-    this.#source = new ReadSource(socket.context.recvRing.reads as ReadGroups, watches);
+    const multishot = socket.family !== AF_UNIX && this.#capacity > LIMITS.multishotBufferBytes;
+    this.#source = new ReadSource(socket.context.recvRing.reads as ReadGroups, multishot);
   }
 
   override get ring(): Ring {
@@ -65,7 +82,7 @@ export class RecvHalf extends RecvCalls {
     return this.#end !== null;
   }
 
-  /** The first call has a part of what it wants. */
+  /** The first call has received a part of its bytes. */
   get midMessage(): boolean {
     const call = this.calls.head;
     return call !== null && (this.buffered > 0 || (call.result?.length ?? 0) > 0);
@@ -73,7 +90,7 @@ export class RecvHalf extends RecvCalls {
 
   push(call: RecvCall): void {
     this.calls.push(call);
-    // Nothing there and nothing asked for yet: straight to the kernel.
+    // Without buffered bytes and without a receive, the call goes straight to the kernel.
     const first = this.calls.head === call && this.buffered === 0 && this.#end === null;
     if (first && this.isFree) this.#request(call);
     else this.serve();
@@ -93,7 +110,7 @@ export class RecvHalf extends RecvCalls {
     const first = this.calls.head === call;
     this.#leave(call);
     if (abort === null) this.ring.meter.counts[COUNT.timeoutsRecv]++;
-    // What is buffered is the first call's: one behind it has nothing yet.
+    // The buffered bytes are those of the first call: the calls behind it have none.
     const reach = first ? Math.min(this.buffered, call.length) : 0;
     call.fail(abort === null ? recvTimeout(call, reach) : abort.reason);
     this.serve();
@@ -108,37 +125,67 @@ export class RecvHalf extends RecvCalls {
   override prepare(writer: OpWriter): boolean {
     const call = this.calls.head;
     if (call === null || this.#end !== null) {
-      this.#source.unwant();
+      this.#forget();
       return false;
     }
-    if (this.#source.wanted) {
-      this.#source.write(writer, this.socket.fd, this.#singleLength(call), call.length);
-      return true;
+    const reception = this.#reception;
+    switch (reception) {
+      case "single":
+      case "multishot":
+      case "bulk": {
+        const length = this.#providedLength(call);
+        this.#source.write(writer, reception, this.socket.fd, length, call.length);
+        return true;
+      }
+      case "none": // A pause has ended, and the call for which it began may have left.
+      case "direct":
+      case "directToBuffer":
+        return this.#prepareDirect(writer, call);
+      default:
+        return unreachable(reception);
     }
+  }
+
+  #prepareDirect(writer: OpWriter, call: RecvCall): boolean {
     this.#direct ??= new DirectRead(this.socket.context);
     if (this.#direct.prepare(writer, this.socket.fd, call.remaining, this.#source.flags)) {
+      this.#reception = call.result === null ? "directToBuffer" : "direct";
       return true;
     }
-    // The pool has nothing left: a provided buffer, which is taken only when data arrives.
+    this.#reception = "none";
+    // The pool is empty: `serve` asks for a provided buffer, which is taken when data arrives.
     this.ring.defer(this, () => this.serve());
     return false;
   }
 
   override complete(result: number, flags: number): void {
-    const slot = this.#source.take(result, flags);
-    const starved = result === -ERRNO.ENOBUFS && this.#source.contended();
-    if (this.isIdle) this.#source.unwant();
+    const reception = this.#reception;
+    const slot = this.#source.take(reception, result, flags);
+    const starved = result === -ERRNO.ENOBUFS && this.#source.contended(reception);
+    if (this.isIdle) this.#forget();
     if (result > 0) {
       this.bytesReceived += result;
       this.ring.meter.counts[COUNT.inboundBytes] += result;
       this.progressed();
-      if (slot !== null) this.#arrived(slot, result);
-      else this.#direct?.land(result, this.calls.head, this.buffer);
-    } else {
-      if (slot !== null) this.#source.giveBack(slot);
-      else this.#direct?.land(0, this.calls.head, this.buffer);
-      this.#finish(result, starved);
     }
+    switch (reception) {
+      case "single":
+      case "multishot":
+      case "bulk":
+        if (slot !== null) this.#landProvided(slot, result);
+        break;
+      case "direct":
+        this.#direct?.toResult(Math.max(result, 0), this.calls.head as RecvCall);
+        break;
+      case "directToBuffer":
+        this.#direct?.toBuffer(Math.max(result, 0), this.buffer);
+        break;
+      case "none":
+        break;
+      default:
+        unreachable(reception);
+    }
+    if (result <= 0) this.#finish(result, starved);
     if (forgets(this.#end)) {
       this.#direct?.drop();
       this.clearBuffer();
@@ -147,11 +194,12 @@ export class RecvHalf extends RecvCalls {
     if (this.socket.ending) this.socket.landed();
   }
 
-  /** The half ends. Nothing that is buffered can be trusted: bytes may be missing in it. */
+  /** The half ends. The buffered bytes are dropped, because some may be missing among them. */
   override fail(cause: unknown, _result: number, flags: number): void {
-    this.#source.reclaim(flags);
+    this.#source.reclaim(this.#reception, flags);
     this.stopRetrying();
     this.#withdraw();
+    if (this.#reception === "direct") this.#reception = "directToBuffer";
     if (this.#end?.kind !== "closed") this.#end = { kind: "broken", cause, shown: false };
     this.clearBuffer();
     this.failAll(this.#end);
@@ -162,12 +210,14 @@ export class RecvHalf extends RecvCalls {
     this.#direct?.detain();
   }
 
-  /** Gives calls what is there, in order, and asks the kernel for what is not. */
+  /** Serves the calls in order, and asks the kernel for the bytes that are missing. */
   serve(): void {
     let next = this.calls.head;
     while (next !== null && this.#serveCall(next)) next = this.calls.head;
     if (next === null || this.#end !== null) return;
-    if (!this.isFree && this.#source.watching && this.#bypasses(next)) this.#endWatch();
+    if (!this.isFree && this.#reception === "multishot" && this.#bypasses(next)) {
+      this.#stopMultishot();
+    }
     if (this.isFree) this.#request(next);
   }
 
@@ -176,19 +226,37 @@ export class RecvHalf extends RecvCalls {
   }
 
   /** How many bytes a receive through a provided buffer asks for. */
-  #singleLength(call: RecvCall): number {
+  #providedLength(call: RecvCall): number {
     if (call.result !== null) return call.remaining;
     const missing = call.length - this.buffered;
     // Without a read buffer, no byte more than is wanted.
     if (this.#capacity === 0) return missing;
-    // What is left of the buffer, but no less than the call wants: it could be single bytes else.
+    // The rest of the read buffer, but no less than the call wants: else receives could be tiny.
     return Math.min(Math.max(this.#capacity - this.buffered, missing), this.#capacity);
   }
 
-  /** Ends a watch: at once, or with a completion; it may bring some more until then. */
-  #endWatch(): void {
+  /** Ends a multishot receive: at once, or with a completion. More bytes may come until then. */
+  #stopMultishot(): void {
     this.#source.restart();
-    if (this.cancelAgain()) this.#source.unwant();
+    if (this.cancelAgain()) this.#forget();
+  }
+
+  /** Nothing is asked of the kernel any more. */
+  #forget(): void {
+    const reception = this.#reception;
+    this.#reception = "none";
+    switch (reception) {
+      case "single":
+      case "multishot":
+      case "bulk":
+        return this.#source.withdraw(reception);
+      case "none":
+      case "direct":
+      case "directToBuffer":
+        return;
+      default:
+        unreachable(reception);
+    }
   }
 
   /** Whether the first call could be settled. */
@@ -205,18 +273,25 @@ export class RecvHalf extends RecvCalls {
     if (!enough) return false;
     call.result = null;
     // recvSome takes what one flight brought: one range.
-    this.succeed(call, exact ? result : result.moveOut()[0]);
+    this.succeed(call, exact ? result : moveChunksOut(result)[0]);
     return true;
   }
 
-  /** A fill brought `length` bytes: to the first call if it wants just those, else buffered. */
+  #landProvided(slot: Slot, result: number): void {
+    if (result > 0) this.#arrived(slot, result);
+    else this.#source.giveBack(slot);
+  }
+
+  /** A buffer with `length` bytes: to the first call if it wants just those, else buffered. */
   #arrived(slot: Slot, length: number): void {
     const source = this.#source;
     const lend = source.mayLend(slot);
     const call = this.calls.head;
     const fits = call !== null && this.buffered === 0 && call.result === null && call.fits(length);
     source.note(length, call !== null);
-    if (source.watching && this.buffered + length >= LIMITS.multishotBufferBytes) this.#endWatch();
+    if (this.#reception === "multishot" && this.buffered + length >= LIMITS.multishotBufferBytes) {
+      this.#stopMultishot();
+    }
     if (fits && lend) {
       const value = call.lent(this.socket.context.pool, slot, length);
       source.passOn();
@@ -231,16 +306,24 @@ export class RecvHalf extends RecvCalls {
     if (this.#direct !== null) this.#direct.starved = false;
   }
 
-  /** Submits what the first call needs: straight into its result, or a fill, in line if need be. */
+  /** Asks the kernel for what the first call needs; `starved`: there was no provided buffer. */
   #request(call: RecvCall, starved = false): void {
-    const { lane } = this;
     const direct = call.result !== null || this.#bypasses(call);
     if (direct) call.result ??= this.buffered > 0 ? this.buffer.takeAll() : new IoBufs();
-    const fills = !direct || this.#direct?.starved === true;
+    if (direct && this.#direct?.starved !== true) {
+      this.#reception = "direct";
+      return this.submit("fresh");
+    }
     const once = direct || this.#capacity === 0;
-    if (fills) this.#source.want(once, call.kind === "some" ? call.length : 0);
-    const waits = fills && (starved || (lane.hasBufferQueue && this.#source.single));
+    const provided = this.#source.choose(once, call.kind === "some" ? call.length : 0);
+    this.#ask(provided);
+    const waits = starved || (provided === "single" && this.lane.hasBufferQueue);
     this.submit(waits ? "awaitingBuffer" : "fresh");
+  }
+
+  #ask(provided: Provided): void {
+    this.#source.request(provided);
+    this.#reception = provided;
   }
 
   /** Takes a call out; its bytes stay, in order. */
@@ -257,10 +340,10 @@ export class RecvHalf extends RecvCalls {
   #withdraw(): void {
     if (!this.cancel()) return;
     this.#direct?.drop();
-    this.#source.unwant();
+    this.#forget();
   }
 
-  /** The half may end here: what that means for the calls is decided in `serve`. */
+  /** A completion without bytes may end the half. `serve` settles the calls then. */
   #finish(result: number, starved: boolean): void {
     const outcome = outcomeOf(result);
     if (outcome === "canceled" && this.isCanceling) return;
@@ -269,13 +352,13 @@ export class RecvHalf extends RecvCalls {
       if (this.#end !== null || call === null) return;
       if (starved) {
         this.ring.meter.counts[COUNT.retriesRecv]++;
-        this.progressed(); // Others took the buffers, so the next pause is the first.
+        this.progressed(); // Other receives took the buffers, so the next pause is a short one.
         return this.#request(call, true);
       }
       const buffers = this.#capacity > 0 || !this.#bypasses(call);
-      if (call.result === null && buffers) this.#source.want(true, 0);
+      if (call.result === null && buffers) this.#ask("single");
       if (this.retry(outcome)) return;
-      this.#source.unwant();
+      this.#forget();
     }
     const clean = outcome === "zero" && !this.socket.cutOff();
     if (clean && !this.socket.ending) this.socket.peerEnd = "fin";
@@ -292,12 +375,13 @@ export class RecvHalf extends RecvCalls {
     return true;
   }
 
-  /** What a call had received stays readable, and what a flight still brings will be. */
+  /** The bytes of the result stay readable, as will those that a flight still brings. */
   #leaveResult(call: RecvCall): void {
     const held = call.result;
     if (held === null) return;
     call.result = null;
     this.buffer.pushBack(held);
-    this.#direct?.leave(this.isIdle);
+    if (this.isIdle) this.#direct?.drop();
+    else if (this.#reception === "direct") this.#reception = "directToBuffer";
   }
 }

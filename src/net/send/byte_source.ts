@@ -3,8 +3,8 @@
  * the bytes, so that memory stays bounded however large the send is.
  *
  * The arrays are the caller's: one that is detached, transferred or shrunk meanwhile is noticed at
- * the next window, and memory that is no longer the caller's is never read. What an array says of
- * itself is not believed: see `intrinsics.ts`.
+ * the next window, and memory that is no longer the caller's is never read. The properties of an
+ * array are not believed: see `intrinsics.ts`.
  *
  * @module
  */

@@ -22,7 +22,7 @@ export class FlushCall extends Call implements Linked<FlushCall> {
   /** How many flushes came before, since the queue was last empty. */
   number = 0;
   readonly #queue: FlushCallOwner;
-  /** What became of sends that had resolved when they were buffered. */
+  /** The error of a send that had resolved when it was buffered, if one failed. */
   readonly #late: LateError | null;
 
   constructor(queue: FlushCallOwner, late: LateError | null) {
@@ -39,7 +39,7 @@ export class FlushCall extends Call implements Linked<FlushCall> {
   /** The kernel has the bytes, or some of them were dropped for the reason given. */
   reach(lost: CloseReason | null): void {
     const late = this.#late === null ? null : this.#late.takeFor(this.number);
-    // What became of a buffered send says more than that the half has ended.
+    // The error of a buffered send tells more than the end of the half does.
     if (late !== null) this.fail(late.error);
     else if (lost !== null) this.fail(flushClosed(this.#queue.socket.peerName, lost));
     else this.succeed(undefined);

@@ -41,7 +41,7 @@ export interface Part {
 
 const encoder = new TextEncoder();
 
-/** What an array has, whatever a property of its own says. */
+/** The true length of an array: a property of its own may say something else. */
 const typedLength = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype),
   "length",

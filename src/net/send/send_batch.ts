@@ -11,6 +11,7 @@
  * @module
  */
 import { LIMITS } from "../../base/limits.ts";
+import { tryTakeSlot } from "../../buf/buffer_pool.ts";
 import { PLAIN_SLAB, type Slot } from "../../buf/slot.ts";
 import type { Fifo } from "../../base/fifo.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
@@ -118,7 +119,7 @@ export class SendBatch {
 
   /** The memory of a buffer was transferred away while it was queued: its call fails. */
   #lost(piece: Piece): false {
-    // What is in the batch goes out first; the next batch starts at the call and fails it.
+    // The batch goes out as it is; the next batch starts at the call and fails the call.
     if (this.#count === 0) {
       this.#queue.refuse(
         new TypeError(
@@ -164,7 +165,7 @@ export class SendBatch {
       const { pool, reserve } = this.#queue.socket.context;
       const windowBytes = Math.min(LIMITS.copyWindowBytes, pool.config.maxSize);
       const wanted = Math.min(call.source.remaining, windowBytes);
-      const slot = pool.tryTake(wanted) ?? (this.#count === 0 ? reserve.take() : null);
+      const slot = tryTakeSlot(pool, wanted) ?? (this.#count === 0 ? reserve.take() : null);
       if (slot === null) {
         if (this.#count === 0) this.#queue.refuse(null);
         break;
@@ -183,7 +184,7 @@ export class SendBatch {
       length = source.read(slot.bytes, 0, Math.min(slot.capacity, LIMITS.copyWindowBytes));
     } catch (error) {
       slot.release();
-      // What is in the batch goes out first; the next batch starts at the call and fails it.
+      // The batch goes out as it is; the next batch starts at the call and fails the call.
       if (this.#count === 0) this.#queue.refuse(error);
       return false;
     }

@@ -24,7 +24,7 @@ export interface SendCallOwner {
 /** Pieces that a settled call keeps for its next use. */
 const KEPT_PIECE_COUNT = 64;
 
-/** What an unused piece refers to. */
+/** The slot of an unused piece. */
 const NO_SLOT = Slot.plain(new Uint8Array(0));
 
 /**

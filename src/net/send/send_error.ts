@@ -1,5 +1,5 @@
 /**
- * What a send or a flush that failed is told.
+ * The errors of sends and flushes.
  *
  * @module
  */

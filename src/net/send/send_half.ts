@@ -40,7 +40,7 @@ import type { SendCall, SendEnding } from "./send_call.ts";
 import { SendCalls } from "./send_calls.ts";
 import type { Socket } from "../socket/socket.ts";
 
-/** What a half knows that takes no calls any more. */
+/** The data of a half that takes no calls any more. */
 interface Ended {
   /** Why: later calls are told. */
   readonly reason: CloseReason;
@@ -215,7 +215,7 @@ export class SendHalf extends SendCalls {
     }
   }
 
-  /** Nothing is left to do; a pause that ended now would submit an operation for nobody. */
+  /** No call is left. A pause is stopped, because its end would submit an operation for no call. */
   #becomeIdle(): void {
     this.stopRetrying();
     this.release();

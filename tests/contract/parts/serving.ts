@@ -188,6 +188,34 @@ export function serving(test: ContractSuite, config: NetworkConfig): void {
     }
   });
 
+  test("handlers that wait with the signal end at once, and cleanly", async () => {
+    await using own = await started(config);
+    const listener = await own.network.bind("127.0.0.1:0");
+    const { errors, onError } = told();
+    const server = serve(listener, async ({ stream, sink }, { signal }) => {
+      for (let request; (request = await stream.recvSome(undefined, { signal }));) {
+        const isPart = request.bytes[0] === 33;
+        if (isPart) request.release();
+        await (isPart ? stream.recv(1, { signal }) : sink.send(request));
+      }
+    }, { onError });
+    const [fresh, idle, asking] = await Promise.all(
+      [0, 1, 2].map(() => own.network.dial(listener.localAddress)),
+    );
+    assert.is(await ask(idle, "one"), "one");
+    await asking.sink.send("!");
+    await until(() => server.connections === 3, "all are served");
+    await pause(10);
+    const start = performance.now();
+    await server.close();
+    assert.ok(performance.now() - start < 2_500);
+    assert.is(await lastWords(fresh), "a clean end");
+    assert.is(await lastWords(idle), "a clean end");
+    assert.is(await lastWords(asking), "ECONNRESET", "its answer is owed");
+    assert.equal(errors, []);
+    for (const client of [fresh, idle, asking]) await client.close();
+  });
+
   test("handlers that never end are reset when the budget is over", async () => {
     await using own = await started(config);
     const listener = await own.network.bind("127.0.0.1:0");

@@ -68,6 +68,21 @@ test("a name gives its addresses in the resolver's order, at most eight", async 
   assert.equal(found[1], { hostname: "10.0.0.1", port: 9 });
 });
 
+test("families take turns, beginning with the resolver's first, and can be chosen", async () => {
+  const host = new ManualHost();
+  host.answers = ["fd00::1", "fd00::2", "fd00::3", "10.0.0.1", "10.0.0.2"].map((address) => ({
+    address,
+    family: address.includes(":") ? 6 : 4,
+  }));
+  const ask = async (family?: 4 | 6) => {
+    const found = await lookUp(host, { hostname: "name", port: 9 }, interfaceIndex, family ?? null);
+    return found.map((one) => (one as { hostname: string }).hostname);
+  };
+  assert.equal(await ask(), ["fd00::1", "10.0.0.1", "fd00::2", "10.0.0.2", "fd00::3"]);
+  assert.equal(await ask(4), ["10.0.0.1", "10.0.0.2"]);
+  assert.equal(await ask(6), ["fd00::1", "fd00::2", "fd00::3"]);
+});
+
 test("the resolver's error reaches the caller", async () => {
   await assert.rejects(
     lookUp(new SilentHost(), { hostname: "name", port: 9 }, interfaceIndex),

@@ -102,15 +102,9 @@ test("every explanation is one sentence without a trailing period", () => {
 test("a configuration that no machine can run is refused, with the reason", () => {
   const refuse = (config: Record<string, unknown>) => () =>
     refuseUnsupported(resolveConfig(config));
-  for (
-    const [config, reason] of [
-      [{ ring: { ioPoll: true } }, "ioPoll"],
-      [{ backend: "portable" }, "portable"],
-    ] as const
-  ) {
-    assert.is(thrown(refuse(config), NetworkError, reason).code, "Unsupported");
-  }
-  for (const backend of ["auto", "io_uring"]) refuse({ backend })();
+  const ioPoll = { ring: { ioPoll: true } };
+  assert.is(thrown(refuse(ioPoll), NetworkError, "ioPoll").code, "Unsupported");
+  for (const backend of ["auto", "io_uring", "portable"]) refuse({ backend })();
 });
 
 test.run();

@@ -1,0 +1,59 @@
+// An HTTP/1.1 server: persistent connections, pipelining, bodies of a given length, limits.
+//
+//   deno run --allow-ffi examples/http.ts      bun examples/http.ts
+//   then: curl -d hello http://127.0.0.1:7004/echo
+//
+// With --once it asks itself and ends.
+import process from "node:process";
+import { type Connection, Network, serve } from "../mod.ts";
+
+const HEAD_BYTES_MAX = 16_384;
+const BODY_BYTES_MAX = 1 << 20;
+
+function answer(status: string, body: string, keep: boolean): string {
+  const { length } = new TextEncoder().encode(body);
+  return `HTTP/1.1 ${status}\r\ncontent-type: text/plain; charset=utf-8\r\n` +
+    `content-length: ${length}\r\nconnection: ${keep ? "keep-alive" : "close"}\r\n\r\n${body}`;
+}
+
+/** One request and its answer. False when the connection ends. */
+async function exchange({ stream, sink }: Connection, draining: AbortSignal): Promise<boolean> {
+  if (!(await stream.wait(1, { signal: draining }))) return false; // An end between requests.
+  const head = (await stream.recvUntil("\r\n\r\n", { maxLength: HEAD_BYTES_MAX })).text();
+  const [start, ...lines] = head.trimEnd().split("\r\n");
+  const [, method, path] = /^([A-Z]+) (\S+) HTTP\/1\.1$/.exec(start) ?? [];
+  const headers = new Map(lines.map((line) => {
+    const colon = line.indexOf(":");
+    return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
+  }));
+  const length = headers.get("content-length") ?? "0";
+  const isSimple = /^\d{1,7}$/.test(length) && !headers.has("transfer-encoding");
+  if (method === undefined || !isSimple || Number(length) > BODY_BYTES_MAX) {
+    await sink.send(answer("400 Bad Request", "what is this?\n", false));
+    return false;
+  }
+  const body = (await stream.recv(Number(length))).text();
+  const keep = headers.get("connection")?.toLowerCase() !== "close" && !draining.aborted;
+  if (path === "/echo") await sink.send(answer("200 OK", body, keep));
+  else if (path === "/") await sink.send(answer("200 OK", `${method} from uringnet\n`, keep));
+  else await sink.send(answer("404 Not Found", "nothing here\n", keep));
+  return keep;
+}
+
+await using network = await Network.start();
+const once = process.argv.includes("--once");
+const listener = await network.bind(once ? "127.0.0.1:0" : "127.0.0.1:7004");
+const server = serve(listener, async (connection, { signal }) => {
+  while (await exchange(connection, signal));
+}, { idleTimeoutMs: 60_000 });
+if (once) {
+  const { port } = listener.localAddress as { port: number };
+  await using client = await network.dial(`127.0.0.1:${port}`);
+  const post = "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello";
+  await client.sink.send(`${post}GET /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n`);
+  for await (const line of client.stream.lines()) {
+    if (/^HTTP|hello|here/.test(line)) console.log(line);
+  }
+  void server.close();
+}
+await server.finished;

@@ -1,0 +1,256 @@
+/**
+ * Servers, frames and the peer's end on a fake kernel: cuts at any byte, aborts at any step, ends
+ * in any order; no byte is lost and nothing is left behind.
+ *
+ * @module
+ */
+import type { NetworkError } from "../../src/base/network_error.ts";
+import type { Connection } from "../../src/net/connection/connection.ts";
+import { copyBidirectional } from "../../src/serve/copy.ts";
+import { delimited } from "../../src/serve/delimited.ts";
+import { framed } from "../../src/serve/framed.ts";
+import { lengthPrefixed } from "../../src/serve/length_prefixed.ts";
+import { serve } from "../../src/serve/serve.ts";
+import { assert, suite } from "../harness.ts";
+import { contentOf } from "../support/content.ts";
+import { outcomeOf, withSeeds } from "../support/pair.ts";
+import { Sim } from "../support/sim.ts";
+
+const test = suite("sim/serve");
+
+const FAULTS = { shortRecv: 0.3, shortSend: 0.3, late: 0.2, cancelLoses: 0.3, deferred: 0.2 };
+
+test("frames survive timeouts and aborts at any step, whatever the cuts", async () => {
+  let repeated = 0;
+  for (const readBufferSize of [65_536, 128]) {
+    await withSeeds(60, { faults: FAULTS, config: { readBufferSize } }, async (pair, seed) => {
+      const { client, server, sim } = pair;
+      const codec = lengthPrefixed({ lengthBytes: sim.random.pick([1, 2, 4, 8] as const) });
+      const lengths = Array.from({ length: 8 }, () => sim.random.int(0, 255));
+      const sending = (async () => {
+        const sender = framed(client, codec);
+        for (const [index, length] of lengths.entries()) {
+          await sender.send(contentOf(seed, length, index));
+          if (sim.random.int(0, 2) === 0) await sim.sleep(sim.random.float() * 3);
+        }
+        await client.sink.close();
+      })();
+      for (let index = 0;;) {
+        const timeoutMs = sim.random.pick([null, 0, 1, 3]);
+        const controller = new AbortController();
+        if (sim.random.int(0, 2) === 0) {
+          sim.host.at(sim.random.float() * 2, () => controller.abort(new Error("enough")));
+        }
+        const { signal } = controller;
+        const got = await outcomeOf(codec.decode(server.stream, { timeoutMs, signal }));
+        if (!("value" in got)) {
+          repeated++;
+          continue;
+        }
+        if (got.value === null) {
+          assert.is(index, lengths.length);
+          break;
+        }
+        assert.bytesEqual(got.value.toUint8Array(), contentOf(seed, lengths[index], index));
+        index++;
+      }
+      await sending;
+    });
+  }
+  assert.ok(repeated > 100, `${repeated} were repeated`);
+});
+
+test("delimited messages, delimiters of any length, cut anywhere", async () => {
+  await withSeeds(60, { faults: FAULTS }, async ({ client, server, sim }) => {
+    const letters = () => String.fromCharCode(97 + sim.random.int(0, 1));
+    const delimiter = Array.from({ length: sim.random.int(1, 5) }, letters).join("");
+    const codec = delimited({ delimiter });
+    const messages: string[] = [];
+    const sender = framed(client, codec);
+    for (let i = 0; i < 30; i++) {
+      const message = Array.from({ length: sim.random.int(0, 12) }, letters).join("");
+      // What the codec refuses is what the peer would misread.
+      const sent = await outcomeOf(sender.send(message));
+      if ("value" in sent) messages.push(message);
+      else assert.ok((message + delimiter).indexOf(delimiter) < message.length, message);
+    }
+    await client.sink.close();
+    const seen: string[] = [];
+    for await (const bytes of framed(server, codec)) seen.push(new TextDecoder().decode(bytes));
+    assert.equal(seen, messages);
+  });
+});
+
+test("copyBidirectional() loses no byte, or rejects and resets both", async () => {
+  let copied = 0;
+  let failed = 0;
+  for (let seed = 1; seed <= 60; seed++) {
+    const sim = new Sim({ seed });
+    await sim.run(async () => {
+      const network = sim.open({ readBufferSize: sim.random.pick([65_536, 200]) });
+      const [left, right] = [await network.bind("127.0.0.1:0"), await network.bind("127.0.0.1:0")];
+      const [client, a, b, server] = await Promise.all([
+        network.dial(left.localAddress),
+        left.accept(),
+        network.dial(right.localAddress),
+        right.accept(),
+      ]);
+      Object.assign(sim.faults.rates, FAULTS);
+      const [up, down] = [sim.random.int(0, 20_000), sim.random.int(0, 20_000)];
+      const controller = new AbortController();
+      if (sim.random.int(0, 2) === 0) {
+        sim.host.at(sim.random.float() * 4, () => controller.abort(new Error("enough")));
+      }
+      const copying = outcomeOf(copyBidirectional(a, b, { signal: controller.signal }));
+      const play = async (end: Connection, sent: number, wanted: number) => {
+        const sending = outcomeOf((async () => {
+          await end.sink.send(contentOf(seed, sent));
+          await end.sink.close();
+        })());
+        const got: Uint8Array[] = [];
+        for await (const bytes of end.stream) got.push(bytes);
+        const told = await sending;
+        if ("error" in told) throw told.error;
+        return got.reduce((sum, { length }) => sum + length, 0) === wanted;
+      };
+      const plays = [outcomeOf(play(client, up, down)), outcomeOf(play(server, down, up))];
+      const [end, ...played] = await Promise.all([copying, ...plays]);
+      if ("value" in end) {
+        copied++;
+        assert.equal(end.value, { aToB: up, bToA: down });
+        assert.equal(played, [{ value: true }, { value: true }]);
+      } else {
+        failed++;
+        // Neither end takes what it got for all of it, unless it is.
+        for (const one of played) assert.ok("error" in one || one.value);
+      }
+      for (const connection of [client, a, b, server]) connection.reset();
+      await network.close();
+    });
+    sim.checkNothingLeft();
+  }
+  assert.ok(copied > 20 && failed > 3, `${copied} copied, ${failed} failed`);
+});
+
+test("a server that is closed at any step answers what it has begun, and leaves nothing", async () => {
+  let answered = 0;
+  let reset = 0;
+  for (let seed = 1; seed <= 80; seed++) {
+    const sim = new Sim({ seed });
+    await sim.run(async () => {
+      const network = sim.open({ shutdownTimeoutMs: sim.random.pick([30, 5_000]) });
+      const clients = sim.open();
+      const listener = await network.bind("127.0.0.1:0");
+      let serving = 0;
+      const server = serve(listener, async ({ stream, sink }) => {
+        serving++;
+        const request = await stream.recv(4);
+        await sim.sleep(sim.random.float() * 60);
+        await sink.send(request);
+      }, {
+        maxConnections: sim.random.pick([2, 100]),
+        onError: () => {},
+        idleTimeoutMs: sim.random.pick([null, 40]),
+      });
+      const asks = Array.from({ length: 6 }, async (_, i) => {
+        const client = await clients.dial(listener.localAddress);
+        await sim.sleep(sim.random.float() * 5);
+        await client.sink.send(`req${i}`);
+        const answer = (await client.stream.recv(4)).text();
+        await client.close();
+        return answer;
+      }).map(outcomeOf);
+      await sim.sleep(sim.random.float() * 40);
+      const ending = sim.random.pick(["server", "network"] as const);
+      await (ending === "server" ? server.close() : network.close());
+      assert.is(server.connections, 0);
+      await server.finished;
+      for (const [i, end] of (await Promise.all(asks)).entries()) {
+        if ("value" in end) {
+          answered++;
+          assert.is(end.value, `req${i}`);
+        } else {
+          reset++;
+          const { code, endOfStream } = end.error as NetworkError;
+          assert.ok(code !== "RecvFailed" || !endOfStream, `seed ${seed}: a clean end`);
+        }
+      }
+      assert.ok(serving > 0 || ending !== undefined);
+      await Promise.all([network.close(), clients.close()]);
+    });
+    sim.checkNothingLeft();
+    assert.equal(sim.host.warnings, []);
+  }
+  assert.ok(answered > 100 && reset > 20, `${answered} answered, ${reset} reset`);
+});
+
+test("peerFinished() and signal under faults: told once, and nothing is left", async () => {
+  const faults = { ...FAULTS, watchEnds: 0.4, again: 0.05 };
+  await withSeeds(80, { faults }, async ({ client, server, sim }) => {
+    const reasons: unknown[] = [];
+    server.signal.addEventListener("abort", () => reasons.push(server.signal.reason));
+    const controller = new AbortController();
+    const finished = outcomeOf(server.peerFinished());
+    const aborted = outcomeOf(server.peerFinished({ signal: controller.signal, timeoutMs: 8 }));
+    sim.host.at(sim.random.float() * 4, () => controller.abort(new Error("enough")));
+    const end = sim.random.pick(["fin", "reset", "close", "own"] as const);
+    await client.sink.send(contentOf(1, 500));
+    await sim.sleep(sim.random.float() * 6);
+    if (end === "fin") await client.sink.close();
+    if (end === "reset") client.reset();
+    if (end === "close") void client.close();
+    if (end === "own") void server.close();
+    const told = await finished;
+    if (end === "own") assert.is((told as { error: NetworkError }).error.code, "Closed");
+    else assert.ok("value" in told, `${end}: ${(told as { error: unknown }).error}`);
+    await aborted;
+    if (end === "fin") {
+      assert.bytesEqual((await server.stream.recv(500)).toUint8Array(), contentOf(1, 500));
+      assert.is(reasons.length, 0, "the other half is open");
+    }
+    server.reset();
+    await server.close();
+    await sim.sleep(1);
+    assert.is(reasons.length, 1);
+  });
+});
+
+test("a network that closes gives answers their time, and shows no clean end instead", async () => {
+  let answered = 0;
+  let reset = 0;
+  for (let seed = 1; seed <= 80; seed++) {
+    const sim = new Sim({ seed });
+    await sim.run(async () => {
+      const network = sim.open({ shutdownTimeoutMs: 40 });
+      const clients = sim.open();
+      const listener = await network.bind("127.0.0.1:0");
+      const client = await clients.dial(listener.localAddress);
+      const server = await listener.accept();
+      const handling = outcomeOf((async () => {
+        const request = await server.stream.recv(3);
+        await sim.sleep(sim.random.float() * 80);
+        await server.sink.send(request);
+      })());
+      await client.sink.send("ask");
+      await sim.sleep(1 + sim.random.float() * 5);
+      const closing = network.close();
+      const end = await outcomeOf(client.stream.recv(3));
+      if ("value" in end) {
+        assert.is(end.value.text(), "ask");
+        // Where the budget has ended in between: RST behind the answer.
+        const next = await outcomeOf(client.stream.recvSome());
+        assert.ok("error" in next || next.value === null);
+        answered++;
+      } else {
+        assert.is((end.error as NetworkError).errno, "ECONNRESET", `seed ${seed}: ${end.error}`);
+        reset++;
+      }
+      await Promise.all([closing, handling]);
+      await clients.close();
+    });
+    sim.checkNothingLeft();
+  }
+  assert.ok(answered > 10 && reset > 10, `${answered} answered, ${reset} reset`);
+});
+
+test.run();
