@@ -12,6 +12,7 @@
  */
 import { bunRuntime } from "./ffi/bun.ts";
 import { denoRuntime, foreignCallRefusal } from "./ffi/deno.ts";
+import { host } from "./ffi/host.ts";
 import { openNative, warn } from "./ffi/native.ts";
 import type { Runtime } from "./ffi/symbols.ts";
 import { messageOf } from "./src/base/network_error.ts";
@@ -45,9 +46,12 @@ export function native(): NativePort {
 
 let portablePort: PortableNative | null = null;
 
+/** In Deno a macrotask costs more than the turns that it saves. */
+const schedule = "Bun" in globalThis ? host.setMacrotask : queueMicrotask;
+
 /** The portable side of this thread. */
 export function portable(): PortableNative {
-  return portablePort ??= new PortableNative(warn);
+  return portablePort ??= new PortableNative(warn, schedule);
 }
 
 /** Whether and how io_uring can be used here. Never throws, opens nothing that stays open. */

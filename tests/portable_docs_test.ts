@@ -8,7 +8,7 @@ import { PORTABLE_DIFFERENCES } from "./contract/expectations.ts";
 import { assert, suite } from "./harness.ts";
 
 const text = readFileSync(new URL("../docs/PORTABLE.md", import.meta.url), "utf8");
-const part = text.split(/^## /m).find((part) => part.startsWith("What differs\n")) ?? "";
+const part = text.split(/^## /m).find((part) => part.startsWith("Differences\n")) ?? "";
 const sections = part.split(/^### /m).slice(1).map((section) => ({
   heading: section.slice(0, section.indexOf("\n")),
   body: section.slice(section.indexOf("\n")).trim(),

@@ -8,9 +8,10 @@ import { nextTick } from "node:process";
 import { ERRNO } from "../base/errno.ts";
 import { NetworkError } from "../base/network_error.ts";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
-import { checkBindOptions } from "../net/accept/bind_options.ts";
-import { bindSocket } from "../net/accept/bound_socket.ts";
+import { checkBindOptions, type CheckedBindOptions } from "../net/accept/bind_options.ts";
+import { bindSocket, bindSocketSoon } from "../net/accept/bound_socket.ts";
 import type { SocketConnection } from "../net/connection/socket_connection.ts";
+import type { NetworkContext } from "../net/socket/network_context.ts";
 import { type Listener, openListener } from "../net/accept/listener.ts";
 import { nodeError } from "./node_error.ts";
 import { nodeNetwork } from "./node_network.ts";
@@ -24,22 +25,44 @@ export interface ListenOptions {
   mode?: number | undefined;
 }
 
-/** Bound and listening, or the positive errno. */
+/** Bound and listening, or the positive errno; a promise where the backend listens later. */
 export function tryListen(
   address: SocketAddress | UnixAddress,
   options: ListenOptions,
-): Listener | number {
+): Listener | number | Promise<Listener | number> {
   const context = nodeNetwork.get();
   const numeric = nodeNetwork.numeric(context, address);
   if (numeric === null) return ERRNO.EINVAL;
+  const { backlog, ipv6Only, reusePort, mode } = options;
+  const checked = checkBindOptions({ backlog, ipv6Only, reusePort, mode });
+  if (context.recvRing.port.listening !== undefined) return listenLater(context, numeric, checked);
   try {
-    const { backlog, ipv6Only, reusePort, mode } = options;
-    const checked = checkBindOptions({ backlog, ipv6Only, reusePort, mode });
     return openListener(context, bindSocket(context, numeric, checked));
   } catch (error) {
-    if (!(error instanceof NetworkError) || error.code !== "BindFailed") throw error;
-    return nodeError.errnoOf(error, ERRNO.EINVAL);
+    return bindErrno(error);
   }
+}
+
+async function listenLater(
+  context: NetworkContext,
+  address: SocketAddress | UnixAddress,
+  options: CheckedBindOptions,
+): Promise<Listener | number> {
+  context.addReference();
+  try {
+    return openListener(context, await bindSocketSoon(context, address, options, () => {}));
+  } catch (error) {
+    return bindErrno(error);
+  } finally {
+    context.removeReference();
+  }
+}
+
+/** The positive errno of a bind that was refused. Throws any other error. */
+function bindErrno(error: unknown): number {
+  const codes = ["BindFailed", "Unsupported"];
+  if (!(error instanceof NetworkError) || !codes.includes(error.code)) throw error;
+  return nodeError.errnoOf(error, ERRNO.EINVAL);
 }
 
 export class Listening {

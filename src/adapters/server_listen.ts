@@ -11,7 +11,7 @@ import { parseAddress, type SocketAddress, type UnixAddress } from "../net/addre
 import { adoptDescriptor } from "../net/accept/adopt_descriptor.ts";
 import type { Listener } from "../net/accept/listener.ts";
 import type { ListenPlan } from "./listen_arguments.ts";
-import { Listening, tryListen } from "./listening.ts";
+import { Listening, type ListenOptions, tryListen } from "./listening.ts";
 import { nodeError } from "./node_error.ts";
 import { nodeNetwork } from "./node_network.ts";
 import { runtimeNet } from "./runtime_net.ts";
@@ -46,18 +46,45 @@ function listenDescriptor(server: Server, { fd, backlog }: DescriptorPlan): void
   else failLater(server, nodeError.explained(found, "listen", {}));
 }
 
+type Found = Listener | number;
+
+/** Calls back at once, or later where the backend listens later and the server still wants it. */
+function listen(
+  server: Server,
+  address: SocketAddress | UnixAddress,
+  options: ListenOptions,
+  done: (found: Found) => void,
+): void {
+  const found = tryListen(address, options);
+  if (!(found instanceof Promise)) return done(found);
+  const pending = server._lookup = {};
+  found.then((found) => {
+    // Closed, and perhaps listening again, meanwhile.
+    if (server._lookup !== pending) {
+      if (typeof found !== "number") void found.close();
+      return;
+    }
+    server._lookup = null;
+    done(found);
+  });
+}
+
 /** Both families where the machine has IPv6, else IPv4. */
 function listenAnywhere(server: Server, plan: PortPlan): void {
   const { port } = plan;
-  const dual = tryListen({ hostname: "::", port }, plan);
-  const found = typeof dual !== "number" ? dual : tryListen({ hostname: "0.0.0.0", port }, plan);
-  if (typeof found === "number") {
-    failLater(server, nodeError.explained(found, "listen", { address: "::", port }));
-    return;
-  }
-  const everywhere = typeof dual === "number" ? "4:0.0.0.0" : "6:::";
-  server._connectionKey = `${everywhere}:${port}`;
-  start(server, found);
+  const finish = (found: Found, everywhere: string) => {
+    if (typeof found === "number") {
+      failLater(server, nodeError.explained(found, "listen", { address: "::", port }));
+      return;
+    }
+    server._connectionKey = `${everywhere}:${port}`;
+    start(server, found);
+  };
+  listen(server, { hostname: "::", port }, plan, (dual) => {
+    if (typeof dual !== "number") return finish(dual, "6:::");
+    const any = { hostname: "0.0.0.0", port };
+    listen(server, any, plan, (found) => finish(found, "4:0.0.0.0"));
+  });
 }
 
 function listenHost(server: Server, plan: PortPlan, host: string): void {
@@ -77,13 +104,14 @@ function listenHost(server: Server, plan: PortPlan, host: string): void {
 
 function listenAt(server: Server, plan: PortPlan, hostname: string): void {
   const { port } = plan;
-  const found = tryListen({ hostname, port }, plan);
-  if (typeof found === "number") {
-    failLater(server, nodeError.explained(found, "listen", { address: hostname, port }));
-    return;
-  }
-  server._connectionKey = `${runtimeNet.isIP(hostname)}:${hostname}:${port}`;
-  start(server, found);
+  listen(server, { hostname, port }, plan, (found) => {
+    if (typeof found === "number") {
+      failLater(server, nodeError.explained(found, "listen", { address: hostname, port }));
+      return;
+    }
+    server._connectionKey = `${runtimeNet.isIP(hostname)}:${hostname}:${port}`;
+    start(server, found);
+  });
 }
 
 /**
@@ -105,14 +133,15 @@ function listenPath(server: Server, plan: PathPlan): void {
     return;
   }
   const mode = pathMode(plan);
-  const found = tryListen(address, { backlog, ipv6Only: false, reusePort: false, mode });
-  if (typeof found === "number") {
-    failLater(server, nodeError.explained(found, "listen", { address: path }));
-    return;
-  }
-  server._pipeName = path;
-  server._connectionKey = `-1:${path}:-1`;
-  start(server, found);
+  listen(server, address, { backlog, ipv6Only: false, reusePort: false, mode }, (found) => {
+    if (typeof found === "number") {
+      failLater(server, nodeError.explained(found, "listen", { address: path }));
+      return;
+    }
+    server._pipeName = path;
+    server._connectionKey = `-1:${path}:-1`;
+    start(server, found);
+  });
 }
 
 function start(server: Server, listener: Listener): void {

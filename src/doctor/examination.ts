@@ -1,6 +1,6 @@
 /**
- * What the doctor finds out. Each question is asked in a way that asks the user for nothing and
- * leaves nothing open; what cannot be known is null.
+ * The questions of the doctor. None of them asks the user for a permission or leaves anything open;
+ * an unknown answer is null.
  *
  * @module
  */
@@ -43,9 +43,9 @@ export interface Examination {
     readonly features: Features;
   };
   readonly portable: { readonly works: boolean; readonly refusal: string | null };
-  /** What `URINGNET_BACKEND` says, if anything. */
+  /** The value of `URINGNET_BACKEND`; null when it is not set. */
   readonly variable: string | null;
-  /** What a network without a `backend` would use; null: none works. */
+  /** The backend of a network whose configuration names none; null: none works. */
   readonly backend: "io_uring" | "portable" | null;
   readonly exitCode: ExitCode;
 }
@@ -58,7 +58,7 @@ export async function examine(): Promise<Examination> {
     ? probeIoUring()
     : { supported: false, features: noFeatures };
   const library = examineLibrary(runtime, refusal);
-  // What loading says, and what was found out beside it.
+  // The error of loading says more than the refusal alone.
   const reason = library.refusal ?? refusal;
   const ioUring = { works: supported, refusal: reason, features };
   const portable = await examinePortable(runtime);

@@ -34,7 +34,7 @@ function features({ ioUring }: Examination): string {
   return names.join(", ") || "none";
 }
 
-/** What to change, in the order in which it helps. */
+/** The changes that help, the most useful first. */
 export function advice(found: Examination): string[] {
   const { ioUring, portable, backend, variable } = found;
   const said: string[] = [];

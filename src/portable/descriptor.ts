@@ -1,5 +1,5 @@
 /**
- * What stands behind a descriptor number of the portable backend.
+ * The socket behind a descriptor number of the portable backend.
  *
  *   new --bind--> new --listen--> listener
  *    \--connect--> connecting --> stream            an accepted one begins as a stream
@@ -15,7 +15,7 @@ import type { PortableListener } from "./portable_listener.ts";
 import type { PortableStream } from "./portable_stream.ts";
 import type { RuntimeSocket } from "./runtime_sockets.ts";
 
-/** What cannot be done here: the core tells it as "Unsupported". */
+/** The result for options that do not exist here: the core reports "Unsupported". */
 const UNSUPPORTED = -ERRNO.EOPNOTSUPP;
 
 export class Descriptor {

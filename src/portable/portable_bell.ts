@@ -1,6 +1,9 @@
 /**
- * The doorbell: a microtask after the runtime's own event, and a timer that keeps the process alive
- * while calls are pending. The sockets themselves never do.
+ * The doorbell: a task after the runtime's own event, and a timer that keeps the process alive
+ * while calls are pending. The sockets themselves never keep it alive.
+ *
+ * The task is a macrotask or a microtask, as suits the runtime. Before a macrotask all sockets that
+ * are ready have reported, and one turn serves them; a microtask comes sooner, one for each socket.
  *
  * @module
  */
@@ -20,18 +23,23 @@ interface NodeTimers {
 // deno-lint-ignore no-explicit-any
 const { setInterval, clearInterval } = timers as any as NodeTimers;
 
+/** Runs a function after the event that is being handled. */
+export type Schedule = (callback: () => void) => void;
+
 /** The longest that timers have; it does nothing when it is over. */
 const LONG_MS = 2_147_483_647;
 
 export class PortableBell implements BellPort {
   readonly opened: Promise<void> = Promise.resolve();
   readonly #onWake: () => void;
+  readonly #schedule: Schedule;
   readonly #keepAlive: NodeTimer;
   #queued = false;
   #closed = false;
 
-  constructor(onWake: () => void) {
+  constructor(onWake: () => void, schedule: Schedule) {
     this.#onWake = onWake;
+    this.#schedule = schedule;
     this.#keepAlive = setInterval(() => {}, LONG_MS);
     this.#keepAlive.unref();
   }
@@ -40,7 +48,7 @@ export class PortableBell implements BellPort {
   ring(): void {
     if (this.#queued || this.#closed) return;
     this.#queued = true;
-    queueMicrotask(this.#wake);
+    this.#schedule(this.#wake);
   }
 
   ref(): void {

@@ -1,9 +1,9 @@
 /**
  * One listening socket of `node:net`.
  *
- * The runtime accepts by itself. What it has accepted waits here, paused, until the core accepts
- * it: as many as the backlog that `listen` was given. Those beyond are reset, as a kernel does with
- * `tcp_abort_on_overflow`. What waits when the listener closes is reset, as a kernel does.
+ * The runtime accepts by itself. Accepted connections wait here, paused, until the core accepts
+ * them: as many as the backlog that `listen` was given. Further ones are reset, as a kernel does
+ * with `tcp_abort_on_overflow`. Connections that wait when the listener closes are reset as well.
  *
  * @module
  */
@@ -106,7 +106,7 @@ function listenErrno(error: unknown): number {
   return errno === ERRNO.EINVAL ? ERRNO.EADDRNOTAVAIL : errno;
 }
 
-/** Of one that nobody has accepted: it shows as closed when it is its turn. */
+/** The error of a connection that waits: it is passed over when its turn comes. */
 function ignore(): void {}
 
 let ipv6OnlySupport: Promise<boolean> | null = null;

@@ -8,6 +8,7 @@ import { markAsUntransferable } from "node:worker_threads";
 import process from "node:process";
 import type { SlabMemory } from "../buf/slab.ts";
 import type { NativePort, RingOpenOptions, RingPort, SystemFacts } from "../ring/port.ts";
+import type { Schedule } from "./portable_bell.ts";
 import { PortableRing } from "./portable_ring.ts";
 import { SlabTable } from "./slab_table.ts";
 
@@ -21,9 +22,11 @@ const { setTimeout } = timers as any as NodeTimers;
 export class PortableNative implements NativePort {
   readonly #slabs = new SlabTable();
   readonly #warn: (message: string) => void;
+  readonly #schedule: Schedule;
 
-  constructor(warn: (message: string) => void) {
+  constructor(warn: (message: string) => void, schedule: Schedule) {
     this.#warn = warn;
+    this.#schedule = schedule;
   }
 
   mapSlab(sizeBytes: number): SlabMemory | null {
@@ -39,7 +42,7 @@ export class PortableNative implements NativePort {
   }
 
   openRing(_options?: RingOpenOptions): RingPort {
-    return new PortableRing(this.#slabs);
+    return new PortableRing(this.#slabs, this.#schedule);
   }
 
   system(): SystemFacts {

@@ -18,11 +18,12 @@ import { OP_CODE } from "../ring/op_writer.ts";
 import { type BellPort, HEADER, type RingPort } from "../ring/port.ts";
 import { CompletionQueue } from "./completion_queue.ts";
 import type { Descriptor } from "./descriptor.ts";
-import { PortableBell } from "./portable_bell.ts";
+import { PortableBell, type Schedule } from "./portable_bell.ts";
 import { BLOCK_BYTES, PortableCalls } from "./portable_calls.ts";
 import { NONE_WAITS, type PortableListener } from "./portable_listener.ts";
 import { errnoOf, type RuntimeSocket, runtimeSockets, shielded } from "./runtime_sockets.ts";
 import type { Range } from "./sending_half.ts";
+import type { SlabTable } from "./slab_table.ts";
 
 const OP_CAPACITY = 1_024;
 const COMPLETION_CAPACITY = 2_048;
@@ -39,8 +40,14 @@ export class PortableRing extends PortableCalls implements RingPort {
   readonly #queue = new CompletionQueue();
   /** Where operations in flight are, by slot: what a cancel has to find. */
   readonly #flying: (Descriptor | null)[] = [];
+  readonly #schedule: Schedule;
   #bell: PortableBell | null = null;
   #armed = false;
+
+  constructor(slabs: SlabTable, schedule: Schedule) {
+    super(slabs);
+    this.#schedule = schedule;
+  }
 
   // ---- the turn ------------------------------------------------------------------------------
 
@@ -65,7 +72,7 @@ export class PortableRing extends PortableCalls implements RingPort {
   }
 
   openBell(onWake: () => void): BellPort {
-    return this.#bell = new PortableBell(onWake);
+    return this.#bell = new PortableBell(onWake, this.#schedule);
   }
 
   complete(slot: number, generation: number, result: number, flags: number): void {

@@ -36,7 +36,7 @@ const UNTAKEN_MS = 5_000;
 const QUIET_MS = 100;
 const DISCARDED_BYTES_MAX = 4 << 20;
 
-/** What a look at a connection that lingers has found. */
+/** Results of a look at a connection that lingers. */
 const LINGER_OVER = 0;
 const LINGER_WAITS = 1;
 const LINGER_BYTES_CAME = 2;

@@ -1,5 +1,5 @@
 /**
- * What the runtime has read of one connection and the core has not asked for yet.
+ * The bytes of one connection that the runtime has read before the core asks for them.
  *
  * The runtime reads when it likes, and hands over chunks of a size that it likes. The core sees
  * none of that: an operation takes exactly the bytes that it asks for, and the rest stays here.
@@ -12,7 +12,7 @@
  */
 import { LIMITS } from "../base/limits.ts";
 
-/** What one chunk costs beside its bytes: the view, its memory's header, its place here. */
+/** The cost of one chunk beside its bytes: the view, its memory's header, its place here. */
 const CHUNK_COST_BYTES = 256;
 
 export class ReadAhead {

@@ -62,7 +62,7 @@ const OTHER_CODES: Readonly<Record<string, string>> = {
   ABORT_ERR: "ECANCELED",
 };
 
-/** What a permission system throws: Deno's `NotCapable`, and `PermissionDenied` before. */
+/** Errors of a permission system: Deno's `NotCapable`, and `PermissionDenied` before. */
 const DENIALS = ["NotCapable", "PermissionDenied"];
 
 /** The positive errno of an error of the runtime; its number differs between systems. */

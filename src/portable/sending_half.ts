@@ -41,7 +41,7 @@ export class SendingHalf {
   readonly #socket: RuntimeSocket;
   readonly #to: SendCompletions;
   #finAsked = false;
-  /** What the connection ended with. */
+  /** The errno that the connection ended with; 0 before. */
   #errno = 0;
   /** When a large window was last sent, on the clock of `performance.now()`. */
   largeSentAtMs = -Infinity;
@@ -81,7 +81,7 @@ export class SendingHalf {
   end(errno: number): void {
     this.#errno = errno;
     this.#windowBytes = 0;
-    // The runtime may still hold it: it goes to nobody else.
+    // The runtime may still hold it: it does not return to the pool.
     this.#window = null;
     if (this.#sendSlot >= 0) this.#finishSend(this.#sent > 0 ? this.#sent : -errno);
   }
@@ -125,7 +125,8 @@ export class SendingHalf {
       if (window.length >= LARGE_WINDOW_BYTES) this.largeSentAtMs = performance.now();
       this.#windowBytes = window.length;
       this.#socket.write(window, this.#onWritten);
-      if (this.#socket.writableLength > 0 || this.#errno !== 0) return;
+      const { writableLength, errored } = this.#socket;
+      if (writableLength > 0 || errored !== null) return;
       this.#callbacksLeft++;
       this.#returnWindow();
       if (this.#advance(window.length)) return;

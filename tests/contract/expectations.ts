@@ -27,6 +27,15 @@ export const PORTABLE_DIFFERENCES: readonly Difference[] = [
     ],
   },
   {
+    heading: "Options of a connection",
+    tests: ["setOptions() sets all or none, and refuses what is wrong"],
+  },
+  {
+    heading: "A reset behind the end of the stream",
+    runtime: "deno",
+    tests: ["signal: a reset by the peer aborts it, FIN alone does not"],
+  },
+  {
     heading: "Linger times above 0",
     tests: [
       "soLinger of seconds: close does not block, and all bytes arrive",
@@ -77,7 +86,7 @@ export const PORTABLE_DIFFERENCES: readonly Difference[] = [
     ],
   },
   {
-    heading: "Bytes that nobody awaits",
+    heading: "Bytes that no call awaits",
     tests: ["after a row of small messages, bytes that nobody awaits pile up only so far"],
   },
   {

@@ -56,7 +56,7 @@ export function portableError(refusal: string, fallback: string | null): Network
   );
 }
 
-/** The line that a person reads when "auto" has chosen the portable backend. */
+/** The line for stderr when "auto" has chosen the portable backend. */
 export function fallbackNotice(reason: string): string {
   const why = reason.replaceAll(/\s*\n\s*/g, "; ");
   return `uringnet: the portable backend (node:net) is used, as io_uring cannot be: ${why}. ` +

@@ -102,13 +102,8 @@ test("every explanation is one sentence without a trailing period", () => {
 test("a configuration that no machine can run is refused, with the reason", () => {
   const refuse = (config: Record<string, unknown>) => () =>
     refuseUnsupported(resolveConfig(config));
-  for (
-    const [config, reason] of [
-      [{ ring: { ioPoll: true } }, "ioPoll"],
-    ] as const
-  ) {
-    assert.is(thrown(refuse(config), NetworkError, reason).code, "Unsupported");
-  }
+  const ioPoll = { ring: { ioPoll: true } };
+  assert.is(thrown(refuse(ioPoll), NetworkError, "ioPoll").code, "Unsupported");
   for (const backend of ["auto", "io_uring", "portable"]) refuse({ backend })();
 });
 
