@@ -4,15 +4,15 @@ BUN = $(shell sh scripts/tool.sh bun)
 TSC = $(shell sh scripts/tool.sh tsc)
 DENO_TEST = $(DENO) test --allow-ffi --allow-env --allow-net --allow-read --allow-run \
 	--allow-write --allow-sys
-SOURCES = $(wildcard mod.ts deps.ts tests examples bench)
 
 .DEFAULT_GOAL = help
 .PHONY: help setup build embed test test-deno test-bun test-shim test-kernel test-musl \
 	test-clients test-all \
-	fmt lint check demo stress fuzz lifecycle soak bench bench-quick torture verify clean
+	fmt lint check publish-check pack demo stress fuzz lifecycle soak soak-clients bench bench-quick \
+	bench-sockets torture verify clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  %-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
 
 setup: ## install what is missing: dev packages, gcc, make, liburing
 	@sh scripts/setup.sh
@@ -46,20 +46,27 @@ test-musl: build ## run SUITES in Bun's build for musl
 test-clients: build ## run unmodified clients and servers over the library
 	@sh scripts/clients.sh
 
-test-all: ## run `make test`, and more on Linux 6.1 and 6.12
-	@sh scripts/test.sh --kernel
+test-all: ## run `make test`, the clients, and more on Linux 6.1 and 6.12
+	@sh scripts/test.sh --all
 
 fmt: setup ## format the sources
 	$(DENO) fmt
 
-lint: setup ## check format and style
+lint: setup ## check format, style and doc comments
 	$(DENO) fmt --check
 	$(DENO) lint
 	$(DENO) lint --rules-include=no-console $(wildcard mod.ts deps.ts src ffi)
+	$(DENO) doc --lint mod.ts deps.ts
 
-check: setup ## check types with Deno's and with TypeScript's compiler
-	$(DENO) check $(SOURCES)
-	$(TSC) -p tsconfig.json
+check: setup ## check format, style, types, layers and documents (half a minute)
+	@sh scripts/check.sh
+
+publish-check: ## try what `deno publish` would do, without slow types
+	@sh scripts/tool.sh deno >/dev/null 2>&1 || sh scripts/setup.sh --packages
+	$(DENO) publish --dry-run --allow-dirty
+
+pack: ## make the tarball that `npm publish` would upload
+	npm pack
 
 demo: build ## show it at work
 	@sh scripts/demo.sh
@@ -76,11 +83,17 @@ lifecycle: build ## terminate WORKERS=1000 workers, end ENDINGS=100 processes
 soak: build ## mixed traffic for MINUTES=20, in RUNTIME=deno or bun or both
 	@sh scripts/soak.sh
 
+soak-clients: build ## HTTP, Redis and PostgreSQL over the library for MINUTES=20
+	@SOFTWARE=yes sh scripts/soak.sh
+
 bench: build ## measure against the peers
 	@sh scripts/bench.sh
 
 bench-quick: build ## measure a few bars in a minute and a half, less exactly
 	@sh scripts/bench.sh --quick
+
+bench-sockets: build ## unmodified software: CASE=http,pg RUNTIME=bun ROUNDS=5 SECONDS=2
+	@sh scripts/bench_sockets.sh
 
 torture: build ## fail the n-th operation with every errno, n = 1 to 200 (minutes)
 	URINGNET_TORTURE=1 $(BUN) test tests/faults/nth_test.ts

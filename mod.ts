@@ -1,8 +1,12 @@
 /**
  * TCP over io_uring for Deno and Bun.
  *
+ * Importing this module does nothing. {@link Network.start} loads the shared library and opens a
+ * ring. Only this file knows both the core (`src/`) and the runtimes (`ffi/`).
+ *
+ * @example
  * ```ts
- * import { type Connection, Network } from "./mod.ts";
+ * import { type Connection, Network } from "@uringnet/uringnet";
  *
  * async function echo(connection: Connection): Promise<void> {
  *   await using _closed = connection;
@@ -12,39 +16,56 @@
  * }
  *
  * await using network = await Network.start();
- * const listener = await network.bind("127.0.0.1:7000");
+ * const listener = await network.bind("127.0.0.1:0");
  * for await (const connection of listener) echo(connection).catch(console.error);
  * ```
  *
- * Importing this module does nothing; `Network.start()` loads the shared library and opens a ring.
- * This is the only file that knows both the core (`src/`) and the runtimes (`ffi/`).
- *
  * @module
  */
-import { bunRuntime } from "./ffi/bun.ts";
-import { denoRuntime } from "./ffi/deno.ts";
+import {
+  chooseBackend,
+  native,
+  plainSource,
+  poolSource,
+  portableFor,
+  probeIoUring,
+  visibleSource,
+} from "./backends.ts";
 import { host } from "./ffi/host.ts";
-import { openNative } from "./ffi/native.ts";
 import { LIMITS } from "./src/base/limits.ts";
 import { messageOf, NetworkError } from "./src/base/network_error.ts";
-import { BufferPool as CorePool } from "./src/buf/buffer_pool.ts";
-import { BufferPoolConfig, type BufferPoolFields } from "./src/buf/buffer_pool_config.ts";
+import { BufferPool, isVisiblePool } from "./src/buf/buffer_pool.ts";
+import { setDefaultSlabSource } from "./src/buf/slab.ts";
 import { Publisher } from "./src/metrics/publisher.ts";
-import { type Capabilities, featuresOf } from "./src/net/config/capabilities.ts";
-import { explainRefusal, refuseUnsupported } from "./src/net/config/refusal.ts";
+import type { Backend } from "./src/net/config/backend.ts";
+import type { Capabilities } from "./src/net/config/capabilities.ts";
+import { refuseUnsupported } from "./src/net/config/refusal.ts";
 import { type NetworkConfig, resolveConfig, type ResolvedConfig } from "./src/net/config/config.ts";
+import type { Address } from "./src/net/address/address.ts";
+import type { BindOptions } from "./src/net/accept/bind_options.ts";
+import type { Listener } from "./src/net/accept/listener.ts";
+import type { DialOptions } from "./src/net/dial/dial_options.ts";
+import type { Connection } from "./src/net/connection/connection.ts";
+import { setNetworkAccess } from "./src/net/lifecycle/network_access.ts";
 import type { NetworkContext } from "./src/net/socket/network_context.ts";
-import { NetworkCore } from "./src/net/lifecycle/network_core.ts";
+import { NetworkCore, type NetworkStats } from "./src/net/lifecycle/network_core.ts";
 import { doorbellsOpened, openNetwork } from "./src/net/lifecycle/open_network.ts";
-import { openRings, openRingsNow } from "./src/net/lifecycle/open_rings.ts";
+import { type OpenRings, openRings, openRingsNow } from "./src/net/lifecycle/open_rings.ts";
 import type { NativePort } from "./src/ring/port.ts";
 
 export {
   NetworkError,
   type NetworkErrorCode,
+  type NetworkErrorDetails,
   type OperationName,
 } from "./src/base/network_error.ts";
-export type { AllocOptions, BufferPoolStats, SizeClassStats } from "./src/buf/buffer_pool.ts";
+export type { BufferHandle } from "./src/buf/buffer_handle.ts";
+export {
+  type AllocOptions,
+  BufferPool,
+  type BufferPoolStats,
+  type SizeClassStats,
+} from "./src/buf/buffer_pool.ts";
 export { BufferPoolConfig, type BufferPoolFields } from "./src/buf/buffer_pool_config.ts";
 export { IoBuf } from "./src/buf/io_buf.ts";
 export { IoBufMut } from "./src/buf/io_buf_mut.ts";
@@ -59,7 +80,7 @@ export type {
   NetworkConfig,
   RingConfig,
 } from "./src/net/config/config.ts";
-export type { Connection } from "./src/net/connection/connection_interface.ts";
+export type { Connection } from "./src/net/connection/connection.ts";
 export type { SocketOptions } from "./src/net/socket/socket_options.ts";
 export type { DialOptions } from "./src/net/dial/dial_options.ts";
 export type { BindOptions } from "./src/net/accept/bind_options.ts";
@@ -81,30 +102,32 @@ export { serve } from "./src/serve/serve.ts";
 export type { ConnectionHandler, ServeContext, Server } from "./src/serve/server.ts";
 export type { ServeOptions } from "./src/serve/serve_options.ts";
 
-/** Chunks in one vectored send. */
-export const IOVEC_BATCH_SIZE = LIMITS.iovecBatchSize;
-
-function native(): NativePort {
-  if ("Bun" in globalThis) return openNative(bunRuntime);
-  if ("Deno" in globalThis) return openNative(denoRuntime);
-  throw new Error("uringnet runs in Deno and in Bun; this is neither");
-}
+/**
+ * The most ranges of memory that one send operation takes.
+ *
+ * @example
+ * ```ts
+ * import { IOVEC_BATCH_SIZE } from "@uringnet/uringnet";
+ *
+ * console.log(IOVEC_BATCH_SIZE); // 32
+ * ```
+ */
+export const IOVEC_BATCH_SIZE: number = LIMITS.iovecBatchSize;
 
 function unsupported(cause: unknown): NetworkError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new NetworkError(`Cannot start the network: ${reason}`, {
+  return new NetworkError(`Cannot start the network: ${messageOf(cause)}`, {
     code: "Unsupported",
     operation: "start",
     cause,
   });
 }
 
-let warnedOfRegistry = false;
+let hasWarnedOfRegistry = false;
 
-/** Said once: a registry that throws does so for each of 30 metrics. */
+/** Warns once: a registry that throws does so for each of 30 metrics. */
 function warnOfRegistry(port: NativePort, error: unknown): void {
-  if (warnedOfRegistry) return;
-  warnedOfRegistry = true;
+  if (hasWarnedOfRegistry) return;
+  hasWarnedOfRegistry = true;
   const reason = messageOf(error);
   port.warn(`uringnet: the registry did not let go of a metric of a closed network: ${reason}`);
 }
@@ -117,84 +140,262 @@ function nativeOrUnsupported(): NativePort {
   }
 }
 
-/** TCP over io_uring, for the thread that started it. */
-export class Network extends NetworkCore {
+function refusePlainPool({ pool }: ResolvedConfig): void {
+  if (!(pool instanceof BufferPool) || isVisiblePool(pool)) return;
+  throw new NetworkError(
+    "Cannot start the network: its pool was made where io_uring could not be used, of memory " +
+      'that the kernel cannot see; make the pool anew, or use backend "portable"',
+    { code: "Unsupported", operation: "start" },
+  );
+}
+
+function isUnsupported(error: unknown): error is NetworkError {
+  return error instanceof NetworkError && error.code === "Unsupported";
+}
+
+/** Publishes the metrics of a network. A network that cannot be published is closed. */
+function wire(
+  port: NativePort,
+  resolved: ResolvedConfig,
+  context: NetworkContext,
+  backend: Backend,
+): NetworkCore {
+  let detach = () => {};
+  const core = new NetworkCore(context, backend, () => detach());
+  if (resolved.registry !== null) {
+    const { registry, metricsPrefix } = resolved;
+    try {
+      const refused = (error: unknown) => warnOfRegistry(port, error);
+      detach = Publisher.attach(registry, metricsPrefix, core.metricSource(), refused);
+    } catch (error) {
+      // Most likely the name of a metric is taken. The network has no operation in flight, so that
+      // closing it ends within this turn of the event loop.
+      void core.close();
+      throw error;
+    }
+  }
+  return core;
+}
+
+async function startCore(config: NetworkConfig): Promise<NetworkCore> {
+  const resolved = resolveConfig(config);
+  refuseUnsupported(resolved);
+  const { backend, fallback, mayFallBack } = chooseBackend(resolved.backend);
+  if (backend === "portable") return startPortable(resolved, fallback);
+  try {
+    const port = nativeOrUnsupported();
+    refusePlainPool(resolved);
+    const rings = await openRings(port, host, resolved);
+    const context = openNetwork(port, host, resolved, rings, visibleSource(port));
+    await doorbellsOpened(context);
+    return wire(port, resolved, context, "io_uring");
+  } catch (error) {
+    if (!mayFallBack || !isUnsupported(error)) throw error;
+    return startPortable(resolved, error.message);
+  }
+}
+
+function startPortable(resolved: ResolvedConfig, fallback: string | null): NetworkCore {
+  const port = portableFor(resolved, fallback);
+  const rings = { recvPort: port.openRing(), sendPort: null };
+  const config = { ...resolved, ring: { ...resolved.ring, spin: null } };
+  const context = openNetwork(port, host, config, rings, plainSource());
+  return wire(port, resolved, context, "portable");
+}
+
+/**
+ * As `startCore`, at once, for adapters whose interface is synchronous. The kernel may give back
+ * the locked memory of a ring that was just closed later: this function does not wait for that
+ * memory, and takes a smaller ring. Where the runtime refuses a doorbell later, the network is
+ * closed with a warning.
+ */
+function startCoreNow(config: NetworkConfig): NetworkCore {
+  const resolved = resolveConfig(config);
+  refuseUnsupported(resolved);
+  const { backend, fallback, mayFallBack } = chooseBackend(resolved.backend);
+  if (backend === "portable") return startPortable(resolved, fallback);
+  let rings: OpenRings;
+  let port: NativePort;
+  try {
+    port = nativeOrUnsupported();
+    refusePlainPool(resolved);
+    rings = openRingsNow(port, resolved);
+  } catch (error) {
+    if (!mayFallBack || !isUnsupported(error)) throw error;
+    return startPortable(resolved, error.message);
+  }
+  const context = openNetwork(port, host, resolved, rings, visibleSource(port));
+  const core = wire(port, resolved, context, "io_uring");
+  const { recvRing, sendRing } = context;
+  Promise.all([recvRing.pump.opened, sendRing.pump.opened]).catch((cause) => {
+    port.warn(`uringnet: the network is closed: ${messageOf(cause)}`);
+    void core.close();
+  });
+  return core;
+}
+
+setDefaultSlabSource(() => {
+  try {
+    return poolSource();
+  } catch (cause) {
+    if (cause instanceof RangeError) throw cause;
+    throw unsupported(cause);
+  }
+});
+
+/**
+ * TCP over io_uring, for the thread that started it. A network has its rings, its pool and its
+ * clock. Several networks may live in one thread, and each worker starts its own.
+ *
+ * @example
+ * ```ts
+ * import { Network } from "@uringnet/uringnet";
+ *
+ * await using network = await Network.start({ readTimeoutMs: 30_000 });
+ * await using listener = await network.bind("127.0.0.1:0");
+ * const accepting = listener.accept();
+ * const client = await network.dial(listener.localAddress, { timeoutMs: 1_000 });
+ * const server = await accepting;
+ * await client.sink.send("hello");
+ * console.log((await server.stream.recv(5)).text()); // hello
+ * console.log(network.stats().connections); // 2
+ * ```
+ */
+export class Network implements AsyncDisposable {
+  /** Where the network's buffers come from. */
+  readonly pool: BufferPool;
+  /** What carries the traffic. */
+  readonly backend: "io_uring" | "portable";
+  readonly #core: NetworkCore;
+
+  static {
+    setNetworkAccess({
+      startNow: (config) => new Network(startCoreNow(config)),
+      coreOf: (network) => (network as Network).#core,
+    });
+  }
+
+  private constructor(core: NetworkCore) {
+    this.#core = core;
+    this.pool = core.pool;
+    this.backend = core.backend;
+  }
+
   /**
-   * Loads the library and opens the ring. Rejects with TypeError or RangeError for a wrong
-   * configuration, with a NetworkError "Unsupported" that says why io_uring cannot be used here.
+   * Loads the shared library, if that has not happened in this thread, and opens the rings.
+   *
+   * @param config See {@link NetworkConfig}.
+   * @returns A network.
+   * @throws {NetworkError} `"Unsupported"`: io_uring cannot be used here. The message says why, and
+   * what to do.
+   * @throws {TypeError} A field of the configuration is unknown or has a wrong type.
+   * @throws {RangeError} A value of the configuration is out of range.
    */
   static async start(config: NetworkConfig = {}): Promise<Network> {
-    const resolved = resolveConfig(config);
-    const port = nativeOrUnsupported();
-    refuseUnsupported(resolved);
-    const rings = await openRings(port, host, resolved);
-    const context = openNetwork(port, host, resolved, rings, (fields) => new BufferPool(fields));
-    await doorbellsOpened(context);
-    return Network.#wire(port, resolved, context);
+    return new Network(await startCore(config));
   }
 
   /**
-   * @internal As `start`, at once and with the defaults for what is not given: for adapters whose
-   * interface is synchronous. Locked memory that a ring just closed gives back late is not waited
-   * for: a smaller ring is taken instead. Where the runtime refuses a doorbell later, the network
-   * is closed with a warning.
+   * Binds a socket and listens. Port 0 takes a free port, which the listener's `localAddress`
+   * shows. A name is looked up, and its first address is taken.
+   *
+   * @param address Where to listen: see {@link Address}.
+   * @param options See {@link BindOptions}.
+   * @returns A listener.
+   * @throws {NetworkError} `"BindFailed"`: the kernel reports an errno, or the name has no address.
+   * `"Closed"`: the network is closed.
+   * @throws {TypeError} The address or an option has a wrong type or form.
+   * @throws {RangeError} A port or an option is out of range.
    */
-  static startNow(config: NetworkConfig = {}): Network {
-    const resolved = resolveConfig(config);
-    const port = nativeOrUnsupported();
-    refuseUnsupported(resolved);
-    const rings = openRingsNow(port, resolved);
-    const context = openNetwork(port, host, resolved, rings, (fields) => new BufferPool(fields));
-    const network = Network.#wire(port, resolved, context);
-    const { recvRing, sendRing } = context;
-    Promise.all([recvRing.pump.opened, sendRing.pump.opened]).catch((cause) => {
-      port.warn(`uringnet: the network is closed: ${messageOf(cause)}`);
-      void network.close();
-    });
-    return network;
+  bind(address: Address, options?: BindOptions): Promise<Listener> {
+    return this.#core.bind(address, options);
   }
 
-  static #wire(port: NativePort, resolved: ResolvedConfig, context: NetworkContext): Network {
-    let detach = () => {};
-    const network = new Network(context, "io_uring", () => detach());
-    if (resolved.registry !== null) {
-      const { registry, metricsPrefix } = resolved;
-      try {
-        const refused = (error: unknown) => warnOfRegistry(port, error);
-        detach = Publisher.attach(registry, metricsPrefix, network.metricSource(), refused);
-      } catch (error) {
-        // A metric's name is taken, most likely. Nothing of the network was used, so closing it
-        // ends within this turn of the event loop.
-        void network.close();
-        throw error;
-      }
-    }
-    return network;
+  /**
+   * Connects. A name is looked up, and its addresses are raced (RFC 8305). One budget covers all of
+   * that.
+   *
+   * @param address Where to connect: see {@link Address}.
+   * @param options See {@link DialOptions}. The budget defaults to `connectTimeoutMs`.
+   * @returns A connection.
+   * @throws {NetworkError} `"ConnectionFailed"`: no address could be reached, or the name has none.
+   * `"Timeout"`: the budget ran out. `"Closed"`: the network is closed.
+   * @throws {TypeError} The address or an option has a wrong type or form.
+   * @throws {RangeError} A port or `timeoutMs` is out of range.
+   * @throws The reason of the signal, when the signal is aborted.
+   */
+  dial(address: Address, options?: DialOptions): Promise<Connection> {
+    return this.#core.dial(address, options);
+  }
+
+  /**
+   * Takes over a descriptor that listens: a stream socket of any family, from a parent process for
+   * example. The listener owns the descriptor from then on. The file of a unix socket belongs to
+   * its maker: closing leaves the file.
+   *
+   * @param fd The number of the descriptor. A refused descriptor stays open and as it was.
+   * @returns A listener.
+   * @throws {NetworkError} `"BindFailed"`: the descriptor does not listen, or a network has it.
+   * `"Closed"`: the network is closed.
+   * @throws {TypeError} The number has a wrong type.
+   * @throws {RangeError} The number is out of range.
+   */
+  adoptListener(fd: number): Promise<Listener> {
+    return this.#core.adoptListener(fd);
+  }
+
+  /**
+   * Takes over a descriptor of a connected stream socket, of any family. The connection owns the
+   * descriptor from then on.
+   *
+   * @param fd The number of the descriptor. A refused descriptor stays open and as it was.
+   * @returns A connection.
+   * @throws {NetworkError} `"ConnectionFailed"`: the descriptor is not connected, or a network has
+   * it. `"Closed"`: the network is closed.
+   * @throws {TypeError} The number has a wrong type.
+   * @throws {RangeError} The number is out of range.
+   */
+  adoptConnection(fd: number): Promise<Connection> {
+    return this.#core.adoptConnection(fd);
+  }
+
+  /**
+   * Reads the current numbers.
+   *
+   * @returns A new object with plain numbers.
+   */
+  stats(): NetworkStats {
+    return this.#core.stats();
+  }
+
+  /**
+   * Ends the network. Listeners stop. Work in flight (sends, dials, receives in the middle of a
+   * message) finishes within `shutdownTimeoutMs`. The rest is cancelled with `"Closed"`.
+   * Idempotent. Resolves when no descriptor, timer or operation remains, and never rejects.
+   */
+  close(): Promise<void> {
+    return this.#core.close();
+  }
+
+  /** Closes the network, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#core.close();
   }
 }
 
-/** A pool of its own: for buffers before a network is there, or shared by several networks. */
-export class BufferPool extends CorePool {
-  /** Loads the library. Throws a NetworkError "Unsupported" when that fails. */
-  constructor(config: BufferPoolConfig | BufferPoolFields = BufferPoolConfig.forNetwork()) {
-    super(config, nativeOrUnsupported());
-  }
-}
-
-/** Whether and how io_uring can be used here. Never throws, opens nothing that stays open. */
+/**
+ * Says whether io_uring can be used here. Never throws, and leaves nothing open.
+ *
+ * @returns What the kernel was seen to do, or the reason why io_uring cannot be used.
+ *
+ * @example
+ * ```ts
+ * import { probe } from "@uringnet/uringnet";
+ *
+ * const { supported, reason } = probe();
+ * if (!supported) console.error(reason);
+ * ```
+ */
 export function probe(): Capabilities {
-  try {
-    const port = native();
-    const system = port.system();
-    const result = port.probe();
-    return {
-      supported: result >= 0,
-      reason: result >= 0 ? null : explainRefusal(-result, system),
-      kernel: system.kernel,
-      features: featuresOf(Math.max(result, 0)),
-    };
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    return { supported: false, reason, kernel: null, features: featuresOf(0) };
-  }
+  return probeIoUring();
 }

@@ -40,7 +40,11 @@ interface DenoNamespace {
   dlopen(path: string, symbols: unknown): { symbols: Record<string, ForeignCall> };
   UnsafePointerView: { getArrayBuffer(pointer: unknown, sizeBytes: number): ArrayBuffer };
   permissions: {
-    querySync(descriptor: { name: string; variable?: string; host?: string }): { state: string };
+    querySync(descriptor: { name: string; variable?: string; host?: string }): {
+      state: string;
+      /** Granted for a list of paths. */
+      partial?: boolean;
+    };
   };
   env: { get(name: string): string | undefined };
   /** "x86_64" or "aarch64"; "x86_64-unknown-linux-gnu"; whether `deno compile` made the program. */
@@ -169,6 +173,13 @@ export function lookUpRefusal(name: string): string | null {
   const { state } = deno.permissions.querySync({ name: "net", host: name });
   return state === "granted" ? null : `Deno looks up names only with --allow-net=${name}, ` +
     "or --allow-net for every name";
+}
+
+/** Why Deno would have to ask before it opens the library, and what to do; null: it need not. */
+export function foreignCallRefusal(): string | null {
+  const { state, partial } = deno.permissions.querySync({ name: "ffi" });
+  if (state === "granted" || partial === true) return null;
+  return "Deno was run without --allow-ffi, which io_uring needs; add it";
 }
 
 export const denoRuntime: Runtime = {

@@ -21,6 +21,8 @@ import { buildTime, sourceHash, verifyLayout } from "./layout.ts";
 import type { OpenLibrary, Runtime } from "./symbols.ts";
 
 const ENVIRONMENT_NAME = "URINGNET_LIBRARY";
+const ENVIRONMENT_PLACE = `environment variable ${ENVIRONMENT_NAME}`;
+const EMBEDDED_PLACE = "embedded copy";
 
 /** Why no place worked, one line for each. */
 export class LoadError extends Error {
@@ -108,18 +110,40 @@ function embedded(runtime: Runtime): OpenLibrary {
   );
 }
 
+let loadedFrom: string | null = null;
+
+/** The place that the library of this thread came from; null before it is loaded. */
+export function libraryPlace(): string | null {
+  return loadedFrom;
+}
+
+/** Where the file of a place is, for people. */
+function described(name: string, runtime: Runtime): string {
+  switch (name) {
+    case ENVIRONMENT_PLACE:
+      return `${name} (${runtime.environment(ENVIRONMENT_NAME)})`;
+    case EMBEDDED_PLACE:
+      return `${name} (${EMBEDDED[runtime.machine]?.soname})`;
+    default:
+      return `${name} (ffi/${BUILD_NAME})`;
+  }
+}
+
 /** Opens the library of this runtime. Throws {@link LoadError} naming each place and its reason. */
 export function loadLibrary(runtime: Runtime): OpenLibrary {
   const places: [string, (runtime: Runtime) => OpenLibrary | null, boolean][] = [
-    [`environment variable ${ENVIRONMENT_NAME}`, fromEnvironment, true],
+    [ENVIRONMENT_PLACE, fromEnvironment, true],
     ["file beside the module", besideModule, false],
-    ["embedded copy", embedded, false],
+    [EMBEDDED_PLACE, embedded, false],
   ];
   const reasons: string[] = [];
   for (const [name, load, decisive] of places) {
     try {
       const opened = load(runtime);
-      if (opened !== null) return opened;
+      if (opened !== null) {
+        loadedFrom = described(name, runtime);
+        return opened;
+      }
       reasons.push(`${name}: not given`);
     } catch (cause) {
       reasons.push(`${name}: ${cause instanceof Error ? cause.message : String(cause)}`);

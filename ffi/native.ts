@@ -196,8 +196,7 @@ class Native implements NativePort {
   }
 
   warn(message: string): void {
-    // deno-lint-ignore no-console
-    console.warn(message);
+    warn(message);
   }
 
   #viewSlab(slab: number, sizeBytes: number): ArrayBuffer {
@@ -207,6 +206,12 @@ class Native implements NativePort {
     this.#collected.register(buffer, slab);
     return buffer;
   }
+}
+
+/** One line for the developer, on stderr. */
+export function warn(message: string): void {
+  // deno-lint-ignore no-console
+  console.warn(message);
 }
 
 let opened: Native | null = null;

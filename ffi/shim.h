@@ -221,7 +221,7 @@ UR_EXPORT int32_t ur_socket(uint32_t ring, uint32_t family);
 /* Takes over a stream socket that was opened elsewhere, and makes it blocking. Returns its family;
  * or -ENOTSOCK, -EPROTOTYPE, or -EBUSY for one that a ring owns: then the socket is unchanged. */
 UR_EXPORT int32_t ur_adopt(uint32_t ring, int32_t fd);
-/* The reverse, for a descriptor whose adoption failed behind that: it stays open, without a ring. */
+/* Gives up a descriptor that a later step of an adoption refused: open, but owned by no ring. */
 UR_EXPORT int32_t ur_disown(uint32_t ring, int32_t fd);
 /* The state of any descriptor, which stays as it is: UR_STATE_..., or -EBADF, -ENOTSOCK,
  * -EPROTOTYPE for a descriptor that is no stream socket. */

@@ -5,15 +5,17 @@
 #
 #   scripts/clients.sh            both runtimes
 #   scripts/clients.sh deno       one of them
+#   scripts/clients.sh --install  installs, and runs nothing
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 case ${1:-} in
   "") runtimes="deno bun" ;;
+  --install) runtimes= ;;
   deno | bun) runtimes=$1 ;;
   *)
-    sed -n 2,7p "$0" >&2
+    sed -n 2,8p "$0" >&2
     exit 2
     ;;
 esac
@@ -38,6 +40,7 @@ missing() {
   need mosquitto has mosquitto
   need nats-server has nats-server
   need rabbitmq-server ls /usr/lib/rabbitmq/bin/rabbitmq-server
+  need haproxy has haproxy
   need openssl has openssl
   need curl has curl
   need wrk has wrk
@@ -72,6 +75,8 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
   fi
   echo "$wanted" >"$stamp"
 fi
+
+[ -n "$runtimes" ] || exit 0
 
 export URINGNET_CLIENTS=1 NO_COLOR=1 DENO_NO_UPDATE_CHECK=1
 log=$(mktemp)

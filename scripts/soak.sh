@@ -3,6 +3,7 @@
 #
 #   scripts/soak.sh                          20 minutes in Deno, then 20 in Bun
 #   MINUTES=2 RUNTIME=bun scripts/soak.sh    also: make soak MINUTES=2 RUNTIME=bun
+#   SOFTWARE=yes MINUTES=20 scripts/soak.sh  HTTP, Redis and PostgreSQL; see tests/soak/software.ts
 #   FAULTS=no SLOWNESS=3 SEED=7 ...          the ordinary library; longer pauses; the same again
 #
 # Exit code: 0 when all runs were right.
@@ -12,6 +13,12 @@ cd "$(dirname "$0")/.." || exit 1
 . scripts/quietly.sh
 minutes=${MINUTES:-20}
 library=
+program=tests/soak/soak.ts
+if [ "${SOFTWARE:-no}" = yes ]; then
+  program=tests/soak/software.ts
+  FAULTS=no
+  sh scripts/clients.sh --install
+fi
 if [ "${FAULTS:-yes}" = yes ]; then
   quietly sh scripts/build.sh --faults
   library=${LIBRARY:-$PWD/ffi/build/liburingnet-faults.so}
@@ -24,7 +31,7 @@ for runtime in ${RUNTIME:-deno bun}; do
   [ "$runtime" = deno ] && run="run -A --no-lock --v8-flags=--expose-gc" || run=
   # shellcheck disable=SC2086 # words
   URINGNET_LIBRARY=$library DENO_NO_UPDATE_CHECK=1 sh scripts/tool.sh "$runtime" $run \
-    tests/soak/soak.ts --minutes "$minutes" --slowness "${SLOWNESS:-3}" \
+    "$program" --minutes "$minutes" ${SLOWNESS:+--slowness "$SLOWNESS"} \
     ${SEED:+--seed "$SEED"} || status=1
 done
 [ "$status" = 0 ] || echo "soak: at least one run failed" >&2

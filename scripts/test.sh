@@ -3,16 +3,24 @@
 # prints a summary; its last line is "N passed, N failed", over both runtimes and the steps.
 #
 #   scripts/test.sh             about 3 minutes
+#   scripts/test.sh --clients   and unmodified software over the library: about 5 minutes more
 #   scripts/test.sh --kernel    and the suites that meet the kernel again on Linux 6.1 and 6.12, in
 #                               an emulator: about 9 minutes more
+#   scripts/test.sh --all       all of it
 set -u
 
 kernel=false
+clients=false
 case ${1:-} in
   "") ;;
+  --clients) clients=true ;;
   --kernel) kernel=true ;;
+  --all)
+    clients=true
+    kernel=true
+    ;;
   *)
-    sed -n 2,8p "$0" >&2
+    sed -n 2,10p "$0" >&2
     exit 2
     ;;
 esac
@@ -44,13 +52,6 @@ step() {
     failed=$((failed + 1))
     note "$name" FAILED
   fi
-}
-
-# existing PATH...: those that are there.
-existing() {
-  for path in "$@"; do
-    [ ! -e "$path" ] || echo "$path"
-  done
 }
 
 # number PATTERN FILE: the number that the last line matching the pattern captures, or 0.
@@ -104,18 +105,9 @@ failures() {
 step setup sh scripts/setup.sh
 deno=$(sh scripts/tool.sh deno) || deno=false
 bun=$(sh scripts/tool.sh bun) || bun=false
-tsc=$(sh scripts/tool.sh tsc) || tsc=false
 
 step build sh scripts/build.sh
-step "deno fmt" "$deno" fmt --check
-step "deno lint" "$deno" lint
-# A library does not print.
-# shellcheck disable=SC2046 # one word per path
-step "deno lint (library)" "$deno" lint --rules-include=no-console \
-  $(existing mod.ts deps.ts src ffi)
-# shellcheck disable=SC2046
-step "deno check" "$deno" check $(existing mod.ts deps.ts tests examples bench)
-step tsc "$tsc" -p tsconfig.json
+step check sh scripts/check.sh
 step check-embed sh scripts/build.sh --check-embed
 
 # "ok | 12 passed | 1 failed | 2 ignored (3s)"
@@ -130,6 +122,12 @@ runner "bun test" bun "^ *\([0-9]*\) pass$" "^ *\([0-9]*\) fail$" "^ *\([0-9]*\)
 # "44 passed, 0 failed"
 runner "shim, sanitized" shim "^\([0-9]*\) passed, [0-9]* failed$" \
   "^[0-9]* passed, \([0-9]*\) failed$" "^\([0-9]*\) skipped$" sh scripts/shim.sh
+
+if [ "$clients" = true ]; then
+  # "44 passed, 0 failed", over both runtimes
+  runner "clients" clients "^\([0-9]*\) passed, [0-9]* failed$" \
+    "^[0-9]* passed, \([0-9]*\) failed$" "^\([0-9]*\) skipped$" sh scripts/clients.sh
+fi
 
 # emulated KERNEL SUITES...: the counts of an emulated machine, over both runtimes.
 emulated() {

@@ -14,3 +14,20 @@ sh scripts/tool.sh tsc -p tsconfig.types.json
 find types -name '*.d.ts' -exec sed -i \
   -e 's#\(["'\'']\.\{1,2\}/[^"'\'']*\)\.ts\(["'\'']\)#\1.js\2#g' \
   -e 's#\(["'\'']\)npm:prom-client@[^"'\'']*#\1prom-client#g' {} +
+
+# The compiler writes a declaration for every module. The package ships those that the entry points
+# of package.json reach.
+reached=$(mktemp)
+trap 'rm -f "$reached"' EXIT
+sed -n 's#.*"types": "\./\(types/.*\)".*#\1#p' package.json >"$reached"
+# A file that is read while it grows: each line is visited once.
+while read -r file; do
+  folder=$(dirname "$file")
+  sed -n 's#.*["'\'']\(\.\{1,2\}/[^"'\'']*\)\.js["'\''].*#\1.d.ts#p' "$file" |
+    while read -r import; do realpath -m --relative-to=. "$folder/$import"; done |
+    while read -r next; do grep -qxF "$next" "$reached" || echo "$next" >>"$reached"; done
+done <"$reached"
+find types -name '*.d.ts' | while read -r file; do
+  grep -qxF "$file" "$reached" || rm "$file"
+done
+find types -type d -empty -delete

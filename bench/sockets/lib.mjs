@@ -33,7 +33,7 @@ export async function measure(seconds, lanes, operation) {
     await Promise.all(Array.from({ length: lanes }, lane));
     return count;
   };
-  await run(1_000);
+  await run(3_000);
   const before = process.cpuUsage();
   const startMs = performance.now();
   const count = await run(seconds * 1_000);

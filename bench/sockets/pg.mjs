@@ -5,9 +5,11 @@
  * @module
  */
 import process from "node:process";
-import pg from "../../tests/clients/node_modules/pg/lib/index.js";
+import { createRequire } from "node:module";
 import { measure, sockets } from "./lib.mjs";
 
+const require = createRequire(new URL("../../tests/clients/package.json", import.meta.url));
+const pg = require("pg");
 const net = await sockets();
 const [port, seconds] = process.argv.slice(3).map(Number);
 const idle = [];

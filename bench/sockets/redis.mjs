@@ -4,9 +4,11 @@
  * @module
  */
 import process from "node:process";
-import Redis from "../../tests/clients/node_modules/ioredis/built/index.js";
+import { createRequire } from "node:module";
 import { measure, sockets } from "./lib.mjs";
 
+const require = createRequire(new URL("../../tests/clients/package.json", import.meta.url));
+const { Redis } = require("ioredis");
 const net = await sockets();
 const [port, seconds] = process.argv.slice(3).map(Number);
 
@@ -25,8 +27,7 @@ class Connector {
   }
 }
 
-const Client = Redis.Redis ?? Redis.default ?? Redis;
-const client = new Client({ Connector });
+const client = new Redis({ Connector });
 await measure(seconds, 1, async () => {
   const pipeline = client.pipeline();
   for (let i = 0; i < 50; i++) pipeline.set(`key${i}`, "value").get(`key${i}`);

@@ -4,9 +4,12 @@
  * @module
  */
 import http from "node:http";
-import { WebSocketServer } from "../../tests/clients/node_modules/ws/wrapper.mjs";
+import { createRequire } from "node:module";
 import { announce, sockets } from "./lib.mjs";
 
+const require = createRequire(new URL("../../tests/clients/package.json", import.meta.url));
+// By its path: by its bare name Bun has one of its own.
+const { WebSocketServer } = require("./node_modules/ws/index.js");
 const net = await sockets();
 const server = http.createServer();
 if ("Deno" in globalThis) server._handle = {};

@@ -1,14 +1,15 @@
 /**
- * Loads an echo server of WebSockets: PROGRAM PORT SECONDS WARMUP. Fifty connections over the
+ * Loads an echo server of WebSockets: PROGRAM PORT SECONDS. Fifty connections over the
  * runtime's own sockets, each with one message of 64 bytes at a time. Frames are written here by
  * hand: the client must not be what is measured.
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import net from "node:net";
 import process from "node:process";
 
-const [port, seconds, warmup] = process.argv.slice(2).map(Number);
+const [port, seconds] = process.argv.slice(2).map(Number);
 const CONNECTION_COUNT = 50;
 const PAYLOAD_BYTES = 64;
 /** A masked frame with a mask of zeroes. */
@@ -47,10 +48,6 @@ function open() {
 
 for (let i = 0; i < CONNECTION_COUNT; i++) open();
 setTimeout(() => {
-  console.log("warm");
-  count = 0;
-  setTimeout(() => {
-    console.log(JSON.stringify({ count }));
-    process.exit(0);
-  }, seconds * 1_000);
-}, warmup * 1_000);
+  console.log(JSON.stringify({ count }));
+  process.exit(0);
+}, seconds * 1_000);

@@ -5,21 +5,16 @@
  * `AsyncResource` is the public way to it, and cheap in Bun. In Deno each call of `runInAsyncScope`
  * makes an entry in a weak map and leaves a context that is not empty, which makes `node:http` do
  * the same again. Together this costs a tenth of the CPU of a small request, and more in the
- * collector. Deno's core reads and sets the context in 9 ns. Where a version of Deno has no such functions, the public way
- * is taken.
+ * collector. Deno's core reads and sets the context in 9 ns. Where a version of Deno has no such
+ * functions, the public way is taken.
  *
  * @module
  */
-import { AsyncResource } from "node:async_hooks";
+import { ResourceScope } from "./resource_scope.ts";
+import { type ContextAccess, SwitchedScope } from "./switched_scope.ts";
 
 // deno-lint-ignore no-explicit-any
 type AnyFunction = (this: any, ...args: any[]) => unknown;
-
-/** The functions of Deno's core for this; both are there, or neither. */
-export interface ContextAccess {
-  getAsyncContext(): unknown;
-  setAsyncContext(context: unknown): void;
-}
 
 export interface AsyncScope {
   /** Calls `body` in the context, with up to two arguments, and returns what it returns. */
@@ -40,37 +35,6 @@ function findAccess(): ContextAccess | null {
 }
 
 const found = findAccess();
-
-/** A scope that switches the context itself. */
-class SwitchedScope implements AsyncScope {
-  readonly #access: ContextAccess;
-  readonly #context: unknown;
-
-  constructor(access: ContextAccess) {
-    this.#access = access;
-    this.#context = access.getAsyncContext();
-  }
-
-  run(body: AnyFunction, self?: unknown, first?: unknown, second?: unknown): unknown {
-    const access = this.#access;
-    const before = access.getAsyncContext();
-    access.setAsyncContext(this.#context);
-    try {
-      return body.call(self, first, second);
-    } finally {
-      access.setAsyncContext(before);
-    }
-  }
-}
-
-/** A scope that the runtime switches, and reports to `async_hooks`. */
-class ResourceScope implements AsyncScope {
-  readonly #resource = new AsyncResource("TCPWRAP");
-
-  run(body: AnyFunction, self?: unknown, first?: unknown, second?: unknown): unknown {
-    return this.#resource.runInAsyncScope(body, self, first, second);
-  }
-}
 
 /** The context of this moment. */
 function capture(): AsyncScope {

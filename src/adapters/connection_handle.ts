@@ -9,7 +9,7 @@
 import { AsyncResource } from "node:async_hooks";
 import { ERRNO } from "../base/errno.ts";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
-import type { Connection } from "../net/connection/connection.ts";
+import type { SocketConnection } from "../net/connection/socket_connection.ts";
 import type { NetworkContext } from "../net/socket/network_context.ts";
 import { SOCKET_OPTION } from "../ring/port.ts";
 import { nodeNetwork } from "./node_network.ts";
@@ -29,7 +29,7 @@ export interface Connecting {
 
 export abstract class ConnectionHandle {
   connecting: Connecting | null = null;
-  protected connection: Connection | null = null;
+  protected connection: SocketConnection | null = null;
   /** The context that the program's functions run in. */
   protected readonly scope: AsyncScope = asyncScope.capture();
   protected referenced = true;

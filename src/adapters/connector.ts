@@ -13,7 +13,7 @@
 import { clearTimeout, setTimeout } from "node:timers";
 import { ERRNO } from "../base/errno.ts";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
-import type { Connection } from "../net/connection/connection.ts";
+import type { SocketConnection } from "../net/connection/socket_connection.ts";
 import { type Connected, PushConnect } from "../net/dial/push_connect.ts";
 import { nodeError } from "./node_error.ts";
 import { nodeNetwork } from "./node_network.ts";
@@ -32,7 +32,7 @@ export interface Target {
 
 /** The result of a connect: one of the two is called, once. */
 export interface ConnectorOwner {
-  connected(connection: Connection): void;
+  connected(connection: SocketConnection): void;
   failed(error: Error): void;
 }
 
@@ -87,7 +87,7 @@ export class Connector implements Connecting, Connected {
     this.#targets.length = 0;
   }
 
-  connected(connection: Connection): void {
+  connected(connection: SocketConnection): void {
     this.#stopTimer();
     this.#current = null;
     this.#owner.connected(connection);

@@ -16,8 +16,8 @@
  */
 import type { Socket as NodeSocket } from "node:net";
 import type { DuplexOptions } from "node:stream";
-import { Connection as CoreConnection } from "../net/connection/connection.ts";
-import type { Connection } from "../net/connection/connection_interface.ts";
+import { SocketConnection } from "../net/connection/socket_connection.ts";
+import type { Connection } from "../net/connection/connection.ts";
 import type { OnRead } from "./on_read_buffers.ts";
 import { SocketHandle } from "./socket_handle.ts";
 import { Socket } from "./socket.ts";
@@ -33,7 +33,10 @@ export interface ToDuplexOptions extends
     | "writableHighWaterMark"
     | "signal"
   > {
-  /** The stream begins paused: nothing is received until it is resumed. @default {false} */
+  /**
+   * The stream begins paused: nothing is received until it is resumed.
+   * @default {false}
+   */
   pauseOnCreate?: boolean;
   /** Bytes go to a function, in a buffer of the program's own, past the stream. */
   onread?: OnRead;
@@ -44,7 +47,7 @@ export interface ToDuplexOptions extends
  * what is no connection of this library.
  */
 export function toDuplex(connection: Connection, options: ToDuplexOptions = {}): NodeSocket {
-  if (!(connection instanceof CoreConnection)) {
+  if (!(connection instanceof SocketConnection)) {
     throw new TypeError(
       'Cannot use "connection": wanted one that dial or accept has made, given something else',
     );

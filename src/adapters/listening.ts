@@ -1,6 +1,6 @@
 /**
- * The parts of a listening server: a listener of the network, and the connections that it brings, each
- * handed on in a microtask of its own.
+ * The parts of a listening server: a listener of the network, and the connections that it brings,
+ * each handed on in a microtask of its own.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import { NetworkError } from "../base/network_error.ts";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
 import { checkBindOptions } from "../net/accept/bind_options.ts";
 import { bindSocket } from "../net/accept/bound_socket.ts";
-import type { Connection } from "../net/connection/connection.ts";
-import { Listener } from "../net/accept/listener.ts";
+import type { SocketConnection } from "../net/connection/socket_connection.ts";
+import { type Listener, openListener } from "../net/accept/listener.ts";
 import { nodeError } from "./node_error.ts";
 import { nodeNetwork } from "./node_network.ts";
 import { SocketHandle } from "./socket_handle.ts";
@@ -33,7 +33,7 @@ export function tryListen(
   try {
     const { backlog, ipv6Only, reusePort } = options;
     const checked = checkBindOptions({ backlog, ipv6Only, reusePort });
-    return new Listener(context, bindSocket(context, numeric, checked));
+    return openListener(context, bindSocket(context, numeric, checked));
   } catch (error) {
     if (!(error instanceof NetworkError) || error.code !== "BindFailed") throw error;
     return nodeError.errnoOf(error, ERRNO.EINVAL);
@@ -74,7 +74,7 @@ export class Listening {
   }
 
   readonly #arrived = (accepted: unknown): void => {
-    const connection = accepted as Connection;
+    const connection = accepted as SocketConnection;
     // The next one is asked for first: whatever the program does with this one.
     if (this.#closed) {
       connection.reset();

@@ -75,7 +75,11 @@ export const createServer: CreateServer = named(makeServer, "createServer") as C
 export const connect: Connect = named(makeConnection, "connect") as Connect;
 export const createConnection: Connect = connect;
 
-export const { BlockList, SocketAddress, isIP, isIPv4, isIPv6 } = runtimeNet;
+export const BlockList: typeof node.BlockList = runtimeNet.BlockList;
+export const SocketAddress: typeof node.SocketAddress = runtimeNet.SocketAddress;
+export const isIP: typeof node.isIP = runtimeNet.isIP;
+export const isIPv4: typeof node.isIPv4 = runtimeNet.isIPv4;
+export const isIPv6: typeof node.isIPv6 = runtimeNet.isIPv6;
 
 export const getDefaultAutoSelectFamily: () => boolean = autoSelectFamily.getDefault;
 export const setDefaultAutoSelectFamily: (value: boolean) => void = autoSelectFamily.setDefault;

@@ -6,6 +6,7 @@
 import process from "node:process";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
 import { interfaceIndex } from "../net/address/look_up.ts";
+import { networkAccess } from "../net/lifecycle/network_access.ts";
 import type { NetworkContext } from "../net/socket/network_context.ts";
 import { sharedNetwork } from "./shared_network.ts";
 
@@ -17,7 +18,7 @@ const LAST_TURN_COUNT_MAX = 64;
 /** Throws a NetworkError "Unsupported" where io_uring cannot be used. */
 function get(): NetworkContext {
   if (current !== null) return current;
-  const context = sharedNetwork().internals();
+  const context = networkAccess().coreOf(sharedNetwork()).internals();
   // In Node a write is with the kernel when it returns, and a program may well exit then.
   process.on("exit", () => sendWhatIsStaged(context));
   return current = context;

@@ -1,5 +1,6 @@
 /**
- * The options of Node's command line, where a program is not run by Node: the variable `NODE_OPTIONS`.
+ * The options of Node's command line, where a program is not run by Node: the variable
+ * `NODE_OPTIONS`.
  *
  * It is read where that needs no question: Deno asks for, or refuses, what was not allowed.
  *

@@ -1,6 +1,6 @@
 /**
- * The parts of the runtime's own `node:net` that are used as they are: classes and functions that touch no
- * socket.
+ * The parts of the runtime's own `node:net` that are used as they are: classes and functions that
+ * touch no socket.
  *
  * It is asked for by a call, not by an import: Bun fixes the names that a module exports when it is
  * first imported, which must not happen before `uringnet/register` has put others in their place.

@@ -5,12 +5,17 @@
  *
  * @module
  */
+import { assert } from "../base/assert.ts";
 import { Network } from "../../mod.ts";
+import { networkAccess } from "../net/lifecycle/network_access.ts";
 
 let network: Network | null = null;
 
 /** Throws a NetworkError "Unsupported" when io_uring cannot be used. */
 export function sharedNetwork(): Network {
-  // As the runtimes have it: no limit for a connect, and Nagle's algorithm until told otherwise.
-  return network ??= Network.startNow({ connectTimeoutMs: null, tcpNoDelay: null });
+  if (network !== null) return network;
+  // The defaults of the runtimes: no budget for a connect, and TCP_NODELAY off.
+  const started = networkAccess().startNow({ connectTimeoutMs: null, tcpNoDelay: null });
+  assert(started instanceof Network, "mod.ts starts its own networks");
+  return network = started;
 }

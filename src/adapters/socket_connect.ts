@@ -8,7 +8,7 @@
  * @module
  */
 import { nextTick } from "node:process";
-import type { Connection } from "../net/connection/connection.ts";
+import type { SocketConnection } from "../net/connection/socket_connection.ts";
 import { parseAddress } from "../net/address/address.ts";
 import { autoSelectFamily } from "./auto_select_family.ts";
 import { Connector, type Target } from "./connector.ts";
@@ -185,7 +185,7 @@ function tryTargets(socket: Socket, targets: Target[], attemptMs: number | null)
   connector.start(handle.hasRef());
 }
 
-function connected(socket: Socket, handle: SocketHandle, connection: Connection): void {
+function connected(socket: Socket, handle: SocketHandle, connection: SocketConnection): void {
   const state = socket[STATE];
   if (state.handle !== handle) {
     void connection.close();

@@ -1,6 +1,6 @@
 /**
- * The object that a socket of `node:net` holds from `connect` on, under the name `_handle`: once there is one,
- * a connection, and the calls on its two halves.
+ * The object that a socket of `node:net` holds from `connect` on, under the name `_handle`: once
+ * there is one, a connection, and the calls on its two halves.
  *
  *   network -> data(), end(), error() ----> push into the stream, in the socket's async context
  *   stream --> write(), finish(), finalize() --> post to the network
@@ -16,9 +16,11 @@ import { nextTick } from "node:process";
 import type { Duplex } from "node:stream";
 import { setImmediate } from "node:timers";
 import { ERRNO } from "../base/errno.ts";
-import type { Connection } from "../net/connection/connection.ts";
+import type { SocketConnection } from "../net/connection/socket_connection.ts";
 import type { Consumer, PushReceive } from "../net/recv/push_receive.ts";
+import { pushReceive } from "../net/recv/stream.ts";
 import type { Part, Producer, PushSend } from "../net/send/push_send.ts";
+import { pushSend } from "../net/send/sink.ts";
 import { ConnectionHandle } from "./connection_handle.ts";
 import type { IdleTimer } from "./idle_timer.ts";
 import { nodeError } from "./node_error.ts";
@@ -55,7 +57,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   }
 
   /** There is a connection. */
-  open(connection: Connection): void {
+  open(connection: SocketConnection): void {
     this.connecting = null;
     this.connection = connection;
     if (!this.referenced) connection.unref();
@@ -70,7 +72,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   }
 
   write(parts: readonly Part[], done: Done): void {
-    const send = this.#send;
+    const send = this.#sender();
     if (send === null) {
       done(nodeError.system(ERRNO.EBADF, "write"));
       return;
@@ -84,12 +86,13 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
 
   /** FIN behind what was written. */
   finish(done: Done): void {
-    if (this.#send === null) {
+    const send = this.#sender();
+    if (send === null) {
       done();
       return;
     }
     this.#finished = done;
-    this.#send.finish();
+    send.finish();
   }
 
   /**
@@ -175,12 +178,18 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     if (this.#reader?.pour()) this.#receive?.resume();
   }
 
+  /** Made for the first write: an idle socket does without. Null without a connection. */
+  #sender(): PushSend | null {
+    const { connection } = this;
+    if (connection === null) return null;
+    return this.#send ??= pushSend(connection.sink, this, QUEUE_BYTES_MAX);
+  }
+
   /** Begins once there are both, a connection and a stream. */
   #begin(): void {
     const connection = this.connection;
     if (connection === null || this.#stream === undefined) return;
-    this.#receive = connection.stream.pushTo(this);
-    this.#send = connection.sink.produce(this, QUEUE_BYTES_MAX);
+    this.#receive = pushReceive(connection.stream, this);
     if (this.#wantsRead) this.#receive.resume();
   }
 }

@@ -183,6 +183,13 @@ export const LIMITS = Object.freeze({
   /** Idle operations that each direction of a ring keeps for later owners: about 0.4 MiB. */
   spareOperationCountMax: 4_096,
 
+  /**
+   * The portable backend: bytes that one connection is read ahead, beyond which the runtime is told
+   * to pause, and bytes of one send that are with the runtime at a time.
+   */
+  readAheadBytes: 131_072,
+  portableWindowBytes: 65_536,
+
   /** Addresses of one name that dial() tries. */
   dialAddressCountMax: 8,
 

@@ -6,7 +6,9 @@
 import { errnoName } from "./errno.ts";
 import { intrinsics } from "./intrinsics.ts";
 
-/** The closed set of codes. docs/ERRORS.md has a heading for each. */
+/**
+ * The closed set of values of {@link NetworkError.code}. docs/ERRORS.md has a heading for each.
+ */
 export type NetworkErrorCode =
   | "BindFailed"
   | "ConnectionFailed"
@@ -20,7 +22,7 @@ export type NetworkErrorCode =
   | "PoolOversized"
   | "TooLong";
 
-/** The call that failed. */
+/** The closed set of values of {@link NetworkError.operation}: the call that failed. */
 export type OperationName =
   | "start"
   | "bind"
@@ -43,15 +45,31 @@ export type OperationName =
   | "alloc"
   | "close";
 
+/** The data of a {@link NetworkError}, for a program that makes one itself. */
 export interface NetworkErrorDetails {
+  /** What kind of failure. */
   code: NetworkErrorCode;
+  /** The call that failed. */
   operation: OperationName;
-  /** Positive errno of the kernel, when there is one. */
+  /**
+   * The positive errno of the kernel, when there is one.
+   * @default {null}
+   */
   errno?: number | null;
-  /** Bytes that the kernel took or gave before the failure. */
+  /**
+   * Bytes that the kernel took or delivered before the failure.
+   * @default {0}
+   */
   bytesDone?: number;
-  /** The peer closed before the wanted bytes came. */
+  /**
+   * Whether the peer closed before the wanted bytes came.
+   * @default {false}
+   */
   endOfStream?: boolean;
+  /**
+   * The error that led to this one.
+   * @default {undefined}
+   */
   cause?: unknown;
   /** The failures that led to this one: those of each address of a dial. */
   errors?: readonly NetworkError[];
@@ -73,21 +91,48 @@ export function internalReason(cause: unknown): string {
   return `an internal error (${messageOf(cause)})`;
 }
 
-/** Every failure of this library that is not bad input (TypeError, RangeError) or an abort. */
+/**
+ * The error of every failure that is neither bad input (TypeError, RangeError) nor an abort. Match
+ * on `code`, which is stable. The message is for people.
+ *
+ * @example
+ * ```ts
+ * import { Network, NetworkError } from "@uringnet/uringnet";
+ *
+ * await using network = await Network.start();
+ * try {
+ *   await network.dial("127.0.0.1:1");
+ * } catch (error) {
+ *   if (!(error instanceof NetworkError)) throw error;
+ *   console.log(error.code, error.errno); // ConnectionFailed ECONNREFUSED
+ * }
+ * ```
+ */
 export class NetworkError extends Error {
-  override readonly name = "NetworkError";
-  /** The kind of the failure; stable across versions. */
+  /** Always `"NetworkError"`. */
+  override readonly name: "NetworkError" = "NetworkError";
+  /** What kind of failure. Stable across versions. */
   readonly code: NetworkErrorCode;
   /** The name of the kernel's errno, such as "ECONNREFUSED", or null. */
   readonly errno: string | null;
+  /** The call that failed. */
   readonly operation: OperationName;
-  /** send: bytes that the kernel took. recv: bytes that had arrived; they stay buffered. */
+  /**
+   * For a send, the bytes that the kernel took. For a receive, the bytes that had arrived, which
+   * stay buffered.
+   */
   readonly bytesDone: number;
   /** True when the peer closed its half before the wanted bytes came. */
   readonly endOfStream: boolean;
   /** Private: printing a single failure would show an empty list. */
   readonly #errors: readonly NetworkError[];
 
+  /**
+   * Makes an error, for a program that stands in for a part of this library.
+   *
+   * @param message What was attempted, on what, and what happened.
+   * @param details The data of the error.
+   */
   constructor(message: string, details: NetworkErrorDetails) {
     // `cause` is always set, as the other fields are, but not enumerable, as in Error itself.
     super(message, { cause: intrinsics.optionOf(details, "cause") });

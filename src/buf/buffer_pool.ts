@@ -6,54 +6,151 @@
  *
  * Exhaustion never cascades into a larger class: one greedy size cannot starve the others.
  *
+ * The rest of the library takes slots, which have no handle, through the functions that stand
+ * before the class. They read private fields, so that a subclass of the pool cannot interfere.
+ *
  * @module
  */
 import { brand } from "../base/brand.ts";
 import { check } from "../base/check.ts";
 import { LIMITS } from "../base/limits.ts";
 import { NetworkError } from "../base/network_error.ts";
-import { BufferPoolConfig, type BufferPoolFields } from "./buffer_pool_config.ts";
-import { IoBuf } from "./io_buf.ts";
-import { IoBufMut } from "./io_buf_mut.ts";
+import {
+  BufferPoolConfig,
+  type BufferPoolFields,
+  resolvePoolConfig,
+} from "./buffer_pool_config.ts";
+import { type IoBufMut, newIoBufMut } from "./io_buf_mut.ts";
 import { LeakTracker } from "./leak_tracker.ts";
-import { SizeClass, spoil } from "./size_class.ts";
-import type { SlabSource } from "./slab.ts";
+import { poison, SizeClass } from "./size_class.ts";
+import { defaultSlabSource, type SlabSource } from "./slab.ts";
 import { Slot, type SlotHome } from "./slot.ts";
 
-/** How memory is handed out. */
+/**
+ * How a pool hands out memory.
+ *
+ * @example
+ * ```ts
+ * import { type AllocOptions, BufferPool } from "@uringnet/uringnet";
+ *
+ * const options: AllocOptions = { clear: true };
+ * using buffer = new BufferPool().alloc(3, options);
+ * console.log(buffer.bytes.join()); // 0,0,0
+ * ```
+ */
 export interface AllocOptions {
   /**
-   * Fills the whole capacity with zeros. Without it a buffer of the pool shows what was in it
-   * before, which may be another peer's bytes. @default {false}
+   * Fills the whole capacity with zeros. Without it, a buffer of the pool shows its former
+   * contents, which may be bytes of another peer.
+   * @default {false}
    */
   clear?: boolean;
 }
 
-/** Numbers of one class. */
+/** Numbers of one size class of a pool. */
 export interface SizeClassStats {
+  /** The size of each buffer in bytes. */
   sizeBytes: number;
+  /** Buffers in use. */
   allocated: number;
+  /** Buffers that can still be taken. */
   available: number;
+  /** Buffers that were taken since the pool was made. */
   allocations: number;
+  /** Requests that found the class empty since the pool was made. */
   exhausted: number;
 }
 
+/** Numbers of a pool. */
 export interface BufferPoolStats {
+  /** One entry for each size class, by ascending size. */
   classes: SizeClassStats[];
+  /** Requests above the largest class since the pool was made. */
   oversized: number;
+  /** Buffers that the garbage collector reclaimed since the pool was made. */
   leaked: number;
 }
 
 const NO_MEMORY = "the system has no memory to map";
 
-/** Where plain memory ends in debug mode: filled as the pool's own is, and left to the runtime. */
-const DEBUG_END: SlotHome = { tracker: null, put: spoil };
+/** The home of plain memory in debug mode: filled as the pool's own is, and left to the runtime. */
+const DEBUG_HOME: SlotHome = { tracker: null, put: poison };
 
+/**
+ * Whether the kernel can see the pool's memory, as io_uring needs.
+ * @internal
+ */
+export let isVisiblePool: (pool: BufferPool) => boolean;
+
+/**
+ * A pool whose slabs come from `source`.
+ * @internal
+ */
+export let openPool: (
+  config: BufferPoolConfig | BufferPoolFields,
+  source: SlabSource,
+) => BufferPool;
+
+/**
+ * Kernel-visible memory of at least `length` bytes, or null. The caller gets one reference.
+ * @internal
+ */
+export let tryTakeSlot: (pool: BufferPool, length: number) => Slot | null;
+
+/**
+ * Memory of at least `length` bytes, the pool's when it has any. The caller gets one reference.
+ * @internal
+ */
+export let takeSlot: (pool: BufferPool, length: number) => Slot;
+
+/**
+ * The class that serves `length`. Null when the length is too large.
+ * @internal
+ */
+export let sizeClassFor: (pool: BufferPool, length: number) => SizeClass | null;
+
+/**
+ * The tracker of the handles on the pool's buffers.
+ * @internal
+ */
+export let leakTrackerOf: (pool: BufferPool) => LeakTracker;
+
+/**
+ * A pool of buffers that the kernel can read and write. Each network has one. A program makes its
+ * own pool to share it between several networks of one thread, or to have buffers before there is a
+ * network.
+ *
+ * @example
+ * ```ts
+ * import { BufferPool, Network } from "@uringnet/uringnet";
+ *
+ * const pool = new BufferPool({ maxPerClass: 64 });
+ * await using network = await Network.start({ pool });
+ * using buffer = network.pool.alloc(100);
+ * console.log(buffer.capacity, buffer.pooled); // 128 true
+ * ```
+ */
 export class BufferPool {
+  readonly #isVisible: boolean;
+  /** The slab source of the pool that `openPool` makes at the moment. */
+  static #source: SlabSource | null = null;
+
   static {
     brand(this, "BufferPool");
+    openPool = (config, source) => {
+      // Getters of the caller's fields run before the source is set.
+      const resolved = resolvePoolConfig(config);
+      BufferPool.#source = source;
+      return new BufferPool(resolved);
+    };
+    isVisiblePool = (pool) => pool.#isVisible;
+    tryTakeSlot = (pool, length) => pool.#tryTake(length);
+    takeSlot = (pool, length) => pool.#tryTake(length) ?? pool.#plain(length);
+    sizeClassFor = (pool, length) => pool.#classes[pool.#indexFor(length)] ?? null;
+    leakTrackerOf = (pool) => pool.#tracker;
   }
 
+  /** The size of the pool. */
   readonly config: BufferPoolConfig;
   readonly #classes: SizeClass[];
   readonly #tracker: LeakTracker;
@@ -62,11 +159,24 @@ export class BufferPool {
   readonly #plainHome: SlotHome | null;
   #oversized = 0;
 
-  constructor(config: BufferPoolConfig | BufferPoolFields, source: SlabSource) {
-    this.config = BufferPoolConfig.of(config);
+  /**
+   * Loads the shared library, if that has not happened in this thread, and makes a pool.
+   *
+   * @param config The size of the pool. Defaults to {@link BufferPoolConfig.forNetwork}.
+   * @throws {NetworkError} `"Unsupported"`: the shared library cannot be loaded.
+   * `"PoolExhausted"`: the system has no memory for the buffers that `prefill` wants.
+   * @throws {TypeError} A field of the configuration is unknown or has a wrong type.
+   * @throws {RangeError} A value of the configuration is out of range.
+   */
+  constructor(config: BufferPoolConfig | BufferPoolFields = BufferPoolConfig.forNetwork()) {
+    const given = BufferPool.#source;
+    BufferPool.#source = null;
+    this.config = resolvePoolConfig(config);
+    const source = given ?? defaultSlabSource();
+    this.#isVisible = source.visible !== false;
     const { maxPerClass, debug } = this.config;
     this.#tracker = new LeakTracker(source);
-    this.#plainHome = debug ? DEBUG_END : null;
+    this.#plainHome = debug ? DEBUG_HOME : null;
     this.#classes = this.config.sizeClasses.map((sizeBytes) =>
       new SizeClass(sizeBytes, maxPerClass, debug, source, this.#tracker)
     );
@@ -75,7 +185,6 @@ export class BufferPool {
     if (this.config.prefill) this.#classes.forEach(BufferPool.#prefill);
   }
 
-  /** What was asked for ahead must be there. */
   static #prefill(sizeClass: SizeClass): void {
     if (sizeClass.prefill()) return;
     const { countMax, sizeBytes } = sizeClass;
@@ -86,35 +195,49 @@ export class BufferPool {
   }
 
   /**
-   * A writable buffer of `length` bytes, 0 to 4,294,967,295. Falls back to plain memory, which
-   * works everywhere but is copied once more when sent.
+   * Takes a writable buffer. Falls back to plain memory, which works everywhere and is copied once
+   * more when sent.
    *
-   * The contents are undefined: memory of the pool is used again, so that they may be bytes that
-   * another peer sent or was sent. Write every byte before the buffer leaves the program, or ask
-   * for `{ clear: true }`.
+   * The contents are undefined: the pool uses memory again, so that they may be bytes that another
+   * peer sent or was sent. Write every byte before the buffer leaves the program, or ask for
+   * `{ clear: true }`.
    *
-   * Throws TypeError or RangeError for a wrong length, and RangeError when the runtime has no
-   * memory for so many bytes.
+   * @param length The length in bytes, 0 to 4,294,967,295.
+   * @param options See {@link AllocOptions}.
+   * @returns A buffer of `length` bytes.
+   * @throws {TypeError} `length` is not a number, or an option is unknown or has a wrong type.
+   * @throws {RangeError} `length` is not an integer in range, or the runtime has no memory for so
+   * many bytes.
    */
   alloc(length: number, options?: AllocOptions): IoBufMut {
     check.integer("length", length, 0, LIMITS.lengthMax);
     const clear = options !== undefined && BufferPool.#clears(options);
-    if (length === 0) return this.handleMut(Slot.plain(new Uint8Array(0)), 0);
-    const slot = this.tryTake(length);
-    if (slot === null) return this.handleMut(this.#plain(length), length);
+    if (length === 0) return newIoBufMut(Slot.plain(new Uint8Array(0)), 0);
+    const slot = this.#tryTake(length);
+    if (slot === null) return newIoBufMut(this.#plain(length), length);
     if (clear) slot.bytes.fill(0);
-    return this.handleMut(slot, length);
+    return newIoBufMut(slot, length);
   }
 
-  /** As `alloc`, but throws a NetworkError: "PoolExhausted" or "PoolOversized". */
+  /**
+   * Takes a writable buffer of the pool, as `alloc` does, but never plain memory.
+   *
+   * @param length The length in bytes, 0 to 4,294,967,295.
+   * @param options See {@link AllocOptions}.
+   * @returns A buffer of `length` bytes.
+   * @throws {NetworkError} `"PoolExhausted"`: all buffers of the class are in use, or the system
+   * has no memory for another one. `"PoolOversized"`: `length` is above the largest class.
+   * @throws {TypeError} `length` is not a number, or an option is unknown or has a wrong type.
+   * @throws {RangeError} `length` is not an integer in range.
+   */
   tryAlloc(length: number, options?: AllocOptions): IoBufMut {
     check.integer("length", length, 0, LIMITS.lengthMax);
     if (length === 0) return this.alloc(0, options);
     const clear = options !== undefined && BufferPool.#clears(options);
-    const slot = this.tryTake(length);
+    const slot = this.#tryTake(length);
     if (slot !== null) {
       if (clear) slot.bytes.fill(0);
-      return this.handleMut(slot, length);
+      return newIoBufMut(slot, length);
     }
     throw new NetworkError(`Cannot allocate ${length} bytes from the pool: ${this.#why(length)}`, {
       code: length > this.config.maxSize ? "PoolOversized" : "PoolExhausted",
@@ -129,13 +252,19 @@ export class BufferPool {
 
   /** Why there is no slot of this length. */
   #why(length: number): string {
-    const sizeClass = this.classFor(length);
-    if (sizeClass === null) return `larger than the largest class of ${this.config.maxSize} bytes`;
+    const sizeClass = this.#classes[this.#indexFor(length)];
+    if (sizeClass === undefined) {
+      return `larger than the largest class of ${this.config.maxSize} bytes`;
+    }
     if (sizeClass.available > 0) return NO_MEMORY;
     return `all ${sizeClass.countMax} buffers of its class are in use`;
   }
 
-  /** Current numbers, one entry for each class. */
+  /**
+   * Reads the current numbers.
+   *
+   * @returns New objects with plain numbers.
+   */
   stats(): BufferPoolStats {
     const classes = this.#classes.map((sizeClass) => ({
       sizeBytes: sizeClass.sizeBytes,
@@ -147,19 +276,13 @@ export class BufferPool {
     return { classes, oversized: this.#oversized, leaked: this.#tracker.leaked };
   }
 
-  /** @internal Kernel-visible memory of at least `length` bytes, or null. */
-  tryTake(length: number): Slot | null {
+  #tryTake(length: number): Slot | null {
     const index = this.#indexFor(length);
     if (index >= this.#classes.length) {
       this.#oversized++;
       return null;
     }
     return this.#classes[index].take();
-  }
-
-  /** @internal Memory of at least `length` bytes, the pool's when it has any. */
-  take(length: number): Slot {
-    return this.tryTake(length) ?? this.#plain(length);
   }
 
   /** Memory of the runtime, which is zero. */
@@ -175,32 +298,7 @@ export class BufferPool {
     return Slot.plain(bytes, this.#plainHome);
   }
 
-  /** @internal The class that serves `length`; null when it is too large. */
-  classFor(length: number): SizeClass | null {
-    return this.#classes[this.#indexFor(length)] ?? null;
-  }
-
-  /** @internal A handle that takes over one reference of `slot`. */
-  handle(slot: Slot, start: number, length: number): IoBuf {
-    return new IoBuf(slot, start, length);
-  }
-
-  /** @internal */
-  handleMut(slot: Slot, length: number): IoBufMut {
-    return new IoBufMut(slot, 0, length);
-  }
-
   #indexFor(length: number): number {
     return length <= this.#minSize ? 0 : 32 - Math.clz32(length - 1) - this.#minShift;
-  }
-
-  /** @internal Watches over dropped handles. */
-  get tracker(): LeakTracker {
-    return this.#tracker;
-  }
-
-  /** @internal Puts what is still held under the garbage collector's watch now. */
-  sweep(): void {
-    this.#tracker.sweep();
   }
 }

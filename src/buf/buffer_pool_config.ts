@@ -1,5 +1,5 @@
 /**
- * How large a pool is: power-of-two classes from `minSize` to `maxSize`, `maxPerClass` buffers
+ * The size of a pool: power-of-two classes from `minSize` to `maxSize`, with `maxPerClass` buffers
  * each.
  *
  * @module
@@ -7,18 +7,47 @@
 import { brand } from "../base/brand.ts";
 import { check } from "../base/check.ts";
 
+/**
+ * The size of a pool, as plain fields. Every field is optional.
+ *
+ * @example
+ * ```ts
+ * import { BufferPool, type BufferPoolFields } from "@uringnet/uringnet";
+ *
+ * const fields: BufferPoolFields = { minSize: 256, maxSize: 4_096, budgetBytes: 1_000_000 };
+ * console.log(new BufferPool(fields).config.maxBytes <= 1_000_000); // true
+ * ```
+ */
 export interface BufferPoolFields {
-  /** Bytes of the smallest class; a power of two. */
+  /**
+   * Bytes of the smallest class: a power of two, 64 to 268,435,456.
+   * @default {128}
+   */
   minSize?: number;
-  /** Bytes of the largest class; a power of two. */
+  /**
+   * Bytes of the largest class: a power of two, `minSize` to 268,435,456.
+   * @default {65_536}
+   */
   maxSize?: number;
-  /** Buffers of each class. */
+  /**
+   * Buffers of each class, 1 to 1,048,576.
+   * @default {4_096}
+   */
   maxPerClass?: number;
-  /** A strict ceiling for all classes together; takes the place of `maxPerClass`. */
+  /**
+   * A strict ceiling in bytes for all classes together. Takes the place of `maxPerClass`.
+   * @default {undefined}
+   */
   budgetBytes?: number;
-  /** Creates every buffer at once instead of when first needed. */
+  /**
+   * Creates every buffer at once instead of when it is first needed.
+   * @default {false}
+   */
   prefill?: boolean;
-  /** Fills released memory with a pattern, so that a stale view is seen. */
+  /**
+   * Fills released memory with 0xdb, so that a stale view shows.
+   * @default {false}
+   */
   debug?: boolean;
 }
 
@@ -36,23 +65,60 @@ function powerOfTwo(field: string, value: unknown): number {
   return size;
 }
 
-/** Immutable; each `with` method returns another one. Wrong values throw at once. */
+/**
+ * The checked, frozen form of what a caller gave. A subclass may answer differently from one time
+ * to the next, so that its fields are read once.
+ * @internal
+ */
+export let resolvePoolConfig: (
+  given: BufferPoolConfig | BufferPoolFields | undefined,
+) => BufferPoolConfig;
+
+/**
+ * The size of a pool. Immutable: each `with` method returns another configuration. A wrong value
+ * throws at once.
+ *
+ * @example
+ * ```ts
+ * import { BufferPoolConfig } from "@uringnet/uringnet";
+ *
+ * const config = BufferPoolConfig.forNetwork().withMaxSize(1_024).withMaxPerClass(16);
+ * console.log(config.sizeClasses.join(), config.maxBytes); // 128,256,512,1024 30720
+ * ```
+ */
 export class BufferPoolConfig {
   static {
     brand(this, "BufferPoolConfig");
+    resolvePoolConfig = (given) => {
+      const genuine = given instanceof BufferPoolConfig && #genuine in given &&
+        Object.getPrototypeOf(given) === BufferPoolConfig.prototype;
+      return genuine ? given : new BufferPoolConfig(given as BufferPoolFields);
+    };
   }
 
+  /** Bytes of the smallest class. */
   readonly minSize: number;
+  /** Bytes of the largest class. */
   readonly maxSize: number;
+  /** Buffers of each class. */
   readonly maxPerClass: number;
-  /** The ceiling that `maxPerClass` was derived from, or null. Kept when sizes change. */
+  /** The ceiling in bytes that `maxPerClass` was derived from, or null. Kept when sizes change. */
   readonly budgetBytes: number | null;
+  /** Whether a pool creates every buffer at once. */
   readonly prefill: boolean;
+  /** Whether a pool fills released memory with 0xdb. */
   readonly debug: boolean;
-  /** Not to be had without the constructor. */
+  /** Only an object that this constructor made has the field. */
   readonly #genuine = true;
 
-  /** Fields that are left out are those of {@link BufferPoolConfig.forNetwork}. */
+  /**
+   * Checks fields and makes a configuration of them.
+   *
+   * @param fields Fields that are left out are those of {@link BufferPoolConfig.forNetwork}.
+   * @throws {TypeError} A field is unknown or has a wrong type.
+   * @throws {RangeError} A value is out of range, or `budgetBytes` is too small for one buffer of
+   * each class.
+   */
   constructor(fields: BufferPoolFields = {}) {
     const given = check.options("pool", fields, KNOWN) as BufferPoolFields;
     const { minSize = 128, maxSize = 65_536, maxPerClass = 4_096 } = given;
@@ -66,7 +132,7 @@ export class BufferPoolConfig {
       );
     }
     check.integer("pool.maxPerClass", maxPerClass, 1, COUNT_MAX);
-    // Null is what another configuration has where it has none.
+    // Another configuration without a budget has null here.
     const budgetBytes = fields instanceof BufferPoolConfig && given.budgetBytes === null
       ? undefined
       : given.budgetBytes;
@@ -78,53 +144,104 @@ export class BufferPoolConfig {
   }
 
   /**
-   * @internal The checked, frozen form of what a caller gave. A subclass may answer differently
-   * from one time to the next, so its fields are read once.
+   * The configuration of a network's pool: classes of 128 bytes to 64 KiB with 4,096 buffers each,
+   * created when they are first needed.
+   *
+   * @param fields Fields that differ.
+   * @returns A configuration.
+   * @throws {TypeError} A field is unknown or has a wrong type.
+   * @throws {RangeError} A value is out of range.
    */
-  static of(given: BufferPoolConfig | BufferPoolFields | undefined): BufferPoolConfig {
-    const genuine = given instanceof BufferPoolConfig && #genuine in given &&
-      Object.getPrototypeOf(given) === BufferPoolConfig.prototype;
-    return genuine ? given : new BufferPoolConfig(given as BufferPoolFields);
-  }
-
-  /** 128 bytes to 64 KiB, 4,096 each, created when first needed. */
   static forNetwork(fields: BufferPoolFields = {}): BufferPoolConfig {
     return new BufferPoolConfig(fields);
   }
 
-  /** Sizes of the classes, ascending. */
+  /**
+   * The sizes of the classes.
+   *
+   * @returns Sizes in bytes, ascending.
+   */
   get sizeClasses(): number[] {
     const sizes: number[] = [];
     for (let size = this.minSize; size <= this.maxSize; size *= 2) sizes.push(size);
     return sizes;
   }
 
-  /** Bytes of all classes together: what the pool takes at most. */
+  /**
+   * The most that a pool takes: the bytes of all classes together.
+   *
+   * @returns A size in bytes.
+   */
   get maxBytes(): number {
     return this.#bytesOfOneEach() * this.maxPerClass;
   }
 
+  /**
+   * Makes a configuration with another smallest class.
+   *
+   * @param minSize Bytes: a power of two, 64 to `maxSize`.
+   * @returns A configuration.
+   * @throws {TypeError} `minSize` is not a number.
+   * @throws {RangeError} `minSize` is not a power of two in range.
+   */
   withMinSize(minSize: number): BufferPoolConfig {
     return this.#with({ minSize });
   }
 
+  /**
+   * Makes a configuration with another largest class.
+   *
+   * @param maxSize Bytes: a power of two, `minSize` to 268,435,456.
+   * @returns A configuration.
+   * @throws {TypeError} `maxSize` is not a number.
+   * @throws {RangeError} `maxSize` is not a power of two in range.
+   */
   withMaxSize(maxSize: number): BufferPoolConfig {
     return this.#with({ maxSize });
   }
 
+  /**
+   * Makes a configuration with another count of buffers, and without a budget.
+   *
+   * @param maxPerClass Buffers of each class, 1 to 1,048,576.
+   * @returns A configuration.
+   * @throws {TypeError} `maxPerClass` is not a number.
+   * @throws {RangeError} `maxPerClass` is not an integer in range.
+   */
   withMaxPerClass(maxPerClass: number): BufferPoolConfig {
     return this.#with({ maxPerClass });
   }
 
-  /** As many of each class as fit into `budgetBytes`; throws when not even one of each does. */
+  /**
+   * Makes a configuration with as many buffers of each class as fit into a budget.
+   *
+   * @param budgetBytes A strict ceiling in bytes for all classes together.
+   * @returns A configuration.
+   * @throws {TypeError} `budgetBytes` is not a number.
+   * @throws {RangeError} The budget is too small for one buffer of each class.
+   */
   withBudgetBytes(budgetBytes: number): BufferPoolConfig {
     return this.#with({ budgetBytes });
   }
 
+  /**
+   * Makes a configuration that creates every buffer at once, or not.
+   *
+   * @param prefill Defaults to true.
+   * @returns A configuration.
+   * @throws {TypeError} `prefill` is not a boolean.
+   */
   withPrefill(prefill = true): BufferPoolConfig {
     return this.#with({ prefill });
   }
 
+  /**
+   * Makes a configuration that fills released memory with 0xdb, or not.
+   *
+   * @param debug Defaults to true.
+   * @returns A configuration.
+   * @throws {TypeError} `debug` is not a boolean.
+   */
   withDebug(debug = true): BufferPoolConfig {
     return this.#with({ debug });
   }

@@ -10,31 +10,86 @@ import { Slot } from "./slot.ts";
 
 const encoder = new TextEncoder();
 
-/** Received bytes, or frozen ones. Release it, move it into `send`, or bind it with `using`. */
+/**
+ * A handle on `length` bytes of `slot` from `start` on. Takes over one reference of the slot.
+ * @internal
+ */
+export let newIoBuf: (slot: Slot, start: number, length: number) => IoBuf;
+
+/**
+ * Adds the bytes right behind the buffer's own to the buffer, and releases `next`. Returns false,
+ * and changes nothing, when the bytes of `next` are elsewhere.
+ * @internal
+ */
+export function absorb(buffer: IoBuf, next: IoBuf): boolean {
+  const { slot, start, span } = handleFields;
+  if (slot(next) !== slot(buffer) || start(next) !== start(buffer) + span(buffer)) return false;
+  handleFields.setRange(buffer, start(buffer), span(buffer) + span(next));
+  next.release();
+  return true;
+}
+
+/**
+ * Bytes that were received, or that were frozen. Read-only and shared by reference count. Release a
+ * buffer, move it into `send`, or bind it with `using`.
+ *
+ * @example
+ * ```ts
+ * import { IoBuf } from "@uringnet/uringnet";
+ *
+ * using greeting = IoBuf.from("hello, world");
+ * using name = greeting.slice(7);
+ * console.log(name.length, name.bytes[0]); // 5 119
+ * ```
+ */
 export class IoBuf extends BufferHandle {
   static {
     brand(this, "IoBuf");
+    newIoBuf = (slot, start, length) => new IoBuf(slot, start, length);
   }
 
-  /** Copies bytes or UTF-8 text into plain memory. */
+  private constructor(slot: Slot, start: number, length: number) {
+    super(slot as never, start as never, length as never);
+  }
+
+  /**
+   * Copies bytes or text into plain memory, outside of any pool.
+   *
+   * @param source Bytes, or text that is encoded as UTF-8.
+   * @returns A buffer over the copy.
+   * @throws {TypeError} `source` is neither a `Uint8Array` nor a string.
+   */
   static from(source: Uint8Array | string): IoBuf {
     if (typeof source === "string") {
       const text = encoder.encode(source);
-      return new IoBuf(Slot.plain(text), 0, text.length);
+      return newIoBuf(Slot.plain(text), 0, text.length);
     }
     check.bytes("source", "a Uint8Array or a string", source);
-    // Not slice(): that of a Buffer is a view, and that of a subclass is anything.
+    // Not slice(): the slice of a Buffer is a view, and the slice of a subclass is anything.
     const copy = new Uint8Array(source);
-    return new IoBuf(Slot.plain(copy), 0, copy.length);
+    return newIoBuf(Slot.plain(copy), 0, copy.length);
   }
 
-  /** Another handle on the same bytes. */
+  /**
+   * Makes another handle on the same bytes. Each handle is released on its own.
+   *
+   * @returns The new handle.
+   * @throws {TypeError} The buffer was released or moved.
+   */
   clone(): IoBuf {
     handleFields.held(this);
     return IoBuf.#share(this, 0, handleFields.span(this));
   }
 
-  /** Another handle on bytes `start` to `end` (exclusive); both count from the beginning. */
+  /**
+   * Makes another handle on a range of the bytes. No bytes are copied.
+   *
+   * @param start The first byte, counted from the beginning.
+   * @param end The byte behind the last one. Defaults to the length.
+   * @returns The new handle.
+   * @throws {TypeError} The buffer was released or moved, or an index is not a number.
+   * @throws {RangeError} An index is not an integer within the buffer.
+   */
   slice(start: number, end?: number): IoBuf {
     handleFields.held(this);
     const length = handleFields.span(this);
@@ -44,7 +99,13 @@ export class IoBuf extends BufferHandle {
     return IoBuf.#share(this, start, until - start);
   }
 
-  /** Drops the first `count` bytes of this handle. */
+  /**
+   * Drops the first bytes of this handle. Other handles on the memory keep their ranges.
+   *
+   * @param count The number of bytes, 0 to the length.
+   * @throws {TypeError} The buffer was released or moved, or `count` is not a number.
+   * @throws {RangeError} `count` is not an integer in range.
+   */
   advance(count: number): void {
     handleFields.held(this);
     const length = handleFields.span(this);
@@ -52,20 +113,10 @@ export class IoBuf extends BufferHandle {
     handleFields.setRange(this, handleFields.start(this) + count, length - count);
   }
 
-  /** @internal Takes in the bytes right behind this buffer's; false when they are elsewhere. */
-  absorb(other: IoBuf): boolean {
-    if (other.heldSlot() !== this.heldSlot() || other.start !== this.start + this.span) {
-      return false;
-    }
-    handleFields.setRange(this, this.start, this.span + other.span);
-    other.release();
-    return true;
-  }
-
   static #share(buffer: IoBuf, from: number, length: number): IoBuf {
     const slot = handleFields.held(buffer);
     if (length === 0) return IoBuf.from(new Uint8Array(0));
     slot.retain();
-    return new IoBuf(slot, handleFields.start(buffer) + from, length);
+    return newIoBuf(slot, handleFields.start(buffer) + from, length);
   }
 }

@@ -8,68 +8,134 @@ import { brand } from "../base/brand.ts";
 import { check } from "../base/check.ts";
 import { utf8Decoder } from "../base/utf8.ts";
 import { BufferHandle, handleFields } from "./buffer_handle.ts";
-import { IoBuf } from "./io_buf.ts";
+import { absorb, IoBuf, newIoBuf } from "./io_buf.ts";
 import type { IoBufMut } from "./io_buf_mut.ts";
 import { Slot } from "./slot.ts";
 
-/** What can become part of an {@link IoBufs}. Buffers are moved in, arrays and text are copied. */
+/**
+ * What can become part of an {@link IoBufs}. Buffers are moved in. Arrays and text are copied.
+ *
+ * @example
+ * ```ts
+ * import { IoBufs, type IoBufsPart } from "@uringnet/uringnet";
+ *
+ * const parts: IoBufsPart[] = ["GET ", new Uint8Array([0x2f])];
+ * console.log(new IoBufs(...parts).text()); // GET /
+ * ```
+ */
 export type IoBufsPart = IoBuf | IoBufMut | IoBufs | Uint8Array | string;
 
 /**
- * Ends an `IoBufs`; the chunks pass to the caller. Reads private fields: a subclass can make
- * `moveOut` return anything. Assigned by the class.
+ * Ends an `IoBufs`. The chunks pass to the caller. Reads private fields only.
+ * @internal
  */
 export let moveChunksOut: (bufs: IoBufs) => IoBuf[];
 
-/** The chunks of all that have none. Not to be changed. */
+/**
+ * An `IoBufs` of one chunk that has no other owner: the common result of `recv`.
+ * @internal
+ */
+export let ofChunk: (chunk: IoBuf) => IoBufs;
+
+/**
+ * Appends a chunk that has no other owner. Neighbours in memory become one chunk.
+ * @internal
+ */
+export let appendChunk: (bufs: IoBufs, chunk: IoBuf) => void;
+
+/** The chunk list of every empty `IoBufs`. Never modified. */
 const NONE: IoBuf[] = [];
 
-/** The result of `recv`, and a way to send several buffers as one message. */
+/**
+ * Several buffers as one byte string: the result of `recv`, and a way to send several buffers as
+ * one message.
+ *
+ * @example
+ * ```ts
+ * import { IoBuf, IoBufs } from "@uringnet/uringnet";
+ *
+ * const message = new IoBufs(IoBuf.from("head"), "body");
+ * using head = message.split(4);
+ * console.log(head.length, message.chunkCount); // 4 1
+ * console.log(message.text()); // body
+ * ```
+ */
 export class IoBufs implements Disposable {
   static {
     brand(this, "IoBufs");
+    moveChunksOut = (bufs) => IoBufs.#moveOut(bufs);
+    ofChunk = (chunk) => {
+      const bufs = new IoBufs();
+      IoBufs.#push(bufs, chunk);
+      return bufs;
+    };
+    appendChunk = (bufs, chunk) => {
+      const span = handleFields.span(chunk);
+      const last = bufs.#chunks.at(-1);
+      if (last !== undefined && absorb(last, chunk)) bufs.#length += span;
+      else IoBufs.#push(bufs, chunk);
+    };
   }
 
   #chunks: IoBuf[] = NONE;
   #length = 0;
   #released = false;
 
-  static {
-    moveChunksOut = (bufs) => IoBufs.#moveOut(bufs);
-  }
-
+  /**
+   * Joins parts to one byte string.
+   *
+   * @param parts Buffers are moved in. Arrays and text are copied.
+   * @throws {TypeError} A part has another type, or is a buffer that was released or moved.
+   */
   constructor(...parts: IoBufsPart[]) {
     for (const part of parts) this.append(part);
   }
 
-  /** @internal One buffer that nobody else holds: the common result of `recv`. */
-  static single(chunk: IoBuf): IoBufs {
-    const bufs = new IoBufs();
-    IoBufs.#push(bufs, chunk);
-    return bufs;
-  }
-
+  /**
+   * The number of bytes in all chunks.
+   *
+   * @returns A length in bytes.
+   * @throws {TypeError} The buffers were released or moved.
+   */
   get length(): number {
     IoBufs.#held(this);
     return this.#length;
   }
 
+  /**
+   * The number of chunks.
+   *
+   * @returns A count. Empty parts are no chunks.
+   * @throws {TypeError} The buffers were released or moved.
+   */
   get chunkCount(): number {
     IoBufs.#held(this);
     return this.#chunks.length;
   }
 
-  /** True once released or moved. */
+  /** True once the buffers were released or moved. */
   get released(): boolean {
     return this.#released;
   }
 
-  /** Live views over the chunks, in order; valid until release. */
+  /**
+   * Live views over the chunks, in order. The views are valid until release.
+   *
+   * @returns A new array of views.
+   * @throws {TypeError} The buffers were released or moved.
+   */
   get chunks(): Uint8Array[] {
     IoBufs.#held(this);
     return this.#chunks.map((chunk) => chunk.bytes);
   }
 
+  /**
+   * Adds a part at the end.
+   *
+   * @param part A buffer is moved in. An array or text is copied.
+   * @returns This object.
+   * @throws {TypeError} The part has another type, is this object, or was released or moved.
+   */
   append(part: IoBufsPart): this {
     IoBufs.#held(this);
     if (part instanceof IoBufs) IoBufs.#appendAll(this, part);
@@ -77,13 +143,13 @@ export class IoBufs implements Disposable {
     return this;
   }
 
-  /** @internal Appends a buffer that nobody else holds; neighbours in memory become one chunk. */
-  extend(chunk: IoBuf): void {
-    const { span } = chunk;
-    if (this.#chunks.at(-1)?.absorb(chunk)) this.#length += span;
-    else IoBufs.#push(this, chunk);
-  }
-
+  /**
+   * Adds a part at the front.
+   *
+   * @param part A buffer is moved in. An array or text is copied.
+   * @returns This object.
+   * @throws {TypeError} The part has another type, is this object, or was released or moved.
+   */
   prepend(part: IoBufsPart): this {
     IoBufs.#held(this);
     if (part === this) IoBufs.#refuseItself();
@@ -93,20 +159,36 @@ export class IoBufs implements Disposable {
     return this;
   }
 
-  /** Drops the first `count` bytes and releases the chunks that they filled. */
+  /**
+   * Drops the first bytes and releases the chunks that they filled.
+   *
+   * @param count The number of bytes, 0 to the length.
+   * @throws {TypeError} The buffers were released or moved, or `count` is not a number.
+   * @throws {RangeError} `count` is not an integer in range.
+   */
   advance(count: number): void {
     IoBufs.#held(this);
     check.integer("count", count, 0, this.#length);
-    let rest = count;
+    let remaining = count;
     let whole = 0;
-    while (rest > 0 && rest >= this.#chunks[whole].span) rest -= this.#chunks[whole++].span;
+    while (remaining > 0 && remaining >= handleFields.span(this.#chunks[whole])) {
+      remaining -= handleFields.span(this.#chunks[whole++]);
+    }
     for (let i = 0; i < whole; i++) this.#chunks[i].release();
     if (whole > 0) this.#chunks = this.#chunks.slice(whole);
-    if (rest > 0) this.#chunks[0].advance(rest);
+    if (remaining > 0) this.#chunks[0].advance(remaining);
     this.#length -= count;
   }
 
-  /** Bytes `start` to `end` (exclusive) as another byte string that shares the memory. */
+  /**
+   * Makes another byte string that shares a range of the memory. No bytes are copied.
+   *
+   * @param start The first byte. Defaults to 0.
+   * @param end The byte behind the last one. Defaults to the length.
+   * @returns The new byte string.
+   * @throws {TypeError} The buffers were released or moved, or an index is not a number.
+   * @throws {RangeError} An index is not an integer within the byte string.
+   */
   slice(start?: number, end?: number): IoBufs {
     IoBufs.#held(this);
     const from = start === undefined ? 0 : start;
@@ -117,14 +199,22 @@ export class IoBufs implements Disposable {
     let at = 0;
     for (const chunk of this.#chunks) {
       const first = Math.max(from - at, 0);
-      const last = Math.min(until - at, chunk.span);
+      const span = handleFields.span(chunk);
+      const last = Math.min(until - at, span);
       if (first < last) result.append(chunk.slice(first, last));
-      at += chunk.span;
+      at += span;
     }
     return result;
   }
 
-  /** Cuts off the first `at` bytes and returns them; the rest stays here. */
+  /**
+   * Cuts off the first bytes. The others stay in this object.
+   *
+   * @param at The number of bytes to cut off, 0 to the length.
+   * @returns The first `at` bytes.
+   * @throws {TypeError} The buffers were released or moved, or `at` is not a number.
+   * @throws {RangeError} `at` is not an integer in range.
+   */
   split(at: number): IoBufs {
     IoBufs.#held(this);
     check.integer("at", at, 0, this.#length);
@@ -133,7 +223,12 @@ export class IoBufs implements Disposable {
     return front;
   }
 
-  /** Moves everything into one buffer: the only chunk as it is, several by copy. */
+  /**
+   * Moves everything into one buffer. A single chunk is moved as it is. Several are copied.
+   *
+   * @returns One buffer over all bytes.
+   * @throws {TypeError} The buffers were released or moved.
+   */
   coalesce(): IoBuf {
     IoBufs.#held(this);
     const chunks = this.#chunks;
@@ -142,10 +237,15 @@ export class IoBufs implements Disposable {
       return chunks[0];
     }
     const bytes = this.toUint8Array();
-    return new IoBuf(Slot.plain(bytes), 0, bytes.length);
+    return newIoBuf(Slot.plain(bytes), 0, bytes.length);
   }
 
-  /** Copies the bytes to plain memory, then releases. */
+  /**
+   * Copies the bytes to plain memory, then releases the buffers.
+   *
+   * @returns The copy.
+   * @throws {TypeError} The buffers were released or moved.
+   */
   toUint8Array(): Uint8Array<ArrayBuffer> {
     IoBufs.#held(this);
     if (this.#chunks.length === 1) {
@@ -157,15 +257,18 @@ export class IoBufs implements Disposable {
     let at = 0;
     for (const chunk of this.#chunks) {
       result.set(chunk.bytes, at);
-      at += chunk.span;
+      at += handleFields.span(chunk);
     }
     this.release();
     return result;
   }
 
   /**
-   * Decodes the bytes as UTF-8, then releases. Malformed input becomes U+FFFD. A byte order mark
-   * stays, as U+FEFF: a buffer is a slice of a stream, not the beginning of a document.
+   * Decodes the bytes as UTF-8, then releases the buffers. Malformed input becomes U+FFFD. A byte
+   * order mark stays, as U+FEFF: a buffer is a slice of a stream, not the beginning of a document.
+   *
+   * @returns The text.
+   * @throws {TypeError} The buffers were released or moved.
    */
   text(): string {
     IoBufs.#held(this);
@@ -177,7 +280,7 @@ export class IoBufs implements Disposable {
     return text;
   }
 
-  /** Gives all memory back. Does nothing when that has happened, or when this was moved. */
+  /** Gives all memory back. Does nothing when the buffers were released or moved before. */
   release(): void {
     if (this.#released) return;
     const chunks = this.#chunks;
@@ -185,13 +288,9 @@ export class IoBufs implements Disposable {
     for (const chunk of chunks) chunk.release();
   }
 
+  /** Releases the buffers, for `using`. */
   [Symbol.dispose](): void {
     this.release();
-  }
-
-  /** @internal Ends this; the chunks pass to the caller. */
-  moveOut(): IoBuf[] {
-    return IoBufs.#moveOut(this);
   }
 
   static #moveOut(bufs: IoBufs): IoBuf[] {
@@ -223,15 +322,16 @@ export class IoBufs implements Disposable {
     }
   }
 
-  /** Adds at the end; bytes that nobody else holds. */
+  /** Adds a chunk that has no other owner at the end. */
   static #push(bufs: IoBufs, chunk: IoBuf): void {
-    if (chunk.span === 0) {
+    const span = handleFields.span(chunk);
+    if (span === 0) {
       chunk.release();
       return;
     }
     const chunks = bufs.#chunks;
-    bufs.#length += chunk.span;
-    // Two are common, and the first push makes room for more than a dozen.
+    bufs.#length += span;
+    // Two chunks are common, and the first push() of an array makes room for more than a dozen.
     if (chunks.length === 0) bufs.#chunks = [chunk];
     else if (chunks.length === 1) bufs.#chunks = [chunks[0], chunk];
     else chunks.push(chunk);
@@ -239,7 +339,7 @@ export class IoBufs implements Disposable {
 
   static #chunkOf(part: Exclude<IoBufsPart, IoBufs>): IoBuf {
     if (part instanceof BufferHandle) {
-      return new IoBuf(
+      return newIoBuf(
         handleFields.moveOut(part),
         handleFields.start(part),
         handleFields.span(part),

@@ -1,120 +1,120 @@
 /**
  * The safety net under buffers that are dropped without release.
  *
- * Watching every handle with a FinalizationRegistry would cost more than the whole send path, and
- * nearly all handles are released within a turn or two. So handles rest in a nursery first:
+ * A FinalizationRegistry over every handle would cost more than the whole send path, and nearly all
+ * handles are released within a turn or two. For that reason each handle spends its first moments
+ * in a nursery:
  *
- *   handle made -> nursery --(released meanwhile)--> forgotten
- *                          --(still held after a while)--> watched by the registry
- *                                      --(dropped)--> reclaimed, counted
+ *   handle created -> nursery --(released meanwhile)--> removed
+ *                             --(still open at a sweep)--> registered
+ *                                     --(released)--> unregistered
+ *                                     --(collected)--> reclaimed, counted
  *
- * The nursery holds its handles strongly for at most {@link NURSERY_MS}, or until it is full.
+ * The nursery keeps its handles reachable for at most {@link NURSERY_MS}, or until it is full.
+ *
+ * A timer sweeps the nursery. A ring that reports when its thread becomes idle saves most timers:
+ * where no handle is open, the nursery is emptied at that moment instead.
  *
  * @module
  */
+import { type BufferHandle, handleFields } from "./buffer_handle.ts";
 import type { SlabSource } from "./slab.ts";
 import type { Slot } from "./slot.ts";
 
-/** How long a handle rests unwatched. */
+/** How long a handle stays in the nursery. */
 const NURSERY_MS = 10;
 
 /** Handles in the nursery: bounds both its memory and the length of one sweep (about 20 us). */
 const NURSERY_COUNT_MAX = 4_096;
 
-/** What the tracker needs of a handle. */
-export interface Tracked {
-  /** The memory it still holds, or null when released or moved. */
-  heldSlot(): Slot | null;
-  watched: boolean;
-}
-
 export class LeakTracker {
   readonly #source: SlabSource;
   readonly #registry = new FinalizationRegistry<Slot>((slot) => this.#reclaim(slot));
-  readonly #nursery: (Tracked | null)[] = [];
+  readonly #nursery: (BufferHandle | null)[] = [];
   #count = 0;
-  /** Handles that are held and not watched. */
-  #live = 0;
-  #keepers = 0;
-  #timed = false;
-  #warned = false;
+  /** Handles that are open and not registered. */
+  #unregisteredCount = 0;
+  #idleReporterCount = 0;
+  #isTimerSet = false;
+  #hasWarned = false;
+  /** Buffers that the garbage collector found. */
   leaked = 0;
 
   constructor(source: SlabSource) {
     this.#source = source;
   }
 
-  add(handle: Tracked): void {
-    this.#live++;
+  add(handle: BufferHandle): void {
+    this.#unregisteredCount++;
     this.#nursery[this.#count++] = handle;
     if (this.#count === NURSERY_COUNT_MAX) this.sweep();
-    if (this.#keepers === 0) this.#startTimer();
+    if (this.#idleReporterCount === 0) this.#startTimer();
   }
 
-  /** A handle that is not watched was released or moved. */
-  dropped(): void {
-    this.#live--;
+  /** A handle that is not registered was released or moved. */
+  removeUnregistered(): void {
+    this.#unregisteredCount--;
   }
 
-  /** Somebody promises to call `settle` when handles were made and the thread becomes idle. */
-  keep(): void {
-    this.#keepers++;
+  /** A registered handle was released or moved. */
+  unregister(handle: BufferHandle): void {
+    handleFields.setRegistered(handle, false);
+    this.#registry.unregister(handle);
   }
 
-  /** The end of that promise. */
-  unkeep(): void {
-    this.#keepers--;
-    this.settle();
+  /** The caller promises to call `onIdle` whenever its thread becomes idle. */
+  addIdleReporter(): void {
+    this.#idleReporterCount++;
   }
 
-  /** The thread becomes idle: what is still held is looked at once more, later. */
-  settle(): void {
-    if (this.#live > 0) this.#startTimer();
+  /** The caller takes back the promise of `addIdleReporter`. */
+  removeIdleReporter(): void {
+    this.#idleReporterCount--;
+    this.onIdle();
+  }
+
+  /** The thread becomes idle. Handles that are still open are swept later, by the timer. */
+  onIdle(): void {
+    if (this.#unregisteredCount > 0) this.#startTimer();
     else this.#empty();
   }
 
   #startTimer(): void {
-    if (this.#timed) return;
-    this.#timed = true;
+    if (this.#isTimerSet) return;
+    this.#isTimerSet = true;
     this.#source.setTimer(() => {
-      this.#timed = false;
+      this.#isTimerSet = false;
       this.sweep();
     }, NURSERY_MS);
   }
 
-  /** Nothing in the nursery is held: no timer is needed to find that out. */
+  /** No handle in the nursery is open, so that no timer is needed to find that out. */
   #empty(): void {
     for (let i = 0; i < this.#count; i++) this.#nursery[i] = null;
     this.#count = 0;
   }
 
-  /** Moves what is still held from the nursery to the registry. */
+  /** Registers every handle in the nursery that is still open, and empties the nursery. */
   sweep(): void {
     const nursery = this.#nursery;
     const count = this.#count;
     this.#count = 0;
     for (let i = 0; i < count; i++) {
-      const handle = nursery[i] as Tracked;
+      const handle = nursery[i] as BufferHandle;
       nursery[i] = null;
-      const slot = handle.heldSlot();
-      if (slot === null || handle.watched) continue;
-      handle.watched = true;
-      this.#live--;
+      const slot = handleFields.slot(handle);
+      if (slot === null || handleFields.isRegistered(handle)) continue;
+      handleFields.setRegistered(handle, true);
+      this.#unregisteredCount--;
       this.#registry.register(handle, slot, handle);
     }
-  }
-
-  /** A watched handle was released after all. */
-  forget(handle: Tracked): void {
-    handle.watched = false;
-    this.#registry.unregister(handle);
   }
 
   #reclaim(slot: Slot): void {
     this.leaked++;
     slot.release();
-    if (this.#warned) return;
-    this.#warned = true;
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
     this.#source.warn(
       "uringnet: a buffer was dropped without release() and reclaimed by the garbage collector; " +
         "use `using`, release(), or give it to send() (said once; buffer_pool_leaked_total counts)",

@@ -1,6 +1,6 @@
 /**
- * The slots of one size: a fixed number, cut from slabs as they are first needed, handed out last
- * in first out so that the next user finds them in the processor's cache.
+ * The slots of one size: a fixed number, cut from slabs when they are first needed. The slot that
+ * was released last is handed out first, because it is still in the processor's cache.
  *
  *   slab k: [slot][slot][slot]...     a slab holds SLAB_BYTES / size slots, at least one
  *
@@ -13,11 +13,11 @@ import { Slot, type SlotHome } from "./slot.ts";
 /** Slabs grow in steps of this size: small enough to be cheap, large enough to be few. */
 const SLAB_BYTES = 1 << 20;
 
-/** What released memory is filled with in debug mode: reading it is a use after release. */
+/** The byte that fills released memory in debug mode. A program that reads it uses a stale view. */
 export const DEBUG_FILL = 0xdb;
 
-/** What debug mode does to released memory. */
-export function spoil(slot: Slot): void {
+/** Fills released memory with {@link DEBUG_FILL}. */
+export function poison(slot: Slot): void {
   if (!slot.gone) slot.bytes.fill(DEBUG_FILL);
 }
 
@@ -48,23 +48,23 @@ export class SizeClass implements SlotHome {
     this.#source = source;
   }
 
-  /** Slots in somebody's hands. */
+  /** Slots that have a holder. */
   get allocated(): number {
     return this.created - this.#free.length;
   }
 
-  /** Slots that can still be taken, cut or not. */
+  /** Slots that can still be taken, whether they are cut yet or not. */
   get available(): number {
     return this.countMax - this.allocated;
   }
 
   /**
-   * A slot with one reference, or null when all are in use, or there is no memory for another.
-   * Contents are undefined.
+   * A slot with one reference. Null when all slots are in use, or when the system has no memory for
+   * another one. The contents are undefined.
    */
   take(): Slot | null {
     let slot = this.#free.pop() ?? this.#cut();
-    // Bun does not refuse everywhere that the memory of the pool is transferred.
+    // Bun lets some interfaces transfer memory of the pool. A slot that lost its memory is dropped.
     while (slot !== null && slot.gone) {
       this.created--;
       slot = this.#free.pop() ?? this.#cut();
@@ -79,11 +79,11 @@ export class SizeClass implements SlotHome {
   }
 
   put(slot: Slot): void {
-    if (this.#debug) spoil(slot);
+    if (this.#debug) poison(slot);
     this.#free.push(slot);
   }
 
-  /** Creates slots until there are `count`. False when the system has no memory for them. */
+  /** Creates slots until there are `count`. Returns false when the system has no memory for them. */
   prefill(count = this.countMax): boolean {
     while (this.created < count) {
       const slot = this.#cut();
@@ -93,7 +93,7 @@ export class SizeClass implements SlotHome {
     return true;
   }
 
-  /** A new slot: null when there are enough, or when no memory can be mapped (yet). */
+  /** A new slot. Null when the class is complete, or when no memory can be mapped at the moment. */
   #cut(): Slot | null {
     if (this.created === this.countMax) return null;
     if (this.#slab === null || this.#slabCut + this.sizeBytes > this.#slab.bytes.length) {

@@ -1,7 +1,7 @@
 /**
  * Where buffers come from: memory that the kernel may touch, mapped once and never unmapped while
- * the process lives. The core knows it as an id and one view; the id and u32 offsets are all that
- * is ever handed down.
+ * the process lives. The core knows a slab as an id and one view. The id and u32 offsets are all
+ * that the core hands down to C.
  *
  * @module
  */
@@ -13,12 +13,30 @@ export interface SlabMemory {
   readonly bytes: Uint8Array;
 }
 
-/** Maps slabs and lends what a pool needs of its runtime. */
+/** Maps slabs, and offers the parts of the runtime that a pool needs. */
 export interface SlabSource {
-  /** Null when the system gives no more memory or address space. */
+  /** False when the kernel cannot see the memory: only portable networks can use it. */
+  readonly visible?: boolean;
+  /** Maps a slab. Null when the system gives no more memory or address space. */
   mapSlab(sizeBytes: number): SlabMemory | null;
-  /** Calls once after `delayMs`, without keeping the process alive. */
+  /** Calls `callback` once after `delayMs`, without keeping the process alive. */
   setTimer(callback: () => void, delayMs: number): unknown;
-  /** Tells the developer of a mistake in the program. */
+  /** Shows the developer a mistake in the program. */
   warn(message: string): void;
+}
+
+let openDefault: (() => SlabSource) | null = null;
+
+/**
+ * Says how a pool that the program makes by itself gets its slabs. Called by `mod.ts`, which alone
+ * knows the native library.
+ */
+export function setDefaultSlabSource(open: () => SlabSource): void {
+  openDefault = open;
+}
+
+/** The slab source of this thread. Throws a NetworkError "Unsupported" where there is none. */
+export function defaultSlabSource(): SlabSource {
+  if (openDefault === null) throw new Error("No slab source: mod.ts was not loaded");
+  return openDefault();
 }

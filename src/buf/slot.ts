@@ -1,11 +1,11 @@
 /**
- * One buffer's memory: a fixed place in a slab, or plain memory when the pool had none left.
+ * The memory of one buffer: a fixed place in a slab, or plain memory when the pool was exhausted.
  *
  * Invariants
  * - A slot is in its class's free list exactly when `references` is 0.
- * - Each holder (a handle, a queued piece, an operation in flight, a provided read buffer) counts
- *   one reference. What the kernel may touch holds one until the final completion.
- * - Plain slots (`slab` is {@link PLAIN_SLAB}) are never shown to the kernel.
+ * - Each holder (a handle, a queued piece, an operation in flight, a provided read buffer) has one
+ *   reference. An operation keeps its reference until the final completion.
+ * - The kernel never sees a plain slot (`slab` is {@link PLAIN_SLAB}).
  *
  * @module
  */
@@ -15,9 +15,9 @@ import type { LeakTracker } from "./leak_tracker.ts";
 /** The slab id of memory that the kernel cannot see. */
 export const PLAIN_SLAB = 0xffff_ffff;
 
-/** Takes slots back, and watches the handles on them. */
+/** Where a slot goes when its last reference is released. */
 export interface SlotHome {
-  /** Null where handles are not watched. */
+  /** Tracks the handles on the slot. Null where handles are not tracked. */
   readonly tracker: LeakTracker | null;
   put(slot: Slot): void;
 }
@@ -25,7 +25,7 @@ export interface SlotHome {
 export class Slot {
   readonly slab: number;
   readonly offset: number;
-  /** The whole slot; made once, because a view costs 15 to 100 ns. */
+  /** A view over the whole slot. Made once, because a view costs 15 to 100 ns. */
   readonly bytes: Uint8Array;
   readonly home: SlotHome | null;
   references = 0;
@@ -37,7 +37,7 @@ export class Slot {
     this.home = home;
   }
 
-  /** Plain memory with one reference, which goes away with its last holder, past `home` if any. */
+  /** Plain memory with one reference. The runtime collects it after the last release. */
   static plain(bytes: Uint8Array, home: SlotHome | null = null): Slot {
     const slot = new Slot(PLAIN_SLAB, 0, bytes, home);
     slot.references = 1;
@@ -49,8 +49,8 @@ export class Slot {
   }
 
   /**
-   * Whether the memory was transferred away through a view of it. The kernel goes on seeing a slab,
-   * which C has mapped; JavaScript can neither read nor write it.
+   * Whether the memory was transferred away through a view of it. The kernel still sees the slab,
+   * which C has mapped. JavaScript can neither read nor write the memory any more.
    */
   get gone(): boolean {
     return this.bytes.length === 0;
@@ -61,7 +61,7 @@ export class Slot {
   }
 
   retain(): void {
-    assert(this.references > 0, "a slot is retained while somebody holds it");
+    assert(this.references > 0, "a slot is retained only while it has a holder");
     this.references++;
   }
 

@@ -7,7 +7,7 @@ import type { Histogram } from "../base/histogram.ts";
 import { COUNT, type Meter } from "../base/meter.ts";
 import type { BufferPool } from "../buf/buffer_pool.ts";
 
-/** What can be read of one network at scrape time. */
+/** The numbers of one network at the time of a scrape. */
 export interface MetricSource {
   readonly meter: Meter;
   readonly pool: BufferPool;
@@ -22,7 +22,7 @@ export interface Sample {
   value: number;
 }
 
-/** `scalar` metrics are read as samples, `histogram` ones as whole histograms. */
+/** A counter or a gauge is read as samples, a histogram as a whole. */
 export type Definition =
   | {
     kind: "counter" | "gauge";

@@ -1,28 +1,23 @@
 /**
- * Publishes networks on a prom-client registry, when it is scraped and not before.
+ * Publishes networks on a prom-client registry. The numbers are read when the registry is scraped,
+ * and not before.
  *
- * One set of metrics serves all networks that share a registry and a prefix: gauges add up what is
- * open, counters also keep what closed networks had counted, so that they never go back.
+ * One set of metrics serves all networks that share a registry and a prefix. A gauge is the sum
+ * over the open networks. A counter also keeps the counts of closed networks, so that it never
+ * decreases.
  *
  *   scrape -> registry -> metric.get() -> reads the typed arrays of every network
  *
- * The registry is the user's, and any of its methods may throw. While a network starts that is an
- * error of the start; when it closes, the rest is taken off all the same and the network is told.
+ * The registry belongs to the program, and each of its methods may throw. An error while a network
+ * starts is the error of the start. An error while a network closes goes to a callback, and the
+ * other metrics are removed all the same.
  *
  * @module
  */
 import type { Histogram } from "../base/histogram.ts";
 import type { BufferPool } from "../buf/buffer_pool.ts";
+import type { MetricsRegistry } from "../net/config/config.ts";
 import { type Definition, DEFINITIONS, type MetricSource, type Sample } from "./definitions.ts";
-
-/** A prom-client `Registry`, or anything with its `registerMetric`. */
-export interface Registry {
-  // deno-lint-ignore no-explicit-any
-  registerMetric(metric: any): void;
-  removeSingleMetric?(name: string): void;
-  /** Tells whether somebody has taken a metric off, as `clear` does with all. */
-  getSingleMetric?(name: string): unknown;
-}
 
 interface HistogramTotal {
   bounds: ArrayLike<number>;
@@ -34,7 +29,7 @@ interface MetricValue extends Sample {
   metricName?: string;
 }
 
-const publishers = new WeakMap<Registry, Map<string, Publisher>>();
+const publishers = new WeakMap<MetricsRegistry, Map<string, Publisher>>();
 
 function addHistogram(total: HistogramTotal, histogram: Histogram): void {
   for (let i = 0; i < total.buckets.length; i++) total.buckets[i] += histogram.buckets[i];
@@ -50,28 +45,31 @@ function labelKey(labels: Record<string, string>): string {
 }
 
 export class Publisher {
-  readonly #registry: Registry;
+  readonly #registry: MetricsRegistry;
   readonly #prefix: string;
   readonly #sources = new Set<MetricSource>();
-  /** What was registered, by its whole name. */
+  /** The metrics that were registered, by their names with the prefix. */
   readonly #metrics = new Map<string, unknown>();
-  /** What closed networks had counted: by metric name, then by labels. */
+  /** The counts of closed networks, by metric name, then by labels. */
   readonly #retired = new Map<string, Map<string, Sample>>();
   readonly #retiredHistograms = new Map<string, HistogramTotal>();
-  /** The part of `#retired` that a pool without an open network counted: it may get one again. */
+  /**
+   * The part of `#retired` that belongs to pools without an open network. Another network may use
+   * such a pool later.
+   */
   readonly #retiredPools = new WeakMap<BufferPool, Map<string, Sample[]>>();
 
-  private constructor(registry: Registry, prefix: string) {
+  private constructor(registry: MetricsRegistry, prefix: string) {
     this.#registry = registry;
     this.#prefix = prefix;
   }
 
   /**
-   * Adds a network. Returns how to take it away again; the last one unregisters the metrics. That
-   * never throws: what the registry threw is passed to `refused`.
+   * Adds a network. Returns a function that removes the network again. Removing the last network
+   * unregisters the metrics. The function never throws: errors of the registry go to `refused`.
    */
   static attach(
-    registry: Registry,
+    registry: MetricsRegistry,
     prefix: string,
     source: MetricSource,
     refused: (error: unknown) => void = () => {},
@@ -91,15 +89,15 @@ export class Publisher {
     };
   }
 
-  /** Registers what is not there: all at first, and what was taken off meanwhile. */
+  /** Registers every metric that the registry does not have. */
   #register(): void {
     const added: string[] = [];
     try {
       for (const definition of DEFINITIONS) {
         const name = this.#prefix + definition.name;
-        if (this.#stands(name)) continue;
-        // prom-client asks a metric for its data with get() and resets it with reset(). For the
-        // OpenMetrics format it takes the suffix off the names of counters, and adds it again.
+        if (this.#isRegistered(name)) continue;
+        // prom-client reads a metric with get() and resets it with reset(). For the OpenMetrics
+        // format, prom-client removes the suffix of a counter's name, and adds it again.
         const get = () => this.#read(definition, metric.name);
         const metric = { name, type: definition.kind, get, reset() {}, aggregator: "sum" };
         this.#registry.registerMetric(metric);
@@ -107,14 +105,17 @@ export class Publisher {
         added.push(name);
       }
     } catch (error) {
-      // The first error says more than those of a registry that does not take them off either.
+      // The first error is the useful one. The registry may refuse the removal as well.
       this.#unregister(added, () => {});
       throw error;
     }
   }
 
-  /** Whether a metric of ours is on the registry; one that cannot tell has what it was given. */
-  #stands(name: string): boolean {
+  /**
+   * Whether the registry has the metric of this publisher. A registry that cannot say is taken to
+   * have every metric that it was given.
+   */
+  #isRegistered(name: string): boolean {
     const metric = this.#metrics.get(name);
     const registry = this.#registry;
     if (metric === undefined || registry.getSingleMetric === undefined) return metric !== undefined;
@@ -124,7 +125,7 @@ export class Publisher {
   #unregister(names: readonly string[], refused: (error: unknown) => void): void {
     for (const name of names) {
       try {
-        if (this.#stands(name)) this.#registry.removeSingleMetric?.(name);
+        if (this.#isRegistered(name)) this.#registry.removeSingleMetric?.(name);
       } catch (error) {
         refused(error);
       }
@@ -144,7 +145,7 @@ export class Publisher {
     const totals = new Map<string, Sample>();
     const retired = this.#retired.get(definition.name);
     if (retired !== undefined) addSamples(totals, [...retired.values()]);
-    // Networks may share a pool: its numbers count once.
+    // Networks may share a pool. The numbers of a pool count once.
     const pools = new Set<unknown>();
     for (const source of this.#sources) {
       if (definition.name.startsWith("buffer_pool_")) {
@@ -215,7 +216,7 @@ function addSamples(totals: Map<string, Sample>, samples: Sample[]): void {
   }
 }
 
-/** Cumulative buckets, sum and count, as prom-client's own histograms report them. */
+/** Cumulative buckets, sum and count, in the form of prom-client's own histograms. */
 function exposition(name: string, total: HistogramTotal): MetricValue[] {
   const values: MetricValue[] = [];
   let cumulative = 0;

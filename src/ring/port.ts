@@ -148,6 +148,16 @@ export interface RingPort {
   bind(fd: number, block: number, length: number): number;
   listen(fd: number, backlog: number): number;
   /**
+   * Only where `listen` leaves its work to the runtime's event loop: settles with 0 once the socket
+   * listens and its address is known, or with -errno. Absent where `listen` has done it all.
+   */
+  listening?(fd: number): Promise<number>;
+  /**
+   * Only where `listen` leaves its work to the runtime's event loop: settles with 0 once the socket
+   * listens and its address is known, or with -errno. Absent where `listen` has done it all.
+   */
+  listening?(fd: number): Promise<number>;
+  /**
    * Takes a connection that waits already, its peer's address as an accept of the ring leaves it in
    * the block, or -EAGAIN. Only while no accept of the ring has this descriptor.
    */

@@ -8,7 +8,7 @@
  * @module
  */
 import { LIMITS } from "../base/limits.ts";
-import type { BufferPool } from "../buf/buffer_pool.ts";
+import { type BufferPool, leakTrackerOf, sizeClassFor } from "../buf/buffer_pool.ts";
 import { SizeClass } from "../buf/size_class.ts";
 import type { SlabSource } from "../buf/slab.ts";
 import type { Slot } from "../buf/slot.ts";
@@ -41,7 +41,7 @@ export class ReadGroups {
     this.single = new ProvidedBuffers({
       ...lent,
       group: 0,
-      shared: pool.classFor(sizeBytes),
+      shared: sizeClassFor(pool, sizeBytes),
       sizeBytes,
       extraCount: 0,
     });
@@ -49,7 +49,7 @@ export class ReadGroups {
     this.multishot = !isMultishot ? null : new ProvidedBuffers({
       ...lent,
       group: 1,
-      shared: pool.classFor(multishotBufferBytes),
+      shared: sizeClassFor(pool, multishotBufferBytes),
       sizeBytes: multishotBufferBytes,
       extraCount: multishotExtraCount,
     });
@@ -87,9 +87,15 @@ export class ReadGroups {
   /** The network's own where the pool's buffers are smaller; made when first needed. */
   static #bulkClass({ pool, source }: ReadMemory): SizeClass | null {
     const { bulkBufferBytes, bulkBufferCount } = LIMITS;
-    const shared = pool.classFor(bulkBufferBytes);
+    const shared = sizeClassFor(pool, bulkBufferBytes);
     // They would be beyond the budget, which is a strict ceiling.
     if (shared !== null || pool.config.budgetBytes !== null) return shared;
-    return new SizeClass(bulkBufferBytes, bulkBufferCount, pool.config.debug, source, pool.tracker);
+    return new SizeClass(
+      bulkBufferBytes,
+      bulkBufferCount,
+      pool.config.debug,
+      source,
+      leakTrackerOf(pool),
+    );
   }
 }

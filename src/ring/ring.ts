@@ -20,6 +20,7 @@ import { ERRNO } from "../base/errno.ts";
 import type { Host, HostTimer } from "../base/host.ts";
 import { LIMITS } from "../base/limits.ts";
 import { COUNT, type Meter } from "../base/meter.ts";
+import { leakTrackerOf } from "../buf/buffer_pool.ts";
 import type { LeakTracker } from "../buf/leak_tracker.ts";
 import { BlockList } from "./block_list.ts";
 import { Lane, type LaneQueue } from "./lane.ts";
@@ -99,10 +100,10 @@ export class Ring implements PumpedRing {
     this.sendLane = new Lane(inFlightMax);
     this.recvLane = new Lane(inFlightMax);
     this.reads = reads === null ? null : new ReadGroups(port, reads);
-    this.#tracker = reads === null ? null : reads.pool.tracker;
+    this.#tracker = reads === null ? null : leakTrackerOf(reads.pool);
     // The last that can fail.
     this.pump = new Pump(this, spin, keeper === null ? null : keeper.pump);
-    this.#tracker?.keep();
+    this.#tracker?.addIdleReporter();
   }
 
   /** Operations with the kernel. */
@@ -189,7 +190,7 @@ export class Ring implements PumpedRing {
   }
 
   onSleep(): void {
-    this.#tracker?.settle();
+    this.#tracker?.onIdle();
   }
 
   /** Adds what the shim counted since the last time. Its words wrap at 2^32. */
@@ -217,7 +218,7 @@ export class Ring implements PumpedRing {
     this.publish();
     this.pump.close();
     this.#cancelTimer?.cancel();
-    this.#tracker?.unkeep();
+    this.#tracker?.removeIdleReporter();
     const drained = this.port.close() >= 0;
     this.#table.eachInFlight((operation) => {
       if (!drained) operation.owner.detain();

@@ -10,11 +10,16 @@
  * @module
  */
 
+/**
+ * How long a thread looks for completions before it sleeps. All values are microseconds, 0 to
+ * 10,000.
+ */
 export interface SpinConfig {
-  /** Budget at the start and lower bound of growth, microseconds. */
+  /** The budget at the start. The default is 50. */
   budgetUs: number;
+  /** The largest budget, at least `budgetUs`. The default is 300. */
   maxBudgetUs: number;
-  /** A sleep shorter than this should have been spun. */
+  /** A sleep that is shorter than this makes the budget grow. The default is 150. */
   quickWakeUs: number;
 }
 

@@ -14,7 +14,7 @@
 import { check } from "../base/check.ts";
 import type { IoBuf } from "../buf/io_buf.ts";
 import type { CallOptions } from "../net/call/call_options.ts";
-import type { Connection } from "../net/connection/connection_interface.ts";
+import type { Connection } from "../net/connection/connection.ts";
 import { abortReceive, Stream } from "../net/recv/stream.ts";
 import { Sink } from "../net/send/sink.ts";
 import { CallBudget } from "./call_budget.ts";

@@ -7,7 +7,7 @@
  */
 import { check } from "../base/check.ts";
 import type { CallOptions } from "../net/call/call_options.ts";
-import type { Connection } from "../net/connection/connection_interface.ts";
+import type { Connection } from "../net/connection/connection.ts";
 import type { Stream } from "../net/recv/stream.ts";
 import type { Sendable } from "../net/send/load_call.ts";
 

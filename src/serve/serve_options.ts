@@ -5,7 +5,7 @@
  */
 import { check } from "../base/check.ts";
 import { LIMITS } from "../base/limits.ts";
-import type { Connection } from "../net/connection/connection_interface.ts";
+import type { Connection } from "../net/connection/connection.ts";
 
 /** How a server behaves; every field is optional. */
 export interface ServeOptions {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Connection } from "../net/connection/connection_interface.ts";
+import type { Connection } from "../net/connection/connection.ts";
 
 /** Tells a handler about its server. */
 export interface ServeContext {

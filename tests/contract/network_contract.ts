@@ -38,10 +38,33 @@ import { sharedMemory } from "./parts/shared_memory.ts";
 import { webStreams } from "./parts/web_streams.ts";
 import { writeBuffering } from "./parts/write_buffering.ts";
 
-/** The whole contract for one configuration, to be run. */
-export function contract(name: string, config: NetworkConfig): ContractSuite {
+/**
+ * Leaves out the tests of these names, which say what does not hold for a backend. Every name has
+ * to be one of a test.
+ */
+function without(test: ContractSuite, names: readonly string[]) {
+  const left = new Set(names);
+  const chosen: ContractSuite = Object.assign(
+    ((name, body, options) => {
+      if (!left.delete(name)) test(name, body, options);
+    }) as ContractSuite,
+    test,
+  );
+  const check = () => {
+    if (left.size > 0) throw new Error(`No test of the contract: ${[...left].join("; ")}`);
+  };
+  return { chosen, check };
+}
+
+/** The whole contract for one configuration, to be run, but for the tests of these names. */
+export function contract(
+  name: string,
+  config: NetworkConfig,
+  differing: readonly string[] = [],
+): ContractSuite {
   const context = {} as ContractContext;
-  const test = suite<ContractContext>(name, context, { timeoutMs: 8_000 });
+  const whole = suite<ContractContext>(name, context, { timeoutMs: 8_000 });
+  const { chosen: test, check } = without(whole, differing);
 
   test.before(async (context) => {
     // The library and the runtime's own helpers are loaded by the first network, for good.
@@ -79,5 +102,6 @@ export function contract(name: string, config: NetworkConfig): ContractSuite {
   scarcity(test, config);
   arguments_(test, config);
   hostile(test, config);
+  check();
   return test;
 }

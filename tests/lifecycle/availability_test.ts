@@ -26,6 +26,9 @@ interface Outcome {
   started: boolean;
   entries: number[];
   echoed: boolean;
+  backend: string;
+  /** What `onFallback` was told. */
+  fallbacks: string[];
   typed: boolean;
   code: string;
   errno: string | null;
@@ -44,8 +47,8 @@ interface Setting {
   preload?: boolean;
 }
 
-const SHARED: Attempt = { config: { ring: { topology: "shared" } } };
-const SPLIT: Attempt = { config: { ring: { topology: "split" } } };
+const SHARED: Attempt = { config: { backend: "io_uring", ring: { topology: "shared" } } };
+const SPLIT: Attempt = { config: { backend: "io_uring", ring: { topology: "split" } } };
 const BOTH = [SHARED, SPLIT];
 
 const folder = mkdtempSync(join(tmpdir(), "uringnet-"));
@@ -127,13 +130,27 @@ for (const [value, remedy] of [["1", "kernel.io_uring_group"], ["2", "turned off
   });
 }
 
-test("who did not ask for io_uring is refused the same: there is no other backend", async () => {
-  const backends = [undefined, "auto", "io_uring"];
-  const attempts = backends.map((backend) => ({ config: backend ? { backend } : {} }));
+test("auto falls back to the portable backend, which works, and the reason is told", async () => {
+  const attempts = [undefined, "auto"].map((backend) => ({ config: backend ? { backend } : {} }));
   const launcher = ["--deny", "setup", String(ERRNO.EPERM)];
   for (const outcome of await outcomes(attempts, { launcher })) {
-    expectRefusal(outcome, "EPERM", FILTER);
+    assert.equal([outcome.supported, outcome.started, outcome.echoed], [false, true, true]);
+    assert.is(outcome.backend, "portable");
+    assert.equal(outcome.entries, [], "no ring is open");
+    assert.equal(outcome.fallbacks, [outcome.reason]);
   }
+});
+
+test("auto takes io_uring where it can be used, and tells nothing", async () => {
+  const [outcome] = await outcomes([{ config: {} }], {});
+  assert.equal([outcome.backend, outcome.fallbacks], ["io_uring", []]);
+});
+
+test("auto falls back when the probe works and the network's own ring is refused", async () => {
+  const launcher = ["--deny-above", "4", String(ERRNO.ENOMEM)];
+  const [outcome] = await outcomes([{ config: {} }], { launcher });
+  assert.equal([outcome.started, outcome.echoed, outcome.backend], [true, true, "portable"]);
+  assert.is(outcome.fallbacks.length, 1);
 });
 
 test("a kernel that has no memory for more than 64 entries: the ring is made smaller", async () => {

@@ -6,7 +6,7 @@
 import { ERRNO } from "../../src/base/errno.ts";
 import { LIMITS } from "../../src/base/limits.ts";
 import { COUNT } from "../../src/base/meter.ts";
-import type { Connection } from "../../src/net/connection/connection_interface.ts";
+import type { Connection } from "../../src/net/connection/connection.ts";
 import { assert, suite } from "../harness.ts";
 import { outcomeOf, type Pair, withPair, withSeeds } from "../support/pair.ts";
 import { Sim } from "../support/sim.ts";

@@ -12,7 +12,7 @@ import { IoBuf } from "../../src/buf/io_buf.ts";
 import { IoBufs } from "../../src/buf/io_bufs.ts";
 import { AcceptOperation } from "../../src/net/accept/accept_operation.ts";
 import { ConnectOperation } from "../../src/net/dial/connect_operation.ts";
-import type { Connection } from "../../src/net/connection/connection_interface.ts";
+import type { Connection } from "../../src/net/connection/connection.ts";
 import { DirectRead } from "../../src/net/recv/direct_read.ts";
 import { GatherBuffer } from "../../src/net/send/gather_buffer.ts";
 import { packedAddress } from "../../src/net/address/packed_address.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import { IoBufs } from "../../src/buf/io_bufs.ts";
-import type { Connection } from "../../src/net/connection/connection_interface.ts";
+import type { Connection } from "../../src/net/connection/connection.ts";
 import { assert, suite } from "../harness.ts";
 import { contentOf } from "../support/content.ts";
 import { outcomeOf, withPair, withSeeds } from "../support/pair.ts";

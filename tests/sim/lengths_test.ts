@@ -7,7 +7,7 @@
 import type { NetworkError } from "../../src/base/network_error.ts";
 import { LIMITS } from "../../src/base/limits.ts";
 import type { IoBuf } from "../../src/buf/io_buf.ts";
-import type { Connection } from "../../src/net/connection/connection_interface.ts";
+import type { Connection } from "../../src/net/connection/connection.ts";
 import { assert, suite } from "../harness.ts";
 import { contentOf } from "../support/content.ts";
 import type { FakeRing } from "../support/fake_ring.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { formatAddress } from "../../src/net/address/address.ts";
-import type { Connection } from "../../src/net/connection/connection_interface.ts";
+import type { Connection } from "../../src/net/connection/connection.ts";
 import { assert, suite } from "../harness.ts";
 import { contentOf } from "../support/content.ts";
 import { withPair } from "../support/pair.ts";

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import type { Connection } from "../../src/net/connection/connection.ts";
 import type { Consumer } from "../../src/net/recv/push_receive.ts";
+import { pushReceive } from "../../src/net/recv/stream.ts";
 import type { Producer } from "../../src/net/send/push_send.ts";
+import { pushSend } from "../../src/net/send/sink.ts";
 import { assert, bytesEqual, suite } from "../harness.ts";
 import { contentOf } from "../support/content.ts";
 import { type Pair, withPair, withSeeds } from "../support/pair.ts";
@@ -13,11 +14,6 @@ import { type Pair, withPair, withSeeds } from "../support/pair.ts";
 const test = suite("sim/push");
 
 const LIMIT_BYTES = 65_536;
-
-/** The seam is internal: it is on the classes, not on the interface of a connection. */
-function inner(connection: unknown): Connection {
-  return connection as Connection;
-}
 
 /** Collects what arrives, and says whether more may come. */
 class Collector implements Consumer {
@@ -92,7 +88,7 @@ async function until(pair: Pair, done: () => boolean): Promise<void> {
 test("a consumer gets every byte in order, then the end", async () => {
   await withSeeds(20, { kernel: { recvCapacity: 20_000 } }, async ({ client, server }, seed) => {
     const collector = new Collector();
-    inner(server).stream.pushTo(collector).resume();
+    pushReceive(server.stream, collector).resume();
     const sent = contentOf(seed, 150_000);
     for (let at = 0; at < sent.length;) {
       const count = 1 + (seed * 7_919 + at) % 9_000;
@@ -122,7 +118,7 @@ test("a consumer is never called inside a turn", async () => {
     };
     const collector = new Collector();
     collector.onData = () => calledInside += inside ? 1 : 0;
-    inner(server).stream.pushTo(collector).resume();
+    pushReceive(server.stream, collector).resume();
     for (let i = 0; i < 40; i++) await client.sink.send(contentOf(i, 100));
     await client.sink.close();
     await collector.done.promise;
@@ -136,7 +132,7 @@ test("a consumer that returns false is left alone until resume()", async () => {
     const { client, server } = pair;
     const collector = new Collector();
     collector.more = false;
-    const receive = inner(server).stream.pushTo(collector);
+    const receive = pushReceive(server.stream, collector);
     receive.resume();
     const sent = contentOf(3, 30_000);
     const sending = client.sink.send(sent).then(() => client.sink.close());
@@ -159,7 +155,7 @@ test("resume() inside data() counts, whatever data() returns", async () => {
   await withPair({}, async ({ client, server }) => {
     const collector = new Collector();
     collector.more = false;
-    const receive = inner(server).stream.pushTo(collector);
+    const receive = pushReceive(server.stream, collector);
     collector.onData = () => receive.resume();
     receive.resume();
     for (let i = 0; i < 5; i++) await client.sink.send(contentOf(i, 10));
@@ -173,7 +169,7 @@ test("nothing is delivered after stop(), and no buffer is left over", async () =
   await withSeeds(30, {}, async (pair, seed) => {
     const { client, server, sim } = pair;
     const collector = new Collector();
-    const receive = inner(server).stream.pushTo(collector);
+    const receive = pushReceive(server.stream, collector);
     receive.resume();
     for (let i = 0; i < seed % 4; i++) void client.sink.send(contentOf(i, 500)).catch(() => {});
     if (seed % 3 === 0) await sim.sleep(seed / 10);
@@ -189,7 +185,7 @@ test("nothing is delivered after stop(), and no buffer is left over", async () =
 test("a reset reaches the consumer as RecvFailed with its errno", async () => {
   await withPair({}, async ({ client, server }) => {
     const collector = new Collector();
-    inner(server).stream.pushTo(collector).resume();
+    pushReceive(server.stream, collector).resume();
     client.reset();
     await collector.done.promise;
     const [error] = collector.ends as { code: string; errno: string }[];
@@ -212,7 +208,7 @@ test("a consumer that throws does not keep the others from theirs", async () => 
           collected++;
           if (at === 0) throw failure;
         };
-        inner(accepted).stream.pushTo(collector).resume();
+        pushReceive(accepted.stream, collector).resume();
         void dialed.sink.send("x");
       });
       await until(pair, () => collected === 3);
@@ -225,7 +221,7 @@ test("a consumer that throws does not keep the others from theirs", async () => 
 test("post() copies: what the caller writes afterwards is not sent", async () => {
   await withPair({}, async ({ client, server }) => {
     const teller = new Teller();
-    const send = inner(client).sink.produce(teller, LIMIT_BYTES);
+    const send = pushSend(client.sink, teller, LIMIT_BYTES);
     const bytes = contentOf(9, 5_000);
     assert.is(send.post(bytes), true);
     bytes.fill(0);
@@ -240,7 +236,7 @@ test("post() is false above the limit, and drained() comes once", async () => {
   await withPair({ kernel }, async (pair) => {
     const { client, server } = pair;
     const teller = new Teller();
-    const send = inner(client).sink.produce(teller, LIMIT_BYTES);
+    const send = pushSend(client.sink, teller, LIMIT_BYTES);
     let posted = 0;
     let more = true;
     while (more) {
@@ -263,7 +259,7 @@ test("post() is false above the limit, and drained() comes once", async () => {
 test("a large array is lent until drained()", async () => {
   await withPair({ kernel: { recvCapacity: 50_000 } }, async ({ client, server }) => {
     const teller = new Teller();
-    const send = inner(client).sink.produce(teller, 1 << 20);
+    const send = pushSend(client.sink, teller, 1 << 20);
     const sent = contentOf(2, 300_000);
     assert.is(send.post(sent), false);
     const drained = teller.next();
@@ -276,7 +272,7 @@ test("a large array is lent until drained()", async () => {
 
 test("postShort() takes short ASCII texts and arrays, and leaves all else to post()", async () => {
   await withPair({}, async ({ client, server }) => {
-    const send = inner(client).sink.produce(new Teller(), LIMIT_BYTES);
+    const send = pushSend(client.sink, new Teller(), LIMIT_BYTES);
     const text = (chunk: string, encoding = "utf8") => ({ chunk, encoding });
     const bytes = (length: number) => ({ chunk: contentOf(1, length), encoding: "buffer" });
     assert.is(send.postShort([text("head "), bytes(0), text("", "latin1"), bytes(10)]), true);
@@ -306,7 +302,7 @@ test("postShort() takes short ASCII texts and arrays, and leaves all else to pos
 test("finish() sends FIN behind what was posted, then tells", async () => {
   await withPair({}, async ({ client, server }) => {
     const teller = new Teller();
-    const send = inner(client).sink.produce(teller, LIMIT_BYTES);
+    const send = pushSend(client.sink, teller, LIMIT_BYTES);
     send.post(contentOf(1, 3_000));
     const told = teller.next();
     send.finish();
@@ -322,7 +318,7 @@ test("a failure is told once, also to whoever posts after it", async () => {
   await withPair({}, async (pair) => {
     const { client, server, sim } = pair;
     const teller = new Teller();
-    const send = inner(client).sink.produce(teller, LIMIT_BYTES);
+    const send = pushSend(client.sink, teller, LIMIT_BYTES);
     server.reset();
     await sim.sleep(50);
     const told = teller.next();
@@ -340,7 +336,7 @@ test("stop() takes lent memory back, whatever the kernel has of it", async () =>
   const kernel = { sendCapacity: 20_000, recvCapacity: 20_000 };
   await withSeeds(30, { kernel }, async ({ client, server, sim }, seed) => {
     const teller = new Teller();
-    const send = inner(client).sink.produce(teller, LIMIT_BYTES);
+    const send = pushSend(client.sink, teller, LIMIT_BYTES);
     send.post(contentOf(4, 1_000));
     const lent = contentOf(5, 200_000);
     send.post(lent);

@@ -5,7 +5,7 @@
  * @module
  */
 import type { NetworkError } from "../../src/base/network_error.ts";
-import type { Connection } from "../../src/net/connection/connection_interface.ts";
+import type { Connection } from "../../src/net/connection/connection.ts";
 import { copyBidirectional } from "../../src/serve/copy.ts";
 import { delimited } from "../../src/serve/delimited.ts";
 import { framed } from "../../src/serve/framed.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import type { NetworkConfig } from "../../src/net/config/config.ts";
-import type { Connection } from "../../src/net/connection/connection_interface.ts";
+import type { Connection } from "../../src/net/connection/connection.ts";
 import type { Listener } from "../../src/net/accept/listener.ts";
 import type { FakeSocket } from "./fake_socket.ts";
 import { Sim, type SimNetwork, type SimOptions } from "./sim.ts";

@@ -6,7 +6,7 @@
  * @module
  */
 import { NetworkError } from "../../src/base/network_error.ts";
-import type { Connection } from "../../src/net/connection/connection_interface.ts";
+import type { Connection } from "../../src/net/connection/connection.ts";
 import type { Listener } from "../../src/net/accept/listener.ts";
 import { Random } from "../harness.ts";
 import { contentOf } from "./content.ts";

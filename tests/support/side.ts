@@ -8,7 +8,7 @@ import { NetworkError } from "../../src/base/network_error.ts";
 import { IoBufs } from "../../src/buf/io_bufs.ts";
 import { IoBuf } from "../../src/buf/io_buf.ts";
 import type { CallOptions } from "../../src/net/call/call_options.ts";
-import type { Connection } from "../../src/net/connection/connection_interface.ts";
+import type { Connection } from "../../src/net/connection/connection.ts";
 import type { Sendable } from "../../src/net/send/load_call.ts";
 import type { Random } from "../harness.ts";
 import { contentOf } from "./content.ts";
@@ -331,15 +331,19 @@ export class Side {
   /** No call is pending: what has arrived and was not received is buffered. */
   #checkBuffered(): void {
     const { buffered, bytesReceived } = this.connection.stream;
-    const broken = this.#plan.throws && this.connection.stream.closed;
     if (
-      this.readEnd !== null || broken || this.#isClosed() ||
+      this.readEnd !== null || this.#isBroken() || this.#isClosed() ||
       buffered === bytesReceived - this.received
     ) {
       return;
     }
     const text = `${bytesReceived} bytes came, ${this.received} were received`;
     this.#failure ??= new Error(`${text}, ${buffered} are buffered`);
+  }
+
+  /** A half that an error inside the library has ended forgets what is buffered. */
+  #isBroken(): boolean {
+    return Boolean(this.#plan.throws) && this.connection.stream.closed;
   }
 
   /** A half that was closed forgets what is buffered. */
@@ -435,7 +439,7 @@ export class Side {
     const { stream } = this.connection;
     const length = this.#recvBytes();
     const isThere = await stream.wait(length, options);
-    if (this.#receiving > 1) return;
+    if (this.#receiving > 1 || this.#isBroken()) return;
     if (isThere !== stream.buffered >= length && !this.#isClosed()) {
       const { buffered } = stream;
       this.#failure ??= new Error(`wait(${length}) is ${isThere}, ${buffered} are buffered`);

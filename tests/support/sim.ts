@@ -10,6 +10,7 @@
 import * as timers from "node:timers";
 import type { Host, HostTimer } from "../../src/base/host.ts";
 import { COUNT } from "../../src/base/meter.ts";
+import { sizeClassFor } from "../../src/buf/buffer_pool.ts";
 import type { SizeClass } from "../../src/buf/size_class.ts";
 import type { ProvidedBuffers } from "../../src/ring/provided_buffers.ts";
 import { NetworkCore } from "../../src/net/lifecycle/network_core.ts";
@@ -303,7 +304,7 @@ export class Sim {
     }
     for (const { pool } of this.networks) {
       for (const { sizeBytes, allocated } of pool.stats().classes) {
-        const sizeClass = pool.classFor(sizeBytes) as SizeClass;
+        const sizeClass = sizeClassFor(pool, sizeBytes) as SizeClass;
         if (allocated !== (counts.get(sizeClass) ?? 0)) {
           throw new Error(`class ${sizeBytes} says ${allocated} are allocated`);
         }

@@ -4,9 +4,9 @@
  * @module
  */
 import { lookup } from "node:dns/promises";
-import type { Connection } from "../../net/connection/connection_interface.ts";
+import type { Connection } from "../../net/connection/connection.ts";
 import { parseIp } from "../../net/address/ip.ts";
-import type { NetworkCore } from "../../net/lifecycle/network_core.ts";
+import type { Network } from "../../../mod.ts";
 import { denoError } from "./errors.ts";
 import { type Candidate, happyEyeballs, interleave } from "./happy_eyeballs.ts";
 import {
@@ -38,7 +38,7 @@ async function addressesOf(hostname: string): Promise<Candidate[]> {
 
 /** Connects within the network's own time limit. Rejects with an error of `Deno.errors`. */
 export async function connect(
-  network: NetworkCore,
+  network: Network,
   options: ConnectOptions | UnixConnectOptions,
 ): Promise<Connection> {
   const fields: AnyOptions = options;

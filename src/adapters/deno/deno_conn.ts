@@ -13,7 +13,7 @@
  */
 import { NetworkError } from "../../base/network_error.ts";
 import type { IoBuf } from "../../buf/io_buf.ts";
-import type { Connection } from "../../net/connection/connection_interface.ts";
+import type { Connection } from "../../net/connection/connection.ts";
 import { type Addr, denoAddr } from "./addr.ts";
 import { connStreams, type StreamEnds } from "./conn_streams.ts";
 import { badResource, denoError, interrupted, kernelError } from "./errors.ts";

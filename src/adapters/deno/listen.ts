@@ -8,7 +8,8 @@
 import type { Address } from "../../net/address/address.ts";
 import { parseIp } from "../../net/address/ip.ts";
 import type { Listener } from "../../net/accept/listener.ts";
-import type { NetworkCore } from "../../net/lifecycle/network_core.ts";
+import type { Network } from "../../../mod.ts";
+import { networkAccess } from "../../net/lifecycle/network_access.ts";
 import { denoError } from "./errors.ts";
 import {
   type AnyOptions,
@@ -37,14 +38,17 @@ function bindAddress(fields: AnyOptions): Address {
 
 /** Binds and listens at once. Throws an error of `Deno.errors`. */
 export function listen(
-  network: NetworkCore,
+  network: Network,
   options: ListenOptions | UnixListenOptions,
 ): Listener {
   const fields: AnyOptions = options;
   const address = bindAddress(fields);
   const backlog = checkBacklog(fields.tcpBacklog);
   try {
-    return network.bindNow(address, { backlog, reusePort: Boolean(fields.reusePort) });
+    return networkAccess().coreOf(network).bindNow(address, {
+      backlog,
+      reusePort: Boolean(fields.reusePort),
+    });
   } catch (error) {
     throw denoError(error);
   }

@@ -8,15 +8,24 @@
 export interface ConnectOptions {
   /** 1 to 65,535. */
   port: number;
-  /** An address or a name. @default {"127.0.0.1"} */
+  /**
+   * An address or a name.
+   * @default {"127.0.0.1"}
+   */
   hostname?: string;
   /** @default {"tcp"} */
   transport?: "tcp";
   /** Ends the attempt; of no effect once connected. */
   signal?: AbortSignal;
-  /** Addresses of both families race each other (RFC 8305). @default {true} */
+  /**
+   * Addresses of both families race each other (RFC 8305).
+   * @default {true}
+   */
   autoSelectFamily?: boolean;
-  /** Milliseconds from one attempt to the next. @default {250} */
+  /**
+   * Milliseconds from one attempt to the next.
+   * @default {250}
+   */
   autoSelectFamilyAttemptDelay?: number;
 }
 
@@ -27,15 +36,27 @@ export interface UnixConnectOptions {
 
 /** As `Deno.TcpListenOptions`, and `reusePort`. */
 export interface ListenOptions {
-  /** 0 to 65,535; 0 takes a free one. @default {0} */
+  /**
+   * 0 to 65,535; 0 takes a free one.
+   * @default {0}
+   */
   port?: number;
-  /** An address, or "localhost". @default {"0.0.0.0"} */
+  /**
+   * An address, or "localhost".
+   * @default {"0.0.0.0"}
+   */
   hostname?: string;
   /** @default {"tcp"} */
   transport?: "tcp";
-  /** Connections that may wait to be accepted. @default {511} */
+  /**
+   * Connections that may wait to be accepted.
+   * @default {511}
+   */
   tcpBacklog?: number;
-  /** Several listeners share the port. @default {false} */
+  /**
+   * Several listeners share the port.
+   * @default {false}
+   */
   reusePort?: boolean;
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Connection } from "../../net/connection/connection_interface.ts";
+import type { Connection } from "../../net/connection/connection.ts";
 import type { UnixAddr } from "./addr.ts";
 import { DenoConn } from "./deno_conn.ts";
 import { DenoTcpConn } from "./deno_tcp_conn.ts";

@@ -26,7 +26,7 @@ import type { PackedAddress } from "../address/packed_address.ts";
 import { Call } from "../call/call.ts";
 import type { CallOptions } from "../call/call_options.ts";
 import type { LoopReference } from "../call/loop_reference.ts";
-import type { Connection } from "../connection/connection.ts";
+import type { SocketConnection } from "../connection/socket_connection.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 import { type Accepted, AcceptOperation } from "./accept_operation.ts";
 
@@ -42,7 +42,7 @@ const TRANSIENT = new Set(
 /** The process or the system is out of a resource that becomes free again. */
 const EXHAUSTED = new Set([ERRNO.EMFILE, ERRNO.ENFILE, ERRNO.ENOBUFS, ERRNO.ENOMEM]);
 
-export type ConnectionMaker = (fd: number, peer: PackedAddress) => Connection;
+export type ConnectionMaker = (fd: number, peer: PackedAddress) => SocketConnection;
 
 /** One `accept()`. */
 class AcceptCall extends Call implements Linked<AcceptCall> {
@@ -79,7 +79,7 @@ export class AcceptQueue {
   readonly #operation: AcceptOperation;
   readonly #calls = new Fifo<AcceptCall>();
   /** At most one connection: nothing is accepted while no call waits. */
-  readonly #ready: Connection[] = [];
+  readonly #ready: SocketConnection[] = [];
   #closed: NetworkError | null = null;
   #pauseMs: number = LIMITS.acceptBackOffFirstMs;
   #pause: HostTimer | null = null;
@@ -117,7 +117,10 @@ export class AcceptQueue {
   }
 
   /** The connection for the next call. Throws for wrong options and when the listener is closed. */
-  accept(options: CallOptions | undefined, loopReference: LoopReference): Promise<Connection> {
+  accept(
+    options: CallOptions | undefined,
+    loopReference: LoopReference,
+  ): Promise<SocketConnection> {
     this.#throwClosed();
     const call = new AcceptCall(this, loopReference);
     call.prepare(options, null);
@@ -125,7 +128,7 @@ export class AcceptQueue {
     this.#throwClosed();
     const ready = this.#ready.shift();
     if (ready !== undefined) return Promise.resolve(ready);
-    return call.start<Connection>();
+    return call.start<SocketConnection>();
   }
 
   #throwClosed(): void {

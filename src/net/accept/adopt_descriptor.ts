@@ -3,8 +3,8 @@
  * listeners of a network.
  *
  *   adoptListener, adoptConnection    for users: a refused descriptor stays open and as it was
- *   listener, connection              for adapters, which listen themselves: a stream socket belongs
- *                                     to the network from the call on
+ *   listener, connection              for adapters, which listen themselves: a stream socket
+ *                                     belongs to the network from the call on
  *
  * @module
  */
@@ -12,10 +12,11 @@ import { check } from "../../base/check.ts";
 import { ERRNO, errnoText } from "../../base/errno.ts";
 import { NetworkError } from "../../base/network_error.ts";
 import { SOCKET_STATE } from "../../ring/port.ts";
+import { refusalCode } from "../config/backend.ts";
 import { unknownAddress } from "../address/sockaddr.ts";
-import { Connection } from "../connection/connection.ts";
+import { SocketConnection } from "../connection/socket_connection.ts";
 import { endpoint, LOCAL_END, REMOTE_END } from "../socket/endpoint.ts";
-import { Listener } from "./listener.ts";
+import { type Listener, openListener } from "./listener.ts";
 import { ANSWER_GIVEN } from "../socket/socket.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 import { packedAddress } from "../address/packed_address.ts";
@@ -25,12 +26,12 @@ import { socketOptions } from "../socket/socket_options.ts";
 const DESCRIPTOR_MAX = 0x7fff_ffff;
 
 /** The connection of a connected stream socket, or the positive errno. */
-function connection(context: NetworkContext, fd: number): Connection | number {
+function connection(context: NetworkContext, fd: number): SocketConnection | number {
   const { recvRing } = context;
   const family = recvRing.port.adopt(fd);
   if (family < 0) return -family;
   const peer = endpoint(recvRing, fd, REMOTE_END) ?? unknownAddress(family);
-  return Connection.adopt(context, fd, family, peer, ANSWER_GIVEN);
+  return SocketConnection.adopt(context, fd, family, peer, ANSWER_GIVEN);
 }
 
 /** The listener of a bound stream socket, which listens from now on, or the positive errno. */
@@ -47,10 +48,10 @@ function listener(context: NetworkContext, fd: number, backlog: number): Listene
   const local = endpoint(recvRing, fd, LOCAL_END);
   const localAddress = local === null ? unknownAddress(family) : packedAddress.unpack(local);
   // The file of a unix socket belongs to the maker of the socket: closing does not remove it.
-  return new Listener(context, { fd, family, localAddress, file: null });
+  return openListener(context, { fd, family, localAddress, file: null });
 }
 
-/** What a descriptor has to be, and the errors of one that is not. */
+/** The socket that a descriptor has to be, and the errors of one that is not. */
 const WANTED = {
   listening: {
     state: SOCKET_STATE.listening,
@@ -76,7 +77,7 @@ function take(context: NetworkContext, fd: number, wanted: keyof typeof WANTED):
   const { state, code, errno, refusal } = WANTED[wanted];
   const refuse = (errno: number, reason = errnoText(errno)): never => {
     throw new NetworkError(`Cannot adopt descriptor ${fd}: ${reason}`, {
-      code,
+      code: refusalCode(errno, code),
       operation: "adopt",
       errno,
     });
@@ -99,7 +100,7 @@ function take(context: NetworkContext, fd: number, wanted: keyof typeof WANTED):
 function listenerOf(context: NetworkContext, fd: number, family: number): Listener {
   const local = endpoint(context.recvRing, fd, LOCAL_END);
   const localAddress = local === null ? unknownAddress(family) : packedAddress.unpack(local);
-  return new Listener(context, { fd, family, localAddress, file: null });
+  return openListener(context, { fd, family, localAddress, file: null });
 }
 
 function adoptListener(context: NetworkContext, fd: number): Listener {
@@ -118,10 +119,10 @@ function adoptListeners(context: NetworkContext, fds: readonly number[]): Listen
   return fds.map((fd, i) => listenerOf(context, fd, families[i]));
 }
 
-function adoptConnection(context: NetworkContext, fd: number): Connection {
+function adoptConnection(context: NetworkContext, fd: number): SocketConnection {
   const family = take(context, fd, "connected");
   const peer = endpoint(context.recvRing, fd, REMOTE_END) ?? unknownAddress(family);
-  return Connection.adopt(context, fd, family, peer, ANSWER_GIVEN);
+  return SocketConnection.adopt(context, fd, family, peer, ANSWER_GIVEN);
 }
 
 export const adoptDescriptor = {

@@ -12,24 +12,50 @@ import {
   type UnixAddress,
 } from "../address/address.ts";
 
+/**
+ * The options of {@link Network.bind}. Every field is optional.
+ *
+ * @example
+ * ```ts
+ * import { type BindOptions, Network } from "@uringnet/uringnet";
+ *
+ * const options: BindOptions = { backlog: 16, reusePort: true };
+ * await using network = await Network.start();
+ * await using listener = await network.bind("127.0.0.1:0", options);
+ * console.log(listener.closed); // false
+ * ```
+ */
 export interface BindOptions {
-  /** Connections that may wait to be accepted. @default {1024} */
+  /**
+   * Connections that may wait to be accepted, 0 to 2,147,483,647. The `somaxconn` of the kernel is
+   * the ceiling.
+   * @default {1024}
+   */
   backlog?: number;
-  /** Several listeners, in any process of this user, share the port. @default {false} */
+  /**
+   * Lets several listeners, in any process of this user, share the port.
+   * @default {false}
+   */
   reusePort?: boolean;
-  /** An IPv6 listener takes no IPv4 connections. @default {false} */
+  /**
+   * Keeps IPv4 connections away from an IPv6 listener.
+   * @default {false}
+   */
   ipv6Only?: boolean;
   /**
-   * Replace a socket file that was left behind, by a killed process for example. A file to which
-   * any socket is bound stays, and so does a file of another kind: "BindFailed" with EADDRINUSE,
-   * half a second later where a socket is bound, which may be that of a process that ends just now.
-   * No effect on TCP addresses and abstract names. @default {false}
+   * Replaces a stale socket file: one that a killed process left behind, for example. A file of
+   * another kind stays, and so does a file to which a socket is bound: `bind` then rejects with
+   * `"BindFailed"` and EADDRINUSE. Where a socket is bound, `bind` first waits up to half a second,
+   * because the process of that socket may be about to end. No effect on TCP addresses and abstract
+   * names.
+   * @default {false}
    */
   unlinkStale?: boolean;
   /**
-   * Permissions of the socket file, 0 to 0o777, exactly and before any peer can connect, whatever
-   * the umask is. A dial needs write permission. Unless given, 0o777 less the umask. Refused for
-   * addresses that are no path.
+   * The permissions of the socket file, 0 to 0o777. They hold exactly, whatever the umask is, and
+   * before any peer can connect. A dial needs write permission. Defaults to 0o777 less the umask.
+   * Refused for an address that is no path.
+   * @default {undefined}
    */
   mode?: number;
   /**

@@ -6,11 +6,13 @@
  */
 import { ERRNO, errnoText } from "../../base/errno.ts";
 import { NetworkError } from "../../base/network_error.ts";
+import { refusalCode } from "../config/backend.ts";
 import { SOCKET_OPTION } from "../../ring/port.ts";
 import { formatAddress, isFile, type SocketAddress, type UnixAddress } from "../address/address.ts";
 import { AF_UNIX, readSockaddr, writeSockaddr } from "../address/sockaddr.ts";
 import type { CheckedBindOptions } from "./bind_options.ts";
-import { LOCAL_END } from "../socket/endpoint.ts";
+import { endpoint, LOCAL_END } from "../socket/endpoint.ts";
+import { packedAddress } from "../address/packed_address.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 import { SocketFile } from "./socket_file.ts";
 import { socketOptions } from "../socket/socket_options.ts";
@@ -22,6 +24,32 @@ export interface BoundSocket {
   readonly localAddress: SocketAddress | UnixAddress;
   /** The file that closing removes; null for a socket without a file. */
   readonly file: SocketFile | null;
+}
+
+/**
+ * As `bindSocket`, also where the port's `listen` is not done when it returns. The network may
+ * close meanwhile: `mayFinish` is asked, and may throw.
+ */
+export async function bindSocketSoon(
+  context: NetworkContext,
+  address: SocketAddress | UnixAddress,
+  options: CheckedBindOptions,
+  mayFinish: () => void,
+): Promise<BoundSocket> {
+  const { port } = context.recvRing;
+  const bound = bindSocket(context, address, options);
+  if (port.listening === undefined) return bound;
+  try {
+    const result = await port.listening(bound.fd);
+    if (result < 0) throw bindError(address, -result, "");
+    mayFinish();
+    const local = endpoint(context.recvRing, bound.fd, LOCAL_END);
+    return local === null ? bound : { ...bound, localAddress: packedAddress.unpack(local) };
+  } catch (error) {
+    bound.file?.remove();
+    port.closeDescriptor(bound.fd);
+    throw error;
+  }
 }
 
 /** Binds and listens. The address is numeric or a path. Throws NetworkError "BindFailed". */
@@ -81,7 +109,7 @@ function bindError(
 ): NetworkError {
   const reason = advice === "" ? errnoText(errno) : `${errnoText(errno)}: ${advice}`;
   return new NetworkError(`Cannot bind ${formatAddress(address)}: ${reason}`, {
-    code: "BindFailed",
+    code: refusalCode(errno, "BindFailed"),
     operation: "bind",
     errno,
   });

@@ -8,21 +8,76 @@ import { AcceptQueue } from "./accept_queue.ts";
 import { formatAddress, type SocketAddress, type UnixAddress } from "../address/address.ts";
 import type { BoundSocket } from "./bound_socket.ts";
 import type { CallOptions } from "../call/call_options.ts";
-import { Connection as AcceptedConnection } from "../connection/connection.ts";
-import type { Connection } from "../connection/connection_interface.ts";
+import { SocketConnection } from "../connection/socket_connection.ts";
+import type { Connection } from "../connection/connection.ts";
 import { LoopReference } from "../call/loop_reference.ts";
 import type { Closeable, NetworkContext } from "../socket/network_context.ts";
 import { ANSWER_GIVEN } from "../socket/socket.ts";
 import type { SocketFile } from "./socket_file.ts";
 
-/** The network of a listener, for servers. */
+/**
+ * A listener over a socket that listens. The listener closes the socket.
+ * @internal
+ */
+export let openListener: (context: NetworkContext, bound: BoundSocket) => Listener;
+
+/**
+ * The network of a listener, for servers.
+ * @internal
+ */
 export let listenerContext: (listener: Listener) => NetworkContext;
 
-export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Closeable {
-  /** Where connections arrive; the port is the real one when 0 was asked for. */
-  readonly localAddress: SocketAddress | UnixAddress;
-  /** @internal The index among the open objects of the network. */
+/**
+ * The listener in the roster of open things: hides what only the network may call.
+ * @internal
+ */
+class OpenListener implements Closeable {
   rosterIndex = -1;
+  readonly #listener: Listener;
+
+  constructor(listener: Listener) {
+    this.#listener = listener;
+  }
+
+  close(): Promise<void> {
+    return this.#listener.close();
+  }
+
+  reset(): void {
+    void this.#listener.close();
+  }
+}
+
+/**
+ * A bound and listening socket, made by {@link Network.bind}.
+ *
+ * The listener accepts a connection when the program asks for one. A program that stops calling
+ * `accept` stops taking connections, and the backlog fills.
+ *
+ * @example
+ * ```ts
+ * import { Network } from "@uringnet/uringnet";
+ *
+ * await using network = await Network.start();
+ * const listener = await network.bind("127.0.0.1:0");
+ * const client = network.dial(listener.localAddress);
+ * for await (const connection of listener) {
+ *   await connection.sink.send("bye");
+ *   await connection.close();
+ *   await listener.close();
+ * }
+ * console.log((await (await client).stream.recv(3)).text()); // bye
+ * ```
+ */
+export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
+  static {
+    openListener = (context, bound) => new Listener(context, bound);
+    listenerContext = (listener) => listener.#context;
+  }
+
+  /** The address where connections arrive, with the port that the kernel chose for port 0. */
+  readonly localAddress: SocketAddress | UnixAddress;
+  readonly #entry: OpenListener;
   readonly #context: NetworkContext;
   readonly #fd: number;
   readonly #file: SocketFile | null;
@@ -30,12 +85,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
   readonly #queue: AcceptQueue;
   readonly #ended = Promise.withResolvers<void>();
 
-  static {
-    listenerContext = (listener) => listener.#context;
-  }
-
-  /** @internal Takes over a listening socket. */
-  constructor(context: NetworkContext, { fd, family, localAddress, file }: BoundSocket) {
+  private constructor(context: NetworkContext, { fd, family, localAddress, file }: BoundSocket) {
     this.#context = context;
     this.#fd = fd;
     this.#file = file;
@@ -46,10 +96,11 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
       context,
       fd,
       name,
-      (accepted, peer) => AcceptedConnection.adopt(context, accepted, family, peer, ANSWER_GIVEN),
+      (accepted, peer) => SocketConnection.adopt(context, accepted, family, peer, ANSWER_GIVEN),
       () => this.#finish(),
     );
-    context.open.add(this);
+    this.#entry = new OpenListener(this);
+    context.open.add(this.#entry);
   }
 
   /** True once `close` was called. */
@@ -58,8 +109,16 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
   }
 
   /**
-   * Waits for a connection. Calls are served in order; no connection is lost when one times out or
-   * is aborted. Rejects with a NetworkError: "AcceptFailed", "Timeout", "Closed".
+   * Waits for a connection. Calls are served in order. A call that times out or is aborted loses no
+   * connection.
+   *
+   * @param options A signal, and a budget. There is no budget by default.
+   * @returns A connection.
+   * @throws {NetworkError} `"AcceptFailed"`: the kernel reports an errno. `"Timeout"`: the budget
+   * ran out. `"Closed"`: the listener or the network is closed.
+   * @throws {TypeError} An option is unknown or has a wrong type.
+   * @throws {RangeError} `timeoutMs` is out of range.
+   * @throws The reason of the signal, when the signal is aborted.
    */
   accept(options?: CallOptions): Promise<Connection> {
     try {
@@ -69,7 +128,12 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
     }
   }
 
-  /** Yields connections until the listener is closed. */
+  /**
+   * Accepts until the listener is closed, for `for await`. The iteration throws as `accept` does,
+   * except for `"Closed"`, which ends it.
+   *
+   * @returns An iterator over connections.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<Connection> {
     while (!this.#queue.closed) {
       let connection: Connection;
@@ -83,17 +147,20 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
     }
   }
 
-  /** Pending `accept` calls keep the process alive (the default). */
+  /** Lets pending `accept` calls keep the process alive. This is the default. */
   ref(): void {
     this.#loopReference.ref();
   }
 
-  /** Pending `accept` calls do not keep the process alive. */
+  /** Lets the process end although `accept` calls are pending. */
   unref(): void {
     this.#loopReference.unref();
   }
 
-  /** Stops listening; pending calls get "Closed". Idempotent. Accepted connections go on. */
+  /**
+   * Stops listening. Pending calls get `"Closed"`. Accepted connections stay open. Idempotent.
+   * Resolves when the descriptor is closed, and never rejects.
+   */
   close(): Promise<void> {
     if (!this.#queue.closed) {
       this.#queue.close();
@@ -104,17 +171,13 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable, Clo
     return this.#ended.promise;
   }
 
-  /** @internal */
-  reset(): void {
-    void this.close();
-  }
-
+  /** Closes the listener, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
   #finish(): void {
-    if (!this.#context.open.delete(this)) return;
+    if (!this.#context.open.delete(this.#entry)) return;
     // The file is removed while the socket is open, because the open socket identifies the file.
     this.#file?.remove();
     this.#context.recvRing.port.closeDescriptor(this.#fd);

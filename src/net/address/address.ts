@@ -10,17 +10,33 @@ import { check, shown } from "../../base/check.ts";
 import { intrinsics } from "../../base/intrinsics.ts";
 import { parseIp } from "./ip.ts";
 
+/** An address of TCP. */
 export interface SocketAddress {
+  /** An IPv4 or IPv6 address, with a scope if need be ("fe80::1%eth0"), or a name. */
   hostname: string;
+  /** 0 to 65,535 for `bind`, 1 to 65,535 for `dial`. */
   port: number;
 }
 
+/** An address of a unix socket. */
 export interface UnixAddress {
-  /** A leading NUL character names an abstract socket. */
+  /** At most 107 bytes. A leading NUL character names an abstract socket. */
   path: string;
 }
 
-/** The address that `bind` and `dial` take. */
+/**
+ * Where to listen or to connect. As text: `"127.0.0.1:80"`, `"[::1]:80"`, `"name:80"`,
+ * `"unix:/path"`, or `"unix:@name"` for an abstract socket.
+ *
+ * @example
+ * ```ts
+ * import { type Address, Network } from "@uringnet/uringnet";
+ *
+ * const addresses: Address[] = ["unix:@uringnet-example", { hostname: "::1", port: 0 }];
+ * await using network = await Network.start();
+ * for (const address of addresses) await (await network.bind(address)).close();
+ * ```
+ */
 export type Address = SocketAddress | UnixAddress | string;
 
 /** sizeof(sun_path), with one byte kept for the terminator. */

@@ -7,10 +7,32 @@ import { check } from "../../base/check.ts";
 import { intrinsics } from "../../base/intrinsics.ts";
 import { LIMITS } from "../../base/limits.ts";
 
+/**
+ * The options of every call that waits.
+ *
+ * @example
+ * ```ts
+ * import { type CallOptions, Network, NetworkError } from "@uringnet/uringnet";
+ *
+ * const options: CallOptions = { timeoutMs: 10, signal: AbortSignal.timeout(60_000) };
+ * await using network = await Network.start();
+ * await using listener = await network.bind("127.0.0.1:0");
+ * await listener.accept(options).catch((error: NetworkError) => {
+ *   console.log(error.code); // Timeout
+ * });
+ * ```
+ */
 export interface CallOptions {
-  /** Aborting rejects the call with `signal.reason`. */
+  /**
+   * An abort rejects the call with `signal.reason`.
+   * @default {undefined}
+   */
   signal?: AbortSignal;
-  /** Budget of the whole call in milliseconds; null for none, in place of the configured one. */
+  /**
+   * The budget of the whole call in milliseconds, 0 to 2,147,483,647. Null for none. Defaults to
+   * the configured budget.
+   * @default {undefined}
+   */
   timeoutMs?: number | null;
 }
 

@@ -6,7 +6,7 @@
  */
 import { FEATURE } from "../../ring/port.ts";
 
-/** The features that a kernel showed when it was probed; its version is not consulted. */
+/** What the kernel was seen to do when it was tried. The version of the kernel does not count. */
 export interface Features {
   /** Completions are run when the thread asks for them (IORING_SETUP_DEFER_TASKRUN). Needed. */
   readonly deferTaskrun: boolean;
@@ -24,14 +24,15 @@ export interface Features {
   readonly incrementalBuffers: boolean;
 }
 
+/** The result of {@link probe}. */
 export interface Capabilities {
   /** True when `Network.start()` can use io_uring. */
   supported: boolean;
-  /** Why not, and what to do; null when supported. */
+  /** Why io_uring cannot be used, and what to do. Null when io_uring is supported. */
   reason: string | null;
-  /** The kernel's release, such as "6.1.0-18-amd64"; null when unknown. */
+  /** The release of the kernel, such as "6.1.0-18-amd64". Null when unknown. */
   kernel: string | null;
-  /** The features that this kernel showed when it was probed; all false when not supported. */
+  /** What this kernel was seen to do. All false when io_uring is not supported. */
   features: Features;
 }
 

@@ -7,76 +7,214 @@ import { check } from "../../base/check.ts";
 import { intrinsics } from "../../base/intrinsics.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { BufferPool } from "../../buf/buffer_pool.ts";
-import { BufferPoolConfig, type BufferPoolFields } from "../../buf/buffer_pool_config.ts";
+import {
+  type BufferPoolConfig,
+  type BufferPoolFields,
+  resolvePoolConfig,
+} from "../../buf/buffer_pool_config.ts";
 import type { SpinConfig } from "../../ring/spinner.ts";
 
-/** TCP keep-alive probing. Fields that are left out keep the system's values. */
+/** TCP keep-alive probing. Fields that are left out keep the values of the system. */
 export interface KeepAlive {
-  /** Seconds without traffic before the first probe, 1 to 32,767. */
+  /**
+   * Seconds without traffic before the first probe, 1 to 32,767.
+   * @default {undefined}
+   */
   idleSeconds?: number;
-  /** Seconds between probes, 1 to 32,767. */
+  /**
+   * Seconds between probes, 1 to 32,767.
+   * @default {undefined}
+   */
   intervalSeconds?: number;
-  /** Unanswered probes after which the connection is dead, 1 to 127. */
+  /**
+   * Unanswered probes until the connection counts as dead, 1 to 127.
+   * @default {undefined}
+   */
   count?: number;
 }
 
-/** A prom-client `Registry`, or anything with its `registerMetric`. */
+/**
+ * A prom-client `Registry`, or any object with its `registerMetric`.
+ *
+ * @example
+ * ```ts
+ * import { type MetricsRegistry, Network } from "@uringnet/uringnet";
+ *
+ * const metrics = new Map<string, { get(): unknown }>();
+ * const registry: MetricsRegistry = {
+ *   registerMetric: (metric) => void metrics.set(metric.name, metric),
+ *   removeSingleMetric: (name) => void metrics.delete(name),
+ * };
+ * await using _network = await Network.start({ registry, metricsPrefix: "app_" });
+ * console.log(metrics.has("app_connections")); // true
+ * ```
+ */
 export interface MetricsRegistry {
+  /**
+   * Takes a metric. The library calls it when a network starts.
+   *
+   * @param metric An object with `name`, `type`, `get()`, `reset()` and `aggregator`.
+   */
   // deno-lint-ignore no-explicit-any
   registerMetric(metric: any): void;
+  /**
+   * Removes a metric. The library calls it when the last network of the registry is closed. Without
+   * it, metrics stay.
+   *
+   * @param name The name of the metric, with its prefix.
+   */
   removeSingleMetric?(name: string): void;
-  /** Used to find out whether a metric was taken off the registry, as `clear` does with all. */
+  /**
+   * Finds a metric. With it, a metric that the program has removed comes back when the next network
+   * starts.
+   *
+   * @param name The name of the metric, with its prefix.
+   * @returns The metric, or undefined.
+   */
   getSingleMetric?(name: string): unknown;
 }
 
+/** The rings of a network. Every field is optional. */
 export interface RingConfig {
-  /** Submission queue entries, 8 to 32,768. @default {256} */
+  /**
+   * Entries of the submission queue, 1 to 32,768. Rounded up to a power of two, at least 8. Halved
+   * and tried again when memory is short.
+   * @default {256}
+   */
   entries?: number;
   /**
-   * Operations in flight for each direction, 1 to 1,048,576; further calls wait. @default {65_536}
+   * Operations in flight for each direction, 1 to 1,048,576. Further calls wait in order. A receive
+   * and an accept that wait take a place.
+   * @default {65_536}
    */
   maxInFlight?: number;
-  /** One ring for both directions, or one for each. @default {"shared"} */
+  /**
+   * One ring for both directions, or one ring for each.
+   * @default {"shared"}
+   */
   topology?: "shared" | "split";
-  /** Let a kernel thread submit: costs a core. @default {false} */
+  /**
+   * Lets a kernel thread submit: saves system calls, costs a core.
+   * @default {false}
+   */
   sqPoll?: boolean;
-  /** Busy polling for completions; the kernel refuses it for sockets. @default {false} */
+  /**
+   * Busy polling. Refused, because the kernel allows no sockets on such rings.
+   * @default {false}
+   */
   ioPoll?: boolean;
-  /** Polling before sleeping, in microseconds; false turns it off. */
+  /**
+   * Looking for completions again before the thread sleeps. False turns that off.
+   * @default {{ budgetUs: 50, maxBudgetUs: 300, quickWakeUs: 150 }}
+   */
   spin?: false | Partial<SpinConfig>;
 }
 
-/** The configuration that `Network.start` takes; every field is optional. */
+/**
+ * The configuration of {@link Network.start}. Every field is optional. Budgets are 1 to
+ * 2,147,483,647 milliseconds, or null for none.
+ *
+ * @example
+ * ```ts
+ * import { Network, type NetworkConfig } from "@uringnet/uringnet";
+ *
+ * const config: NetworkConfig = {
+ *   readTimeoutMs: 30_000,
+ *   keepAlive: { idleSeconds: 60 },
+ *   pool: { maxPerClass: 256 },
+ * };
+ * await using network = await Network.start(config);
+ * console.log(network.pool.config.maxPerClass); // 256
+ * ```
+ */
 export interface NetworkConfig {
-  /** TCP_NODELAY; null leaves the system's default. @default {true} */
+  /**
+   * TCP_NODELAY. Null leaves the default of the system.
+   * @default {true}
+   */
   tcpNoDelay?: boolean | null;
-  /** Seconds; 0 makes close send RST at once; null leaves the system's default. @default {null} */
+  /**
+   * SO_LINGER in seconds, 0 to 32,767. With 0, `close` sends RST at once. Null leaves the default
+   * of the system.
+   * @default {null}
+   */
   soLinger?: number | null;
-  /** Keep-alive probing on every connection. @default {null} */
+  /**
+   * Keep-alive probing on every connection. Null for none.
+   * @default {null}
+   */
   keepAlive?: KeepAlive | null;
-  /** Budget of a whole dial, name lookup included. @default {10_000} */
+  /**
+   * The budget of a whole dial in milliseconds, name lookup included.
+   * @default {10_000}
+   */
   connectTimeoutMs?: number | null;
-  /** Budget of one whole receive call. @default {null} */
+  /**
+   * The budget of one whole receive call in milliseconds.
+   * @default {null}
+   */
   readTimeoutMs?: number | null;
-  /** Budget of one whole send call. @default {null} */
+  /**
+   * The budget of one whole `send` or `flush` call in milliseconds.
+   * @default {null}
+   */
   writeTimeoutMs?: number | null;
-  /** How long close lets work in flight finish; null waits for ever. @default {5_000} */
+  /**
+   * How long `close` lets work in flight finish, in milliseconds. 0 for not at all, null for
+   * ever.
+   * @default {5_000}
+   */
   shutdownTimeoutMs?: number | null;
-  /** Bytes of read buffering per stream that has data; 0 turns it off. @default {65_536} */
+  /**
+   * Bytes of one read buffer, 0 to 268,435,456. A stream has one only while it has data. 0 turns
+   * buffering off.
+   * @default {65_536}
+   */
   readBufferSize?: number;
-  /** When > 0, small sends are gathered and flushed at the end of the turn. @default {0} */
+  /**
+   * Bytes that each sink may gather, 0 to 268,435,456. Above 0, a small send resolves when it is
+   * queued, and leaves at the end of the turn.
+   * @default {0}
+   */
   writeBufferSize?: number;
+  /**
+   * The rings.
+   * @default {{}}
+   */
   ring?: RingConfig;
-  /** A pool, which may serve several networks of one thread, or how to make one. */
+  /**
+   * A pool, which may serve several networks of one thread, or the size of a new one.
+   * @default {BufferPoolConfig.forNetwork()}
+   */
   pool?: BufferPool | BufferPoolConfig | BufferPoolFields;
+  /**
+   * Where the metrics of the network are registered.
+   * @default {undefined}
+   */
   registry?: MetricsRegistry;
-  /** @default {"uringnet_"} */
+  /**
+   * The beginning of each metric's name: letters, digits, `_` and `:`.
+   * @default {"uringnet_"}
+   */
   metricsPrefix?: string;
-  /** @default {"auto"} */
+  /**
+   * What carries the traffic. `"auto"` takes io_uring where it can be used, else `"portable"`, which
+   * works over the runtime's own `node:net`. Where this is `"auto"` or absent, the environment
+   * variable `URINGNET_BACKEND` may name one.
+   * @default {"auto"}
+   */
   backend?: "auto" | "io_uring" | "portable";
+  /**
+   * Called when "auto" has chosen the portable backend, with why io_uring cannot be used and what
+   * to do about it. Unless given, one line is written to stderr, once for each thread.
+   */
+  onFallback?: (reason: string) => void;
 }
 
-/** The configuration after the checks. */
+/**
+ * The checked form of a configuration.
+ * @internal
+ */
 export interface ResolvedConfig {
   readonly tcpNoDelay: boolean | null;
   readonly soLinger: number | null;
@@ -99,6 +237,7 @@ export interface ResolvedConfig {
   readonly registry: MetricsRegistry | null;
   readonly metricsPrefix: string;
   readonly backend: "auto" | "io_uring" | "portable";
+  readonly onFallback: ((reason: string) => void) | null;
 }
 
 const KNOWN = [
@@ -116,6 +255,7 @@ const KNOWN = [
   "registry",
   "metricsPrefix",
   "backend",
+  "onFallback",
 ];
 
 /** Largest read or write buffer: a power of two that every pool can be given. */
@@ -133,7 +273,10 @@ function budget(field: string, value: unknown, fallback: number | null): number 
   return check.integerOrNull(field, value, 1, LIMITS.timeoutMsMax);
 }
 
-/** Checks keep-alive settings; null and false turn it off, true keeps the system's values. */
+/**
+ * Checks keep-alive settings. Null and false turn probing off. True keeps the values of the system.
+ * @internal
+ */
 export function checkKeepAlive(field: string, value: unknown): KeepAlive | null {
   if (value === null || value === undefined || value === false) return null;
   if (value === true) return {};
@@ -182,7 +325,7 @@ function checkRing(value: unknown): ResolvedConfig["ring"] {
 
 function checkPool(value: unknown): BufferPool | BufferPoolConfig {
   if (value instanceof BufferPool) return value;
-  return BufferPoolConfig.of(value as BufferPoolConfig | BufferPoolFields | undefined);
+  return resolvePoolConfig(value as BufferPoolConfig | BufferPoolFields | undefined);
 }
 
 function checkRegistry(value: unknown): MetricsRegistry | null {
@@ -196,6 +339,12 @@ function checkRegistry(value: unknown): MetricsRegistry | null {
   return value as MetricsRegistry;
 }
 
+function checkCallback(field: string, value: unknown): ((reason: string) => void) | null {
+  if (value === undefined) return null;
+  if (typeof value !== "function") check.fail(field, "a function", value);
+  return value as (reason: string) => void;
+}
+
 function checkPrefix(value: unknown): string {
   const prefix = check.text("metricsPrefix", or(value, "uringnet_"));
   if (!/^([a-zA-Z_:][a-zA-Z0-9_:]*)?$/.test(prefix)) {
@@ -206,7 +355,10 @@ function checkPrefix(value: unknown): string {
   return prefix;
 }
 
-/** Checks every field. Throws TypeError or RangeError naming the field, the range, the value. */
+/**
+ * Checks every field. Throws a TypeError or RangeError that names the field, the range, the value.
+ * @internal
+ */
 export function resolveConfig(config: unknown): ResolvedConfig {
   const given = check.options("config", config, KNOWN);
   const noDelay = or(given.tcpNoDelay, true);
@@ -230,5 +382,6 @@ export function resolveConfig(config: unknown): ResolvedConfig {
     registry: checkRegistry(given.registry),
     metricsPrefix: checkPrefix(given.metricsPrefix),
     backend: check.oneOf("backend", or(given.backend, "auto"), ["auto", "io_uring", "portable"]),
+    onFallback: checkCallback("onFallback", given.onFallback),
   });
 }

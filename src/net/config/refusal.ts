@@ -25,12 +25,6 @@ function unsupported(reason: string, errno: number | null, cause?: unknown): Net
 
 /** Throws a NetworkError "Unsupported" for a configuration that no machine can run. */
 export function refuseUnsupported(config: ResolvedConfig): void {
-  if (config.backend === "portable") {
-    throw unsupported(
-      'backend "portable" is not part of this version; use "io_uring"',
-      null,
-    );
-  }
   if (config.ring.ioPoll) {
     throw unsupported(
       "ring.ioPoll polls block devices, and the kernel answers EINVAL to every socket operation " +

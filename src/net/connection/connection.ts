@@ -1,236 +1,126 @@
 /**
- * One connection: a sink, a stream, and the end of both.
+ * The interface of a connection. The class behind it has private fields, so that no other object
+ * would fit the type of the class. The interface is a shape, which a wrapper or a stand-in can have
+ * as well.
  *
  * @module
  */
-import { check } from "../../base/check.ts";
-import { COUNT } from "../../base/meter.ts";
 import type { SocketAddress, UnixAddress } from "../address/address.ts";
-import { AF_UNIX, unknownAddress } from "../address/sockaddr.ts";
 import type { CallOptions } from "../call/call_options.ts";
-import { CloseReason } from "../call/close_reason.ts";
-import { checkKeepAlive, type KeepAlive } from "../config/config.ts";
-import type { ConnectionInterface } from "./connection_interface.ts";
-import type { Closeable, NetworkContext } from "../socket/network_context.ts";
-import { type PackedAddress, packedAddress } from "../address/packed_address.ts";
-import { Sink } from "../send/sink.ts";
-import { ANSWER_NEVER, ANSWER_OWED, type AnswerState, Socket } from "../socket/socket.ts";
-import { Stream } from "../recv/stream.ts";
-import { type SocketOptions, socketOptions } from "../socket/socket_options.ts";
-import { PeerWatch } from "./peer_watch.ts";
-import { webStreams } from "./web_streams.ts";
-
-/** Parts that few connections need: without them an open connection is half as large. */
-interface Extras {
-  localAddress: PackedAddress | null;
-  readable: ReadableStream<Uint8Array<ArrayBuffer>> | null;
-  writable: WritableStream<Uint8Array> | null;
-  watch: PeerWatch | null;
-  closing: Promise<void> | null;
-}
+import type { KeepAlive } from "../config/config.ts";
+import type { Stream } from "../recv/stream.ts";
+import type { Sink } from "../send/sink.ts";
+import type { SocketOptions } from "../socket/socket_options.ts";
 
 /**
- * The debt of a connection to its peer: "answer" while the program is at work on what it has received;
- * "unknown" when it has received without an answer since, and waits for more.
+ * One connection, made by {@link Network.dial} or {@link Listener.accept}. An object that has these
+ * members can stand in for a connection.
+ *
+ * @example
+ * ```ts
+ * import { type Connection, Network } from "@uringnet/uringnet";
+ *
+ * async function echo(connection: Connection): Promise<void> {
+ *   await using _closed = connection;
+ *   for (let data; (data = await connection.stream.recvSome()) !== null;) {
+ *     await connection.sink.send(data);
+ *   }
+ * }
+ *
+ * await using network = await Network.start();
+ * await using listener = await network.bind("127.0.0.1:0");
+ * const accepting = listener.accept().then(echo);
+ * const client = await network.dial(listener.localAddress);
+ * await client.sink.send("ping");
+ * console.log((await client.stream.recv(4)).text()); // ping
+ * await client.close();
+ * await accepting;
+ * ```
  */
-export type Debt = "none" | "unknown" | "answer";
-
-export class Connection implements ConnectionInterface, Closeable {
+export interface Connection extends AsyncDisposable {
   /** The sending half. */
   readonly sink: Sink;
   /** The receiving half. */
   readonly stream: Stream;
-  /** @internal Among what is open on the network. */
-  rosterIndex = -1;
-  readonly #socket: Socket;
-  #remoteAddress: PackedAddress;
-  #extras: Extras | null = null;
-
-  private constructor(socket: Socket, peer: PackedAddress) {
-    this.#socket = socket;
-    this.sink = new Sink(socket);
-    this.stream = new Stream(socket);
-    this.#remoteAddress = peer;
-  }
+  /** The address of this end. Read at the first access, or when the connection ends. */
+  readonly localAddress: SocketAddress | UnixAddress;
+  /** The address of the peer, also when the peer is gone. */
+  readonly remoteAddress: SocketAddress | UnixAddress;
+  /**
+   * The receiving half as a web stream, made at the first access. The web stream is a byte stream,
+   * and its chunks are copies. Cancelling it ends the receiving half. Do not mix it with calls on
+   * `stream`.
+   */
+  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /**
+   * The sending half as a web stream, made at the first access. Closing it closes the half.
+   * Aborting it resets the connection. Do not mix it with calls on `sink`.
+   */
+  readonly writable: WritableStream<Uint8Array>;
 
   /**
-   * @internal Takes over a connected descriptor that has its options, and closes it when that
-   * fails. The peer's address is known from the accept or the dial: the kernel forgets it when the
-   * peer resets.
+   * Aborted once the connection is over: closed or reset by this end, reset by the peer, failed, or
+   * ended in both directions. A peer that has only finished sending does not abort the signal. The
+   * reason is a NetworkError `"Closed"`. Made at the first access. Does not keep the process alive.
    */
-  static adopt(
-    context: NetworkContext,
-    fd: number,
-    family: number,
-    peer: PackedAddress,
-    answer: AnswerState,
-  ): Connection {
-    try {
-      const socket = new Socket(context, fd, family);
-      socket.answer = answer;
-      const connection = new Connection(socket, peer);
-      context.open.add(connection);
-      socket.owner = connection;
-      context.meter.counts[COUNT.connections]++;
-      return connection;
-    } catch (error) {
-      context.recvRing.port.closeDescriptor(fd);
-      throw error;
-    }
-  }
-
-  /** @internal For the adapters. */
-  get socket(): Socket {
-    return this.#socket;
-  }
-
-  /** The peer's end, also when the peer is gone. */
-  get remoteAddress(): SocketAddress | UnixAddress {
-    const address = packedAddress.unpack(this.#remoteAddress);
-    this.#remoteAddress = address;
-    return address;
-  }
-
-  /** Read when first asked for, or at the end: it costs a system call. */
-  get localAddress(): SocketAddress | UnixAddress {
-    const address = packedAddress.unpack(this.#readLocalAddress());
-    this.#extra.localAddress = address;
-    return address;
-  }
-
-  /** The stream as a web stream, made on first use. Cancelling it ends the receiving half. */
-  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#extra.readable ??= webStreams.readable(this.stream);
-  }
-
-  /** The sink as a web stream, made on first use. Closing it half-closes; aborting resets. */
-  get writable(): WritableStream<Uint8Array> {
-    return this.#extra.writable ??= webStreams.writable(this.sink, () => this.reset());
-  }
-
-  /** Aborted once the connection is over. Made on first use. */
-  get signal(): AbortSignal {
-    return this.#madeWatch.signal;
-  }
-
-  /** Resolves on the peer's FIN or reset, without receiving a byte. */
-  peerFinished(options?: CallOptions): Promise<void> {
-    try {
-      return this.#madeWatch.finished(options);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
-  /** Sets options of the socket: all that are given, or none when one is wrong. */
-  setOptions(options: SocketOptions): void {
-    if (options === undefined) check.fail("options", "an object", options);
-    this.#socket.set(socketOptions.read(check.options("options", options, socketOptions.names)));
-  }
-
-  /** TCP_NODELAY. Throws TypeError for anything but a boolean. */
-  setNoDelay(on = true): void {
-    this.#socket.setNoDelay(check.boolean("on", on));
-  }
-
-  /** Keep-alive probing: on, off, or with its times. */
-  setKeepAlive(options: boolean | KeepAlive): void {
-    if (options === null || options === undefined) {
-      check.fail("options", "a boolean or an object", options);
-    }
-    this.#socket.setKeepAlive(checkKeepAlive("options", options));
-  }
-
-  /** Pending calls keep the process alive (the default). */
-  ref(): void {
-    this.#socket.ref();
-  }
-
-  /** Pending calls do not keep the process alive. */
-  unref(): void {
-    this.#socket.unref();
-  }
+  readonly signal: AbortSignal;
 
   /**
-   * Graceful end: pending sends first, within `shutdownTimeoutMs`, then FIN. Pending receives get
-   * "Closed" at once. Resolves when the descriptor is closed. Idempotent.
+   * Resolves when the peer has finished sending (FIN) or has reset the connection. Receives no
+   * byte: bytes that come before the end stay where they are. Where the peer has sent more than the
+   * kernel's receive buffer takes, the end is known only once the program receives.
+   *
+   * @param options A signal, and a budget. There is no budget by default.
+   * @throws {NetworkError} `"Closed"`: this end closed meanwhile. `"Timeout"`: the budget ran out.
+   * @throws {TypeError} An option is unknown or has a wrong type.
+   * @throws {RangeError} `timeoutMs` is out of range.
+   * @throws The reason of the signal, when the signal is aborted.
    */
-  close(): Promise<void> {
-    const { closing } = this.#extra;
-    if (closing !== null) return closing;
-    const { context, family } = this.#socket;
-    if (context.config.soLinger === 0 && family !== AF_UNIX) this.reset();
-    return this.#extra.closing ??= this.#close();
-  }
+  peerFinished(options?: CallOptions): Promise<void>;
 
-  /** @internal Of the socket's end. */
-  get watch(): PeerWatch | null {
-    return this.#extras === null ? null : this.#extras.watch;
-  }
+  /**
+   * Sets options of the socket. A wrong option sets none of them.
+   *
+   * @param options See {@link SocketOptions}.
+   * @throws {TypeError} An option is unknown or has a wrong type.
+   * @throws {RangeError} A value is out of range.
+   * @throws {NetworkError} `"ConnectionFailed"`: the kernel refuses an option.
+   */
+  setOptions(options: SocketOptions): void;
 
-  /** @internal It came from a listener, or was adopted. */
-  get isAccepted(): boolean {
-    return this.#socket.answer !== ANSWER_NEVER;
-  }
+  /**
+   * Sets TCP_NODELAY: small sends leave at once, also while earlier bytes are unacknowledged. No
+   * effect on unix sockets, and none once the connection is closed.
+   *
+   * @param on Defaults to true.
+   * @throws {TypeError} `on` is not a boolean.
+   * @throws {NetworkError} `"ConnectionFailed"`: the kernel refuses the option.
+   */
+  setNoDelay(on?: boolean): void;
 
-  /** @internal For the end of the network: see `drain_network.ts`. */
-  get debt(): Debt {
-    const owes = this.#socket.answer === ANSWER_OWED && !this.sink.closed;
-    if (!owes || this.#socket.ending || (this.#extras?.closing ?? null) !== null) return "none";
-    return this.stream.receiving ? "unknown" : "answer";
-  }
+  /**
+   * Sets keep-alive probing. No effect on unix sockets, and none once the connection is closed.
+   *
+   * @param options True or false, or the times of the probes.
+   * @throws {TypeError} A field is unknown or has a wrong type.
+   * @throws {RangeError} A time or a count is out of range.
+   * @throws {NetworkError} `"ConnectionFailed"`: the kernel refuses the option.
+   */
+  setKeepAlive(options: boolean | KeepAlive): void;
 
-  /** Abrupt end: pending calls get "Closed", the peer gets RST. */
-  reset(): void {
-    const reason = new CloseReason("the connection was reset");
-    this.#readLocalAddress();
-    this.#socket.refuseFin();
-    this.watch?.abandon(reason);
-    this.stream.abandon(reason);
-    this.sink.abandon(reason);
-    void this.#socket.end("reset");
-    this.#extra.closing ??= this.#socket.closed;
-  }
+  /** Lets pending calls keep the process alive. This is the default. */
+  ref(): void;
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
+  /** Lets the process end although calls are pending. */
+  unref(): void;
 
-  /** Before the descriptor is closed: its number may be another connection's afterwards. */
-  #readLocalAddress(): PackedAddress {
-    const socket = this.#socket;
-    return this.#extra.localAddress ??= socket.localAddress ?? unknownAddress(socket.family);
-  }
+  /**
+   * Ends the connection gracefully: queued bytes are sent within `shutdownTimeoutMs`, then FIN.
+   * Pending receives get `"Closed"` at once. Idempotent. Resolves when the descriptor is closed,
+   * and never rejects.
+   */
+  close(): Promise<void>;
 
-  get #extra(): Extras {
-    if (this.#extras !== null) return this.#extras;
-    return this.#extras = {
-      localAddress: null,
-      readable: null,
-      writable: null,
-      watch: null,
-      closing: null,
-    };
-  }
-
-  get #madeWatch(): PeerWatch {
-    const extra = this.#extra;
-    if (extra.watch !== null) return extra.watch;
-    extra.watch = new PeerWatch(this.#socket);
-    if (extra.closing !== null) extra.watch.abandon(new CloseReason("the connection was closed"));
-    return extra.watch;
-  }
-
-  async #close(): Promise<void> {
-    const reason = new CloseReason("the connection was closed");
-    const { context } = this.#socket;
-    const untilMs = context.now + (context.config.shutdownTimeoutMs ?? Infinity);
-    this.#readLocalAddress();
-    this.watch?.abandon(reason);
-    this.stream.abandon(reason);
-    await this.sink.closeWithoutFin(reason);
-    this.sink.abandon(reason);
-    // FIN behind a part of what was to be sent would look like a clean end.
-    await this.#socket.end(this.sink.gaveUp ? "reset" : "graceful", untilMs);
-  }
+  /** Ends the connection abruptly: pending calls get `"Closed"`, and the peer gets RST. */
+  reset(): void;
 }

@@ -1,6 +1,6 @@
 /**
- * The halves of a connection as web streams: lazy views, for code that wants them. Each chunk costs
- * a copy and about 0.5 us; `Stream` and `Sink` are the direct way.
+ * The halves of a connection as web streams, for code that needs the standard interface. Each chunk
+ * costs a copy and about 0.5 us. `Stream` and `Sink` are the direct way.
  *
  * @module
  */
@@ -8,16 +8,16 @@ import { LIMITS } from "../../base/limits.ts";
 import type { IoBuf } from "../../buf/io_buf.ts";
 import { CloseReason } from "../call/close_reason.ts";
 import type { Sink } from "../send/sink.ts";
-import type { Stream } from "../recv/stream.ts";
+import { abandonStream, type Stream } from "../recv/stream.ts";
 
-/** The end of the stream, for a reader that brought memory as well. */
+/** Ends the web stream, also for a reader that brought its own memory. */
 function end(controller: ReadableByteStreamController): void {
   controller.close();
   controller.byobRequest?.respond(0);
 }
 
-/** Receives into the reader's own memory, as much as it has. */
-async function fill(
+/** Receives into the memory that the reader brought. */
+async function receiveInto(
   stream: Stream,
   controller: ReadableByteStreamController,
   request: ReadableStreamBYOBRequest,
@@ -26,18 +26,18 @@ async function fill(
   using chunk = await stream.recvSome(Math.min(wanted, LIMITS.lengthMax));
   if (chunk === null) return end(controller);
   const { view } = request;
-  if (view === null) return; // The reader cancelled meanwhile.
+  if (view === null) return; // The reader was cancelled meanwhile.
   new Uint8Array(view.buffer, view.byteOffset, view.byteLength).set(chunk.bytes);
   request.respond(chunk.length);
 }
 
 /**
- * Pulls from `stream` when the consumer wants more; backpressure is the consumer's. A byte stream:
- * readers may bring their own memory.
+ * Receives when the consumer pulls, so that the consumer has the backpressure. The web stream is a
+ * byte stream: readers may bring their own memory.
  */
 function readable(stream: Stream): ReadableStream<Uint8Array<ArrayBuffer>> {
   let controller: ReadableByteStreamController;
-  const give = (chunk: IoBuf | null): void => {
+  const deliver = (chunk: IoBuf | null): void => {
     if (chunk === null) end(controller);
     else controller.enqueue(chunk.toUint8Array());
   };
@@ -46,21 +46,23 @@ function readable(stream: Stream): ReadableStream<Uint8Array<ArrayBuffer>> {
     start(given) {
       controller = given;
     },
-    // Not async: that costs 0.1 us for each chunk.
+    // An async function would cost 0.1 us for each chunk.
     pull() {
       const request = controller.byobRequest;
-      return request === null ? stream.recvSome().then(give) : fill(stream, controller, request);
+      return request === null
+        ? stream.recvSome().then(deliver)
+        : receiveInto(stream, controller, request);
     },
     cancel() {
-      stream.abandon(new CloseReason("the readable stream was cancelled"));
+      abandonStream(stream, new CloseReason("the readable stream was cancelled"));
     },
   });
 }
 
 /**
- * Writes to `sink`; a write resolves when the kernel has the bytes. The signal tells of an abort at
- * once: an `abort` of the sink would be called when no write is under way, which may be never with
- * a peer that does not read.
+ * Sends each chunk. A write resolves when the kernel has taken the bytes. The controller's signal
+ * reports an abort at once. The runtime would call an `abort` function only after the write that is
+ * under way, which never ends when the peer does not read.
  */
 function writable(sink: Sink, reset: () => void): WritableStream<Uint8Array> {
   return new WritableStream<Uint8Array>({

@@ -20,13 +20,13 @@ import type { NetworkContext } from "../socket/network_context.ts";
 import { packedAddress } from "../address/packed_address.ts";
 import { type SocketOption, socketOptions } from "../socket/socket_options.ts";
 
-/** Both ends are numeric, or a path. `local` is null for any. */
+/** Both ends are numeric, or a path. With `local` null the kernel chooses the local end. */
 export interface AttemptEnds {
   readonly address: SocketAddress | UnixAddress;
   readonly local: SocketAddress | UnixAddress | null;
 }
 
-/** Why an attempt has failed. */
+/** The failure of an attempt. */
 export interface AttemptFailure {
   readonly errno: number;
   /** The local end could not be bound: the errno is about the local end, and not about the peer. */
@@ -35,7 +35,7 @@ export interface AttemptFailure {
   readonly broken: { readonly cause: unknown } | null;
 }
 
-/** Without a failure: connected, and the descriptor is the callee's now. */
+/** Without a failure the attempt is connected, and the callee owns the descriptor. */
 export type AttemptDone = (failure: AttemptFailure | null, fd: number, family: number) => void;
 
 export class ConnectAttempt {

@@ -1,5 +1,5 @@
 /**
- * Connecting: name lookup, then a race of the addresses, all within one budget (RFC 8305).
+ * One `dial()`: name lookup, then a race of the addresses, all within one budget (RFC 8305).
  *
  *   lookup -> addresses, IPv6 and IPv4 in turn
  *   attempt 1 --delay, or failure--> attempt 2 --delay, or failure--> attempt 3 ...
@@ -22,8 +22,9 @@ import { internalReason, NetworkError } from "../../base/network_error.ts";
 import { formatAddress, isUnix, type SocketAddress, type UnixAddress } from "../address/address.ts";
 import { connectedAddress } from "../address/sockaddr.ts";
 import { Call } from "../call/call.ts";
+import { refusalCode } from "../config/backend.ts";
 import { type AttemptFailure, ConnectAttempt } from "./connect_attempt.ts";
-import { Connection } from "../connection/connection.ts";
+import { SocketConnection } from "../connection/socket_connection.ts";
 import type { CheckedDialOptions } from "./dial_options.ts";
 import { endpoint, REMOTE_END } from "../socket/endpoint.ts";
 import { LoopReference } from "../call/loop_reference.ts";
@@ -36,10 +37,10 @@ const UNREACHABLE_ERRNOS = [ERRNO.EADDRNOTAVAIL, ERRNO.EAFNOSUPPORT, ERRNO.ENETU
 
 type NumericAddress = SocketAddress | UnixAddress;
 
-/** One address, its attempt and its failure. */
+/** An address with its attempt and its failure. */
 interface Candidate {
   readonly address: NumericAddress;
-  /** The end that the connection begins at; null for any. */
+  /** The local end of the connection; null to leave the choice to the kernel. */
   readonly local: NumericAddress | null;
   attempt: ConnectAttempt | null;
   error: NetworkError | null;
@@ -115,7 +116,7 @@ export class Dial extends Call implements Dialing {
     return candidates;
   }
 
-  /** Starts the next attempt, or those that are due at once. */
+  /** Starts the next attempt, or all attempts that are due at once. */
   #next(): void {
     this.#delay?.cancel();
     this.#delay = null;
@@ -167,14 +168,14 @@ export class Dial extends Call implements Dialing {
   #connected(fd: number, family: number, address: NumericAddress): void {
     // The kernel cannot name the peer of a connection that was reset in between.
     const peer = endpoint(this.#context.recvRing, fd, REMOTE_END) ?? connectedAddress(address);
-    const connection = Connection.adopt(this.#context, fd, family, peer, ANSWER_NEVER);
+    const connection = SocketConnection.adopt(this.#context, fd, family, peer, ANSWER_NEVER);
     this.#context.dials.delete(this);
     this.#context.meter.counts[COUNT.outboundConnections]++;
     this.succeed(connection);
     this.#withdraw();
   }
 
-  /** Ends the attempts that are under way, and starts no other. */
+  /** Ends the attempts in flight, and starts no other attempt. */
   #withdraw(): void {
     this.#delay?.cancel();
     this.#delay = null;
@@ -185,7 +186,7 @@ export class Dial extends Call implements Dialing {
     return this.#candidates.map(({ error }) => error).filter((error) => error !== null);
   }
 
-  /** The error that tells most, with those of all addresses. */
+  /** The most telling error, with the errors of all addresses. */
   #failure(): NetworkError {
     const last = this.#lastError;
     if (last === null) {
@@ -222,7 +223,7 @@ export class Dial extends Call implements Dialing {
 
   #error(subject: string, errno: number, errors: readonly NetworkError[]): NetworkError {
     return new NetworkError(`Cannot connect to ${subject}: ${errnoText(errno)}`, {
-      code: "ConnectionFailed",
+      code: refusalCode(errno, "ConnectionFailed"),
       operation: "dial",
       errno,
       errors,

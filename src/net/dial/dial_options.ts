@@ -33,7 +33,7 @@ export interface DialOptions extends CallOptions, SocketOptions {
   attemptDelayMs?: number;
 }
 
-/** The checked form. */
+/** The options after the checks. */
 export interface CheckedDialOptions {
   /** The options of the call itself. */
   readonly call: CallOptions | undefined;
@@ -60,7 +60,7 @@ export function checkDialOptions(
   remote: SocketAddress | UnixAddress,
 ): CheckedDialOptions {
   if (options === undefined) return NONE;
-  // It has no fields of its own, and would be taken for no options at all.
+  // A signal has no own fields, and would pass as empty options.
   if (options instanceof AbortSignal) check.fail("options", "an object with a signal", options);
   const given = check.options("options", options, KNOWN);
   const { localAddress, family, attemptDelayMs = LIMITS.attemptDelayMs } = given;
@@ -88,7 +88,7 @@ function checkLocal(
   const wanted = isUnix(remote)
     ? 'an abstract name such as "unix:@name" for a unix socket'
     : "an address of TCP for a TCP address";
-  // The file of a path would be left behind.
+  // A bound path would leave its file behind.
   if (isUnix(local) !== isUnix(remote) || isFile(local)) {
     check.fail("options.localAddress", wanted, formatAddress(local));
   }

@@ -16,7 +16,7 @@ import { formatAddress, type SocketAddress, type UnixAddress } from "../address/
 import { connectedAddress } from "../address/sockaddr.ts";
 import type { Deliverable } from "../socket/delivery_queue.ts";
 import { type AttemptFailure, ConnectAttempt } from "./connect_attempt.ts";
-import { Connection } from "../connection/connection.ts";
+import { SocketConnection } from "../connection/socket_connection.ts";
 import { endpoint, REMOTE_END } from "../socket/endpoint.ts";
 import { LoopReference } from "../call/loop_reference.ts";
 import { ANSWER_NEVER } from "../socket/socket.ts";
@@ -24,7 +24,7 @@ import type { Dialing, NetworkContext } from "../socket/network_context.ts";
 
 /** The receiver of the result: one of its methods is called once, unless `cancel` came first. */
 export interface Connected {
-  connected(connection: Connection): void;
+  connected(connection: SocketConnection): void;
   /** `bindFailed`: the errno is about the local end, which could not be bound. */
   failed(errno: number, bindFailed: boolean): void;
 }
@@ -37,7 +37,7 @@ export class PushConnect implements Deliverable, Dialing {
   readonly #attempt: ConnectAttempt;
   readonly #receiver: Connected;
   #failure: AttemptFailure | null = null;
-  #connection: Connection | null = null;
+  #connection: SocketConnection | null = null;
   #state: "new" | "inFlight" | "ready" | "over" = "new";
 
   /** The address is numeric or a path. The local end is numeric; its port may be 0. */
@@ -104,7 +104,7 @@ export class PushConnect implements Deliverable, Dialing {
     if (failure === null) {
       this.#context.meter.counts[COUNT.outboundConnections]++;
       const peer = endpoint(this.#context.recvRing, fd, REMOTE_END) ?? connectedAddress(address);
-      this.#connection = Connection.adopt(this.#context, fd, family, peer, ANSWER_NEVER);
+      this.#connection = SocketConnection.adopt(this.#context, fd, family, peer, ANSWER_NEVER);
     }
     this.#context.deliveries.add(this);
   }

@@ -17,7 +17,8 @@ import { LIMITS } from "../../base/limits.ts";
 import { NetworkError } from "../../base/network_error.ts";
 import { adoptDescriptor } from "../accept/adopt_descriptor.ts";
 import type { Listener } from "../accept/listener.ts";
-import { NetworkCore } from "./network_core.ts";
+import { networkAccess } from "./network_access.ts";
+import type { NetworkCore } from "./network_core.ts";
 
 const FIRST_DESCRIPTOR = 3;
 /** As sd_listen_fds_with_names(3) calls descriptors without a name. */
@@ -41,10 +42,12 @@ const NO_NAME = "unknown";
  * const listener = activated.get("web.socket") ?? await network.bind("127.0.0.1:8080");
  * ```
  */
-export function activatedListeners(network: NetworkCore): Promise<Map<string, Listener>> {
+export function activatedListeners(network: object): Promise<Map<string, Listener>> {
   try {
-    if (!(network instanceof NetworkCore)) check.fail("network", "a Network", network);
-    return Promise.resolve(adopted(network));
+    if (network === null || typeof network !== "object") {
+      check.fail("network", "a Network", network);
+    }
+    return Promise.resolve(adopted(networkAccess().coreOf(network)));
   } catch (error) {
     return Promise.reject(error);
   }

@@ -24,7 +24,8 @@ import type { HostTimer } from "../../base/host.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { NetworkError } from "../../base/network_error.ts";
 import { formatAddress, isUnix } from "../address/address.ts";
-import { Connection } from "../connection/connection.ts";
+import { SocketConnection } from "../connection/socket_connection.ts";
+import { isMidMessage, isReceiving } from "../recv/stream.ts";
 import type { Closeable, Dialing, NetworkContext } from "../socket/network_context.ts";
 
 /** The pause between two checks of busy connections. */
@@ -79,7 +80,7 @@ async function finish(context: NetworkContext, expired: () => boolean): Promise<
   const closing: Promise<void>[] = [];
   await closeAll(
     context,
-    (open) => open instanceof Connection && open.isAccepted,
+    (open) => open instanceof SocketConnection && open.isAccepted,
     expired,
     closing,
   );
@@ -88,7 +89,7 @@ async function finish(context: NetworkContext, expired: () => boolean): Promise<
 }
 
 function isListener(open: Closeable): boolean {
-  return !(open instanceof Connection);
+  return !(open instanceof SocketConnection);
 }
 
 /** Waits for operations that are still in flight, such as the connects of dials that gave up. */
@@ -132,36 +133,36 @@ async function closeAll(
 
 /** Whether an end is in sight: of a message that is received, or of the work on an answer. */
 function isBusy(open: Closeable, nearby: NearbyPeers): boolean {
-  if (!(open instanceof Connection)) return false;
-  return open.stream.midMessage || (open.debt === "answer" && nearby.mayWaitFor(open));
+  if (!(open instanceof SocketConnection)) return false;
+  return isMidMessage(open.stream) || (open.debt === "answer" && nearby.mayWaitFor(open));
 }
 
 /** RST where an answer may be missing: the peer would take FIN for the end of a whole one. */
 function end(open: Closeable): Promise<void> {
-  if (open instanceof Connection && open.debt === "unknown") open.reset();
+  if (open instanceof SocketConnection && open.debt === "unknown") open.reset();
   return open.close();
 }
 
 /** Dialed connections of a network, by their own address: the peers of accepted ones. */
 class NearbyPeers {
   readonly #context: NetworkContext;
-  #dialed: Map<string, Connection> | null = null;
+  #dialed: Map<string, SocketConnection> | null = null;
 
   constructor(context: NetworkContext) {
     this.#context = context;
   }
 
   /** False when the peer of `accepted` is known not to receive. A unix peer has no address. */
-  mayWaitFor(accepted: Connection): boolean {
+  mayWaitFor(accepted: SocketConnection): boolean {
     const peer = this.#all().get(formatAddress(accepted.remoteAddress));
-    return peer === undefined || peer.stream.receiving;
+    return peer === undefined || isReceiving(peer.stream);
   }
 
-  #all(): Map<string, Connection> {
+  #all(): Map<string, SocketConnection> {
     if (this.#dialed !== null) return this.#dialed;
     this.#dialed = new Map();
     for (const open of this.#context.open.all()) {
-      if (!(open instanceof Connection) || open.isAccepted) continue;
+      if (!(open instanceof SocketConnection) || open.isAccepted) continue;
       if (!isUnix(open.localAddress)) this.#dialed.set(formatAddress(open.localAddress), open);
     }
     return this.#dialed;

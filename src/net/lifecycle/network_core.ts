@@ -5,7 +5,7 @@
  */
 import { COUNT } from "../../base/meter.ts";
 import { NetworkError } from "../../base/network_error.ts";
-import type { BufferPool } from "../../buf/buffer_pool.ts";
+import { type BufferPool, leakTrackerOf } from "../../buf/buffer_pool.ts";
 import {
   type Address,
   formatAddress,
@@ -14,46 +14,74 @@ import {
   type SocketAddress,
   type UnixAddress,
 } from "../address/address.ts";
-import { type BindOptions, checkBindAddress, checkBindOptions } from "../accept/bind_options.ts";
+import {
+  type BindOptions,
+  checkBindAddress,
+  checkBindOptions,
+  type CheckedBindOptions,
+} from "../accept/bind_options.ts";
 import { adoptDescriptor } from "../accept/adopt_descriptor.ts";
-import { bindSocket } from "../accept/bound_socket.ts";
-import type { Connection } from "../connection/connection_interface.ts";
+import { bindSocket, bindSocketSoon } from "../accept/bound_socket.ts";
+import type { Connection } from "../connection/connection.ts";
 import { Dial } from "../dial/dial.ts";
 import { checkDialOptions, type DialOptions } from "../dial/dial_options.ts";
 import { drainNetwork } from "./drain_network.ts";
 import { fileReleased } from "../accept/file_release.ts";
-import { Listener } from "../accept/listener.ts";
+import { type Listener, openListener } from "../accept/listener.ts";
 import { lookUpError } from "../address/look_up.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 
-/** Plain numbers; the totals count from the start of the network. */
+/** Numbers of a network. The totals count from the start of the network. */
 export interface NetworkStats {
+  /** Connections that are open. */
   connections: number;
+  /** Connections that were accepted. */
   inboundConnections: number;
+  /** Connections that were dialed. */
   outboundConnections: number;
+  /** Bytes that the kernel has delivered. */
   inboundBytes: number;
+  /** Bytes that the kernel has taken. */
   outboundBytes: number;
-  /** Operations with the kernel or waiting for it, by direction. */
+  /** Sends that are in flight, or that wait for a place in the ring. */
   sendsPending: number;
+  /** Receives, accepts and connects that are in flight, or that wait for a place in the ring. */
   receivesPending: number;
+  /** System calls into the ring. */
   ringEnters: number;
+  /** Entries that were submitted. */
   ringSubmissions: number;
+  /** Completions that were received. */
   ringCompletions: number;
+  /** Wakeups through the event loop. */
   ringWakeups: number;
+  /** Turns that found the completion queue overflown. */
   ringOverflows: number;
+  /** Send operations of which the kernel took only a part. */
   shortSends: number;
 }
 
-export abstract class NetworkCore implements AsyncDisposable {
-  /** Where buffers come from. */
+function unsupportedBind(
+  address: SocketAddress | UnixAddress,
+  how: string,
+  reason: string,
+): NetworkError {
+  const what = `Cannot bind ${formatAddress(address)} ${how} on the portable backend`;
+  return new NetworkError(`${what}: ${reason}`, { code: "Unsupported", operation: "bind" });
+}
+
+/**
+ * The inside of a `Network`. The public class is in mod.ts.
+ * @internal
+ */
+export class NetworkCore implements AsyncDisposable {
   readonly pool: BufferPool;
-  /** The part that carries the traffic. */
   readonly backend: "io_uring" | "portable";
   readonly #context: NetworkContext;
   readonly #afterClose: () => void;
   #closing: Promise<void> | null = null;
 
-  /** @internal `afterClose` runs once, when nothing of the network remains. */
+  /** `afterClose` runs once, when nothing of the network remains. */
   constructor(
     context: NetworkContext,
     backend: "io_uring" | "portable",
@@ -65,10 +93,6 @@ export abstract class NetworkCore implements AsyncDisposable {
     this.#afterClose = afterClose;
   }
 
-  /**
-   * Binds and listens. Port 0 takes a free one; the listener's `localAddress` says which. Rejects
-   * with TypeError or RangeError for a wrong address, with a NetworkError "BindFailed" or "Closed".
-   */
   async bind(address: Address, options?: BindOptions): Promise<Listener> {
     const checked = checkBindOptions(options);
     const parsed = parseAddress(address, 0);
@@ -78,31 +102,33 @@ export abstract class NetworkCore implements AsyncDisposable {
       throw lookUpError("BindFailed", formatAddress(parsed), cause);
     });
     this.#throwClosed("bind", parsed);
+    this.#refuseUnsupported(checked, numeric);
     if (checked.unlinkStale && isFile(numeric)) {
       await fileReleased(this.#context, numeric);
       this.#throwClosed("bind", parsed);
     }
-    return new Listener(this.#context, bindSocket(this.#context, numeric, checked));
+    const mayFinish = () => this.#throwClosed("bind", parsed);
+    this.#context.addReference();
+    try {
+      const bound = await bindSocketSoon(this.#context, numeric, checked, mayFinish);
+      return openListener(this.#context, bound);
+    } finally {
+      this.#context.removeReference();
+    }
   }
 
-  /**
-   * @internal As `bind`, at once, for adapters whose interface is synchronous. The address is
-   * numeric or a path.
-   */
+  /** As `bind`, at once, for adapters whose interface is synchronous. The address is numeric. */
   bindNow(address: Address, options?: BindOptions): Listener {
     const checked = checkBindOptions(options);
     const parsed = parseAddress(address, 0);
     checkBindAddress(checked, parsed);
     this.#throwClosed("bind", parsed);
-    return new Listener(this.#context, bindSocket(this.#context, parsed, checked));
+    if (this.#context.recvRing.port.listening !== undefined) {
+      throw unsupportedBind(parsed, "at once", "the runtime listens from its event loop");
+    }
+    return openListener(this.#context, bindSocket(this.#context, parsed, checked));
   }
 
-  /**
-   * Connects; names are looked up and their addresses raced (RFC 8305), all within one budget
-   * (`connectTimeoutMs`). Rejects with TypeError or RangeError for wrong arguments, with a
-   * NetworkError: "ConnectionFailed" or "Timeout", both with `errors`, one for each address, or
-   * "Closed".
-   */
   dial(address: Address, options?: DialOptions): Promise<Connection> {
     try {
       const parsed = parseAddress(address, 1);
@@ -116,28 +142,14 @@ export abstract class NetworkCore implements AsyncDisposable {
     }
   }
 
-  /**
-   * Takes over a descriptor that listens: a stream socket of any family, from a parent process for
-   * example. It is the listener's from then on, closes with it, and is not inherited by programs
-   * that this one starts. The file of a unix socket belongs to its maker: closing leaves it.
-   *
-   * Rejects with TypeError or RangeError for what is no number of a descriptor, with a NetworkError
-   * "BindFailed" for a descriptor that does not listen or that a network has, or "Closed". A refused
-   * descriptor stays open and as it was.
-   */
   adoptListener(fd: number): Promise<Listener> {
     return this.#adopt("listening", () => adoptDescriptor.adoptListener(this.#context, fd));
   }
 
-  /**
-   * Takes over a descriptor of a connected stream socket, as `adoptListener` does one that listens.
-   * Rejects with "ConnectionFailed" for a descriptor that is not connected.
-   */
   adoptConnection(fd: number): Promise<Connection> {
     return this.#adopt("connected", () => adoptDescriptor.adoptConnection(this.#context, fd));
   }
 
-  /** Current numbers. */
   stats(): NetworkStats {
     const { sendRing, recvRing } = this.#context;
     this.#publish();
@@ -159,15 +171,6 @@ export abstract class NetworkCore implements AsyncDisposable {
     };
   }
 
-  /**
-   * Ends the network: listeners stop, servers drain, work in flight (sends, dials, receives in the
-   * middle of a message, answers) finishes within `shutdownTimeoutMs`, the rest is cancelled with
-   * "Closed". Resolves when no descriptor, timer or operation remains. Idempotent.
-   *
-   * An accepted connection that has received since it last sent owes an answer. While it does not
-   * receive, it has the budget to send one; then it is reset, and one that waits for more is reset
-   * at once: no peer is told of a clean end in place of an answer.
-   */
   close(): Promise<void> {
     return this.#closing ??= this.#close();
   }
@@ -183,7 +186,7 @@ export abstract class NetworkCore implements AsyncDisposable {
     wheel.close();
     if (split) sendRing.close();
     recvRing.close();
-    pool.sweep();
+    leakTrackerOf(pool).sweep();
     this.#afterClose();
   }
 
@@ -202,6 +205,19 @@ export abstract class NetworkCore implements AsyncDisposable {
     throw new NetworkError(`${what}: the network is closed`, { code: "Closed", operation });
   }
 
+  /** What `node:net` cannot be told. */
+  #refuseUnsupported(options: CheckedBindOptions, address: SocketAddress | UnixAddress): void {
+    if (this.backend !== "portable" || !isFile(address)) return;
+    if (options.unlinkStale) {
+      const reason = "whether a socket is bound to a file is known to the kernel alone";
+      throw unsupportedBind(address, "with unlinkStale", reason);
+    }
+    if (options.mode !== null) {
+      const reason = "the runtime makes the file with the permissions of the umask";
+      throw unsupportedBind(address, "with a mode", reason);
+    }
+  }
+
   /** Brings the counts of the rings up to date. */
   #publish(): void {
     const { sendRing, recvRing, split } = this.#context;
@@ -209,12 +225,12 @@ export abstract class NetworkCore implements AsyncDisposable {
     if (split) sendRing.publish();
   }
 
-  /** @internal For the adapters, which stand on the parts of a network. */
+  /** For the adapters, which work with the parts of a network. */
   internals(): NetworkContext {
     return this.#context;
   }
 
-  /** @internal The source that the metrics read; `src/metrics` has the type. */
+  /** A `MetricSource`: `src/metrics` declares the type. */
   metricSource() {
     const { meter, pool, sendRing, recvRing } = this.#context;
     return {

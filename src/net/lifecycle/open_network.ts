@@ -7,9 +7,9 @@
 import type { Host } from "../../base/host.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { Meter } from "../../base/meter.ts";
-import { BufferPool } from "../../buf/buffer_pool.ts";
-import type { BufferPoolConfig } from "../../buf/buffer_pool_config.ts";
+import { BufferPool, openPool } from "../../buf/buffer_pool.ts";
 import { SizeClass } from "../../buf/size_class.ts";
+import type { SlabSource } from "../../buf/slab.ts";
 import type { NativePort } from "../../ring/port.ts";
 import { Ring, type RingOptions } from "../../ring/ring.ts";
 import { TimingWheel } from "../../ring/timing_wheel.ts";
@@ -29,20 +29,20 @@ function openRing(options: RingOptions): Ring {
 }
 
 /**
- * Takes the rings over, and closes them when the network cannot be opened. `makePool` makes the
- * pool where the configuration has none. Throws a NetworkError "Unsupported" when the runtime
- * refuses a doorbell at once; `doorbellsOpened` rejects when the runtime refuses a doorbell later.
+ * Takes the rings over, and closes them when the network cannot be opened. Throws a NetworkError
+ * "Unsupported" when the runtime refuses a doorbell at once; `doorbellsOpened` rejects when the
+ * runtime refuses a doorbell later. The memory of a new pool comes from `source`.
  */
 export function openNetwork(
   native: NativePort,
   host: Host,
   config: ResolvedConfig,
   rings: OpenRings,
-  makePool = (fields: BufferPoolConfig) => new BufferPool(fields, native),
+  source: SlabSource = native,
 ): NetworkContext {
   let pool: BufferPool;
   try {
-    pool = config.pool instanceof BufferPool ? config.pool : makePool(config.pool);
+    pool = config.pool instanceof BufferPool ? config.pool : openPool(config.pool, source);
   } catch (error) {
     rings.recvPort.close();
     rings.sendPort?.close();

@@ -4,6 +4,9 @@
  *
  * @module
  */
+import { tryTakeSlot } from "../../buf/buffer_pool.ts";
+import { newIoBuf } from "../../buf/io_buf.ts";
+import { appendChunk } from "../../buf/io_bufs.ts";
 import type { Slot } from "../../buf/slot.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
@@ -44,9 +47,8 @@ export class DirectRead {
     const start = this.#filled;
     this.#filled += count;
     if (count > 0) {
-      const { pool } = this.#context;
       slot.retain();
-      call.result?.extend(pool.handle(slot, start, count));
+      if (call.result !== null) appendChunk(call.result, newIoBuf(slot, start, count));
     }
     if (this.#filled === slot.capacity || call.remaining === 0) this.drop();
   }
@@ -76,6 +78,6 @@ export class DirectRead {
   #take(missing: number): Slot | null {
     const { pool } = this.#context;
     this.#filled = 0;
-    return pool.tryTake(Math.min(missing, pool.config.maxSize));
+    return tryTakeSlot(pool, Math.min(missing, pool.config.maxSize));
   }
 }

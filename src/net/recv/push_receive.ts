@@ -18,6 +18,7 @@
  *
  * @module
  */
+import { handleFields } from "../../buf/buffer_handle.ts";
 import type { BufferPool } from "../../buf/buffer_pool.ts";
 import type { IoBuf } from "../../buf/io_buf.ts";
 import type { Slot } from "../../buf/slot.ts";
@@ -96,7 +97,8 @@ export class PushReceive extends RecvCall implements Deliverable {
   override succeed(value: unknown): void {
     if (value !== null && value !== this) {
       const buffer = value as IoBuf;
-      this.#hold(buffer.moveOut(), buffer.start, buffer.span);
+      const slot = handleFields.moveOut(buffer);
+      this.#hold(slot, handleFields.start(buffer), handleFields.span(buffer));
     }
     this.#ready();
   }

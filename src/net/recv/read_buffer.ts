@@ -9,9 +9,10 @@
  */
 import { assert } from "../../base/assert.ts";
 import type { DelimiterSearch } from "../../base/delimiter_search.ts";
-import type { BufferPool } from "../../buf/buffer_pool.ts";
-import type { IoBuf } from "../../buf/io_buf.ts";
-import { IoBufs } from "../../buf/io_bufs.ts";
+import { handleFields } from "../../buf/buffer_handle.ts";
+import { type BufferPool, takeSlot } from "../../buf/buffer_pool.ts";
+import { type IoBuf, newIoBuf } from "../../buf/io_buf.ts";
+import { IoBufs, moveChunksOut, ofChunk } from "../../buf/io_bufs.ts";
 import { Slot } from "../../buf/slot.ts";
 
 interface Range {
@@ -54,7 +55,7 @@ export class ReadBuffer {
 
   /** Copies the bytes: the slot stays the caller's. */
   pushCopy(slot: Slot, start: number, end: number): void {
-    const copy = this.#pool.take(end - start);
+    const copy = takeSlot(this.#pool, end - start);
     try {
       copy.bytes.set(slot.bytes.subarray(start, end));
     } catch (error) {
@@ -66,9 +67,10 @@ export class ReadBuffer {
 
   /** Takes in what a call had received and leaves. */
   pushBack(held: IoBufs): void {
-    for (const chunk of held.moveOut()) {
-      const slot = chunk.moveOut();
-      if (!this.push(slot, chunk.start, chunk.start + chunk.span)) slot.release();
+    for (const chunk of moveChunksOut(held)) {
+      const slot = handleFields.moveOut(chunk);
+      const start = handleFields.start(chunk);
+      if (!this.push(slot, start, start + handleFields.span(chunk))) slot.release();
     }
   }
 
@@ -82,7 +84,7 @@ export class ReadBuffer {
   take(length: number): IoBufs {
     assert(length <= this.#length, "no more is taken than is buffered");
     const range = this.#ranges[0];
-    if (length <= range.end - range.start) return IoBufs.single(this.#cut(range, length));
+    if (length <= range.end - range.start) return ofChunk(this.#cut(range, length));
     const result = new IoBufs();
     while (result.length < length) result.append(this.takeSome(length - result.length));
     return result;
@@ -186,11 +188,11 @@ export class ReadBuffer {
     if (start + length === range.end) this.#ranges.shift();
     else slot.retain();
     range.start += length;
-    return this.#pool.handle(slot, start, length);
+    return newIoBuf(slot, start, length);
   }
 
   #join(): void {
-    const joined = this.#pool.take(this.#length);
+    const joined = takeSlot(this.#pool, this.#length);
     let at = 0;
     try {
       for (const { slot, start, end } of this.#ranges) {

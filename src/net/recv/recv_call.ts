@@ -13,7 +13,8 @@ import { unreachable } from "../../base/assert.ts";
 import type { Linked } from "../../base/fifo.ts";
 import type { OperationName } from "../../base/network_error.ts";
 import type { BufferPool } from "../../buf/buffer_pool.ts";
-import { IoBufs } from "../../buf/io_bufs.ts";
+import { newIoBuf } from "../../buf/io_buf.ts";
+import { type IoBufs, ofChunk } from "../../buf/io_bufs.ts";
 import type { Slot } from "../../buf/slot.ts";
 import { Call } from "../call/call.ts";
 import type { LoopReference } from "../call/loop_reference.ts";
@@ -85,9 +86,9 @@ export class RecvCall extends Call implements Linked<RecvCall> {
   }
 
   /** The result of a call whose bytes are all in `slot`; takes over one reference of the slot. */
-  lent(pool: BufferPool, slot: Slot, length: number): unknown {
-    const handle = pool.handle(slot, 0, length);
-    return this.kind === "exact" ? IoBufs.single(handle) : handle;
+  lent(_pool: BufferPool, slot: Slot, length: number): unknown {
+    const handle = newIoBuf(slot, 0, length);
+    return this.kind === "exact" ? ofChunk(handle) : handle;
   }
 
   get operation(): OperationName {

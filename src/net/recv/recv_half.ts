@@ -33,7 +33,7 @@ import { unreachable } from "../../base/assert.ts";
 import { ERRNO } from "../../base/errno.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { COUNT } from "../../base/meter.ts";
-import { IoBufs } from "../../buf/io_bufs.ts";
+import { IoBufs, moveChunksOut } from "../../buf/io_bufs.ts";
 import { Slot } from "../../buf/slot.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
 import type { Lane } from "../../ring/lane.ts";
@@ -273,7 +273,7 @@ export class RecvHalf extends RecvCalls {
     if (!enough) return false;
     call.result = null;
     // recvSome takes what one flight brought: one range.
-    this.succeed(call, exact ? result : result.moveOut()[0]);
+    this.succeed(call, exact ? result : moveChunksOut(result)[0]);
     return true;
   }
 

@@ -20,7 +20,7 @@ import { checkDelimiter, checkUntil, MAX_LENGTH, type UntilOptions } from "./unt
 
 const EMPTY = new Uint8Array(0);
 
-/** The default of `recvSome`: a program with small read buffers has to ask for large chunks. */
+/** The default of `recvSome`. With small read buffers, large chunks come on request only. */
 function someLength(readBufferSize: number): number {
   if (readBufferSize === 0) return LIMITS.unbufferedReadBytes;
   const { bulkFromBytes, bulkBufferBytes } = LIMITS;
@@ -29,9 +29,65 @@ function someLength(readBufferSize: number): number {
     : Math.max(readBufferSize, bulkBufferBytes);
 }
 
-/** Ends the first pending call as an abort of its signal would; what had arrived stays buffered. */
+/**
+ * The receiving half of a socket.
+ * @internal
+ */
+export let openStream: (socket: Socket) => Stream;
+
+/**
+ * Sends the bytes to a consumer from here on, paused at first. No call may be made beside it.
+ * @internal
+ */
+export let pushReceive: (stream: Stream, consumer: Consumer) => PushReceive;
+
+/**
+ * Ends pending calls with "Closed".
+ * @internal
+ */
+export let abandonStream: (stream: Stream, reason: CloseReason) => void;
+
+/**
+ * Whether a call is in the middle of a message: it has received a part of its bytes.
+ * @internal
+ */
+export let isMidMessage: (stream: Stream) => boolean;
+
+/**
+ * Whether a call waits.
+ * @internal
+ */
+export let isReceiving: (stream: Stream) => boolean;
+
+/**
+ * Ends the first pending call as an abort of its signal would. Bytes that had arrived stay buffered.
+ * @internal
+ */
 export let abortReceive: (stream: Stream, reason: unknown) => void;
 
+/**
+ * The receiving half of a {@link Connection}.
+ *
+ * Calls may overlap. They are served in order. A call that times out or is aborted loses nothing:
+ * bytes that had arrived stay buffered for the next call.
+ *
+ * @example
+ * ```ts
+ * import { Network } from "@uringnet/uringnet";
+ *
+ * await using network = await Network.start();
+ * await using listener = await network.bind("127.0.0.1:0");
+ * const accepting = listener.accept();
+ * await using client = await network.dial(listener.localAddress);
+ * await using server = await accepting;
+ *
+ * await client.sink.send("0005hello");
+ * await client.sink.close();
+ * const length = Number((await server.stream.recv(4)).text());
+ * console.log((await server.stream.recv(length)).text()); // hello
+ * console.log(await server.stream.recvSome()); // null
+ * ```
+ */
 export class Stream implements AsyncIterable<Uint8Array> {
   readonly #queue: RecvHalf;
   readonly #someLength: number;
@@ -40,18 +96,23 @@ export class Stream implements AsyncIterable<Uint8Array> {
   #canPeek: boolean;
 
   static {
+    openStream = (socket) => new Stream(socket);
+    pushReceive = (stream, consumer) =>
+      new PushReceive(stream.#queue, consumer, stream.#someLength);
+    abandonStream = (stream, reason) => stream.#queue.close(reason);
+    isMidMessage = (stream) => stream.#queue.midMessage;
+    isReceiving = (stream) => !stream.#queue.isQuiet;
     abortReceive = (stream, reason) => stream.#queue.abortFirst(reason);
   }
 
-  /** @internal */
-  constructor(socket: Socket) {
+  private constructor(socket: Socket) {
     this.#queue = new RecvHalf(socket);
     this.#timeoutMs = socket.context.config.readTimeoutMs;
     this.#someLength = someLength(socket.context.config.readBufferSize);
     this.#canPeek = socket.context.config.readBufferSize > 0;
   }
 
-  /** Bytes that have arrived and can be had without waiting. */
+  /** The number of bytes that have arrived and that a call gets without waiting. */
   get buffered(): number {
     return this.#queue.buffered;
   }
@@ -63,18 +124,24 @@ export class Stream implements AsyncIterable<Uint8Array> {
     return this.#queue.ended;
   }
 
-  /** Bytes that the kernel delivered. */
+  /** The number of bytes that the kernel has delivered. */
   get bytesReceived(): number {
     return this.#queue.bytesReceived;
   }
 
   /**
-   * Receives exactly `length` bytes. Calls are served in order. A timeout or an abort loses
-   * nothing: what had arrived stays buffered, and the next call continues from it.
+   * Receives exactly `length` bytes. Length 0 resolves without I/O. A large receive takes memory as
+   * bytes arrive, so that a length that a peer has sent needs a limit of the program's own.
    *
-   * Rejects with a NetworkError: "RecvFailed" (`endOfStream` when the peer closed first,
-   * `bytesDone` what had arrived), "Timeout", "Closed"; with the signal's reason when aborted; with
-   * TypeError or RangeError for a wrong length.
+   * @param length The number of bytes, 0 to 4,294,967,295.
+   * @param options A signal, and a budget. The budget defaults to `readTimeoutMs`.
+   * @returns The bytes.
+   * @throws {NetworkError} `"RecvFailed"`: the peer closed before `length` bytes came
+   * (`endOfStream` is true, `bytesDone` says how many came), or the kernel reports an errno.
+   * `"Timeout"`: the budget ran out. `"Closed"`: the half is closed.
+   * @throws {TypeError} `length` or an option has a wrong type.
+   * @throws {RangeError} `length` or `timeoutMs` is out of range.
+   * @throws The reason of the signal, when the signal is aborted.
    */
   recv(length: number, options?: CallOptions): Promise<IoBufs> {
     const queue = this.#queue;
@@ -95,10 +162,19 @@ export class Stream implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Receives what is there, 1 to `maxLength` bytes, waiting only when nothing is. The default is
-   * 256 KiB, or the read buffer's size where that is larger, or below 64 KiB. A connection with
-   * much to read brings more at a time than its read buffer holds, when the call may take it. Null
-   * at a clean end of the stream, and then always. Rejects as `recv`.
+   * Receives the bytes that are there, and waits only when there are none. A connection with much
+   * to read brings more at a time than its read buffer holds, when `maxLength` allows it.
+   *
+   * @param maxLength The most bytes to return, 1 to 4,294,967,295. Defaults to 256 KiB, or to
+   * `readBufferSize` where that is larger, or below 64 KiB.
+   * @param options A signal, and a budget. The budget defaults to `readTimeoutMs`.
+   * @returns 1 to `maxLength` bytes, or null at a clean end of the stream, and at each call after
+   * that.
+   * @throws {NetworkError} `"RecvFailed"`: the kernel reports an errno, such as a reset.
+   * `"Timeout"`: the budget ran out. `"Closed"`: the half is closed.
+   * @throws {TypeError} `maxLength` or an option has a wrong type.
+   * @throws {RangeError} `maxLength` or `timeoutMs` is out of range.
+   * @throws The reason of the signal, when the signal is aborted.
    */
   recvSome(maxLength?: number, options?: CallOptions): Promise<IoBuf | null> {
     const queue = this.#queue;
@@ -115,7 +191,15 @@ export class Stream implements AsyncIterable<Uint8Array> {
     }
   }
 
-  /** `length` buffered bytes, at once, or null when fewer are buffered or a call waits for them. */
+  /**
+   * Takes buffered bytes at once, without I/O.
+   *
+   * @param length The number of bytes, 0 to 4,294,967,295.
+   * @returns Exactly `length` bytes, or null when fewer are buffered or another call waits for
+   * them.
+   * @throws {TypeError} `length` is not a number.
+   * @throws {RangeError} `length` is not an integer in range.
+   */
   tryRecv(length: number): IoBufs | null {
     check.integer("length", length, 0, LIMITS.lengthMax);
     if (length === 0) return new IoBufs();
@@ -126,9 +210,14 @@ export class Stream implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * A live view over at most `maxLength` buffered bytes, without I/O and without consuming. Valid
-   * until the next call on this stream. Empty in unbuffered mode, unless `wait`, `recvUntil` or
-   * `lines` was called on this stream: what those look at is buffered.
+   * Shows buffered bytes without I/O, and consumes none of them. Empty with `readBufferSize: 0`,
+   * unless `wait`, `recvUntil` or `lines` was called on this stream: the bytes that these calls look
+   * at are buffered.
+   *
+   * @param maxLength The most bytes to show, 0 to 4,294,967,295.
+   * @returns A live view, valid until the next call on this stream.
+   * @throws {TypeError} `maxLength` is not a number.
+   * @throws {RangeError} `maxLength` is not an integer in range.
    */
   peek(maxLength: number): Uint8Array {
     check.integer("maxLength", maxLength, 0, LIMITS.lengthMax);
@@ -136,21 +225,39 @@ export class Stream implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Receives through the next `delimiter`, which is included in the result: text (as UTF-8), bytes,
-   * or one byte as a number from 0 to 255. Calls are served in order, with those of `recv`.
+   * Receives through the next delimiter, which is included in the result. Calls are served in order,
+   * with those of `recv`. A failure consumes nothing: bytes that had arrived stay buffered, and the
+   * next call begins with them.
    *
-   * Looks at each byte once, also where the delimiter comes in pieces, and never at more than
-   * `maxLength` bytes. Bytes behind the delimiter stay buffered, in unbuffered mode too: there, one
-   * look brings up to 64 KiB.
+   * The call looks at each byte once, also where the delimiter arrives in pieces, and at no more than
+   * `maxLength` bytes. Bytes behind the delimiter stay buffered, also with `readBufferSize: 0`, where
+   * one look brings up to 64 KiB.
    *
-   * Rejects with a NetworkError: "RecvFailed" (`endOfStream` when the peer closed before the
-   * delimiter), "TooLong" when `maxLength` bytes have come and the delimiter does not end among
-   * them, "Timeout", "Closed"; with the signal's reason when aborted; with TypeError or RangeError
-   * for a delimiter without bytes or longer than `maxLength`, and for wrong options. A failure
-   * consumes nothing: what had arrived stays buffered, and the next call begins with it.
+   * @param delimiter Text (as UTF-8), bytes, or one byte as a number from 0 to 255.
+   * @param options A signal, a budget, and `maxLength` (65,536). The budget defaults to
+   * `readTimeoutMs`.
+   * @returns The bytes up to the delimiter, and the delimiter.
+   * @throws {NetworkError} `"TooLong"`: `maxLength` bytes have come, and the delimiter does not end
+   * among them. `"RecvFailed"`: the peer closed before the delimiter (`endOfStream` is true), or the
+   * kernel reports an errno. `"Timeout"`: the budget ran out. `"Closed"`: the half is closed.
+   * @throws {TypeError} The delimiter or an option has a wrong type, or the delimiter is empty.
+   * @throws {RangeError} The delimiter is longer than `maxLength`, or an option is out of range.
+   * @throws The reason of the signal, when the signal is aborted.
    *
    * @example
-   * const head = await connection.stream.recvUntil("\r\n\r\n", { maxLength: 16_384 });
+   * ```ts
+   * import { Network } from "@uringnet/uringnet";
+   *
+   * await using network = await Network.start();
+   * await using listener = await network.bind("127.0.0.1:0");
+   * const accepting = listener.accept();
+   * await using client = await network.dial(listener.localAddress);
+   * await using server = await accepting;
+   *
+   * await client.sink.send("GET /\r\n\r\nbody");
+   * const head = await server.stream.recvUntil("\r\n\r\n", { maxLength: 16_384 });
+   * console.log(head.length, server.stream.buffered); // 9 4
+   * ```
    */
   recvUntil(
     delimiter: string | Uint8Array | number,
@@ -168,20 +275,38 @@ export class Stream implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Yields the lines of the stream as text, until its end: without their "\n" or "\r\n". A last
-   * line without an end is yielded as it is. U+FEFF stays.
+   * Yields the lines of the stream as UTF-8 text, until the end of the stream, without their "\n" or
+   * "\r\n". A last line without an end is yielded as it is. U+FEFF stays.
    *
-   * The options apply to each line: `timeoutMs` is the budget of one, `maxLength` its bytes with
-   * the end. The bytes behind a line stay buffered, so that the program may go on with other calls
-   * when it leaves the loop.
+   * The options apply to each line: `timeoutMs` is the budget of one line, and `maxLength` the bytes
+   * of one line with its end. Bytes behind a line stay buffered, so that the program may leave the
+   * loop and go on with other calls.
    *
-   * Throws TypeError or RangeError for wrong options, and the signal's reason when it is aborted
-   * already. The iteration throws a NetworkError as `recvUntil` does, but for the end of the
-   * stream; the signal's reason; TypeError for a line that is not UTF-8. A line that fails is not
-   * consumed.
+   * The iteration throws as `recvUntil` does, except at the end of the stream, and TypeError for a
+   * line that is not UTF-8. A line that fails is not consumed.
+   *
+   * @param options A signal, a budget, and `maxLength` (65,536).
+   * @returns Lines, without their ends.
+   * @throws {TypeError} An option is unknown or has a wrong type.
+   * @throws {RangeError} An option is out of range.
+   * @throws The reason of the signal, when the signal is aborted already.
    *
    * @example
-   * for await (const line of connection.stream.lines({ maxLength: 1_024 })) console.log(line);
+   * ```ts
+   * import { Network } from "@uringnet/uringnet";
+   *
+   * await using network = await Network.start();
+   * await using listener = await network.bind("127.0.0.1:0");
+   * const accepting = listener.accept();
+   * await using client = await network.dial(listener.localAddress);
+   * await using server = await accepting;
+   *
+   * await client.sink.send("first\nsecond\r\nthird");
+   * await client.sink.close();
+   * const lines: string[] = [];
+   * for await (const line of server.stream.lines({ maxLength: 1_024 })) lines.push(line);
+   * console.log(lines.join()); // first,second,third
+   * ```
    */
   lines(options?: UntilOptions): AsyncIterable<string> {
     const maxLength = checkUntil(options);
@@ -195,13 +320,18 @@ export class Stream implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Waits until `length` bytes are buffered, for `peek`, `tryRecv` or `consume`: true then, and at
-   * once for 0. False when the stream ends cleanly before; what had come stays buffered, and the
-   * end is still to be met. Consumes nothing. In unbuffered mode no more than `length` bytes are
-   * asked of the kernel.
+   * Waits until `length` bytes are buffered, for `peek`, `tryRecv` or `consume`. Consumes nothing.
+   * Asks the kernel for no more than `length` bytes with `readBufferSize: 0`.
    *
-   * Rejects with a NetworkError: "RecvFailed" after an error, "Timeout", "Closed"; with the
-   * signal's reason when aborted; with TypeError or RangeError for a wrong length.
+   * @param length The number of bytes, 0 to 4,294,967,295. Length 0 resolves at once.
+   * @param options A signal, and a budget. The budget defaults to `readTimeoutMs`.
+   * @returns True once the bytes are buffered. False when the stream ends cleanly before: bytes that
+   * had come stay buffered, and the next receive still meets the end.
+   * @throws {NetworkError} `"RecvFailed"`: the kernel reports an errno. `"Timeout"`: the budget ran
+   * out. `"Closed"`: the half is closed.
+   * @throws {TypeError} `length` or an option has a wrong type.
+   * @throws {RangeError} `length` or `timeoutMs` is out of range.
+   * @throws The reason of the signal, when the signal is aborted.
    */
   wait(length: number, options?: CallOptions): Promise<boolean> {
     const queue = this.#queue;
@@ -223,8 +353,11 @@ export class Stream implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Drops the first `length` buffered bytes, as after a `peek`. Throws RangeError when fewer are
-   * buffered, and TypeError while a call waits: the bytes are that call's.
+   * Drops buffered bytes, for example after a `peek`.
+   *
+   * @param length The number of bytes, 0 to `buffered`.
+   * @throws {TypeError} `length` is not a number, or another call waits for the bytes.
+   * @throws {RangeError} `length` is not an integer in range: fewer bytes are buffered.
    */
   consume(length: number): void {
     const queue = this.#queue;
@@ -237,33 +370,17 @@ export class Stream implements AsyncIterable<Uint8Array> {
     queue.buffer.drop(length);
   }
 
-  /** Yields plain copies of what arrives, until the end of the stream. */
+  /**
+   * Receives until the end of the stream, for `for await`. The iteration throws as `recvSome` does.
+   *
+   * @returns An iterator over plain copies of the bytes that arrive.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     for (;;) {
       const chunk = await this.recvSome();
       if (chunk === null) return;
       yield chunk.toUint8Array();
     }
-  }
-
-  /** @internal Bytes go to a consumer from here on, paused at first. No calls beside it. */
-  pushTo(consumer: Consumer): PushReceive {
-    return new PushReceive(this.#queue, consumer, this.#someLength);
-  }
-
-  /** @internal Ends pending calls with "Closed". */
-  abandon(reason: CloseReason): void {
-    this.#queue.close(reason);
-  }
-
-  /** @internal A call waits. */
-  get receiving(): boolean {
-    return !this.#queue.isQuiet;
-  }
-
-  /** @internal A call is in the middle of a message: it has received a part of what it wants. */
-  get midMessage(): boolean {
-    return this.#queue.midMessage;
   }
 
   async *#lines(

@@ -10,7 +10,7 @@
  * @module
  */
 import { LIMITS } from "../../base/limits.ts";
-import type { BufferPool } from "../../buf/buffer_pool.ts";
+import { type BufferPool, sizeClassFor, tryTakeSlot } from "../../buf/buffer_pool.ts";
 import type { Slot } from "../../buf/slot.ts";
 
 /** The first buffer of a busy period, and those that follow while the queue does not run empty. */
@@ -34,8 +34,8 @@ export class GatherBuffer {
     this.close();
     const wanted = Math.max(length, this.#grown ? NEXT_BYTES : FIRST_BYTES);
     // Only what was really asked for counts as a request that the pool could not serve.
-    const roomy = (this.#pool.classFor(wanted)?.available ?? 0) > 0;
-    this.#slot = this.#pool.tryTake(roomy ? wanted : length);
+    const roomy = (sizeClassFor(this.#pool, wanted)?.available ?? 0) > 0;
+    this.#slot = tryTakeSlot(this.#pool, roomy ? wanted : length);
     return this.#slot;
   }
 

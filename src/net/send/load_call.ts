@@ -11,6 +11,7 @@ import { check } from "../../base/check.ts";
 import { intrinsics } from "../../base/intrinsics.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { BufferHandle, handleFields } from "../../buf/buffer_handle.ts";
+import { takeSlot } from "../../buf/buffer_pool.ts";
 import type { IoBuf } from "../../buf/io_buf.ts";
 import type { IoBufMut } from "../../buf/io_buf_mut.ts";
 import { IoBufs, moveChunksOut } from "../../buf/io_bufs.ts";
@@ -18,7 +19,18 @@ import { ByteSource } from "./byte_source.ts";
 import type { SendCall } from "./send_call.ts";
 import type { SendHalf } from "./send_half.ts";
 
-/** Arrays and text are copied, buffers are moved in and released when they are sent. */
+/**
+ * What can be sent. Arrays and text are copied. Buffers are moved in, and released when they are
+ * sent. An array of arrays and texts is sent as one byte string.
+ *
+ * @example
+ * ```ts
+ * import { IoBuf, type Sendable } from "@uringnet/uringnet";
+ *
+ * const messages: Sendable[] = ["text", new Uint8Array(4), IoBuf.from("moved"), ["a", "b"]];
+ * console.log(messages.length); // 4
+ * ```
+ */
 export type Sendable =
   | Uint8Array
   | ArrayBuffer
@@ -42,7 +54,8 @@ function checkBuffer(buffer: ArrayBuffer): Uint8Array {
 
 /**
  * Gives `call` its bytes: copied up to the first window, moved in, or read later from the source.
- * Throws TypeError for what cannot be sent, and then takes nothing but the buffers.
+ * Throws TypeError for a value that cannot be sent, and then takes nothing but the buffers.
+ * @internal
  */
 export function loadCall(queue: SendHalf, call: SendCall, data: Sendable): void {
   if (data instanceof BufferHandle) {
@@ -111,7 +124,7 @@ function loadView(queue: SendHalf, call: SendCall, view: Uint8Array, length: num
     call.add(gathered, at, length);
     return;
   }
-  const slot = queue.socket.context.pool.take(length);
+  const slot = takeSlot(queue.socket.context.pool, length);
   // First of all, so that it is dropped with the call when the copy fails.
   call.add(slot, 0, length);
   slot.bytes.set(view);
@@ -145,7 +158,7 @@ function loadSource(queue: SendHalf, call: SendCall, source: ByteSource): void {
   const { gather } = queue;
   const length = Math.min(source.remaining, LIMITS.copyWindowBytes);
   const gathered = length < LIMITS.gatherCopyBytes ? gather.room(length) : null;
-  const slot = gathered ?? queue.socket.context.pool.take(length);
+  const slot = gathered ?? takeSlot(queue.socket.context.pool, length);
   const at = gathered === null ? 0 : gather.end;
   try {
     source.read(slot.bytes, at, length);

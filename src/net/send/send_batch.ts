@@ -11,6 +11,7 @@
  * @module
  */
 import { LIMITS } from "../../base/limits.ts";
+import { tryTakeSlot } from "../../buf/buffer_pool.ts";
 import { PLAIN_SLAB, type Slot } from "../../buf/slot.ts";
 import type { Fifo } from "../../base/fifo.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
@@ -164,7 +165,7 @@ export class SendBatch {
       const { pool, reserve } = this.#queue.socket.context;
       const windowBytes = Math.min(LIMITS.copyWindowBytes, pool.config.maxSize);
       const wanted = Math.min(call.source.remaining, windowBytes);
-      const slot = pool.tryTake(wanted) ?? (this.#count === 0 ? reserve.take() : null);
+      const slot = tryTakeSlot(pool, wanted) ?? (this.#count === 0 ? reserve.take() : null);
       if (slot === null) {
         if (this.#count === 0) this.#queue.refuse(null);
         break;

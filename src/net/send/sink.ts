@@ -14,11 +14,62 @@ import type { SendCall } from "./send_call.ts";
 import { SendHalf } from "./send_half.ts";
 import type { Socket } from "../socket/socket.ts";
 
-/** One promise for all sends that are done when they return. */
+/** The promise of every send that is complete when `send` returns. */
 const DONE: Promise<void> = Promise.resolve();
 
 function ignore(): void {}
 
+/**
+ * The sending half of a socket.
+ * @internal
+ */
+export let openSink: (socket: Socket) => Sink;
+
+/**
+ * Sends without promises. May be mixed with `send`.
+ * @internal
+ */
+export let pushSend: (sink: Sink, producer: Producer, limitBytes: number) => PushSend;
+
+/**
+ * Closes the half as `close` does, but leaves FIN to the end of the socket, which may send RST
+ * instead. Never rejects.
+ * @internal
+ */
+export let closeSinkWithoutFin: (sink: Sink, reason: CloseReason) => Promise<void>;
+
+/**
+ * Whether queued bytes were dropped because time ran out, so that the end has to be RST.
+ * @internal
+ */
+export let sinkGaveUp: (sink: Sink) => boolean;
+
+/**
+ * Ends pending sends with "Closed" and takes no more.
+ * @internal
+ */
+export let abandonSink: (sink: Sink, reason: CloseReason) => void;
+
+/**
+ * The sending half of a {@link Connection}.
+ *
+ * Calls may overlap. They leave in order, in as few kernel operations as possible.
+ *
+ * @example
+ * ```ts
+ * import { Network } from "@uringnet/uringnet";
+ *
+ * await using network = await Network.start();
+ * await using listener = await network.bind("127.0.0.1:0");
+ * const accepting = listener.accept();
+ * await using client = await network.dial(listener.localAddress);
+ * await using server = await accepting;
+ *
+ * await client.sink.send(["hello, ", "world"]);
+ * await client.sink.close();
+ * console.log((await server.stream.recv(12)).text()); // hello, world
+ * ```
+ */
 export class Sink {
   readonly #queue: SendHalf;
   readonly #writeBufferSize: number;
@@ -26,8 +77,15 @@ export class Sink {
   #closing: Promise<void> | null = null;
   #late: LateError | null = null;
 
-  /** @internal */
-  constructor(socket: Socket) {
+  static {
+    openSink = (socket) => new Sink(socket);
+    pushSend = (sink, producer, limitBytes) => new PushSend(sink.#queue, producer, limitBytes);
+    closeSinkWithoutFin = (sink, reason) => sink.#closing ??= sink.#close(reason, false);
+    sinkGaveUp = (sink) => sink.#queue.gaveUp;
+    abandonSink = (sink, reason) => sink.#queue.closeNow(reason);
+  }
+
+  private constructor(socket: Socket) {
     this.#queue = new SendHalf(socket);
     this.#writeBufferSize = socket.context.config.writeBufferSize;
     this.#timeoutMs = socket.context.config.writeTimeoutMs;
@@ -38,38 +96,44 @@ export class Sink {
     return this.#queue.closed;
   }
 
-  /** @internal The queue could not be sent in time: the end has to be RST. */
-  get gaveUp(): boolean {
-    return this.#queue.gaveUp;
-  }
-
-  /** Bytes that the kernel took. */
+  /** The number of bytes that the kernel has taken. */
   get bytesSent(): number {
     return this.#queue.bytesSent;
   }
 
-  /** Bytes that were given to `send` and are not with the kernel yet. */
+  /** The number of bytes that were given to `send` and that the kernel has not taken yet. */
   get bytesQueued(): number {
     return this.#queue.queuedBytes;
   }
 
   /**
-   * Sends all of `data` and resolves when the kernel has every byte; awaiting it is the
-   * backpressure. Calls may overlap: they leave in order, in as few kernel operations as possible.
+   * Sends all bytes of `data`, and resolves when the kernel has taken them. Awaiting the promise is
+   * the backpressure.
    *
-   * Arrays up to 64 KiB and text are copied before this returns; a larger array must not change
-   * until the promise settles. Buffers (`IoBuf`, `IoBufMut`, `IoBufs`) are moved in, whatever
-   * comes.
+   * An array of up to 64 KiB, and text, is copied before `send` returns. A larger array must not
+   * change until the promise settles. A buffer (`IoBuf`, `IoBufMut`, `IoBufs`) is moved in, also
+   * when the call fails.
    *
-   * Rejects with a NetworkError: "SendFailed", "Timeout" (both with `bytesDone`) or "Closed"; with
-   * the signal's reason when aborted; with TypeError or RangeError for what cannot be sent, such as
-   * memory that was transferred away, also while the send is pending. When a part of a failed send
-   * was taken, FIN is sent and the half is closed.
+   * When the call fails before the kernel has taken a byte, the half stays usable. When the kernel
+   * has taken a part, FIN is sent and the half is closed.
+   *
+   * With `writeBufferSize`, a send that fits into the write buffer resolves at once. Its error then
+   * shows on the next `send`, `flush` or `close`.
+   *
+   * @param data The bytes: see {@link Sendable}.
+   * @param options A signal, and a budget. The budget defaults to `writeTimeoutMs`.
+   * @throws {NetworkError} `"SendFailed"`: the peer is gone, or the kernel reports an errno.
+   * `"Timeout"`: the budget ran out. `"Closed"`: the half is closed. `bytesDone` says how many
+   * bytes the kernel took.
+   * @throws {TypeError} `data` or an option has a wrong type, or the memory was transferred away,
+   * also while the call is pending.
+   * @throws {RangeError} `timeoutMs` is out of range.
+   * @throws The reason of the signal, when the signal is aborted.
    */
   send(data: Sendable, options?: CallOptions): Promise<void> {
     const call = this.#queue.newCall();
     try {
-      // First of all: a buffer is moved in, whatever comes.
+      // First of all, because a buffer is moved in also when the call fails.
       loadCall(this.#queue, call, data);
       call.prepare(options, this.#timeoutMs);
       this.#throwLate();
@@ -86,10 +150,16 @@ export class Sink {
   }
 
   /**
-   * Waits until the kernel has every byte that was given to `send` before. Sends that are made
-   * meanwhile are not waited for. Rejects with a NetworkError: "Timeout", or "Closed" when the half
-   * ends meanwhile and drops some of those bytes; with the signal's reason when aborted; with the
-   * error of an earlier send that had resolved when it was buffered.
+   * Waits until the kernel has taken every byte that was given to `send` before this call. Does not
+   * wait for sends that begin later.
+   *
+   * @param options A signal, and a budget. The budget defaults to `writeTimeoutMs`.
+   * @throws {NetworkError} `"Timeout"`: the budget ran out. `"Closed"`: the half ended and dropped
+   * some of those bytes. Any other code: the error of an earlier send that had resolved when it was
+   * buffered.
+   * @throws {TypeError} An option is unknown or has a wrong type.
+   * @throws {RangeError} `timeoutMs` is out of range.
+   * @throws The reason of the signal, when the signal is aborted.
    */
   flush(options?: CallOptions): Promise<void> {
     const call = new FlushCall(this.#queue, this.#late);
@@ -103,32 +173,15 @@ export class Sink {
   }
 
   /**
-   * Half close: sends what is queued, then FIN; the stream goes on. Idempotent. Resolves when FIN
-   * is sent, or when `shutdownTimeoutMs` ran out and the rest was given up. Rejects only with the
-   * error of a buffered send that no call has received.
+   * Half close: sends the queued bytes, then FIN. The stream stays open. Idempotent. Resolves when
+   * FIN is sent, or when `shutdownTimeoutMs` has run out and the remaining bytes were dropped.
+   *
+   * @throws {NetworkError} The error of a buffered send that no earlier call has shown.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close(new CloseReason("the sink was closed"), true);
     if (this.#late === null) return this.#closing;
     return this.#closing.then(() => this.#throwLate());
-  }
-
-  /**
-   * @internal As `close`, but leaves FIN to the end of the socket, where it may have to be RST.
-   * Never rejects.
-   */
-  closeWithoutFin(reason: CloseReason): Promise<void> {
-    return this.#closing ??= this.#close(reason, false);
-  }
-
-  /** @internal Sends without promises; may be mixed with `send`. */
-  produce(producer: Producer, limitBytes: number): PushSend {
-    return new PushSend(this.#queue, producer, limitBytes);
-  }
-
-  /** @internal Ends pending sends with "Closed" and takes no more. */
-  abandon(reason: CloseReason): void {
-    this.#queue.closeNow(reason);
   }
 
   async #close(reason: CloseReason, fin: boolean): Promise<void> {
@@ -139,7 +192,7 @@ export class Sink {
     await call.start<void>();
   }
 
-  /** The promise has resolved: a later error is shown to the next send, flush or close. */
+  /** The promise resolves at once. The next send, flush or close shows a later error. */
   #buffer(call: SendCall): Promise<void> {
     this.#late ??= new LateError();
     call.forgetOptions();

@@ -18,6 +18,7 @@ import { NetworkError } from "../../base/network_error.ts";
 import { type RingPort, SHUTDOWN_AGAIN, SHUTDOWN_DISCARD, SOCKET_OPTION } from "../../ring/port.ts";
 import { formatAddress, type SocketAddress, type UnixAddress } from "../address/address.ts";
 import { AF_UNIX } from "../address/sockaddr.ts";
+import { refusalCode } from "../config/backend.ts";
 import type { KeepAlive } from "../config/config.ts";
 import { endpoint, LOCAL_END } from "./endpoint.ts";
 import { LoopReference } from "../call/loop_reference.ts";
@@ -156,7 +157,7 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
     if (result >= 0 || PEER_GONE_ERRNOS.includes(-result)) return;
     const what = `Cannot set ${name} to ${value} on the connection to ${this.peerName}`;
     throw new NetworkError(`${what}: ${errnoText(-result)}`, {
-      code: "ConnectionFailed",
+      code: refusalCode(-result, "ConnectionFailed"),
       operation: "option",
       errno: -result,
     });

@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 
 export function curl(...args) {
   return new Promise((resolve, reject) => {
-    const child = spawn("curl", ["--silent", "--show-error", "--max-time", "20", ...args]);
+    const child = spawn("curl", ["--silent", "--show-error", "--max-time", "40", ...args]);
     const chunks = [];
     let errors = "";
     child.stdout.on("data", (chunk) => chunks.push(chunk));

@@ -1,4 +1,4 @@
-// node:http driven by curl: keep-alive, 32 MiB up and down, chunked, Expect, HEAD, ranges of requests.
+// node:http driven by curl: keep-alive, 100 MiB up and down, chunked, Expect, HEAD, ranges of requests.
 import http from "node:http";
 import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -12,8 +12,8 @@ const megabyte = Buffer.alloc(1024 * 1024, "0123456789abcdef");
 let connections = 0;
 const server = http.createServer(async (asked, answer) => {
   if (asked.url === "/down") {
-    answer.setHeader("content-length", 32 * megabyte.length);
-    for (let count = 0; count < 32; count++) {
+    answer.setHeader("content-length", 100 * megabyte.length);
+    for (let count = 0; count < 100; count++) {
       if (!answer.write(megabyte)) await new Promise((resolve) => answer.once("drain", resolve));
     }
     answer.end();
@@ -37,7 +37,7 @@ say(await curl(`${base}/1`, `${base}/2`, `${base}/3`), connections - before);
 say((await curl(`${base}/down`)).length);
 const folder = mkdtempSync(join(tmpdir(), "uringnet-curl-"));
 const file = join(folder, "body");
-writeFileSync(file, Buffer.concat(Array(32).fill(megabyte)));
+writeFileSync(file, Buffer.concat(Array(100).fill(megabyte)));
 say(await curl("-T", file, `${base}/up`));
 say(await curl("-H", "Transfer-Encoding: chunked", "--data-binary", `@${file}`, `${base}/up`));
 say(await curl("-H", "Expect: 100-continue", "-d", "small", `${base}/up`));

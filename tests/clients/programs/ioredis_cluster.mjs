@@ -13,7 +13,9 @@ const cluster = new Redis.Cluster(members.map(([port]) => ({ host, port })), {
 });
 cluster.on("error", () => {});
 const keys = Array.from({ length: 1_000 }, (_, n) => `key-${n}`);
-say((await Promise.all(keys.map((key) => cluster.set(key, key)))).filter((ok) => ok === "OK").length);
+say(
+  (await Promise.all(keys.map((key) => cluster.set(key, key)))).filter((ok) => ok === "OK").length,
+);
 say(cluster.nodes("master").length);
 const [killed] = members[0];
 const before = await cluster.get("key-1");

@@ -25,6 +25,8 @@ process.kill(pid, "SIGKILL");
 await reconnected;
 const other = Number(connection.getServer().split(":").at(-1));
 say(other !== server && members.some(([port]) => port === other));
-say(codec.decode((await connection.request("echo", codec.encode("after"), { timeout: 5_000 })).data));
+say(
+  codec.decode((await connection.request("echo", codec.encode("after"), { timeout: 5_000 })).data),
+);
 await connection.close();
 say("ended");

@@ -43,7 +43,11 @@ function postgresProgram(name) {
 if (process.argv[3] === "redis") {
   const options = ["-h", host, "-p", `${own}`, "-P", "16", "-c", "50", "-n", "200000", "-q"];
   const output = await run("redis-benchmark", ...options, "-t", "set,get,lpush,lrange_100");
-  say("redis-benchmark", (output.match(/requests per second/g) ?? []).length, /error/i.test(output));
+  say(
+    "redis-benchmark",
+    (output.match(/requests per second/g) ?? []).length,
+    /error/i.test(output),
+  );
 } else {
   const where = ["-h", host, "-p", `${own}`, "-U", "test"];
   const pgbench = postgresProgram("pgbench");

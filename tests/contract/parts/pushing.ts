@@ -3,19 +3,15 @@
  *
  * @module
  */
-import type { Connection as CoreConnection } from "../../../src/net/connection/connection.ts";
-import type { Connection, NetworkConfig } from "../../../mod.ts";
+import type { NetworkConfig } from "../../../mod.ts";
 import type { Consumer } from "../../../src/net/recv/push_receive.ts";
+import { pushReceive } from "../../../src/net/recv/stream.ts";
 import type { Producer } from "../../../src/net/send/push_send.ts";
+import { pushSend } from "../../../src/net/send/sink.ts";
 import { assert, bytesEqual } from "../../harness.ts";
 import { concat, connect, type ContractSuite, pattern } from "../fixture.ts";
 
 const LIMIT_BYTES = 65_536;
-
-/** The seam is internal: it is on the classes, not on the interface of a connection. */
-function inner(connection: Connection): CoreConnection {
-  return connection as CoreConnection;
-}
 
 class Collector implements Consumer {
   readonly chunks: Uint8Array[] = [];
@@ -60,7 +56,7 @@ export function pushing(test: ContractSuite, _config: NetworkConfig): void {
   test("a producer's bytes reach a consumer in order, whatever waits", async ({ network }) => {
     await using pair = await connect(network);
     const collector = new Collector();
-    const receive = inner(pair.server).stream.pushTo(collector);
+    const receive = pushReceive(pair.server.stream, collector);
     let pauses = 0;
     collector.onData = () => {
       if (++pauses % 5 !== 0) return true;
@@ -69,7 +65,7 @@ export function pushing(test: ContractSuite, _config: NetworkConfig): void {
     };
     receive.resume();
     const poster = new Poster();
-    const send = inner(pair.client).sink.produce(poster, LIMIT_BYTES);
+    const send = pushSend(pair.client.sink, poster, LIMIT_BYTES);
     const sent: Uint8Array[] = [];
     for (const length of [1, 100, 2_047, 2_048, 65_536, 65_537, 300_000, 10, 1_000_000, 5]) {
       const bytes = pattern(length, length);
@@ -88,7 +84,7 @@ export function pushing(test: ContractSuite, _config: NetworkConfig): void {
   test("small chunks in a row reach a consumer, until it pauses", async ({ network }) => {
     await using pair = await connect(network);
     const collector = new Collector();
-    const receive = inner(pair.server).stream.pushTo(collector);
+    const receive = pushReceive(pair.server.stream, collector);
     receive.resume();
     const sent: Uint8Array[] = [];
     for (let i = 0; i < 64; i++) {
@@ -112,9 +108,9 @@ export function pushing(test: ContractSuite, _config: NetworkConfig): void {
   test("a reset reaches the consumer and the producer, each once", async ({ network }) => {
     await using pair = await connect(network);
     const collector = new Collector();
-    inner(pair.server).stream.pushTo(collector).resume();
+    pushReceive(pair.server.stream, collector).resume();
     const poster = new Poster();
-    const send = inner(pair.server).sink.produce(poster, LIMIT_BYTES);
+    const send = pushSend(pair.server.sink, poster, LIMIT_BYTES);
     pair.client.reset();
     const received = await collector.ended.promise as { code: string; errno: string };
     assert.equal([received.code, received.errno], ["RecvFailed", "ECONNRESET"]);

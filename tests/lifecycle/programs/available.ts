@@ -67,13 +67,18 @@ async function outcomeOf({ config, room }: Attempt) {
   const before = openDescriptors().length;
   const giveBack = room === undefined ? () => {} : occupy(room);
   const { supported, reason } = probe();
+  const fallbacks: string[] = [];
   try {
-    const network = await Network.start(config);
+    const network = await Network.start({
+      ...config,
+      onFallback: (reason) => void fallbacks.push(reason),
+    });
     giveBack();
     const entries = ringEntries();
     const echoed = await echoes(network);
     await network.close();
-    return { supported, reason, started: true, entries, echoed };
+    const { backend } = network;
+    return { supported, reason, started: true, entries, echoed, backend, fallbacks };
   } catch (error) {
     giveBack();
     const left = openDescriptors().length - before;

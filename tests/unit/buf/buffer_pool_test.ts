@@ -1,5 +1,10 @@
 import { NetworkError } from "../../../src/base/network_error.ts";
-import { type AllocOptions, BufferPool } from "../../../src/buf/buffer_pool.ts";
+import {
+  type AllocOptions,
+  type BufferPool,
+  openPool,
+  sizeClassFor,
+} from "../../../src/buf/buffer_pool.ts";
 import { BufferPoolConfig, type BufferPoolFields } from "../../../src/buf/buffer_pool_config.ts";
 import type { IoBufMut } from "../../../src/buf/io_buf_mut.ts";
 import { assert, Random, suite } from "../../harness.ts";
@@ -8,8 +13,7 @@ import { thrown } from "../../support/thrown.ts";
 
 const SMALL: BufferPoolFields = { minSize: 128, maxSize: 1_024, maxPerClass: 2 };
 
-const makePool = (fields: BufferPoolFields = SMALL) =>
-  new BufferPool(fields, new PlainSlabSource());
+const makePool = (fields: BufferPoolFields = SMALL) => openPool(fields, new PlainSlabSource());
 
 /** Allocated counts, class by class. */
 const allocated = (pool: BufferPool) => pool.stats().classes.map((entry) => entry.allocated);
@@ -56,7 +60,7 @@ test("random lengths always get the smallest class that holds them", () => {
 
 test("BufferPool without memory to map gives plain memory, or says why not", () => {
   const source = new PlainSlabSource();
-  const pool = new BufferPool(SMALL, source);
+  const pool = openPool(SMALL, source);
   source.slabCountMax = 0;
   const plain = pool.alloc(100);
   assert.not(plain.pooled);
@@ -74,7 +78,7 @@ test("BufferPool without memory to map gives plain memory, or says why not", () 
 test("BufferPool with prefill is not made without the memory for it", () => {
   const source = new PlainSlabSource();
   source.slabCountMax = 2;
-  const error = thrown(() => new BufferPool({ ...SMALL, prefill: true }, source), NetworkError);
+  const error = thrown(() => openPool({ ...SMALL, prefill: true }, source), NetworkError);
   assert.equal([error.code, error.operation], ["PoolExhausted", "alloc"]);
   assert.is(
     error.message,
@@ -110,7 +114,7 @@ test("BufferPool.tryAlloc() tells oversized requests from exhausted ones", () =>
 
 test("BufferPool.alloc() falls back to plain, untracked memory when a class is empty", () => {
   const source = new PlainSlabSource();
-  const pool = new BufferPool(SMALL, source);
+  const pool = openPool(SMALL, source);
   const held = [pool.alloc(100), pool.alloc(100)];
   const before = source.slabs.length;
   const plain = pool.alloc(100);
@@ -179,7 +183,7 @@ test("exhaustion ends when a buffer comes back, and the same memory is used agai
 
 test("a prefilled pool maps all it will ever map at once", () => {
   const source = new PlainSlabSource();
-  const pool = new BufferPool({ ...SMALL, prefill: true }, source);
+  const pool = openPool({ ...SMALL, prefill: true }, source);
   const mapped = source.slabs.reduce((total, slab) => total + slab.bytes.length, 0);
   assert.is(mapped, pool.config.maxBytes);
   assert.equal(allocated(pool), [0, 0, 0, 0]);
@@ -192,7 +196,7 @@ test("the mapped memory never exceeds the budget, whatever is asked for", () => 
   const random = new Random();
   const source = new PlainSlabSource();
   const budgetBytes = 100_000;
-  const pool = new BufferPool({ minSize: 64, maxSize: 4_096, budgetBytes }, source);
+  const pool = openPool({ minSize: 64, maxSize: 4_096, budgetBytes }, source);
   const held: IoBufMut[] = [];
   for (let i = 0; i < 2_000; i++) {
     held.push(pool.alloc(random.int(0, 5_000)));
@@ -244,11 +248,11 @@ test("without debug mode released memory keeps its bytes", () => {
 test("BufferPool.classFor() is the class that serves a length, null beyond the largest", () => {
   const pool = makePool();
   assert.equal(
-    [1, 128, 129, 1_024, 1_025].map((length) => pool.classFor(length)?.sizeBytes ?? null),
+    [1, 128, 129, 1_024, 1_025].map((length) => sizeClassFor(pool, length)?.sizeBytes ?? null),
     [128, 128, 256, 1_024, null],
   );
   const buffer = pool.alloc(1);
-  assert.equal([1, 129].map((length) => pool.classFor(length)?.available), [1, 2]);
+  assert.equal([1, 129].map((length) => sizeClassFor(pool, length)?.available), [1, 2]);
   buffer.release();
 });
 
@@ -323,11 +327,11 @@ test("a pool reads a configuration that may change its mind once", () => {
       return [64];
     }
   }
-  const pool = new BufferPool(new Fickle(SMALL), new PlainSlabSource());
+  const pool = openPool(new Fickle(SMALL), new PlainSlabSource());
   assert.equal(pool.stats().classes.map(({ sizeBytes }) => sizeBytes), [128, 256, 512, 1_024]);
   assert.is(pool.config.maxSize, 1_024);
   const forged = Object.create(BufferPoolConfig.prototype);
-  const other = new BufferPool(forged, new PlainSlabSource());
+  const other = openPool(forged, new PlainSlabSource());
   assert.equal({ ...other.config }, { ...BufferPoolConfig.forNetwork() }, "the defaults");
 });
 
@@ -337,7 +341,7 @@ test("a configuration cannot be changed", () => {
     return error instanceof TypeError;
   });
   const budgeted = config.withBudgetBytes(1 << 20);
-  assert.is(new BufferPool(budgeted, new PlainSlabSource()).config, budgeted, "taken as it is");
+  assert.is(openPool(budgeted, new PlainSlabSource()).config, budgeted, "taken as it is");
   assert.is(new BufferPoolConfig(config as BufferPoolFields).maxPerClass, 2);
 });
 

@@ -1,13 +1,14 @@
 import { Buffer } from "node:buffer";
-import { BufferPool } from "../../../src/buf/buffer_pool.ts";
-import { IoBuf } from "../../../src/buf/io_buf.ts";
+import { handleFields } from "../../../src/buf/buffer_handle.ts";
+import { type BufferPool, openPool } from "../../../src/buf/buffer_pool.ts";
+import { absorb, IoBuf } from "../../../src/buf/io_buf.ts";
 import type { IoBufMut } from "../../../src/buf/io_buf_mut.ts";
 import { assert, suite } from "../../harness.ts";
 import { PlainSlabSource } from "../../support/plain_slab_source.ts";
 import { thrown } from "../../support/thrown.ts";
 
 const makePool = () =>
-  new BufferPool({ minSize: 128, maxSize: 256, maxPerClass: 4 }, new PlainSlabSource());
+  openPool({ minSize: 128, maxSize: 256, maxPerClass: 4 }, new PlainSlabSource());
 
 const inUse = (pool: BufferPool) =>
   pool.stats().classes.reduce((total, entry) => total + entry.allocated, 0);
@@ -116,7 +117,7 @@ test("every use after release throws TypeError", () => {
   fixed.release();
   for (const use of ofBuf) thrown(() => use(fixed), TypeError, "released");
   const moved = frozen(pool, "12345678");
-  moved.moveOut().release();
+  handleFields.moveOut(moved).release();
   for (const use of ofBuf) thrown(() => use(moved), TypeError, "moved");
   assert.is(inUse(pool), 0);
 });
@@ -240,15 +241,15 @@ test("`using` releases, also a buffer that was moved meanwhile", () => {
   assert.is(inUse(pool), 0);
 });
 
-test("IoBuf.absorb() joins neighbours of one slot and leaves others alone", () => {
+test("absorb() joins neighbours of one slot and leaves others alone", () => {
   const pool = makePool();
   const whole = frozen(pool, "0123456789");
   const parts = [whole.slice(0, 3), whole.slice(3, 7), whole.slice(8, 10)];
   const other = frozen(pool, "xyz");
-  assert.ok(parts[0].absorb(parts[1]));
+  assert.ok(absorb(parts[0], parts[1]));
   assert.ok(parts[1].released);
-  assert.not.ok(parts[0].absorb(parts[2]), "a byte is missing between them");
-  assert.not.ok(parts[0].absorb(other), "another slot");
+  assert.not.ok(absorb(parts[0], parts[2]), "a byte is missing between them");
+  assert.not.ok(absorb(parts[0], other), "another slot");
   whole.release();
   parts[2].release();
   other.release();

@@ -1,12 +1,12 @@
-import { BufferPool } from "../../../src/buf/buffer_pool.ts";
+import { type BufferPool, openPool } from "../../../src/buf/buffer_pool.ts";
 import { IoBuf } from "../../../src/buf/io_buf.ts";
-import { IoBufs } from "../../../src/buf/io_bufs.ts";
+import { appendChunk, IoBufs, moveChunksOut } from "../../../src/buf/io_bufs.ts";
 import { assert, Random, suite } from "../../harness.ts";
 import { PlainSlabSource } from "../../support/plain_slab_source.ts";
 import { thrown } from "../../support/thrown.ts";
 
 const makePool = (maxPerClass = 16) =>
-  new BufferPool({ minSize: 64, maxSize: 256, maxPerClass, debug: true }, new PlainSlabSource());
+  openPool({ minSize: 64, maxSize: 256, maxPerClass, debug: true }, new PlainSlabSource());
 
 const inUse = (pool: BufferPool) =>
   pool.stats().classes.reduce((total, entry) => total + entry.allocated, 0);
@@ -266,7 +266,7 @@ test("every use after release or move throws TypeError, and release() is idempot
     (bufs) => bufs.coalesce(),
     (bufs) => bufs.toUint8Array(),
     (bufs) => bufs.text(),
-    (bufs) => bufs.moveOut(),
+    (bufs) => moveChunksOut(bufs),
     (bufs) => new IoBufs(bufs),
   ];
   const ends: ((bufs: IoBufs) => unknown)[] = [
@@ -275,7 +275,7 @@ test("every use after release or move throws TypeError, and release() is idempot
     (bufs) => bufs.toUint8Array(),
     (bufs) => bufs.text(),
     (bufs) => bufs.coalesce().release(),
-    (bufs) => bufs.moveOut().forEach((chunk) => chunk.release()),
+    (bufs) => moveChunksOut(bufs).forEach((chunk) => chunk.release()),
     (bufs) => new IoBufs(bufs).release(),
   ];
   for (const end of ends) {
@@ -298,11 +298,11 @@ test("`using` releases all chunks", () => {
   assert.is(inUse(pool), 0);
 });
 
-test("extend() joins neighbours of one slot into one chunk", () => {
+test("appendChunk() joins neighbours of one slot into one chunk", () => {
   const pool = makePool();
   const whole = pooled(pool, "abcdefgh");
   const bufs = new IoBufs();
-  for (const [from, to] of [[0, 2], [2, 5], [6, 8]]) bufs.extend(whole.slice(from, to));
+  for (const [from, to] of [[0, 2], [2, 5], [6, 8]]) appendChunk(bufs, whole.slice(from, to));
   whole.release();
   assert.equal([bufs.length, bufs.chunkCount], [7, 2]);
   assert.is(bufs.text(), "abcdegh");

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import process from "node:process";
-import { BufferPool } from "../../../src/buf/buffer_pool.ts";
-import { LeakTracker, type Tracked } from "../../../src/buf/leak_tracker.ts";
+import { type BufferHandle, handleFields } from "../../../src/buf/buffer_handle.ts";
+import { leakTrackerOf, openPool } from "../../../src/buf/buffer_pool.ts";
 import { assert, deferred, suite } from "../../harness.ts";
 import { PlainSlabSource } from "../../support/plain_slab_source.ts";
 
@@ -10,23 +10,20 @@ const MARK = "findings: ";
 
 function makePool(maxPerClass = 8) {
   const source = new PlainSlabSource();
-  return { source, pool: new BufferPool({ minSize: 64, maxSize: 64, maxPerClass }, source) };
+  return { source, pool: openPool({ minSize: 64, maxSize: 64, maxPerClass }, source) };
 }
 
-/** A handle whose state the test decides. */
-function handle(slot: ReturnType<Tracked["heldSlot"]>): Tracked {
-  return { heldSlot: () => slot, watched: false };
-}
+const isRegistered = (handle: BufferHandle) => handleFields.isRegistered(handle);
 
 /** Runs a program in a process of its own whose garbage collector can be called. */
 async function runCollected(body: string): Promise<Record<string, unknown>> {
   const url = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
   const program = `
-    import { BufferPool } from ${url("../../../src/buf/buffer_pool.ts")};
+    import { leakTrackerOf, openPool } from ${url("../../../src/buf/buffer_pool.ts")};
     import { PlainSlabSource } from ${url("../../support/plain_slab_source.ts")};
     const collect = globalThis.Bun ? () => Bun.gc(true) : globalThis.gc;
     const source = new PlainSlabSource();
-    const pool = new BufferPool({ minSize: 64, maxSize: 64, maxPerClass: 100 }, source);
+    const pool = openPool({ minSize: 64, maxSize: 64, maxPerClass: 100 }, source);
     const turn = () => new Promise((resolve) => setTimeout(resolve, 1));
     /** Collects until it is so, for a limited number of rounds. */
     async function until(condition) {
@@ -52,35 +49,35 @@ async function runCollected(body: string): Promise<Record<string, unknown>> {
 
 const test = suite("LeakTracker");
 
-test("a handle that is released within its first moments is never watched", () => {
+test("a handle that is released within its first moments is never registered", () => {
   const { source, pool } = makePool();
   const buffer = pool.alloc(1);
   buffer.release();
   assert.is(source.runTimers(), 1);
-  assert.not.ok(buffer.watched);
+  assert.not.ok(isRegistered(buffer));
 });
 
-test("a handle that is still held when the timer fires is watched until it is released", () => {
+test("a handle that is still held when the timer fires is registered until it is released", () => {
   const { source, pool } = makePool();
   const buffer = pool.alloc(1);
-  assert.not.ok(buffer.watched);
+  assert.not.ok(isRegistered(buffer));
   source.runTimers();
-  assert.ok(buffer.watched);
+  assert.ok(isRegistered(buffer));
   buffer.release();
-  assert.not.ok(buffer.watched);
+  assert.not.ok(isRegistered(buffer));
 });
 
-test("a watched handle that is moved is watched no longer, its successor is", () => {
+test("a registered handle that is moved is unregistered, and its successor is registered", () => {
   const { source, pool } = makePool();
   const buffer = pool.alloc(1);
   source.runTimers();
   const fixed = buffer.freeze();
-  assert.not.ok(buffer.watched);
+  assert.not.ok(isRegistered(buffer));
   source.runTimers();
-  assert.ok(fixed.watched);
+  assert.ok(isRegistered(fixed));
   const piece = fixed.slice(0, 1);
   source.runTimers();
-  assert.ok(piece.watched, "slices too");
+  assert.ok(isRegistered(piece), "slices too");
   fixed.release();
   piece.release();
 });
@@ -105,33 +102,34 @@ test("one timer serves many handles, and none is set while nothing is new", () =
   for (const buffer of [...buffers, late]) buffer.release();
 });
 
-test("BufferPool.sweep() watches what is held without waiting for the timer", () => {
+test("sweep() registers what is held without waiting for the timer", () => {
   const { pool } = makePool();
   const [first, second] = [pool.alloc(1), pool.alloc(1)];
   second.release();
-  pool.sweep();
-  assert.equal([first.watched, second.watched], [true, false]);
+  leakTrackerOf(pool).sweep();
+  assert.equal([isRegistered(first), isRegistered(second)], [true, false]);
   first.release();
 });
 
-test("the nursery is bounded: it is swept when it is full, and again after that", () => {
-  const source = new PlainSlabSource();
-  const tracker = new LeakTracker(source);
-  const { pool } = makePool();
-  const slot = pool.take(1);
-  const held = handle(slot);
-  tracker.add(held);
-  for (let i = 0; i < 4_094; i++) tracker.add(handle(null));
-  assert.not.ok(held.watched);
-  tracker.add(handle(null));
-  assert.ok(held.watched, "swept by the 4,096th handle");
-  const later = handle(slot);
-  tracker.add(later);
-  for (let i = 0; i < 4_095; i++) tracker.add(handle(null));
-  assert.ok(later.watched);
-  tracker.forget(held);
-  tracker.forget(later);
-  slot.release();
+test("the nursery is bounded: the 4,096th handle sweeps it, and so does each further 4,096th", () => {
+  const { pool } = makePool(1);
+  const held = pool.alloc(1).freeze();
+  const release = (count: number) => {
+    for (let i = 0; i < count; i++) held.clone().release();
+  };
+  // The nursery has the buffer, which was frozen, and the handle that took its place.
+  release(4_093);
+  assert.not.ok(isRegistered(held));
+  release(1);
+  assert.ok(isRegistered(held), "swept by the 4,096th handle");
+  const later = held.clone();
+  release(4_094);
+  assert.not.ok(isRegistered(later));
+  release(1);
+  assert.ok(isRegistered(later));
+  later.release();
+  held.release();
+  assert.not.ok(isRegistered(held));
 });
 
 test("a dropped buffer is reclaimed and counted, the first one is warned of", async () => {
@@ -161,13 +159,13 @@ test("released, moved and shared buffers are not counted as leaked", async () =>
         const buffer = pool.alloc(4);
         if (i % 3 === 0) buffer.release();
         else if (i % 3 === 1) buffer.freeze().release();
-        else { pool.sweep(); buffer.release(); }
+        else { leakTrackerOf(pool).sweep(); buffer.release(); }
       }
       shared.slice(1);
       shared.clone();
       pool.alloc(1);
     })();
-    pool.sweep();
+    leakTrackerOf(pool).sweep();
     await until(() => pool.stats().leaked >= 3);
     for (let round = 0; round < 5; round++) { collect(); await turn(); }
     const { leaked, classes: [{ allocated }] } = pool.stats();

@@ -1,8 +1,9 @@
 import { loadPromClient } from "../../../deps.ts";
 import { COUNT, Meter } from "../../../src/base/meter.ts";
-import { BufferPool } from "../../../src/buf/buffer_pool.ts";
+import { type BufferPool, openPool } from "../../../src/buf/buffer_pool.ts";
 import type { MetricSource } from "../../../src/metrics/definitions.ts";
-import { Publisher, type Registry } from "../../../src/metrics/publisher.ts";
+import { Publisher } from "../../../src/metrics/publisher.ts";
+import type { MetricsRegistry } from "../../../src/net/config/config.ts";
 import { assert, suite } from "../../harness.ts";
 import { PlainSlabSource } from "../../support/plain_slab_source.ts";
 import { thrown } from "../../support/thrown.ts";
@@ -48,7 +49,7 @@ interface Context {
 }
 
 const newPool = () =>
-  new BufferPool({ minSize: 128, maxSize: 256, maxPerClass: 2 }, new PlainSlabSource());
+  openPool({ minSize: 128, maxSize: 256, maxPerClass: 2 }, new PlainSlabSource());
 
 /** A network as the metrics see it. */
 class FakeNetwork implements MetricSource {
@@ -444,7 +445,7 @@ test("getMetricsAsJSON() gives the same values", async ({ registry }) => {
 
 test("a registry that can only register is enough", () => {
   const names: string[] = [];
-  const registry: Registry = { registerMetric: ({ name }) => void names.push(name) };
+  const registry: MetricsRegistry = { registerMetric: ({ name }) => void names.push(name) };
   const detach = Publisher.attach(registry, PREFIX, new FakeNetwork());
   Publisher.attach(registry, PREFIX, new FakeNetwork())();
   detach();
@@ -454,7 +455,7 @@ test("a registry that can only register is enough", () => {
 test("a registry that throws when a network closes is told of, and the rest is taken off", () => {
   const standing = new Map<string, unknown>();
   let refuses = true;
-  const registry: Registry = {
+  const registry: MetricsRegistry = {
     registerMetric: (metric) => void standing.set(metric.name, metric),
     removeSingleMetric(name) {
       if (refuses && name.includes("pool")) throw new Error(`keeps ${name}`);
@@ -476,7 +477,7 @@ test("a registry that throws when a network closes is told of, and the rest is t
 
 test("the error of registerMetric is not hidden by those of taking metrics off", () => {
   let count = 0;
-  const registry: Registry = {
+  const registry: MetricsRegistry = {
     registerMetric() {
       if (++count === 3) throw new Error("the third is refused");
     },

@@ -1,6 +1,6 @@
 import { LIMITS } from "../../../src/base/limits.ts";
 import { NetworkError } from "../../../src/base/network_error.ts";
-import { BufferPool } from "../../../src/buf/buffer_pool.ts";
+import { openPool, sizeClassFor } from "../../../src/buf/buffer_pool.ts";
 import { OpWriter } from "../../../src/ring/op_writer.ts";
 import { OP_CODE } from "../../../src/ring/op_writer.ts";
 import { ProvidedBuffers } from "../../../src/ring/provided_buffers.ts";
@@ -25,10 +25,10 @@ function setUp(options: Options = {}) {
   const { group = 0, reserveCount = LIMITS.reserveBufferCount } = options;
   const source = new PlainSlabSource();
   source.slabCountMax = options.slabCountMax ?? source.slabCountMax;
-  const pool = new BufferPool({ minSize: 64, maxSize: SIZE, maxPerClass }, source);
+  const pool = openPool({ minSize: 64, maxSize: SIZE, maxPerClass }, source);
   const buffers = new ProvidedBuffers({
     group,
-    shared: pool.classFor(sizeBytes),
+    shared: sizeClassFor(pool, sizeBytes),
     source,
     sizeBytes,
     countMax,

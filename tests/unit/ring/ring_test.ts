@@ -1,6 +1,6 @@
 import { ERRNO } from "../../../src/base/errno.ts";
 import { Meter } from "../../../src/base/meter.ts";
-import { BufferPool } from "../../../src/buf/buffer_pool.ts";
+import { openPool } from "../../../src/buf/buffer_pool.ts";
 import type { RingPort } from "../../../src/ring/port.ts";
 import { Ring } from "../../../src/ring/ring.ts";
 import { assert, suite } from "../../harness.ts";
@@ -21,7 +21,7 @@ function ringThatCloses(result: number) {
     close: () => result,
   };
   const source = new PlainSlabSource();
-  const pool = new BufferPool({ minSize: 64, maxSize: 256, maxPerClass: 100 }, source);
+  const pool = openPool({ minSize: 64, maxSize: 256, maxPerClass: 100 }, source);
   const ring = new Ring({
     port: port as unknown as RingPort,
     host: new ManualHost(),

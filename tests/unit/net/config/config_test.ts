@@ -1,4 +1,4 @@
-import { BufferPool } from "../../../../src/buf/buffer_pool.ts";
+import { openPool } from "../../../../src/buf/buffer_pool.ts";
 import { BufferPoolConfig } from "../../../../src/buf/buffer_pool_config.ts";
 import { resolveConfig } from "../../../../src/net/config/config.ts";
 import { assert, suite } from "../../../harness.ts";
@@ -69,6 +69,7 @@ test("the defaults are those of the documentation", () => {
     registry: null,
     metricsPrefix: "uringnet_",
     backend: "auto",
+    onFallback: null,
   });
   assert.instance(pool, BufferPoolConfig);
   assert.equal({ ...pool }, { ...BufferPoolConfig.forNetwork() });
@@ -205,7 +206,7 @@ test("keepAlive is off, on with the system's values, or on with some of its own"
 });
 
 test("pool takes a pool, a config or its fields", () => {
-  const pool = new BufferPool({ maxPerClass: 1 }, new PlainSlabSource());
+  const pool = openPool({ maxPerClass: 1 }, new PlainSlabSource());
   assert.is(resolveConfig({ pool }).pool, pool);
   const poolConfig = BufferPoolConfig.forNetwork().withMaxPerClass(9);
   assert.is(resolveConfig({ pool: poolConfig }).pool, poolConfig);

@@ -1,4 +1,4 @@
-import { BufferPool } from "../../../../src/buf/buffer_pool.ts";
+import { openPool, takeSlot } from "../../../../src/buf/buffer_pool.ts";
 import type { Slot } from "../../../../src/buf/slot.ts";
 import { DelimiterSearch } from "../../../../src/base/delimiter_search.ts";
 import { ReadBuffer } from "../../../../src/net/recv/read_buffer.ts";
@@ -10,12 +10,12 @@ const SIZE = 256;
 
 function setUp(maxPerClass = 64) {
   const config = { minSize: 64, maxSize: 4_096, maxPerClass, debug: true };
-  const pool = new BufferPool(config, new PlainSlabSource());
+  const pool = openPool(config, new PlainSlabSource());
   const buffer = new ReadBuffer(pool);
   const inUse = () => pool.stats().classes.reduce((total, entry) => total + entry.allocated, 0);
   /** A read buffer in which the kernel wrote these bytes. */
   const filled = (bytes: Uint8Array, start = 0): Slot => {
-    const slot = pool.take(SIZE);
+    const slot = takeSlot(pool, SIZE);
     slot.bytes.set(bytes, start);
     return slot;
   };

@@ -1,12 +1,12 @@
 import { LIMITS } from "../../../../src/base/limits.ts";
-import { BufferPool } from "../../../../src/buf/buffer_pool.ts";
+import { openPool } from "../../../../src/buf/buffer_pool.ts";
 import type { Slot } from "../../../../src/buf/slot.ts";
 import { GatherBuffer } from "../../../../src/net/send/gather_buffer.ts";
 import { assert, Random, suite } from "../../../harness.ts";
 import { PlainSlabSource } from "../../../support/plain_slab_source.ts";
 
 function setUp(maxSize = 65_536, maxPerClass = 8) {
-  const pool = new BufferPool({ maxSize, maxPerClass }, new PlainSlabSource());
+  const pool = openPool({ maxSize, maxPerClass }, new PlainSlabSource());
   const inUse = () => pool.stats().classes.reduce((total, entry) => total + entry.allocated, 0);
   return { pool, inUse, gather: new GatherBuffer(pool) };
 }

@@ -1,4 +1,4 @@
-import { BufferPool } from "../../../../src/buf/buffer_pool.ts";
+import { openPool, takeSlot } from "../../../../src/buf/buffer_pool.ts";
 import { ByteSource } from "../../../../src/net/send/byte_source.ts";
 import { SendCall } from "../../../../src/net/send/send_call.ts";
 import type { SendHalf } from "../../../../src/net/send/send_half.ts";
@@ -7,12 +7,12 @@ import { PlainSlabSource } from "../../../support/plain_slab_source.ts";
 
 function setUp() {
   const config = { minSize: 64, maxSize: 256, maxPerClass: 256 };
-  const pool = new BufferPool(config, new PlainSlabSource());
+  const pool = openPool(config, new PlainSlabSource());
   const inUse = () => pool.stats().classes.reduce((total, entry) => total + entry.allocated, 0);
   const call = new SendCall({} as SendHalf);
   const add = (length: number, offset = 0) => {
     call.totalBytes += length;
-    return call.add(pool.take(offset + length), offset, length);
+    return call.add(takeSlot(pool, offset + length), offset, length);
   };
   /** The ranges that are not sent yet. */
   const ranges = () =>
@@ -74,7 +74,7 @@ test("cut() makes two pieces of one, each with a reference of its own", () => {
 
 test("join() makes one piece of ranges that lie behind each other, and of no others", () => {
   const { pool, call, ranges, inUse } = setUp();
-  const slot = pool.take(100);
+  const slot = takeSlot(pool, 100);
   const join = (at: number, length: number) => {
     slot.retain();
     call.join(slot, at, length);
@@ -85,7 +85,7 @@ test("join() makes one piece of ranges that lie behind each other, and of no oth
   join(65, 5);
   join(60, 5);
   assert.equal(ranges(), [[0, 64], [65, 5], [60, 5]], "a gap, and a step back");
-  call.join(pool.take(100), 65, 10);
+  call.join(takeSlot(pool, 100), 65, 10);
   assert.is(call.count, 4, "the same place in another buffer");
   slot.release();
   call.totalBytes = 84;
@@ -122,7 +122,7 @@ test("dropPieces() drops unsent pieces, once", () => {
 test("Piece.moveTo() releases the old home", () => {
   const { pool, add, inUse, call } = setUp();
   const piece = add(10);
-  piece.moveTo(pool.take(100), 50);
+  piece.moveTo(takeSlot(pool, 100), 50);
   assert.is(inUse(), 1);
   assert.equal([piece.slot.capacity, piece.offset, piece.length], [128, 50, 10]);
   call.dropPieces();

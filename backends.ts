@@ -1,0 +1,165 @@
+/**
+ * Picks the runtime and the backend. Beside `mod.ts` and the doctor the only file that knows the
+ * core (`src/`), the unsafe room (`ffi/`) and the portable side (`src/portable`).
+ *
+ *   "io_uring"   the library is loaded; what refuses it is the error
+ *   "portable"   no library is looked for, and nothing of ffi/ runs but its clock and its timers
+ *   "auto"       io_uring where the library loads and `probe()` allows it, else portable
+ *
+ * "auto" never asks for a permission: where Deno would have to ask for FFI, it counts as refused.
+ *
+ * @module
+ */
+import { bunRuntime } from "./ffi/bun.ts";
+import { denoRuntime, foreignCallRefusal } from "./ffi/deno.ts";
+import { openNative, warn } from "./ffi/native.ts";
+import type { Runtime } from "./ffi/symbols.ts";
+import { messageOf } from "./src/base/network_error.ts";
+import type { SlabMemory, SlabSource } from "./src/buf/slab.ts";
+import {
+  askedBackend,
+  type Backend,
+  BACKEND_VARIABLE,
+  fallbackNotice,
+  portableError,
+  portableRefusal,
+} from "./src/net/config/backend.ts";
+import { type Capabilities, featuresOf } from "./src/net/config/capabilities.ts";
+import type { ResolvedConfig } from "./src/net/config/config.ts";
+import { explainRefusal } from "./src/net/config/refusal.ts";
+import { PortableNative } from "./src/portable/portable_native.ts";
+import type { NativePort } from "./src/ring/port.ts";
+
+/** The runtime's side of ffi/, or null in another runtime. */
+export function runtime(): Runtime | null {
+  if ("Bun" in globalThis) return bunRuntime;
+  return "Deno" in globalThis ? denoRuntime : null;
+}
+
+/** Loads the library of this thread, once. Throws with the reason. */
+export function native(): NativePort {
+  const found = runtime();
+  if (found === null) throw new Error("uringnet runs in Deno and in Bun; this is neither");
+  return openNative(found);
+}
+
+let portablePort: PortableNative | null = null;
+
+/** The portable side of this thread. */
+export function portable(): PortableNative {
+  return portablePort ??= new PortableNative(warn);
+}
+
+/** Whether and how io_uring can be used here. Never throws, opens nothing that stays open. */
+export function probeIoUring(): Capabilities {
+  try {
+    const port = native();
+    const system = port.system();
+    const result = port.probe();
+    return {
+      supported: result >= 0,
+      reason: result >= 0 ? null : explainRefusal(-result, system),
+      kernel: system.kernel,
+      features: featuresOf(Math.max(result, 0)),
+    };
+  } catch (cause) {
+    return { supported: false, reason: messageOf(cause), kernel: null, features: featuresOf(0) };
+  }
+}
+
+/** Found out once for each thread: a probe opens a ring. */
+let allowed = false;
+
+/** Why "auto" does not take io_uring; null when it does. */
+export function autoRefusal(): string | null {
+  if (allowed) return null;
+  const refusal = "Deno" in globalThis ? foreignCallRefusal() : null;
+  if (refusal !== null) return refusal;
+  const { supported, reason } = probeIoUring();
+  allowed = supported;
+  return reason;
+}
+
+/** What `URINGNET_BACKEND` says, as far as it may be read without asking. */
+export function backendVariable(): string | undefined {
+  return runtime()?.environment(BACKEND_VARIABLE);
+}
+
+/** What `URINGNET_LIBRARY` says, likewise. */
+export function libraryVariable(): string | undefined {
+  return runtime()?.environment("URINGNET_LIBRARY");
+}
+
+export interface Choice {
+  readonly backend: Backend;
+  /** Why it is not io_uring, which "auto" would have preferred; null: it was named, or is. */
+  readonly fallback: string | null;
+  /** "auto" chose io_uring: what refuses it later is a reason to fall back. */
+  readonly mayFallBack: boolean;
+}
+
+/** Decides. Throws RangeError for a variable that names no backend. */
+export function chooseBackend(config: ResolvedConfig["backend"]): Choice {
+  const asked = askedBackend(config, backendVariable());
+  if (asked !== "auto") return { backend: asked, fallback: null, mayFallBack: false };
+  const fallback = autoRefusal();
+  if (fallback !== null) return { backend: "portable", fallback, mayFallBack: false };
+  return { backend: "io_uring", fallback: null, mayFallBack: true };
+}
+
+let told = false;
+
+/**
+ * The portable port for a network of this configuration; the program is told why when "auto" chose
+ * it. Throws a NetworkError "Unsupported" for what `node:net` cannot set.
+ */
+export function portableFor(config: ResolvedConfig, fallback: string | null): PortableNative {
+  const refusal = portableRefusal(config);
+  if (refusal !== null) throw portableError(refusal, fallback);
+  if (fallback !== null) tell(config, fallback);
+  return portable();
+}
+
+function tell({ onFallback }: ResolvedConfig, reason: string): void {
+  if (onFallback !== null) return void onFallback(reason);
+  if (told) return;
+  told = true;
+  warn(fallbackNotice(reason));
+}
+
+/** Where a pool's memory comes from. */
+export interface PoolSource extends SlabSource {
+  /** Whether the kernel can see it, as io_uring needs. */
+  readonly visible: boolean;
+}
+
+/** Memory that the library maps. A portable network can use pools of it as well. */
+export function visibleSource(port: NativePort): PoolSource {
+  return {
+    visible: true,
+    mapSlab(sizeBytes): SlabMemory | null {
+      const slab = port.mapSlab(sizeBytes);
+      if (slab !== null) portable().lend(slab);
+      return slab;
+    },
+    setTimer: (callback, delayMs) => port.setTimer(callback, delayMs),
+    warn: (message) => port.warn(message),
+  };
+}
+
+/** Plain memory. */
+export function plainSource(): PoolSource {
+  const port = portable();
+  return {
+    visible: false,
+    mapSlab: (sizeBytes) => port.mapSlab(sizeBytes),
+    setTimer: (callback, delayMs) => port.setTimer(callback, delayMs),
+    warn: (message) => port.warn(message),
+  };
+}
+
+/** For a pool that is made before a network: the kernel's where "auto" would take io_uring. */
+export function poolSource(): PoolSource {
+  const { backend } = chooseBackend("auto");
+  return backend === "portable" ? plainSource() : visibleSource(native());
+}

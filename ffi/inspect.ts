@@ -1,0 +1,51 @@
+/**
+ * What the doctor asks the runtime itself: its name and version, and what it allows. Nothing here
+ * asks the user for a permission.
+ *
+ * @module
+ */
+import process from "node:process";
+import { libraryPlace } from "./load.ts";
+
+interface Globals {
+  Deno?: {
+    version: { deno: string };
+    permissions: { querySync(descriptor: { name: string }): { state: string; partial?: boolean } };
+  };
+  Bun?: { version: string };
+}
+
+const { Deno: deno, Bun: bun } = globalThis as unknown as Globals;
+
+const PERMISSIONS = ["ffi", "net", "read", "env", "sys"] as const;
+
+export type PermissionName = typeof PERMISSIONS[number];
+
+/** "partial" stands for a list, such as `--allow-net=host`. */
+export type PermissionState = "granted" | "partial" | "missing";
+
+export interface RuntimeFacts {
+  readonly name: string;
+  readonly version: string;
+  /** Null where the runtime has no permissions. */
+  readonly permissions: Readonly<Record<PermissionName, PermissionState>> | null;
+}
+
+export function runtimeFacts(): RuntimeFacts {
+  if (bun !== undefined) return { name: "Bun", version: bun.version, permissions: null };
+  if (deno === undefined) {
+    return { name: "Node.js or another", version: process.version, permissions: null };
+  }
+  const states = PERMISSIONS.map((name) => [name, permissionState(name)]);
+  const permissions = Object.fromEntries(states) as Record<PermissionName, PermissionState>;
+  return { name: "Deno", version: deno.version.deno, permissions };
+}
+
+function permissionState(name: PermissionName): PermissionState {
+  const { state, partial } = deno!.permissions.querySync({ name });
+  if (state === "granted") return "granted";
+  return partial === true ? "partial" : "missing";
+}
+
+/** The place of the library that was loaded, or null. */
+export const loadedLibrary: () => string | null = libraryPlace;

@@ -1,0 +1,169 @@
+/**
+ * What the doctor finds out. Each question is asked in a way that asks the user for nothing and
+ * leaves nothing open; what cannot be known is null.
+ *
+ * @module
+ */
+import { readFileSync } from "node:fs";
+import { arch, release } from "node:os";
+import process from "node:process";
+import {
+  autoRefusal,
+  backendVariable,
+  chooseBackend,
+  libraryVariable,
+  native,
+  probeIoUring,
+} from "../../backends.ts";
+import { loadedLibrary, type RuntimeFacts, runtimeFacts } from "../../ffi/inspect.ts";
+import { Network } from "../../mod.ts";
+import { messageOf } from "../base/network_error.ts";
+import type { Features } from "../net/config/capabilities.ts";
+
+/** 0: io_uring works. 1: the portable backend does. 2: neither. */
+export type ExitCode = 0 | 1 | 2;
+
+export interface Examination {
+  readonly runtime: RuntimeFacts;
+  readonly system: {
+    readonly platform: string;
+    readonly machine: string;
+    readonly kernel: string | null;
+    /** `kernel.io_uring_disabled`; null when unknown, or where the kernel has no such switch. */
+    readonly ioUringDisabled: string | null;
+    /** Whether a seccomp filter is installed; null when unknown. */
+    readonly seccompFilter: boolean | null;
+    /** -1: not limited. Null when unknown. */
+    readonly memlockBytes: number | null;
+  };
+  readonly library: { readonly place: string | null; readonly refusal: string | null };
+  readonly ioUring: {
+    readonly works: boolean;
+    readonly refusal: string | null;
+    readonly features: Features;
+  };
+  readonly portable: { readonly works: boolean; readonly refusal: string | null };
+  /** What `URINGNET_BACKEND` says, if anything. */
+  readonly variable: string | null;
+  /** What a network without a `backend` would use; null: none works. */
+  readonly backend: "io_uring" | "portable" | null;
+  readonly exitCode: ExitCode;
+}
+
+/** Looks at everything. Never rejects. */
+export async function examine(): Promise<Examination> {
+  const runtime = runtimeFacts();
+  const refusal = autoRefusal();
+  const { supported, features } = refusal === null
+    ? probeIoUring()
+    : { supported: false, features: noFeatures };
+  const library = examineLibrary(runtime, refusal);
+  // What loading says, and what was found out beside it.
+  const reason = library.refusal ?? refusal;
+  const ioUring = { works: supported, refusal: reason, features };
+  const portable = await examinePortable(runtime);
+  const backend = chosen(ioUring.works, portable.works);
+  const exitCode = ioUring.works ? 0 : portable.works ? 1 : 2;
+  return {
+    runtime,
+    system: examineSystem(runtime, library.refusal === null),
+    library,
+    ioUring,
+    portable,
+    variable: backendVariable() ?? null,
+    backend,
+    exitCode,
+  };
+}
+
+const noFeatures: Features = {
+  deferTaskrun: false,
+  singleIssuer: false,
+  providedBufferRings: false,
+  multishotReceive: false,
+  sendZeroCopy: false,
+  bundles: false,
+  incrementalBuffers: false,
+};
+
+function chosen(ioUring: boolean, portable: boolean): Examination["backend"] {
+  try {
+    const { backend } = chooseBackend("auto");
+    return (backend === "io_uring" ? ioUring : portable) ? backend : null;
+  } catch {
+    return null; // The variable names no backend, which the report says.
+  }
+}
+
+function examineLibrary(runtime: RuntimeFacts, refusal: string | null): Examination["library"] {
+  if (runtime.permissions?.ffi === "missing") return { place: null, refusal };
+  try {
+    native();
+    return { place: loadedLibrary(), refusal: null };
+  } catch (error) {
+    return { place: null, refusal: messageOf(error) + foreignMachine() };
+  }
+}
+
+/** `e_machine` of ELF files, at this place of their header. */
+const MACHINE_AT = 18;
+const MACHINES: Readonly<Record<string, number>> = { x64: 62, arm64: 183 };
+
+/** The loader says of a library of another machine that it is not there. */
+function foreignMachine(): string {
+  const path = libraryVariable();
+  if (path === undefined || path === "") return "";
+  try {
+    const header = readFileSync(path).subarray(0, MACHINE_AT + 2);
+    const machine = header.readUInt16LE(MACHINE_AT);
+    if (header.toString("latin1", 1, 4) !== "ELF") return `\n  ${path} is no shared library`;
+    if (machine === MACHINES[arch()]) return "";
+    return `\n  ${path} is for another machine (ELF machine ${machine}); this one is ${arch()}`;
+  } catch {
+    return ""; // Not there, or not to be read: the loader has said enough.
+  }
+}
+
+/** Opens a network and a listener of the loopback interface. */
+async function examinePortable(runtime: RuntimeFacts): Promise<Examination["portable"]> {
+  if (runtime.permissions?.net === "missing") {
+    const refusal = "Deno was run without --allow-net, which the portable backend needs; add it";
+    return { works: false, refusal };
+  }
+  try {
+    await using network = await Network.start({ backend: "portable" });
+    await using _listener = await network.bind("127.0.0.1:0");
+    return { works: true, refusal: null };
+  } catch (error) {
+    return { works: false, refusal: messageOf(error) };
+  }
+}
+
+function examineSystem(runtime: RuntimeFacts, loaded: boolean): Examination["system"] {
+  const known = loaded ? native().system() : null;
+  const seccomp = /^Seccomp:\s*(\d)/m.exec(fileText("/proc/self/status") ?? "")?.[1];
+  const disabled = known?.disabled ?? fileText("/proc/sys/kernel/io_uring_disabled")?.trim();
+  return {
+    platform: process.platform,
+    machine: arch(),
+    kernel: known?.kernel ?? kernelRelease(runtime),
+    ioUringDisabled: disabled === undefined || disabled === "" ? null : disabled,
+    seccompFilter: seccomp === undefined ? null : seccomp === "2",
+    memlockBytes: known?.memlockBytes ?? null,
+  };
+
+  function fileText(path: string): string | null {
+    const read = runtime.permissions?.read;
+    if (read !== undefined && read !== "granted") return null;
+    try {
+      return readFileSync(path, "utf8");
+    } catch {
+      return null; // Not Linux, or Deno without all permissions.
+    }
+  }
+}
+
+function kernelRelease(runtime: RuntimeFacts): string | null {
+  const sys = runtime.permissions?.sys;
+  return sys === undefined || sys === "granted" ? release() : null;
+}

@@ -1,0 +1,69 @@
+/**
+ * Which backend carries a network, and what the portable one cannot do.
+ *
+ *   asked for by the configuration, else by URINGNET_BACKEND, else "auto"
+ *   auto: io_uring -- cannot be used --> portable, and `onFallback` is told why
+ *
+ * @module
+ */
+import { check, shown } from "../../base/check.ts";
+import { ERRNO } from "../../base/errno.ts";
+import { NetworkError, type NetworkErrorCode } from "../../base/network_error.ts";
+import type { ResolvedConfig } from "./config.ts";
+
+export type Backend = "io_uring" | "portable";
+
+/** The environment variable that names a backend for networks that name none. */
+export const BACKEND_VARIABLE = "URINGNET_BACKEND";
+
+const BACKENDS = ["auto", "io_uring", "portable"] as const;
+
+/** What was asked for. Throws RangeError for a variable that names no backend. */
+export function askedBackend(
+  config: ResolvedConfig["backend"],
+  variable: string | undefined,
+): ResolvedConfig["backend"] {
+  if (config !== "auto" || variable === undefined || variable === "") return config;
+  if (!(BACKENDS as readonly string[]).includes(variable)) {
+    throw new RangeError(
+      `Cannot use environment variable ${BACKEND_VARIABLE}: wanted one of ` +
+        `${BACKENDS.join(", ")}, given ${shown(variable)}`,
+    );
+  }
+  return check.oneOf(BACKEND_VARIABLE, variable, BACKENDS);
+}
+
+/** The fields of a configuration that `node:net` cannot set, with the reason; null: none. */
+export function portableRefusal({ keepAlive, soLinger }: ResolvedConfig): string | null {
+  if (keepAlive?.intervalSeconds !== undefined) return keepAliveRefusal("intervalSeconds");
+  if (keepAlive?.count !== undefined) return keepAliveRefusal("count");
+  if (soLinger !== null && soLinger > 0) {
+    return "soLinger above 0 cannot be set through node:net; use 0, or null";
+  }
+  return null;
+}
+
+function keepAliveRefusal(field: string): string {
+  return `keepAlive.${field} cannot be set through node:net, which knows idleSeconds only`;
+}
+
+/** The error of a network that the portable backend cannot carry. */
+export function portableError(refusal: string, fallback: string | null): NetworkError {
+  const why = fallback === null ? "" : `; io_uring, which can, cannot be used here: ${fallback}`;
+  return new NetworkError(
+    `Cannot start the network: on the portable backend, ${refusal}${why}`,
+    { code: "Unsupported", operation: "start", errno: ERRNO.EOPNOTSUPP },
+  );
+}
+
+/** What a person reads when "auto" has chosen the portable backend: one line. */
+export function fallbackNotice(reason: string): string {
+  const why = reason.replaceAll(/\s*\n\s*/g, "; ");
+  return `uringnet: the portable backend (node:net) is used, as io_uring cannot be: ${why}. ` +
+    'backend: "portable" chooses it without this line';
+}
+
+/** The code of a failed call: an option that the backend does not have is "Unsupported". */
+export function refusalCode(errno: number, otherwise: NetworkErrorCode): NetworkErrorCode {
+  return errno === ERRNO.EOPNOTSUPP ? "Unsupported" : otherwise;
+}

@@ -1,0 +1,31 @@
+/**
+ * What the adapters may do with a `Network` and programs may not. The class is in `mod.ts`, which
+ * exports nothing that is not public, so that the class leaves its friend functions here. This
+ * layer does not know the class: a network is any object to it.
+ *
+ * @module
+ */
+import type { NetworkConfig } from "../config/config.ts";
+import type { NetworkCore } from "./network_core.ts";
+
+export interface NetworkAccess {
+  /**
+   * As `Network.start`, at once, for an interface that is synchronous. Throws a NetworkError
+   * "Unsupported" where io_uring cannot be used.
+   */
+  startNow(config: NetworkConfig): object;
+  /** The inside of a network. Throws TypeError for any other object. */
+  coreOf(network: object): NetworkCore;
+}
+
+let access: NetworkAccess | null = null;
+
+/** Called once, when `mod.ts` is loaded. */
+export function setNetworkAccess(given: NetworkAccess): void {
+  access = given;
+}
+
+export function networkAccess(): NetworkAccess {
+  if (access === null) throw new Error("No access to networks: mod.ts was not loaded");
+  return access;
+}

@@ -1,0 +1,34 @@
+/**
+ * Completions that no turn has collected yet: four numbers each, first come first served.
+ *
+ * @module
+ */
+
+const WORDS = 4;
+
+export class CompletionQueue {
+  #words: number[] = [];
+  /** Words that were collected already. */
+  #at = 0;
+
+  get count(): number {
+    return (this.#words.length - this.#at) / WORDS;
+  }
+
+  push(slot: number, generation: number, result: number, flags: number): void {
+    this.#words.push(slot, generation, result, flags);
+  }
+
+  /** Moves the oldest to `target`, `countMax` at most; returns how many. */
+  moveTo(target: Int32Array, countMax: number): number {
+    const count = Math.min(this.count, countMax);
+    const end = this.#at + count * WORDS;
+    for (let at = this.#at, to = 0; at < end; at++, to++) target[to] = this.#words[at];
+    this.#at = end;
+    if (end === this.#words.length) {
+      this.#words.length = 0;
+      this.#at = 0;
+    }
+    return count;
+  }
+}

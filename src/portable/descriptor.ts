@@ -1,0 +1,112 @@
+/**
+ * What stands behind a descriptor number of the portable backend.
+ *
+ *   new --bind--> new --listen--> listener
+ *    \--connect--> connecting --> stream            an accepted one begins as a stream
+ *
+ * Options are noted until there is a socket of the runtime to set them on.
+ *
+ * @module
+ */
+import { ERRNO } from "../base/errno.ts";
+import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
+import { SOCKET_OPTION } from "../ring/port.ts";
+import type { PortableListener } from "./portable_listener.ts";
+import type { PortableStream } from "./portable_stream.ts";
+import type { RuntimeSocket } from "./runtime_sockets.ts";
+
+/** What cannot be done here: the core tells it as "Unsupported". */
+const UNSUPPORTED = -ERRNO.EOPNOTSUPP;
+
+export class Descriptor {
+  readonly family: number;
+  /** Where it is bound, or where its connection begins. */
+  local: SocketAddress | UnixAddress | null = null;
+  remote: SocketAddress | UnixAddress | null = null;
+  listener: PortableListener | null = null;
+  stream: PortableStream | null = null;
+  /** While it connects. */
+  connecting: RuntimeSocket | null = null;
+  connectSlot = -1;
+  connectGeneration = 0;
+  /** SO_LINGER of 0: closing sends RST. */
+  resets = false;
+  ipv6Only = false;
+  reusePort = false;
+  #noDelay: boolean | null = null;
+  #keepAlive: boolean | null = null;
+  #keepIdleSeconds = 0;
+
+  constructor(family: number) {
+    this.family = family;
+  }
+
+  get #socket(): RuntimeSocket | null {
+    return this.stream === null || this.stream.closed ? null : this.stream.socket;
+  }
+
+  setOption(option: number, value: number): number {
+    switch (option) {
+      case SOCKET_OPTION.noDelay:
+        this.#noDelay = value !== 0;
+        this.#socket?.setNoDelay(this.#noDelay);
+        return 0;
+      case SOCKET_OPTION.lingerSeconds:
+        if (value > 0) return UNSUPPORTED;
+        this.resets = value === 0;
+        return 0;
+      case SOCKET_OPTION.keepAlive:
+        this.#keepAlive = value !== 0;
+        return this.#setKeepAlive();
+      case SOCKET_OPTION.keepIdle:
+        this.#keepIdleSeconds = value;
+        return this.#setKeepAlive();
+      // The runtimes set it on every listener, where the system has it.
+      case SOCKET_OPTION.reuseAddress:
+        return 0;
+      case SOCKET_OPTION.reusePort:
+        this.reusePort = value !== 0;
+        return 0;
+      case SOCKET_OPTION.ipv6Only:
+        this.ipv6Only = value !== 0;
+        return 0;
+      default:
+        return UNSUPPORTED;
+    }
+  }
+
+  /** Options that were set here: the runtimes cannot ask the system. */
+  getOption(option: number): number {
+    switch (option) {
+      case SOCKET_OPTION.noDelay:
+        return this.#noDelay === null ? UNSUPPORTED : Number(this.#noDelay);
+      case SOCKET_OPTION.keepAlive:
+        return this.#keepAlive === null ? UNSUPPORTED : Number(this.#keepAlive);
+      case SOCKET_OPTION.keepIdle:
+        return this.#keepIdleSeconds === 0 ? UNSUPPORTED : this.#keepIdleSeconds;
+      default:
+        return UNSUPPORTED;
+    }
+  }
+
+  /** A connection was made: it gets the options that were noted. */
+  applyTo(socket: RuntimeSocket): void {
+    if (this.#noDelay !== null) socket.setNoDelay(this.#noDelay);
+    if (this.#keepAlive !== null) {
+      socket.setKeepAlive(this.#keepAlive, this.#keepIdleSeconds * 1_000);
+    }
+  }
+
+  /** A connection that this listener has accepted inherits its options. */
+  inheritTo(accepted: Descriptor): void {
+    accepted.#noDelay = this.#noDelay;
+    accepted.#keepAlive = this.#keepAlive;
+    accepted.#keepIdleSeconds = this.#keepIdleSeconds;
+    accepted.resets = this.resets;
+  }
+
+  #setKeepAlive(): number {
+    this.#socket?.setKeepAlive(this.#keepAlive === true, this.#keepIdleSeconds * 1_000);
+    return 0;
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * One listening socket of `node:net`.
+ *
+ * The runtime accepts by itself. What it has accepted waits here, paused, until the core accepts
+ * it: as many as the backlog that `listen` was given. Those beyond are reset, as a kernel does with
+ * `tcp_abort_on_overflow`. What waits when the listener closes is reset, as a kernel does.
+ *
+ * @module
+ */
+import { ERRNO } from "../base/errno.ts";
+import {
+  errnoOf,
+  type RuntimeServer,
+  type RuntimeSocket,
+  runtimeSockets,
+  shielded,
+} from "./runtime_sockets.ts";
+
+export interface ListenTarget {
+  readonly path: string | null;
+  readonly host: string;
+  readonly port: number;
+  readonly ipv6Only: boolean;
+  readonly reusePort: boolean;
+}
+
+export class PortableListener {
+  readonly server: RuntimeServer;
+  /** 0 once it listens, or -errno. */
+  readonly opened: Promise<number>;
+  readonly #waiting: RuntimeSocket[] = [];
+  readonly #backlog: number;
+  readonly #onConnection: () => void;
+  #closed = false;
+  // The accept that is parked.
+  slot = -1;
+  generation = 0;
+  block = -1;
+
+  constructor(target: ListenTarget, backlog: number, onConnection: () => void) {
+    this.#backlog = Math.max(backlog, 1);
+    this.#onConnection = onConnection;
+    this.server = runtimeSockets.createServer(
+      shielded({ allowHalfOpen: true, pauseOnConnect: true }),
+    );
+    this.server.on("connection", this.#add);
+    const opened = Promise.withResolvers<number>();
+    this.opened = opened.promise;
+    this.server.once("listening", () => opened.resolve(0));
+    this.server.on("error", (error) => opened.resolve(-listenErrno(error)));
+    const { path, host, port, ipv6Only, reusePort } = target;
+    // The kernel refuses no backlog; the runtimes want a positive one.
+    const common = { backlog: this.#backlog, exclusive: true };
+    const options = path !== null ? shielded({ ...common, path }) : shielded({
+      ...common,
+      path: undefined,
+      host,
+      port,
+      ipv6Only,
+      reusePort: reusePort ? true : undefined,
+    });
+    try {
+      this.server.listen(options);
+      this.server.unref();
+    } catch (error) {
+      opened.resolve(-listenErrno(error));
+    }
+  }
+
+  /** A connection that waits. */
+  take(): RuntimeSocket | null {
+    let socket = this.#waiting.shift();
+    while (socket !== undefined && socket.destroyed) socket = this.#waiting.shift();
+    if (socket === undefined) return null;
+    socket.off("error", ignore);
+    return socket;
+  }
+
+  /** Stops listening; whoever comes is refused from now on. */
+  stop(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      this.server.close();
+    } catch {
+      // It never listened.
+    }
+    for (const socket of this.#waiting.splice(0)) socket.resetAndDestroy();
+  }
+
+  readonly #add = (socket: RuntimeSocket): void => {
+    socket.on("error", ignore);
+    socket.unref();
+    if (this.#closed || this.#waiting.length >= this.#backlog) {
+      socket.resetAndDestroy();
+      return;
+    }
+    this.#waiting.push(socket);
+    this.#onConnection();
+  };
+}
+
+/** Deno has EINVAL for an address that this machine does not have. The address itself is valid. */
+function listenErrno(error: unknown): number {
+  const errno = errnoOf(error);
+  return errno === ERRNO.EINVAL ? ERRNO.EADDRNOTAVAIL : errno;
+}
+
+/** Of one that nobody has accepted: it shows as closed when it is its turn. */
+function ignore(): void {}
+
+let ipv6OnlySupport: Promise<boolean> | null = null;
+
+/**
+ * Whether the runtime heeds `ipv6Only`: Deno 2.9 ignores it. Tried out once: beside a listener that
+ * takes both, none for IPv4 can have the same port.
+ */
+export function ipv6OnlySupported(): Promise<boolean> {
+  return ipv6OnlySupport ??= tryIpv6Only();
+}
+
+async function tryIpv6Only(): Promise<boolean> {
+  const common = { path: null, reusePort: false };
+  const only = { ...common, host: "::", port: 0, ipv6Only: true };
+  const first = new PortableListener(only, 1, ignore);
+  try {
+    if (await first.opened < 0) return false;
+    const { port } = first.server.address() as { port: number };
+    const both = new PortableListener(
+      { ...common, host: "0.0.0.0", port, ipv6Only: false },
+      1,
+      ignore,
+    );
+    const result = await both.opened;
+    both.stop();
+    return result === 0;
+  } finally {
+    first.stop();
+  }
+}
+
+/** The errno of an accept that finds no connection. */
+export const NONE_WAITS = -ERRNO.EAGAIN;

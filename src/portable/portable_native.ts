@@ -1,0 +1,63 @@
+/**
+ * The port of the core over `node:net` and plain memory: no library, no foreign call, no thread.
+ *
+ * @module
+ */
+import * as timers from "node:timers";
+import { markAsUntransferable } from "node:worker_threads";
+import process from "node:process";
+import type { SlabMemory } from "../buf/slab.ts";
+import type { NativePort, RingOpenOptions, RingPort, SystemFacts } from "../ring/port.ts";
+import { PortableRing } from "./portable_ring.ts";
+import { SlabTable } from "./slab_table.ts";
+
+interface NodeTimers {
+  setTimeout(callback: () => void, delayMs: number): { unref(): void };
+}
+
+// deno-lint-ignore no-explicit-any
+const { setTimeout } = timers as any as NodeTimers;
+
+export class PortableNative implements NativePort {
+  readonly #slabs = new SlabTable();
+  readonly #warn: (message: string) => void;
+
+  constructor(warn: (message: string) => void) {
+    this.#warn = warn;
+  }
+
+  mapSlab(sizeBytes: number): SlabMemory | null {
+    const slab = this.#slabs.map(sizeBytes);
+    // A view that is given away, to a byte stream perhaps, would take what all others have there.
+    if (slab !== null) markAsUntransferable(slab.bytes.buffer);
+    return slab;
+  }
+
+  /** Memory of another source, which has numbered it: pools of that source work here. */
+  lend(slab: SlabMemory): void {
+    this.#slabs.lend(slab.id, slab.bytes.buffer as ArrayBuffer);
+  }
+
+  openRing(_options?: RingOpenOptions): RingPort {
+    return new PortableRing(this.#slabs);
+  }
+
+  system(): SystemFacts {
+    return { kernel: process.platform, disabled: "", memlockBytes: -1 };
+  }
+
+  /** None of the kernel's features. */
+  probe(): number {
+    return 0;
+  }
+
+  setTimer(callback: () => void, delayMs: number): unknown {
+    const timer = setTimeout(callback, delayMs);
+    timer.unref();
+    return timer;
+  }
+
+  warn(message: string): void {
+    this.#warn(message);
+  }
+}

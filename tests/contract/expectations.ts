@@ -1,0 +1,128 @@
+/**
+ * Where the portable backend differs from the contract: the tests that do not hold there, by the
+ * heading of docs/PORTABLE.md that says why. `tests/portable_docs_test.ts` compares both, and the
+ * contract fails when a name here is no test of it.
+ *
+ * @module
+ */
+
+export interface Difference {
+  /** The heading in docs/PORTABLE.md. */
+  readonly heading: string;
+  /** Where it differs; both unless given. */
+  readonly runtime?: "deno" | "bun";
+  /** Names of tests of the contract. */
+  readonly tests: readonly string[];
+}
+
+const inDeno = "Deno" in globalThis;
+
+export const PORTABLE_DIFFERENCES: readonly Difference[] = [
+  {
+    heading: "Keep-alive intervals and counts",
+    tests: [
+      "works with: keepAlive, all",
+      "setNoDelay and setKeepAlive in all their forms",
+      "each option is read once: a second answer harms nothing",
+    ],
+  },
+  {
+    heading: "Linger times above 0",
+    tests: [
+      "soLinger of seconds: close does not block, and what was sent arrives",
+      "works with: soLinger in seconds",
+    ],
+  },
+  {
+    heading: "Replacing stale socket files",
+    tests: [
+      "unix files: a stale one is refused, with the remedy",
+      "unix files: unlinkStale replaces a stale one, and only needs to once",
+      "unix files: unlinkStale leaves a listener alone, and undisturbed",
+      "unix files: unlinkStale leaves a socket that is about to listen alone",
+      "unix files: unlinkStale leaves a socket of another type alone",
+      "unix files: unlinkStale leaves a plain file alone",
+      "unix files: unlinkStale leaves a link to a file that is stale alone",
+      "unix files: unlinkStale leaves a link to nothing alone",
+      "unix files: unlinkStale leaves a folder alone",
+      "unix files: unlinkStale and many binds at once: one listener",
+    ],
+  },
+  {
+    heading: "Permissions of socket files",
+    tests: [
+      "unix files: mode is exact, whatever the umask",
+      "unix files: a closing network removes them, and a refused bind leaves none",
+    ],
+  },
+  {
+    heading: "Removing socket files",
+    tests: [
+      "unix files: closing removes the listener's own file, and no newer one",
+      "unix files: a plain file in the place of the listener's file stays",
+      "unix files: a link to a file that is stale in the place of the listener's file stays",
+      "unix files: a link to nothing in the place of the listener's file stays",
+      "unix files: a relative path is that of the time of bind",
+      "unix files: a short path whose absolute form is too long",
+      "unix files: a folder that was moved, and another in its place",
+    ],
+  },
+  {
+    heading: "The backlog",
+    tests: [
+      "dialing a listener whose backlog is full: Timeout, not before and soon after",
+      "a dial's own budget comes before the configured one",
+      "dialing with a signal: aborted before and during",
+      "closing the network gives up after shutdownTimeoutMs",
+    ],
+  },
+  {
+    heading: "Bytes that nobody awaits",
+    tests: ["after a row of small messages, bytes that nobody awaits pile up only so far"],
+  },
+  {
+    heading: "FIN and RST that come together",
+    tests: ["RST in the middle of a send, behind FIN: the stream has a clean end"],
+  },
+  {
+    heading: "A half close of the peer during a send",
+    runtime: "deno",
+    tests: [
+      "FIN after no bytes is a clean end although a send fails",
+      "FIN after an urgent byte alone is a clean end although a send fails",
+      "FIN, then RST, after no bytes is a clean end although a send fails",
+      "FIN, then RST, after bytes is a clean end although a send fails",
+      "FIN, then RST, after an urgent byte alone is a clean end although a send fails",
+      "FIN, then RST, after an urgent byte between others is a clean end although a send fails",
+      "FIN, then RST, after an urgent byte at the end is a clean end although a send fails",
+      "half closes of both after no bytes, in both orders, are clean ends",
+      "half closes of both after an urgent byte alone, in both orders, are clean ends",
+    ],
+  },
+  {
+    heading: "A polluted Object.prototype",
+    runtime: "bun",
+    tests: ["a polluted Object.prototype sets no option"],
+  },
+  {
+    heading: "Names of interfaces",
+    runtime: "deno",
+    tests: ["IPv6 with an interface, by name and by number"],
+  },
+  {
+    heading: "IPv6 without IPv4",
+    runtime: "deno",
+    tests: [
+      "an IPv6 listener takes IPv4 as well, unless ipv6Only",
+      "localhost is a name for both loopback addresses",
+    ],
+  },
+];
+
+/** The names that do not hold in this runtime. */
+export function differing(): readonly string[] {
+  const here = inDeno ? "deno" : "bun";
+  return PORTABLE_DIFFERENCES
+    .filter(({ runtime }) => runtime === undefined || runtime === here)
+    .flatMap(({ tests }) => tests);
+}

@@ -1,0 +1,67 @@
+/**
+ * The portable backend as a process sees it: what keeps it alive, without a foreign call, without
+ * /proc, and where the system claims to be another one.
+ *
+ * @module
+ */
+import { spawnSync } from "node:child_process";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { pause } from "../contract/fixture.ts";
+import { assert, suite } from "../harness.ts";
+import { endChildren, start } from "./child.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const inDeno = "Deno" in globalThis;
+const test = suite("portable processes", {}, { timeoutMs: 60_000 });
+
+// Children inherit it.
+process.env.URINGNET_BACKEND = "portable";
+
+test.after(() => {
+  delete process.env.URINGNET_BACKEND;
+  endChildren();
+});
+
+for (
+  const kind of ["nothing", "unref'd recv", "unref'd accept", "unref'd send", "closed network"]
+) {
+  test(`a process ends within a second when it leaves ${kind}`, async () => {
+    const program = start("pending", { args: [kind] });
+    await program.line(/<left>/);
+    const left = performance.now();
+    const { code, output, at } = await program.ended;
+    assert.is(code, 0, output);
+    assert.ok(at - left < 1_000, `it took ${Math.round(at - left)} ms to end`);
+  });
+}
+
+test("a pending recv, accept or send keeps the process alive", async () => {
+  const programs = ["recv", "accept", "send"].map((kind) => start("pending", { args: [kind] }));
+  await Promise.all(programs.map((program) => program.line(/<left>/)));
+  await pause(1_200);
+  for (const program of programs) assert.ok(program.running());
+  for (const program of programs) program.kill();
+  await Promise.all(programs.map((program) => program.ended));
+});
+
+for (const platform of ["darwin", "win32"]) {
+  test(`the portable side's tests pass where the system claims to be ${platform}`, () => {
+    const files = ["tests/unit/portable", "tests/contract/portable_differences_test.ts"];
+    const preload = ["--preload", "./tests/support/fake_platform.ts"];
+    const command = inDeno
+      ? ["test", "--no-check", "--no-lock", "-A", ...preload, ...files]
+      : ["test", ...preload, ...files];
+    const ran = spawnSync(process.execPath, command, {
+      cwd: root,
+      encoding: "utf8",
+      timeout: 50_000,
+      env: { ...process.env, FAKE_PLATFORM: platform, NO_COLOR: "1" },
+    });
+    const output = `${ran.stdout}${ran.stderr}`;
+    assert.is(ran.status, 0, output);
+    assert.match(output, inDeno ? /\d\d passed \| 0 failed/ : /\d\d pass\n\s*0 fail/);
+  });
+}
+
+test.run();

@@ -1,0 +1,15 @@
+/**
+ * Starts two networks with the defaults, echoes over the first, and tells which backends they have.
+ *
+ * @module
+ */
+import { Network } from "../../../mod.ts";
+
+const first = await Network.start();
+const second = await Network.start();
+const listener = await first.bind("127.0.0.1:0");
+const [client, server] = await Promise.all([second.dial(listener.localAddress), listener.accept()]);
+await client.sink.send("hello");
+const echoed = (await server.stream.recv(5)).text() === "hello";
+await Promise.all([first.close(), second.close()]);
+console.log(`<${first.backend} ${second.backend} ${echoed}>`);
