@@ -519,7 +519,6 @@ const UNNAMED_SUBJECTS: Readonly<Record<string, number>> = {
   "src/adapters/register": 8,
   "src/buf": 12,
   "src/metrics": 4,
-  "src/net/connection": 2,
   "src/net/recv": 9,
   "src/net/send": 14,
   "src/ring": 11,
