@@ -32,6 +32,7 @@ import {
   visibleSource,
 } from "./backends.ts";
 import { host } from "./ffi/host.ts";
+import { check } from "./src/base/check.ts";
 import { LIMITS } from "./src/base/limits.ts";
 import { messageOf, NetworkError } from "./src/base/network_error.ts";
 import { BufferPool, isVisiblePool } from "./src/buf/buffer_pool.ts";
@@ -46,6 +47,7 @@ import type { BindOptions } from "./src/net/accept/bind_options.ts";
 import type { Listener } from "./src/net/accept/listener.ts";
 import type { DialOptions } from "./src/net/dial/dial_options.ts";
 import type { Connection } from "./src/net/connection/connection.ts";
+import { adoptActivated } from "./src/net/lifecycle/adopt_activated.ts";
 import { setNetworkAccess } from "./src/net/lifecycle/network_access.ts";
 import type { NetworkContext } from "./src/net/socket/network_context.ts";
 import { NetworkCore, type NetworkStats } from "./src/net/lifecycle/network_core.ts";
@@ -85,7 +87,6 @@ export type { SocketOptions } from "./src/net/socket/socket_options.ts";
 export type { DialOptions } from "./src/net/dial/dial_options.ts";
 export type { BindOptions } from "./src/net/accept/bind_options.ts";
 export { Listener } from "./src/net/accept/listener.ts";
-export { activatedListeners } from "./src/net/lifecycle/activated_listeners.ts";
 export type { NetworkStats } from "./src/net/lifecycle/network_core.ts";
 export type { Sendable } from "./src/net/send/load_call.ts";
 export { Sink } from "./src/net/send/sink.ts";
@@ -243,6 +244,9 @@ setDefaultSlabSource(() => {
   }
 });
 
+/** Throws TypeError for a value that is no network. */
+let coreOf: (network: unknown) => NetworkCore;
+
 /**
  * TCP over io_uring, for the thread that started it. A network has its rings, its pool and its
  * clock. Several networks may live in one thread, and each worker starts its own.
@@ -264,14 +268,18 @@ setDefaultSlabSource(() => {
 export class Network implements AsyncDisposable {
   /** Where the network's buffers come from. */
   readonly pool: BufferPool;
-  /** What carries the traffic. */
+  /** The carrier of the traffic. */
   readonly backend: "io_uring" | "portable";
   readonly #core: NetworkCore;
 
   static {
+    coreOf = (network) =>
+      typeof network === "object" && network !== null && #core in network
+        ? network.#core
+        : check.fail("network", "a Network", network);
     setNetworkAccess({
       startNow: (config) => new Network(startCoreNow(config)),
-      coreOf: (network) => (network as Network).#core,
+      coreOf,
     });
   }
 
@@ -316,10 +324,12 @@ export class Network implements AsyncDisposable {
    * that.
    *
    * @param address Where to connect: see {@link Address}.
-   * @param options See {@link DialOptions}. The budget defaults to `connectTimeoutMs`.
+   * @param options A signal, a budget, and options of the socket: see {@link DialOptions}. The
+   * budget defaults to `connectTimeoutMs`.
    * @returns A connection.
    * @throws {NetworkError} `"ConnectionFailed"`: no address could be reached, or the name has none.
-   * `"Timeout"`: the budget ran out. `"Closed"`: the network is closed.
+   * `"Timeout"`: the budget ran out. Both have `errors`, one for each address. `"Closed"`: the
+   * network is closed.
    * @throws {TypeError} The address or an option has a wrong type or form.
    * @throws {RangeError} A port or `timeoutMs` is out of range.
    * @throws The reason of the signal, when the signal is aborted.
@@ -329,31 +339,32 @@ export class Network implements AsyncDisposable {
   }
 
   /**
-   * Takes over a descriptor that listens: a stream socket of any family, from a parent process for
-   * example. The listener owns the descriptor from then on. The file of a unix socket belongs to
-   * its maker: closing leaves the file.
+   * Takes over a descriptor that listens, for example one from a parent process: a stream socket of
+   * any family. The descriptor belongs to the listener from then on, and closes with it. Programs
+   * that this one starts do not inherit it. The file of a unix socket belongs to its maker, and
+   * stays. A descriptor that is refused stays open and as it was.
    *
-   * @param fd The number of the descriptor. A refused descriptor stays open and as it was.
+   * @param fd The number of the descriptor.
    * @returns A listener.
    * @throws {NetworkError} `"BindFailed"`: the descriptor does not listen, or a network has it.
    * `"Closed"`: the network is closed.
-   * @throws {TypeError} The number has a wrong type.
-   * @throws {RangeError} The number is out of range.
+   * @throws {TypeError} `fd` is not a number.
+   * @throws {RangeError} `fd` is not an integer in range.
    */
   adoptListener(fd: number): Promise<Listener> {
     return this.#core.adoptListener(fd);
   }
 
   /**
-   * Takes over a descriptor of a connected stream socket, of any family. The connection owns the
-   * descriptor from then on.
+   * Takes over a descriptor of a connected stream socket, as `adoptListener` takes over one that
+   * listens.
    *
-   * @param fd The number of the descriptor. A refused descriptor stays open and as it was.
+   * @param fd The number of the descriptor.
    * @returns A connection.
    * @throws {NetworkError} `"ConnectionFailed"`: the descriptor is not connected, or a network has
    * it. `"Closed"`: the network is closed.
-   * @throws {TypeError} The number has a wrong type.
-   * @throws {RangeError} The number is out of range.
+   * @throws {TypeError} `fd` is not a number.
+   * @throws {RangeError} `fd` is not an integer in range.
    */
   adoptConnection(fd: number): Promise<Connection> {
     return this.#core.adoptConnection(fd);
@@ -369,9 +380,14 @@ export class Network implements AsyncDisposable {
   }
 
   /**
-   * Ends the network. Listeners stop. Work in flight (sends, dials, receives in the middle of a
-   * message) finishes within `shutdownTimeoutMs`. The rest is cancelled with `"Closed"`.
-   * Idempotent. Resolves when no descriptor, timer or operation remains, and never rejects.
+   * Ends the network. Listeners stop, and servers drain. Work in flight (sends, dials, receives in
+   * the middle of a message, answers) finishes within `shutdownTimeoutMs`. The rest is cancelled
+   * with `"Closed"`. Idempotent. Resolves when no descriptor, timer or operation remains, and never
+   * rejects.
+   *
+   * An accepted connection that has received since it last sent owes an answer. While it does not
+   * receive, it has the budget to send one, and is reset after that. A connection that waits for
+   * more bytes is reset at once: no peer sees a clean end in place of an answer.
    */
   close(): Promise<void> {
     return this.#core.close();
@@ -384,9 +400,38 @@ export class Network implements AsyncDisposable {
 }
 
 /**
+ * Takes over the listeners that a service manager has passed to this process (socket activation of
+ * systemd). Their names are those of `FileDescriptorName=`, or of the socket unit. Several
+ * listeners of one name get a colon and a number: "web", "web:2".
+ *
+ * In Deno the environment must be readable: `--allow-env=LISTEN_FDS,LISTEN_PID,LISTEN_FDNAMES`.
+ * Without that permission the map is empty.
+ *
+ * @param network The network that the listeners belong to from then on.
+ * @returns Listeners by name. Empty when there are none, or when they are for another process.
+ * @throws {NetworkError} `"BindFailed"`: the environment is malformed, or a descriptor is no
+ * listening stream socket. All descriptors stay open and as they were then. `"Closed"`: the network
+ * is closed.
+ * @throws {TypeError} `network` is no network.
+ *
+ * @example
+ * ```ts
+ * import { activatedListeners, Network } from "@uringnet/uringnet";
+ *
+ * await using network = await Network.start();
+ * const activated = await activatedListeners(network);
+ * const listener = activated.get("web.socket") ?? await network.bind("127.0.0.1:0");
+ * console.log(listener.closed); // false
+ * ```
+ */
+export async function activatedListeners(network: Network): Promise<Map<string, Listener>> {
+  return await adoptActivated(coreOf(network).internals());
+}
+
+/**
  * Says whether io_uring can be used here. Never throws, and leaves nothing open.
  *
- * @returns What the kernel was seen to do, or the reason why io_uring cannot be used.
+ * @returns The features of the kernel, or the reason why io_uring cannot be used.
  *
  * @example
  * ```ts

@@ -1,5 +1,4 @@
-// Remote calls in frames: four bytes of length, then JSON. Calls may overlap; answers come in
-// order.
+// Remote calls in frames: four bytes of length, then JSON. Calls may overlap.
 //
 //   deno run --allow-ffi examples/framed_rpc.ts      bun examples/framed_rpc.ts
 import { type Codec, framed, lengthPrefixed, Network, serve } from "../mod.ts";

@@ -1,9 +1,11 @@
 /**
- * The embedded library as a file that nobody can change: anonymous, sealed, known by its content.
+ * The embedded library as a file that no process can change: anonymous, sealed, and known by its
+ * content.
  *
  * Order of events
  * 1. The descriptors of the process are asked for their seals. One that is sealed against every
- *    change and whose bytes have the SHA-256 that the build wrote is taken, whoever made it.
+ *    change and whose bytes have the SHA-256 that the build wrote is taken, whichever thread made
+ *    it.
  * 2. Where there is none, the bytes are written to a new anonymous file, which is then sealed, and
  *    step 1 is repeated. Threads that do so at the same time agree on the lowest descriptor.
  * 3. The file stays open as long as the process lives: its path, `/proc/self/fd/N`, cannot come to
@@ -18,7 +20,7 @@
 import { createHash } from "node:crypto";
 import type { Libc } from "./libc.ts";
 
-/** 1,024 questions of a third of a microsecond each, once for each thread. */
+/** The search costs 1,024 system calls of a third of a microsecond, once for each thread. */
 export const DESCRIPTOR_SEARCH_MAX = 1_024;
 
 /** Descriptor numbers tried before giving up: each clash means one more library in the process. */
@@ -86,7 +88,7 @@ function fillFile(libc: Libc, fd: number, wanted: WantedFile, bytes: Uint8Array)
   }
 }
 
-/** The descriptor of a new, sealed file with the bytes. What fails leaves no descriptor behind. */
+/** The descriptor of a new, sealed file with the bytes. A failure leaves no descriptor behind. */
 function makeFile(libc: Libc, wanted: WantedFile, bytes: Uint8Array): number {
   const fd = createFile(libc, wanted.name);
   try {

@@ -49,17 +49,29 @@ function fromEnvironment(runtime: Runtime): OpenLibrary | null {
 const BUILD_NAME = "build/liburingnet.so";
 const KIND_MASK = 0o170000;
 const KIND_REGULAR = 0o100000;
+const KIND_DIRECTORY = 0o040000;
 const WRITABLE_BY_OTHERS = 0o002;
+/** Of a folder: only the owner of a file may remove or replace it. */
+const STICKY = 0o1000;
 const ROOT_USER = 0;
 
-/** Why the file may be somebody else's than this module's, or null. */
+/** The reason why the file may belong to another user than the module, or null. */
 function distrust(runtime: Runtime, file: string, module: string): string | null {
   const facts = runtime.fileFacts(file);
-  if (facts === null) return null; // Not there, or not to be known: opening it will tell.
+  if (facts === null) return null; // Missing or unreadable: the loader reports it.
   if ((facts.mode & KIND_MASK) !== KIND_REGULAR) return "is not a regular file";
   if ((facts.mode & WRITABLE_BY_OTHERS) !== 0) return "can be written by every user";
   const owners = [ROOT_USER, runtime.user(), runtime.fileFacts(module)?.owner];
-  return owners.includes(facts.owner) ? null : `belongs to another user (${facts.owner})`;
+  if (!owners.includes(facts.owner)) return `belongs to another user (${facts.owner})`;
+  const replaceable = replaceableByOthers(runtime, file.slice(0, file.lastIndexOf("/")));
+  return replaceable ? "can be replaced by every user, who may write to its folder" : null;
+}
+
+/** Whether another file may have come between the look at a file of this folder and its opening. */
+function replaceableByOthers(runtime: Runtime, folder: string): boolean {
+  const mode = runtime.fileFacts(folder)?.mode ?? 0;
+  if ((mode & KIND_MASK) !== KIND_DIRECTORY || (mode & STICKY) !== 0) return false;
+  return (mode & WRITABLE_BY_OTHERS) !== 0;
 }
 
 /**

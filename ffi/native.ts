@@ -201,7 +201,8 @@ class Native implements NativePort {
 
   #viewSlab(slab: number, sizeBytes: number): ArrayBuffer {
     const buffer = this.#view(this.#library.ur_slab_address(slab), sizeBytes);
-    // Who gives a view of it away, to a byte stream perhaps, would take what all others have there.
+    // A program that transferred a view, to a byte stream for example, would take the memory of
+    // every other buffer of the slab with it.
     markAsUntransferable(buffer);
     this.#collected.register(buffer, slab);
     return buffer;

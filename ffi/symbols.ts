@@ -71,23 +71,23 @@ export type Library = {
   ) => Result<(typeof SYMBOLS)[Name]["returns"]>;
 };
 
-/** What one runtime's loader gives: the functions, and a buffer over mapped memory. */
+/** The result of a runtime's loader: the functions, and a way to view mapped memory. */
 export interface OpenLibrary {
   readonly library: Library;
   /** One `ArrayBuffer` over `sizeBytes` of mapped memory. Taken once for each mapping. */
   view(address: unknown, sizeBytes: number): ArrayBuffer;
 }
 
-/** The runtime's end of the wake-up path: adopts a socket and says when a byte came. */
+/** The runtime's end of the doorbell: adopts a socket, and reports each byte that arrives. */
 export interface Bell {
-  /** Settles when the socket is adopted; rejects when it cannot be, and is still the caller's. */
+  /** Resolves when the socket is adopted. On rejection the socket still belongs to the caller. */
   readonly opened: Promise<void>;
   ref(): void;
   unref(): void;
   close(): void;
 }
 
-/** Who may have put a file where it is. */
+/** The facts that decide whether a file is trusted. */
 export interface FileFacts {
   /** st_mode: the kind of file, and its permissions. */
   readonly mode: number;
@@ -95,14 +95,14 @@ export interface FileFacts {
   readonly owner: number;
 }
 
-/** What differs between the runtimes, and nothing else. */
+/** The differences between the runtimes. */
 export interface Runtime {
   readonly name: "deno" | "bun";
   /** The processor, by the name that `uname -m` prints where a copy of the library is embedded. */
   readonly machine: string;
   /** Whether the program is one compiled file, whose modules have URLs that no file has. */
   readonly standalone: boolean;
-  /** Opens the library at an absolute path, or throws with the loader's own words. */
+  /** Opens the library at an absolute path, or throws with the message of the loader. */
   open(path: string): OpenLibrary;
   /** The C library of this process, without a search for a file. Throws when it is out of reach. */
   libc(): Libc;

@@ -79,26 +79,36 @@ fi
 [ -n "$runtimes" ] || exit 0
 
 export URINGNET_CLIENTS=1 NO_COLOR=1 DENO_NO_UPDATE_CHECK=1
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+
+# run RUNTIME: its tests; what they print and their exit status go to files.
+run() {
+  case $1 in
+    deno) set -- deno test --allow-ffi --allow-env --allow-net --allow-read --allow-run \
+      --allow-write --allow-sys tests/clients/ ;;
+    bun) set -- bun test tests/clients/ ;;
+  esac
+  status=0
+  sh scripts/tool.sh "$@" >"$logs/$1" 2>&1 || status=$?
+  echo "$status" >"$logs/$1.status"
+}
+
+# Both at the same time: much of it is waiting for servers to start.
+for runtime in $runtimes; do run "$runtime" & done
+wait
 passed=0
 failed=0
 for runtime in $runtimes; do
   echo "--- $runtime"
-  case $runtime in
-    deno) set -- test --allow-ffi --allow-env --allow-net --allow-read --allow-run --allow-write \
-      --allow-sys tests/clients/ ;;
-    bun) set -- test tests/clients/ ;;
-  esac
-  status=0
-  sh scripts/tool.sh "$runtime" "$@" >"$log" 2>&1 || status=$?
+  log=$logs/$runtime
   cat "$log"
   ran=$(sed -n 's/^[okFAILED]* |.* \([0-9]*\) passed.*/\1/p; s/^ *\([0-9]*\) pass$/\1/p' "$log")
   broke=$(sed -n 's/^[okFAILED]* |.* \([0-9]*\) failed.*/\1/p; s/^ *\([0-9]*\) fail$/\1/p' "$log")
   ran=${ran:-0}
   broke=${broke:-0}
   # A runner that crashed or ran nothing has failed, whatever it counted.
-  if [ "$broke" = 0 ] && { [ "$status" != 0 ] || [ "$ran" = 0 ]; }; then broke=1; fi
+  if [ "$broke" = 0 ] && { [ "$(cat "$log.status")" != 0 ] || [ "$ran" = 0 ]; }; then broke=1; fi
   passed=$((passed + ran))
   failed=$((failed + broke))
 done

@@ -20,6 +20,8 @@ export interface ListenOptions {
   backlog: number;
   ipv6Only: boolean;
   reusePort: boolean;
+  /** Permissions of a socket file; what the umask says unless given. */
+  mode?: number | undefined;
 }
 
 /** Bound and listening, or the positive errno. */
@@ -31,8 +33,8 @@ export function tryListen(
   const numeric = nodeNetwork.numeric(context, address);
   if (numeric === null) return ERRNO.EINVAL;
   try {
-    const { backlog, ipv6Only, reusePort } = options;
-    const checked = checkBindOptions({ backlog, ipv6Only, reusePort });
+    const { backlog, ipv6Only, reusePort, mode } = options;
+    const checked = checkBindOptions({ backlog, ipv6Only, reusePort, mode });
     return openListener(context, bindSocket(context, numeric, checked));
   } catch (error) {
     if (!(error instanceof NetworkError) || error.code !== "BindFailed") throw error;

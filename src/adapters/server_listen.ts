@@ -5,7 +5,6 @@
  * @module
  */
 import * as dns from "node:dns";
-import { chmodSync } from "node:fs";
 import { nextTick } from "node:process";
 import { ERRNO } from "../base/errno.ts";
 import { parseAddress, type SocketAddress, type UnixAddress } from "../net/address/address.ts";
@@ -87,6 +86,15 @@ function listenAt(server: Server, plan: PortPlan, hostname: string): void {
   start(server, found);
 }
 
+/**
+ * Permissions that the socket file is made with. Changed afterwards, by its name, they could become
+ * those of a file that has come in its place, and Deno would ask for `--allow-write`.
+ */
+function pathMode({ path, readableAll, writableAll }: PathPlan): number | undefined {
+  if (path.startsWith("\0") || !(readableAll || writableAll)) return undefined;
+  return 0o700 | (readableAll ? 0o444 : 0) | (writableAll ? 0o222 : 0);
+}
+
 function listenPath(server: Server, plan: PathPlan): void {
   const { path, backlog } = plan;
   let address: SocketAddress | UnixAddress;
@@ -96,13 +104,12 @@ function listenPath(server: Server, plan: PathPlan): void {
     failLater(server, nodeError.explained(ERRNO.EINVAL, "listen", { address: path }));
     return;
   }
-  const found = tryListen(address, { backlog, ipv6Only: false, reusePort: false });
+  const mode = pathMode(plan);
+  const found = tryListen(address, { backlog, ipv6Only: false, reusePort: false, mode });
   if (typeof found === "number") {
     failLater(server, nodeError.explained(found, "listen", { address: path }));
     return;
   }
-  const mode = (plan.readableAll ? 0o444 : 0) | (plan.writableAll ? 0o222 : 0);
-  if (mode !== 0 && !path.startsWith("\0")) chmodSync(path, 0o700 | mode);
   server._pipeName = path;
   server._connectionKey = `-1:${path}:-1`;
   start(server, found);

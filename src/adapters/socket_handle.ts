@@ -110,12 +110,15 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     }
     const { context } = this;
     const lingers = !reset && (this.#send?.queuedBytes ?? 0) > 0;
+    const written = this.#written;
     this.#receive?.stop();
     this.#send?.stop();
     this.connection = this.#receive = this.#send = null;
     this.#written = this.#finished = null;
     if (reset) connection.reset();
     const closing = connection.close();
+    // Without an error, as in Node: the bytes may be used again, and no more of them are read.
+    if (written !== null) nextTick(() => this.scope.run(written));
     if (lingers) {
       setImmediate(closed);
       return;

@@ -30,6 +30,7 @@ const byteLengthAccessor = accessor<number>(ArrayBuffer.prototype, "byteLength")
 const detachedAccessor = accessor<boolean>(ArrayBuffer.prototype, "detached");
 const abortedAccessor = accessor<boolean>(AbortSignal.prototype, "aborted");
 const reasonAccessor = accessor<unknown>(AbortSignal.prototype, "reason");
+const { addEventListener, removeEventListener } = AbortSignal.prototype;
 const at = Uint8Array.prototype.at as (this: Uint8Array, index: number) => number | undefined;
 
 const Bytes = Uint8Array;
@@ -39,6 +40,8 @@ const getPrototypeOf = Object.getPrototypeOf;
 const hasOwn = Object.hasOwn;
 const objectPrototype = Object.prototype;
 const NO_ARGUMENTS: readonly never[] = [];
+/** Without a prototype: options are read from it. */
+const ONCE = Object.freeze(Object.assign(Object.create(null), { once: true }));
 
 /** The length of a typed array, 0 when its memory is gone. Throws TypeError for other values. */
 function lengthOf(view: Uint8Array): number {
@@ -93,6 +96,20 @@ function abortReason(signal: AbortSignal): unknown {
 }
 
 /**
+ * Calls `listener` when a signal is aborted, at most once. An `addEventListener` of the signal's
+ * own is not called: the caller's code would run in the middle of a call that has been checked and
+ * is not queued yet.
+ */
+function listenToAbort(signal: AbortSignal, listener: () => void): void {
+  apply(addEventListener, signal, ["abort", listener, ONCE]);
+}
+
+/** The counterpart of `listenToAbort`. */
+function ignoreAbort(signal: AbortSignal, listener: () => void): void {
+  apply(removeEventListener, signal, ["abort", listener]);
+}
+
+/**
  * The value of one option, read once: an own property, or a property of the object's class. A
  * property of `Object.prototype` is no option.
  */
@@ -118,5 +135,7 @@ export const intrinsics = Object.freeze({
   isDetached,
   isAborted,
   abortReason,
+  listenToAbort,
+  ignoreAbort,
   optionOf,
 });

@@ -47,7 +47,7 @@ export type OperationName =
 
 /** The data of a {@link NetworkError}, for a program that makes one itself. */
 export interface NetworkErrorDetails {
-  /** What kind of failure. */
+  /** The kind of the failure. */
   code: NetworkErrorCode;
   /** The call that failed. */
   operation: OperationName;
@@ -71,7 +71,10 @@ export interface NetworkErrorDetails {
    * @default {undefined}
    */
   cause?: unknown;
-  /** The failures that led to this one: those of each address of a dial. */
+  /**
+   * The failures that led to this one: those of each address of a dial.
+   * @default {undefined}
+   */
   errors?: readonly NetworkError[];
 }
 
@@ -111,7 +114,7 @@ export function internalReason(cause: unknown): string {
 export class NetworkError extends Error {
   /** Always `"NetworkError"`. */
   override readonly name: "NetworkError" = "NetworkError";
-  /** What kind of failure. Stable across versions. */
+  /** The kind of the failure. Stable across versions. */
   readonly code: NetworkErrorCode;
   /** The name of the kernel's errno, such as "ECONNREFUSED", or null. */
   readonly errno: string | null;
@@ -130,7 +133,7 @@ export class NetworkError extends Error {
   /**
    * Makes an error, for a program that stands in for a part of this library.
    *
-   * @param message What was attempted, on what, and what happened.
+   * @param message The action, its subject, and the failure.
    * @param details The data of the error.
    */
   constructor(message: string, details: NetworkErrorDetails) {

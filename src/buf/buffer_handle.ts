@@ -1,7 +1,7 @@
 /**
- * What every buffer handle has: memory, a range of it, and an end. A handle owns one reference of
- * its slot from birth until it is released or moved, whichever comes first. Every later use throws,
- * and `release` does nothing, so that `using` and `send` go together.
+ * The base of every buffer handle: memory, a range of it, and an end. A handle owns one reference
+ * of its slot from birth until it is released or moved, whichever comes first. Every later use
+ * throws, and `release` does nothing, so that `using` and `send` go together.
  *
  *   created with a slot -> open --release, toUint8Array, text--> ended, the slot is released
  *                               --send, IoBufs, freeze---------> ended, the slot is the caller's
@@ -55,7 +55,7 @@ export interface HandleFields {
 export let handleFields: HandleFields;
 
 /**
- * What {@link IoBuf} and {@link IoBufMut} have in common. Exported as a type only: buffers come
+ * The common part of {@link IoBuf} and {@link IoBufMut}. Exported as a type only: buffers come
  * from `BufferPool.alloc`, from `Stream.recvSome`, and from `IoBuf.from`.
  *
  * @example
@@ -98,8 +98,8 @@ export abstract class BufferHandle implements Disposable {
 
   /** Only the library makes buffers. */
   protected constructor(...memory: never[]);
-  // The declarations show the signature above. The handle takes over one reference of `slot`. Fields
-  // that are set here and not by a function afterwards save 2 ns.
+  // The declarations show the signature above. The handle takes over one reference of `slot`. The
+  // fields are set here, because a function that sets them afterwards costs 2 ns more.
   protected constructor(slot: Slot, start: number, length: number) {
     this.#slot = slot;
     this.#start = start;

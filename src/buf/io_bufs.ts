@@ -13,7 +13,8 @@ import type { IoBufMut } from "./io_buf_mut.ts";
 import { Slot } from "./slot.ts";
 
 /**
- * What can become part of an {@link IoBufs}. Buffers are moved in. Arrays and text are copied.
+ * The values that can become part of an {@link IoBufs}. Buffers are moved in. Arrays and text are
+ * copied.
  *
  * @example
  * ```ts

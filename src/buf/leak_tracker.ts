@@ -19,7 +19,7 @@
  */
 import { type BufferHandle, handleFields } from "./buffer_handle.ts";
 import type { SlabSource } from "./slab.ts";
-import type { Slot } from "./slot.ts";
+import type { HandleTracker, Slot } from "./slot.ts";
 
 /** How long a handle stays in the nursery. */
 const NURSERY_MS = 10;
@@ -27,7 +27,7 @@ const NURSERY_MS = 10;
 /** Handles in the nursery: bounds both its memory and the length of one sweep (about 20 us). */
 const NURSERY_COUNT_MAX = 4_096;
 
-export class LeakTracker {
+export class LeakTracker implements HandleTracker {
   readonly #source: SlabSource;
   readonly #registry = new FinalizationRegistry<Slot>((slot) => this.#reclaim(slot));
   readonly #nursery: (BufferHandle | null)[] = [];

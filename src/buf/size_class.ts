@@ -6,9 +6,8 @@
  *
  * @module
  */
-import type { LeakTracker } from "./leak_tracker.ts";
 import type { SlabMemory, SlabSource } from "./slab.ts";
-import { Slot, type SlotHome } from "./slot.ts";
+import { type HandleTracker, Slot, type SlotHome } from "./slot.ts";
 
 /** Slabs grow in steps of this size: small enough to be cheap, large enough to be few. */
 const SLAB_BYTES = 1 << 20;
@@ -22,7 +21,7 @@ export function poison(slot: Slot): void {
 }
 
 export class SizeClass implements SlotHome {
-  readonly tracker: LeakTracker | null;
+  readonly tracker: HandleTracker | null;
   readonly sizeBytes: number;
   readonly countMax: number;
   readonly #source: SlabSource;
@@ -39,7 +38,7 @@ export class SizeClass implements SlotHome {
     countMax: number,
     debug: boolean,
     source: SlabSource,
-    tracker: LeakTracker | null,
+    tracker: HandleTracker | null,
   ) {
     this.tracker = tracker;
     this.sizeBytes = sizeBytes;
@@ -83,7 +82,7 @@ export class SizeClass implements SlotHome {
     this.#free.push(slot);
   }
 
-  /** Creates slots until there are `count`. Returns false when the system has no memory for them. */
+  /** Creates slots until there are `count`. False when the system has no memory for them. */
   prefill(count = this.countMax): boolean {
     while (this.created < count) {
       const slot = this.#cut();
@@ -93,7 +92,7 @@ export class SizeClass implements SlotHome {
     return true;
   }
 
-  /** A new slot. Null when the class is complete, or when no memory can be mapped at the moment. */
+  /** A new slot. Null when the class is complete, or when no memory can be mapped now. */
   #cut(): Slot | null {
     if (this.created === this.countMax) return null;
     if (this.#slab === null || this.#slabCut + this.sizeBytes > this.#slab.bytes.length) {

@@ -10,15 +10,21 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
-import type { LeakTracker } from "./leak_tracker.ts";
 
 /** The slab id of memory that the kernel cannot see. */
 export const PLAIN_SLAB = 0xffff_ffff;
 
+/** Tracks the open handles on slots: see `LeakTracker`. A handle is any object here. */
+export interface HandleTracker {
+  add(handle: object): void;
+  removeUnregistered(): void;
+  unregister(handle: object): void;
+}
+
 /** Where a slot goes when its last reference is released. */
 export interface SlotHome {
   /** Tracks the handles on the slot. Null where handles are not tracked. */
-  readonly tracker: LeakTracker | null;
+  readonly tracker: HandleTracker | null;
   put(slot: Slot): void;
 }
 

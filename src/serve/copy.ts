@@ -20,17 +20,34 @@ import { Sink } from "../net/send/sink.ts";
 import { CallBudget } from "./call_budget.ts";
 
 /**
- * Sends everything that `from` receives to `to`, until the end of the stream. Neither end is closed
- * or half-closed. Nothing else may receive from `from` meanwhile.
+ * Sends every byte that `from` receives to `to`, until the end of the stream. Neither end is closed
+ * or half-closed. No other call may receive from `from` meanwhile. A copy that fails may have
+ * received more bytes than it has sent.
  *
- * Resolves with the number of bytes once the kernel has taken all of them. Rejects with the first
- * error of either side; the budget and the signal of `options` are those of the whole copy. A
- * failed copy may have received more than was sent.
+ * @param from A connection, or its receiving half.
+ * @param to A connection, or its sending half.
+ * @param options A signal, and a budget for the whole copy. There is no budget by default.
+ * @returns The number of bytes, once the kernel has taken all of them.
+ * @throws {NetworkError} The first error of either side: `"RecvFailed"`, `"SendFailed"` or
+ * `"Closed"`. `"Timeout"`: the budget ran out.
+ * @throws {TypeError} An argument has a wrong type.
+ * @throws {RangeError} `timeoutMs` is out of range.
+ * @throws The reason of the signal, when the signal is aborted.
  *
  * @example
  * ```ts
- * await copy(client, upstream);
- * await upstream.sink.close(); // Passes the half close on.
+ * import { copy, Network } from "@uringnet/uringnet";
+ *
+ * await using network = await Network.start();
+ * await using listener = await network.bind("127.0.0.1:0");
+ * const accepting = listener.accept();
+ * await using client = await network.dial(listener.localAddress);
+ * await using server = await accepting;
+ *
+ * await client.sink.send("to be echoed");
+ * await client.sink.close();
+ * console.log(await copy(server, server)); // 12
+ * console.log((await client.stream.recv(12)).text()); // to be echoed
  * ```
  */
 export async function copy(
@@ -45,17 +62,40 @@ export async function copy(
 
 /**
  * Copies in both directions at once, as a proxy does. The end of one direction is passed on as a
- * half close; the other direction goes on. When a direction fails, is aborted or runs out of time,
- * both connections are reset and the promise rejects with that error: a peer must not take a stream
- * that was cut off for a whole one.
+ * half close, and the other direction goes on. When a direction fails, is aborted or runs out of
+ * time, both connections are reset: a peer must not take a stream that was cut off for a complete
+ * one.
  *
- * Resolves with the bytes of each direction once both have ended. The connections are half-closed
- * then; the caller closes them.
+ * @param a A connection.
+ * @param b Another connection.
+ * @param options A signal, and a budget for the whole copy. There is no budget by default.
+ * @returns The bytes of each direction, once both have ended. The connections are half-closed then.
+ * The caller closes them.
+ * @throws {NetworkError} The first error of either side: `"RecvFailed"`, `"SendFailed"` or
+ * `"Closed"`. `"Timeout"`: the budget ran out.
+ * @throws {TypeError} An argument has a wrong type.
+ * @throws {RangeError} `timeoutMs` is out of range.
+ * @throws The reason of the signal, when the signal is aborted.
  *
  * @example
  * ```ts
- * await using upstream = await network.dial("127.0.0.1:6379");
- * const { aToB, bToA } = await copyBidirectional(client, upstream);
+ * import { copyBidirectional, Network } from "@uringnet/uringnet";
+ *
+ * await using network = await Network.start();
+ * await using upstream = await network.bind("127.0.0.1:0");
+ * await using proxy = await network.bind("127.0.0.1:0");
+ * const [serving, accepting] = [upstream.accept(), proxy.accept()];
+ * await using client = await network.dial(proxy.localAddress);
+ * const [a, b] = [await accepting, await network.dial(upstream.localAddress)];
+ * const copying = copyBidirectional(a, b);
+ *
+ * await client.sink.send("request");
+ * await client.sink.close();
+ * await using server = await serving;
+ * console.log((await server.stream.recv(7)).text()); // request
+ * await server.sink.close();
+ * console.log(await copying); // { aToB: 7, bToA: 0 }
+ * await Promise.all([a.close(), b.close()]);
  * ```
  */
 export async function copyBidirectional(

@@ -18,26 +18,47 @@ import { bodyLength, bodyViews, messageBody, withTail } from "./message_body.ts"
 
 /** Options of {@link delimited}. */
 export interface DelimitedOptions {
-  /** One byte or more; text stands for its UTF-8 bytes. @default {"\n"} */
+  /**
+   * One byte or more. Text stands for its UTF-8 bytes.
+   * @default {"\n"}
+   */
   delimiter?: string | Uint8Array;
-  /** The longest message with its delimiter in bytes, in both directions. @default {65_536} */
+  /**
+   * The longest message with its delimiter, in bytes, in both directions.
+   * @default {65_536}
+   */
   maxLength?: number;
 }
 
 const encoder = new TextEncoder();
 
 /**
- * Messages that end with `delimiter`. `decode` resolves with a copy of the bytes before it.
+ * Makes a codec of messages that end with a delimiter. `decode` resolves with a copy of the bytes
+ * before the delimiter.
  *
- * `decode` rejects with a NetworkError "TooLong" for a message that does not end within
- * `maxLength` bytes, and with "RecvFailed" and `endOfStream` for bytes behind the last delimiter;
- * both consume nothing. `encode` throws TypeError for a message that contains the delimiter: the
- * peer would take it for two.
+ * `decode` rejects with a NetworkError `"TooLong"` for a message that does not end within
+ * `maxLength` bytes, and with `"RecvFailed"` and `endOfStream` for bytes behind the last delimiter.
+ * Both consume nothing. `encode` throws TypeError for a message that contains the delimiter,
+ * because the peer would take the message for two.
+ *
+ * @param options See {@link DelimitedOptions}.
+ * @returns A codec for {@link framed}.
+ * @throws {TypeError} An option is unknown or has a wrong type.
+ * @throws {RangeError} An option is out of range.
  *
  * @example
  * ```ts
- * const chat = framed(connection, delimited());
- * for await (const line of chat) await chat.send(line);
+ * import { delimited, framed, Network } from "@uringnet/uringnet";
+ *
+ * await using network = await Network.start();
+ * await using listener = await network.bind("127.0.0.1:0");
+ * const accepting = listener.accept();
+ * await using client = await network.dial(listener.localAddress);
+ * await using server = await accepting;
+ *
+ * await framed(client, delimited()).send("hello");
+ * const line = await framed(server, delimited()).receive();
+ * console.log(line?.length); // 5
  * ```
  */
 export function delimited(options?: DelimitedOptions): Codec<Uint8Array<ArrayBuffer>, Sendable> {

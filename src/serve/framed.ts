@@ -11,14 +11,23 @@ import type { Connection } from "../net/connection/connection.ts";
 import type { Stream } from "../net/recv/stream.ts";
 import type { Sendable } from "../net/send/load_call.ts";
 
-/** How messages stand in a byte stream. */
+/** How messages are written to and read from a byte stream. A program may bring its own codec. */
 export interface Codec<In, Out> {
   /**
-   * Receives one message; null at a clean end of the stream. Consumes nothing when it rejects, so
-   * that a call which timed out can be repeated.
+   * Receives one message. Consumes nothing when it rejects, so that the program can repeat a call
+   * that timed out.
+   *
+   * @param stream Where the bytes come from.
+   * @param options A signal, and a budget.
+   * @returns The message, or null at a clean end of the stream.
    */
   decode(stream: Stream, options?: CallOptions): Promise<In | null>;
-  /** The bytes of one message. Throws for what cannot be one. */
+  /**
+   * Makes the bytes of one message. Throws for a value that cannot be one.
+   *
+   * @param value The message.
+   * @returns The bytes, for `Sink.send`.
+   */
   encode(value: Out): Sendable;
 }
 
@@ -27,10 +36,18 @@ export interface Framed<In, Out = In> extends AsyncIterable<In>, AsyncDisposable
   /** The connection underneath. */
   readonly connection: Connection;
   /**
-   * Receives one message; null at a clean end of the stream. Rejects as the codec's `decode`.
+   * Receives one message. Rejects as the codec's `decode`.
+   *
+   * @param options A signal, and a budget. The budget defaults to `readTimeoutMs`.
+   * @returns The message, or null at a clean end of the stream.
    */
   receive(options?: CallOptions): Promise<In | null>;
-  /** Sends one message. Rejects as `Sink.send`, and with what the codec's `encode` throws. */
+  /**
+   * Sends one message. Rejects as `Sink.send`, and with the errors of the codec's `encode`.
+   *
+   * @param value The message.
+   * @param options A signal, and a budget. The budget defaults to `writeTimeoutMs`.
+   */
   send(value: Out, options?: CallOptions): Promise<void>;
   /** Closes the connection: pending sends first, then FIN. */
   close(): Promise<void>;
@@ -40,11 +57,28 @@ export interface Framed<In, Out = In> extends AsyncIterable<In>, AsyncDisposable
  * Sees a connection as messages of a codec: iterate to receive, `send` to answer. Leaving the loop
  * early leaves the connection open.
  *
+ * @param connection The connection.
+ * @param codec The codec, such as {@link lengthPrefixed} or {@link delimited}.
+ * @returns The messages of the connection.
+ * @throws {TypeError} An argument has a wrong type.
+ *
  * @example
  * ```ts
- * const messages = framed(connection, lengthPrefixed());
- * for await (const request of messages) await messages.send(request);
- * await messages.close();
+ * import { framed, lengthPrefixed, Network } from "@uringnet/uringnet";
+ *
+ * await using network = await Network.start();
+ * await using listener = await network.bind("127.0.0.1:0");
+ * const accepting = listener.accept();
+ * await using client = await network.dial(listener.localAddress);
+ * await using server = await accepting;
+ *
+ * const [requests, answers] = [framed(server, lengthPrefixed()), framed(client, lengthPrefixed())];
+ * await answers.send("ping");
+ * for await (const request of requests) {
+ *   await requests.send(request);
+ *   break;
+ * }
+ * console.log((await answers.receive())?.text()); // ping
  * ```
  */
 export function framed<In, Out = In>(

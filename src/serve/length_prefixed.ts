@@ -18,11 +18,20 @@ import { bodyLength, messageBody, withHead } from "./message_body.ts";
 
 /** Options of {@link lengthPrefixed}. */
 export interface LengthPrefixedOptions {
-  /** Bytes of the length. @default {4} */
+  /**
+   * Bytes of the length.
+   * @default {4}
+   */
   lengthBytes?: 1 | 2 | 4 | 8;
-  /** The least significant byte comes first. @default {false} */
+  /**
+   * The least significant byte comes first.
+   * @default {false}
+   */
   littleEndian?: boolean;
-  /** The longest body in bytes, in both directions. @default {16_777_216} */
+  /**
+   * The longest body in bytes, in both directions.
+   * @default {16_777_216}
+   */
   maxLength?: number;
 }
 
@@ -33,19 +42,33 @@ const WIDTHS = [1, 2, 4, 8] as const;
 const BODY_BYTES_MAX = LIMITS.lengthMax - 8;
 
 /**
- * Frames of `lengthBytes` bytes of length and then the body, which `decode` resolves with.
+ * Makes a codec of frames: `lengthBytes` bytes of length, then the body. `decode` resolves with the
+ * body.
  *
- * `decode` rejects with a NetworkError "TooLong" for a length above `maxLength`, which consumes
- * nothing: the stream cannot be followed any further then. A stream that ends inside a frame
- * rejects with "RecvFailed" and `endOfStream`; its bytes stay readable. `encode` throws RangeError
- * for a longer body. Buffers (`IoBuf`, `IoBufMut`, `IoBufs`) are moved into the frame.
+ * `decode` rejects with a NetworkError `"TooLong"` for a length above `maxLength`. It consumes
+ * nothing then, and the stream cannot be followed any further. A stream that ends inside a frame
+ * rejects with `"RecvFailed"` and `endOfStream`, and its bytes stay readable. `encode` throws
+ * RangeError for a body that is too long. Buffers (`IoBuf`, `IoBufMut`, `IoBufs`) are moved into
+ * the frame.
+ *
+ * @param options See {@link LengthPrefixedOptions}.
+ * @returns A codec for {@link framed}.
+ * @throws {TypeError} An option is unknown or has a wrong type.
+ * @throws {RangeError} An option is out of range.
  *
  * @example
  * ```ts
- * const rpc = framed(connection, lengthPrefixed({ maxLength: 65_536 }));
- * await rpc.send("hello");
- * const answer = await rpc.receive();
- * console.log(answer?.text());
+ * import { framed, lengthPrefixed, Network } from "@uringnet/uringnet";
+ *
+ * await using network = await Network.start();
+ * await using listener = await network.bind("127.0.0.1:0");
+ * const accepting = listener.accept();
+ * await using client = await network.dial(listener.localAddress);
+ * await using server = await accepting;
+ *
+ * const codec = lengthPrefixed({ lengthBytes: 2, maxLength: 1_024 });
+ * await framed(client, codec).send("hello");
+ * console.log((await framed(server, codec).receive())?.text()); // hello
  * ```
  */
 export function lengthPrefixed(options?: LengthPrefixedOptions): Codec<IoBufs, Sendable> {

@@ -23,20 +23,24 @@ const { command: COMMAND, family: FAMILY, addressBytes: addressBytesOf } = PROXY
 const textEncoder = new TextEncoder();
 
 /**
- * The bytes of a PROXY header, to be sent before anything else. TLVs need version 2. Version 1 has
- * no words for unix sockets and for the command LOCAL: it says UNKNOWN.
+ * Makes the bytes of a PROXY header, which a proxy sends before any other byte. TLVs need version
+ * 2. Version 1 has no words for unix sockets and for the command LOCAL, and says UNKNOWN instead.
  *
- * Throws TypeError or RangeError for a header that cannot be written.
- *
- * @param header Both addresses are of one family, or null.
- * @param version 1 is text, 2 is binary. @default {2}
+ * @param header The addresses, which are of one family, or null.
+ * @param version 1 is text, 2 is binary. Defaults to 2.
+ * @returns The bytes of the header.
+ * @throws {TypeError} The header has a wrong type, or its addresses are of different families.
+ * @throws {RangeError} A value of the header is out of range.
  *
  * @example
  * ```ts
- * await upstream.sink.send(proxyHeader({
- *   source: client.remoteAddress,
- *   destination: client.localAddress,
- * }));
+ * import { proxyHeader } from "@uringnet/uringnet";
+ *
+ * const header = proxyHeader({
+ *   source: { hostname: "192.0.2.1", port: 50_000 },
+ *   destination: { hostname: "192.0.2.2", port: 443 },
+ * }, 1);
+ * console.log(new TextDecoder().decode(header).trim()); // PROXY TCP4 192.0.2.1 192.0.2.2 50000 443
  * ```
  */
 export function proxyHeader(

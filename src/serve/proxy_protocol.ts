@@ -22,7 +22,10 @@ export interface ProxyHeader {
   source: SocketAddress | UnixAddress | null;
   /** The address that the client connected to; null for LOCAL and UNKNOWN. */
   destination: SocketAddress | UnixAddress | null;
-  /** Further values of version 2, as they stand in the header. */
+  /**
+   * Further values of version 2, as they stand in the header.
+   * @default {[]}
+   */
   tlvs?: readonly ProxyTlv[];
 }
 

@@ -33,16 +33,33 @@ const asciiDecoder = new TextDecoder("latin1");
 const pathDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * Receives a PROXY header of version 1 or 2 from the front of `stream`.
+ * Receives a PROXY header of version 1 or 2 from the front of a stream. A failure consumes nothing.
  *
- * Rejects as `recv` does; with a NetworkError "RecvFailed" of errno "EPROTO" for bytes that are no
- * such header, and "RecvFailed" with `endOfStream` when the stream ends before the header does. In
- * each of these cases nothing is consumed.
+ * @param stream Where the header comes from.
+ * @param options A signal, and a budget. The budget defaults to `readTimeoutMs`.
+ * @returns The header.
+ * @throws {NetworkError} `"RecvFailed"`: the bytes are no PROXY header (errno EPROTO), the stream
+ * ends before the header does (`endOfStream` is true), or the kernel reports an errno. `"Timeout"`:
+ * the budget ran out. `"Closed"`: the half is closed.
+ * @throws {TypeError} An argument has a wrong type.
+ * @throws {RangeError} `timeoutMs` is out of range.
+ * @throws The reason of the signal, when the signal is aborted.
  *
  * @example
  * ```ts
- * const header = await readProxyHeader(connection.stream, { timeoutMs: 3_000 });
- * console.log("client:", header.source ?? connection.remoteAddress);
+ * import { Network, proxyHeader, readProxyHeader } from "@uringnet/uringnet";
+ *
+ * await using network = await Network.start();
+ * await using listener = await network.bind("127.0.0.1:0");
+ * const accepting = listener.accept();
+ * await using client = await network.dial(listener.localAddress);
+ * await using server = await accepting;
+ *
+ * const source = { hostname: "192.0.2.1", port: 50_000 };
+ * const destination = { hostname: "192.0.2.2", port: 443 };
+ * await client.sink.send(proxyHeader({ source, destination }));
+ * const header = await readProxyHeader(server.stream, { timeoutMs: 3_000 });
+ * console.log(header.command); // PROXY
  * ```
  */
 export async function readProxyHeader(

@@ -10,25 +10,39 @@ import type { ConnectionHandler, Server } from "./server.ts";
 import { checkServeOptions, type ServeOptions } from "./serve_options.ts";
 
 /**
- * Runs `handler` for each connection of `listener`, which belongs to the server from now on.
+ * Runs a handler for each connection of a listener. The listener belongs to the server from then
+ * on.
  *
- * The connection is closed when its handler returns or its promise resolves; it is reset, and
- * `onError` told, when the handler fails. `network.close()` drains its servers first.
+ * A connection is closed when its handler returns, or when the handler's promise resolves. When the
+ * handler fails, the connection is reset and `onError` is called. `network.close()` drains its
+ * servers first.
  *
  * When the server drains, `context.signal` is aborted. A handler that waits for the next request
  * passes the signal to that call: a handler that ends with the signal's reason has finished, and
  * its connection is closed; it is reset if it has received a request without an answer. A handler
  * that does not look at the signal has until the budget ends.
  *
- * Throws TypeError or RangeError for wrong arguments.
+ * @param listener Where the connections come from.
+ * @param handler Serves one connection.
+ * @param options See {@link ServeOptions}.
+ * @returns The running server.
+ * @throws {TypeError} An argument has a wrong type, or an option is unknown.
+ * @throws {RangeError} An option is out of range.
  *
  * @example
  * ```ts
- * const server = serve(await network.bind("127.0.0.1:7000"), async ({ stream, sink }) => {
+ * import { Network, serve } from "@uringnet/uringnet";
+ *
+ * await using network = await Network.start();
+ * const listener = await network.bind("127.0.0.1:0");
+ * const server = serve(listener, async ({ stream, sink }) => {
  *   for (let data; (data = await stream.recvSome()) !== null;) await sink.send(data);
  * });
- * process.once("SIGTERM", () => server.close());
- * await server.finished;
+ * const client = await network.dial(listener.localAddress);
+ * await client.sink.send("echo");
+ * console.log((await client.stream.recv(4)).text()); // echo
+ * await client.close();
+ * await server.close();
  * ```
  */
 export function serve(

@@ -7,24 +7,34 @@ import { check } from "../base/check.ts";
 import { LIMITS } from "../base/limits.ts";
 import type { Connection } from "../net/connection/connection.ts";
 
-/** How a server behaves; every field is optional. */
+/** The options of {@link serve}. Every field is optional. */
 export interface ServeOptions {
-  /** Connections at a time, 1 to 1,048,576; further peers wait in the backlog. @default {none} */
+  /**
+   * Connections at a time, 1 to 1,048,576. Further peers wait in the backlog.
+   * @default {Infinity}
+   */
   maxConnections?: number;
   /**
-   * How long draining lets handlers finish; null waits for ever.
-   * @default {the network's `shutdownTimeoutMs`}
+   * How long draining lets handlers finish, in milliseconds. Null waits for ever.
+   * @default {shutdownTimeoutMs}
    */
   drainTimeoutMs?: number | null;
-  /** A connection on which no byte moves for so long is reset. @default {null} */
+  /**
+   * A connection on which no byte moves for so many milliseconds is reset. Null for never.
+   * @default {null}
+   */
   idleTimeoutMs?: number | null;
   /**
    * Called for each failed handler and each idle connection, with the connection, and for each
-   * failed accept, with null. Its own failures are written to stderr.
-   * @default {one line on stderr}
+   * failed accept, with null. Its own failures are written to stderr. The default writes a line to
+   * stderr.
+   * @default {undefined}
    */
   onError?: (error: unknown, connection: Connection | null) => void;
-  /** Aborting it closes the server. */
+  /**
+   * An abort closes the server.
+   * @default {undefined}
+   */
   signal?: AbortSignal;
 }
 

@@ -5,9 +5,9 @@
  */
 import type { Connection } from "../net/connection/connection.ts";
 
-/** Tells a handler about its server. */
+/** The server, as a handler sees it. */
 export interface ServeContext {
-  /** Aborted when the server drains: the handler should finish what it is at, and return. */
+  /** Aborted when the server drains: the handler should finish its work and return. */
   readonly signal: AbortSignal;
 }
 
@@ -26,8 +26,12 @@ export interface Server extends AsyncDisposable {
   /** Resolves when the server has ended and its last connection is closed. Never rejects. */
   readonly finished: Promise<void>;
   /**
-   * Stops accepting, aborts the context's signal, lets handlers finish within the budget, resets
-   * the rest. Resolves with `finished`. A later call can only shorten the budget.
+   * Stops accepting, aborts the signal of the context, lets handlers finish within the budget, and
+   * resets the remaining connections. Resolves with `finished`. A later call can only shorten the
+   * budget.
+   *
+   * @param options The budget in milliseconds, null for none. Defaults to that of {@link
+   * ServeOptions}.
    */
   close(options?: { drainTimeoutMs?: number | null }): Promise<void>;
 }

@@ -107,6 +107,25 @@ export const SCENARIOS: readonly Scenario[] = [
     ],
   },
   {
+    claim: "destroy() calls the callback of each write that waits, before 'close'",
+    async play(net, log) {
+      const { server, client, peer } = await pair(net);
+      peer.pause();
+      let called = 0;
+      const writeCount = 1_000;
+      for (let i = 0; i < writeCount; i++) client.write(Buffer.alloc(60_000), () => void called++);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      log(`writes wait: ${called < writeCount}`);
+      client.destroy();
+      await closed(client);
+      log(`all called: ${called === writeCount}`);
+      peer.destroy();
+      server.close();
+      await closed(server);
+    },
+    expected: ["writes wait: true", "all called: true"],
+  },
+  {
     claim: "with allowHalfOpen a server answers behind the end of its client",
     async play(net, log) {
       const { server, client, peer } = await pair(net, { allowHalfOpen: true });

@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { once } from "node:events";
+import type { AddressInfo, Socket } from "node:net";
 import process from "node:process";
 import ring, { netNetwork } from "../../src/adapters/net.ts";
 import { assert, suite } from "../harness.ts";
@@ -42,5 +44,26 @@ for (const scenario of SCENARIOS) {
     async () => assert.equal(await played(scenario, builtin), scenario.expected),
   );
 }
+
+test("a large write that is destroyed calls back, and its memory is read no more", async () => {
+  const server = ring.createServer({ allowHalfOpen: true });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const accepted = once(server, "connection");
+  const client = ring.connect((server.address() as AddressInfo).port, "127.0.0.1");
+  const [peer] = await accepted as [Socket];
+  peer.on("error", () => {});
+  const bytes = new Uint8Array(20_000_000).fill(1);
+  const returned = new Promise((resolve) => client.write(bytes, () => resolve(bytes.fill(2))));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  client.destroy();
+  await returned;
+  let wrongCount = 0;
+  peer.on("data", (chunk) => void (wrongCount += chunk.every((byte) => byte === 1) ? 0 : 1));
+  await new Promise((resolve) => peer.once("end", resolve).once("close", resolve));
+  assert.is(wrongCount, 0, "chunks with bytes of the memory's next use");
+  peer.destroy();
+  server.close();
+  await once(server, "close");
+});
 
 test.run();

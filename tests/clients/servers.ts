@@ -152,14 +152,26 @@ export function missingServer(name: ServerName): string | null {
   return recipe.find() === null ? `${recipe.package} is not installed` : null;
 }
 
-/** A port that was free a moment ago. */
+/** Below the ports that the kernel gives to outgoing connections, which come and go all the time. */
+const FIRST_PORT = 12_000;
+const LAST_PORT = 31_000;
+const PORT_ATTEMPTS = 100;
+
+/** A port that was free a moment ago, and that no outgoing connection takes. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
+  for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
+    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
+    const server = createServer().listen(port, "127.0.0.1");
+    const free = await new Promise<boolean>((resolve) => {
+      server.once("listening", () => resolve(true));
+      server.once("error", () => resolve(false));
+    });
+    if (!free) continue;
+    server.close();
+    await once(server, "close");
+    return port;
+  }
+  throw new Error(`No free port from ${FIRST_PORT} to ${LAST_PORT}`);
 }
 
 /** The command line that runs `command` as `user`, when this process may choose. */

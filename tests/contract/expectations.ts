@@ -23,13 +23,13 @@ export const PORTABLE_DIFFERENCES: readonly Difference[] = [
     tests: [
       "works with: keepAlive, all",
       "setNoDelay and setKeepAlive in all their forms",
-      "each option is read once: a second answer harms nothing",
+      "each option is read once, so that a second answer has no effect",
     ],
   },
   {
     heading: "Linger times above 0",
     tests: [
-      "soLinger of seconds: close does not block, and what was sent arrives",
+      "soLinger of seconds: close does not block, and all bytes arrive",
       "works with: soLinger in seconds",
     ],
   },
@@ -45,8 +45,8 @@ export const PORTABLE_DIFFERENCES: readonly Difference[] = [
   {
     heading: "Replacing stale socket files",
     tests: [
-      "unix files: a stale one is refused, with the remedy",
-      "unix files: unlinkStale replaces a stale one, and only needs to once",
+      "unix files: a stale file is refused, with the remedy",
+      "unix files: unlinkStale works with and without a stale file",
       "unix files: unlinkStale leaves a listener alone, and undisturbed",
       "unix files: unlinkStale leaves a socket that is about to listen alone",
       "unix files: unlinkStale leaves a socket of another type alone",
@@ -60,8 +60,8 @@ export const PORTABLE_DIFFERENCES: readonly Difference[] = [
   {
     heading: "Permissions of socket files",
     tests: [
-      "unix files: mode is exact, whatever the umask",
-      "unix files: a closing network removes them, and a refused bind leaves none",
+      "unix files: mode is exact, for every umask",
+      "unix files: a closing network removes its files, a refused bind leaves none",
     ],
   },
   {
@@ -71,7 +71,7 @@ export const PORTABLE_DIFFERENCES: readonly Difference[] = [
       "unix files: a plain file in the place of the listener's file stays",
       "unix files: a link to a file that is stale in the place of the listener's file stays",
       "unix files: a link to nothing in the place of the listener's file stays",
-      "unix files: a relative path is that of the time of bind",
+      "unix files: a relative path is resolved at the time of bind",
       "unix files: a short path whose absolute form is too long",
       "unix files: a folder that was moved, and another in its place",
     ],

@@ -22,9 +22,19 @@ await network.bind("name.invalid:0").catch(show);
 
 const test = suite("permissions in Deno", {}, { timeoutMs: 60_000 });
 
-async function output(...flags: string[]): Promise<string[]> {
+/** A file whose permissions were changed by its name, afterwards, would need `--allow-write`. */
+const SOCKET_FILE = `import net from "${ROOT}src/adapters/net.ts";
+
+const server = net.createServer();
+server.listen({ path: "socket", readableAll: true, writableAll: true }, () => {
+  console.log("listening");
+  server.close(() => console.log("closed"));
+});
+`;
+
+async function output(flags: string[], program = PROGRAM): Promise<string[]> {
   using directory = emptyDirectory();
-  writeFileSync(join(directory.path, "program.ts"), PROGRAM);
+  writeFileSync(join(directory.path, "program.ts"), program);
   const command = [tool("deno"), "run", "--no-prompt", "--allow-ffi", ...flags, "program.ts"];
   const ran = await run(command, { cwd: directory.path });
   assert.is(ran.code, 0, ran.errors);
@@ -36,7 +46,7 @@ const REFUSAL = "getaddrinfo EPERM name.invalid: Deno looks up names only with "
 
 for (const flags of [[], ["--allow-net=name.invalid:80"], ["--allow-net=127.0.0.1"]]) {
   test(`a lookup with ${flags[0] ?? "no flag"} names the flag that it needs`, async () => {
-    assert.equal(await output(...flags), [
+    assert.equal(await output(flags), [
       `ConnectionFailed null Cannot connect to name.invalid:80: name lookup failed: ${REFUSAL}`,
       `BindFailed null Cannot bind name.invalid:0: name lookup failed: ${REFUSAL}`,
     ]);
@@ -45,10 +55,14 @@ for (const flags of [[], ["--allow-net=name.invalid:80"], ["--allow-net=127.0.0.
 
 for (const flag of ["--allow-net", "--allow-net=name.invalid"]) {
   test(`a lookup that fails with ${flag} says what the resolver says`, async () => {
-    for (const line of await output(flag)) {
+    for (const line of await output([flag])) {
       assert.match(line, /name lookup failed: getaddrinfo E\w+ name\.invalid$/);
     }
   });
 }
+
+test("listen() on a path, readable and writable for all, needs --allow-ffi alone", async () => {
+  assert.equal(await output([], SOCKET_FILE), ["listening", "closed"]);
+});
 
 test.run();

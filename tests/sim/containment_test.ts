@@ -7,7 +7,7 @@
  */
 import { Roster } from "../../src/base/roster.ts";
 import { NetworkError } from "../../src/base/network_error.ts";
-import { BufferPool } from "../../src/buf/buffer_pool.ts";
+import { RecvCall } from "../../src/net/recv/recv_call.ts";
 import { IoBuf } from "../../src/buf/io_buf.ts";
 import { IoBufs } from "../../src/buf/io_bufs.ts";
 import { AcceptOperation } from "../../src/net/accept/accept_operation.ts";
@@ -22,6 +22,7 @@ import { RecvHalf } from "../../src/net/recv/recv_half.ts";
 import { SendBatch } from "../../src/net/send/send_batch.ts";
 import { SendCall } from "../../src/net/send/send_call.ts";
 import { SendHalf } from "../../src/net/send/send_half.ts";
+import { socketOptions } from "../../src/net/socket/socket_options.ts";
 import { BlockList } from "../../src/ring/block_list.ts";
 import { OpWriter } from "../../src/ring/op_writer.ts";
 import { assert, suite } from "../harness.ts";
@@ -94,7 +95,7 @@ async function expectBroken(
 
 /** Behind these a block, a slot or a range has a new owner that its caller has not heard of. */
 function isHandOver(method: string, place: ThrowPlace): boolean {
-  return place === "after" && ["take", "commit", "push", "handle"].includes(method);
+  return place === "after" && ["take", "commit", "push", "lent"].includes(method);
 }
 
 function release(outcome: { value: unknown } | { error: unknown }): void {
@@ -265,7 +266,7 @@ const RECV_CASES: readonly RecvCase[] = [
       }
     },
     receive: ({ server }) => server.stream.recvSome(),
-    sites: [...FILL_SITES, [OpWriter.prototype, "recvSelect"], [BufferPool.prototype, "handle"]],
+    sites: [...FILL_SITES, [OpWriter.prototype, "recvSelect"], [RecvCall.prototype, "lent"]],
   },
   {
     name: "direct",
@@ -371,12 +372,14 @@ const CONNECT_SITES = [
   [ConnectOperation.prototype, "complete"],
   [Roster.prototype, "add"],
   [OpWriter.prototype, "connect"],
+  [socketOptions, "apply"],
 ] as const;
 
 for (const [target, method] of CONNECT_SITES) {
   for (const place of PLACES) {
     if (target === Roster.prototype && place === "after") continue;
-    const site = `${target.constructor.name}.${method}()`;
+    const name = target === socketOptions ? "socketOptions" : target.constructor.name;
+    const site = `${name}.${method}()`;
     test(`dial: an error ${place} ${site} ends that dial alone`, async () => {
       await withBystander(async ({ network, listener, sim }, bystander) => {
         const { open } = network.context;

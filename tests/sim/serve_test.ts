@@ -132,7 +132,7 @@ test("copyBidirectional() loses no byte, or rejects and resets both", async () =
   assert.ok(copied > 20 && failed > 3, `${copied} copied, ${failed} failed`);
 });
 
-test("a server closed at any step answers what it has begun, leaves nothing", async () => {
+test("a server that is closed at any step answers the calls that have begun", async () => {
   let answered = 0;
   let reset = 0;
   for (let seed = 1; seed <= 80; seed++) {

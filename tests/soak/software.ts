@@ -277,8 +277,11 @@ async function main(): Promise<number> {
     const { connections } = netNetwork().stats() as unknown as { connections?: number };
     const shown = Object.entries(tally).map(([name, count]) => `${name} ${count}`).join(", ");
     const rssMib = (rssBytes / (1 << 20)).toFixed(1);
+    const heapMib = (process.memoryUsage().heapUsed / (1 << 20)).toFixed(1);
     console.log(
-      `${seconds.toFixed(0)} s: ${shown}; at rest ${rssMib} MiB, ${now} descriptors` +
+      `${
+        seconds.toFixed(0)
+      } s: ${shown}; at rest ${rssMib} MiB, heap ${heapMib}, ${now} descriptors` +
         (connections === undefined ? "" : `, ${connections} connections`),
     );
   }

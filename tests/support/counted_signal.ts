@@ -1,26 +1,17 @@
 /**
- * A signal that counts its listeners.
+ * A signal whose listeners can be counted.
  *
  * @module
  */
+import { getEventListeners } from "node:events";
+
+/** Listeners of a signal that wait for its abort. */
+export function listenerCount(signal: AbortSignal): number {
+  return getEventListeners(signal, "abort").length;
+}
 
 export function countedSignal() {
   const controller = new AbortController();
   const { signal } = controller;
-  const listeners = new Set<unknown>();
-  let count = 0;
-  const add = signal.addEventListener.bind(signal) as (...data: unknown[]) => void;
-  const remove = signal.removeEventListener.bind(signal) as (...data: unknown[]) => void;
-  signal.addEventListener = (type: string, listener: unknown, options?: unknown) => {
-    listeners.add(listener);
-    count++;
-    add(type, listener, options);
-  };
-  signal.removeEventListener = (type: string, listener: unknown) => {
-    listeners.delete(listener);
-    remove(type, listener);
-  };
-  /** Listeners that were ever added. */
-  const added = () => count;
-  return { controller, signal, listeners, added };
+  return { controller, signal, listenerCount: () => listenerCount(signal) };
 }

@@ -23,6 +23,7 @@ import {
   type ResolvedConfig,
 } from "../../src/net/config/config.ts";
 import { Random } from "../harness.ts";
+import { listenerCount } from "./counted_signal.ts";
 import { FakeHost } from "./fake_host.ts";
 import { FakeKernel, type KernelOptions } from "./fake_kernel.ts";
 import { FakeNative } from "./fake_native.ts";
@@ -135,8 +136,8 @@ export class Sim {
   /** The most steps in a row in which nothing moved so far, and the number that is a hang. */
   idleStepCountMax = 0;
   idleStepLimit = IDLE_STEP_COUNT_MAX;
-  /** Listeners on signals that were given to calls. */
-  listeners = 0;
+  /** Signals that were given to calls. */
+  readonly #signals: AbortSignal[] = [];
   readonly #failures: unknown[] = [];
   #changesSeen = -1;
   #moveCount = 0;
@@ -179,24 +180,9 @@ export class Sim {
     return network;
   }
 
-  /** Counts who listens to a signal. */
+  /** A signal that nothing of the network may listen to in the end. */
   watchSignal(signal: AbortSignal): AbortSignal {
-    const add = signal.addEventListener;
-    const remove = signal.removeEventListener;
-    const listeners = new Set<unknown>();
-    const change = (apply: () => void) => {
-      this.listeners -= listeners.size;
-      apply();
-      this.listeners += listeners.size;
-    };
-    signal.addEventListener = function (this: AbortSignal, ...data: unknown[]) {
-      change(() => listeners.add(data[1]));
-      add.apply(this, data as never);
-    };
-    signal.removeEventListener = function (this: AbortSignal, ...data: unknown[]) {
-      change(() => listeners.delete(data[1]));
-      remove.apply(this, data as never);
-    };
+    this.#signals.push(signal);
     return signal;
   }
 
@@ -346,7 +332,8 @@ export class Sim {
       const connections = context.meter.counts[COUNT.connections];
       if (connections !== 0) leaks.push(`the gauge of connections says ${connections}`);
     }
-    if (this.listeners !== 0) leaks.push(`${this.listeners} listeners on signals`);
+    const listeners = this.#signals.reduce((sum, signal) => sum + listenerCount(signal), 0);
+    if (listeners !== 0) leaks.push(`${listeners} listeners on signals`);
     const { memory, sockets } = this.kernel;
     if (memory.live.size !== 0) leaks.push(`${memory.live.size} slots of any class`);
     if (memory.regionCount !== 0) leaks.push(`${memory.regionCount} regions with the kernel`);

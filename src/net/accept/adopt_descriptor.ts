@@ -51,7 +51,7 @@ function listener(context: NetworkContext, fd: number, backlog: number): Listene
   return openListener(context, { fd, family, localAddress, file: null });
 }
 
-/** The socket that a descriptor has to be, and the errors of one that is not. */
+/** The required states of a descriptor, and the errors of one in another state. */
 const WANTED = {
   listening: {
     state: SOCKET_STATE.listening,

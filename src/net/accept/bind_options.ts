@@ -61,12 +61,14 @@ export interface BindOptions {
   /**
    * TCP_DEFER_ACCEPT, 0 to 32,767 seconds: a connection is accepted once its first bytes are there,
    * or when about so much time has passed. The kernel rounds up to its own steps (1, 3, 7, 15 ...).
-   * Refused for unix sockets. @default {0, off}
+   * Refused for unix sockets.
+   * @default {undefined}
    */
   deferAcceptSeconds?: number;
   /**
    * SO_BINDTODEVICE: only connections that come through the interface of this name, such as "lo".
-   * "BindFailed" with ENODEV when there is none. Refused for unix sockets. @default {any}
+   * "BindFailed" with ENODEV when there is none. Refused for unix sockets.
+   * @default {undefined}
    */
   interfaceName?: string;
 }

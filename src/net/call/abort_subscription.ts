@@ -75,8 +75,7 @@ class SignalHub {
   /** Adds a subscription that is not in the list. */
   add(subscription: AbortSubscription): void {
     if (this.#last === null) {
-      // The listener comes first: when addEventListener throws, the list stays empty.
-      this.#signal.addEventListener("abort", this.#onAbort, { once: true });
+      intrinsics.listenToAbort(this.#signal, this.#onAbort);
       this.#first = subscription;
     } else {
       this.#last.next = subscription;
@@ -93,7 +92,7 @@ class SignalHub {
     if (next === null) this.#last = previous;
     else next.previous = previous;
     subscription.previous = subscription.next = null;
-    if (this.#first === null) this.#signal.removeEventListener("abort", this.#onAbort);
+    if (this.#first === null) intrinsics.ignoreAbort(this.#signal, this.#onAbort);
   }
 
   readonly #onAbort = (): void => {

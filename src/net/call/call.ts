@@ -137,8 +137,8 @@ export abstract class Call {
   }
 
   /**
-   * Starts the budget, subscribes to the signal, and keeps the process alive. Throws, and has begun
-   * nothing, when the signal refuses a listener.
+   * Starts the budget, subscribes to the signal, and keeps the process alive. Runs no code of the
+   * caller.
    */
   begin(): void {
     if (this.#subscription !== null) this.#subscription.begin();

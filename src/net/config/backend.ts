@@ -18,7 +18,7 @@ export const BACKEND_VARIABLE = "URINGNET_BACKEND";
 
 const BACKENDS = ["auto", "io_uring", "portable"] as const;
 
-/** What was asked for. Throws RangeError for a variable that names no backend. */
+/** The backend that was asked for. Throws RangeError for a variable that names no backend. */
 export function askedBackend(
   config: ResolvedConfig["backend"],
   variable: string | undefined,
@@ -56,7 +56,7 @@ export function portableError(refusal: string, fallback: string | null): Network
   );
 }
 
-/** What a person reads when "auto" has chosen the portable backend: one line. */
+/** The line that a person reads when "auto" has chosen the portable backend. */
 export function fallbackNotice(reason: string): string {
   const why = reason.replaceAll(/\s*\n\s*/g, "; ");
   return `uringnet: the portable backend (node:net) is used, as io_uring cannot be: ${why}. ` +

@@ -6,7 +6,7 @@
  */
 import { FEATURE } from "../../ring/port.ts";
 
-/** What the kernel was seen to do when it was tried. The version of the kernel does not count. */
+/** The features that the kernel showed when it was probed. Its version is not consulted. */
 export interface Features {
   /** Completions are run when the thread asks for them (IORING_SETUP_DEFER_TASKRUN). Needed. */
   readonly deferTaskrun: boolean;
@@ -32,7 +32,7 @@ export interface Capabilities {
   reason: string | null;
   /** The release of the kernel, such as "6.1.0-18-amd64". Null when unknown. */
   kernel: string | null;
-  /** What this kernel was seen to do. All false when io_uring is not supported. */
+  /** The features that this kernel showed when it was probed. All false when not supported. */
   features: Features;
 }
 

@@ -198,15 +198,16 @@ export interface NetworkConfig {
    */
   metricsPrefix?: string;
   /**
-   * What carries the traffic. `"auto"` takes io_uring where it can be used, else `"portable"`, which
-   * works over the runtime's own `node:net`. Where this is `"auto"` or absent, the environment
-   * variable `URINGNET_BACKEND` may name one.
+   * The carrier of the traffic. `"auto"` takes io_uring where it can be used, else `"portable"`,
+   * which works over the runtime's own `node:net`. Where this field is `"auto"` or absent, the
+   * environment variable `URINGNET_BACKEND` may name one.
    * @default {"auto"}
    */
   backend?: "auto" | "io_uring" | "portable";
   /**
-   * Called when "auto" has chosen the portable backend, with why io_uring cannot be used and what
-   * to do about it. Unless given, one line is written to stderr, once for each thread.
+   * Called when "auto" has chosen the portable backend, with the reason why io_uring cannot be used
+   * and the remedy. Unless given, one line is written to stderr, once for each thread.
+   * @default {undefined}
    */
   onFallback?: (reason: string) => void;
 }

@@ -64,6 +64,14 @@ export class ConnectAttempt {
   }
 
   start(): void {
+    try {
+      this.#begin();
+    } catch (cause) {
+      this.#broken(cause);
+    }
+  }
+
+  #begin(): void {
     const { recvRing } = this.#context;
     const opened = this.#open();
     if (opened < 0) {
@@ -83,11 +91,15 @@ export class ConnectAttempt {
     const { local } = this.#ends;
     const family = this.#family;
     const fd = port.socket(family);
-    let result = fd < 0 ? fd : socketOptions.apply(port, fd, family, config);
+    if (fd < 0) return fd;
+    // From here on the descriptor is closed with the attempt.
+    this.#fd = fd;
+    let result = socketOptions.apply(port, fd, family, config);
     if (result === 0) result = socketOptions.applyAll(port, fd, family, this.#options);
     if (result === 0 && local !== null) result = this.#bind(fd, local);
-    if (result === 0) return this.#fd = fd;
-    if (fd >= 0) port.closeDescriptor(fd);
+    if (result === 0) return fd;
+    this.#fd = -1;
+    port.closeDescriptor(fd);
     return result;
   }
 

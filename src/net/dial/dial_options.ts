@@ -17,18 +17,23 @@ import {
 import type { CallOptions } from "../call/call_options.ts";
 import { type SocketOption, type SocketOptions, socketOptions } from "../socket/socket_options.ts";
 
-/** Options of the socket are set before it connects. */
+/** The options of {@link Network.dial}. Options of the socket are set before it connects. */
 export interface DialOptions extends CallOptions, SocketOptions {
   /**
-   * Where the connection begins; port 0 takes a free one. Addresses of another family than this one
-   * are not tried. For unix sockets an abstract name.
+   * The address that the connection begins at. Port 0 takes a free one. Addresses of another family
+   * than this one are not tried. For unix sockets, an abstract name.
+   * @default {undefined}
    */
   localAddress?: Address;
-  /** Only IPv4 or only IPv6 addresses are tried. */
+  /**
+   * Tries only IPv4 or only IPv6 addresses.
+   * @default {undefined}
+   */
   family?: 4 | 6;
   /**
-   * Pause before the next address of a name is tried beside those that are pending (RFC 8305); 0
-   * tries all at once. @default {250}
+   * The pause in milliseconds before the next address of a name is tried beside those that are
+   * pending (RFC 8305). 0 tries all at once.
+   * @default {250}
    */
   attemptDelayMs?: number;
 }

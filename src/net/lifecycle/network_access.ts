@@ -1,7 +1,7 @@
 /**
- * What the adapters may do with a `Network` and programs may not. The class is in `mod.ts`, which
- * exports nothing that is not public, so that the class leaves its friend functions here. This
- * layer does not know the class: a network is any object to it.
+ * The access of adapters to the inside of a `Network`, which programs do not have. The class is in
+ * `mod.ts`, which exports nothing that is not public, so that the class leaves its friend functions
+ * here. This layer does not know the class: a network is any object to it.
  *
  * @module
  */

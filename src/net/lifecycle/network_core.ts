@@ -205,7 +205,7 @@ export class NetworkCore implements AsyncDisposable {
     throw new NetworkError(`${what}: the network is closed`, { code: "Closed", operation });
   }
 
-  /** What `node:net` cannot be told. */
+  /** Refuses options that `node:net` does not have. */
   #refuseUnsupported(options: CheckedBindOptions, address: SocketAddress | UnixAddress): void {
     if (this.backend !== "portable" || !isFile(address)) return;
     if (options.unlinkStale) {

@@ -60,7 +60,8 @@ export let isMidMessage: (stream: Stream) => boolean;
 export let isReceiving: (stream: Stream) => boolean;
 
 /**
- * Ends the first pending call as an abort of its signal would. Bytes that had arrived stay buffered.
+ * Ends the first pending call as an abort of its signal would. Bytes that had arrived stay
+ * buffered.
  * @internal
  */
 export let abortReceive: (stream: Stream, reason: unknown) => void;
@@ -211,8 +212,8 @@ export class Stream implements AsyncIterable<Uint8Array> {
 
   /**
    * Shows buffered bytes without I/O, and consumes none of them. Empty with `readBufferSize: 0`,
-   * unless `wait`, `recvUntil` or `lines` was called on this stream: the bytes that these calls look
-   * at are buffered.
+   * unless `wait`, `recvUntil` or `lines` was called on this stream: the bytes that these calls
+   * look at are buffered.
    *
    * @param maxLength The most bytes to show, 0 to 4,294,967,295.
    * @returns A live view, valid until the next call on this stream.
@@ -225,21 +226,21 @@ export class Stream implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Receives through the next delimiter, which is included in the result. Calls are served in order,
-   * with those of `recv`. A failure consumes nothing: bytes that had arrived stay buffered, and the
-   * next call begins with them.
+   * Receives through the next delimiter, which is included in the result. Calls are served in
+   * order, with those of `recv`. A failure consumes nothing: bytes that had arrived stay buffered,
+   * and the next call begins with them.
    *
-   * The call looks at each byte once, also where the delimiter arrives in pieces, and at no more than
-   * `maxLength` bytes. Bytes behind the delimiter stay buffered, also with `readBufferSize: 0`, where
-   * one look brings up to 64 KiB.
+   * The call looks at each byte once, also where the delimiter arrives in pieces, and at no more
+   * than `maxLength` bytes. Bytes behind the delimiter stay buffered, also with `readBufferSize:
+   * 0`, where one look brings up to 64 KiB.
    *
    * @param delimiter Text (as UTF-8), bytes, or one byte as a number from 0 to 255.
    * @param options A signal, a budget, and `maxLength` (65,536). The budget defaults to
    * `readTimeoutMs`.
    * @returns The bytes up to the delimiter, and the delimiter.
    * @throws {NetworkError} `"TooLong"`: `maxLength` bytes have come, and the delimiter does not end
-   * among them. `"RecvFailed"`: the peer closed before the delimiter (`endOfStream` is true), or the
-   * kernel reports an errno. `"Timeout"`: the budget ran out. `"Closed"`: the half is closed.
+   * among them. `"RecvFailed"`: the peer closed before the delimiter (`endOfStream` is true), or
+   * the kernel reports an errno. `"Timeout"`: the budget ran out. `"Closed"`: the half is closed.
    * @throws {TypeError} The delimiter or an option has a wrong type, or the delimiter is empty.
    * @throws {RangeError} The delimiter is longer than `maxLength`, or an option is out of range.
    * @throws The reason of the signal, when the signal is aborted.
@@ -255,7 +256,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
    * await using server = await accepting;
    *
    * await client.sink.send("GET /\r\n\r\nbody");
-   * const head = await server.stream.recvUntil("\r\n\r\n", { maxLength: 16_384 });
+   * using head = await server.stream.recvUntil("\r\n\r\n", { maxLength: 16_384 });
    * console.log(head.length, server.stream.buffered); // 9 4
    * ```
    */
@@ -275,12 +276,12 @@ export class Stream implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Yields the lines of the stream as UTF-8 text, until the end of the stream, without their "\n" or
-   * "\r\n". A last line without an end is yielded as it is. U+FEFF stays.
+   * Yields the lines of the stream as UTF-8 text, until the end of the stream, without their "\n"
+   * or "\r\n". A last line without an end is yielded as it is. U+FEFF stays.
    *
-   * The options apply to each line: `timeoutMs` is the budget of one line, and `maxLength` the bytes
-   * of one line with its end. Bytes behind a line stay buffered, so that the program may leave the
-   * loop and go on with other calls.
+   * The options apply to each line: `timeoutMs` is the budget of one line, and `maxLength` the
+   * bytes of one line with its end. Bytes behind a line stay buffered, so that the program may
+   * leave the loop and go on with other calls.
    *
    * The iteration throws as `recvUntil` does, except at the end of the stream, and TypeError for a
    * line that is not UTF-8. A line that fails is not consumed.
@@ -325,8 +326,8 @@ export class Stream implements AsyncIterable<Uint8Array> {
    *
    * @param length The number of bytes, 0 to 4,294,967,295. Length 0 resolves at once.
    * @param options A signal, and a budget. The budget defaults to `readTimeoutMs`.
-   * @returns True once the bytes are buffered. False when the stream ends cleanly before: bytes that
-   * had come stay buffered, and the next receive still meets the end.
+   * @returns True once the bytes are buffered. False when the stream ends cleanly before: bytes
+   * that had come stay buffered, and the next receive still meets the end.
    * @throws {NetworkError} `"RecvFailed"`: the kernel reports an errno. `"Timeout"`: the budget ran
    * out. `"Closed"`: the half is closed.
    * @throws {TypeError} `length` or an option has a wrong type.

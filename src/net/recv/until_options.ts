@@ -8,11 +8,12 @@ import { intrinsics } from "../../base/intrinsics.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { type CallOptions, checkOptions } from "../call/call_options.ts";
 
-/** Options of `recvUntil` and `lines`. */
+/** The options of `Stream.recvUntil` and `Stream.lines`. */
 export interface UntilOptions extends CallOptions {
   /**
-   * The most bytes through the delimiter, the delimiter included: 1 to 4,294,967,295. Default
-   * 65,536. So many bytes without the end of a delimiter reject with "TooLong".
+   * The most bytes through the delimiter, the delimiter included: 1 to 4,294,967,295. So many bytes
+   * without the end of a delimiter reject with `"TooLong"`.
+   * @default {65_536}
    */
   maxLength?: number;
 }

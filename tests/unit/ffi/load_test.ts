@@ -15,18 +15,21 @@ class RefusingRuntime implements Runtime {
   readonly opened: string[] = [];
   readonly #facts: FileFacts | null;
   readonly #module: FileFacts | null;
+  readonly #folder: FileFacts | null;
   readonly #environment: string | undefined;
 
   constructor(
-    { facts = null, module = null, standalone = false, environment }: {
+    { facts = null, module = null, folder = null, standalone = false, environment }: {
       facts?: FileFacts | null;
       module?: FileFacts | null;
+      folder?: FileFacts | null;
       standalone?: boolean;
       environment?: string;
     } = {},
   ) {
     this.#facts = facts;
     this.#module = module;
+    this.#folder = folder;
     this.standalone = standalone;
     this.#environment = environment;
   }
@@ -41,7 +44,10 @@ class RefusingRuntime implements Runtime {
   }
 
   workingDirectory = () => "/working/directory";
-  fileFacts = (path: string) => path.endsWith(".so") ? this.#facts : this.#module;
+  fileFacts = (path: string) => {
+    if (path.endsWith("/ffi/build")) return this.#folder;
+    return path.endsWith(".so") ? this.#facts : this.#module;
+  };
   user = () => ME;
   openBell = (): never => {
     throw new Error("called");
@@ -89,6 +95,16 @@ for (const [name, facts, module, why] of distrusted) {
     assert.match(message, why);
   });
 }
+
+test("a development build in a folder where every user may replace it is not opened", () => {
+  const facts = owned(ME);
+  const { opened, message } = load({ facts, folder: owned(ME, 0o040777) });
+  assert.equal(opened, []);
+  assert.match(message, "can be replaced by every user");
+  for (const mode of [0o040755, 0o040775, 0o041777]) {
+    assert.is(load({ facts, folder: owned(ME, mode) }).opened.length, 1, mode.toString(8));
+  }
+});
 
 test("a compiled program looks for no development build", () => {
   const { opened, message } = load({ standalone: true, facts: owned(ME) });
