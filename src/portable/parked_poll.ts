@@ -1,9 +1,11 @@
 /**
- * The poll of one connection: waits for events of its end, and moves no byte.
+ * The poll of one connection: waits for events of its end, and moves no byte. The poll completes
+ * once for each event, and goes on until it is cancelled.
  *
  * @module
  */
 import { ERRNO } from "../base/errno.ts";
+import { CQE_MORE } from "../ring/port.ts";
 import { POLL_EVENT } from "../ring/op_writer.ts";
 
 /** Takes the completion; the ring. */
@@ -16,6 +18,7 @@ export class ParkedPoll {
   #slot = -1;
   #generation = 0;
   #events = 0;
+  #reported = 0;
 
   constructor(to: PollCompletions) {
     this.#to = to;
@@ -25,24 +28,22 @@ export class ParkedPoll {
     this.#slot = slot;
     this.#generation = generation;
     this.#events = events | POLL_EVENT.error | POLL_EVENT.hangUp;
+    this.#reported = 0;
   }
 
   /** Completes with those of the events that the poll asks for, or that come unasked. */
   serve(events: number): void {
     const found = events & this.#events;
-    if (this.#slot >= 0 && found !== 0) this.#finish(found);
+    if (this.#slot < 0 || (found & ~this.#reported) === 0) return;
+    this.#reported |= found;
+    this.#to.complete(this.#slot, this.#generation, found, CQE_MORE);
   }
 
   /** Whether the poll of this slot waited here, and is cancelled now. */
   cancel(slot: number, generation: number): boolean {
     if (this.#slot !== slot || this.#generation !== generation) return false;
-    this.#finish(-ERRNO.ECANCELED);
-    return true;
-  }
-
-  #finish(result: number): void {
-    const slot = this.#slot;
     this.#slot = -1;
-    this.#to.complete(slot, this.#generation, result, 0);
+    this.#to.complete(slot, generation, -ERRNO.ECANCELED, 0);
+    return true;
   }
 }

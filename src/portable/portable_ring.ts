@@ -5,7 +5,8 @@
  *
  * - A completion appears only in a turn. An event of the runtime queues it and, when the core
  *   sleeps, rings the bell.
- * - Each operation has exactly one completion: receives complete once here (`multishot` is false).
+ * - Each operation has exactly one completion, except polls, which complete once for each event and
+ *   when they are cancelled. Receives complete once here (`multishot` is false).
  * - Descriptors are small numbers of this ring, and mean nothing to the system.
  * - Nothing here throws: an error of the runtime becomes -errno.
  *
@@ -15,7 +16,7 @@ import { ERRNO } from "../base/errno.ts";
 import { isUnix, type SocketAddress, type UnixAddress } from "../net/address/address.ts";
 import { AF_INET6, readSockaddr } from "../net/address/sockaddr.ts";
 import { OP_CODE } from "../ring/op_writer.ts";
-import { type BellPort, HEADER, type RingPort } from "../ring/port.ts";
+import { type BellPort, CQE_MORE, HEADER, type RingPort } from "../ring/port.ts";
 import { CompletionQueue } from "./completion_queue.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { PortableBell, type Schedule } from "./portable_bell.ts";
@@ -76,7 +77,7 @@ export class PortableRing extends PortableCalls implements RingPort {
   }
 
   complete(slot: number, generation: number, result: number, flags: number): void {
-    this.#flying[slot] = null;
+    if ((flags & CQE_MORE) === 0) this.#flying[slot] = null;
     this.#queue.push(slot, generation, result, flags);
     if (!this.#armed) return;
     this.#armed = false;

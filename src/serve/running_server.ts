@@ -25,7 +25,7 @@ import { Roster, type Rostered } from "../base/roster.ts";
 import { type Listener, listenerContext } from "../net/accept/listener.ts";
 import { formatAddress } from "../net/address/address.ts";
 import type { Connection } from "../net/connection/connection.ts";
-import { SocketConnection as NetworkConnection } from "../net/connection/socket_connection.ts";
+import { SocketConnection } from "../net/connection/socket_connection.ts";
 import type { NetworkContext, Server as NetworkServer } from "../net/socket/network_context.ts";
 import type { ConnectionHandler, ServeContext, Server } from "./server.ts";
 import { checkDrainTimeout, type CheckedServeOptions } from "./serve_options.ts";
@@ -274,7 +274,7 @@ export class RunningServer implements Server, NetworkServer {
 }
 
 function owesAnswer(connection: Connection): boolean {
-  return connection instanceof NetworkConnection && connection.debt !== "none";
+  return connection instanceof SocketConnection && connection.debt !== "none";
 }
 
 function drainReason(): NetworkError {

@@ -43,6 +43,15 @@ export const PORTABLE_DIFFERENCES: readonly Difference[] = [
     ],
   },
   {
+    heading: "Buffer sizes, user timeouts and traffic classes",
+    tests: ["setOptions() sets all or none, and refuses what is wrong"],
+  },
+  {
+    heading: "A reset behind FIN",
+    runtime: "deno",
+    tests: ["signal: a reset by the peer aborts it, FIN alone does not"],
+  },
+  {
     heading: "Replacing stale socket files",
     tests: [
       "unix files: a stale file is refused, with the remedy",

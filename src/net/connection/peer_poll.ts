@@ -92,7 +92,6 @@ export class PeerPoll implements OperationOwner, RetryTarget {
   #continue(result: number): void {
     const outcome = outcomeOf(result);
     if (outcome === "progress") {
-      this.#retrier.progress();
       // The next poll reports the same events at once: nothing is urgent behind FIN.
       this.#retrier.retry("later");
       return;
