@@ -519,9 +519,7 @@ const UNNAMED_SUBJECTS: Readonly<Record<string, number>> = {
   docs: 35,
   "src/adapters/deno": 5,
   "src/adapters/register": 8,
-  "src/doctor": 5,
   "src/net/send": 14,
-  "src/portable": 11,
 };
 
 /** The comments of a source file in their places; code is overwritten with spaces. */
