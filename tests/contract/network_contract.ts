@@ -63,7 +63,9 @@ export function contract(
   differing: readonly string[] = [],
 ): ContractSuite {
   const context = {} as ContractContext;
-  const whole = suite<ContractContext>(name, context, { timeoutMs: 8_000 });
+  // Each event of a portable socket goes around the event loop: many connections take longer.
+  const timeoutMs = config.backend === "portable" ? 20_000 : 8_000;
+  const whole = suite<ContractContext>(name, context, { timeoutMs });
   const { chosen: test, check } = without(whole, differing);
 
   test.before(async (context) => {
