@@ -94,7 +94,8 @@ export async function copy(
  * await using server = await serving;
  * console.log((await server.stream.recv(7)).text()); // request
  * await server.sink.close();
- * console.log(await copying); // { aToB: 7, bToA: 0 }
+ * const { aToB, bToA } = await copying;
+ * console.log(aToB, bToA); // 7 0
  * await Promise.all([a.close(), b.close()]);
  * ```
  */

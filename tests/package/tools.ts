@@ -5,7 +5,7 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -70,9 +70,13 @@ export function emptyDirectory(): Disposable & { path: string } {
  * `packages: false` it is like a fresh clone, in which nothing is installed.
  */
 export function copyCheckout(target: string, { packages = true } = {}): void {
-  const names = ["mod.ts", "deps.ts", "ffi", "src", "docs", "scripts", "package.json"];
-  names.push("package-lock.json", "bunfig.toml");
-  names.push("tsconfig.json", "tsconfig.types.json", "README.md", "CHANGELOG.md", "LICENSE");
+  const { files } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  const published = (files as string[]).map((name) => name.split("/")[0]);
+  const names = new Set(published.filter((name) => name !== "types"));
+  for (const name of ["scripts", "package.json", "package-lock.json", "bunfig.toml"]) {
+    names.add(name);
+  }
+  for (const name of ["tsconfig.json", "tsconfig.types.json"]) names.add(name);
   for (const name of names) {
     cpSync(join(ROOT, name), join(target, name), {
       recursive: true,

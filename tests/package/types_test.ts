@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { assert, suite } from "../harness.ts";
 import { ROOT } from "./program.ts";
 import { emptyDirectory, pack, run, tool } from "./tools.ts";
@@ -224,6 +224,25 @@ test("the subpaths for Node's modules have the types of node:net", async (contex
   const ran = await run([tool("tsc"), "-p", "."], { cwd: context.app });
   assert.is(ran.output, "");
   assert.is(ran.code, 0);
+});
+
+test("the emitted declarations have public members and reach no internal module", async (context) => {
+  const types = join(context.app, "node_modules", "uringnet", "types");
+  const reached = new Set<string>();
+  const visit = (path: string): void => {
+    if (reached.has(path)) return;
+    reached.add(path);
+    const text = readFileSync(join(types, path), "utf8");
+    assert.not.match(text, /@internal/, path);
+    for (const [, target] of text.matchAll(/ from "(\.[^"]*)\.js"/g)) {
+      visit(join(dirname(path), `${target}.d.ts`));
+    }
+  };
+  visit("mod.d.ts");
+  const internal =
+    /^src\/(?:ring\/(?!spinner)|buf\/(?:slot|slab|size_class|leak_tracker)|net\/(?:socket\/(?!socket_options)|lifecycle\/(?!network_core))|metrics|portable)/;
+  assert.ok(reached.size > 25, `${reached.size} modules`);
+  assert.equal([...reached].filter((path) => internal.test(path)), []);
 });
 
 test("a registry of prom-client is accepted as it is", async (context) => {
