@@ -83,7 +83,7 @@ export type {
   RingConfig,
 } from "./src/net/config/config.ts";
 export type { Connection } from "./src/net/connection/connection.ts";
-export type { SocketOptions } from "./src/net/socket/socket_options.ts";
+export type { SocketOptions } from "./src/net/config/socket_options.ts";
 export type { DialOptions } from "./src/net/dial/dial_options.ts";
 export type { BindOptions } from "./src/net/accept/bind_options.ts";
 export { Listener } from "./src/net/accept/listener.ts";

@@ -27,15 +27,6 @@ export const PORTABLE_DIFFERENCES: readonly Difference[] = [
     ],
   },
   {
-    heading: "Options of a connection",
-    tests: ["setOptions() sets all or none, and refuses what is wrong"],
-  },
-  {
-    heading: "A reset behind the end of the stream",
-    runtime: "deno",
-    tests: ["signal: a reset by the peer aborts it, FIN alone does not"],
-  },
-  {
     heading: "Linger times above 0",
     tests: [
       "soLinger of seconds: close does not block, and all bytes arrive",

@@ -42,7 +42,7 @@ test("the package has sources, types, documents and nothing else", async (contex
   const wanted = [
     /^(?:package\.json|LICENSE|README\.md|CHANGELOG\.md|docs\/[\w.]+)$/,
     /^docs\/charts\/[\w-]+\.svg$/,
-    /^(?:mod|deps|(?:src|ffi)\/[\w/]+)\.ts$/,
+    /^(?:mod|deps|backends|bin\/uringnet|(?:src|ffi)\/[\w/]+)\.ts$/,
     /^types\/[\w/]+\.d\.ts$/,
   ];
   assert.equal(files.filter((file) => !wanted.some((pattern) => pattern.test(file))), []);

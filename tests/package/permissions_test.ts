@@ -12,7 +12,7 @@ import { emptyDirectory, run, tool } from "./tools.ts";
 /** Prints the error of a dial and of a bind by name; numeric addresses work. */
 const PROGRAM = `import { Network } from "${ROOT}mod.ts";
 
-await using network = await Network.start();
+await using network = await Network.start({ backend: "io_uring" });
 await network.bind("127.0.0.1:0");
 await network.bind("localhost:0");
 const show = (error) => console.log(error.code, error.errno, error.message);

@@ -18,7 +18,7 @@ import { emptyDirectory, pack, type Ran, run, tool } from "./tools.ts";
 const WORKERS = `import { readFileSync } from "node:fs";
 import { Network } from "SPECIFIER";
 
-const network = await Network.start();
+const network = await Network.start({ backend: "io_uring" });
 for (let i = 0; i < 3; i++) {
   const worker = new Worker(new URL("./worker.ts", import.meta.url).href, { type: "module" });
   await new Promise((resolve, reject) => {
@@ -35,7 +35,7 @@ console.log("copies", new Set(copies.map((line) => line.split(/ +/)[4])).size);
 
 const WORKER = `import { Network } from "SPECIFIER";
 
-const network = await Network.start();
+const network = await Network.start({ backend: "io_uring" });
 await network.close();
 postMessage("done");
 `;

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 /** Echoes 100,000 bytes through a network, and says so. */
 export const PROGRAM = `import { IOVEC_BATCH_SIZE, Network, probe } from "SPECIFIER";
 
-const network = await Network.start();
+const network = await Network.start({ backend: "io_uring" });
 const listener = await network.bind("127.0.0.1:0");
 const accepted = listener.accept();
 const client = await network.dial(listener.localAddress);

@@ -14,7 +14,7 @@ const CONSUMER = `import {
   type Address, type BindOptions, BufferPool, BufferPoolConfig, type CallOptions,
   type Capabilities, type Connection, IOVEC_BATCH_SIZE, IoBuf, IoBufMut, IoBufs, type KeepAlive,
   Listener, Network, type NetworkConfig, NetworkError, type NetworkStats, probe, type Sendable,
-  Sink, type SocketAddress, Stream, type UnixAddress,
+  Sink, type SocketAddress, type SocketOptions, Stream, type UnixAddress,
 } from "uringnet";
 
 const capabilities: Capabilities = probe();
@@ -90,6 +90,8 @@ class Counted implements Connection {
   unref(): void { this.count--; }
   async close(): Promise<void> {}
   reset(): void {}
+  readonly signal = new AbortController().signal;
+  setOptions(options: SocketOptions): void { void options; }
   [Symbol.asyncDispose](): Promise<void> { return this.close(); }
 }
 const wrap = (connection: Connection): Connection =>
@@ -212,7 +214,6 @@ for (const [lib, types, enough] of LIBRARIES) {
 }
 
 test("the subpaths for Node's modules have the types of node:net", async (context) => {
-  symlinkSync(join(ROOT, "node_modules", "@types"), join(context.app, "node_modules", "@types"));
   symlinkSync(
     join(ROOT, "node_modules", "undici-types"),
     join(context.app, "node_modules", "undici-types"),
@@ -226,7 +227,7 @@ test("the subpaths for Node's modules have the types of node:net", async (contex
   assert.is(ran.code, 0);
 });
 
-test("the emitted declarations have public members and reach no internal module", async (context) => {
+test("the declarations have public members and reach no internal module", async (context) => {
   const types = join(context.app, "node_modules", "uringnet", "types");
   const reached = new Set<string>();
   const visit = (path: string): void => {
@@ -239,8 +240,16 @@ test("the emitted declarations have public members and reach no internal module"
     }
   };
   visit("mod.d.ts");
-  const internal =
-    /^src\/(?:ring\/(?!spinner)|buf\/(?:slot|slab|size_class|leak_tracker)|net\/(?:socket\/(?!socket_options)|lifecycle\/(?!network_core))|metrics|portable)/;
+  // Inside these rooms, only the modules after `(?!` are public.
+  const internal = new RegExp(
+    "^src/(?:" + [
+      "ring/(?!spinner)",
+      "buf/(?:slot|slab|size_class|leak_tracker)",
+      "net/(?:socket/|lifecycle/(?!network_core))",
+      "metrics",
+      "portable",
+    ].join("|") + ")",
+  );
   assert.ok(reached.size > 25, `${reached.size} modules`);
   assert.equal([...reached].filter((path) => internal.test(path)), []);
 });

@@ -10,7 +10,7 @@ import type { CallOptions } from "../call/call_options.ts";
 import type { KeepAlive } from "../config/config.ts";
 import type { Stream } from "../recv/stream.ts";
 import type { Sink } from "../send/sink.ts";
-import type { SocketOptions } from "../socket/socket_options.ts";
+import type { SocketOptions } from "../config/socket_options.ts";
 
 /**
  * One connection, made by {@link Network.dial} or {@link Listener.accept}. An object that has these

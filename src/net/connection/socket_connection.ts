@@ -16,7 +16,8 @@ import { type PackedAddress, packedAddress } from "../address/packed_address.ts"
 import { abandonSink, closeSinkWithoutFin, openSink, type Sink, sinkGaveUp } from "../send/sink.ts";
 import { ANSWER_NEVER, ANSWER_OWED, type AnswerState, Socket } from "../socket/socket.ts";
 import { abandonStream, isReceiving, openStream, type Stream } from "../recv/stream.ts";
-import { type SocketOptions, socketOptions } from "../socket/socket_options.ts";
+import type { SocketOptions } from "../config/socket_options.ts";
+import { socketOptions } from "../socket/socket_options.ts";
 import { PeerWatch } from "./peer_watch.ts";
 import { webStreams } from "./web_streams.ts";
 

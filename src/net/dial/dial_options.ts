@@ -15,7 +15,8 @@ import {
   type UnixAddress,
 } from "../address/address.ts";
 import type { CallOptions } from "../call/call_options.ts";
-import { type SocketOption, type SocketOptions, socketOptions } from "../socket/socket_options.ts";
+import type { SocketOptions } from "../config/socket_options.ts";
+import { type SocketOption, socketOptions } from "../socket/socket_options.ts";
 
 /** The options of {@link Network.dial}. Options of the socket are set before it connects. */
 export interface DialOptions extends CallOptions, SocketOptions {
@@ -38,7 +39,11 @@ export interface DialOptions extends CallOptions, SocketOptions {
   attemptDelayMs?: number;
 }
 
-/** The options after the checks. */
+/**
+ * The options after the checks.
+ *
+ * @internal
+ */
 export interface CheckedDialOptions {
   /** The options of the call itself. */
   readonly call: CallOptions | undefined;
@@ -59,7 +64,11 @@ const NONE: CheckedDialOptions = Object.freeze({
 const CALL_NAMES = ["signal", "timeoutMs"] as const;
 const KNOWN = [...CALL_NAMES, ...socketOptions.names, "localAddress", "family", "attemptDelayMs"];
 
-/** Checks the options of a dial to `remote`. Throws TypeError or RangeError. */
+/**
+ * Checks the options of a dial to `remote`. Throws TypeError or RangeError.
+ *
+ * @internal
+ */
 export function checkDialOptions(
   options: unknown,
   remote: SocketAddress | UnixAddress,
