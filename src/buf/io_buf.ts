@@ -45,11 +45,7 @@ export function absorb(buffer: IoBuf, next: IoBuf): boolean {
 export class IoBuf extends BufferHandle {
   static {
     brand(this, "IoBuf");
-    newIoBuf = (slot, start, length) => new IoBuf(slot, start, length);
-  }
-
-  private constructor(slot: Slot, start: number, length: number) {
-    super(slot as never, start as never, length as never);
+    newIoBuf = (slot, start, length) => new IoBuf(slot as never, start as never, length as never);
   }
 
   /**

@@ -34,11 +34,7 @@ export let newIoBufMut: (slot: Slot, length: number) => IoBufMut;
 export class IoBufMut extends BufferHandle {
   static {
     brand(this, "IoBufMut");
-    newIoBufMut = (slot, length) => new IoBufMut(slot, 0, length);
-  }
-
-  private constructor(slot: Slot, start: number, length: number) {
-    super(slot as never, start as never, length as never);
+    newIoBufMut = (slot, length) => new IoBufMut(slot as never, 0 as never, length as never);
   }
 
   /**

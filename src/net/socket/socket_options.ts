@@ -14,6 +14,10 @@ import { AF_INET, AF_INET6 } from "../address/sockaddr.ts";
 import { checkKeepAlive, type KeepAlive, type ResolvedConfig } from "../config/config.ts";
 import type { SocketOptions } from "../config/socket_options.ts";
 
+/**
+ * One option, as the kernel is asked to set it.
+ * @internal
+ */
 export interface SocketOption {
   /** The name in the configuration or in the options. */
   readonly name: "tcpNoDelay" | "soLinger" | keyof SocketOptions;
@@ -131,4 +135,8 @@ function applyAll(
   return 0;
 }
 
+/**
+ * The functions of this file.
+ * @internal
+ */
 export const socketOptions = { apply, applyAll, keepAlive, suits, read, names: NAMES };
