@@ -1,5 +1,5 @@
-// A chat: what one guest says in a line, all others get. One buffer is shared by all sends, and a
-// guest that does not read is shown out.
+// A chat: each line of one guest goes to all others. All sends share one buffer. A guest that does
+// not read is disconnected.
 //
 //   deno run --allow-ffi examples/chat.ts      bun examples/chat.ts      then: nc 127.0.0.1 7002
 //

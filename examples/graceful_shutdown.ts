@@ -1,5 +1,5 @@
 // A server that ends without losing a request: SIGTERM stops accepting, requests in progress are
-// answered, and what does not end within the budget is reset.
+// answered, and connections that do not end within the budget are reset.
 //
 //   deno run --allow-ffi examples/graceful_shutdown.ts      bun examples/graceful_shutdown.ts
 //   then: (echo slow; sleep 2) | nc 127.0.0.1 7005, and meanwhile: kill -TERM <process>

@@ -14,7 +14,7 @@ const { Registry } = await loadPromClient();
 const registry = new Registry();
 await using network = await Network.start({ registry, metricsPrefix: "echo_" });
 
-/** Nothing is computed for the metrics until somebody asks here. */
+/** The metrics cost nothing until this function reads them. */
 const web = createServer(async (_request, response) => {
   response.setHeader("content-type", registry.contentType);
   response.end(await registry.metrics());

@@ -1,4 +1,4 @@
-// Budgets and AbortSignal on every call, and what is left after one has ended early: everything.
+// Budgets and AbortSignal on every call. A call that ends early loses nothing.
 //
 //   deno run --allow-ffi examples/timeouts_and_aborts.ts      bun examples/timeouts_and_aborts.ts
 import { Network, NetworkError } from "../mod.ts";
@@ -25,7 +25,8 @@ const pending = client.stream.recv(1, { signal: abort.signal });
 abort.abort(new Error("no longer wanted"));
 console.log("aborted:", await pending.catch((error) => error.message));
 
-// A send that nobody reads: its budget ends it, and because a part is on its way, the half with it.
+// A send to a peer that does not read. Its budget ends it, and a part is on its way, so that the
+// half ends with it.
 try {
   await client.sink.send(new Uint8Array(64 << 20), { timeoutMs: 100 });
 } catch (error) {

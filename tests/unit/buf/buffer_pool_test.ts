@@ -175,7 +175,7 @@ test("exhaustion ends when a buffer comes back, and the same memory is used agai
   thrown(() => pool.tryAlloc(1), NetworkError);
   held[1].release();
   const again = pool.tryAlloc(1);
-  assert.is(again.bytes[0], 0xaa, "contents are undefined: here they are what was there");
+  assert.is(again.bytes[0], 0xaa, "contents are undefined: here they are the former ones");
   again.release();
   held[0].release();
   assert.equal(pool.stats().classes[0].exhausted, 1);
@@ -265,7 +265,7 @@ test("stats() is a copy: later allocations do not change it", () => {
   buffer.release();
 });
 
-/** A pool whose only buffer of 128 bytes holds what another peer left. */
+/** A pool whose only buffer of 128 bytes holds the bytes of another peer. */
 function usedPool(): BufferPool {
   const pool = makePool({ ...SMALL, maxPerClass: 1 });
   const used = pool.alloc(128);
@@ -283,7 +283,7 @@ test("alloc() and tryAlloc() with clear hand out zeros up to the capacity", () =
   }
 });
 
-test("alloc() without clear shows what was there before, as it says", () => {
+test("alloc() without clear shows the former contents, as documented", () => {
   for (const options of [undefined, {}, { clear: false }, { clear: undefined }]) {
     const buffer = usedPool().alloc(10, options as AllocOptions | undefined);
     assert.equal([...buffer.bytes], new Array(10).fill(7));

@@ -147,7 +147,7 @@ test("IoBuf.slice() of nothing does not pin memory", () => {
   empty.release();
 });
 
-test("IoBuf.slice() counts from the beginning and refuses what is outside", () => {
+test("IoBuf.slice() counts from the beginning and refuses indexes outside", () => {
   const pool = makePool();
   using whole = frozen(pool, "0123456789");
   assert.is(whole.slice(3).text(), "3456789");
@@ -192,7 +192,7 @@ test("toUint8Array() copies out to memory of its own, then releases", () => {
   assert.is(copy.buffer.byteLength, 3, "not a view into something larger");
 });
 
-test("text() keeps a byte order mark: what was encoded comes back", () => {
+test("text() keeps a byte order mark: the encoded text comes back", () => {
   const pool = makePool();
   for (const text of ["\ufeff", "\ufeffabc", "\ufeff\ufeffabc", "abc\ufeff"]) {
     const bytes = new TextEncoder().encode(text);

@@ -132,7 +132,7 @@ test("advance() releases the chunks that it leaves behind, and only those", () =
   bufs.release();
 });
 
-test("advance(), slice() and split() refuse what lies outside", () => {
+test("advance(), slice() and split() refuse indexes outside", () => {
   const pool = makePool();
   const bufs = joined(pool, "abc", "def");
   for (const count of [7, -1, 0.5, NaN]) {
@@ -309,7 +309,7 @@ test("appendChunk() joins neighbours of one slot into one chunk", () => {
   assert.is(inUse(pool), 0);
 });
 
-/** What the model test compares: buffers, and the bytes that they should have. */
+/** The pair that the model test compares: buffers, and the bytes that they should have. */
 interface Pair {
   bufs: IoBufs;
   bytes: number[];

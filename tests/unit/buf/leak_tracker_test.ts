@@ -102,7 +102,7 @@ test("one timer serves many handles, and none is set while nothing is new", () =
   for (const buffer of [...buffers, late]) buffer.release();
 });
 
-test("sweep() registers what is held without waiting for the timer", () => {
+test("sweep() registers open handles without waiting for the timer", () => {
   const { pool } = makePool();
   const [first, second] = [pool.alloc(1), pool.alloc(1)];
   second.release();

@@ -64,7 +64,7 @@ test("slots never overlap and lie within their slabs, over several slabs", () =>
   assert.is(places.size, 20);
 });
 
-test("slabs are no larger than what is still missing", () => {
+test("slabs are no larger than the slots that are missing", () => {
   const { source, sizeClass } = make(128, 4);
   drain(sizeClass);
   assert.equal(source.slabs.map((slab) => slab.bytes.length), [4 * 128]);

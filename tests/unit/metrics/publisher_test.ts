@@ -58,7 +58,7 @@ class FakeNetwork implements MetricSource {
   sends = 0;
   receives = 0;
   refreshes = 0;
-  /** What refresh() brings. */
+  /** The count that `refresh` publishes. */
   enters = 0;
 
   constructor(pool = newPool()) {
