@@ -304,7 +304,8 @@ build_initramfs() {
   stage_programs
   printf '127.0.0.1 localhost\n::1 localhost ip6-localhost\n' >"$staged/etc/hosts"
   echo 'root:x:0:0:root:/root:/bin/sh' >"$staged/etc/passwd"
-  cp -R mod.ts deps.ts package.json tsconfig.json bunfig.toml src tests bench scripts \
+  # Every module at the root: an entry point that is added is there without a word here.
+  cp -R ./*.ts package.json tsconfig.json bunfig.toml src tests bench scripts \
     "$staged/project/"
   # Not the sources in C: the libraries were built here, and are used as they are.
   cp -R ffi/*.ts ffi/embedded "$staged/project/ffi/"

@@ -42,7 +42,9 @@ function edit(path: string, changes: readonly (readonly [RegExp, string])[]): vo
 function makeBase(folder: string): void {
   mkdirSync(join(folder, "ffi"), { recursive: true });
   mkdirSync(join(folder, "scripts"));
-  cpSync(join(ROOT, "mod.ts"), join(folder, "mod.ts"));
+  for (const name of readdirSync(ROOT)) {
+    if (name.endsWith(".ts")) cpSync(join(ROOT, name), join(folder, name));
+  }
   cpSync(join(ROOT, "src"), join(folder, "src"), { recursive: true });
   for (const name of ["build.sh", "strip.awk"]) {
     cpSync(join(ROOT, "scripts", name), join(folder, "scripts", name));
