@@ -15,8 +15,11 @@ export const ENDINGS: Readonly<Record<string, { code: number; says: string | nul
   "unref": { code: 0, says: null },
 };
 
-/** How long an end may take; for the median, because a busy machine is late now and then. */
+/** How long the quickest end may take: nothing in an end waits that long. */
 export const SOON_MS = 100;
+
+/** How long the median may take on a busy machine. */
+export const LATE_MS = 500;
 
 /** A process that has not ended by then never will. */
 const HANG_MS = 10_000;
@@ -38,6 +41,11 @@ export async function endOnce(kind: string, seed: number): Promise<number> {
 
 export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1];
+}
+
+/** A busy machine delays some ends; an end that waits for something is slow each time. */
+export function endsAtOnce(tookMs: readonly number[]): boolean {
+  return Math.min(...tookMs) < SOON_MS && median(tookMs) < LATE_MS;
 }
 
 /** Terminates so many workers; returns what the program said of its descriptors. */
