@@ -32,8 +32,20 @@ interface NodeNet {
   Socket: new (options: { fd: number; readable: boolean; writable: boolean }) => BellSocket;
 }
 
+/** A handle below `node:net`, which reads whatever its descriptor has. */
+interface PipeHandle {
+  /** 0, or an error code of libuv. */
+  open(fd: number): number;
+  onread: () => void;
+  readStart(): number;
+  ref(): void;
+  unref(): void;
+  close(): void;
+}
+
 interface ProcessNamespace {
   getBuiltinModule(name: "node:net"): NodeNet;
+  binding(name: "pipe_wrap"): { Pipe: new (type: number) => PipeHandle };
 }
 
 interface DenoNamespace {
@@ -158,6 +170,30 @@ function openBell(fd: number, onWake: () => void): Bell {
   };
 }
 
+const PIPE_SOCKET = 0;
+
+function openEvent(fd: number, onWake: () => void): Bell | null {
+  let handle: PipeHandle;
+  try {
+    handle = new (process.binding("pipe_wrap").Pipe)(PIPE_SOCKET);
+  } catch {
+    return null; // A version of Deno without the handle: the doorbell's socket serves as well.
+  }
+  if (handle.open(fd) !== 0) return null;
+  handle.onread = onWake;
+  if (handle.readStart() !== 0) {
+    handle.close();
+    return null;
+  }
+  handle.unref();
+  return {
+    opened: Promise.resolve(),
+    ref: () => handle.ref(),
+    unref: () => handle.unref(),
+    close: () => handle.close(),
+  };
+}
+
 function environment(name: string): string | undefined {
   if (deno.permissions.querySync({ name: "env", variable: name }).state !== "granted") {
     return undefined;
@@ -196,5 +232,6 @@ export const denoRuntime: Runtime = {
   fileFacts,
   user,
   openBell,
+  openEvent,
   environment,
 };

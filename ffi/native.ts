@@ -67,6 +67,19 @@ class NativeRing implements RingPort {
   }
 
   openBell(onWake: () => void): BellPort {
+    return this.#openEvent(onWake) ?? this.#openSocket(onWake);
+  }
+
+  /** The runtime polls the eventfd of the ring: no byte is sent, and nothing is armed. */
+  #openEvent(onWake: () => void): BellPort | null {
+    const fd = this.#library.ur_ring_event(this.#id);
+    if (fd < 0) return null;
+    const bell = this.#runtime.openEvent(fd, onWake);
+    if (bell === null) this.#library.ur_ring_event_back(this.#id);
+    return bell;
+  }
+
+  #openSocket(onWake: () => void): BellPort {
     const giveBack = () => void this.#library.ur_ring_doorbell_back(this.#id);
     try {
       const bell = this.#runtime.openBell(this.#library.ur_ring_doorbell(this.#id), onWake);

@@ -213,6 +213,11 @@ UR_EXPORT int32_t ur_ring_control(uint32_t ring);
 UR_EXPORT int32_t ur_ring_doorbell(uint32_t ring);
 /* Returns a doorbell that the caller could not use and has not closed: the ring closes it. */
 UR_EXPORT int32_t ur_ring_doorbell_back(uint32_t ring);
+/* Instead of the doorbell's socket: a duplicate of its eventfd, for an event loop that reads the
+ * count from it at each wakeup. The caller closes it, or gives it back where it cannot use it. Once
+ * for each ring (-EALREADY). */
+UR_EXPORT int32_t ur_ring_event(uint32_t ring);
+UR_EXPORT int32_t ur_ring_event_back(uint32_t ring);
 UR_EXPORT int32_t ur_turn(uint32_t ring, uint32_t op_count, uint32_t flags);
 /* 0: armed, the caller may sleep. 1: there is work already, take a turn. */
 UR_EXPORT int32_t ur_arm(uint32_t ring);

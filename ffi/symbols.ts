@@ -35,6 +35,8 @@ export const SYMBOLS = {
   ur_ring_control: calls("u32"), //                       uint32_t ring
   ur_ring_doorbell: calls("u32"), //                          uint32_t ring
   ur_ring_doorbell_back: calls("u32"), //                     uint32_t ring
+  ur_ring_event: calls("u32"), //                             uint32_t ring
+  ur_ring_event_back: calls("u32"), //                        uint32_t ring
   ur_turn: calls("u32", "u32", "u32"), //                 uint32_t ring, op_count, flags
   ur_arm: calls("u32"), //                                uint32_t ring
   ur_socket: calls("u32", "u32"), //                      uint32_t ring, family
@@ -114,6 +116,8 @@ export interface Runtime {
   user(): number | null;
   /** Adopts the socket, or throws. */
   openBell(fd: number, onWake: () => void): Bell;
+  /** Adopts an eventfd, which costs less; null when this runtime cannot. */
+  openEvent(fd: number, onWake: () => void): Bell | null;
   /** An environment variable, or undefined when unset or not permitted. Never prompts. */
   environment(name: string): string | undefined;
 }

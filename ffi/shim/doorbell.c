@@ -6,6 +6,10 @@
  *
  *   silent --ur_arm--> armed --a completion comes--> rung --ur_turn(UR_TURN_WOKEN)--> silent
  *
+ * A runtime whose event loop reads an eventfd takes a duplicate of the eventfd instead, and the
+ * doorbell's ring stays idle: the wakeup then needs neither task work on this thread, which
+ * interrupts the runtime's epoll_wait, nor a chain for each sleep.
+ *
  * The eventfd is enabled only while the doorbell is armed: a busy ring rings nothing. One chain of
  * two entries is armed at a time, and only a chain that broke leaves a completion.
  */
@@ -61,7 +65,10 @@ int32_t ur_arm(uint32_t id) {
   int32_t result = ring->doorbell.renews ? renew_eventfd(ring) : 0;
   if (result < 0) return result;
   io_uring_cq_eventfd_toggle(&ring->data, true);
-  if (!ring->doorbell.armed) result = arm_chain(ring);
+  if (ring->doorbell.polled)
+    ring->header[UR_HEADER_ARMS]++;
+  else if (!ring->doorbell.armed)
+    result = arm_chain(ring);
   if (result < 0) return result;
   /* The order matters: work that was queued before the eventfd was enabled is seen here, and work
    * that is queued afterwards signals the eventfd. */
@@ -162,8 +169,32 @@ static bool has_runtime_end(const struct doorbell *doorbell) {
          info.st_ino == doorbell->pair_inode;
 }
 
+static bool is_readable(int fd) {
+  struct pollfd wait = {.fd = fd, .events = POLLIN};
+  return poll(&wait, 1, 0) == 1 && wait.revents == POLLIN;
+}
+
+/* Whether the runtime's duplicate is still the eventfd: all eventfds share one inode, but only a
+ * duplicate follows its count. */
+static bool has_runtime_event(const struct doorbell *doorbell) {
+  struct stat ours, theirs;
+  uint64_t count = 1;
+  if (fstat(doorbell->event_fd, &ours) < 0 || fstat(doorbell->runtime_event, &theirs) < 0)
+    return false;
+  if (ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino) return false;
+  if (read(doorbell->event_fd, &count, sizeof(count)) < 0 && errno != EAGAIN) return false;
+  if (is_readable(doorbell->runtime_event)) return false;
+  count = 1;
+  if (write(doorbell->event_fd, &count, sizeof(count)) != sizeof(count)) return false;
+  bool follows = is_readable(doorbell->runtime_event);
+  if (read(doorbell->event_fd, &count, sizeof(count)) < 0) return false;
+  return follows;
+}
+
 static void close_doorbell(struct doorbell *doorbell, bool thread_ends) {
   io_uring_queue_exit(&doorbell->ring);
+  if (doorbell->polled && thread_ends && has_runtime_event(doorbell))
+    close(doorbell->runtime_event);
   close(doorbell->event_fd);
   close(doorbell->pair[0]);
   /* A runtime that ends with its thread may not close the end that it adopted. */
@@ -175,6 +206,25 @@ int32_t ur_ring_doorbell(uint32_t id) {
   if (!ring) return -EPERM;
   ring->doorbell.taken = true;
   return ring->doorbell.pair[1];
+}
+
+int32_t ur_ring_event(uint32_t id) {
+  struct ring *ring = ring_at(id);
+  if (!ring) return -EPERM;
+  if (ring->doorbell.polled) return -EALREADY;
+  int fd = fcntl(ring->doorbell.event_fd, F_DUPFD_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  ring->doorbell.runtime_event = fd;
+  ring->doorbell.polled = true;
+  return fd;
+}
+
+int32_t ur_ring_event_back(uint32_t id) {
+  struct ring *ring = ring_at(id);
+  if (!ring || !ring->doorbell.polled) return -EPERM;
+  if (has_runtime_event(&ring->doorbell)) close(ring->doorbell.runtime_event);
+  ring->doorbell.polled = false;
+  return 0;
 }
 
 int32_t ur_ring_doorbell_back(uint32_t id) {

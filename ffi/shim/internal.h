@@ -86,8 +86,10 @@ struct doorbell {
   dev_t pair_device;
   ino_t pair_inode;
   bool armed;
-  bool taken;  /* pair[1] was handed to the runtime, which closes it */
-  bool renews; /* the eventfd is registered again each time the doorbell is armed */
+  int runtime_event; /* the duplicate of event_fd that the runtime closes, when polled */
+  bool polled;       /* the runtime polls the eventfd itself */
+  bool taken;        /* pair[1] was handed to the runtime, which closes it */
+  bool renews;       /* the eventfd is registered again each time the doorbell is armed */
 };
 
 struct ring {

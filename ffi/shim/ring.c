@@ -91,7 +91,7 @@ static int32_t start_ring(struct ring *ring, uint32_t entries, uint32_t completi
   ring->completions = (struct ur_completion *)(base + CONTROL_COMPLETIONS);
   ring->blocks = base + CONTROL_BLOCKS;
   ring->in_flight = 0;
-  ring->doorbell.armed = ring->doorbell.taken = false;
+  ring->doorbell.armed = ring->doorbell.taken = ring->doorbell.polled = false;
   int32_t result = open_data(ring, entries, completion_entries, flags);
   if (result < 0) {
     ur_slab_release(ring->control);

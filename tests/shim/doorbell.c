@@ -6,6 +6,7 @@
 #include "driver.h"
 
 #include <liburing.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -42,6 +43,41 @@ static void wakes(void) {
     EXPECT_TRUE(rig_take(&rig, receives, &done));
     EXPECT(done.result, 1);
   }
+  rig_close(&rig);
+}
+
+static bool event_rings(int event, int timeout_ms) {
+  struct pollfd wait = {.fd = event, .events = POLLIN};
+  uint64_t count;
+  if (poll(&wait, 1, timeout_ms) != 1) return false;
+  EXPECT(read(event, &count, sizeof(count)), sizeof(count));
+  return true;
+}
+
+static void event_wakes(void) {
+  prepare();
+  int32_t event = ur_ring_event(rig.id);
+  EXPECT_TRUE(event >= 0);
+  EXPECT(ur_ring_event(rig.id), -EALREADY);
+  for (uint32_t i = 0; i < 50; i++) {
+    rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 0, 1);
+    EXPECT(rig_turn(&rig), 0);
+    EXPECT(ur_arm(rig.id), 0);
+    EXPECT(event_rings(event, 0), false);
+    EXPECT(write(pair[0], "x", 1), 1);
+    EXPECT_TRUE(event_rings(event, RIG_WAIT_MS));
+    EXPECT(rig_turn(&rig), 1);
+    rig.seen_count = 0;
+    /* Awake: nothing rings. */
+    rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 0, 1);
+    EXPECT(rig_turn(&rig), 0);
+    EXPECT(write(pair[0], "x", 1), 1);
+    EXPECT(rig_turn(&rig), 1);
+    rig.seen_count = 0;
+    EXPECT(event_rings(event, 0), false);
+  }
+  EXPECT(rig_hears(&rig, SILENCE_MS), false);
+  EXPECT(close(event), 0);
   rig_close(&rig);
 }
 
@@ -154,6 +190,7 @@ static void looks(void) {
 
 const struct test_case doorbell_cases[] = {
     {"the doorbell wakes whoever armed it, 50 times over", wakes},
+    {"an event loop that reads the eventfd is woken 50 times, and no byte is sent", event_wakes},
     {"the doorbell is silent while nobody sleeps", silent_when_awake},
     {"arming again before the bell was heard arms nothing", arms_once},
     {"arm says that work is there when it came before", arm_looks_again},

@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -467,6 +468,40 @@ static void threads(void) {
   }
 }
 
+enum event_end { EVENT_LEFT, EVENT_GIVEN_BACK, EVENT_NUMBER_REUSED, EVENT_NUMBER_OF_FILE };
+
+static int32_t event_number;
+
+/* A thread that ends without closing its ring, whose eventfd the runtime has taken. */
+static void *takes_event(void *context) {
+  static __thread struct rig own;
+  rig_open(&own, 8, 64, 0);
+  event_number = ur_ring_event(own.id);
+  EXPECT_TRUE(event_number >= 0);
+  enum event_end end = (enum event_end)(uintptr_t)context;
+  if (end == EVENT_GIVEN_BACK) {
+    EXPECT(ur_ring_event_back(own.id), 0);
+    EXPECT(ur_ring_event_back(own.id), -EPERM);
+  } else if (end != EVENT_LEFT) {
+    EXPECT(close(event_number), 0);
+    int other = end == EVENT_NUMBER_REUSED ? eventfd(0, EFD_NONBLOCK) : open("/dev/null", O_RDONLY);
+    EXPECT(other, event_number);
+  }
+  return NULL;
+}
+
+static void event_ends(void) {
+  uint32_t before = open_descriptors();
+  for (uintptr_t end = EVENT_LEFT; end <= EVENT_NUMBER_OF_FILE; end++) {
+    pthread_t thread;
+    EXPECT(pthread_create(&thread, NULL, takes_event, (void *)end), 0);
+    EXPECT(pthread_join(thread, NULL), 0);
+    bool reused = end >= EVENT_NUMBER_REUSED;
+    EXPECT(open_descriptors(), before + reused);
+    if (reused) EXPECT(close(event_number), 0);
+  }
+}
+
 const struct test_case lifetime_cases[] = {
     {"a released slab is handed out again, empty, at the same address", slabs_recycled},
     {"a ring that closes takes everything in flight with it, 20 times", close_in_flight},
@@ -483,6 +518,8 @@ const struct test_case lifetime_cases[] = {
     {"the probe fails cleanly at each of its steps", probe_fails_anywhere},
     {"a feature that cannot be tried counts as missing, and no other", features_are_tried},
     {"rings up to the limit of descriptors, then EMFILE, then all are free", few_descriptors},
+    {"the eventfd of a runtime goes with its thread, and no other descriptor of that number",
+     event_ends},
     {"four threads open, carry and close at once, some end in between", threads},
     {NULL, NULL},
 };

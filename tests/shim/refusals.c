@@ -327,6 +327,8 @@ static void expect_shut_out(uint32_t id, int32_t fd) {
   EXPECT(ur_turn(id, 0, 0), -EPERM);
   EXPECT(ur_arm(id), -EPERM);
   EXPECT(ur_ring_doorbell(id), -EPERM);
+  EXPECT(ur_ring_event(id), -EPERM);
+  EXPECT(ur_ring_event_back(id), -EPERM);
   EXPECT(ur_ring_control(id), -EPERM);
   EXPECT(ur_ring_close(id), -EPERM);
   EXPECT(ur_socket(id, AF_INET), -EPERM);

@@ -31,7 +31,12 @@ process.on("unhandledRejection", () => unhandled++);
 
 let adopts = true;
 const openBell: Runtime["openBell"] = (fd, onWake) => real.openBell(adopts ? fd : NOT_OPEN, onWake);
-const runtime = Object.create(real, { openBell: { value: openBell } });
+const openEvent: Runtime["openEvent"] = (fd, onWake) =>
+  real.openEvent(adopts ? fd : NOT_OPEN, onWake);
+const runtime = Object.create(real, {
+  openBell: { value: openBell },
+  openEvent: { value: openEvent },
+});
 
 async function start(topology: "shared" | "split") {
   const native = openNative(runtime);
