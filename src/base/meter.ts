@@ -31,7 +31,10 @@ export const COUNT = Object.freeze({
   cancellationsAccept: 20,
   cancellationsConnect: 21,
   connections: 22,
-  length: 23,
+  spinHits: 23,
+  spinMisses: 24,
+  spinSeconds: 25,
+  length: 26,
 });
 
 const SECONDS = [

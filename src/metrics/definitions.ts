@@ -101,6 +101,16 @@ export const DEFINITIONS: readonly Definition[] = [
   count("ring_submissions_total", COUNT.submissions, "Entries submitted"),
   count("ring_completions_total", COUNT.completions, "Completions received"),
   count("ring_wakeups_total", COUNT.wakeups, "Wake-ups through the event loop"),
+  {
+    kind: "counter",
+    name: "ring_spins_total",
+    help: "Times that the thread looked for completions before a sleep",
+    read: ({ meter }) => [
+      { labels: { result: "hit" }, value: meter.counts[COUNT.spinHits] },
+      { labels: { result: "miss" }, value: meter.counts[COUNT.spinMisses] },
+    ],
+  },
+  count("ring_spin_seconds_total", COUNT.spinSeconds, "Time that these looks took"),
   count("ring_overflows_total", COUNT.overflows, "Turns that found the completion queue overflown"),
   byOperation("retries_total", "Operations submitted again", COUNT.retriesSend, OPERATIONS),
   count("short_sends_total", COUNT.shortSends, "Sends of which the kernel took a part"),

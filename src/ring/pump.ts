@@ -76,6 +76,7 @@ export class Pump {
   #roundsLeft = 0;
   /** Turns taken since timers and I/O of the runtime last had their chance. */
   #chained = 0;
+  #spinSinceMs = 0;
   #spinUntilMs = 0;
   #asleepSinceMs = 0;
   #wakeupFlag = 0;
@@ -89,7 +90,7 @@ export class Pump {
     this.#ring = ring;
     this.#keeper = keeper ?? this;
     this.#partner = keeper;
-    this.#spinner = new Spinner(spin);
+    this.#spinner = new Spinner(spin, ring.meter);
     this.#doorbell = ring.port.openBell(this.#onWake);
     this.#doorbell.unref();
     if (keeper !== null) keeper.#partner = this;
@@ -236,13 +237,15 @@ export class Pump {
 
   #spin(): void {
     const budgetUs = this.#spinner.budgetUs;
-    if (budgetUs === 0) {
-      this.#arm();
-      return;
-    }
+    if (budgetUs === 0) return this.#arm();
     this.#state = "spinning";
-    this.#spinUntilMs = this.#ring.now + budgetUs / 1_000;
+    this.#spinSinceMs = this.#ring.now;
+    this.#spinUntilMs = this.#spinSinceMs + budgetUs / 1_000;
     this.#queueMacrotask();
+  }
+
+  get #spunUs(): number {
+    return (this.#ring.now - this.#spinSinceMs) * 1_000;
   }
 
   #spinStep(): void {
@@ -250,12 +253,12 @@ export class Pump {
     const count = this.#takeTurn(TURN_LOOK);
     if (this.#isClosed()) return;
     if (count > 0 || ring.hasMore) {
-      this.#spinner.hit();
+      this.#spinner.hit(this.#spunUs);
       this.#chain();
     } else if (ring.now < this.#spinUntilMs) {
       this.#queueMacrotask();
     } else {
-      this.#spinner.miss();
+      this.#spinner.miss(this.#spunUs);
       this.#arm();
     }
   }

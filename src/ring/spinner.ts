@@ -1,60 +1,106 @@
 /**
- * How long to look again before going to sleep. Waking through the event loop costs about 25 us; a
- * reply that comes sooner than that is cheaper to wait for.
+ * How long a thread looks for completions before it sleeps. A sleep costs CPU time and latency, and
+ * so does a spin. The controller measures what its spins bring.
  *
- * Policy: a hit makes the budget a quarter larger, up to the largest one; a miss makes it an eighth
- * smaller, and below a quarter of the base there is no spinning at all: one look through the event
- * loop costs more than that. A wake-up that came quickly after falling asleep makes it half as
- * large again, and brings it back.
+ *   a wait begins --budget--> spin --+--> hit: a completion came after so many microseconds
+ *                                    +--> miss: none came; the thread sleeps
+ *                 --0-------> sleep -----> woke: slept for so many microseconds
+ *
+ * - Spinning pays while the time that spins cost, for each hit, is at most `budgetUs`. Both sides
+ *   are moving averages over about {@link MEMORY} spins, misses included.
+ * - While spinning pays, a spin lasts for twice the usual wait of a hit, but at least `budgetUs`
+ *   and at most `maxBudgetUs`.
+ * - While it does not pay, quick wakeups tell that waits may have become short: after a number of
+ *   them one spin is tried. A trial that hits is followed by another at the next wait. A trial that
+ *   misses doubles the number, up to {@link TRIAL_GAP_MAX}.
+ *
+ * So a steady wait of 20 us is always spun for, one of 200 us costs one trial in 64 quick wakeups,
+ * and a thread with 100 messages per second stops spinning after six of them.
  *
  * @module
  */
+
+import { COUNT, type Meter } from "../base/meter.ts";
 
 /**
  * How long a thread looks for completions before it sleeps. All values are microseconds, 0 to
  * 10,000.
  */
 export interface SpinConfig {
-  /** The budget at the start. The default is 50. */
+  /**
+   * The time that a spin may cost for each wait that it shortens, and the shortest spin; 0: none.
+   * The default is 50.
+   */
   budgetUs: number;
-  /** The largest budget, at least `budgetUs`. The default is 300. */
+  /** The longest spin, at least `budgetUs`. The default is 300. */
   maxBudgetUs: number;
-  /** A sleep that is shorter than this makes the budget grow. The default is 150. */
+  /** A sleep that is shorter than this is a reason to try a spin again. The default is 150. */
   quickWakeUs: number;
 }
 
-/** Below this part of the configured budget spinning ends until a quick wake-up. */
-const FLOOR_PART = 1 / 4;
+/** The number of spins that the averages remember. */
+const MEMORY = 8;
+
+/** Quick wakeups before a trial, at first and after trials that missed. */
+const TRIAL_GAP_MIN = 4;
+const TRIAL_GAP_MAX = 64;
 
 export class Spinner {
   readonly #config: SpinConfig | null;
-  #budgetUs: number;
+  readonly #counts: Float64Array;
+  /** Averages: microseconds of a spin, the part of spins that hit, and the wait of a hit. */
+  #spentUs = 0;
+  #hitPart = 1;
+  #hitUs = 0;
+  #quickWakeups = 0;
+  #trialGap = TRIAL_GAP_MIN;
 
-  constructor(config: SpinConfig | null) {
-    this.#config = config;
-    this.#budgetUs = config?.budgetUs ?? 0;
+  /** Spins, and their time, are counted in `meter`. */
+  constructor(config: SpinConfig | null, meter: Meter) {
+    this.#counts = meter.counts;
+    this.#config = config === null || config.budgetUs === 0 ? null : config;
   }
 
-  /** Microseconds to spin for; 0 when spinning is off. */
+  /** Microseconds to spin for in the wait that begins; 0: sleep at once. */
   get budgetUs(): number {
-    return this.#budgetUs;
+    const config = this.#config;
+    if (config === null) return 0;
+    if (this.pays) return Math.min(Math.max(config.budgetUs, 2 * this.#hitUs), config.maxBudgetUs);
+    return this.#quickWakeups >= this.#trialGap ? config.budgetUs : 0;
   }
 
-  hit(): void {
-    if (this.#config === null) return;
-    this.#budgetUs = Math.min(this.#budgetUs * 1.25, this.#config.maxBudgetUs);
+  /** Whether spins cost at most what they are worth. */
+  get pays(): boolean {
+    const config = this.#config;
+    return config !== null && this.#spentUs <= this.#hitPart * config.budgetUs;
   }
 
-  miss(): void {
-    if (this.#config === null) return;
-    const smaller = this.#budgetUs * 0.875;
-    this.#budgetUs = smaller < this.#config.budgetUs * FLOOR_PART ? 0 : smaller;
+  /** A completion ended a spin of so many microseconds. */
+  hit(waitedUs: number): void {
+    this.#hitUs += (waitedUs - this.#hitUs) / MEMORY;
+    this.#counts[COUNT.spinHits]++;
+    this.#spun(waitedUs, 1);
+    this.#trialGap = TRIAL_GAP_MIN;
+    this.#quickWakeups = TRIAL_GAP_MIN;
   }
 
-  /** Called with the length of a sleep that a wake-up ended. */
+  /** A spin of so many microseconds brought nothing. */
+  miss(spentUs: number): void {
+    this.#counts[COUNT.spinMisses]++;
+    this.#spun(spentUs, 0);
+    if (this.pays) return;
+    this.#trialGap = Math.min(2 * this.#trialGap, TRIAL_GAP_MAX);
+    this.#quickWakeups = 0;
+  }
+
+  /** A wakeup ended a sleep of so many microseconds. */
   woke(sleptUs: number): void {
-    if (this.#config === null || sleptUs >= this.#config.quickWakeUs) return;
-    const base = Math.max(this.#budgetUs, this.#config.budgetUs / 2);
-    this.#budgetUs = Math.min(base * 1.5, this.#config.maxBudgetUs);
+    if (this.#config !== null && sleptUs < this.#config.quickWakeUs) this.#quickWakeups++;
+  }
+
+  #spun(us: number, hits: 0 | 1): void {
+    this.#counts[COUNT.spinSeconds] += us / 1e6;
+    this.#spentUs += (us - this.#spentUs) / MEMORY;
+    this.#hitPart += (hits - this.#hitPart) / MEMORY;
   }
 }
