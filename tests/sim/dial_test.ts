@@ -9,6 +9,7 @@ import type { Listener } from "../../src/net/accept/listener.ts";
 import { SOCKET_OPTION } from "../../src/ring/port.ts";
 import { assert, suite } from "../harness.ts";
 import { outcomeOf } from "../support/pair.ts";
+import { seedCount } from "../support/seed_count.ts";
 import { Sim, type SimNetwork } from "../support/sim.ts";
 
 const test = suite("sim/dial");
@@ -183,7 +184,7 @@ test("any fates, any end: the right result, and nothing is left", async () => {
   let won = 0;
   let failed = 0;
   let ended = 0;
-  for (let seed = 1; seed <= 150; seed++) {
+  for (let seed = 1; seed <= seedCount(150); seed++) {
     const random = new Sim({ seed }).random;
     const count = random.int(1, 6);
     const fates = Array.from(

@@ -14,6 +14,7 @@ import { serve } from "../../src/serve/serve.ts";
 import { assert, suite } from "../harness.ts";
 import { contentOf } from "../support/content.ts";
 import { outcomeOf, withSeeds } from "../support/pair.ts";
+import { seedCount } from "../support/seed_count.ts";
 import { Sim } from "../support/sim.ts";
 
 const test = suite("sim/serve");
@@ -84,7 +85,7 @@ test("delimited messages, delimiters of any length, cut anywhere", async () => {
 test("copyBidirectional() loses no byte, or rejects and resets both", async () => {
   let copied = 0;
   let failed = 0;
-  for (let seed = 1; seed <= 60; seed++) {
+  for (let seed = 1; seed <= seedCount(60); seed++) {
     const sim = new Sim({ seed });
     await sim.run(async () => {
       const network = sim.open({ readBufferSize: sim.random.pick([65_536, 200]) });
@@ -135,7 +136,7 @@ test("copyBidirectional() loses no byte, or rejects and resets both", async () =
 test("a server that is closed at any step answers the calls that have begun", async () => {
   let answered = 0;
   let reset = 0;
-  for (let seed = 1; seed <= 80; seed++) {
+  for (let seed = 1; seed <= seedCount(80); seed++) {
     const sim = new Sim({ seed });
     await sim.run(async () => {
       const network = sim.open({ shutdownTimeoutMs: sim.random.pick([30, 5_000]) });
@@ -218,7 +219,7 @@ test("peerFinished() and signal under faults: told once, and nothing is left", a
 test("a network that closes gives answers their time, and shows no clean end instead", async () => {
   let answered = 0;
   let reset = 0;
-  for (let seed = 1; seed <= 80; seed++) {
+  for (let seed = 1; seed <= seedCount(80); seed++) {
     const sim = new Sim({ seed });
     await sim.run(async () => {
       const network = sim.open({ shutdownTimeoutMs: 40 });

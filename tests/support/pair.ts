@@ -7,6 +7,7 @@ import type { NetworkConfig } from "../../src/net/config/config.ts";
 import type { Connection } from "../../src/net/connection/connection.ts";
 import type { Listener } from "../../src/net/accept/listener.ts";
 import type { FakeSocket } from "./fake_socket.ts";
+import { seedCount } from "./seed_count.ts";
 import { Sim, type SimNetwork, type SimOptions } from "./sim.ts";
 
 export interface Pair {
@@ -54,7 +55,7 @@ export async function withSeeds(
   options: PairOptions,
   body: (pair: Pair, seed: number) => Promise<void>,
 ): Promise<void> {
-  for (let seed = 1; seed <= count; seed++) {
+  for (let seed = 1; seed <= seedCount(count); seed++) {
     try {
       await withPair({ ...options, seed }, (pair) => body(pair, seed));
     } catch (error) {
