@@ -27,7 +27,7 @@ MACHINE=${MACHINE:-$host}
 BOOT_SECONDS_MAX=${BOOT_SECONDS_MAX:-120}
 KVM_BOOT_SECONDS_MAX=20
 # One runtime's suites take about 2 minutes when emulated.
-RUNTIME_SECONDS_MAX=${RUNTIME_SECONDS_MAX:-900}
+RUNTIME_SECONDS_MAX=${RUNTIME_SECONDS_MAX:-1800}
 # Emulation costs a factor of about 10; on a busy host more.
 SLOWNESS=${SLOWNESS:-20}
 # Of the kernel's modules, those that tests/netem needs. Neither depends on another module.
