@@ -10,43 +10,32 @@
  *   make bench-sockets                          everything, in both runtimes
  *   make bench-sockets CASE=http RUNTIME=deno ROUNDS=9
  *
- * Cases: http, ws, pg, redis, proxy-redis, proxy-pg, idle. Needs what scripts/clients.sh installs;
- * the proxies are compared with haproxy.
+ * Cases: http, ws, pg, redis, proxy-redis, proxy-pg, idle; and two of the examples: redis-server,
+ * copy. Needs what scripts/clients.sh installs; the proxies are compared with haproxy.
  *
  * @module
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { spawnSync } from "node:child_process";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { freePort, type Server, startServer as startReal } from "../tests/clients/servers.ts";
 import { describeMachine, readMachine } from "./lib/machine.ts";
 import { BENCH_FOLDER, Runtimes } from "./lib/peers.ts";
-import { runProgram, startServer } from "./lib/processes.ts";
+import { runProgram } from "./lib/processes.ts";
+import {
+  Bench,
+  cpuPerOperation,
+  type Options,
+  PROGRAM_TIMEOUT_MS,
+  type Running,
+  type RuntimeName,
+  type Sample,
+  untilChildless,
+  WARMUP_SECONDS,
+} from "./lib/socket_bench.ts";
 import { median, percentile, ratio, rotated } from "./lib/statistics.ts";
-
-type RuntimeName = "bun" | "deno";
-
-/** What one round of one variant gave. */
-interface Sample {
-  /** CPU time of the measured process for an operation, in microseconds. */
-  user?: number;
-  system?: number;
-  /** Operations per second. */
-  rate?: number;
-  /** Milliseconds. */
-  p99?: number;
-  /** Of an idle connection. */
-  bytes?: number;
-}
-
-/** A variant that runs: measured as often as there are rounds, then ended. */
-interface Running {
-  measure(seconds: number): Promise<Sample>;
-  stop(): Promise<void>;
-}
 
 interface CaseOfSockets {
   name: string;
@@ -56,141 +45,6 @@ interface CaseOfSockets {
   /** The real server behind it. */
   server?: "redis" | "postgres";
   start(variant: string, bench: Bench, server: Server | null): Promise<Running>;
-}
-
-interface Options {
-  cases: string[] | null;
-  runtimes: RuntimeName[];
-  rounds: number;
-  seconds: number;
-  connections: number;
-}
-
-const WARMUP_SECONDS = 3;
-const PROGRAM_TIMEOUT_MS = 60_000;
-const TICKS_PER_SECOND = 100;
-
-/** Microseconds of user and system time, all threads. */
-function cpuOf(pid: number): { user: number; system: number } {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const microseconds = (field: string) => Number(field) / TICKS_PER_SECOND * 1e6;
-  return { user: microseconds(fields[11]), system: microseconds(fields[12]) };
-}
-
-/** No event tells when another process listens. */
-async function untilAccepts(port: number): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt++) {
-    const socket = connect(port, "127.0.0.1");
-    const accepted = await new Promise<boolean>((resolve) => {
-      socket.once("connect", () => resolve(true));
-      socket.once("error", () => resolve(false));
-    });
-    socket.destroy();
-    if (accepted) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`Nothing accepts on port ${port}`);
-}
-
-class Bench {
-  readonly runtime: RuntimeName;
-  readonly options: Options;
-  readonly #command: string[];
-  readonly #serverPin: string | null;
-  readonly clientPin: string | null;
-  readonly #bun: string[];
-
-  constructor(runtime: RuntimeName, options: Options) {
-    this.runtime = runtime;
-    this.options = options;
-    const runtimes = new Runtimes();
-    const machine = readMachine(runtimes);
-    this.#serverPin = machine.pins.server;
-    this.clientPin = machine.pins.client;
-    const deno = [runtimes.of("deno")![0], "run", "-A", "--quiet", "--no-check"];
-    this.#bun = [runtimes.of("bun")![0]];
-    this.#command = runtime === "bun" ? this.#bun : [...deno, "--v8-flags=--expose-gc"];
-  }
-
-  command(program: string, variant: string, ...args: string[]): string[] {
-    return [...this.#command, join(BENCH_FOLDER, "sockets", `${program}.mjs`), variant, ...args];
-  }
-
-  /** Runs a program that measures itself. */
-  async measured(program: string, variant: string, ...args: string[]): Promise<Sample> {
-    const command = this.command(program, variant, ...args);
-    const ran = await runProgram(command, this.#serverPin, PROGRAM_TIMEOUT_MS);
-    if (ran.exitCode !== 0) throw new Error(`${program} ${variant}: ${ran.stderr}`);
-    return JSON.parse(ran.stdout.trim().split("\n").at(-1)!) as Sample;
-  }
-
-  serve(program: string, variant: string, ...args: string[]) {
-    return startServer(this.command(program, variant, ...args), this.#serverPin);
-  }
-
-  /** Runs what loads a server to its end, and returns what it printed. */
-  async load(command: readonly string[]): Promise<string> {
-    const ran = await runProgram(command, this.clientPin, PROGRAM_TIMEOUT_MS);
-    if (ran.exitCode !== 0) throw new Error(`${command.join(" ")}: ${ran.stdout}${ran.stderr}`);
-    return ran.stdout;
-  }
-
-  loader(program: string, ...args: string[]): string[] {
-    return [...this.#bun, join(BENCH_FOLDER, "sockets", `${program}.mjs`), ...args];
-  }
-
-  /** haproxy in TCP mode, one thread, before a port. */
-  async haproxy(port: number) {
-    const folder = mkdtempSync(join(tmpdir(), "uringnet-haproxy-"));
-    const own = await freePort();
-    const config = [
-      "global",
-      "  nbthread 1",
-      "defaults",
-      "  mode tcp",
-      "  timeout connect 5s",
-      "  timeout client 60s",
-      "  timeout server 60s",
-      "listen proxy",
-      `  bind 127.0.0.1:${own}`,
-      `  server real 127.0.0.1:${port}`,
-      "",
-    ];
-    const path = join(folder, "haproxy.cfg");
-    writeFileSync(path, config.join("\n"));
-    const shell = `haproxy -db -f ${path} & echo listening ${own}; wait`;
-    const started = await startServer(
-      ["sh", "-c", `trap 'kill $!' TERM; ${shell}`],
-      this.#serverPin,
-    );
-    const pid = Number(spawnSync("pgrep", ["-P", `${started.pid}`], { encoding: "utf8" }).stdout);
-    await untilAccepts(own);
-    return {
-      pid,
-      port: own,
-      stop: async () => {
-        await started.stop();
-        rmSync(folder, { recursive: true, force: true });
-      },
-    };
-  }
-}
-
-/** CPU of `pid` while `body` runs so many operations. */
-async function cpuPerOperation(
-  pid: number,
-  body: () => Promise<{ count: number; rate: number; p99?: number }>,
-): Promise<Sample> {
-  const before = cpuOf(pid);
-  const { count, rate, p99 } = await body();
-  const after = cpuOf(pid);
-  return {
-    user: (after.user - before.user) / count,
-    system: (after.system - before.system) / count,
-    rate,
-    ...p99 === undefined ? {} : { p99 },
-  };
 }
 
 function wrk(bench: Bench, port: number, seconds: number): Promise<string> {
@@ -253,14 +107,18 @@ function startClient(program: string) {
 }
 
 /** redis-benchmark through a proxy: 50 connections, 16 commands at a time. */
-async function redisLoad(bench: Bench, port: number, count: number) {
+async function redisLoad(bench: Bench, port: number, count: number, tests = "get") {
   const options = ["-h", "127.0.0.1", "-p", `${port}`, "-P", "16", "-c", "50", "-n", `${count}`];
-  const output = await bench.load(["redis-benchmark", ...options, "-t", "get", "--csv"]);
-  // "test","rps","avg","min","p50","p95","p99","max"
-  const cells = output.trim().split("\n").at(-1)!.split(",").map((cell) =>
-    cell.replaceAll('"', "")
+  const output = await bench.load(["redis-benchmark", ...options, "-t", tests, "--csv"]);
+  // "test","rps","avg","min","p50","p95","p99","max", then a line for each test
+  const rows = output.trim().split("\n").slice(1).map((line) =>
+    line.split(",").map((cell) => Number(cell.replaceAll('"', "")))
   );
-  return { count, rate: Number(cells[1]), p99: Number(cells[6]) };
+  return {
+    count: count * rows.length,
+    rate: rows.length / rows.reduce((sum, cells) => sum + 1 / cells[1], 0),
+    p99: Math.max(...rows.map((cells) => cells[6])),
+  };
 }
 
 const REDIS_COMMANDS_PER_SECOND = 250_000;
@@ -309,6 +167,66 @@ function startProxy(
   };
 }
 
+/** SET and GET, at the work of the real one: examples/redis.ts. */
+async function startRedisServer(variant: string, bench: Bench): Promise<Running> {
+  const port = await freePort();
+  const real = ["redis-server", "--port", `${port}`, "--save", "", "--appendonly", "no"];
+  const address = `127.0.0.1:${port}`;
+  const command = variant === "ring" ? bench.example("redis", address) : real;
+  const server = await bench.listens(command, port);
+  const run = (seconds: number) =>
+    redisLoad(bench, port, seconds * REDIS_COMMANDS_PER_SECOND, "set,get");
+  await run(WARMUP_SECONDS);
+  return {
+    measure: (seconds) => cpuPerOperation(server.pid, () => run(seconds)),
+    stop: () => server.stop(),
+  };
+}
+
+const COPY_CHUNK_BYTES = 256 << 10;
+
+/** A stream of one connection through examples/proxy.ts; an operation is a MiB. */
+async function startCopy(variant: string, bench: Bench): Promise<Running> {
+  const built = (name: string) => join(BENCH_FOLDER, "build", name);
+  const behind = await freePort();
+  const end = await bench.listens(
+    [built("uring_echo"), `${behind}`, "--mode", "sink"],
+    behind,
+    bench.clientPin,
+  );
+  const port = await freePort();
+  const commands: Record<string, () => string[]> = {
+    ring: () => bench.example("proxy", `127.0.0.1:${port}`, `127.0.0.1:${behind}`),
+    socat: () => [
+      "socat",
+      "-b",
+      `${COPY_CHUNK_BYTES}`,
+      `TCP-LISTEN:${port},bind=127.0.0.1,reuseaddr,fork`,
+      `TCP:127.0.0.1:${behind}`,
+    ],
+  };
+  const proxy = variant === "haproxy"
+    ? await bench.haproxy(behind)
+    : await bench.listens(commands[variant](), port);
+  const run = async (seconds: number) => {
+    const options = ["--connections", "1", "--size", `${COPY_CHUNK_BYTES}`, "--mode", "sink"];
+    const command = [built("client"), "--port", `${proxy.port}`, ...options];
+    const output = await bench.load([...command, "--seconds", `${seconds}`]);
+    const { bytes } = JSON.parse(output.trim().split("\n").at(-1)!) as { bytes: number };
+    await untilChildless(proxy.pid);
+    const count = bytes / (1 << 20);
+    return { count, rate: count / seconds };
+  };
+  await run(WARMUP_SECONDS);
+  return {
+    measure: (seconds) => cpuPerOperation(proxy.pid, () => run(seconds)),
+    stop: async () => {
+      await proxy.stop();
+      await end.stop();
+    },
+  };
+}
+
 const CASES: readonly CaseOfSockets[] = [
   {
     name: "http",
@@ -352,6 +270,18 @@ const CASES: readonly CaseOfSockets[] = [
     variants: () => ["haproxy", "native", "ring"],
     server: "postgres",
     start: startProxy(postgresLoad),
+  },
+  {
+    name: "redis-server",
+    title: "examples/redis.ts, redis-benchmark -t set,get -P 16 -c 50",
+    variants: () => ["redis-server", "ring"],
+    start: startRedisServer,
+  },
+  {
+    name: "copy",
+    title: "a stream through copyBidirectional(), MiB",
+    variants: () => ["haproxy", "socat", "ring"],
+    start: startCopy,
   },
   {
     name: "idle",

@@ -14,6 +14,7 @@ cd "$root"
 ulimit -n 40960 2>/dev/null || ulimit -n "$(ulimit -H -n)" 2>/dev/null ||
   echo "bench: the limit of open files stays at $(ulimit -n)" >&2
 sh scripts/clients.sh --install
+sh bench/build.sh
 [ -z "$seconds" ] || [ "$seconds" = 0 ] || set -- --seconds "$seconds" "$@"
 [ -z "${ROUNDS:-}" ] || set -- --rounds "$ROUNDS" "$@"
 [ -z "${CASE:-}" ] || set -- --case "$CASE" "$@"

@@ -41,6 +41,7 @@ missing() {
   need nats-server has nats-server
   need rabbitmq-server ls /usr/lib/rabbitmq/bin/rabbitmq-server
   need haproxy has haproxy
+  need socat has socat
   need openssl has openssl
   need curl has curl
   need wrk has wrk
