@@ -102,6 +102,12 @@ function ringPeers(runtime: "bun" | "deno"): Peer[] {
       args: (work) => [...mode(work), "--spin", "off"],
     },
     joinedPeer(peer),
+    ...["recv-send", "codec"].map((mode): Peer => ({
+      ...common,
+      name: `${name} ${mode}`,
+      sets: ["framed"],
+      args: () => ["--mode", mode],
+    })),
     { ...common, name: `${name} pooled`, sets: ["source"], args: () => ["--mode", "pooled"] },
     {
       ...common,

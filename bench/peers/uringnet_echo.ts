@@ -1,7 +1,8 @@
 /*
  * uringnet_echo.ts: the peer that uses this library, in Deno and in Bun.
  *
- * Usage: bun uringnet_echo.ts PORT [--mode echo|framed|joined|broadcast|sink|source|pooled]
+ * Usage: bun uringnet_echo.ts PORT
+ *          [--mode echo|framed|recv-send|codec|joined|broadcast|sink|source|pooled]
  *          [--exact BYTES] [--spin on|off] [--metrics FILE] [--read-buffer BYTES]
  *          [--topology shared|split]
  *        deno run --allow-ffi uringnet_echo.ts PORT ...     (--metrics: --allow-write as well)
@@ -20,7 +21,15 @@
 import { writeFileSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { type Connection, type IoBuf, IoBufs, Network, type Stream } from "../../mod.ts";
+import {
+  type Connection,
+  framed as framedBy,
+  type IoBuf,
+  IoBufs,
+  lengthPrefixed,
+  Network,
+  type Stream,
+} from "../../mod.ts";
 
 type Serve = (connection: Connection) => Promise<void>;
 
@@ -89,6 +98,16 @@ async function framed({ stream, sink }: Connection): Promise<void> {
     }
     await sent;
   }
+}
+
+/** Each frame by its parts, awaited: what the codec does for a program. */
+async function recvSend({ stream, sink }: Connection): Promise<void> {
+  for (;;) await sink.send(await nextFrame(stream));
+}
+
+async function codec(connection: Connection): Promise<void> {
+  const frames = framedBy(connection, lengthPrefixed({ maxLength: FRAME_BODY_BYTES_MAX }));
+  for await (const body of frames) await frames.send(body);
 }
 
 /** Complete frames leave together as they lie in the buffer. */
@@ -196,6 +215,8 @@ const exactly = values.exact === undefined ? null : Number(values.exact);
 const MODES: Record<string, Serve> = {
   echo: exactly === null ? echo : echoExactly(exactly),
   framed,
+  "recv-send": recvSend,
+  codec,
   joined,
   broadcast,
   sink: exactly === null ? drain : drainExactly(exactly),
