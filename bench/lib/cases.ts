@@ -33,11 +33,19 @@ export interface SweepWork {
   over: "pieces" | "threshold" | "batch";
 }
 
+/** A program that measures itself, bench/closing.ts: the event loop while a network closes. */
+export interface ClosingWork {
+  kind: "closing";
+  connections: number;
+  /** What the far end sends over each of them, and nobody receives. */
+  unreadBytes: number;
+}
+
 /**
  * Sets of peers: those that every case has; without programs on node:net and the like, for sweeps;
  * with and without spinning and with a ring for each direction; with exact mode, metrics and a ring
  * for each direction; answering frames together as well; sending from pool memory as well; servers
- * with workers; none.
+ * with workers; networks that close; none.
  */
 export type PeerSet =
   | "plain"
@@ -47,13 +55,14 @@ export type PeerSet =
   | "framed"
   | "source"
   | "workers"
+  | "closing"
   | "none";
 
 export interface Case {
   name: string;
   group: string;
   title: string;
-  work: ClientWork | PacedWork | SweepWork;
+  work: ClientWork | PacedWork | SweepWork | ClosingWork;
   /** The first figure: the one that ratios and charts are about. */
   primary: MetricName;
   /** The other figures, in order. */
@@ -140,6 +149,19 @@ function workers(count: number): Case {
     peers: "workers",
     workers: count,
     x: count,
+  };
+}
+
+function closing(name: string, unreadBytes: number): Case {
+  const unread = unreadBytes === 0 ? "idle" : `with ${sizeName(unreadBytes)} unread each`;
+  return {
+    name: `closing-${name}`,
+    group: "closing",
+    title: `network.close() of 1,000 + 1,000 connections, ${unread}: longest gap of a 1 ms timer`,
+    work: { kind: "closing", connections: 2_000, unreadBytes },
+    primary: "gapMs",
+    others: ["wallGapMs", "closeMs"],
+    peers: "closing",
   };
 }
 
@@ -243,6 +265,8 @@ export const CASES: readonly Case[] = [
   echo(8, 65_536),
   ...[1, 50].flatMap((connections) => [1, 32].map((depth) => framed(connections, depth))),
   ...SINGLE_CASES,
+  closing("idle", 0),
+  closing("unread", 8 << 20),
   ...[1, 2, 4].map(workers),
   ...[1, 4, 16, 32, 64].map((depth) => sweep("depth", depth)),
   ...[1, 4, 16, 50, 200, 500, 2_000, 5_000].map((count) => sweep("connections", count)),

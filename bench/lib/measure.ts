@@ -6,6 +6,7 @@
  * @module
  */
 import { join } from "node:path";
+import type { ClosingReport } from "../closing.ts";
 import type { Case, ClientWork } from "./cases.ts";
 import type { Machine } from "./machine.ts";
 import type { Sample } from "./metrics.ts";
@@ -43,7 +44,7 @@ const CLIENT_SLACK_MS = 60_000;
 
 /** Why a case cannot be measured on this machine; null when it can. */
 export function obstacle({ work }: Case, machine: Pick<Machine, "openFilesMax">): string | null {
-  const wanted = work.kind === "client" ? work.connections + SPARE_FILES : 0;
+  const wanted = "connections" in work ? work.connections + SPARE_FILES : 0;
   if (wanted <= machine.openFilesMax) return null;
   return `${wanted} open files wanted, ${machine.openFilesMax} allowed: raise ulimit -n`;
 }
@@ -97,6 +98,18 @@ async function runClient(
   return sampleOf(report, work);
 }
 
+/** Runs a program that measures itself while its network closes. */
+export async function measureClosing(
+  command: readonly string[],
+  { pins }: Pick<Machine, "pins">,
+): Promise<Sample> {
+  const far = pins.client === null ? [] : ["--peer-processors", pins.client];
+  const finished = await runProgram([...command, ...far], pins.server, CLIENT_SLACK_MS);
+  if (finished.exitCode !== 0) throw new Error(finished.stderr.trim().split("\n")[0]);
+  const { gapMs, wallGapMs, closeMs } = JSON.parse(finished.stdout) as ClosingReport;
+  return { gapMs, wallGapMs, closeMs };
+}
+
 /** The window of a case: some need longer ones, except when nothing is to be learned. */
 export function windowOf(work: Case, window: Window, quick: boolean): Window {
   if (quick || work.secondsMin === undefined) return window;
@@ -116,6 +129,7 @@ export function measure(
     case "paced":
       return runPaced(work, server, window.seconds);
     case "sweep":
-      throw new TypeError("A sweep of pieces is no server's");
+    case "closing":
+      throw new TypeError("A program that measures itself is no server");
   }
 }

@@ -42,6 +42,11 @@ function size({ work }: Case): number {
   return "size" in work ? work.size : 0;
 }
 
+function closingArgs({ work }: Case): string[] {
+  if (work.kind !== "closing") throw new TypeError("Only a network that closes is measured so");
+  return ["--connections", String(work.connections), "--unread", String(work.unreadBytes)];
+}
+
 /** The same peer, answering all frames that came together in one send. */
 function joinedPeer(peer: Peer): Peer {
   return {
@@ -116,6 +121,7 @@ function ringPeers(runtime: "bun" | "deno"): Peer[] {
       program: "peers/uringnet_workers.ts",
       args: (work) => ["--workers", String(work.workers ?? 1)],
     },
+    { ...common, name, own: null, sets: ["closing"], program: "closing.ts", args: closingArgs },
   ];
 }
 

@@ -7,7 +7,7 @@
  */
 import type { Case } from "./cases.ts";
 import type { Machine } from "./machine.ts";
-import { measure, obstacle, type Window, windowOf } from "./measure.ts";
+import { measure, measureClosing, obstacle, type Window, windowOf } from "./measure.ts";
 import type { Sample } from "./metrics.ts";
 import type { Peer, Runtimes } from "./peers.ts";
 import { type Estimate, formatSeconds, type Progress } from "./progress.ts";
@@ -125,6 +125,7 @@ export class Runner {
 
   async #load(peer: Peer, command: readonly string[], step: Step): Promise<Sample> {
     const { work, window, stand } = step;
+    if (work.work.kind === "closing") return await measureClosing(command, this.#machine);
     const { server, fresh } = await stand.take(peer.name, command);
     const warmup = fresh ? window.warmup : Math.min(window.warmup, SETTLING_SECONDS);
     const sample = await measure(server, work, { ...window, warmup }, this.#machine);

@@ -56,6 +56,13 @@ export const LIMITS = Object.freeze({
   lingerFirstMs: 5,
   lingerLastMs: 80,
 
+  /**
+   * How long ends of connections may take in one round of the event loop, and the network's own
+   * loops over its connections. The end that is begun last may exceed it: to discard 16 MiB, the
+   * most that one end discards at a time, takes 2 to 5 ms.
+   */
+  endStepMs: 1,
+
   /** The wait of a closing network for its operations once all of them are cancelled. */
   handBackMs: 1_000,
 

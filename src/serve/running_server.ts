@@ -188,7 +188,8 @@ export class RunningServer implements Server, NetworkServer {
   /** Resets a connection. The server does not wait for a handler that never ends. */
   #end(served: Served): void {
     served.ended = true;
-    served.connection.reset();
+    if (served.connection instanceof SocketConnection) served.connection.resetSoon();
+    else served.connection.reset();
     void served.connection.close().then(() => this.#leave(served));
   }
 

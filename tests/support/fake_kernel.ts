@@ -52,6 +52,8 @@ export interface KernelOptions {
   /** Milliseconds that bytes and signals travel. */
   latencyMs?: () => number;
   descriptorMax?: number;
+  /** Milliseconds that a shutdown takes: it may discard megabytes. */
+  shutdownMs?: () => number;
   /** Whether this machine has IPv6 addresses. */
   ipv6?: boolean;
 }
@@ -81,6 +83,7 @@ export class FakeKernel {
       recvCapacity: 65_536,
       latencyMs: () => 0.02,
       descriptorMax: 1_024,
+      shutdownMs: () => 0,
       ipv6: true,
       ...options,
     };
@@ -266,6 +269,7 @@ export class FakeKernel {
   }
 
   shutdown(socket: FakeSocket, how: number): number {
+    this.host.clockMs += this.options.shutdownMs();
     if (socket.state !== "connected" || socket.dead) {
       return how === SHUTDOWN_AGAIN ? 0 : -ENOTCONN;
     }

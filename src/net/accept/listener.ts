@@ -43,7 +43,7 @@ class OpenListener implements Closeable {
     return this.#listener.close();
   }
 
-  reset(): void {
+  resetSoon(): void {
     void this.#listener.close();
   }
 }

@@ -184,14 +184,26 @@ export class SocketConnection implements Connection, Closeable {
 
   /** Abrupt end: pending calls get "Closed", the peer gets RST. */
   reset(): void {
+    this.#abandon();
+    void this.#socket.end("reset");
+    this.#extra.closing ??= this.#socket.closed;
+  }
+
+  /** As `reset`, for many connections at a time: RST takes turns with the event loop. */
+  resetSoon(): void {
+    this.#abandon();
+    this.#socket.resetSoon();
+    this.#extra.closing ??= this.#socket.closed;
+  }
+
+  /** Before a reset. */
+  #abandon(): void {
     const reason = new CloseReason("the connection was reset");
     this.#readLocalAddress();
     this.#socket.refuseFin();
     this.watch?.abandon(reason);
     abandonStream(this.stream, reason);
     abandonSink(this.sink, reason);
-    void this.#socket.end("reset");
-    this.#extra.closing ??= this.#socket.closed;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -38,24 +38,27 @@ export async function drainNetwork(context: NetworkContext): Promise<void> {
   context.dialing = false;
   const overdue = Promise.withResolvers<void>();
   let expired = false;
+  let isOver = false;
   let last: HostTimer | null = null;
   const force = () => {
     expired = true;
     for (const dial of context.dials.all()) dial.giveUp(closedError(dial));
     // Lingering sockets have sent FIN. RST would drop bytes that their peers have yet to read.
     context.lingering.end();
-    for (const open of context.open.all()) open.reset();
-    last = context.host.setTimer(overdue.resolve, LIMITS.handBackMs);
+    for (const open of context.open.all()) open.resetSoon();
+    void context.ends.emptied().then(() => {
+      if (!isOver) last = context.host.setTimer(overdue.resolve, LIMITS.handBackMs);
+    });
   };
   context.addReference();
-  // Without a budget everything ends in one step: no connection sees another connection's end
-  // first.
+  // Without a budget all calls end in one step: none sees another connection's end first.
   if (shutdownTimeoutMs === 0) force();
   const timer = shutdownTimeoutMs ? context.host.setTimer(force, shutdownTimeoutMs) : null;
   try {
     await Promise.race([finish(context, () => expired), overdue.promise]);
     await handBack(context);
   } finally {
+    isOver = true;
     timer?.cancel();
     (last as HostTimer | null)?.cancel();
     context.removeReference();
@@ -118,10 +121,13 @@ async function closeAll(
   closing: Promise<void>[],
 ): Promise<void> {
   const nearby = new NearbyPeers(context);
+  const step = new Step(context);
   let waiting = context.open.all().filter(isChosen);
   for (;;) {
     const busy: Closeable[] = [];
     for (const open of waiting) {
+      if (step.isOver) await step.next();
+      if (!nearby.isKnown && owesAnswer(open)) await nearby.learn(step);
       if (!expired() && isBusy(open, nearby)) busy.push(open);
       else closing.push(end(open));
     }
@@ -134,7 +140,11 @@ async function closeAll(
 /** Whether an end is in sight: of a message that is received, or of the work on an answer. */
 function isBusy(open: Closeable, nearby: NearbyPeers): boolean {
   if (!(open instanceof SocketConnection)) return false;
-  return isMidMessage(open.stream) || (open.debt === "answer" && nearby.mayWaitFor(open));
+  return isMidMessage(open.stream) || (owesAnswer(open) && nearby.mayWaitFor(open));
+}
+
+function owesAnswer(open: Closeable): open is SocketConnection {
+  return open instanceof SocketConnection && open.debt === "answer";
 }
 
 /** RST where an answer may be missing: the peer would take FIN for the end of a whole one. */
@@ -152,20 +162,49 @@ class NearbyPeers {
     this.#context = context;
   }
 
-  /** False when the peer of `accepted` is known not to receive. A unix peer has no address. */
-  mayWaitFor(accepted: SocketConnection): boolean {
-    const peer = this.#all().get(formatAddress(accepted.remoteAddress));
-    return peer === undefined || isReceiving(peer.stream);
+  get isKnown(): boolean {
+    return this.#dialed !== null;
   }
 
-  #all(): Map<string, SocketConnection> {
-    if (this.#dialed !== null) return this.#dialed;
-    this.#dialed = new Map();
+  /** Asks for the addresses: once, and only where an accepted connection owes an answer. */
+  async learn(step: Step): Promise<void> {
+    const dialed = new Map<string, SocketConnection>();
     for (const open of this.#context.open.all()) {
+      if (step.isOver) await step.next();
       if (!(open instanceof SocketConnection) || open.isAccepted) continue;
-      if (!isUnix(open.localAddress)) this.#dialed.set(formatAddress(open.localAddress), open);
+      if (!isUnix(open.localAddress)) dialed.set(formatAddress(open.localAddress), open);
     }
-    return this.#dialed;
+    this.#dialed = dialed;
+  }
+
+  /** False when the peer of `accepted` is known not to receive. A unix peer has no address. */
+  mayWaitFor(accepted: SocketConnection): boolean {
+    const peer = this.#dialed?.get(formatAddress(accepted.remoteAddress));
+    return peer === undefined || isReceiving(peer.stream);
+  }
+}
+
+/** The part of a loop over all connections that one round of the event loop has time for. */
+class Step {
+  readonly #context: NetworkContext;
+  #endMs = 0;
+
+  constructor(context: NetworkContext) {
+    this.#context = context;
+    this.#begin();
+  }
+
+  get isOver(): boolean {
+    return this.#context.host.now() >= this.#endMs;
+  }
+
+  async next(): Promise<void> {
+    await new Promise<void>((resolve) => this.#context.host.setMacrotask(resolve));
+    this.#begin();
+  }
+
+  #begin(): void {
+    this.#endMs = this.#context.host.now() + LIMITS.endStepMs;
   }
 }
 

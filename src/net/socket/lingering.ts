@@ -11,7 +11,8 @@
  * One timer serves all lingering sockets. A socket is checked after {@link LIMITS.lingerFirstMs},
  * then at intervals that double up to {@link LIMITS.lingerLastMs}. The intervals start anew when
  * the peer has sent bytes: a peer may read nothing before its own bytes are taken. A check costs
- * one foreign call. A lingering socket keeps the process alive as a pending call does.
+ * one foreign call. Many of them take turns with the event loop, the one that was checked the
+ * longest ago first. A lingering socket keeps the process alive as a pending call does.
  *
  * @module
  */
@@ -32,13 +33,14 @@ interface Entry {
   dueMs: number;
   pauseMs: number;
   /** Infinite when closing has no budget. */
-  readonly endMs: number;
+  endMs: number;
 }
 
 export class Lingering {
   readonly #host: Host;
   readonly #entries = new Map<Lingerer, Entry>();
   #timer: HostTimer | null = null;
+  #isYielding = false;
 
   constructor(host: Host) {
     this.#host = host;
@@ -65,9 +67,10 @@ export class Lingering {
     this.#timer = null;
   }
 
-  /** Closes all lingering sockets. */
+  /** Closes all lingering sockets: what they had as a budget is over. */
   end(): void {
-    for (const socket of [...this.#entries.keys()]) this.#end(socket);
+    for (const entry of this.#entries.values()) entry.endMs = -Infinity;
+    this.#check();
   }
 
   #end(socket: Lingerer): void {
@@ -76,9 +79,12 @@ export class Lingering {
   }
 
   readonly #check = (): void => {
+    this.#timer?.cancel();
     this.#timer = null;
-    const nowMs = this.#host.now();
+    const startMs = this.#host.now();
     for (const [socket, entry] of this.#entries) {
+      const nowMs = this.#host.now();
+      if (nowMs - startMs >= LIMITS.endStepMs) return this.#yield();
       if (nowMs < entry.dueMs && nowMs < entry.endMs) continue;
       const seen = socket.checkUnsent();
       if (seen === 0 || nowMs >= entry.endMs) {
@@ -88,8 +94,20 @@ export class Lingering {
       const { lingerFirstMs, lingerLastMs } = LIMITS;
       entry.pauseMs = seen === 2 ? lingerFirstMs : Math.min(entry.pauseMs * 2, lingerLastMs);
       entry.dueMs = nowMs + entry.pauseMs;
+      // To the end: the sockets in front are those that wait for their check.
+      this.#entries.delete(socket);
+      this.#entries.set(socket, entry);
     }
     if (this.#entries.size === 0) return;
     this.#timer ??= this.#host.setTimer(this.#check, LIMITS.lingerFirstMs);
   };
+
+  #yield(): void {
+    if (this.#isYielding) return;
+    this.#isYielding = true;
+    this.#host.setMacrotask(() => {
+      this.#isYielding = false;
+      this.#check();
+    });
+  }
 }

@@ -18,13 +18,14 @@ import type { CallContext } from "../call/loop_reference.ts";
 import { SpareCalls } from "../call/spare_calls.ts";
 import type { ResolvedConfig } from "../config/config.ts";
 import { DeliveryQueue } from "./delivery_queue.ts";
+import { EndPace } from "./end_pace.ts";
 import { Lingering } from "./lingering.ts";
 
 /** An object that the network closes when the network itself closes. */
 export interface Closeable extends Rostered {
   close(): Promise<void>;
-  /** Ends at once; `close` then resolves soon. */
-  reset(): void;
+  /** Ends calls at once and the object soon; `close` then resolves. */
+  resetSoon(): void;
 }
 
 /** Serves connections of one listener: drained before anything else of the network is closed. */
@@ -68,6 +69,8 @@ export class NetworkContext implements NetworkContextParts, CallContext {
   readonly dials: Roster<Dialing> = new Roster<Dialing>();
   /** Sockets that close once their peers have taken everything. */
   readonly lingering: Lingering;
+  /** Shares the rounds of the event loop out to sockets that end. */
+  readonly ends: EndPace;
   /** Settled sends. Only send queues put and take them, and know them as `SendCall`. */
   readonly spareSends: SpareCalls<Call> = new SpareCalls<Call>();
   readonly deliveries: DeliveryQueue = new DeliveryQueue();
@@ -86,6 +89,7 @@ export class NetworkContext implements NetworkContextParts, CallContext {
     this.sendRing = parts.sendRing;
     this.recvRing = parts.recvRing;
     this.lingering = new Lingering(parts.host);
+    this.ends = new EndPace(parts.host);
   }
 
   get now(): number {

@@ -22,6 +22,7 @@ import { refusalCode } from "../config/backend.ts";
 import type { KeepAlive } from "../config/config.ts";
 import { endpoint, LOCAL_END } from "./endpoint.ts";
 import { LoopReference } from "../call/loop_reference.ts";
+import type { PacedEnd } from "./end_pace.ts";
 import type { Lingerer } from "./lingering.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
 import { type PackedAddress, packedAddress } from "../address/packed_address.ts";
@@ -29,6 +30,12 @@ import { type SocketOption, socketOptions } from "./socket_options.ts";
 
 /** The end of the descriptor: FIN after the bytes that were sent, or RST. */
 export type SocketEnd = "graceful" | "reset";
+
+/**
+ * An end that is not over. "lingering" is a graceful end while the peer has yet to take bytes.
+ * The others wait for a round of the event loop with time for them.
+ */
+type UnfinishedEnd = "lingering" | "gracefulSoon" | "resetSoon";
 
 /** A half of the connection, or a poll, whose operation the end of the socket waits for. */
 export interface SocketHalf {
@@ -61,7 +68,7 @@ export type AnswerState = typeof ANSWER_NEVER | typeof ANSWER_GIVEN | typeof ANS
 /** Errnos of setting an option that only report that the peer has ended first. */
 const PEER_GONE_ERRNOS = [ERRNO.ENOTCONN, ERRNO.EINVAL, ERRNO.ECONNRESET];
 
-export class Socket extends LoopReference<NetworkContext> implements Lingerer {
+export class Socket extends LoopReference<NetworkContext> implements Lingerer, PacedEnd {
   readonly fd: number;
   readonly family: number;
   /**
@@ -80,8 +87,7 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
   #receiving: SocketHalf | null = null;
   /** Leaves the network's roster when the descriptor is closed, before `closed` resolves. */
   owner: SocketOwner | null = null;
-  /** "lingering" is graceful, while the peer has yet to take bytes. */
-  #end: SocketEnd | "lingering" | null = null;
+  #end: SocketEnd | UnfinishedEnd | null = null;
   #descriptorOpen = true;
   /** Made when a caller first asks for it. */
   #closed: PromiseWithResolvers<void> | null = null;
@@ -194,7 +200,8 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
 
   /** Sends FIN, unless RST is to follow. Bytes that the peer sent stay readable. */
   shutdownSend(): void {
-    if (this.#descriptorOpen && this.#end !== "reset") this.port.shutdown(this.fd, 1);
+    const resets = this.#end === "reset" || this.#end === "resetSoon";
+    if (this.#descriptorOpen && !resets) this.port.shutdown(this.fd, 1);
   }
 
   /**
@@ -208,31 +215,55 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
   /**
    * Ends the socket. The first end decides, except that a reset overtakes a graceful end. A
    * graceful end waits until the peer has taken all bytes, until `untilMs` of the host's clock at
-   * the latest.
+   * the latest. Many graceful ends at a time take turns with the event loop: see `EndPace`.
    */
   end(how: SocketEnd, untilMs = 0): Promise<void> {
-    if (this.#end === null || (how === "reset" && this.#descriptorOpen)) {
-      if (this.#end === "lingering") this.context.lingering.delete(this);
-      this.#end = how;
-      const { soLinger } = this.context.config;
-      // The kernel never refuses SO_LINGER. A refusal would make the end graceful, which is
-      // harmless.
-      if (how === "reset" && soLinger !== 0) this.#setLinger(0);
-      const isAbrupt = how === "reset" || soLinger === 0;
-      // No FIN may precede RST. A graceful end sends FIN here, also when a forked process has a
-      // copy of the descriptor. The shutdown also ends a receive without a cancel: Linux 6.11 can
-      // fail to find a multishot receive that is to be cancelled. Behind the peer's FIN, nothing is
-      // unread.
-      const both = this.peerEnd === "fin" ? 2 : SHUTDOWN_DISCARD;
-      const unsent = this.port.shutdown(this.fd, isAbrupt ? 0 : both);
-      if (unsent > 0 && untilMs > this.context.host.now()) this.#linger(untilMs);
-      else if (unsent > 0) this.port.shutdown(this.fd, 2);
-      this.#sending?.cancel();
-      this.#receiving?.cancel();
-      this.owner?.watch?.cancel();
-      this.landed();
+    if (this.#end === null && how === "graceful") {
+      this.#end = "gracefulSoon";
+      this.context.ends.end(this, untilMs);
+    } else if (how === "reset" && this.#descriptorOpen) {
+      this.#leaveQueues();
+      this.#end = "resetSoon";
+      this.endNow(0);
     }
     return this.closed;
+  }
+
+  /**
+   * As `end("reset")`, for many sockets at a time: it takes turns with the event loop. Graceful
+   * ends that wait for their turn or linger stay what they are, because RST would drop bytes that
+   * their peers have yet to read.
+   */
+  resetSoon(): void {
+    const isEnding = this.#end !== null && this.#end !== "graceful" && this.#end !== "reset";
+    if (isEnding || !this.#descriptorOpen) return;
+    this.#end = "resetSoon";
+    this.context.ends.end(this, 0);
+  }
+
+  endNow(untilMs: number): void {
+    const how = this.#end === "resetSoon" ? "reset" : "graceful";
+    this.#end = how;
+    const { soLinger } = this.context.config;
+    // The kernel never refuses SO_LINGER. A refusal would make the end graceful, which is harmless.
+    if (how === "reset" && soLinger !== 0) this.#setLinger(0);
+    const isAbrupt = how === "reset" || soLinger === 0;
+    // No FIN may precede RST. A graceful end sends FIN here, also when a forked process has a copy
+    // of the descriptor. The shutdown also ends a receive without a cancel: Linux 6.11 can fail to
+    // find a multishot receive that is to be cancelled. Behind the peer's FIN, nothing is unread.
+    const both = this.peerEnd === "fin" ? 2 : SHUTDOWN_DISCARD;
+    const unsent = this.port.shutdown(this.fd, isAbrupt ? 0 : both);
+    if (unsent > 0 && untilMs > this.context.host.now()) this.#linger(untilMs);
+    else if (unsent > 0) this.port.shutdown(this.fd, 2);
+    this.#sending?.cancel();
+    this.#receiving?.cancel();
+    this.owner?.watch?.cancel();
+    this.landed();
+  }
+
+  #leaveQueues(): void {
+    if (this.#end === "lingering") this.context.lingering.delete(this);
+    else if (this.#end !== "graceful" && this.#end !== "reset") this.context.ends.delete(this);
   }
 
   #linger(untilMs: number): void {
@@ -257,14 +288,15 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer {
 
   /** An operation has landed: closes the descriptor when it was the last one of an ended socket. */
   landed(): void {
-    if (this.#end === null || this.#end === "lingering" || !this.#descriptorOpen) return;
+    const end = this.#end;
+    if ((end !== "graceful" && end !== "reset") || !this.#descriptorOpen) return;
     const sending = this.#sending;
     const receiving = this.#receiving;
     if (sending?.isIdle === false || receiving?.isIdle === false) return;
     const watch = this.owner === null ? null : this.owner.watch;
     if (watch !== null && !watch.isIdle) return;
     this.#descriptorOpen = false;
-    this.#closeDescriptor(this.#end);
+    this.#closeDescriptor(end);
     sending?.release();
     receiving?.release();
     this.context.meter.counts[COUNT.connections]--;
