@@ -69,6 +69,20 @@ export const LIMITS = Object.freeze({
   /** Connections that a listener takes in a row before other operations have their turn. */
   acceptBurstCountMax: 128,
 
+  /**
+   * Connections that a draining server takes from its backlog: the kernel's default ceiling of a
+   * backlog. While they are taken, further peers connect.
+   */
+  backlogDrainCountMax: 4_096,
+
+  /**
+   * How long a connection from the backlog of a draining server has for its first request, and the
+   * pause between two looks at whether the request was answered. A peer that has sent the request
+   * right behind its connect needs less than a round trip.
+   */
+  lateRequestMs: 1_000,
+  lateLookMs: 5,
+
   /** First and longest pause of accept after EMFILE, ENFILE, ENOBUFS or ENOMEM. */
   acceptBackOffFirstMs: 5,
   acceptBackOffLastMs: 1_000,

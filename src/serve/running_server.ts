@@ -5,14 +5,14 @@
  *       |                                              ^
  *       +--listener closed by its owner----------------+
  *
- * Order of events when it drains: the listener closes, the context's signal aborts, handlers finish
- * within the budget, the rest is reset, `finished` resolves.
+ * Order of events when it drains: the context's signal aborts, what waits in the backlog is taken
+ * (`LateConnections`), the listener closes, handlers finish within the budget, the rest is reset,
+ * `finished` resolves.
  *
  * Invariants
  * - Above `maxConnections` no `accept` is pending: peers wait in the kernel's backlog.
  * - A handler's failure ends its own connection; errors of accepting never end the loop.
- * - Each connection is closed or reset exactly once, when its handler ends or the budget does. A
- *   connection that the last `accept` brings while the server drains is served as the others.
+ * - Each connection is closed or reset exactly once, when its handler ends or the budget does.
  *
  * @module
  */
@@ -20,41 +20,22 @@ import { check } from "../base/check.ts";
 import type { HostTimer } from "../base/host.ts";
 import { intrinsics } from "../base/intrinsics.ts";
 import { LIMITS } from "../base/limits.ts";
-import { messageOf, NetworkError } from "../base/network_error.ts";
-import { Roster, type Rostered } from "../base/roster.ts";
-import { type Listener, listenerContext } from "../net/accept/listener.ts";
-import { formatAddress } from "../net/address/address.ts";
+import { Roster } from "../base/roster.ts";
+import type { BacklogTaker } from "../net/accept/accept_queue.ts";
+import { drainListener, type Listener, listenerContext } from "../net/accept/listener.ts";
 import type { Connection } from "../net/connection/connection.ts";
 import { SocketConnection } from "../net/connection/socket_connection.ts";
 import type { NetworkContext, Server as NetworkServer } from "../net/socket/network_context.ts";
+import { LateConnections, owesAnswer } from "./late_connections.ts";
 import type { ConnectionHandler, ServeContext, Server } from "./server.ts";
+import { serveErrors } from "./serve_errors.ts";
+import { Served } from "./served.ts";
 import { checkDrainTimeout, type CheckedServeOptions } from "./serve_options.ts";
 
 type ServerState = "accepting" | "draining" | "finished";
 
 /** Looks at idle connections in one idle time. */
 const IDLE_LOOKS = 4;
-
-/** One connection, and its progress when the server last looked at it. */
-class Served implements Rostered {
-  rosterIndex = -1;
-  readonly connection: Connection;
-  bytesSeen: number;
-  movedMs: number;
-  /** The server reset the connection: its handler fails because of that. */
-  ended = false;
-
-  constructor(connection: Connection, nowMs: number) {
-    this.connection = connection;
-    this.bytesSeen = this.bytes;
-    this.movedMs = nowMs;
-  }
-
-  /** Bytes of both directions so far. */
-  get bytes(): number {
-    return this.connection.stream.bytesReceived + this.connection.sink.bytesSent;
-  }
-}
 
 export class RunningServer implements Server, NetworkServer {
   rosterIndex = -1;
@@ -67,6 +48,8 @@ export class RunningServer implements Server, NetworkServer {
   readonly #serveContext: ServeContext;
   readonly #finished = Promise.withResolvers<void>();
   #state: ServerState = "accepting";
+  /** Null until the server drains. */
+  #late: LateConnections | null = null;
   /** False once the accept loop has ended: it may bring one more connection until then. */
   #accepts = true;
   /** Ends a pause of the accept loop. */
@@ -119,7 +102,7 @@ export class RunningServer implements Server, NetworkServer {
 
   async #accept(): Promise<void> {
     let pauseMs: number = LIMITS.acceptBackOffFirstMs;
-    while (!this.#listener.closed) {
+    while (!this.#listener.closed && !this.draining) {
       if (this.#served.size >= this.#options.maxConnections) {
         await this.#pauseAccepting(null);
         continue;
@@ -129,7 +112,7 @@ export class RunningServer implements Server, NetworkServer {
         pauseMs = LIMITS.acceptBackOffFirstMs;
         this.#start(connection);
       } catch (error) {
-        if (this.#listener.closed) break;
+        if (this.#listener.closed || this.draining) break;
         this.#tell(error, null);
         await this.#pauseAccepting(pauseMs);
         pauseMs = Math.min(pauseMs * 2, LIMITS.acceptBackOffLastMs);
@@ -161,14 +144,21 @@ export class RunningServer implements Server, NetworkServer {
     this.#served.add(served);
     if (this.#options.idleTimeoutMs !== null) this.#watchIdle(this.#options.idleTimeoutMs);
     if (this.#drainIsOver) this.#end(served);
-    else void this.#run(served);
+    else void this.#run(served, this.#late?.watch(connection) ?? this.#serveContext);
+  }
+
+  /** A connection from the backlog. */
+  #startLate(connection: SocketConnection): void {
+    const isFull = this.#served.size >= this.#options.maxConnections;
+    if (isFull && !this.#drainIsOver) this.#late?.hold(connection);
+    else this.#start(connection);
   }
 
   /** Never rejects. */
-  async #run(served: Served): Promise<void> {
+  async #run(served: Served, context: ServeContext): Promise<void> {
     const { connection } = served;
     try {
-      await this.#handler(connection, this.#serveContext);
+      await this.#handler(connection, context);
     } catch (error) {
       // A call that the drain's signal has ended: the handler has finished.
       const hasFinished = error === this.#drain.signal.reason && !owesAnswer(connection);
@@ -181,6 +171,9 @@ export class RunningServer implements Server, NetworkServer {
 
   #leave(served: Served): void {
     if (!this.#served.delete(served)) return;
+    this.#late?.forget(served.connection);
+    const held = this.#late?.take() ?? null;
+    if (held !== null) this.#start(held);
     this.#resumeAccepting();
     this.#finishIfDone();
   }
@@ -199,14 +192,7 @@ export class RunningServer implements Server, NetworkServer {
     const { drainTimeoutMs } = this.#options;
     const ownMs = drainTimeoutMs === undefined ? config.shutdownTimeoutMs : drainTimeoutMs;
     const budgetMs = timeoutMs === undefined ? ownMs : timeoutMs;
-    if (this.#state === "accepting") {
-      this.#state = "draining";
-      this.#context.addReference();
-      this.#options.signal?.removeEventListener("abort", this.#onAbort);
-      void this.#listener.close();
-      this.#resumeAccepting();
-      this.#drain.abort(drainReason());
-    }
+    if (this.#state === "accepting") this.#beginDrain(budgetMs === 0);
     const endMs = budgetMs === null ? Infinity : host.now() + budgetMs;
     if (endMs < this.#drainEndMs) {
       this.#drainEndMs = endMs;
@@ -216,14 +202,37 @@ export class RunningServer implements Server, NetworkServer {
     this.#finishIfDone();
   }
 
+  #beginDrain(isOver: boolean): void {
+    this.#state = "draining";
+    this.#context.addReference();
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    const reason = serveErrors.drainReason();
+    this.#late = new LateConnections(this.#context.host, reason);
+    if (isOver) void this.#listener.close();
+    else void drainListener(this.#listener, this.#backlog);
+    this.#resumeAccepting();
+    this.#drain.abort(reason);
+  }
+
+  readonly #backlog: BacklogTaker = {
+    take: (connection) => this.#startLate(connection),
+    done: (failure) => {
+      if (failure !== null) this.#tell(failure, null);
+      this.#finishIfDone();
+    },
+  };
+
   /** The budget is over: connections whose handlers have not finished are reset. */
   readonly #onDrainEnd = (): void => {
     this.#drainIsOver = true;
+    void this.#listener.close();
+    this.#late?.end();
     for (const served of this.#served.all()) this.#end(served);
   };
 
   #finishIfDone(): void {
-    if (this.#state !== "draining" || this.#accepts || this.#served.size > 0) return;
+    const isOver = this.#listener.closed && !this.#accepts && this.#served.size === 0;
+    if (this.#state !== "draining" || !isOver || (this.#late?.heldCount ?? 0) > 0) return;
     this.#state = "finished";
     this.#drainTimer?.cancel();
     this.#idleTimer?.cancel();
@@ -254,7 +263,7 @@ export class RunningServer implements Server, NetworkServer {
         served.bytesSeen = bytes;
         served.movedMs = nowMs;
       } else if (!served.ended && nowMs - served.movedMs >= idleTimeoutMs) {
-        this.#tell(idleError(idleTimeoutMs, bytes), served.connection);
+        this.#tell(serveErrors.idleError(idleTimeoutMs, bytes), served.connection);
         this.#end(served);
       }
     }
@@ -263,7 +272,8 @@ export class RunningServer implements Server, NetworkServer {
   /** A callback that fails, or whose promise rejects, ends nothing: that error is told as well. */
   #tell(error: unknown, connection: Connection | null): void {
     const { onError } = this.#options;
-    const warn = (told: unknown) => this.#context.host.warn(errorLine(told, connection));
+    const warn = (told: unknown) =>
+      this.#context.host.warn(serveErrors.errorLine(told, connection));
     if (onError === undefined) return warn(error);
     try {
       const answer: unknown = onError(error, connection);
@@ -272,30 +282,4 @@ export class RunningServer implements Server, NetworkServer {
       warn(second);
     }
   }
-}
-
-function owesAnswer(connection: Connection): boolean {
-  return connection instanceof SocketConnection && connection.debt !== "none";
-}
-
-function drainReason(): NetworkError {
-  return new NetworkError("Cannot go on serving: the server is draining", {
-    code: "Closed",
-    operation: "serve",
-  });
-}
-
-function idleError(idleTimeoutMs: number, bytesDone: number): NetworkError {
-  return new NetworkError(`Cannot go on serving: no byte moved for ${idleTimeoutMs} ms`, {
-    code: "Timeout",
-    operation: "serve",
-    bytesDone,
-  });
-}
-
-function errorLine(error: unknown, connection: Connection | null): string {
-  const subject = connection === null
-    ? "accepting a connection"
-    : `serving ${formatAddress(connection.remoteAddress)}`;
-  return `uringnet: ${subject} failed: ${messageOf(error).replaceAll("\n", " ")}`;
 }

@@ -83,7 +83,7 @@ for (const shutdownTimeoutMs of [0, 5_000]) {
   });
 }
 
-test("a program that closes many connections in a loop leaves turns to the event loop", async () => {
+test("a program that closes many connections in a loop leaves turns to others", async () => {
   await withCrowd({}, async ({ sim, network, accepted }) => {
     const closing = () => Promise.all(accepted.map((connection) => connection.close()));
     const gapMs = await longestGap(sim, closing);

@@ -4,8 +4,10 @@
  *
  * @module
  */
+import { LIMITS } from "../../src/base/limits.ts";
 import type { NetworkError } from "../../src/base/network_error.ts";
 import type { Connection } from "../../src/net/connection/connection.ts";
+import { formatAddress } from "../../src/net/address/address.ts";
 import { copyBidirectional } from "../../src/serve/copy.ts";
 import { delimited } from "../../src/serve/delimited.ts";
 import { framed } from "../../src/serve/framed.ts";
@@ -183,6 +185,102 @@ test("a server that is closed at any step answers the calls that have begun", as
     assert.equal(sim.host.warnings, []);
   }
   assert.ok(answered > 100 && reset > 20, `${answered} answered, ${reset} reset`);
+});
+
+test("a server that drains answers every peer that waits in the backlog", async () => {
+  let late = 0;
+  for (let seed = 1; seed <= 150; seed++) {
+    const sim = new Sim({ seed, faults: FAULTS });
+    await sim.run(async () => {
+      const [network, clients] = [sim.open({ shutdownTimeoutMs: null }), sim.open()];
+      const listener = await network.bind("127.0.0.1:0");
+      // Peers that were accepted before the drain: without a request they end at once.
+      const early = new Set<string>();
+      const server = serve(listener, async ({ stream, sink, remoteAddress }, { signal }) => {
+        if (!server.draining) early.add(formatAddress(remoteAddress));
+        if (signal.aborted) throw new Error("the signal of a new connection is aborted");
+        for (;;) {
+          const data = await stream.recv(4, { signal });
+          if (!early.has(formatAddress(remoteAddress))) late++;
+          await sim.sleep(sim.random.float() * 3);
+          await sink.send(data);
+        }
+      }, { maxConnections: sim.random.pick([1, 3, 100]), onError: () => {} });
+      const stopped = { by: Infinity };
+      const asks = Array.from({ length: 12 }, async (_, i) => {
+        await sim.sleep(sim.random.float() * 10);
+        const client = await clients.dial(listener.localAddress);
+        const isCounted = sim.host.now() < stopped.by;
+        const answer = await outcomeOf((async () => {
+          await client.sink.send(`re${i + 10}`);
+          return (await client.stream.recv(4)).text();
+        })());
+        client.reset();
+        if (isCounted && !early.has(formatAddress(client.localAddress))) {
+          assert.equal(answer, { value: `re${i + 10}` }, `seed ${seed}`);
+        }
+      }).map(outcomeOf);
+      await sim.sleep(sim.random.float() * 12);
+      stopped.by = sim.host.now();
+      const ending = sim.random.pick(["server", "network"] as const);
+      await (ending === "server" ? server.close() : network.close());
+      for (const end of await Promise.all(asks)) {
+        const error = "error" in end ? end.error as NetworkError : null;
+        if (error !== null) assert.is(error.code, "ConnectionFailed", error.message);
+      }
+      await Promise.all([network.close(), clients.close()]);
+    });
+    sim.checkNothingLeft();
+  }
+  assert.ok(late > 50, `${late} requests while a server drained`);
+});
+
+test("a silent peer from the backlog ends cleanly, long before the budget", async () => {
+  const sim = new Sim();
+  await sim.run(async () => {
+    const [network, clients] = [sim.open({ shutdownTimeoutMs: 60_000 }), sim.open()];
+    const listener = await network.bind("127.0.0.1:0");
+    const server = serve(listener, async ({ stream }, { signal }) => {
+      (await stream.recv(1, { signal })).release();
+    }, { maxConnections: 1 });
+    const [first, silent] = [
+      await clients.dial(listener.localAddress),
+      await clients.dial(listener.localAddress),
+    ];
+    await sim.sleep(5);
+    assert.is(server.connections, 1);
+    const startMs = sim.host.now();
+    await server.close();
+    const tookMs = sim.host.now() - startMs;
+    assert.ok(tookMs >= LIMITS.lateRequestMs && tookMs < LIMITS.lateRequestMs + 100, `${tookMs}`);
+    for (const { stream } of [first, silent]) assert.is(await stream.recvSome(), null);
+    await Promise.all([network.close(), clients.close()]);
+  });
+  sim.checkNothingLeft();
+  assert.equal(sim.host.warnings, []);
+});
+
+test("a backlog without descriptors to take it is told, and ends with the listener", async () => {
+  const sim = new Sim({ kernel: { descriptorMax: 11 } });
+  await sim.run(async () => {
+    const [network, clients] = [sim.open(), sim.open()];
+    const listener = await network.bind("127.0.0.1:0");
+    const errors: unknown[] = [];
+    const never = new Promise<void>(() => {});
+    const options = { maxConnections: 1, onError: (error: unknown) => void errors.push(error) };
+    const server = serve(listener, () => never, { ...options, drainTimeoutMs: 100 });
+    const dialed: Connection[] = [];
+    for (let i = 0; i < 6; i++) {
+      const [end] = [await outcomeOf(clients.dial(listener.localAddress))];
+      if ("value" in end) dialed.push(end.value);
+    }
+    await sim.sleep(5);
+    await server.close();
+    assert.is((errors[0] as NetworkError).errno, "EMFILE");
+    for (const { stream } of dialed) await assert.rejects(stream.recv(1), { errno: "ECONNRESET" });
+    await Promise.all([network.close(), clients.close()]);
+  });
+  sim.checkNothingLeft();
 });
 
 test("peerFinished() and signal under faults: told once, and nothing is left", async () => {

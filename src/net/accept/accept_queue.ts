@@ -7,8 +7,12 @@
  *
  *     call -> operation on the ring -> connection -> call -> from the backlog -> ... -> ring
  *
+ * A drain takes what waits in the backlog, calls or not, and then ends the queue:
+ *
+ *     drain -> the operation comes back -> from the backlog -> ... -> none is left -> done
+ *
  * Invariants
- * - Nothing is accepted while no call waits.
+ * - Nothing is accepted while no call waits, except by a drain.
  * - A call that gives up does not cancel the operation. The connection that the operation may still
  *   bring goes to the next call, or waits in `#ready`, so that no connection is lost.
  * - EMFILE and the other errors of exhaustion do not end calls: accepting pauses, with growing
@@ -16,31 +20,29 @@
  *
  * @module
  */
-import { ERRNO, errnoText } from "../../base/errno.ts";
 import { Fifo, type Linked } from "../../base/fifo.ts";
 import type { HostTimer } from "../../base/host.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { COUNT } from "../../base/meter.ts";
-import { internalReason, NetworkError } from "../../base/network_error.ts";
+import { NetworkError } from "../../base/network_error.ts";
 import type { PackedAddress } from "../address/packed_address.ts";
 import { Call } from "../call/call.ts";
 import type { CallOptions } from "../call/call_options.ts";
 import type { LoopReference } from "../call/loop_reference.ts";
 import type { SocketConnection } from "../connection/socket_connection.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
+import { acceptErrors } from "./accept_errors.ts";
 import { type Accepted, AcceptOperation } from "./accept_operation.ts";
 
-/**
- * The peer left before it was accepted, or the network failed for a moment: accept(2), "errors".
- */
-const TRANSIENT = new Set(
-  ["EAGAIN", "EINTR", "ECONNABORTED", "EPROTO", "ENETDOWN", "ENOPROTOOPT", "EHOSTDOWN", "ENONET"]
-    .concat("EHOSTUNREACH", "EOPNOTSUPP", "ENETUNREACH", "EPERM", "ETIMEDOUT")
-    .map((name) => ERRNO[name]),
-);
+/** The receiver of what waited in the backlog. */
+export interface BacklogTaker {
+  take(connection: SocketConnection): void;
+  /** The backlog is empty, or an error has ended the drain: the listener closes now. */
+  done(failure: NetworkError | null): void;
+}
 
-/** The process or the system is out of a resource that becomes free again. */
-const EXHAUSTED = new Set([ERRNO.EMFILE, ERRNO.ENFILE, ERRNO.ENOBUFS, ERRNO.ENOMEM]);
+/** `left`: connections that it may still take. */
+type Drain = BacklogTaker & { left: number };
 
 export type ConnectionMaker = (fd: number, peer: PackedAddress) => SocketConnection;
 
@@ -81,6 +83,7 @@ export class AcceptQueue {
   /** At most one connection: nothing is accepted while no call waits. */
   readonly #ready: SocketConnection[] = [];
   #closed: NetworkError | null = null;
+  #drain: Drain | null = null;
   #pauseMs: number = LIMITS.acceptBackOffFirstMs;
   #pause: HostTimer | null = null;
   #failures = 0;
@@ -116,6 +119,10 @@ export class AcceptQueue {
     return this.#closed !== null;
   }
 
+  get draining(): boolean {
+    return this.#drain !== null;
+  }
+
   /** The connection for the next call. Throws for wrong options and when the listener is closed. */
   accept(
     options: CallOptions | undefined,
@@ -132,15 +139,7 @@ export class AcceptQueue {
   }
 
   #throwClosed(): void {
-    if (this.#closed !== null) throw this.#closedError();
-  }
-
-  #closedError(): NetworkError {
-    return new NetworkError(`Cannot accept on ${this.#name}: the listener is closed`, {
-      code: "Closed",
-      operation: "accept",
-      cause: this.#closed ?? undefined,
-    });
+    if (this.#closed !== null) throw acceptErrors.closed(this.#name, this.#closed);
   }
 
   push(call: AcceptCall): void {
@@ -162,10 +161,20 @@ export class AcceptQueue {
     this.#pause?.cancel();
     this.#pause = null;
     for (let call = this.#calls.shift(); call !== null; call = this.#calls.shift()) {
-      call.fail(this.#closedError());
+      call.fail(acceptErrors.closed(this.#name, this.#closed));
     }
     for (const connection of this.#ready.splice(0)) connection.reset();
     this.#operation.cancel();
+  }
+
+  /** Takes the backlog: first for the calls that wait, then for `taker`. */
+  drain({ take, done }: BacklogTaker): void {
+    this.#pause?.cancel();
+    this.#pause = null;
+    this.#burst = 0;
+    this.#drain = { take, done, left: LIMITS.backlogDrainCountMax };
+    this.#operation.cancel();
+    if (this.#operation.isIdle) queueMicrotask(this.#drainStep);
   }
 
   /** Gives the idle operation back to the ring. */
@@ -176,12 +185,7 @@ export class AcceptQueue {
   expireCall(call: AcceptCall): void {
     this.#calls.remove(call);
     this.#context.meter.counts[COUNT.timeoutsAccept]++;
-    call.fail(
-      new NetworkError(`Cannot accept on ${this.#name}: ${call.timeoutMs} ms passed`, {
-        code: "Timeout",
-        operation: "accept",
-      }),
-    );
+    call.fail(acceptErrors.timeout(this.#name, call.timeoutMs));
   }
 
   abortCall(call: AcceptCall, reason: unknown): void {
@@ -190,7 +194,8 @@ export class AcceptQueue {
   }
 
   get #wantsConnection(): boolean {
-    return this.#calls.count > 0 && this.#closed === null && this.#pause === null;
+    const isOpen = this.#closed === null && this.#drain === null;
+    return isOpen && this.#calls.count > 0 && this.#pause === null;
   }
 
   #request(): void {
@@ -211,28 +216,50 @@ export class AcceptQueue {
       this.#landed();
       return;
     }
+    if (this.#drain !== null) return queueMicrotask(this.#drainStep);
     if (accepted.result >= 0) this.#burst = LIMITS.acceptBurstCountMax;
     this.#request();
   };
 
+  /**
+   * Takes connections while this round of the event loop has time. Never inside a turn: the taker
+   * runs user code. An error leaves the remaining peers to the end of the listener.
+   */
+  readonly #drainStep = (): void => {
+    const drain = this.#drain;
+    if (drain === null || this.#closed !== null) return;
+    const endMs = this.#context.host.now() + LIMITS.endStepMs;
+    try {
+      do {
+        for (const connection of this.#ready.splice(0)) drain.take(connection);
+        const accepted = drain.left-- > 0 ? this.#operation.takeWaiting() : null;
+        if (accepted === null) return drain.done(null);
+        if (acceptErrors.exhausted.has(-accepted.result)) {
+          return drain.done(acceptErrors.failed(this.#name, -accepted.result));
+        }
+        this.#take(accepted);
+      } while (this.#context.host.now() < endMs);
+    } catch (cause) {
+      return drain.done(acceptErrors.broken(this.#name, cause));
+    }
+    this.#context.host.setMacrotask(this.#drainStep);
+  };
+
   /** The error goes to the first call, or to the next one that comes; the listener goes on. */
   readonly #broken = (cause: unknown): void => {
-    const error = new NetworkError(`Cannot accept on ${this.#name}: ${internalReason(cause)}`, {
-      code: "AcceptFailed",
-      operation: "accept",
-      cause,
-    });
+    const error = acceptErrors.broken(this.#name, cause);
     const call = this.#calls.shift();
     if (call === null) this.#unreported ??= error;
     else call.fail(error);
     if (this.#closed !== null) return this.#landed();
+    if (this.#drain !== null) return queueMicrotask(this.#drainStep);
     this.#burst = 0;
     this.#request();
   };
 
   #take({ result, peer }: Accepted): void {
     if (peer !== null) this.#accepted(result, peer);
-    else if (this.#closed === null) this.#failed(-result);
+    else if (this.#closed === null && this.#drain === null) this.#failed(-result);
   }
 
   #accepted(fd: number, peer: PackedAddress): void {
@@ -251,11 +278,11 @@ export class AcceptQueue {
   }
 
   #failed(errno: number): void {
-    if (TRANSIENT.has(errno) && ++this.#failures <= LIMITS.retryCountMax) {
+    if (acceptErrors.transient.has(errno) && ++this.#failures <= LIMITS.retryCountMax) {
       this.#context.meter.counts[COUNT.retriesAccept]++;
       return;
     }
-    if (EXHAUSTED.has(errno)) {
+    if (acceptErrors.exhausted.has(errno)) {
       this.#context.meter.counts[COUNT.retriesAccept]++;
       this.#pause = this.#context.host.setTimer(() => {
         this.#pause = null;
@@ -265,12 +292,6 @@ export class AcceptQueue {
       return;
     }
     this.#failures = 0;
-    this.#calls.shift()?.fail(
-      new NetworkError(`Cannot accept on ${this.#name}: ${errnoText(errno)}`, {
-        code: "AcceptFailed",
-        operation: "accept",
-        errno,
-      }),
-    );
+    this.#calls.shift()?.fail(acceptErrors.failed(this.#name, errno));
   }
 }

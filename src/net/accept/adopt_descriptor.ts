@@ -17,7 +17,7 @@ import { unknownAddress } from "../address/sockaddr.ts";
 import { SocketConnection } from "../connection/socket_connection.ts";
 import { endpoint, LOCAL_END, REMOTE_END } from "../socket/endpoint.ts";
 import { type Listener, openListener } from "./listener.ts";
-import { ANSWER_GIVEN } from "../socket/socket.ts";
+import { ANSWER_GIVEN } from "../socket/answer_state.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 import { packedAddress } from "../address/packed_address.ts";
 import { socketOptions } from "../socket/socket_options.ts";

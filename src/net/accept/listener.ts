@@ -4,7 +4,7 @@
  * @module
  */
 import { NetworkError } from "../../base/network_error.ts";
-import { AcceptQueue } from "./accept_queue.ts";
+import { AcceptQueue, type BacklogTaker } from "./accept_queue.ts";
 import { formatAddress, type SocketAddress, type UnixAddress } from "../address/address.ts";
 import type { BoundSocket } from "./bound_socket.ts";
 import type { CallOptions } from "../call/call_options.ts";
@@ -12,7 +12,7 @@ import { SocketConnection } from "../connection/socket_connection.ts";
 import type { Connection } from "../connection/connection.ts";
 import { LoopReference } from "../call/loop_reference.ts";
 import type { Closeable, NetworkContext } from "../socket/network_context.ts";
-import { ANSWER_GIVEN } from "../socket/socket.ts";
+import { ANSWER_GIVEN } from "../socket/answer_state.ts";
 import type { SocketFile } from "./socket_file.ts";
 
 /**
@@ -28,6 +28,13 @@ export let openListener: (context: NetworkContext, bound: BoundSocket) => Listen
 export let listenerContext: (listener: Listener) => NetworkContext;
 
 /**
+ * Gives what waits in the backlog to `taker`, and then closes the listener, at once: a handshake
+ * that ends between the two is lost. Resolves when the descriptor is closed.
+ * @internal
+ */
+export let drainListener: (listener: Listener, taker: BacklogTaker) => Promise<void>;
+
+/**
  * The listener in the roster of open things: hides what only the network may call.
  * @internal
  */
@@ -39,14 +46,17 @@ class OpenListener implements Closeable {
     this.#listener = listener;
   }
 
+  /** A server that drains closes its listener itself. */
   close(): Promise<void> {
-    return this.#listener.close();
+    return closeUnlessDraining(this.#listener);
   }
 
   resetSoon(): void {
     void this.#listener.close();
   }
 }
+
+let closeUnlessDraining: (listener: Listener) => Promise<void>;
 
 /**
  * A bound and listening socket, made by {@link Network.bind}.
@@ -73,6 +83,9 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
   static {
     openListener = (context, bound) => new Listener(context, bound);
     listenerContext = (listener) => listener.#context;
+    drainListener = (listener, taker) => listener.#drain(taker);
+    closeUnlessDraining = (listener) =>
+      listener.#queue.draining ? listener.#ended.promise : listener.close();
   }
 
   /** The address where connections arrive, with the port that the kernel chose for port 0. */
@@ -174,6 +187,18 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
   /** Closes the listener, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #drain({ take, done }: BacklogTaker): Promise<void> {
+    if (this.#queue.closed || this.#queue.draining) return this.#ended.promise;
+    this.#queue.drain({
+      take,
+      done: (failure) => {
+        void this.close();
+        done(failure);
+      },
+    });
+    return this.#ended.promise;
   }
 
   #finish(): void {

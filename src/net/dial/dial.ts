@@ -30,7 +30,7 @@ import { endpoint, REMOTE_END } from "../socket/endpoint.ts";
 import { LoopReference } from "../call/loop_reference.ts";
 import { lookUpError } from "../address/look_up.ts";
 import type { Dialing, NetworkContext } from "../socket/network_context.ts";
-import { ANSWER_NEVER } from "../socket/socket.ts";
+import { ANSWER_NEVER } from "../socket/answer_state.ts";
 
 /** Errnos that speak of this machine's addresses and routes, and not of the peer. */
 const UNREACHABLE_ERRNOS = [ERRNO.EADDRNOTAVAIL, ERRNO.EAFNOSUPPORT, ERRNO.ENETUNREACH];

@@ -19,7 +19,7 @@ import { type AttemptFailure, ConnectAttempt } from "./connect_attempt.ts";
 import { SocketConnection } from "../connection/socket_connection.ts";
 import { endpoint, REMOTE_END } from "../socket/endpoint.ts";
 import { LoopReference } from "../call/loop_reference.ts";
-import { ANSWER_NEVER } from "../socket/socket.ts";
+import { ANSWER_NEVER } from "../socket/answer_state.ts";
 import type { Dialing, NetworkContext } from "../socket/network_context.ts";
 
 /** The receiver of the result: one of its methods is called once, unless `cancel` came first. */

@@ -1,7 +1,7 @@
 /**
  * The orderly end of everything that is open on a network.
  *
- *   listeners close -> servers drain, each within its own budget
+ *   servers drain, each within its own budget; other listeners close
  *   -> unfinished work finishes, or the network's budget ends -> the remainder is reset
  *   -> the kernel hands its operations back, or `LIMITS.handBackMs` end -> the rings close
  *
@@ -69,9 +69,10 @@ export async function drainNetwork(context: NetworkContext): Promise<void> {
 async function drainServers(context: NetworkContext): Promise<void> {
   context.addReference();
   try {
-    const listeners = context.open.all().filter(isListener);
-    const servers = context.servers.all();
-    await Promise.all([...listeners, ...servers].map((open) => open.close()));
+    // Servers first: a server takes what waits in the backlog of its listener.
+    const servers = context.servers.all().map((server) => server.close());
+    const listeners = context.open.all().filter(isListener).map((open) => open.close());
+    await Promise.all([...servers, ...listeners]);
   } finally {
     context.removeReference();
   }

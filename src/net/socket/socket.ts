@@ -22,6 +22,7 @@ import { refusalCode } from "../config/backend.ts";
 import type { KeepAlive } from "../config/config.ts";
 import { endpoint, LOCAL_END } from "./endpoint.ts";
 import { LoopReference } from "../call/loop_reference.ts";
+import { ANSWER_GIVEN, ANSWER_NEVER, ANSWER_OWED, type AnswerState } from "./answer_state.ts";
 import type { PacedEnd } from "./end_pace.ts";
 import type { Lingerer } from "./lingering.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
@@ -31,10 +32,7 @@ import { type SocketOption, socketOptions } from "./socket_options.ts";
 /** The end of the descriptor: FIN after the bytes that were sent, or RST. */
 export type SocketEnd = "graceful" | "reset";
 
-/**
- * An end that is not over. "lingering" is a graceful end while the peer has yet to take bytes.
- * The others wait for a round of the event loop with time for them.
- */
+/** An end while the peer has yet to take bytes, or while the event loop has no time for it. */
 type UnfinishedEnd = "lingering" | "gracefulSoon" | "resetSoon";
 
 /** A half of the connection, or a poll, whose operation the end of the socket waits for. */
@@ -52,18 +50,6 @@ interface SocketOwner extends Closeable {
   /** Notices the peer's end. Made when first needed, for few connections. */
   readonly watch: SocketHalf | null;
 }
-
-/**
- * The answer that an accepted connection owes its peer: from the moment at which received bytes
- * reach the program until the program sends.
- *
- *   ANSWER_NEVER   a dialed connection: its peer answers
- *   ANSWER_GIVEN --received--> ANSWER_OWED --sent--> ANSWER_GIVEN
- */
-export const ANSWER_NEVER = 0;
-export const ANSWER_GIVEN = 1;
-export const ANSWER_OWED = 2;
-export type AnswerState = typeof ANSWER_NEVER | typeof ANSWER_GIVEN | typeof ANSWER_OWED;
 
 /** Errnos of setting an option that only report that the peer has ended first. */
 const PEER_GONE_ERRNOS = [ERRNO.ENOTCONN, ERRNO.EINVAL, ERRNO.ECONNRESET];
@@ -200,8 +186,8 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
 
   /** Sends FIN, unless RST is to follow. Bytes that the peer sent stay readable. */
   shutdownSend(): void {
-    const resets = this.#end === "reset" || this.#end === "resetSoon";
-    if (this.#descriptorOpen && !resets) this.port.shutdown(this.fd, 1);
+    if (this.#end === "reset" || this.#end === "resetSoon") return;
+    if (this.#descriptorOpen) this.port.shutdown(this.fd, 1);
   }
 
   /**
@@ -230,13 +216,12 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
   }
 
   /**
-   * As `end("reset")`, for many sockets at a time: it takes turns with the event loop. Graceful
-   * ends that wait for their turn or linger stay what they are, because RST would drop bytes that
-   * their peers have yet to read.
+   * As `end("reset")`, in turns with the event loop. Graceful ends that wait for their turn or
+   * linger stay what they are: RST would drop bytes that their peers have yet to read.
    */
   resetSoon(): void {
-    const isEnding = this.#end !== null && this.#end !== "graceful" && this.#end !== "reset";
-    if (isEnding || !this.#descriptorOpen) return;
+    const waits = this.#end !== null && this.#end !== "graceful" && this.#end !== "reset";
+    if (waits || !this.#descriptorOpen) return;
     this.#end = "resetSoon";
     this.context.ends.end(this, 0);
   }
@@ -307,9 +292,8 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
 
   #closeDescriptor(end: SocketEnd): void {
     const { soLinger } = this.context.config;
-    const graceful = end === "graceful" && soLinger !== 0;
     // With a positive linger time close(2) would block the thread; -1 lets the kernel send alone.
-    if (graceful && soLinger !== null) this.#setLinger(-1);
+    if (end === "graceful" && soLinger !== null && soLinger !== 0) this.#setLinger(-1);
     this.port.closeDescriptor(this.fd);
   }
 }

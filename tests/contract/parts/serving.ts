@@ -216,6 +216,61 @@ export function serving(test: ContractSuite, config: NetworkConfig): void {
     for (const client of [fresh, idle, asking]) await client.close();
   });
 
+  for (const how of ["server.close()", "the signal", "network.close()"]) {
+    test(`${how} serves the peers that wait in the backlog`, async () => {
+      const { network } = await started(config);
+      await using dialer = await started(config);
+      const listener = await network.bind("127.0.0.1:0");
+      const controller = new AbortController();
+      const release = deferred<void>();
+      let most = 0;
+      const server = serve(listener, async ({ stream, sink }, { signal }) => {
+        most = Math.max(most, server.connections);
+        for (let data; (data = await stream.recvSome(undefined, { signal })) !== null;) {
+          await release.promise;
+          await sink.send(data);
+        }
+      }, { maxConnections: 1, signal: controller.signal });
+      let connected = 0;
+      const asks = ["first", "second", "third", "fourth"].map(async (request) => {
+        await using client = await dialer.network.dial(listener.localAddress);
+        await client.sink.send(request, SOON);
+        connected++;
+        const answer = await lastWords(client);
+        await expectEnd(client);
+        return answer;
+      });
+      await until(() => connected === asks.length && server.connections === 1, "all wait");
+      // The portable backend: the runtime accepts from its own event loop.
+      if (network.backend === "portable") await pause(50);
+      if (how === "the signal") controller.abort();
+      const closed = how === "network.close()" ? network.close() : server.close();
+      release.resolve();
+      assert.equal(await Promise.all(asks), ["first", "second", "third", "fourth"]);
+      await closed;
+      await assert.rejects(dialer.network.dial(listener.localAddress), { errno: "ECONNREFUSED" });
+      await network.close();
+      assert.is(most, 1, "maxConnections");
+    });
+  }
+
+  test("peers from the backlog whose turn does not come within the budget are reset", async () => {
+    await using own = await started(config);
+    const listener = await own.network.bind("127.0.0.1:0");
+    const { errors, onError } = told();
+    const never = new Promise<void>(() => {});
+    const server = serve(listener, () => never, { maxConnections: 1, onError });
+    const dials = [0, 1, 2].map(() => own.network.dial(listener.localAddress));
+    const clients = await Promise.all(dials);
+    await until(() => server.connections === 1, "one is served");
+    await server.close({ drainTimeoutMs: 80 });
+    for (const client of clients) {
+      assert.is(await lastWords(client), "ECONNRESET");
+      await client.close();
+    }
+    assert.equal(errors, []);
+  });
+
   test("handlers that never end are reset when the budget is over", async () => {
     await using own = await started(config);
     const listener = await own.network.bind("127.0.0.1:0");

@@ -1,0 +1,17 @@
+/**
+ * Whether an accepted connection owes its peer an answer: the end of a network looks at it.
+ *
+ * @module
+ */
+
+/**
+ * The answer that an accepted connection owes its peer: from the moment at which received bytes
+ * reach the program until the program sends.
+ *
+ *   ANSWER_NEVER   a dialed connection: its peer answers
+ *   ANSWER_GIVEN --received--> ANSWER_OWED --sent--> ANSWER_GIVEN
+ */
+export const ANSWER_NEVER = 0;
+export const ANSWER_GIVEN = 1;
+export const ANSWER_OWED = 2;
+export type AnswerState = typeof ANSWER_NEVER | typeof ANSWER_GIVEN | typeof ANSWER_OWED;

@@ -1,0 +1,93 @@
+/**
+ * Connections that waited in the backlog when their server began to drain. Their peers were
+ * connected before the listener closed, and have most likely sent their first request.
+ *
+ *   backlog -> held, above `maxConnections` -> handler -> first request answered
+ *           \---------------------------------^   \        -> signal of the context aborted
+ *                                                  \-> `LIMITS.lateRequestMs` passed -^
+ *
+ * The signal of such a connection is its own: the server's signal has been aborted, and would end
+ * the handler before it has read the request.
+ *
+ * @module
+ */
+import type { Host, HostTimer } from "../base/host.ts";
+import { LIMITS } from "../base/limits.ts";
+import type { Connection } from "../net/connection/connection.ts";
+import { SocketConnection } from "../net/connection/socket_connection.ts";
+import type { ServeContext } from "./server.ts";
+
+/** Whether the connection has received bytes and sent nothing since. */
+export function owesAnswer(connection: Connection): boolean {
+  return connection instanceof SocketConnection && connection.debt !== "none";
+}
+
+interface Late {
+  readonly abort: AbortController;
+  /** When the signal is aborted at the latest. */
+  readonly untilMs: number;
+}
+
+export class LateConnections {
+  readonly #host: Host;
+  /** The reason of every signal that is aborted. */
+  readonly #reason: unknown;
+  readonly #held: SocketConnection[] = [];
+  readonly #watched = new Map<Connection, Late>();
+  #timer: HostTimer | null = null;
+
+  constructor(host: Host, reason: unknown) {
+    this.#host = host;
+    this.#reason = reason;
+  }
+
+  /** Connections whose handlers have not been started. */
+  get heldCount(): number {
+    return this.#held.length;
+  }
+
+  /** Keeps a connection until `take`. */
+  hold(connection: SocketConnection): void {
+    this.#held.push(connection);
+  }
+
+  /** The connection that is held the longest. */
+  take(): SocketConnection | null {
+    return this.#held.shift() ?? null;
+  }
+
+  /** The context for the handler of a connection, whose signal is aborted soon. */
+  watch(connection: Connection): ServeContext {
+    const abort = new AbortController();
+    const untilMs = this.#host.now() + LIMITS.lateRequestMs;
+    this.#watched.set(connection, { abort, untilMs });
+    this.#timer ??= this.#host.setTimer(this.#look, LIMITS.lateLookMs);
+    return Object.freeze({ signal: abort.signal });
+  }
+
+  /** The connection has ended. */
+  forget(connection: Connection): void {
+    this.#watched.delete(connection);
+    if (this.#watched.size > 0) return;
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+
+  /** The budget is over: what is held is reset. */
+  end(): void {
+    for (const connection of this.#held.splice(0)) connection.resetSoon();
+  }
+
+  readonly #look = (): void => {
+    this.#timer = null;
+    const nowMs = this.#host.now();
+    for (const [connection, { abort, untilMs }] of this.#watched) {
+      const isAnswered = connection.sink.bytesSent > 0 && !owesAnswer(connection);
+      if (!isAnswered && nowMs < untilMs) continue;
+      this.#watched.delete(connection);
+      abort.abort(this.#reason);
+    }
+    if (this.#watched.size === 0) return;
+    this.#timer ??= this.#host.setTimer(this.#look, LIMITS.lateLookMs);
+  };
+}
