@@ -111,6 +111,9 @@ function ignore(): void {}
 
 let ipv6OnlySupport: Promise<boolean> | null = null;
 
+/** Ports that are tried: any of them may be taken for IPv4 by another process. */
+const IPV6_ONLY_TRY_COUNT = 8;
+
 /**
  * Whether the runtime heeds `ipv6Only`: Deno 2.9 ignores it. Tried out once: beside a listener that
  * takes both, none for IPv4 can have the same port.
@@ -120,6 +123,14 @@ export function ipv6OnlySupported(): Promise<boolean> {
 }
 
 async function tryIpv6Only(): Promise<boolean> {
+  for (let i = 0; i < IPV6_ONLY_TRY_COUNT; i++) {
+    if (await sharesPort()) return true;
+  }
+  return false;
+}
+
+/** Whether a port that the kernel chooses for IPv6 alone is free for IPv4. */
+async function sharesPort(): Promise<boolean> {
   const common = { path: null, reusePort: false };
   const only = { ...common, host: "::", port: 0, ipv6Only: true };
   const first = new PortableListener(only, 1, ignore);

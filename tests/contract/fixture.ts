@@ -8,11 +8,13 @@ import { readlinkSync } from "node:fs";
 import process from "node:process";
 import {
   type Address,
+  type BindOptions,
   type Connection,
   type IoBuf,
   type Listener,
   Network,
   type NetworkConfig,
+  type NetworkError,
 } from "../../mod.ts";
 import { assert, bytesEqual, patience, Random, type Suite } from "../harness.ts";
 
@@ -82,6 +84,45 @@ export async function connect(
     listener.accept(),
   ]);
   return new Pair(client, server, listener);
+}
+
+/** Ports that are tried where another process may have the same one for the other family. */
+const PORT_TRY_COUNT = 30;
+
+/**
+ * Listeners for IPv4 and for IPv6 alone on one port. Without the first, the port might belong to
+ * another process: the kernel gives a port to both families.
+ */
+export async function bindFamilies(
+  network: Network,
+): Promise<{ four: Listener; six: Listener; port: number }> {
+  for (let i = 1;; i++) {
+    const four = await network.bind("127.0.0.1:0");
+    const { port } = four.localAddress as { port: number };
+    try {
+      return { four, six: await network.bind(`[::]:${port}`, { ipv6Only: true }), port };
+    } catch (error) {
+      await four.close();
+      if ((error as NetworkError).errno !== "EADDRINUSE" || i === PORT_TRY_COUNT) throw error;
+    }
+  }
+}
+
+/** A listener on one loopback address, on a port on which no socket listens at the other one. */
+export async function bindAlone(
+  network: Network,
+  own: string,
+  other: string,
+  options: BindOptions = {},
+): Promise<Listener> {
+  for (let i = 1; i < PORT_TRY_COUNT; i++) {
+    const listener = await network.bind({ hostname: own, port: 0 }, options);
+    const { port } = listener.localAddress as { port: number };
+    const dialed = await network.dial({ hostname: other, port }).catch(() => null);
+    if (dialed === null) return listener;
+    await Promise.all([dialed.close(), listener.close()]);
+  }
+  throw new Error(`${PORT_TRY_COUNT} ports of ${own} were taken at ${other}`);
 }
 
 /** Bytes without a short period: a lost, doubled or moved byte is noticed. */

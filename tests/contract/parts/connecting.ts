@@ -7,12 +7,15 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { type Connection, type NetworkConfig, NetworkError } from "../../../mod.ts";
 import { assert, patience } from "../../harness.ts";
 import {
+  bindAlone,
+  bindFamilies,
   connect,
   type ContractSuite,
   expectAlive,
   expectText,
   settlesWithin,
   socketPath,
+  SOON_MS,
   started,
 } from "../fixture.ts";
 
@@ -91,20 +94,22 @@ export function connecting(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive({ client: again, server: other });
     await expectAlive({ client, server });
 
-    await using only = await network.bind("[::]:0", { ipv6Only: true });
-    const onlyPort = (only.localAddress as { port: number }).port;
-    const refused = network.dial({ hostname: "127.0.0.1", port: onlyPort });
-    await assert.rejects(refused, { code: "ConnectionFailed", errno: "ECONNREFUSED" });
+    const families = await bindFamilies(network);
+    await using four = families.four;
+    await using six = families.six;
+    for (const [hostname, listener] of [["127.0.0.1", four], ["::1", six]] as const) {
+      await using client = await network.dial({ hostname, port: families.port });
+      await using server = await listener.accept({ timeoutMs: SOON_MS });
+      assert.equal(server.remoteAddress, client.localAddress);
+    }
   });
 
   test("localhost is a name for both loopback addresses", async ({ network }) => {
     await using pair = await connect(network, "localhost:0");
     await expectAlive(pair);
-    for (const address of ["127.0.0.1:0", "[::1]:0"]) {
-      await using listener = await network.bind(
-        address,
-        address[0] === "[" ? { ipv6Only: true } : {},
-      );
+    for (const [own, other] of [["127.0.0.1", "::1"], ["::1", "127.0.0.1"]]) {
+      const options = own === "::1" ? { ipv6Only: true } : {};
+      await using listener = await bindAlone(network, own, other, options);
       const { port } = listener.localAddress as { port: number };
       await using client = await network.dial(`localhost:${port}`);
       await using server = await listener.accept();
