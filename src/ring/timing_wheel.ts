@@ -112,7 +112,8 @@ export class TimingWheel {
   #setTimer(tick: number): void {
     this.#timer?.cancel();
     this.#timerTick = tick;
-    const delayMs = Math.max(tick * TICK_MS - this.#host.now(), 0);
+    // The runtimes have no shorter delay, and the pump alone asks for none.
+    const delayMs = Math.max(tick * TICK_MS - this.#host.now(), 1);
     this.#timer = this.#host.setTimer(() => this.#advance(), Math.ceil(delayMs));
   }
 

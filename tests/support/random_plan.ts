@@ -108,8 +108,6 @@ export function drawPlan(random: Random): Plan {
   if (plan.sizes.completionCapacity! < plan.sizes.opCapacity!) {
     plan.sizes.completionCapacity = plan.sizes.opCapacity!;
   }
-  // Slow ends take turns with the event loop.
-  if (random.chance(0.3)) plan.kernel.shutdownMs = () => random.float() * 3;
   return plan;
 }
 

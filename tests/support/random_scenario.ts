@@ -47,6 +47,9 @@ export async function runScenario(
   const plan = drawPlan(random);
   const { faults, kernel, sizes } = plan;
   const sim = new Sim({ seed: random.next(), faults, kernel, sizes });
+  // Slow ends take turns with the event loop. Drawn apart: the seeds of the canaries stay theirs.
+  const slow = new Random(seed + 1);
+  if (slow.chance(0.3)) sim.kernel.options.shutdownMs = () => slow.float() * 3;
   if (plan.late) sim.host.lateness = () => sim.random.float() * 10;
   prepare(sim);
   const scenario = new Scenario(sim, plan);

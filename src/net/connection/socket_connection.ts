@@ -190,6 +190,14 @@ export class SocketConnection implements Connection, Closeable {
     this.#extra.closing ??= this.#socket.closed;
   }
 
+  /** The part of `close` that ends calls which wait for the peer. `close` follows. */
+  endReceives(): void {
+    if (this.watch === null && !isReceiving(this.stream)) return;
+    const reason = new CloseReason("the connection was closed");
+    this.watch?.abandon(reason);
+    abandonStream(this.stream, reason);
+  }
+
   /** As `reset`, for many connections at a time: RST takes turns with the event loop. */
   resetSoon(): void {
     this.#abandon();

@@ -18,6 +18,9 @@
  *   at once. A protocol without answers therefore does not delay the end.
  * - Where the peer is a connection of the same network that does not receive, no answer is awaited.
  *
+ * The calls of all connections that are not busy end in one step, so that none of them sees the end
+ * of another connection first. The connections themselves end in steps (`EndingConnections`).
+ *
  * @module
  */
 import type { HostTimer } from "../../base/host.ts";
@@ -27,6 +30,8 @@ import { formatAddress, isUnix } from "../address/address.ts";
 import { SocketConnection } from "../connection/socket_connection.ts";
 import { isMidMessage, isReceiving } from "../recv/stream.ts";
 import type { Closeable, Dialing, NetworkContext } from "../socket/network_context.ts";
+import { EndingConnections } from "./ending_connections.ts";
+import { Step } from "./step.ts";
 
 /** The pause between two checks of busy connections. */
 const CHECK_PAUSE_MS = 5;
@@ -37,6 +42,7 @@ export async function drainNetwork(context: NetworkContext): Promise<void> {
   if (context.servers.size > 0) await drainServers(context);
   context.dialing = false;
   const overdue = Promise.withResolvers<void>();
+  const ending = new EndingConnections(context);
   let expired = false;
   let isOver = false;
   let last: HostTimer | null = null;
@@ -45,7 +51,7 @@ export async function drainNetwork(context: NetworkContext): Promise<void> {
     for (const dial of context.dials.all()) dial.giveUp(closedError(dial));
     // Lingering sockets have sent FIN. RST would drop bytes that their peers have yet to read.
     context.lingering.end();
-    for (const open of context.open.all()) open.resetSoon();
+    for (const open of context.open.all()) if (!ending.finish(open)) open.resetSoon();
     void context.ends.emptied().then(() => {
       if (!isOver) last = context.host.setTimer(overdue.resolve, LIMITS.handBackMs);
     });
@@ -55,7 +61,7 @@ export async function drainNetwork(context: NetworkContext): Promise<void> {
   if (shutdownTimeoutMs === 0) force();
   const timer = shutdownTimeoutMs ? context.host.setTimer(force, shutdownTimeoutMs) : null;
   try {
-    await Promise.race([finish(context, () => expired), overdue.promise]);
+    await Promise.race([finish(context, ending, () => expired), overdue.promise]);
     await handBack(context);
   } finally {
     isOver = true;
@@ -78,18 +84,21 @@ async function drainServers(context: NetworkContext): Promise<void> {
   }
 }
 
-async function finish(context: NetworkContext, expired: () => boolean): Promise<void> {
+async function finish(
+  context: NetworkContext,
+  ending: EndingConnections,
+  expired: () => boolean,
+): Promise<void> {
   await Promise.all(context.open.all().filter(isListener).map((open) => open.close()));
   while (context.dials.size > 0 && !expired()) await pause(context);
-  const closing: Promise<void>[] = [];
-  await closeAll(
-    context,
-    (open) => open instanceof SocketConnection && open.isAccepted,
-    expired,
-    closing,
-  );
-  await closeAll(context, () => true, expired, closing);
-  await Promise.all(closing);
+  await endAll(context, isAccepted, expired, ending);
+  await endAll(context, () => true, expired, ending);
+  await ending.closeAll();
+  await ending.closed();
+}
+
+function isAccepted(open: Closeable): boolean {
+  return open instanceof SocketConnection && open.isAccepted;
 }
 
 function isListener(open: Closeable): boolean {
@@ -114,26 +123,25 @@ function closedError({ name }: Dialing): NetworkError {
   });
 }
 
-/** Closes the chosen objects; a busy connection once it is busy no more. */
-async function closeAll(
+/** Ends the chosen objects; a busy connection once it is busy no more. */
+async function endAll(
   context: NetworkContext,
   isChosen: (open: Closeable) => boolean,
   expired: () => boolean,
-  closing: Promise<void>[],
+  ending: EndingConnections,
 ): Promise<void> {
   const nearby = new NearbyPeers(context);
-  const step = new Step(context);
-  let waiting = context.open.all().filter(isChosen);
+  let waiting = context.open.all().filter((open) => isChosen(open) && !ending.has(open));
   for (;;) {
+    if (!nearby.isKnown && waiting.some(owesAnswer)) await nearby.learn();
     const busy: Closeable[] = [];
     for (const open of waiting) {
-      if (step.isOver) await step.next();
-      if (!nearby.isKnown && owesAnswer(open)) await nearby.learn(step);
       if (!expired() && isBusy(open, nearby)) busy.push(open);
-      else closing.push(end(open));
+      else ending.add(open);
     }
     waiting = busy;
     if (waiting.length === 0) return;
+    await ending.closeAll();
     await pause(context);
   }
 }
@@ -146,12 +154,6 @@ function isBusy(open: Closeable, nearby: NearbyPeers): boolean {
 
 function owesAnswer(open: Closeable): open is SocketConnection {
   return open instanceof SocketConnection && open.debt === "answer";
-}
-
-/** RST where an answer may be missing: the peer would take FIN for the end of a whole one. */
-function end(open: Closeable): Promise<void> {
-  if (open instanceof SocketConnection && open.debt === "unknown") open.reset();
-  return open.close();
 }
 
 /** Dialed connections of a network, by their own address: the peers of accepted ones. */
@@ -168,7 +170,8 @@ class NearbyPeers {
   }
 
   /** Asks for the addresses: once, and only where an accepted connection owes an answer. */
-  async learn(step: Step): Promise<void> {
+  async learn(): Promise<void> {
+    const step = new Step(this.#context);
     const dialed = new Map<string, SocketConnection>();
     for (const open of this.#context.open.all()) {
       if (step.isOver) await step.next();
@@ -182,30 +185,6 @@ class NearbyPeers {
   mayWaitFor(accepted: SocketConnection): boolean {
     const peer = this.#dialed?.get(formatAddress(accepted.remoteAddress));
     return peer === undefined || isReceiving(peer.stream);
-  }
-}
-
-/** The part of a loop over all connections that one round of the event loop has time for. */
-class Step {
-  readonly #context: NetworkContext;
-  #endMs = 0;
-
-  constructor(context: NetworkContext) {
-    this.#context = context;
-    this.#begin();
-  }
-
-  get isOver(): boolean {
-    return this.#context.host.now() >= this.#endMs;
-  }
-
-  async next(): Promise<void> {
-    await new Promise<void>((resolve) => this.#context.host.setMacrotask(resolve));
-    this.#begin();
-  }
-
-  #begin(): void {
-    this.#endMs = this.#context.host.now() + LIMITS.endStepMs;
   }
 }
 

@@ -1,0 +1,65 @@
+/**
+ * Connections of a network that closes, from the end of their calls to their own end.
+ *
+ *   add: receives end, or everything where sends are queued -> closeAll: in steps -> closed
+ *
+ * @module
+ */
+import { SocketConnection } from "../connection/socket_connection.ts";
+import type { Closeable, NetworkContext } from "../socket/network_context.ts";
+import { Step } from "./step.ts";
+
+export class EndingConnections {
+  readonly #context: NetworkContext;
+  /** Connections whose receives have ended. */
+  readonly #waiting = new Set<SocketConnection>();
+  readonly #closing: Promise<void>[] = [];
+
+  constructor(context: NetworkContext) {
+    this.#context = context;
+  }
+
+  has(open: Closeable): boolean {
+    return this.#waiting.has(open as SocketConnection);
+  }
+
+  /**
+   * Ends the calls of a connection. RST where an answer may be missing: the peer would take FIN for
+   * the end of a whole one.
+   */
+  add(open: Closeable): void {
+    if (!(open instanceof SocketConnection)) return this.#close(open);
+    if (open.debt === "unknown") open.resetSoon();
+    if (open.sink.bytesQueued > 0) return this.#close(open);
+    open.endReceives();
+    this.#waiting.add(open);
+  }
+
+  /** Closes the connections that have been added. */
+  async closeAll(): Promise<void> {
+    const step = new Step(this.#context);
+    for (const open of this.#waiting) {
+      if (step.isOver) await step.next();
+      if (this.#waiting.delete(open)) this.#close(open);
+    }
+  }
+
+  /**
+   * The budget is over. False when the connection is to be reset: it was not added, or has sends
+   * that the peer has not taken.
+   */
+  finish(open: Closeable): boolean {
+    if (!this.#waiting.delete(open as SocketConnection)) return false;
+    this.#close(open);
+    return (open as SocketConnection).sink.bytesQueued === 0;
+  }
+
+  /** Resolves when all connections are closed. */
+  async closed(): Promise<void> {
+    await Promise.all(this.#closing);
+  }
+
+  #close(open: Closeable): void {
+    this.#closing.push(open.close());
+  }
+}
