@@ -52,6 +52,7 @@ class RefusingRuntime implements Runtime {
   openBell = (): never => {
     throw new Error("called");
   };
+  openEvent = () => null;
   environment = () => this.#environment;
 }
 
