@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { runtimeNet } from "../src/base/runtime_net.ts";
 import { type Libc, LIBC_SYMBOLS, muslLoaderPath } from "./libc.ts";
 import {
   type Bell,
@@ -28,8 +29,8 @@ interface BellSocket {
   on(event: "data" | "error", listener: () => void): void;
 }
 
-interface NodeNet {
-  Socket: new (options: { fd: number; readable: boolean; writable: boolean }) => BellSocket;
+interface BellSocketClass {
+  new (options: { fd: number; readable: boolean; writable: boolean }): BellSocket;
 }
 
 /** A handle below `node:net`, which reads whatever its descriptor has. */
@@ -43,8 +44,14 @@ interface PipeHandle {
   close(): void;
 }
 
+interface NodeCrypto {
+  createHash(algorithm: "sha256"): {
+    update(bytes: Uint8Array): { digest(encoding: "hex"): string };
+  };
+}
+
 interface ProcessNamespace {
-  getBuiltinModule(name: "node:net"): NodeNet;
+  getBuiltinModule(name: "node:crypto"): NodeCrypto;
   binding(name: "pipe_wrap"): { Pipe: new (type: number) => PipeHandle };
 }
 
@@ -68,12 +75,6 @@ const { Deno: deno, process } = globalThis as unknown as {
   Deno: DenoNamespace;
   process: ProcessNamespace;
 };
-
-/**
- * Deno's own `node:net`, whatever `uringnet/register` puts in its place later. Not by an import: in
- * Bun, where this file is loaded as well, that would fix the named exports of `node:net` too early.
- */
-const net = deno === undefined ? null : process.getBuiltinModule("node:net");
 
 const TYPES: Record<ForeignType, string> = {
   u32: "u32",
@@ -154,8 +155,15 @@ function user(): number | null {
   }
 }
 
+function sha256(bytes: Uint8Array): string {
+  const { createHash } = process.getBuiltinModule("node:crypto");
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
 function openBell(fd: number, onWake: () => void): Bell {
-  const socket = new net!.Socket({ fd, readable: true, writable: false });
+  // Deno's own, whatever `uringnet/register` has put in its place.
+  const Socket = runtimeNet().Socket as unknown as BellSocketClass;
+  const socket = new Socket({ fd, readable: true, writable: false });
   socket.unref();
   socket.on("data", onWake);
   // The other end lives in the library and is closed after this one; an error here can only mean
@@ -231,6 +239,7 @@ export const denoRuntime: Runtime = {
   workingDirectory,
   fileFacts,
   user,
+  sha256,
   openBell,
   openEvent,
   environment,

@@ -16,7 +16,8 @@ export interface EmbeddedLibrary {
   readonly sizeBytes: number;
   /** Of the library, hexadecimal. */
   readonly sha256: string;
-  readonly gzipBase64: string;
+  /** The library, in lines. */
+  readonly base64: string;
 }
 
 /** By the name that `uname -m` prints. */

@@ -3,13 +3,18 @@
  *
  * @module
  */
-import { lookup } from "node:dns/promises";
+import type * as dns from "node:dns/promises";
 import process from "node:process";
 import * as timers from "node:timers";
 import type { Host } from "../src/base/host.ts";
 import { bunRuntime } from "./bun.ts";
 import { denoRuntime, lookUpRefusal } from "./deno.ts";
 import { Macrotasks } from "./macrotasks.ts";
+
+/** Names are looked up rarely; the module for that takes 1 ms of a start. */
+const { getBuiltinModule } = process as unknown as {
+  getBuiltinModule(name: "node:dns/promises"): typeof dns;
+};
 
 interface NodeTimer {
   unref(): void;
@@ -43,6 +48,7 @@ export const host: Host = {
   },
 
   async resolve(name) {
+    const { lookup } = getBuiltinModule("node:dns/promises");
     const found = await lookup(name, { all: true }).catch((cause) => {
       const refusal = "Deno" in globalThis ? lookUpRefusal(name) : null;
       throw refusal === null ? cause : new Error(`${cause.message}: ${refusal}`, { cause });

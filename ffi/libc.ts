@@ -23,6 +23,7 @@ export const LIBC_SYMBOLS = {
   write: { args: ["i32", "bytes", "size"], returns: "count" }, //       fd, from, length
   pread: { args: ["i32", "bytes", "size", "size"], returns: "count" }, // fd, to, length, offset
   fcntl: { args: ["i32", "i32", "size"], returns: "i32" }, //           fd, command, argument
+  poll: { args: ["bytes", "size", "i32"], returns: "i32" }, //          descriptors, count, timeout
   close: { args: ["i32"], returns: "i32" }, //                          fd
 } as const satisfies Record<string, ForeignFunction>;
 
@@ -33,6 +34,7 @@ export interface Libc {
   write(fd: number, bytes: Uint8Array, length: number): number | bigint;
   pread(fd: number, bytes: Uint8Array, length: number, offset: number): number | bigint;
   fcntl(fd: number, command: number, argument: number): number;
+  poll(descriptors: Uint8Array, count: number, timeoutMs: number): number;
   close(fd: number): number;
 }
 

@@ -17,11 +17,16 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
 import type { Libc } from "./libc.ts";
 
-/** The search costs 1,024 system calls of a third of a microsecond, once for each thread. */
+/** One system call tells which of these are open, once for each thread. */
 export const DESCRIPTOR_SEARCH_MAX = 1_024;
+
+/** `struct pollfd` in words of 16 bits: an int, the events, the events that came back. */
+const POLL_WORDS = 4;
+const POLL_CAME_BACK_AT = 3;
+/** The number is no open descriptor. */
+const POLLNVAL = 0x20;
 
 /** Descriptor numbers tried before giving up: each clash means one more library in the process. */
 const PATH_TRIES_MAX = 8;
@@ -44,10 +49,8 @@ export interface WantedFile {
   readonly sizeBytes: number;
   /** Hexadecimal, of the whole file. */
   readonly sha256: string;
-}
-
-function digest(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
+  /** How the runtime makes that out of bytes. */
+  readonly digest: (bytes: Uint8Array) => string;
 }
 
 /** Whether the descriptor is a file that cannot change any more and has the wanted content. */
@@ -57,12 +60,29 @@ export function isWanted(libc: Libc, fd: number, wanted: WantedFile): boolean {
   // One byte more than wanted, to see a file that is longer.
   const bytes = new Uint8Array(wanted.sizeBytes + 1);
   const count = Number(libc.pread(fd, bytes, bytes.length, 0));
-  return count === wanted.sizeBytes && digest(bytes.subarray(0, count)) === wanted.sha256;
+  return count === wanted.sizeBytes &&
+    wanted.digest(bytes.subarray(0, count)) === wanted.sha256;
 }
 
-/** The lowest descriptor with the wanted file, or null. */
-function findFile(libc: Libc, wanted: WantedFile): number | null {
-  for (let fd = 0; fd < DESCRIPTOR_SEARCH_MAX; fd++) if (isWanted(libc, fd, wanted)) return fd;
+/**
+ * Tells which numbers below `end` may be open descriptors, from one system call: all of them where
+ * the limit on descriptors is lower, since the kernel refuses to look at so many then.
+ */
+function openDescriptors(libc: Libc, end: number): (fd: number) => boolean {
+  const words = new Int16Array(end * POLL_WORDS);
+  const numbers = new Int32Array(words.buffer);
+  for (let fd = 0; fd < end; fd++) numbers[fd * 2] = fd;
+  if (libc.poll(new Uint8Array(words.buffer), end, 0) < 0) return () => true;
+  return (fd) => (words[fd * POLL_WORDS + POLL_CAME_BACK_AT] & POLLNVAL) === 0;
+}
+
+/** The lowest descriptor with the wanted file, of those that are searched below `end`, or null. */
+function findFile(libc: Libc, wanted: WantedFile, end: number): number | null {
+  const searchEnd = Math.min(end, DESCRIPTOR_SEARCH_MAX);
+  const mayBeOpen = openDescriptors(libc, searchEnd);
+  for (let fd = 0; fd < searchEnd; fd++) {
+    if (mayBeOpen(fd) && isWanted(libc, fd, wanted)) return fd;
+  }
   return null;
 }
 
@@ -102,12 +122,13 @@ function makeFile(libc: Libc, wanted: WantedFile, bytes: Uint8Array): number {
 
 /** The descriptor of the wanted file, found or made from what `read` returns. */
 function libraryFile(libc: Libc, wanted: WantedFile, read: () => Uint8Array): number {
-  const found = findFile(libc, wanted);
+  const found = findFile(libc, wanted, DESCRIPTOR_SEARCH_MAX);
   if (found !== null) return found;
   const made = makeFile(libc, wanted, read());
-  const lowest = findFile(libc, wanted) ?? made;
-  if (lowest !== made) libc.close(made);
-  return lowest;
+  const lower = findFile(libc, wanted, made);
+  if (lower === null) return made;
+  libc.close(made);
+  return lower;
 }
 
 /** Gives the file another, higher number. */

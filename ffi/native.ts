@@ -6,7 +6,6 @@
  *
  * @module
  */
-import { markAsUntransferable } from "node:worker_threads";
 import type {
   BellPort,
   NativePort,
@@ -16,6 +15,7 @@ import type {
   SystemFacts,
 } from "../src/ring/port.ts";
 import type { SlabMemory } from "../src/buf/slab.ts";
+import { markAsUntransferable } from "../src/base/untransferable.ts";
 import { decodeUtf8 } from "../src/base/utf8.ts";
 import { LAYOUT, OPEN } from "./layout.ts";
 import { loadLibrary } from "./load.ts";

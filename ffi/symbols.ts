@@ -114,6 +114,8 @@ export interface Runtime {
   fileFacts(path: string): FileFacts | null;
   /** The effective user of this process; null when unknown. */
   user(): number | null;
+  /** Hexadecimal. */
+  sha256(bytes: Uint8Array): string;
   /** Adopts the socket, or throws. */
   openBell(fd: number, onWake: () => void): Bell;
   /** Adopts an eventfd, which costs less; null when this runtime cannot. */

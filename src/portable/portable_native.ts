@@ -4,8 +4,8 @@
  * @module
  */
 import * as timers from "node:timers";
-import { markAsUntransferable } from "node:worker_threads";
 import process from "node:process";
+import { markAsUntransferable } from "../base/untransferable.ts";
 import type { SlabMemory } from "../buf/slab.ts";
 import type { NativePort, RingOpenOptions, RingPort, SystemFacts } from "../ring/port.ts";
 import type { Schedule } from "./portable_bell.ts";

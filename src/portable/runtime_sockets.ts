@@ -1,26 +1,22 @@
 /**
- * The runtime's own `node:net`, and what its errors mean.
- *
- * The module is asked for by a call, not by an import, for the reasons of
- * `src/adapters/runtime_net.ts`: `uringnet/register` may have put `uringnet/net` in its place, and
- * the portable backend would then stand on itself.
+ * The runtime's own `node:net`, loaded with the first socket, and what its errors mean.
  *
  * @module
  */
 import type * as net from "node:net";
-import process from "node:process";
 import { ERRNO } from "../base/errno.ts";
+import { type RuntimeNet, runtimeNet } from "../base/runtime_net.ts";
 
-type Net = typeof net;
 export type RuntimeSocket = net.Socket;
 export type RuntimeServer = net.Server;
 
-const found = (process as unknown as { getBuiltinModule(name: string): Net })
-  .getBuiltinModule("node:net");
-
-export const runtimeSockets: Pick<Net, "createServer" | "connect"> = {
-  createServer: found.createServer,
-  connect: found.connect,
+export const runtimeSockets: Pick<RuntimeNet, "createServer" | "connect"> = {
+  get createServer() {
+    return runtimeNet().createServer;
+  },
+  get connect() {
+    return runtimeNet().connect;
+  },
 };
 
 /**

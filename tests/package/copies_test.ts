@@ -7,7 +7,6 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { gunzipSync } from "node:zlib";
 
 import { EMBEDDED, type EmbeddedLibrary } from "../../ffi/embedded.ts";
 import { aarch64 } from "../../ffi/embedded/aarch64.ts";
@@ -20,8 +19,8 @@ const TAG_SONAME = 14n;
 /** e_machine */
 const MACHINES: Record<string, number> = { x86_64: 62, aarch64: 183 };
 
-function bytesOf({ gzipBase64 }: EmbeddedLibrary): Uint8Array {
-  return gunzipSync(Uint8Array.from(atob(gzipBase64), (c) => c.charCodeAt(0)));
+function bytesOf({ base64 }: EmbeddedLibrary): Uint8Array {
+  return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
 }
 
 interface Section {

@@ -7,19 +7,23 @@ import { assert, Random, suite } from "../../harness.ts";
 
 const F_ADD_SEALS = 1033;
 const F_GET_SEALS = 1034;
+const F_DUPFD_CLOEXEC = 1030;
 const ALL_SEALS = 15;
 
 const test = suite("library file");
 
+const runtime = "Bun" in globalThis ? bunRuntime : denoRuntime;
+
 /** The C library itself. */
-const real = ("Bun" in globalThis ? bunRuntime : denoRuntime).libc();
+const real = runtime.libc();
+const digest = (bytes: Uint8Array) => runtime.sha256(bytes);
 
 /** Content that no other test has made a file of. */
 function newContent(): { bytes: Uint8Array; wanted: WantedFile } {
   const random = new Random();
   const bytes = Uint8Array.from({ length: 5_000 }, () => random.int(0, 255));
-  const sha256 = createHash("sha256").update(bytes).digest("hex");
-  return { bytes, wanted: { name: "library-file-test", sizeBytes: bytes.length, sha256 } };
+  const sha256 = digest(bytes);
+  return { bytes, wanted: { name: "library-file-test", sizeBytes: bytes.length, sha256, digest } };
 }
 
 /** The C library, where some functions do something else. Counts what is open. */
@@ -32,6 +36,7 @@ function counted(changes: Partial<Libc>): Libc & { open: Set<number> } {
   return {
     open,
     write: (fd, bytes, length) => real.write(fd, bytes, length),
+    poll: (descriptors, count, timeoutMs) => real.poll(descriptors, count, timeoutMs),
     pread: (fd, bytes, length, offset) => real.pread(fd, bytes, length, offset),
     fcntl: (fd, command, argument) => {
       const result = real.fcntl(fd, command, argument);
@@ -91,6 +96,32 @@ test("a sealed file of the same name and size with other bytes is not taken", ()
   real.fcntl(planted, F_ADD_SEALS, ALL_SEALS);
   assert.not.ok(isWanted(real, planted, wanted));
   real.close(planted);
+});
+
+test("where the kernel refuses to look at all descriptors at once, each is looked at", () => {
+  const { bytes, wanted } = newContent();
+  const first = withLibraryFile(real, wanted, () => bytes, fdOf);
+  const libc = counted({ poll: () => -1 });
+  assert.is(withLibraryFile(libc, wanted, never, fdOf), first);
+  real.close(first);
+});
+
+test("only descriptors that are open are looked at", () => {
+  const { bytes, wanted } = newContent();
+  const first = withLibraryFile(real, wanted, () => bytes, fdOf);
+  let looks = 0;
+  const fcntl: Libc["fcntl"] = (fd, command, value) => {
+    looks++;
+    return real.fcntl(fd, command, value);
+  };
+  assert.is(withLibraryFile(counted({ fcntl }), wanted, never, fdOf), first);
+  assert.ok(looks <= first + 1, `${looks} looks for descriptor ${first}`);
+  const closed = real.fcntl(first, F_DUPFD_CLOEXEC, 900);
+  real.close(first);
+  looks = 0;
+  assert.is(withLibraryFile(counted({ fcntl }), wanted, never, fdOf), closed);
+  assert.ok(looks < 500, `${looks} looks among 900 numbers`);
+  real.close(closed);
 });
 
 test("a longer file that begins with the bytes is not taken", () => {

@@ -49,6 +49,9 @@ class RefusingRuntime implements Runtime {
     return path.endsWith(".so") ? this.#facts : this.#module;
   };
   user = () => ME;
+  sha256 = (): never => {
+    throw new Error("called");
+  };
   openBell = (): never => {
     throw new Error("called");
   };
