@@ -8,7 +8,7 @@ DENO_TEST = $(DENO) test --allow-ffi --allow-env --allow-net --allow-read --allo
 .DEFAULT_GOAL = help
 .PHONY: help setup build embed test test-deno test-bun test-shim test-kernel test-musl \
 	test-clients test-all \
-	fmt lint check publish-check pack demo stress fuzz lifecycle soak soak-clients bench bench-quick \
+	fmt lint check publish-check bundle pack demo stress fuzz lifecycle soak soak-clients bench bench-quick \
 	bench-sockets torture verify clean
 
 help: ## list the targets
@@ -65,6 +65,9 @@ publish-check: ## try what `deno publish` would do, without slow types
 	@sh scripts/tool.sh deno >/dev/null 2>&1 || sh scripts/setup.sh --packages
 	$(DENO) publish --dry-run --allow-dirty
 
+bundle: ## write dist/: one file for each entry point, as the package has them
+	@sh scripts/bundle.sh
+
 pack: ## make the tarball that `npm publish` would upload
 	npm pack
 
@@ -103,4 +106,4 @@ verify: build ## echo with faults on, compare every byte: MESSAGES=1000000
 	@sh scripts/verify.sh $(or $(MESSAGES),1000000)
 
 clean: ## remove what was built
-	rm -rf ffi/build bench/build types
+	rm -rf ffi/build bench/build types dist

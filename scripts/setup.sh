@@ -28,6 +28,7 @@ packages_ready() {
     [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] &&
     sh scripts/tool.sh deno >/dev/null 2>&1 &&
     sh scripts/tool.sh bun >/dev/null 2>&1 &&
+    sh scripts/tool.sh esbuild >/dev/null 2>&1 &&
     sh scripts/tool.sh tsc >/dev/null 2>&1
 }
 
@@ -58,7 +59,7 @@ install_packages() {
     echo "  apt-get update && apt-get install -y --no-install-recommends nodejs npm" >&2
     exit 1
   fi
-  for name in deno bun tsc; do
+  for name in deno bun esbuild tsc; do
     sh scripts/tool.sh "$name" >/dev/null
   done
   mkdir -p "$(dirname "$stamp")"

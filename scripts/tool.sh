@@ -1,5 +1,5 @@
 #!/bin/sh
-# Finds a working deno, bun or tsc.
+# Finds a working deno, bun, esbuild or tsc.
 #
 #   scripts/tool.sh deno              prints the path of the binary
 #   scripts/tool.sh deno test tests/  runs it
@@ -41,6 +41,11 @@ candidates() {
       done
       echo "$modules/bun/bin/bun.exe"
       ;;
+    esbuild)
+      for base in "$modules/@esbuild" "$modules/.deno/@esbuild+"*/node_modules/@esbuild; do
+        ls "$base/linux-$cpu/bin/esbuild" 2>/dev/null || true
+      done
+      ;;
   esac
   command -v "$1" 2>/dev/null || true
 }
@@ -80,10 +85,10 @@ find_tsc() {
 
 name=${1:-}
 case $name in
-  deno | bun) path=$(find_runtime "$name") ;;
+  deno | bun | esbuild) path=$(find_runtime "$name") ;;
   tsc) path=$(find_tsc) ;;
   *)
-    echo "usage: scripts/tool.sh deno|bun|tsc [arguments to run it with]" >&2
+    echo "usage: scripts/tool.sh deno|bun|esbuild|tsc [arguments to run it with]" >&2
     exit 2
     ;;
 esac

@@ -20,11 +20,11 @@
  */
 import type { Listener } from "../net/accept/listener.ts";
 import type { NetAddr, UnixAddr } from "./deno/addr.ts";
-import { connect as connectOver } from "./deno/connect.ts";
+import { connectOver } from "./deno/connect.ts";
 import type { DenoConn } from "./deno/deno_conn.ts";
 import { DenoListener } from "./deno/deno_listener.ts";
 import type { DenoTcpConn } from "./deno/deno_tcp_conn.ts";
-import { listen as listenOver } from "./deno/listen.ts";
+import { listenOver } from "./deno/listen.ts";
 import type {
   ConnectOptions,
   ListenOptions,

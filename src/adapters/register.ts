@@ -19,7 +19,7 @@ import net, { netNetwork } from "./net.ts";
 import { install } from "./register/install.ts";
 import type { NetModule } from "./register/node_modules.ts";
 
-install(net as unknown as NetModule);
+install(net as unknown as NetModule, import.meta.url);
 
 /** The network that carries everything: for its numbers. */
 export function registeredNetwork(): Network {

@@ -37,17 +37,19 @@ test.after((context) => {
   context.base[Symbol.dispose]();
 });
 
-test("the package has sources, types, documents and nothing else", async (context) => {
+test("the package has sources, bundles, types, documents and nothing else", async (context) => {
   const files = await filesOf(context.tarball);
   const wanted = [
     /^(?:package\.json|LICENSE|README\.md|CHANGELOG\.md|docs\/[\w.]+)$/,
     /^docs\/charts\/[\w-]+\.svg$/,
     /^(?:mod|deps|backends|bin\/uringnet|(?:src|ffi)\/[\w/]+)\.ts$/,
     /^types\/[\w/]+\.d\.ts$/,
+    /^dist\/(?:mod|deps|deno|duplex|net|register|shared-\w+)\.js$/,
   ];
   assert.equal(files.filter((file) => !wanted.some((pattern) => pattern.test(file))), []);
   const libraries = ["ffi/embedded/aarch64.ts", "ffi/embedded/x86_64.ts"];
-  for (const file of ["mod.ts", ...libraries, "types/mod.d.ts", "types/deps.d.ts", "LICENSE"]) {
+  const entries = ["mod.ts", "types/mod.d.ts", "types/deps.d.ts", "dist/mod.js", "dist/deps.js"];
+  for (const file of [...entries, ...libraries, "LICENSE"]) {
     assert.ok(files.includes(file), `has ${file}`);
   }
 });

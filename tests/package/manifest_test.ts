@@ -1,10 +1,11 @@
 /**
- * deno.json and package.json describe one package: the same version, license and subpaths.
+ * deno.json and package.json describe one package: the same version, license and subpaths. The
+ * subpaths lead to the sources in one, and to the files that scripts/bundle.sh makes in the other.
  *
  * @module
  */
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { assert, suite } from "../harness.ts";
 import { ROOT } from "./program.ts";
 
@@ -27,24 +28,26 @@ test("both have the same subpaths, in the same order, of files that exist", () =
     npm.exports as Record<string, { types: string; default: string }>,
   );
   assert.ok(subpaths.length >= 4);
-  assert.equal(
-    Object.entries(deno.exports),
-    subpaths.map(([path, entry]) => [path, entry.default]),
-  );
+  assert.equal(Object.keys(deno.exports), subpaths.map(([path]) => path));
   for (const [path, entry] of subpaths) {
-    assert.ok(existsSync(join(ROOT, entry.default)), path);
-    assert.is(entry.types, `./types/${entry.default.slice(2).replace(/\.ts$/, ".d.ts")}`);
+    const source = deno.exports[path] as string;
+    assert.ok(existsSync(join(ROOT, source)), path);
+    const name = basename(source, ".ts");
+    assert.equal(entry, {
+      types: `./types/${source.slice(2, -".ts".length)}.d.ts`,
+      default: `./dist/${name}.js`,
+    });
   }
 });
 
-test("declarations are emitted for each subpath", () => {
+test("each subpath has declarations and a bundled file", () => {
   for (const path of Object.values(deno.exports as Record<string, string>)) {
     assert.ok(types.includes(`"${path.slice(2)}"`), path);
   }
 });
 
-test("both publish the same files, but for the emitted declarations", () => {
-  const files = (npm.files as string[]).filter((name) => name !== "types");
+test("both publish the same files, but for declarations and bundled files", () => {
+  const files = (npm.files as string[]).filter((name) => name !== "types" && name !== "dist");
   assert.equal([...deno.publish.include].sort(), files.sort());
 });
 

@@ -1,5 +1,6 @@
 /**
- * An HTTP server over the files of this checkout, for programs that import the library by URL.
+ * An HTTP server over the files of this checkout or of an unpacked package, for programs that
+ * import the library by URL.
  *
  * @module
  */
@@ -19,21 +20,23 @@ export interface ServedCheckout {
 }
 
 /**
- * Serves every file of the checkout, and `/program.ts`, which imports `/mod.ts`, with one content
- * type; null sends none.
+ * Serves every file below `root`, and `/program.ts`, which imports `/mod.ts`, with one content
+ * type; null sends none. JavaScript has its own.
  */
 export async function serveCheckout(
   contentType: string | null = "text/typescript",
+  root: string = ROOT,
 ): Promise<ServedCheckout> {
   const requests: string[] = [];
   const server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url ?? "/", "http://host").pathname).slice(1);
     requests.push(path);
-    if (contentType !== null) response.setHeader("content-type", contentType);
+    const type = path.endsWith(".js") ? "text/javascript" : contentType;
+    if (type !== null) response.setHeader("content-type", type);
     if (path === "program.ts") {
       response.end(PROGRAM.replace("SPECIFIER", `http://${request.headers.host}/mod.ts`));
-    } else if (!path.includes("..") && existsSync(join(ROOT, path))) {
-      response.end(readFileSync(join(ROOT, path)));
+    } else if (!path.includes("..") && existsSync(join(root, path))) {
+      response.end(readFileSync(join(root, path)));
     } else {
       response.statusCode = 404;
       response.end();

@@ -72,7 +72,7 @@ export function emptyDirectory(): Disposable & { path: string } {
 export function copyCheckout(target: string, { packages = true } = {}): void {
   const { files } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
   const published = (files as string[]).map((name) => name.split("/")[0]);
-  const names = new Set(published.filter((name) => name !== "types"));
+  const names = new Set(published.filter((name) => name !== "types" && name !== "dist"));
   for (const name of ["scripts", "package.json", "package-lock.json", "bunfig.toml"]) {
     names.add(name);
   }

@@ -37,7 +37,7 @@ async function addressesOf(hostname: string): Promise<Candidate[]> {
 }
 
 /** Connects within the network's own time limit. Rejects with an error of `Deno.errors`. */
-export async function connect(
+export async function connectOver(
   network: Network,
   options: ConnectOptions | UnixConnectOptions,
 ): Promise<Connection> {

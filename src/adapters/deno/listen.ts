@@ -37,7 +37,7 @@ function bindAddress(fields: AnyOptions): Address {
 }
 
 /** Binds and listens at once. Throws an error of `Deno.errors`. */
-export function listen(
+export function listenOver(
   network: Network,
   options: ListenOptions | UnixListenOptions,
 ): Listener {

@@ -16,13 +16,13 @@ import { patchAgents, patchClients } from "./patch_clients.ts";
 import { patchServers } from "./patch_servers.ts";
 import { registerLog } from "./register_log.ts";
 
-/** The folder of the adapters, as it stands in stacks. */
-const LIBRARY = new URL("..", import.meta.url).pathname;
-
 let installed = false;
 
-/** Installs `net`, the default export of `uringnet/net`. Once for each thread. */
-export function install(net: NetModule): void {
+/**
+ * Installs `net`, the default export of `uringnet/net`. Once for each thread. `entry` is the URL of
+ * the preload: workers get it too, and its folder is that of the adapters, as it stands in stacks.
+ */
+export function install(net: NetModule, entry: string): void {
   if (installed) return;
   installed = true;
   // All of them are evaluated first: their classes extend the runtime's own.
@@ -36,10 +36,11 @@ export function install(net: NetModule): void {
     return;
   }
   patchBunHttp(net, { http, https, tls });
-  patchBunWorkers(nodeModules("worker_threads"));
+  patchBunWorkers(nodeModules("worker_threads"), new URL(entry));
   if (registerLog.wanted()) {
-    registerLog.tellCallers(net.Socket.prototype, "connect", LIBRARY);
-    registerLog.tellCallers(net.Server.prototype, "listen", LIBRARY);
+    const folder = new URL(".", entry).pathname;
+    registerLog.tellCallers(net.Socket.prototype, "connect", folder);
+    registerLog.tellCallers(net.Server.prototype, "listen", folder);
   }
   for (const name of Object.keys(net)) {
     // Bun's own modules call these, with marks that only Bun's own know.

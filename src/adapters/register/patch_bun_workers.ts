@@ -9,11 +9,7 @@ import { type Exports, replace } from "./node_modules.ts";
 
 type WorkerClass = new (...args: unknown[]) => object;
 
-/** The entry point of this preload. */
-const REGISTER = new URL("../register.ts", import.meta.url);
-
-function withPreload(original: WorkerClass): WorkerClass {
-  const preload = fileURLToPath(REGISTER);
+function withPreload(original: WorkerClass, preload: string): WorkerClass {
   const replaced: WorkerClass = new Proxy(original, {
     construct(target, [file, given, ...rest], newTarget) {
       const options = given as { preload?: string | string[] } | undefined;
@@ -26,11 +22,12 @@ function withPreload(original: WorkerClass): WorkerClass {
   return replaced;
 }
 
-/** Replaces `Worker` of `node:worker_threads` and the global one. */
-export function patchBunWorkers(workerThreads: Exports): void {
+/** Replaces `Worker` of `node:worker_threads` and the global one; `entry` is the preload. */
+export function patchBunWorkers(workerThreads: Exports, entry: URL): void {
   // A compiled program has no file of this preload to name.
-  if (REGISTER.protocol !== "file:") return;
-  replace(workerThreads, "Worker", withPreload(workerThreads.Worker));
+  if (entry.protocol !== "file:") return;
+  const preload = fileURLToPath(entry);
+  replace(workerThreads, "Worker", withPreload(workerThreads.Worker, preload));
   const globals = globalThis as unknown as Exports;
-  replace(globals, "Worker", withPreload(globals.Worker));
+  replace(globals, "Worker", withPreload(globals.Worker, preload));
 }
