@@ -104,6 +104,28 @@ const SPIN_ROWS: readonly Bar[] = [
   row("CPU at 100 messages/s", ["paced-100"], "cpuMsPerSecond", {}),
 ];
 
+/** What a program may take longer to start than one on the runtime's own sockets. */
+const START_MS = 20;
+
+/** The first second: compilers work beside the program. */
+const START_ROWS: readonly Bar[] = [
+  row("start to first echo", ["start"], "startMs", {
+    compare: "difference",
+    limits: both(START_MS),
+  }),
+  row("start to first echo, CPU", ["start"], "startCpuMs", { compare: "difference" }),
+  row("start to first echo, sources", ["start"], "startMs", {
+    subject: " files",
+    compare: "difference",
+  }),
+  row("first second: CPU of an echo", ["first-second"], "cpuUs", {
+    against: "C",
+    limits: both(1.15),
+  }),
+  row("first second: CPU of an echo", ["first-second"], "cpuUs", {}),
+  row("first second: p99", ["first-second"], "p99", { limits: both(1) }),
+];
+
 const CELLS = CASES.filter(({ group, work }) =>
   ["echo", "framed", "broadcast"].includes(group) && work.kind === "client"
 );
@@ -155,6 +177,7 @@ export const BARS: readonly Bar[] = [
     limits: both(1 / TWO_RINGS),
   }),
   ...SPIN_ROWS,
+  ...START_ROWS,
   row("p99", CELLS.map(({ name }) => name), "p99", { limits: both(1) }),
 ];
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # build.sh: compiles the load client and the C reference servers into bench/build/, printing each
-# command. Usage: bench/build.sh, from anywhere. CC and CFLAGS may be set. Needs liburing 2.3 or
+# command, and writes the server there that starts from bundled files (dist/: scripts/bundle.sh).
+# Usage: bench/build.sh, from anywhere. CC and CFLAGS may be set. Needs liburing 2.3 or
 # newer with its static library (Debian: liburing-dev).
 set -eu
 cd "$(dirname "$0")"
@@ -12,3 +13,4 @@ ${CC:-gcc} -std=c11 ${CFLAGS:--O2} -Wall -Wextra -Werror -o build/client client.
 ${CC:-gcc} -std=c11 ${CFLAGS:--O2} -Wall -Wextra -Werror -o build/epoll_echo peers/epoll_echo.c
 ${CC:-gcc} -std=c11 ${CFLAGS:--O2} -Wall -Wextra -Werror -o build/uring_echo peers/uring_echo.c \
   -l:liburing.a
+sed 's#"../../mod.ts"#"../../dist/mod.js"#' peers/uringnet_start.ts >build/uringnet_start.ts

@@ -29,6 +29,7 @@ ulimit -n "$wanted_files" 2>/dev/null || ulimit -n "$(ulimit -H -n)" 2>/dev/null
 sh scripts/setup.sh
 quietly sh scripts/build.sh
 quietly sh bench/build.sh
+quietly sh scripts/bundle.sh
 
 # Options win over the environment, cases add up.
 [ -z "$seconds" ] || [ "$seconds" = 0 ] || set -- --seconds "$seconds" "$@"

@@ -21,6 +21,11 @@ export interface PacedWork {
   size: number;
 }
 
+/** One message, as soon as the program listens. */
+export interface StartWork {
+  kind: "start";
+}
+
 /**
  * A program that measures itself, bench/piece_sweep.ts: sends of several pieces.
  *
@@ -45,7 +50,8 @@ export interface ClosingWork {
  * Sets of peers: those that every case has; without programs on node:net and the like, for sweeps;
  * with and without spinning and with a ring for each direction; with exact mode, metrics and a ring
  * for each direction; answering frames together as well; sending from pool memory as well; servers
- * with workers; networks that close; none.
+ * with workers; networks that close; servers that have just started, of bundled files and of the
+ * sources; none.
  */
 export type PeerSet =
   | "plain"
@@ -56,13 +62,14 @@ export type PeerSet =
   | "source"
   | "workers"
   | "closing"
+  | "start"
   | "none";
 
 export interface Case {
   name: string;
   group: string;
   title: string;
-  work: ClientWork | PacedWork | SweepWork | ClosingWork;
+  work: ClientWork | PacedWork | StartWork | SweepWork | ClosingWork;
   /** The first figure: the one that ratios and charts are about. */
   primary: MetricName;
   /** The other figures, in order. */
@@ -75,6 +82,8 @@ export interface Case {
   x?: number;
   /** Windows shorter than this say nothing. */
   secondsMin?: number;
+  /** The first second of each server is measured, without a warm-up. */
+  cold?: boolean;
 }
 
 const LATENCIES = ["p50", "p99", "p999"] as const;
@@ -254,6 +263,28 @@ function pieceSweep(over: SweepWork["over"], title: string): Case {
   };
 }
 
+const START_CASES: readonly Case[] = [
+  {
+    name: "start",
+    group: "start",
+    title: "from the start of the process to the first echo",
+    work: { kind: "start" },
+    primary: "startMs",
+    others: ["startCpuMs"],
+    peers: "start",
+  },
+  {
+    name: "first-second",
+    group: "start",
+    title: "echo, 50 x 64 B, the first second after the start",
+    work: client("echo", 50, 64),
+    primary: "cpuUs",
+    others: MESSAGES,
+    peers: "start",
+    cold: true,
+  },
+];
+
 const PIECE_SWEEPS: readonly Case[] = [
   pieceSweep("pieces", "1 to 64 pieces in one send, and the same bytes as one buffer"),
   pieceSweep("threshold", "16 pieces in one send: gathered by copy and as iovecs"),
@@ -267,6 +298,7 @@ export const CASES: readonly Case[] = [
   ...SINGLE_CASES,
   closing("idle", 0),
   closing("unread", 8 << 20),
+  ...START_CASES,
   ...[1, 2, 4].map(workers),
   ...[1, 4, 16, 32, 64].map((depth) => sweep("depth", depth)),
   ...[1, 4, 16, 50, 200, 500, 2_000, 5_000].map((count) => sweep("connections", count)),

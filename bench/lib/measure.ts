@@ -112,6 +112,7 @@ export async function measureClosing(
 
 /** The window of a case: some need longer ones, except when nothing is to be learned. */
 export function windowOf(work: Case, window: Window, quick: boolean): Window {
+  if (work.cold === true) return { ...window, seconds: 1, warmup: 0 };
   if (quick || work.secondsMin === undefined) return window;
   return { ...window, seconds: Math.max(window.seconds, work.secondsMin) };
 }
@@ -128,8 +129,9 @@ export function measure(
       return runClient(work, server, window, peers === "workers" ? null : pins.client);
     case "paced":
       return runPaced(work, server, window.seconds);
+    case "start":
     case "sweep":
     case "closing":
-      throw new TypeError("A program that measures itself is no server");
+      throw new TypeError("A program that measures itself or its start is no server that runs");
   }
 }

@@ -27,6 +27,8 @@ export const METRICS = Object.freeze({
   cpuUsPerPiece: metric("CPU/piece", "us", 3, "CPU time of the sender for a piece"),
   cpuMsPerGib: metric("CPU/GiB", "ms", 0, "CPU time of the server for a GiB"),
   cpuMsPerSecond: metric("CPU/s", "ms", 2, "CPU time of the server in a second"),
+  startMs: metric("first echo", "ms", 1, "time from the start to the first echo"),
+  startCpuMs: metric("CPU until then", "ms", 1, "CPU time of the server until then"),
   bytesPerConnection: metric("memory/connection", "bytes", 0, "memory of a connection"),
   messagesPerSecond: metric("messages/s", "", 0, "messages per second"),
   mibPerSecond: metric("MiB/s", "", 1, "MiB per second"),

@@ -21,12 +21,14 @@ export interface Peer {
   sets: readonly PeerSet[];
   /** The program below bench/ and its arguments after the port. */
   program: string;
+  /** Another one for the cases about starting, which loads nothing but the library. */
+  startProgram?: string;
   args(work: Case): string[];
 }
 
 /** Peers that serve every mode. */
 const ALWAYS = ["plain", "spin", "modes", "framed", "source"] as const;
-const MAIN = [...ALWAYS, "main", "workers"] as const;
+const MAIN = [...ALWAYS, "main", "workers", "start"] as const;
 
 function mode(work: Case): string[] {
   return ["--mode", serverMode(work)];
@@ -79,9 +81,17 @@ function ringPeers(runtime: "bun" | "deno"): Peer[] {
     program: "peers/uringnet_echo.ts",
   };
   const name = `uringnet/${runtime}`;
-  const peer: Peer = { ...common, name, sets: MAIN, args: mode };
+  const startProgram = "build/uringnet_start.ts";
+  const peer: Peer = { ...common, name, sets: MAIN, startProgram, args: mode };
   return [
     peer,
+    {
+      ...common,
+      name: `${name} files`,
+      sets: ["start"],
+      program: "peers/uringnet_start.ts",
+      args: () => [],
+    },
     {
       ...common,
       name: `${name} exact`,
@@ -177,8 +187,9 @@ export class Runtimes {
 
   /** How to start a peer on a free port, or the reason why it cannot run here. */
   command(peer: Peer, work: Case): string[] | string {
-    const program = join(BENCH_FOLDER, peer.program);
-    if (!existsSync(program)) return `${peer.program} was not built: run bench/build.sh`;
+    const name = (work.peers === "start" ? peer.startProgram : undefined) ?? peer.program;
+    const program = join(BENCH_FOLDER, name);
+    if (!existsSync(program)) return `${name} was not built: run bench/build.sh`;
     const start = peer.runtime === null ? [] : this.#commands[peer.runtime];
     return typeof start === "string" ? start : [...start, program, "0", ...peer.args(work)];
   }

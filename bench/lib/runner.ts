@@ -13,6 +13,7 @@ import type { Peer, Runtimes } from "./peers.ts";
 import { type Estimate, formatSeconds, type Progress } from "./progress.ts";
 import { type CaseResult, newPeerResult, type PeerResult } from "./results.ts";
 import { keepsServers, Stand, StartError } from "./stand.ts";
+import { runStart } from "./start.ts";
 import { rotated } from "./statistics.ts";
 
 export interface Plan {
@@ -126,6 +127,7 @@ export class Runner {
   async #load(peer: Peer, command: readonly string[], step: Step): Promise<Sample> {
     const { work, window, stand } = step;
     if (work.work.kind === "closing") return await measureClosing(command, this.#machine);
+    if (work.work.kind === "start") return await runStart(command, this.#machine.pins.server);
     const { server, fresh } = await stand.take(peer.name, command);
     const warmup = fresh ? window.warmup : Math.min(window.warmup, SETTLING_SECONDS);
     const sample = await measure(server, work, { ...window, warmup }, this.#machine);
@@ -138,6 +140,7 @@ export class Runner {
   }
 
   #expected(work: Case, round: number): number {
+    if (work.work.kind === "start") return START_SECONDS + STEP_OVERHEAD_SECONDS;
     const { seconds, warmup } = this.#windowOf(work);
     const starts = round === 0 || !keepsServers(work);
     const before = starts ? START_SECONDS + warmup : Math.min(warmup, SETTLING_SECONDS);

@@ -56,7 +56,8 @@ export class Stand {
   }
 }
 
-/** Memory is that of a process that has done nothing else. */
-export function keepsServers({ work }: Case): boolean {
+/** Memory is that of a process that has done nothing else, and a first second comes once. */
+export function keepsServers({ work, cold }: Case): boolean {
+  if (cold === true || work.kind === "start") return false;
   return work.kind !== "client" || work.mode !== "idle";
 }

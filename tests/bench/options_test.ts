@@ -81,6 +81,8 @@ test("peers that differ in one thing take part where it is looked at", () => {
   assert.equal(variants("framed-1-d32"), ["joined", "recv-send", "codec"]);
   assert.equal(variants("source"), ["pooled"]);
   assert.equal(variants("workers-2"), ["workers"]);
+  assert.equal(variants("start"), ["files"]);
+  assert.equal(variants("first-second"), ["files"]);
 });
 
 test("frames are answered one by one and together, by every peer", () => {
