@@ -6,8 +6,8 @@
  * their place. Nothing is looked up twice: the adapters ask when they are loaded, before that
  * preload changes the module, and everything later gets what they got.
  *
- * The module takes 8 ms to load in Bun and 6 ms in Deno. Only the portable backend, the adapters and
- * the doorbell of a Deno that cannot wait for an eventfd need it.
+ * The module takes 8 ms to load in Bun and 6 ms in Deno. Only the portable backend, the adapters
+ * and the doorbell of a Deno that cannot wait for an eventfd need it.
  *
  * @module
  */
