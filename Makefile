@@ -56,7 +56,7 @@ lint: setup ## check format, style and doc comments
 	$(DENO) fmt --check
 	$(DENO) lint
 	$(DENO) lint --rules-include=no-console $(wildcard mod.ts deps.ts src ffi)
-	$(DENO) doc --lint mod.ts deps.ts
+	$(DENO) doc --lint $$(sh scripts/entry_points.sh)
 
 check: setup ## check format, style, types, layers and documents (half a minute)
 	@sh scripts/check.sh

@@ -39,7 +39,8 @@ step "lint (library)" "$deno" lint --rules-include=no-console $(existing mod.ts 
 # shellcheck disable=SC2046
 step "types (deno)" "$deno" check $(existing mod.ts deps.ts tests examples bench)
 step "types (tsc)" "$tsc" -p tsconfig.json
-step "doc comments" "$deno" doc --lint mod.ts deps.ts
+# shellcheck disable=SC2046
+step "doc comments" "$deno" doc --lint $(sh scripts/entry_points.sh)
 step "layers, documents" "$bun" test tests/tidy_test.ts tests/docs_test.ts \
   tests/package/public_surface_test.ts tests/package/manifest_test.ts
 

@@ -71,16 +71,6 @@ const NET_LEVELS: readonly (readonly string[])[] = [
   ["lifecycle"],
 ];
 
-/**
- * Import cycles that wait to be broken, each as all of its files. The list may only shrink: a cycle
- * that is gone, or has changed, has to leave it.
- */
-const KNOWN_CYCLES: readonly (readonly string[])[] = [
-  ["src/adapters/late_write.ts", "src/adapters/socket_stream.ts"],
-  ["src/adapters/socket.ts", "src/adapters/socket_connect.ts"],
-  ["src/adapters/server.ts", "src/adapters/server_accept.ts", "src/adapters/server_listen.ts"],
-];
-
 /** The parts of src/ that ffi/ may import: the interfaces that it implements. */
 const FFI_MAY_IMPORT = /^(?:src\/ring\/port\.ts|src\/buf\/slab\.ts|src\/base\/[^/]+\.ts)$/;
 
@@ -296,16 +286,8 @@ function cyclesOf(graph: ReadonlyMap<string, readonly string[]>): string[][] {
   return cycles;
 }
 
-const cycles: Rule = (files) => {
-  const found = cyclesOf(importGraph(files)).map((members) => members.join(" "));
-  const known = KNOWN_CYCLES.map((members) => members.join(" "));
-  // The list is about the whole project, which has a mod.ts.
-  const gone = files.has("mod.ts") ? known.filter((cycle) => !found.includes(cycle)) : [];
-  return [
-    ...found.filter((cycle) => !known.includes(cycle)).map((cycle) => `import cycle: ${cycle}`),
-    ...gone.map((cycle) => `take this cycle out of KNOWN_CYCLES, it is gone: ${cycle}`),
-  ];
-};
+const cycles: Rule = (files) =>
+  cyclesOf(importGraph(files)).map((members) => `import cycle: ${members.join(" ")}`);
 
 const packages: Rule = (files) =>
   each(files, LIBRARY, (path, text) => [
@@ -511,17 +493,6 @@ const links: Rule = (files) =>
       }),
   );
 
-/**
- * Sentences without a noun for a subject that are left in each folder: a ratchet. A figure may only
- * fall, and a folder without such a sentence has to leave the list.
- */
-const UNNAMED_SUBJECTS: Readonly<Record<string, number>> = {
-  docs: 35,
-  "src/adapters/deno": 5,
-  "src/adapters/register": 8,
-  "src/net/send": 14,
-};
-
 /** The comments of a source file in their places; code is overwritten with spaces. */
 function commentsOf(text: string): string {
   const plain = code(text);
@@ -532,28 +503,16 @@ function commentsOf(text: string): string {
 /** A question may begin with these words. */
 const UNNAMED_SUBJECT = /\b(?:Who|What)\b(?![^.|]*\?)|\b(?:some|no|any)body\b/g;
 
-const subjects: Rule = (files) => {
-  const found = new Map<string, string[]>();
-  for (const [path, text] of files) {
-    if (!/^(?:src|docs)\/.*\.(?:ts|md)$/.test(path)) continue;
+const subjects: Rule = (files) =>
+  each(files, /^(?:src|docs)\/.*\.(?:ts|md)$/, (path, text) => {
     const words = path.endsWith(".md") ? prose(text) : commentsOf(text);
-    const folder = posix.dirname(path);
-    const complaints = complain(
+    return complain(
       path,
       words,
       UNNAMED_SUBJECT,
       ([said]) => `the subject of a sentence is a noun, not "${said}"`,
     );
-    found.set(folder, [...found.get(folder) ?? [], ...complaints]);
-  }
-  return [...found].flatMap(([folder, complaints]) => {
-    const limit = UNNAMED_SUBJECTS[folder] ?? 0;
-    if (complaints.length > limit) return complaints;
-    return complaints.length === 0 && limit > 0 && files.has("mod.ts")
-      ? [`${folder} has none left: take it out of UNNAMED_SUBJECTS`]
-      : [];
   });
-};
 
 const suitesRun: Rule = (files) =>
   each(files, /^tests\/.*_test\.ts$/, (path, text) => {
@@ -782,12 +741,6 @@ test("imports make no cycle: a cycle of three files is caught, its neighbours ar
     ["src/base/e.ts", ""],
   ]);
   assert.equal(cycles(files), ["import cycle: src/base/a.ts src/base/b.ts src/base/c.ts"]);
-});
-
-test("imports make no cycle: a known cycle that is gone has to leave the list", () => {
-  const complaints = cycles(new Map([["mod.ts", ""]]));
-  assert.is(complaints.length, KNOWN_CYCLES.length);
-  for (const complaint of complaints) assert.match(complaint, "it is gone");
 });
 
 test.run();

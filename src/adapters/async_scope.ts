@@ -2,11 +2,11 @@
  * The async context in which a socket calls its program: the one in which the socket was made, as
  * `AsyncLocalStorage` needs it.
  *
- * `AsyncResource` is the public way to it, and cheap in Bun. In Deno each call of `runInAsyncScope`
- * makes an entry in a weak map and leaves a context that is not empty, which makes `node:http` do
- * the same again. Together this costs a tenth of the CPU of a small request, and more in the
- * collector. Deno's core reads and sets the context in 9 ns. Where a version of Deno has no such
- * functions, the public way is taken.
+ * `AsyncResource` is the public way to switch to it, and is cheap in Bun. In Deno each call of
+ * `runInAsyncScope` adds an entry to a weak map and leaves a context that is not empty, so that
+ * `node:http` does the same again. Both together cost a tenth of the CPU of a small request, and
+ * more in the garbage collector. Deno's core reads and sets the context in 9 ns. The public way is
+ * used where a version of Deno lacks these functions.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { type ContextAccess, SwitchedScope } from "./switched_scope.ts";
 type AnyFunction = (this: any, ...args: any[]) => unknown;
 
 export interface AsyncScope {
-  /** Calls `body` in the context, with up to two arguments, and returns what it returns. */
+  /** Calls `body` in the context, with up to two arguments, and returns its result. */
   run(body: AnyFunction, self?: unknown, first?: unknown, second?: unknown): unknown;
 }
 
@@ -36,10 +36,10 @@ function findAccess(): ContextAccess | null {
 
 const found = findAccess();
 
-/** The context of this moment. */
+/** The context in which it is called. */
 function capture(): AsyncScope {
   return found === null ? new ResourceScope() : new SwitchedScope(found);
 }
 
-/** `switches`: scopes are of the cheap kind, which only Deno has. */
+/** `switches` is whether scopes are of the cheap kind, which only Deno has. */
 export const asyncScope = { capture, switches: found !== null };

@@ -1,6 +1,6 @@
 /**
- * The process-wide defaults of choosing between IPv4 and IPv6: the runtime's, unless `NODE_OPTIONS`
- * has others.
+ * The process-wide defaults for choosing between IPv4 and IPv6: those of `NODE_OPTIONS`, else the
+ * runtime's.
  *
  *   --no-network-family-autoselection   --network-family-autoselection-attempt-timeout=250
  *
@@ -10,7 +10,7 @@ import { nodeOptions } from "./node_options.ts";
 import { runtimeNet } from "./runtime_net.ts";
 import { validate } from "./validate.ts";
 
-/** Less than this no attempt is given. */
+/** The shortest time that one attempt may take. */
 const ATTEMPT_MS_MIN = 10;
 
 const OFF = "--no-network-family-autoselection";

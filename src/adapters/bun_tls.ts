@@ -1,12 +1,12 @@
 /**
  * TLS servers of Bun over sockets of this library.
  *
- * Bun takes the `_handle` of the connection under a TLS server for one of its own, and asks it to
- * become a TLS one. Where there is none, it reads and writes the connection as any stream. So the
- * handle is hidden from the moment on in which a connection becomes a TLS server's.
+ * Bun expects the `_handle` of a connection under a TLS server to be one of its own, and asks it to
+ * become a TLS handle. A connection without a handle is read and written like any stream. So the
+ * handle is hidden from the moment when a TLS server takes the connection.
  *
- * The method has a symbol that everybody can have, and no name. Where a version of Bun has none,
- * nothing is changed, and the tests of `node:tls` say so.
+ * The method's key is a registered symbol. Nothing is changed where a version of Bun lacks the
+ * method, and then the tests of `node:tls` fail.
  *
  * @module
  */
@@ -18,7 +18,7 @@ const UPGRADE = Symbol.for("::bunUpgradeServerTLS::");
 
 let installed = false;
 
-/** Once for each thread; does nothing in other runtimes. */
+/** Installs the hook, once for each thread. Other runtimes have no such method. */
 export function bunTls(hideHandle: (connection: unknown) => void): void {
   if (installed) return;
   installed = true;

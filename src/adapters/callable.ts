@@ -3,9 +3,9 @@
  *
  *   new C(options)          an object
  *   C(options)              the same
- *   C.call(this, options)   in the constructor of one that inherits in the old way: `this`
+ *   C.call(this, options)   in the constructor of a class made before `class` syntax: `this`
  *
- * `instead` may give another object for the first two.
+ * `instead` may return another object for the first two.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 /**
- * The part of a socket's handle that programs reach for: they call, and replace, `setNoDelay`,
- * `setKeepAlive`, `ref` and `unref`, and read `fd`. So these are what the socket itself calls.
+ * The part of a socket's handle that programs use: they call, and replace, `setNoDelay`,
+ * `setKeepAlive`, `ref` and `unref`, and read `fd`. So the socket itself calls these methods as
+ * well.
  *
  * Numbers that are returned are 0, or -errno, as in libuv.
  *
@@ -16,11 +17,14 @@ import { nodeNetwork } from "./node_network.ts";
 import { type AsyncScope, asyncScope } from "./async_scope.ts";
 import { type SocketName, socketName } from "./socket_name.ts";
 
-/** Seconds between Node's probes, and how many make a connection dead. */
+/**
+ * Seconds between Node's probes, and the number of unanswered probes after which a connection is
+ * dead.
+ */
 const PROBE_SECONDS = 1;
 const PROBE_COUNT = 10;
 
-/** A connect that is under way. */
+/** A connect that has not finished. */
 export interface Connecting {
   cancel(): void;
   ref(): void;
@@ -35,15 +39,18 @@ export abstract class ConnectionHandle {
   protected referenced = true;
   #remote: SocketAddress | UnixAddress | null = null;
   #local: SocketAddress | UnixAddress | null = null;
-  /** Made for the first caller that asks for its number. */
+  /** Made when its number is first asked for. */
   #resource: AsyncResource | null = null;
 
-  /** The network of the connection; without one, that of `uringnet/net`. */
+  /** The network of the connection, or of `uringnet/net` while there is no connection. */
   get context(): NetworkContext {
     return this.connection?.socket.context ?? nodeNetwork.get();
   }
 
-  /** Milliseconds; without a connection those of the same clock. */
+  /**
+   * Milliseconds, from the network's clock while there is a connection, else from
+   * `performance.now()`.
+   */
   get now(): number {
     return this.connection?.socket.context.now ?? performance.now();
   }
@@ -52,7 +59,7 @@ export abstract class ConnectionHandle {
     return this.connection !== null;
   }
 
-  /** -1 where there is none. */
+  /** The descriptor; -1 where there is none. */
   get fd(): number {
     return this.connection?.socket.fd ?? -1;
   }
@@ -62,7 +69,7 @@ export abstract class ConnectionHandle {
     return this.#resource.asyncId();
   }
 
-  /** Agents that use a connection again say so. */
+  /** Called by agents that reuse a connection; nothing is to be reset here. */
   asyncReset(): void {}
 
   getProviderType(): number {
@@ -113,7 +120,9 @@ export abstract class ConnectionHandle {
     return this.referenced;
   }
 
-  /** Names of the ends, as they were first seen: a connection that is over has none. */
+  /**
+   * The name of one end, kept from when it was first read, because a closed connection has none.
+   */
   name(which: "local" | "remote"): SocketName | null {
     const connection = this.connection;
     return which === "local"

@@ -1,12 +1,13 @@
 /**
- * Connecting one socket: addresses one after the other, each with its time, as Node does it.
+ * Connecting one socket: addresses are tried one after the other, each for a limited time, as in
+ * Node.
  *
  *   start(targets) -> attempt -> connected
  *                       | failed, or not the last and out of time: 'connectionAttemptFailed',
  *                       v                                         'connectionAttemptTimeout'
  *                     next attempt -> ... -> none left: an error, or one with all of them in it
  *
- * Node gives an attempt up when its time is over, and so does this; RFC 8305 would let it run on.
+ * As in Node, an attempt ends when its time is over. RFC 8305 would let it run on.
  *
  * @module
  */
@@ -20,17 +21,17 @@ import { nodeNetwork } from "./node_network.ts";
 import type { SocketStream } from "./socket_stream.ts";
 import type { Connecting } from "./connection_handle.ts";
 
-/** Where to, and from where. */
+/** One address to connect to, and the local address to bind first. */
 export interface Target {
   to: SocketAddress | UnixAddress;
-  /** As the program wrote it, for errors: the address or the path. */
+  /** The address or the path as the program wrote it, for error messages. */
   name: string;
   /** 4, 6, or undefined for a path. */
   family: 4 | 6 | undefined;
   from: SocketAddress | null;
 }
 
-/** The result of a connect: one of the two is called, once. */
+/** Receives the result of a connect: one of the two methods is called, once. */
 export interface ConnectorOwner {
   connected(connection: SocketConnection): void;
   failed(error: Error): void;
@@ -40,10 +41,13 @@ export class Connector implements Connecting, Connected {
   readonly #socket: SocketStream;
   readonly #owner: ConnectorOwner;
   readonly #targets: Target[];
-  /** Null where all the time that there is belongs to the one attempt. */
+  /** The time limit of one attempt; null where a single attempt has no limit of its own. */
   readonly #attemptMs: number | null;
   readonly #errors: Error[] = [];
-  /** The addresses that were tried, for the program to see; null where it chose one. */
+  /**
+   * The addresses that were tried, which the program can read; null where the program named one
+   * address.
+   */
   readonly #tried: string[] | null;
   #current: PushConnect | null = null;
   #target: Target;
@@ -169,7 +173,7 @@ export class Connector implements Connecting, Connected {
 
   #error(errno: number, bindFailed: boolean): Error {
     const { to, name, from } = this.#target;
-    // An address in use shows when the connection is made, in libuv as well.
+    // As in libuv, an address in use is reported by the connect and not by the bind.
     if (bindFailed && from !== null && errno !== ERRNO.EADDRINUSE) {
       return nodeError.system(errno, "bind", { address: from.hostname, port: from.port });
     }

@@ -12,9 +12,9 @@
  * console.log(await server.read(memory)); // 5
  * ```
  *
- * `connect` and `listen` use one network of the thread, which is opened at the first call.
- * `toDenoConn` and `toDenoListener` wrap what a network of one's own has made. docs/DENO_NET.md has
- * the comparison with Deno's own.
+ * `connect` and `listen` share one network for each thread, which the first call opens.
+ * `toDenoConn` and `toDenoListener` wrap connections and listeners of a network that the program
+ * has started itself. docs/DENO_NET.md compares them with Deno's own.
  *
  * @module
  */
@@ -38,7 +38,12 @@ export type { Addr, NetAddr, UnixAddr } from "./deno/addr.ts";
 export type { DenoConn } from "./deno/deno_conn.ts";
 export type { DenoListener } from "./deno/deno_listener.ts";
 export type { DenoTcpConn } from "./deno/deno_tcp_conn.ts";
-export { type DenoErrorClass, type DenoErrorName, errors } from "./deno/errors.ts";
+export {
+  type DenoErrorClass,
+  type DenoErrorName,
+  type ErrorClasses,
+  errors,
+} from "./deno/errors.ts";
 export type {
   ConnectOptions,
   ListenOptions,
@@ -47,7 +52,7 @@ export type {
 } from "./deno/options.ts";
 export { toDenoConn };
 
-/** `listener` with the interface of `Deno.Listener`; closing the result closes it. */
+/** `listener` with the interface of `Deno.Listener`. Closing the result closes the listener. */
 export function toDenoListener(listener: Listener): DenoListener<DenoTcpConn, NetAddr> {
   return new DenoListener(listener);
 }
@@ -66,8 +71,8 @@ export async function connect(
 }
 
 /**
- * Binds and listens, with the options of `Deno.listen`; the listener listens when this returns.
- * Throws an error of `Deno.errors`, or TypeError or RangeError for wrong options.
+ * Binds and listens, with the options of `Deno.listen`. The listener already listens when the call
+ * returns. Throws an error of `Deno.errors`, or TypeError or RangeError for wrong options.
  */
 export function listen(options: ListenOptions): DenoListener<DenoTcpConn, NetAddr>;
 /** Listens on a unix socket. */

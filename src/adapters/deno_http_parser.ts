@@ -1,8 +1,8 @@
 /**
- * Parsers of `node:http` in Deno call the program through an `AsyncResource` of their own, once for
- * each chunk, unless Deno feeds them itself. That costs a request what `async_scope.ts` avoids, and
- * more, as the server then makes such a scope for each request. A parser that is given to a socket
- * of this library gets the cheap one, which has the same context.
+ * In Deno, a parser of `node:http` that is not fed by Deno itself calls the program through an
+ * `AsyncResource` of its own, once for each chunk. Each request then pays the cost that
+ * `async_scope.ts` avoids, and the server makes another such scope for each request. So a parser
+ * that is given to a socket of this library gets the cheap scope, which has the same context.
  *
  * @module
  */
@@ -26,7 +26,7 @@ function isParser(value: unknown): value is Parser {
   return typeof (value as Parser)._asyncResource?.runInAsyncScope === "function";
 }
 
-/** Lets sockets see the parsers that they are given. */
+/** Gives each parser that is assigned to a socket the cheap scope. */
 function install(): void {
   if (!asyncScope.switches) return;
   Object.defineProperty(SocketStream.prototype, "parser", {

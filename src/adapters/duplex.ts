@@ -23,7 +23,9 @@ import { SocketHandle } from "./socket_handle.ts";
 import { Socket } from "./socket.ts";
 import { HIDES_HANDLE, type SocketOptions } from "./socket_stream.ts";
 
-/** Options of `node:net` that make sense for a connection that is there; all optional. */
+export type { OnRead } from "./on_read_buffers.ts";
+
+/** Options of `node:net` that apply to an established connection. All are optional. */
 export interface ToDuplexOptions extends
   Pick<
     DuplexOptions,
@@ -38,13 +40,13 @@ export interface ToDuplexOptions extends
    * @default {false}
    */
   pauseOnCreate?: boolean;
-  /** Bytes go to a function, in a buffer of the program's own, past the stream. */
+  /** Delivers bytes to a function, in a buffer of the program, and not through the stream. */
   onread?: OnRead;
 }
 
 /**
- * Takes a connection over: from here on it is used through the stream alone. Throws TypeError for
- * what is no connection of this library.
+ * Takes over a connection, which from then on is used through the stream alone. Throws TypeError
+ * for an object that is not a connection of this library.
  */
 export function toDuplex(connection: Connection, options: ToDuplexOptions = {}): NodeSocket {
   if (!(connection instanceof SocketConnection)) {

@@ -3,11 +3,11 @@
  *
  *   stopped --start()--> running --expired()--> quiet --touch()--> running --stop()--> stopped
  *
- * - Traffic only notes the time, from the clock of the network's last turn. When the timer fires
- *   early, because something moved meanwhile, it is set again for the remaining time.
- * - `stop` leaves the timer where it is, and `start` uses it when it does not fire too late: a
- *   server of `node:http` starts and stops a timeout with each request.
- * - `release` clears it: nothing of a socket that is gone is left.
+ * - Traffic only notes the time, from the clock of the network's last turn. When there was traffic
+ *   since the timer was set, the timer is set again for the remaining time.
+ * - `stop` leaves the timer running, and `start` uses it unless it would fire too late: a server of
+ *   `node:http` starts and stops a timeout with each request.
+ * - `release` clears the timer, so that nothing remains of a destroyed socket.
  *
  * @module
  */
@@ -22,7 +22,9 @@ export class IdleTimer {
   #firesAtMs = 0;
   #lastActiveMs = 0;
 
-  /** `expired` is called a period after the last traffic, and again only after some more. */
+  /**
+   * `expired` is called one period after the last traffic, and again only after further traffic.
+   */
   constructor(now: () => number, expired: () => void) {
     this.#now = now;
     this.#expired = expired;
@@ -36,18 +38,18 @@ export class IdleTimer {
     this.#set(periodMs);
   }
 
-  /** Something moved. */
+  /** Notes traffic. */
   touch(): void {
     this.#lastActiveMs = this.#now();
     if (this.#timer === null && this.#periodMs > 0) this.#set(this.#periodMs);
   }
 
-  /** No timeout until the next `start`. */
+  /** Turns the timeout off until the next `start`. */
   stop(): void {
     this.#periodMs = 0;
   }
 
-  /** The socket is gone. */
+  /** Called when the socket is destroyed. */
   release(): void {
     this.stop();
     this.#clear();
@@ -61,7 +63,7 @@ export class IdleTimer {
   #set(delayMs: number): void {
     this.#firesAtMs = this.#now() + delayMs;
     this.#timer = setTimeout(this.#fire, delayMs);
-    // An idle socket does not keep the process alive for its timeout.
+    // The timeout of an idle socket does not keep the process alive.
     this.#timer.unref();
   }
 
@@ -69,7 +71,7 @@ export class IdleTimer {
     this.#timer = null;
     if (this.#periodMs === 0) return;
     const remainingMs = this.#lastActiveMs + this.#periodMs - this.#now();
-    // Both clocks tick in milliseconds or finer: a remaining fraction counts as none.
+    // Both clocks have a resolution of a millisecond or finer. A remaining fraction counts as zero.
     if (remainingMs >= 1) {
       this.#set(remainingMs);
       return;

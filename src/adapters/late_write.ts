@@ -8,15 +8,21 @@ import { nextTick } from "node:process";
 import { Duplex } from "node:stream";
 import type { Part } from "../net/send/push_send.ts";
 import { nodeError } from "./node_error.ts";
-import type { SocketStream } from "./socket_stream.ts";
+
+/** The members of a socket's stream that a late write needs. */
+export interface LateWriter extends Duplex {
+  connecting: boolean;
+  _pendingData: string | Uint8Array | readonly Part[] | null;
+  _pendingEncoding: string;
+}
 
 type Done = (error?: Error | null) => void;
 // deno-lint-ignore no-explicit-any
 type AnyFunction = (...args: any[]) => any;
 
-/** Keeps a write until there is a connection, or until it is certain that there will be none. */
+/** Keeps a write until the socket is connected, or until the connect has failed. */
 function untilConnected(
-  socket: SocketStream,
+  socket: LateWriter,
   data: string | Uint8Array | readonly Part[],
   encoding: string,
   done: Done,
@@ -37,13 +43,16 @@ function untilConnected(
   });
 }
 
-/** The peer has sent FIN, and no half-open connections are wanted: writing is an error now. */
-function refuseAfterEnd(this: SocketStream): void {
+/**
+ * Called when the peer has sent FIN. Unless half-open connections are allowed, writing is an error
+ * from then on.
+ */
+function refuseAfterEnd(this: LateWriter): void {
   if (!this.allowHalfOpen) this.write = writeAfterEnd as typeof this.write;
 }
 
 function writeAfterEnd(
-  this: SocketStream,
+  this: LateWriter,
   chunk: unknown,
   encoding?: unknown,
   callback?: unknown,

@@ -10,7 +10,7 @@ import { nodeError } from "./node_error.ts";
 import { type Callback, socketArguments } from "./socket_arguments.ts";
 import { validate } from "./validate.ts";
 
-/** Node's value where the program names none. */
+/** Node's default. */
 const BACKLOG = 511;
 
 interface Common {
@@ -27,19 +27,22 @@ export type ListenPlan =
     | { kind: "fd"; fd: number }
   );
 
-/** A backlog that was given by its place among the arguments. */
+/** A backlog that is a positional argument. */
 function numberOf(value: unknown): number {
   const number = Number(value);
   return number >= 0 ? number : 0;
 }
 
-/** Whether the port was left out, which means any. */
+/** Whether the port was left out, which stands for any free port. */
 function anyPort(args: readonly unknown[], options: Record<string, unknown>): boolean {
   return args.length === 0 || typeof args[0] === "function" || options.port === null ||
     ("port" in options && options.port === undefined);
 }
 
-/** Workers of `node:cluster` share ports: through the kernel, which spreads connections. */
+/**
+ * Whether this is a worker of `node:cluster`. Workers share a port through the kernel, which
+ * distributes the connections.
+ */
 function isWorker(): boolean {
   const { getBuiltinModule } = process as unknown as {
     getBuiltinModule(name: string): { isWorker?: boolean };
@@ -47,7 +50,7 @@ function isWorker(): boolean {
   return getBuiltinModule("node:cluster").isWorker === true;
 }
 
-/** Throws Node's errors for arguments that say nothing to listen on. */
+/** Throws Node's errors for arguments that name nothing to listen on. */
 export function listenArguments(args: readonly unknown[]): ListenPlan {
   const [options, callback] = socketArguments.read(args);
   const byPlace = numberOf(args.length > 1 && args[1]) || numberOf(args.length > 2 && args[2]);

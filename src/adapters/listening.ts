@@ -1,6 +1,6 @@
 /**
- * The parts of a listening server: a listener of the network, and the connections that it brings,
- * each handed on in a microtask of its own.
+ * The listening part of a server: a listener of the network, whose connections are passed on in one
+ * microtask each.
  *
  * @module
  */
@@ -21,11 +21,14 @@ export interface ListenOptions {
   backlog: number;
   ipv6Only: boolean;
   reusePort: boolean;
-  /** Permissions of a socket file; what the umask says unless given. */
+  /** Permissions of a socket file; by default those that the umask leaves. */
   mode?: number | undefined;
 }
 
-/** Bound and listening, or the positive errno; a promise where the backend listens later. */
+/**
+ * A listener that is bound and listens, or the positive errno. A promise of it where the backend
+ * listens later.
+ */
 export function tryListen(
   address: SocketAddress | UnixAddress,
   options: ListenOptions,
@@ -68,7 +71,10 @@ function bindErrno(error: unknown): number {
 export class Listening {
   readonly listener: Listener;
   #closed = false;
-  /** Called for each connection, with the error 0 before it, as programs that replace it expect. */
+  /**
+   * Called for each connection, with 0 as the first argument, as programs that replace this
+   * function expect.
+   */
   onconnection: (error: number, handle: SocketHandle) => void;
 
   constructor(listener: Listener, accepted: (handle: SocketHandle) => void) {
@@ -100,19 +106,22 @@ export class Listening {
 
   readonly #arrived = (accepted: unknown): void => {
     const connection = accepted as SocketConnection;
-    // The next one is asked for first: whatever the program does with this one.
     if (this.#closed) {
       connection.reset();
       return;
     }
+    // Asked for before the program gets this connection, whatever it does with it.
     this.#next();
     const handle = new SocketHandle();
     handle.open(connection);
-    // Outside of the promise: an error of the program is an uncaught one.
+    // Outside the promise, so that an error of the program is an uncaught exception.
     queueMicrotask(() => this.onconnection(0, handle));
   };
 
-  /** Closed, or a connection that was lost before it was one: Node does not report it either. */
+  /**
+   * The listener was closed, or a connection was lost before it was accepted. Node does not report
+   * either.
+   */
   readonly #failed = (error: unknown): void => {
     if (this.#closed) return;
     if (error instanceof NetworkError && error.code === "AcceptFailed") {

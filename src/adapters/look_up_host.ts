@@ -1,6 +1,6 @@
 /**
- * From the host that a program names to the addresses that are tried, by the program's own `lookup`
- * or the system's, with the events and errors of `node:net`.
+ * Finds the addresses of a host by the program's own `lookup` or the system's, with the events and
+ * errors of `node:net`.
  *
  * @module
  */
@@ -31,11 +31,11 @@ export interface HostQuery {
   family: unknown;
   hints: unknown;
   lookup: unknown;
-  /** Addresses of both families are wanted, to be tried in turn. */
+  /** Whether addresses of both families are looked up, to be tried in turn. */
   all: boolean;
-  /** The 'lookup' event of the socket. */
+  /** Emits the 'lookup' event of the socket. */
   told(error: Error | null, address?: string, family?: number): void;
-  /** False: the socket was closed meanwhile. */
+  /** False when the socket was closed meanwhile. */
   wanted(): boolean;
 }
 
@@ -54,7 +54,7 @@ function isLocalhost(host: string): boolean {
 
 type Outcome = (error: Error | null, addresses: readonly FoundAddress[]) => void;
 
-/** Calls `done` later, never at once; a `lookup` of the program may answer at once. */
+/** Calls `done` asynchronously, except that a `lookup` of the program may answer synchronously. */
 export function lookUpHost(query: HostQuery, done: Outcome): void {
   const { host, all } = query;
   const given = query.lookup ?? null;
@@ -64,13 +64,14 @@ export function lookUpHost(query: HostQuery, done: Outcome): void {
   const family = query.family ?? 0;
   const hints = Number(query.hints ?? 0);
   const options: LookupOptions = { family, hints };
-  // Numbers that this machine cannot reach are no use, unless the program says what it wants.
+  // Leaves out the addresses of a family that this machine cannot reach, unless the program has set
+  // the family or hints.
   if (family !== 4 && family !== 6 && hints === 0) options.hints = dns.ADDRCONFIG;
   if (all) options.all = true;
   lookup(host, options, (error: Error | null, address: unknown, addressFamily?: unknown) => {
     if (!query.wanted()) return;
     if (error && given === null && isLocalhost(host)) {
-      // RFC 6761: the loopback interface, whatever the hosts file knows.
+      // RFC 6761: a loopback address, whatever the hosts file says.
       if (all) several(query, LOOPBACK, done);
       else one(query, ...loopback(family), done);
     } else if (error) {
@@ -101,7 +102,7 @@ function one(
   }
 }
 
-/** The families take turns, beginning with that of the first address. */
+/** Orders the addresses so that families alternate, beginning with that of the first address. */
 function several(query: HostQuery, answer: unknown, done: Outcome): void {
   const found = Array.isArray(answer) ? answer as Partial<FoundAddress>[] : [];
   const first: FoundAddress[] = [];

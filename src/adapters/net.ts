@@ -27,14 +27,16 @@ import { type Callback, socketArguments } from "./socket_arguments.ts";
 import { Socket as SocketClass } from "./socket.ts";
 import type { SocketOptions } from "./socket_stream.ts";
 
-/** The network behind this module, opened if need be: for its numbers. */
+export type { Callback };
+
+/** The network that serves this module, opened unless it is open, for its metrics. */
 export function netNetwork(): Network {
   return sharedNetwork();
 }
 
 /**
- * A descriptor that is no socket, such as a pipe or a terminal, is the runtime's business: the ring
- * of this library carries sockets. Null for everything else.
+ * The runtime's own socket for a descriptor that is not a socket, such as a pipe or a terminal, as
+ * this library carries only sockets. Null for everything else.
  */
 function runtimeSocket(options: unknown): object | null {
   const fd = typeof options === "number" ? options : (options as SocketOptions | undefined)?.fd;
@@ -42,22 +44,22 @@ function runtimeSocket(options: unknown): object | null {
   try {
     if (fstatSync(fd).isSocket()) return null;
   } catch {
-    // Not open: the socket says so in Node's words.
+    // The descriptor is not open. The socket reports this with Node's error.
     return null;
   }
   return new runtimeNet.Socket(options as node.SocketConstructorOpts);
 }
 
+/** `net.Socket`, over the ring. May be called without `new`, as in Node. */
 export const Socket = callable(
   SocketClass,
   "Socket",
   runtimeSocket,
 ) as unknown as typeof node.Socket;
-export const Stream = Socket;
+/** Another name of `Socket`, as in Node. */
+export const Stream: typeof node.Socket = Socket;
+/** `net.Server`, over the ring. May be called without `new`, as in Node. */
 export const Server = callable(ServerClass, "Server") as unknown as typeof node.Server;
-
-type CreateServer = typeof node.createServer;
-type Connect = typeof node.connect;
 
 function makeServer(options?: ServerOptions | Callback, listener?: Callback): node.Server {
   return new (Server as unknown as typeof ServerClass)(options, listener) as unknown as node.Server;
@@ -71,42 +73,61 @@ function makeConnection(...args: unknown[]): node.Socket {
   return socket.connect(normalized) as unknown as node.Socket;
 }
 
-export const createServer: CreateServer = named(makeServer, "createServer") as CreateServer;
-export const connect: Connect = named(makeConnection, "connect") as Connect;
-export const createConnection: Connect = connect;
+/** `net.createServer`, over the ring. */
+export const createServer: typeof node.createServer = named(
+  makeServer,
+  "createServer",
+) as typeof node.createServer;
+/** `net.connect`, over the ring. */
+export const connect: typeof node.connect = named(
+  makeConnection,
+  "connect",
+) as typeof node.connect;
+/** Another name of `connect`, as in Node. */
+export const createConnection: typeof node.connect = connect;
 
+/** The runtime's own `net.BlockList`. */
 export const BlockList: typeof node.BlockList = runtimeNet.BlockList;
+/** The runtime's own `net.SocketAddress`. */
 export const SocketAddress: typeof node.SocketAddress = runtimeNet.SocketAddress;
+/** The runtime's own `net.isIP`. */
 export const isIP: typeof node.isIP = runtimeNet.isIP;
+/** The runtime's own `net.isIPv4`. */
 export const isIPv4: typeof node.isIPv4 = runtimeNet.isIPv4;
+/** The runtime's own `net.isIPv6`. */
 export const isIPv6: typeof node.isIPv6 = runtimeNet.isIPv6;
 
+/** Whether sockets choose between IPv4 and IPv6 by default. */
 export const getDefaultAutoSelectFamily: () => boolean = autoSelectFamily.getDefault;
+/** Sets whether sockets choose between IPv4 and IPv6 by default. */
 export const setDefaultAutoSelectFamily: (value: boolean) => void = autoSelectFamily.setDefault;
+/** The default time limit of one attempt to connect, in milliseconds. */
 export const getDefaultAutoSelectFamilyAttemptTimeout: () => number =
   autoSelectFamily.getAttemptTimeout;
+/** Sets the default time limit of one attempt to connect, in milliseconds. */
 export const setDefaultAutoSelectFamilyAttemptTimeout: (value: number) => void =
   autoSelectFamily.setAttemptTimeout;
 
-/** Node's own parts call it; it is no part of what Node documents. */
+/** Normalizes the arguments of `connect`. Called by modules of Node, and not documented by Node. */
 export function _normalizeArgs(
   args: readonly unknown[],
 ): [Record<string, unknown>, Callback | null] {
   return socketArguments.normalize(args);
 }
 
-/** There are no handles here to be made. */
+/** Throws: this module has no server handles. */
 export function _createServerHandle(): never {
   throw nodeError.unsupported("uringnet/net has no server handles");
 }
 
-/** Did something on Windows only, and does nothing since Node 16. */
+/** Does nothing, as in Node since version 16. */
 export function _setSimultaneousAccepts(): void {}
 
 function named<F extends Callback>(target: F, name: string): F {
   return Object.defineProperty(target, "name", { value: name, configurable: true });
 }
 
+/** The exports of this module in one object, as of `node:net`. */
 export default {
   _createServerHandle,
   _normalizeArgs,

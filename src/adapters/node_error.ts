@@ -11,7 +11,7 @@ import { getSystemErrorMap, inspect } from "node:util";
 import { ERRNO, errnoName } from "../base/errno.ts";
 import { NetworkError } from "../base/network_error.ts";
 
-/** The common part of all of them. */
+/** The properties that all of these errors share. */
 export interface NodeError extends Error {
   code: string;
   errno?: number;
@@ -34,7 +34,7 @@ function make(Class: ErrorClass, code: string, message: string): NodeError {
   return error;
 }
 
-/** A value in words: "type string ('abc')", "an instance of Foo". */
+/** A value as messages describe it: "type string ('abc')", "an instance of Foo". */
 function described(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value === "function") return value.name ? `function ${value.name}` : "function ";
@@ -52,7 +52,7 @@ function listed(names: readonly string[], last: string): string {
   return `${names.slice(0, -1).join(", ")}, ${last} ${names.at(-1)}`;
 }
 
-/** Types in lower case, classes behind "an instance of". */
+/** Lists the expected types: primitive types by name, classes after "an instance of". */
 function wantedTypes(wanted: readonly string[]): string {
   const types = wanted.filter((name) => /^[a-z]/.test(name));
   const classes = wanted.filter((name) => !/^[a-z]/.test(name));
@@ -93,7 +93,7 @@ function missing(names: readonly string[]): NodeError {
   return make(TypeError, "ERR_MISSING_ARGS", `The ${quoted} argument must be specified`);
 }
 
-/** Errors without a value of the caller's in them, by code. */
+/** Errors whose messages contain no value of the caller, by code. */
 const FIXED = {
   ERR_SERVER_ALREADY_LISTEN: [
     Error,
@@ -135,10 +135,10 @@ function unsupported(what: string): NodeError {
   return make(Error, "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM", what);
 }
 
-/** Where an error happened: what its message ends with. */
+/** The address at which an error happened, which its message ends with. */
 export interface ErrorPlace {
   address?: string | undefined;
-  /** Left out, or negative, for a path. */
+  /** Undefined or negative for a path. */
   port?: number | undefined;
 }
 
@@ -169,7 +169,7 @@ function explained(errno: number, syscall: string, where: ErrorPlace): NodeError
   return finish(error as NodeError, errno, syscall, where);
 }
 
-/** The positive number of what the core reports by name. */
+/** The positive errno of an error that the core reports by name. */
 function errnoOf(reason: unknown, otherwise: number): number {
   if (!(reason instanceof NetworkError) || reason.errno === null) return otherwise;
   return ERRNO[reason.errno] ?? otherwise;

@@ -1,5 +1,5 @@
 /**
- * The network of `uringnet/net`, as its parts see it: opened at first use, one for each thread.
+ * The network of `uringnet/net` for its parts: one for each thread, opened at first use.
  *
  * @module
  */
@@ -12,24 +12,31 @@ import { sharedNetwork } from "./shared_network.ts";
 
 let current: NetworkContext | null = null;
 
-/** Turns that a process which ends takes at most: each sends up to 1 MiB for each socket. */
+/**
+ * The largest number of turns when the process exits. Each turn sends up to 1 MiB for each socket.
+ */
 const LAST_TURN_COUNT_MAX = 64;
 
 /** Throws a NetworkError "Unsupported" where io_uring cannot be used. */
 function get(): NetworkContext {
   if (current !== null) return current;
   const context = networkAccess().coreOf(sharedNetwork()).internals();
-  // In Node a write is with the kernel when it returns, and a program may well exit then.
+  // In Node the kernel has the bytes when a write returns, and a program may exit then.
   process.on("exit", () => sendWhatIsStaged(context));
   return current = context;
 }
 
-/** Bytes that were written in the last moment go out, as far as the kernel takes them at once. */
+/**
+ * Sends the bytes that were written just before the exit, as far as the kernel takes them at once.
+ */
 function sendWhatIsStaged({ sendRing }: NetworkContext): void {
   for (let i = 0; i < LAST_TURN_COUNT_MAX && sendRing.sendLane.canStage; i++) sendRing.turn(0);
 }
 
-/** An address whose interface, if it names one, is known by number; null where there is none. */
+/**
+ * The address with the number of its interface in place of the interface's name. Null where no such
+ * interface exists.
+ */
 function numeric(
   context: NetworkContext,
   address: SocketAddress | UnixAddress,

@@ -1,8 +1,8 @@
 /**
- * The options of Node's command line, where a program is not run by Node: the variable
- * `NODE_OPTIONS`.
+ * Options of Node's command line that this process was given through the variable `NODE_OPTIONS`.
  *
- * It is read where that needs no question: Deno asks for, or refuses, what was not allowed.
+ * The variable is read only where that asks no question: Deno prompts for a permission that was not
+ * granted.
  *
  * @module
  */

@@ -1,18 +1,20 @@
 /**
- * The `onread` option of sockets: bytes go to a function, in a buffer of the program's own, past
- * the stream.
+ * The `onread` option of sockets: bytes are delivered to a function, in a buffer of the program,
+ * and not through the stream.
  *
- * The rest of a delivery when the program pauses waits here, and comes first afterwards.
+ * When the program pauses in the middle of a delivery, the rest waits here and is delivered first
+ * afterwards.
  *
  * @module
  */
 import type { Duplex } from "node:stream";
 import type { AsyncScope } from "./async_scope.ts";
 
+/** The `onread` option of a socket. */
 export interface OnRead {
-  /** One buffer for all, or a function that gives the one for the next bytes. */
+  /** One buffer for all bytes, or a function that returns the buffer for the next ones. */
   buffer: Uint8Array | (() => Uint8Array);
-  /** False pauses. */
+  /** Called with each delivery. Pauses the socket by returning false. */
   callback(bytesRead: number, buffer: Uint8Array): boolean | void;
 }
 
@@ -20,7 +22,7 @@ export class OnReadBuffers {
   readonly #stream: Duplex;
   readonly #onread: OnRead;
   readonly #scope: AsyncScope;
-  /** Where the next bytes go. */
+  /** The buffer for the next bytes. */
   #target: Uint8Array | null = null;
   #held: Uint8Array | null = null;
 
@@ -30,12 +32,12 @@ export class OnReadBuffers {
     this.#scope = scope;
   }
 
-  /** Bytes wait for the program to go on. */
+  /** Whether bytes wait for the program to resume. */
   get holds(): boolean {
     return this.#held !== null;
   }
 
-  /** Hands on what waits. True: all of it, and the program takes more. */
+  /** Delivers the waiting bytes. Returns true when all are delivered and the program takes more. */
   pour(): boolean {
     const held = this.#held;
     if (held === null) return false;
@@ -43,7 +45,10 @@ export class OnReadBuffers {
     return this.take(held, 0, held.length);
   }
 
-  /** Hands bytes on, as many at a time as the program's buffer holds. False: it has paused. */
+  /**
+   * Delivers bytes, as many at a time as the program's buffer holds. Returns false when the program
+   * has paused.
+   */
   take(bytes: Uint8Array, start: number, end: number): boolean {
     const { callback } = this.#onread;
     const stream = this.#stream;

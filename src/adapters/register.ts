@@ -1,16 +1,16 @@
 /**
- * A preload after which `node:net` is `uringnet/net`, in a program that knows nothing of it:
+ * A preload that puts `uringnet/net` in the place of `node:net`, in an unmodified program:
  *
  * ```sh
  * deno run --allow-ffi ... --preload https://host/path/src/adapters/register.ts program.ts
  * bun --preload uringnet/register program.ts
  * ```
  *
- * A module that imports `node:net` gets this library's: bare or with its prefix, by `import`, by
- * `require` or by `process.getBuiltinModule`, also in `node_modules` and in Deno's cache. Servers
- * and clients of `node:tls`, `node:http`, `node:https` and `node:http2` stand on it as well.
- * `URINGNET_REGISTER_LOG=1` prints a line for each module that got one of them. docs/REGISTER.md
- * says what each runtime does not allow.
+ * A module that imports `net` gets this library's, with or without the prefix `node:`, by `import`,
+ * by `require` or by `process.getBuiltinModule`, also in `node_modules` and in Deno's cache.
+ * Servers and clients of `node:tls`, `node:http`, `node:https` and `node:http2` use it as well.
+ * `URINGNET_REGISTER_LOG=1` prints a line for each module that imports one of these.
+ * docs/REGISTER.md lists the limits of each runtime.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import type { NetModule } from "./register/node_modules.ts";
 
 install(net as unknown as NetModule, import.meta.url);
 
-/** The network that carries everything: for its numbers. */
+/** The network that carries all of it, for its metrics. */
 export function registeredNetwork(): Network {
   return netNetwork();
 }

@@ -1,10 +1,11 @@
 /**
- * A server that passes for that of `node:net`, over listeners of this library.
+ * A server with the interface of `net.Server`, over listeners of this library.
  *
  *   listen() binds at once, so that address() answers -> 'listening' -> 'connection' ...
  *   close() -> no connection left -> 'close'
  *
- * Connections above `maxConnections`, and those that the block list names, are closed with 'drop'.
+ * Connections above `maxConnections`, and those that the block list names, are closed, and 'drop'
+ * is emitted.
  *
  * @module
  */
@@ -13,11 +14,10 @@ import { nextTick } from "node:process";
 import { listenArguments } from "./listen_arguments.ts";
 import type { Listening } from "./listening.ts";
 import { nodeError } from "./node_error.ts";
-import { serverListen } from "./server_listen.ts";
+import { type ListeningServer, serverListen } from "./server_listen.ts";
 import type { Socket } from "./socket.ts";
 import type { Callback } from "./socket_arguments.ts";
 import { type SocketName, socketName } from "./socket_name.ts";
-import type { SocketServer } from "./socket_stream.ts";
 import { type Blocker, validate } from "./validate.ts";
 
 export interface ServerOptions {
@@ -33,7 +33,7 @@ export interface ServerOptions {
 
 const REJECTION = Symbol.for("nodejs.rejection");
 
-export class Server extends EventEmitter implements SocketServer {
+export class Server extends EventEmitter implements ListeningServer {
   declare allowHalfOpen: boolean;
   declare pauseOnConnect: boolean;
   declare noDelay: boolean;
@@ -48,7 +48,7 @@ export class Server extends EventEmitter implements SocketServer {
   declare _pipeName: string | undefined;
   declare _connectionKey: string | undefined;
   declare _unref: boolean;
-  /** A name is being looked up: of the `listen` with this number. */
+  /** One object for each lookup or listen that is under way; null when there is none. */
   declare _lookup: object | null;
 
   constructor(options?: ServerOptions | Callback | null, listener?: Callback) {
@@ -56,13 +56,13 @@ export class Server extends EventEmitter implements SocketServer {
     Server.initialize(this, options, listener);
   }
 
-  /** @internal For programs that inherit in the old way. */
+  /** @internal For programs that inherit without `class` syntax. */
   static inherit(server: Server, options?: ServerOptions | Callback, listener?: Callback): void {
     (EventEmitter as unknown as Callback).call(server);
     Server.initialize(server, options, listener);
   }
 
-  /** @internal All that a constructor does behind that of the emitter. */
+  /** @internal The part of the constructor that follows the emitter's. */
   static initialize(
     server: Server,
     given: ServerOptions | Callback | null | undefined,
@@ -85,7 +85,7 @@ export class Server extends EventEmitter implements SocketServer {
     server.pauseOnConnect = Boolean(options.pauseOnConnect);
     server.noDelay = Boolean(options.noDelay);
     server.keepAlive = Boolean(options.keepAlive);
-    // In seconds, as Node keeps it.
+    // Kept in seconds, as in Node.
     const delayMs = options.keepAliveInitialDelay ?? 0;
     server.keepAliveInitialDelay = Math.max(0, Math.trunc(delayMs / 1_000));
     server.highWaterMark = options.highWaterMark;
@@ -105,7 +105,7 @@ export class Server extends EventEmitter implements SocketServer {
     return this;
   }
 
-  /** The address, a path, or null while it does not listen. */
+  /** The address or the path; null while the server does not listen. */
   address(): SocketName | string | null {
     if (this._handle === null) return null;
     return this._pipeName ?? socketName(this._handle.localAddress);
@@ -120,7 +120,7 @@ export class Server extends EventEmitter implements SocketServer {
     return this;
   }
 
-  /** No connection more; 'close' once the last one has ended. */
+  /** Stops accepting. 'close' is emitted once the last connection has ended. */
   close(callback?: Callback): this {
     if (typeof callback === "function") {
       if (this._handle === null) {

@@ -1,15 +1,27 @@
 /**
- * The path of an accepted connection: it becomes a socket, or is closed with 'drop'.
+ * Decides about an accepted connection: it becomes a socket, or it is closed and 'drop' is emitted.
  *
  * @module
  */
-import type { Server } from "./server.ts";
+import type { EventEmitter } from "node:events";
 import { Socket } from "./socket.ts";
 import type { SocketHandle } from "./socket_handle.ts";
-import { STATE } from "./socket_stream.ts";
+import { type SocketServer, STATE } from "./socket_stream.ts";
 import type { Blocker } from "./validate.ts";
 
-/** The argument of 'drop': a connection that was not taken. */
+/** The members of a server that an accepted connection depends on. */
+export interface AcceptingServer extends EventEmitter, SocketServer {
+  allowHalfOpen: boolean;
+  pauseOnConnect: boolean;
+  noDelay: boolean;
+  keepAlive: boolean;
+  keepAliveInitialDelay: number;
+  highWaterMark: number | undefined;
+  blockList: Blocker | undefined;
+  maxConnections: number | undefined;
+}
+
+/** The argument of 'drop', which describes the refused connection. */
 interface Dropped {
   localAddress?: string;
   localPort?: number;
@@ -19,7 +31,7 @@ interface Dropped {
   remoteFamily?: string;
 }
 
-export function serverAccept(server: Server, handle: SocketHandle): void {
+export function serverAccept(server: AcceptingServer, handle: SocketHandle): void {
   const { maxConnections, blockList } = server;
   const full = maxConnections !== undefined && maxConnections !== null &&
     server._connections >= maxConnections;
@@ -54,7 +66,7 @@ function isBlocked(list: Blocker, handle: SocketHandle): boolean {
   return name !== null && list.check(name.address, name.family === "IPv6" ? "ipv6" : "ipv4");
 }
 
-function drop(server: Server, handle: SocketHandle): void {
+function drop(server: AcceptingServer, handle: SocketHandle): void {
   const data: Dropped = {};
   const local = handle.name("local");
   const remote = handle.name("remote");

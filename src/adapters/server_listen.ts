@@ -1,6 +1,6 @@
 /**
- * How a server begins to listen: on a port, a path, or a descriptor, at once, so that its address
- * is known when `listen` returns. Only a name has to be looked up first.
+ * Starts to listen on a port, a path or a descriptor. The server listens at once, so that its
+ * address is known when `listen` returns. Only a name has to be looked up first.
  *
  * @module
  */
@@ -15,15 +15,24 @@ import { Listening, type ListenOptions, tryListen } from "./listening.ts";
 import { nodeError } from "./node_error.ts";
 import { nodeNetwork } from "./node_network.ts";
 import { runtimeNet } from "./runtime_net.ts";
-import type { Server } from "./server.ts";
-import { serverAccept } from "./server_accept.ts";
+import { type AcceptingServer, serverAccept } from "./server_accept.ts";
 
 type PortPlan = Extract<ListenPlan, { kind: "port" }>;
 type DescriptorPlan = Extract<ListenPlan, { kind: "fd" }>;
 type PathPlan = Extract<ListenPlan, { kind: "path" }>;
 
+/** The members of a server that listening reads and sets. */
+export interface ListeningServer extends AcceptingServer {
+  _handle: Listening | null;
+  _pipeName: string | undefined;
+  _connectionKey: string | undefined;
+  _unref: boolean;
+  /** One object for each lookup or listen that is under way; null when there is none. */
+  _lookup: object | null;
+}
+
 /** Failures are emitted later, as 'error'. */
-export function serverListen(server: Server, plan: ListenPlan): void {
+export function serverListen(server: ListeningServer, plan: ListenPlan): void {
   switch (plan.kind) {
     case "fd":
       return listenDescriptor(server, plan);
@@ -35,12 +44,12 @@ export function serverListen(server: Server, plan: ListenPlan): void {
   }
 }
 
-function failLater(server: Server, error: Error): void {
+function failLater(server: ListeningServer, error: Error): void {
   nextTick(() => server.emit("error", error));
 }
 
-/** A socket of the program, which may be bound or listening already. */
-function listenDescriptor(server: Server, { fd, backlog }: DescriptorPlan): void {
+/** Listens on a socket of the program, which may be bound or listening already. */
+function listenDescriptor(server: ListeningServer, { fd, backlog }: DescriptorPlan): void {
   const found = adoptDescriptor.listener(nodeNetwork.get(), fd, backlog);
   if (typeof found !== "number") start(server, found);
   else failLater(server, nodeError.explained(found, "listen", {}));
@@ -48,9 +57,12 @@ function listenDescriptor(server: Server, { fd, backlog }: DescriptorPlan): void
 
 type Found = Listener | number;
 
-/** Calls back at once, or later where the backend listens later and the server still wants it. */
+/**
+ * Calls `done` at once. Where the backend listens later, `done` is called then, unless the server
+ * was closed meanwhile.
+ */
 function listen(
-  server: Server,
+  server: ListeningServer,
   address: SocketAddress | UnixAddress,
   options: ListenOptions,
   done: (found: Found) => void,
@@ -69,8 +81,8 @@ function listen(
   });
 }
 
-/** Both families where the machine has IPv6, else IPv4. */
-function listenAnywhere(server: Server, plan: PortPlan): void {
+/** Listens on both families where the machine has IPv6, else on IPv4. */
+function listenAnywhere(server: ListeningServer, plan: PortPlan): void {
   const { port } = plan;
   const finish = (found: Found, everywhere: string) => {
     if (typeof found === "number") {
@@ -87,7 +99,7 @@ function listenAnywhere(server: Server, plan: PortPlan): void {
   });
 }
 
-function listenHost(server: Server, plan: PortPlan, host: string): void {
+function listenHost(server: ListeningServer, plan: PortPlan, host: string): void {
   if (runtimeNet.isIP(host) !== 0) {
     listenAt(server, plan, host);
     return;
@@ -102,7 +114,7 @@ function listenHost(server: Server, plan: PortPlan, host: string): void {
   });
 }
 
-function listenAt(server: Server, plan: PortPlan, hostname: string): void {
+function listenAt(server: ListeningServer, plan: PortPlan, hostname: string): void {
   const { port } = plan;
   listen(server, { hostname, port }, plan, (found) => {
     if (typeof found === "number") {
@@ -115,15 +127,15 @@ function listenAt(server: Server, plan: PortPlan, hostname: string): void {
 }
 
 /**
- * Permissions that the socket file is made with. Changed afterwards, by its name, they could become
- * those of a file that has come in its place, and Deno would ask for `--allow-write`.
+ * The permissions with which the socket file is made. A later chmod by name could change another
+ * file that has replaced the socket's, and Deno would ask for `--allow-write`.
  */
 function pathMode({ path, readableAll, writableAll }: PathPlan): number | undefined {
   if (path.startsWith("\0") || !(readableAll || writableAll)) return undefined;
   return 0o700 | (readableAll ? 0o444 : 0) | (writableAll ? 0o222 : 0);
 }
 
-function listenPath(server: Server, plan: PathPlan): void {
+function listenPath(server: ListeningServer, plan: PathPlan): void {
   const { path, backlog } = plan;
   let address: SocketAddress | UnixAddress;
   try {
@@ -144,7 +156,7 @@ function listenPath(server: Server, plan: PathPlan): void {
   });
 }
 
-function start(server: Server, listener: Listener): void {
+function start(server: ListeningServer, listener: Listener): void {
   const listening = new Listening(listener, (handle) => serverAccept(server, handle));
   server._handle = listening;
   if (server._unref) listening.unref();

@@ -1,7 +1,8 @@
 /**
  * The network of the adapters that open one by themselves: `uringnet/net`, `uringnet/register` and
- * the `connect` and `listen` of `uringnet/adapters/deno`. Each thread has one, opened when it is
- * first needed and open until the thread ends; idle, it does not keep the process alive.
+ * the `connect` and `listen` of `uringnet/adapters/deno`. Each thread has one network, which is
+ * opened when first needed and stays open until the thread ends. An idle network does not keep the
+ * process alive.
  *
  * @module
  */

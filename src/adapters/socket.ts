@@ -1,5 +1,5 @@
 /**
- * A socket that passes for that of `node:net`, over a connection of this library.
+ * A socket with the interface of `net.Socket`, over a connection of this library.
  *
  *   new Socket() -> connect() -> 'connect', 'ready' -> 'data' ... -> 'end' -> 'finish' -> 'close'
  *
@@ -21,7 +21,6 @@ import { validate } from "./validate.ts";
 
 export class Socket extends SocketStream {
   declare timeout: number | undefined;
-  declare autoSelectFamilyAttemptedAddresses: string[] | undefined;
 
   connect(...args: unknown[]): this {
     const [options, callback] = socketArguments.read(args);
@@ -29,7 +28,7 @@ export class Socket extends SocketStream {
     return this;
   }
 
-  /** Where bytes go past the stream, it does not ask for more by itself. */
+  /** With `onread`, the stream asks for no bytes by itself, so this does. */
   override resume(): this {
     askForMore(this);
     return super.resume();
@@ -42,7 +41,7 @@ export class Socket extends SocketStream {
 
   // ---------------------------------------------------------------------------------- options
 
-  /** 'timeout' after so many milliseconds without traffic; 0 turns it off. */
+  /** Emits 'timeout' after `timeoutMs` milliseconds without traffic; 0 turns the timeout off. */
   setTimeout(timeoutMs: number, callback?: Callback): this {
     if (this.destroyed) return this;
     const state = this[STATE];
@@ -62,7 +61,9 @@ export class Socket extends SocketStream {
     return this;
   }
 
-  /** Set once there is a connection to set it on; asking for what is set already does nothing. */
+  /**
+   * Takes effect once the socket is connected. A value that is set already costs no system call.
+   */
   setNoDelay(noDelay?: boolean): this {
     const state = this[STATE];
     const on = noDelay === undefined ? true : Boolean(noDelay);
@@ -100,7 +101,7 @@ export class Socket extends SocketStream {
     return found;
   }
 
-  /** Without a handle this waits for the connection. */
+  /** Without a handle, takes effect when the socket is connected. */
   ref(): this {
     const { handle } = this[STATE];
     if (handle === null) this.once("connect", this.ref);
@@ -117,14 +118,14 @@ export class Socket extends SocketStream {
 
   // -------------------------------------------------------------------------------------- end
 
-  /** Half closes once all is written, then destroys. */
+  /** Half closes the socket once all bytes are written, then destroys it. */
   destroySoon(): void {
     if (this.writable) this.end();
     if (this.writableFinished) this.destroy();
     else this.once("finish", this.destroy);
   }
 
-  /** Ends with RST. */
+  /** Destroys the socket with RST. */
   resetAndDestroy(): this {
     const state = this[STATE];
     if (state.handle?.connected) return this._reset();
@@ -172,7 +173,7 @@ export class Socket extends SocketStream {
     return state.handle?.bytesWritten ?? state.bytesWritten;
   }
 
-  /** Bytes that were written: with the kernel, queued, or waiting for the connection. */
+  /** Bytes that were written: sent to the kernel, queued, or waiting for the connection. */
   get bytesWritten(): number | undefined {
     const waiting = (this as unknown as { writableBuffer?: Waiting[] }).writableBuffer;
     if (waiting === undefined) return undefined;

@@ -7,10 +7,11 @@
  */
 import { nodeError } from "./node_error.ts";
 
+/** A function of the program. */
 // deno-lint-ignore no-explicit-any
 export type Callback = (...args: any[]) => void;
 
-/** Options and callback; marked, as a second pass must leave them as they are. */
+/** Options and callback, marked so that a second pass leaves them unchanged. */
 export type SocketArguments = [options: Record<string, unknown>, callback: Callback | null] & {
   [NORMALIZED]?: true;
 };
@@ -33,7 +34,7 @@ function mark(options: Record<string, unknown>, callback: Callback | null): Sock
   return result;
 }
 
-/** Reads any of the forms. */
+/** Reads arguments in any of the forms. */
 function normalize(args: readonly unknown[]): SocketArguments {
   if (args.length === 0) return mark({}, null);
   const [first] = args;
@@ -48,13 +49,13 @@ function normalize(args: readonly unknown[]): SocketArguments {
   return mark(options, typeof last === "function" ? last as Callback : null);
 }
 
-/** As `normalize`; what has been through it already is taken as it is. */
+/** Like `normalize`, but returns normalized arguments unchanged. */
 function read(args: readonly unknown[]): SocketArguments {
   const first = args[0] as SocketArguments | undefined;
   return Array.isArray(first) && first[NORMALIZED] === true ? first : normalize(args);
 }
 
-/** Only for Node's own parts: an option that only a handle could serve. */
+/** Throws for an option that only a handle could serve, which modules of Node use. */
 function refuseHandle(options: Record<string, unknown>): void {
   const { handle } = options;
   if (handle !== undefined && handle !== null) {

@@ -15,11 +15,10 @@ import { Connector, type Target } from "./connector.ts";
 import { type FoundAddress, lookUpHost } from "./look_up_host.ts";
 import { nodeError } from "./node_error.ts";
 import { runtimeNet } from "./runtime_net.ts";
-import type { Socket } from "./socket.ts";
 import type { Callback } from "./socket_arguments.ts";
 import { SocketHandle } from "./socket_handle.ts";
 import { probeDelay, type SocketState } from "./socket_state.ts";
-import { STATE } from "./socket_stream.ts";
+import { type SocketStream, STATE } from "./socket_stream.ts";
 import { validate } from "./validate.ts";
 
 type Options = Record<string, unknown>;
@@ -34,9 +33,9 @@ interface Plan {
   attemptMs: number;
 }
 
-function connect(socket: Socket, options: Options, callback: Callback | null): void {
+function connect(socket: SocketStream, options: Options, callback: Callback | null): void {
   const { path } = options;
-  // A descriptor that is connected already, as Bun's child processes have them.
+  // The descriptor is connected already, as in Bun's child processes.
   if (typeof options.fd === "number" && socket[STATE].handle?.connected) return;
   if (options.port === undefined && (path === undefined || path === null)) {
     throw nodeError.missing(["options", "port", "path"]);
@@ -57,16 +56,16 @@ function connect(socket: Socket, options: Options, callback: Callback | null): v
   }
 }
 
-/** A socket that is over, or whose peer has ended it, may be used for another connection. */
-function revive(socket: Socket): void {
-  // The value after the end of the stream, before that of the class.
+/** Prepares a socket for another connection after it was destroyed or its peer has ended it. */
+function revive(socket: SocketStream): void {
+  // Removes the own `write`, set at the end of the stream, which hides that of the class.
   delete (socket as { write?: unknown }).write;
   if (!socket.destroyed) return;
   socket[STATE].forget();
   (socket as unknown as { _undestroy(): void })._undestroy();
 }
 
-function readOptions(socket: Socket, options: Options): void {
+function readOptions(socket: SocketStream, options: Options): void {
   const state = socket[STATE];
   if (options.blockList !== undefined) {
     socket.blockList = validate.blockList(options.blockList, "options.blockList");
@@ -108,19 +107,19 @@ function read(options: Options): Plan {
   };
 }
 
-function connectPath(socket: Socket, path: string): void {
+function connectPath(socket: SocketStream, path: string): void {
   let target: Target;
   try {
     target = { to: parseAddress({ path }, 1), name: path, family: undefined, from: null };
   } catch {
-    // A path that no socket address holds: libuv says EINVAL, and says so at once.
+    // The path does not fit a socket address. Like libuv, this reports EINVAL at once.
     socket.destroy(nodeError.system(22, "connect", { address: path }));
     return;
   }
   tryTargets(socket, [target], null);
 }
 
-function connectHost(socket: Socket, options: Options, plan: Plan): void {
+function connectHost(socket: SocketStream, options: Options, plan: Plan): void {
   const { host } = plan;
   const family = runtimeNet.isIP(host);
   if (family === 4 || family === 6) {
@@ -166,12 +165,12 @@ function target(plan: Plan, { address, family }: FoundAddress): Target {
   return { to: { hostname: address, port }, name: address, family, from };
 }
 
-function begin(socket: Socket): void {
+function begin(socket: SocketStream): void {
   socket.connecting = true;
   if (socket[STATE].handle === null) socket._attach(new SocketHandle());
 }
 
-function tryTargets(socket: Socket, targets: Target[], attemptMs: number | null): void {
+function tryTargets(socket: SocketStream, targets: Target[], attemptMs: number | null): void {
   const state = socket[STATE];
   const { handle } = state;
   if (handle === null) return;
@@ -185,7 +184,7 @@ function tryTargets(socket: Socket, targets: Target[], attemptMs: number | null)
   connector.start(handle.hasRef());
 }
 
-function connected(socket: Socket, handle: SocketHandle, connection: SocketConnection): void {
+function connected(socket: SocketStream, handle: SocketHandle, connection: SocketConnection): void {
   const state = socket[STATE];
   if (state.handle !== handle) {
     void connection.close();
@@ -199,7 +198,7 @@ function connected(socket: Socket, handle: SocketHandle, connection: SocketConne
   if (state.keepAlive) handle.setKeepAlive(true, state.keepAliveSeconds ?? 0);
   socket.emit("connect");
   socket.emit("ready");
-  // Also without listeners: the end of the stream is to be seen.
+  // Reads even without listeners, so that the end of the stream is noticed.
   if (socket.readable && !socket.isPaused()) socket.read(0);
 }
 

@@ -1,12 +1,12 @@
 /**
- * The object that a socket of `node:net` holds from `connect` on, under the name `_handle`: once
- * there is one, a connection, and the calls on its two halves.
+ * The object that a socket of `node:net` holds as `_handle` from `connect` on. Once connected, it
+ * has a connection and one call on each of its halves.
  *
  *   network -> data(), end(), error() ----> push into the stream, in the socket's async context
  *   stream --> write(), finish(), finalize() --> post to the network
  *
- * A write is done, for its callback, when its bytes are copied and the queue has room; they may not
- * be with the kernel yet. So `finalize` still sends what was queued, within the network's
+ * The callback of a write is called when the bytes are copied and the queue has room, which may be
+ * before the kernel has them. So `finalize` still sends the queued bytes, within the network's
  * `shutdownTimeoutMs`.
  *
  * @module
@@ -27,8 +27,8 @@ import { nodeError } from "./node_error.ts";
 import { type OnRead, OnReadBuffers } from "./on_read_buffers.ts";
 
 /**
- * Bytes that are queued before a write waits: with a stream's own buffer, what a peer that does not
- * read costs.
+ * Bytes that may be queued before a write waits. A peer that does not read costs this much and the
+ * stream's own buffer.
  */
 const QUEUE_BYTES_MAX = 262_144;
 
@@ -43,20 +43,20 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   #send: PushSend | null = null;
   #stream: Duplex | undefined;
   #reader: OnReadBuffers | null = null;
-  /** The stream asked for bytes before there were any to be had. */
+  /** Whether the stream has asked for bytes before they could be received. */
   #wantsRead = false;
   /** The callback of the write that waits for room. */
   #written: Done | null = null;
   #finished: Done | null = null;
 
-  /** The stream that this is the handle of. */
+  /** Sets the stream whose handle this is. */
   serve(stream: Duplex, onread: OnRead | null): void {
     this.#stream = stream;
     if (onread !== null) this.#reader = new OnReadBuffers(stream, onread, this.scope);
     this.#begin();
   }
 
-  /** There is a connection. */
+  /** Sets the connection once there is one. */
   open(connection: SocketConnection): void {
     this.connecting = null;
     this.connection = connection;
@@ -64,7 +64,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     this.#begin();
   }
 
-  /** The stream takes more. */
+  /** Called when the stream takes more bytes. */
   resume(): void {
     if (this.#receive === null) this.#wantsRead = true;
     else if (this.#reader?.holds) nextTick(pour, this);
@@ -84,7 +84,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     else this.#written = done;
   }
 
-  /** FIN behind what was written. */
+  /** Sends FIN after the written bytes. */
   finish(done: Done): void {
     const send = this.#sender();
     if (send === null) {
@@ -96,9 +96,9 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   }
 
   /**
-   * Ends the connection: with RST, or with FIN behind what was written. `closed` is called when the
-   * descriptor is closed, soon where bytes are still to be sent; never before the program has had
-   * its chance to react to an error, as in Node, where handles close at the end of the event loop.
+   * Ends the connection with RST, or with FIN after the written bytes. `closed` is called when the
+   * descriptor is closed, or soon when bytes are still to be sent. It is never called before the
+   * program could react to an error: in Node, handles close at the end of the event loop.
    */
   finalize(reset: boolean, closed: () => void): void {
     this.connecting?.cancel();
@@ -117,13 +117,14 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     this.#written = this.#finished = null;
     if (reset) connection.reset();
     const closing = connection.close();
-    // Without an error, as in Node: the bytes may be used again, and no more of them are read.
+    // As in Node, the callback gets no error. The program may reuse the bytes, which are read no
+    // more.
     if (written !== null) nextTick(() => this.scope.run(written));
     if (lingers) {
       setImmediate(closed);
       return;
     }
-    // The process stays until it was told.
+    // Keeps the process alive until the callback was called.
     context.addReference();
     void closing.finally(() => {
       context.removeReference();
@@ -176,19 +177,22 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     else this.scope.run(destroy, this.#stream, failure);
   }
 
-  /** @internal The program goes on after a pause in the middle of what came. */
+  /** @internal The program resumes after a pause in the middle of a delivery. */
   pour(): void {
     if (this.#reader?.pour()) this.#receive?.resume();
   }
 
-  /** Made for the first write: an idle socket does without. Null without a connection. */
+  /**
+   * The sender, made for the first write, so that an idle socket has none. Null without a
+   * connection.
+   */
   #sender(): PushSend | null {
     const { connection } = this;
     if (connection === null) return null;
     return this.#send ??= pushSend(connection.sink, this, QUEUE_BYTES_MAX);
   }
 
-  /** Begins once there are both, a connection and a stream. */
+  /** Starts to receive once there are both a connection and a stream. */
   #begin(): void {
     const connection = this.connection;
     if (connection === null || this.#stream === undefined) return;
@@ -205,7 +209,7 @@ function encoded({ chunk, encoding }: Part): Uint8Array {
   return typeof chunk === "string" ? Buffer.from(chunk, encoding as BufferEncoding) : chunk;
 }
 
-// One function for all sockets each: a delivery makes no closure.
+// These functions are shared by all sockets, so that a delivery makes no closure.
 
 function pour(handle: SocketHandle): void {
   handle.pour();

@@ -1,5 +1,5 @@
 /**
- * One end of a connection as `node:net` names it. A path has no such name there.
+ * One end of a connection as `node:net` names it. `node:net` has no name for a path.
  *
  * @module
  */

@@ -1,6 +1,5 @@
 /**
- * The private state of a socket of `node:net`, in one object: the socket has Node's own properties
- * and this.
+ * The private state of a socket of `node:net`, in one object beside Node's own properties.
  *
  *   fresh -> connect(): `handle` -> connected -> destroyed: no handle, and what it had counted
  *
@@ -13,30 +12,30 @@ import type { SocketName } from "./socket_name.ts";
 
 export class SocketState {
   handle: SocketHandle | null = null;
-  /** Streams that are made of a connection show no handle: see `toDuplex`. */
+  /** Whether `_handle` reads as null, as for the streams of `toDuplex`. */
   hidesHandle = false;
   onread: OnRead | null = null;
   idle: IdleTimer | null = null;
-  /** Once it is aborted, the socket is over for good. */
+  /** Once the signal is aborted, the socket cannot be used for another connection. */
   signal: AbortSignal | null = null;
-  /** The stream asked for bytes before there was a handle. */
+  /** Whether the stream has asked for bytes before there was a handle. */
   wantsRead = false;
-  /** The end is RST. */
+  /** Whether the socket ends with RST. */
   resets = false;
-  /** As they were last set, or are to be set once there is a connection. */
+  /** Options as they were last set, or are to be set once the socket is connected. */
   noDelay: boolean | undefined;
   keepAlive: boolean | undefined;
   keepAliveSeconds: number | undefined;
   typeOfService: number | undefined;
-  /** The state of `node:http` at a socket, in Deno. */
+  /** The parser that `node:http` keeps at a socket, in Deno. */
   parser: unknown = undefined;
-  /** Of the handle that is gone. */
+  /** Counts of the handle that the socket had. */
   bytesRead = 0;
   bytesWritten = 0;
   remote: SocketName | null = null;
   local: SocketName | null = null;
 
-  /** The handle's last words; it is no longer the socket's. */
+  /** Takes the handle away from the socket and keeps its counts. */
   detach(): SocketHandle | null {
     const { handle } = this;
     if (handle === null) return null;
@@ -46,20 +45,22 @@ export class SocketState {
     return handle;
   }
 
-  /** For a socket that is connected again. */
+  /** Prepares for another connection. */
   forget(): void {
     this.remote = this.local = null;
     this.wantsRead = this.resets = false;
     this.bytesRead = this.bytesWritten = 0;
   }
 
-  /** One end, as it was first seen: a connection that is over has none. */
+  /** One end, kept from when it was first read, because a closed connection has none. */
   end(which: "local" | "remote"): SocketName | null {
     return this[which] ??= this.handle?.name(which) ?? null;
   }
 }
 
-/** Whole seconds before the first probe; nonsense counts as 0, which leaves the system's. */
+/**
+ * Whole seconds before the first probe. An invalid value counts as 0, which leaves the system's.
+ */
 export function probeDelay(delayMs: unknown): number {
   return Math.max(0, Math.trunc(Number(delayMs ?? 0) / 1_000) || 0);
 }

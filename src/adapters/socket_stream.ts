@@ -6,8 +6,8 @@
  *
  * Bytes that are written before there is a connection wait for it, as does the first `_read`.
  *
- * - There are no private members and no field initialisers: programs inherit from sockets in the
- *   old way, `Socket.call(this)`, for which `initialize` is all that a constructor does.
+ * - There are no private members and no field initialisers: programs inherit from sockets without
+ *   `class` syntax, by `Socket.call(this)`, and `initialize` then does the work of the constructor.
  *
  * @module
  */
@@ -25,7 +25,7 @@ import { nodeNetwork } from "./node_network.ts";
 import { probeDelay, SocketState } from "./socket_state.ts";
 import { type Blocker, validate } from "./validate.ts";
 
-/** Internal: the socket's own state, and that its handle is not to be shown. */
+/** Internal keys: the socket's own state, and the option that hides its handle. */
 export const STATE: unique symbol = Symbol("uringnet.state");
 export const HIDES_HANDLE: unique symbol = Symbol("uringnet.hidesHandle");
 
@@ -38,10 +38,10 @@ export interface SocketOptions extends DuplexOptions {
   keepAliveInitialDelay?: number;
   onread?: OnRead | null;
   blockList?: Blocker;
-  /** Internal: the socket is connected from the beginning. */
+  /** Internal: the handle of a socket that is connected from the beginning. */
   handle?: unknown;
   manualStart?: boolean;
-  /** Internal: of a server that pauses what it accepts. */
+  /** Internal: set by a server that pauses the sockets that it accepts. */
   pauseOnCreate?: boolean;
   [HIDES_HANDLE]?: boolean;
 }
@@ -56,25 +56,25 @@ type Done = (error?: Error | null) => void;
 // deno-lint-ignore no-explicit-any
 type AnyFunction = (...args: any[]) => any;
 
-/** A number is a descriptor. */
+/** The options; a number stands for a descriptor. */
 function optionsOf(given: SocketOptions | number | null | undefined): SocketOptions {
   return typeof given === "number" ? { fd: given } : given ?? {};
 }
 
-/** The options of the stream underneath; the signal is the socket's own business. */
+/** The options of the stream underneath. The socket handles the signal itself. */
 function streamOptions({ signal: _, ...options }: SocketOptions): DuplexOptions {
   return {
     ...options,
     allowHalfOpen: Boolean(options.allowHalfOpen),
-    // The close of the descriptor is awaited first.
+    // The socket emits 'close' itself, once the descriptor is closed.
     emitClose: false,
     autoDestroy: true,
-    // Most texts are short and ASCII: they are encoded where they are sent from.
+    // Most texts are short and ASCII, and are encoded directly into the send buffer.
     decodeStrings: false,
   };
 }
 
-/** One for all writes of one chunk: a handle is done with it when it returns. */
+/** One array for all writes of one chunk: `handle.write` does not keep it. */
 const ONE: [{ chunk: string | Uint8Array; encoding: string }] = [{ chunk: "", encoding: "" }];
 
 export class SocketStream extends Duplex {
@@ -88,6 +88,7 @@ export class SocketStream extends Duplex {
   declare server: SocketServer | null;
   declare _server: SocketServer | null;
   declare blockList: Blocker | undefined;
+  declare autoSelectFamilyAttemptedAddresses: string[] | undefined;
 
   constructor(given?: SocketOptions | number | null) {
     const options = optionsOf(given);
@@ -95,19 +96,19 @@ export class SocketStream extends Duplex {
     SocketStream.initialize(this, options);
   }
 
-  /** @internal For programs that inherit in the old way. */
+  /** @internal For programs that inherit without `class` syntax. */
   static inherit(socket: SocketStream, given?: SocketOptions | number | null): void {
     const options = optionsOf(given);
     (Duplex as unknown as AnyFunction).call(socket, streamOptions(options));
     SocketStream.initialize(socket, options);
   }
 
-  /** @internal All that a constructor does behind that of the stream. */
+  /** @internal The part of the constructor that follows the stream's. */
   static initialize(socket: SocketStream, options: SocketOptions): void {
     const state = new SocketState();
     Object.defineProperty(socket, STATE, { value: state });
-    // A consumer is pushed to until it is full. So streams need not ask for more behind each chunk,
-    // which they would do in a tick of its own.
+    // Bytes are pushed into the stream until it is full. So the stream need not ask for more after
+    // each chunk, for which it would use a tick of its own.
     (socket as unknown as { _readableState: { readingMore: boolean } })._readableState.readingMore =
       true;
     socket.connecting = false;
@@ -135,18 +136,18 @@ export class SocketStream extends Duplex {
     else if (!options.manualStart) socket.read(0);
   }
 
-  /** Node's handle. Null for `toDuplex`: runtimes take it for one of their own. */
+  /** Node's handle. Null for `toDuplex`, because runtimes would treat it as one of their own. */
   get _handle(): SocketHandle | null {
     const { handle, hidesHandle } = this[STATE];
     return hidesHandle ? null : handle;
   }
 
-  /** Programs take the handle away, and nothing else. */
+  /** Programs set the handle to null, and to nothing else. */
   set _handle(handle: SocketHandle | null) {
     if (handle === null) this[STATE].detach();
   }
 
-  /** @internal The handle is the socket's from here on; it may be connected already. */
+  /** @internal Gives the socket its handle, which may be connected already. */
   _attach(handle: SocketHandle): void {
     bunTls(hideHandle);
     const state = this[STATE];
@@ -193,7 +194,7 @@ export class SocketStream extends Duplex {
       return;
     }
     const { handle, resets } = this[STATE];
-    // Behind a reset no FIN is wanted, and without a connection none can be sent.
+    // After a reset no FIN may follow, and without a connection none can be sent.
     if (handle === null || resets) done();
     else handle.finish(done);
   }
@@ -206,7 +207,7 @@ export class SocketStream extends Duplex {
     const closed = () => this.emit("close", Boolean(error));
     const { resets } = state;
     state.resets = false;
-    // First of all: 'close' comes behind the error, which the stream tells of in its own time.
+    // Called first: 'close' follows 'error', which the stream emits in a later tick.
     done(error);
     if (handle === null) nextTick(closed);
     else handle.finalize(resets, closed);
@@ -217,12 +218,12 @@ export class SocketStream extends Duplex {
     server._emitCloseIfDrained();
   }
 
-  /** @internal Traffic: the timeout starts anew. */
+  /** @internal Restarts the timeout after traffic. */
   _unrefTimer(): void {
     this[STATE].idle?.touch();
   }
 
-  /** @internal Nothing moved for as long as the timeout says. */
+  /** @internal Called when there was no traffic for the time of the timeout. */
   _onTimeout(): void {
     this.emit("timeout");
   }
@@ -249,7 +250,7 @@ function readOptions(socket: SocketStream, options: SocketOptions): void {
   }
 }
 
-/** A descriptor of the program becomes the connection. */
+/** Makes a descriptor of the program the connection. */
 function openDescriptor(socket: SocketStream, options: SocketOptions): void {
   const fd = validate.integer(options.fd, "options.fd", 0);
   const connection = adoptDescriptor.connection(nodeNetwork.get(), fd);

@@ -40,7 +40,7 @@ function integer(value: unknown, name: string, min = -INT32_MAX - 1, max = INT32
   return given;
 }
 
-/** Milliseconds of a timer; what is too long for one becomes the longest that there is. */
+/** Milliseconds of a timer. A time that is too long becomes the longest that a timer can have. */
 function duration(value: unknown, name: string): number {
   const given = number(value, name);
   if (given < 0 || !Number.isFinite(given)) {
@@ -54,7 +54,7 @@ function port(value: unknown, name: string): number {
   const usable = (typeof value === "number" || typeof value === "string") &&
     !(typeof value === "string" && value.trim() === "");
   const given = usable ? Number(value) : NaN;
-  // Also false for what is no number, and for fractions.
+  // Also false for values that are not numbers, and for fractions.
   if (given === given >>> 0 && given <= 0xffff) return given;
   throw nodeError.badPort(name, value);
 }
@@ -66,7 +66,7 @@ function signal(value: unknown, name: string): AbortSignal {
   throw nodeError.argumentType(name, "AbortSignal", value);
 }
 
-/** A BlockList, of any version of the class: by what it can do. */
+/** A BlockList, recognised by its methods, so that any version of the class will do. */
 export interface Blocker {
   check(address: string, family?: "ipv4" | "ipv6"): boolean;
 }

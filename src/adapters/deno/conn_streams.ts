@@ -1,6 +1,6 @@
 /**
- * `readable` and `writable` of a connection, with Deno's rules: the end of the readable stream, its
- * cancelling, and the closing or aborting of the writable one each close the whole connection.
+ * `readable` and `writable` of a connection, with Deno's rules: the whole connection closes when
+ * the readable stream ends or is cancelled, and when the writable stream is closed or aborted.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { LIMITS } from "../../base/limits.ts";
 import type { IoBuf } from "../../buf/io_buf.ts";
 import { streamClosed } from "./errors.ts";
 
-/** What the streams need of their connection. */
+/** The part of a connection that its streams use. */
 export interface StreamEnds {
   readonly closed: boolean;
   /** 1 to `maxLength` bytes, null at the end of the stream. Rejects with Deno's errors. */
@@ -24,7 +24,8 @@ function readable(ends: StreamEnds): ReadableStream<Uint8Array<ArrayBuffer>> {
       if (ends.closed) throw streamClosed();
       return await ends.receive(maxLength);
     } catch (error) {
-      // A close from this side, which a pending read of a conn would know as "Interrupted".
+      // This side closed the connection. A pending `read` of a `DenoConn` would reject with
+      // "Interrupted".
       throw ends.closed ? streamClosed() : error;
     }
   };
@@ -44,7 +45,8 @@ function readable(ends: StreamEnds): ReadableStream<Uint8Array<ArrayBuffer>> {
       }
       const view = request?.view ?? null;
       if (request === null || view === null) {
-        // The reader that brought memory may have gone meanwhile: the next one gets the bytes.
+        // The reader that brought memory may have been released meanwhile. The next one gets the
+        // bytes.
         controller.enqueue(new Uint8Array(chunk.bytes));
         return;
       }
@@ -69,7 +71,8 @@ function chunkBytes(chunk: unknown): Uint8Array {
 function writable(ends: StreamEnds): WritableStream<Uint8Array<ArrayBufferLike>> {
   return new WritableStream<Uint8Array>({
     start(controller) {
-      // Told at once: `abort` waits for a pending write, which a peer that does not read holds up.
+      // The signal reports an abort at once. The `abort` callback waits for a pending write, which
+      // a peer that does not read can delay without end.
       controller.signal.addEventListener("abort", () => ends.finish(), { once: true });
     },
     async write(chunk) {

@@ -21,7 +21,7 @@ import {
 
 const ATTEMPT_DELAY_MS = 250;
 
-/** Deno's words for a name that has no address. */
+/** The addresses of a name. Rejects with Deno's error when there are none. */
 async function addressesOf(hostname: string): Promise<Candidate[]> {
   try {
     const found = await lookup(hostname, { all: true });

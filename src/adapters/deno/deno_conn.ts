@@ -4,10 +4,10 @@
  *   open --close(), dispose, end of `readable`, close of `writable`--> closed
  *
  * - A read gets 1 to `length` bytes, null at the end of the stream, and 0 for memory of length 0.
- *   Several reads at a time are served in order.
+ *   Concurrent reads are served in order.
  * - A write resolves when the kernel has all of its bytes, never a part of them.
- * - `close` returns at once and is graceful: what was written goes first, then FIN. A pending read
- *   gets "Interrupted". Later calls get "BadResource".
+ * - `close` returns at once and is graceful: written bytes are sent first, then FIN. A pending read
+ *   rejects with "Interrupted", later calls with "BadResource".
  *
  * @module
  */
@@ -31,7 +31,7 @@ function bytesOf(memory: unknown): Uint8Array {
   return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }
 
-/** Read by the listener's and the tests' side as `Deno.Conn`. */
+/** A connection with the members of `Deno.Conn`. */
 export class DenoConn<A extends Addr = Addr> implements Disposable {
   /** @internal Also for `DenoTcpConn`. */
   protected readonly connection: Connection;
@@ -69,7 +69,7 @@ export class DenoConn<A extends Addr = Addr> implements Disposable {
   }
 
   /**
-   * Sends `p` and resolves with its length, once the kernel has all of it. A larger array than
+   * Sends `p` and resolves with its length once the kernel has all of it. An array of more than
    * 64 KiB must not change until then. Rejects with "BrokenPipe", "ConnectionReset", "Interrupted"
    * when the connection is closed and the rest could not be sent in time, or "BadResource".
    */
@@ -81,7 +81,7 @@ export class DenoConn<A extends Addr = Addr> implements Disposable {
     return length;
   }
 
-  /** Sends FIN after what was written; the other direction stays open. Idempotent. */
+  /** Sends FIN after the written bytes; the other direction stays open. Idempotent. */
   async closeWrite(): Promise<void> {
     this.throwClosed();
     await this.connection.sink.close();
@@ -103,12 +103,18 @@ export class DenoConn<A extends Addr = Addr> implements Disposable {
     this.connection.unref();
   }
 
-  /** What is received, as a byte stream. Its end, or its cancelling, closes the connection. */
+  /**
+   * The received bytes as a byte stream. The connection closes when the stream ends or is
+   * cancelled.
+   */
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
     return this.#readable ??= connStreams.readable(this.#ends());
   }
 
-  /** What is written to it is sent. Closing or aborting it closes the connection. */
+  /**
+   * A stream that sends the chunks that are written to it. The connection closes when it is closed
+   * or aborted.
+   */
   get writable(): WritableStream<Uint8Array<ArrayBufferLike>> {
     return this.#writable ??= connStreams.writable(this.#ends());
   }
@@ -147,7 +153,7 @@ export class DenoConn<A extends Addr = Addr> implements Disposable {
       return await this.connection.stream.recvSome(maxLength);
     } catch (error) {
       if (this.#closed) throw interrupted(error);
-      // The kernel tells of a reset once and shows the end of the stream from then on.
+      // The kernel reports a reset once. Later receives see the end of the stream.
       const told = error instanceof NetworkError && error.code === "Closed";
       if (told && this.connection.stream.closed) return null;
       throw denoError(error);

@@ -12,9 +12,10 @@ import type { DenoTcpConn } from "./deno_tcp_conn.ts";
 import { badResource, denoError, listenerClosed } from "./errors.ts";
 import { toDenoConn } from "./to_deno_conn.ts";
 
+/** A listener with the members of `Deno.Listener`. */
 export class DenoListener<C extends Disposable = DenoTcpConn, A extends Addr = Addr>
   implements AsyncIterable<C>, Disposable {
-  /** Where connections arrive. */
+  /** The address of the listener. */
   readonly addr: A;
   readonly #listener: Listener;
   #closed = false;
@@ -26,8 +27,8 @@ export class DenoListener<C extends Disposable = DenoTcpConn, A extends Addr = A
   }
 
   /**
-   * Waits for a connection. Calls are served in order, where Deno refuses a second one. Rejects
-   * with "BadResource" when the listener is closed or becomes closed.
+   * Waits for a connection. Concurrent calls are served in order, whereas Deno refuses a second
+   * one. Rejects with "BadResource" when the listener is closed or becomes closed.
    */
   async accept(): Promise<C> {
     if (this.#closed) throw listenerClosed();
@@ -39,7 +40,7 @@ export class DenoListener<C extends Disposable = DenoTcpConn, A extends Addr = A
     }
   }
 
-  /** The iterator's step: done once the listener is closed. */
+  /** The next connection of an iteration, which is done once the listener is closed. */
   async next(): Promise<IteratorResult<C>> {
     try {
       return { value: await this.accept(), done: false };

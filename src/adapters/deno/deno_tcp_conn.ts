@@ -6,15 +6,15 @@
 import type { NetAddr } from "./addr.ts";
 import { DenoConn } from "./deno_conn.ts";
 
-/** A connection of a unix socket lacks what is here, as in Deno. */
+/** A TCP connection. As in Deno, a connection of a unix socket lacks these members. */
 export class DenoTcpConn extends DenoConn<NetAddr> {
-  /** TCP_NODELAY, on unless told otherwise. */
+  /** Sets TCP_NODELAY, which disables Nagle's algorithm. */
   setNoDelay(noDelay = true): void {
     this.throwClosed();
     this.connection.setNoDelay(Boolean(noDelay));
   }
 
-  /** Keep-alive probing with the times of the system, on unless told otherwise. */
+  /** Sets keep-alive probing, with the system's intervals. */
   setKeepAlive(keepAlive = true): void {
     this.throwClosed();
     this.connection.setKeepAlive(Boolean(keepAlive));

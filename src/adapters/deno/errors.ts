@@ -1,9 +1,9 @@
 /**
- * Deno's error classes, in both runtimes, and the way from a NetworkError to one of them.
+ * Deno's error classes, in both runtimes, and the translation of a NetworkError to one of them.
  *
  * In Deno these are the runtime's own classes, so that `instanceof Deno.errors.ConnectionRefused`
- * holds. Elsewhere they are classes of the same names. As in Deno, an error of the kernel has the
- * name of its errno as `code` and a message of the form "Connection refused (os error 111)".
+ * holds. Elsewhere they are classes of the same names. As in Deno, the `code` of a kernel error is
+ * the name of its errno, and its message has the form "Connection refused (os error 111)".
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { NetworkError } from "../../base/network_error.ts";
 /** A class of `Deno.errors`. */
 export type DenoErrorClass = new (message?: string, options?: ErrorOptions) => Error;
 
-/** The classes that a network can need. */
+/** The names of the classes of `Deno.errors` that a network throws. */
 export type DenoErrorName =
   | "AddrInUse"
   | "AddrNotAvailable"
@@ -63,7 +63,8 @@ const NAMES: readonly DenoErrorName[] = [
   "WriteZero",
 ];
 
-type ErrorClasses = Readonly<Record<DenoErrorName, DenoErrorClass>>;
+/** The classes of `Deno.errors` by their names. */
+export type ErrorClasses = Readonly<Record<DenoErrorName, DenoErrorClass>>;
 
 function makeClass(name: DenoErrorName): DenoErrorClass {
   const made = class extends Error {
@@ -83,7 +84,7 @@ export const errors: ErrorClasses = Object.freeze(
   Object.fromEntries(NAMES.map((name) => [name, native?.[name] ?? makeClass(name)])),
 ) as ErrorClasses;
 
-/** errno, class, and the words of the C library, which Deno shows. */
+/** Name of the errno, text of the C library (which Deno shows), and class. */
 const KERNEL: readonly (readonly [name: string, words: string, kind: DenoErrorName | null])[] = [
   ["EPERM", "Operation not permitted", "PermissionDenied"],
   ["ENOENT", "No such file or directory", "NotFound"],
@@ -153,7 +154,10 @@ export function listenerClosed(): Error {
   return new errors.BadResource("Listener has been closed");
 }
 
-/** As Deno puts it. What is no NetworkError, such as the reason of an abort, stays as it is. */
+/**
+ * The error that Deno throws for `cause`. Values other than a NetworkError, such as the reason of
+ * an abort, are returned unchanged.
+ */
 export function denoError(cause: unknown): unknown {
   if (!(cause instanceof NetworkError)) return cause;
   if (cause.errno !== null) return kernelError(cause.errno, cause);

@@ -1,6 +1,6 @@
 /**
  * RFC 8305: addresses of a name are tried one after the other, a short delay apart, families
- * alternating; the first that connects is taken and the others are given up.
+ * alternating; the first that connects is taken, and the other attempts end.
  *
  * @module
  */
@@ -11,7 +11,10 @@ export interface Candidate {
   family: 4 | 6;
 }
 
-/** The order of attempts: as found, but families alternate, the first one's first. */
+/**
+ * The order of attempts: families alternate, beginning with that of the first address, and each
+ * family keeps its order.
+ */
 export function interleave(found: readonly Candidate[]): Candidate[] {
   const first = found.filter(({ family }) => family === found[0].family);
   const second = found.filter(({ family }) => family !== found[0].family);

@@ -1,7 +1,7 @@
 /**
- * `Deno.listen` over the ring. It returns a listener that listens, as Deno's does, so a name would
- * have to be looked up synchronously, for which there is no way: names other than "localhost" are
- * refused.
+ * `Deno.listen` over the ring. As in Deno, the listener already listens when the call returns. A
+ * name would have to be looked up synchronously, which neither runtime can do, so names other than
+ * "localhost" are refused.
  *
  * @module
  */

@@ -1,10 +1,10 @@
 /**
- * What `connect` and `listen` are given, checked in Deno's manner.
+ * The options of `connect` and `listen`, checked as Deno checks them.
  *
  * @module
  */
 
-/** As `Deno.ConnectOptions`, and `Deno.UnixConnectOptions` with `transport: "unix"`. */
+/** As `Deno.ConnectOptions`. */
 export interface ConnectOptions {
   /** 1 to 65,535. */
   port: number;
@@ -13,9 +13,12 @@ export interface ConnectOptions {
    * @default {"127.0.0.1"}
    */
   hostname?: string;
-  /** @default {"tcp"} */
+  /**
+   * Selects TCP.
+   * @default {"tcp"}
+   */
   transport?: "tcp";
-  /** Ends the attempt; of no effect once connected. */
+  /** Ends the attempt. It has no effect once the connection is made. */
   signal?: AbortSignal;
   /**
    * Addresses of both families race each other (RFC 8305).
@@ -29,8 +32,11 @@ export interface ConnectOptions {
   autoSelectFamilyAttemptDelay?: number;
 }
 
+/** As `Deno.UnixConnectOptions`. */
 export interface UnixConnectOptions {
+  /** Selects a unix socket. */
   transport: "unix";
+  /** The path of the socket file, at most 107 bytes. */
   path: string;
 }
 
@@ -46,7 +52,10 @@ export interface ListenOptions {
    * @default {"0.0.0.0"}
    */
   hostname?: string;
-  /** @default {"tcp"} */
+  /**
+   * Selects TCP.
+   * @default {"tcp"}
+   */
   transport?: "tcp";
   /**
    * Connections that may wait to be accepted.
@@ -60,8 +69,11 @@ export interface ListenOptions {
   reusePort?: boolean;
 }
 
+/** As `Deno.UnixListenOptions`. */
 export interface UnixListenOptions {
+  /** Selects a unix socket. */
   transport: "unix";
+  /** The path of the socket file, at most 107 bytes. */
   path: string;
 }
 
@@ -86,7 +98,7 @@ export function checkPort(value: unknown, min: 0 | 1): number {
   return port;
 }
 
-/** A hostname that is there. */
+/** A hostname that is not empty; `preset` where none is given. */
 export function checkHostname(value: unknown, preset: string): string {
   const hostname = value === undefined ? preset : String(value);
   if (hostname === "") throw new URIError(`invalid empty host: ''`);
@@ -104,14 +116,14 @@ export function checkPath(value: unknown): string {
   throw Object.assign(new TypeError(reason), { code: "EINVAL" });
 }
 
-/** An i32 in Deno, where a negative one stands for the largest. */
+/** A backlog is an i32 in Deno, and a negative one stands for the largest. */
 export function checkBacklog(value: unknown): number {
   if (value === undefined) return 511;
   if (typeof value !== "number" || !Number.isInteger(value)) throw new TypeError("expected i32");
   return value < 0 ? BACKLOG_MAX : Math.min(value, BACKLOG_MAX);
 }
 
-/** Which of the two kinds of options these are. */
+/** The kind of socket that the options ask for. */
 export function checkTransport(value: unknown): "tcp" | "unix" {
   if (value === undefined || value === "tcp") return "tcp";
   if (value === "unix") return "unix";

@@ -9,8 +9,8 @@ import { DenoConn } from "./deno_conn.ts";
 import { DenoTcpConn } from "./deno_tcp_conn.ts";
 
 /**
- * `connection` with the interface of `Deno.TcpConn`, or of `Deno.UnixConn` for a unix socket. It
- * belongs to the result from then on: closing the result closes it.
+ * `connection` with the interface of `Deno.TcpConn`, or of `Deno.UnixConn` for a unix socket. The
+ * result owns the connection from then on: closing the result closes the connection.
  */
 export function toDenoConn(connection: Connection): DenoTcpConn {
   if ("path" in connection.localAddress) {

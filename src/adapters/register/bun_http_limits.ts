@@ -1,15 +1,15 @@
 /**
- * The time limits of a server of `node:http`, for connections that Bun serves in JavaScript, where
- * it keeps none of them.
+ * The time limits of a server of `node:http`, for connections that Bun serves in JavaScript. Bun
+ * enforces none of them there.
  *
  *   connected --first byte--> headers --"request"--> body --request complete--> answer
  *       |                        ^                                                |
  *       |                        +---------- first byte ------ idle <--finished---+
  *       headersTimeout, requestTimeout: 408       keepAliveTimeout and its buffer: the end
  *
- * The first two are looked at once in `connectionsCheckingInterval`, as Node does; a request begins
- * when the check first sees bytes of it. `server.timeout` and `keepAliveTimeout` are the socket's
- * own timeout, so no timer is set for a request.
+ * The first two are checked once in each `connectionsCheckingInterval`, as in Node; a request
+ * begins when the check first sees bytes of it. `server.timeout` and `keepAliveTimeout` use the
+ * timeout of the socket, so no timer is set for a request.
  *
  * @module
  */
@@ -30,12 +30,12 @@ interface Message extends EventEmitter {
   complete?: boolean;
 }
 
-/** Where a connection stands. */
+/** The state of one connection. */
 interface Exchange {
   phase: "headers" | "body" | "answer" | "idle";
   /** When the request began, on the clock of `performance.now()`; -1 while none has. */
   sinceMs: number;
-  /** Bytes that had arrived when it became idle. */
+  /** Bytes that had arrived when the connection became idle. */
   bytesBefore: number;
   /** Requests whose answer is not finished: several when they are pipelined. */
   unanswered: number;
@@ -67,7 +67,7 @@ export class BunHttpLimits {
     });
   }
 
-  /** A request has come whole with its headers. */
+  /** The headers of a request are complete. */
   request(socket: NetSocket, request: Message, response: EventEmitter): void {
     const exchange = this.#exchanges.get(socket);
     if (exchange === undefined) return;
@@ -123,7 +123,7 @@ export class BunHttpLimits {
     }
   }
 
-  /** Too late: the server's "clientError", or 408. */
+  /** A limit has passed: emits the server's "clientError", or answers 408. */
   #refuse(socket: NetSocket): void {
     this.#exchanges.delete(socket);
     const error = Object.assign(new Error("Request timeout"), {

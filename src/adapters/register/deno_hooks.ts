@@ -1,13 +1,13 @@
 /**
- * In Deno, which module `node:net` is:
+ * The ways to `node:net` in Deno, and how each one is redirected:
  *
  *   import, in any module     -> module.registerHooks: a module made of the replaced exports
  *   require                   -> Module._load
  *   process.getBuiltinModule  -> a function in its place
  *
- * The runtime's own `node:net` stays whole: its `node:http` and `node:tls` stand on it. `node:tls`
- * and `node:http2` are changed in place, and only an `import` needs the hook for them, because
- * named exports were read before.
+ * The runtime's own `node:net` is left unchanged, because its `node:http` and `node:tls` use it.
+ * `node:tls` and `node:http2` are changed in place. Only an `import` needs the hook for them,
+ * because their named exports have been read before.
  *
  * @module
  */
@@ -23,7 +23,7 @@ interface ResolveContext {
   parentURL?: string;
 }
 
-/** Where a made module finds its exports. */
+/** The key under which a generated module finds its exports. */
 const KEY = "uringnet.register.exports";
 
 /** Modules by their name without "node:". */
@@ -56,7 +56,7 @@ export function denoHooks(replaced: Replaced, realNet: Exports): void {
   const resolve: Resolve = (specifier, context, next) => {
     const url = urls.get(nameOf(specifier));
     const { conditions = [], parentURL = "the program" } = context;
-    // What is required comes from Module._load.
+    // A required module comes from Module._load.
     if (url === undefined || conditions.includes("require")) return next(specifier, context);
     if (logged) registerLog.tell(specifier, parentURL);
     return { url, format: "module", shortCircuit: true };

@@ -2,9 +2,9 @@
  * Puts `uringnet/net` in the place of `node:net`, and servers and clients of `node:http`,
  * `node:https`, `node:http2` and `node:tls` on top of it, for everything that is loaded afterwards.
  *
- * In Bun the module's object is changed in place: imports and `require` both lead to it, and named
- * imports are read from it when `node:net` is first imported. So nothing that runs before may
- * import `node:net`. In Deno see `deno_hooks.ts`.
+ * In Bun the module's object is changed in place, because imports and `require` both lead to it.
+ * Bun reads named exports from it when `node:net` is first imported, so no module may import
+ * `node:net` before this one has run. `deno_hooks.ts` describes Deno.
  *
  * @module
  */
@@ -25,7 +25,7 @@ let installed = false;
 export function install(net: NetModule, entry: string): void {
   if (installed) return;
   installed = true;
-  // All of them are evaluated first: their classes extend the runtime's own.
+  // All of them are evaluated before any is replaced: their classes extend the runtime's own.
   const [http, https, tls, http2] = ["http", "https", "tls", "http2"].map(nodeModules);
   const realNet = nodeModules("net");
   patchServers(net, { ...realNet });
@@ -43,7 +43,7 @@ export function install(net: NetModule, entry: string): void {
     registerLog.tellCallers(net.Server.prototype, "listen", folder);
   }
   for (const name of Object.keys(net)) {
-    // Bun's own modules call these, with marks that only Bun's own know.
+    // Bun's own modules call these with arguments that only Bun's own functions understand.
     const internal = name.startsWith("_") && name in realNet;
     if (!internal) replace(realNet, name, net[name]);
   }

@@ -1,5 +1,5 @@
 /**
- * Listening on the ring for servers that are no server of `uringnet/net`: those of `node:http`,
+ * Listening on the ring for servers of other modules than `uringnet/net`: `node:http`,
  * `node:https`, `node:http2` and `node:tls`.
  *
  *   outer.listen() -> inner = net.Server of uringnet/net, listening
@@ -34,12 +34,12 @@ export interface OuterServer extends EventEmitter {
   close(): unknown;
 }
 
-/** What a runtime's server calls of the thing that listens. */
+/** The handle that a server of the runtime calls, over a listening server of `uringnet/net`. */
 class RingHandle {
   readonly #inner: NetServer;
-  /** Asked for by Bun: the path of a unix socket. */
+  /** The path of a unix socket, which Bun reads. */
   readonly unix: string | undefined;
-  /** Missing for a unix socket, whose path Deno knows from elsewhere. */
+  /** Undefined for a unix socket: Deno takes the path from elsewhere. */
   readonly getsockname: ((out: object) => number) | undefined;
 
   constructor(inner: NetServer) {
@@ -102,7 +102,9 @@ export function splitCallback(args: readonly unknown[]): [unknown[], (() => void
   return [args.slice(0, -1), last as () => void];
 }
 
-/** The `signal` of options ends the outer server: the inner one is not told of it. */
+/**
+ * Takes the `signal` out of the options, so that it closes the outer server and not the inner one.
+ */
 function takeSignal(args: unknown[], outer: OuterServer): void {
   const [options] = args;
   if (options === null || typeof options !== "object") return;
@@ -118,7 +120,7 @@ function takeSignal(args: unknown[], outer: OuterServer): void {
   outer.once("close", () => signal.removeEventListener("abort", close));
 }
 
-/** What differs from one class of servers to another. */
+/** The differences between classes of servers. */
 export interface ListenWays {
   /** Whether a socket stays writable after the peer's FIN, where the server does not say. */
   halfOpen: boolean;

@@ -1,12 +1,13 @@
 /**
- * Servers of `node:http` and `node:https` in Bun, which are no `net.Server` there: they listen
- * inside the runtime, in C++. Here they listen on the ring, and each connection is handed to the
- * server through its "connection" event, which Bun serves in JavaScript.
+ * Servers of `node:http` and `node:https` in Bun. They are not a `net.Server` there but listen
+ * inside the runtime, in C++. This module makes them listen on the ring. Each connection reaches
+ * the server through its "connection" event, and Bun serves such a connection in JavaScript.
  *
  *   http.Server.listen()  -> net.Server of uringnet/net -> "connection" -> HTTP/1 in JavaScript
  *   https.Server.listen() -> net.Server -> TLSSocket -> "connection" of a plain http.Server
  *
- * The plain server passes its events on to the https server: Bun refuses a TLS socket there.
+ * The plain server passes its events on to the https server, because an https server of Bun refuses
+ * a TLS socket in its "connection" event.
  *
  * @module
  */
@@ -30,11 +31,11 @@ interface HttpServer extends OuterServer, LimitedServer {
   close(callback?: (error?: Error) => void): unknown;
 }
 
-/** What a server that listens on the ring has. */
+/** The state of a server that listens on the ring. */
 interface Listening {
   inner: NetServer;
   sockets: Set<NetSocket>;
-  /** Those whose TLS handshake is under way. */
+  /** Sockets whose TLS handshake is not finished. */
   handshaking: Set<NetSocket>;
   /** Serves the connections: the server itself, or the plain server below an https server. */
   plain: HttpServer;
@@ -58,7 +59,10 @@ function finishClose(server: HttpServer, state: Listening): void {
   queueMicrotask(() => server.emit("close"));
 }
 
-/** "connection" for the program: Bun's own listeners would take the socket for one of theirs. */
+/**
+ * Emits "connection" for the listeners of the program only: Bun's own listeners would treat the
+ * socket as one of Bun's.
+ */
 function tellConnection(server: HttpServer, socket: NetSocket): void {
   const own = ownListeners.get(server);
   for (const listener of server.rawListeners("connection")) {
@@ -97,7 +101,7 @@ function plainServer(http: Exports, server: HttpServer): HttpServer {
     if (kept.has(name as string)) return Reflect.apply(own, this, [name, ...args]);
     return server.emit(name, ...args);
   };
-  // Which events have listeners decides what happens to an upgrade or a wrong request.
+  // Bun handles an upgrade or a malformed request according to which events have listeners.
   plain.listenerCount = (name) => server.listenerCount(name);
   const limits = ["timeout", "keepAliveTimeout", "headersTimeout", "requestTimeout"];
   limits.push("maxHeadersCount", "maxRequestsPerSocket");
@@ -158,7 +162,7 @@ function wrap(prototype: Exports, name: string, make: (original: Method) => Meth
   replace(prototype, name, make(prototype[name]));
 }
 
-/** What a request or an upgrade says about the state of its connection. */
+/** Updates the state of a connection from a request or an upgrade. */
 function noteExchange(server: HttpServer, name: unknown, args: readonly unknown[]): void {
   const limits = listening.get(server)?.limits;
   if (limits === undefined) return;
@@ -184,7 +188,7 @@ function patchLifecycle(prototype: Exports): void {
       if (typeof callback === "function") this.once("close", callback as () => void);
       state.closing = true;
       state.inner.close();
-      // Without a listener of its own the original ends idle connections and no more.
+      // The original finds no listener of its own, so it only ends idle connections.
       Reflect.apply(original, this, []);
       if (state.plain !== this) state.plain.close();
       finishClose(this, state);
@@ -258,7 +262,8 @@ export function patchBunHttp(
     function (...args) {
       const [options] = args as [Fields | undefined];
       const ownTls = options !== null && typeof options === "object" && "tls" in options;
-      // The second `listen` is refused by the original once it has a listener, by us before.
+      // The original refuses a second `listen` once it has a listener of its own. Until then this
+      // does.
       if (ownTls) return Reflect.apply(original, this, args);
       if (listening.has(this)) {
         throw Object.assign(

@@ -2,11 +2,10 @@
  * Clients of `node:tls`, `node:http`, `node:https` and `node:http2` connect through `uringnet/net`.
  *
  *   tls.connect(options)      -> net.connect(options), given to the original as `socket`
- *   http.Agent, https.Agent   -> their `createConnection`, to which all requests without one of
- *                                their own come, uses net.connect and tls.connect
+ *   http.Agent, https.Agent   -> their `createConnection` uses net.connect and tls.connect; every request without one of its own calls it
  *   http2.connect(url)        -> its `createConnection` option
  *
- * What names a socket or a `createConnection` of its own is left alone.
+ * Options that name a socket or a `createConnection` of their own are left unchanged.
  *
  * @module
  */
@@ -14,7 +13,7 @@ import { type Exports, type NetModule, type NetSocket, replace } from "./node_mo
 
 type Fields = Record<string, unknown>;
 
-/** The fields of `tls.connect` that are about the connection below. */
+/** The fields of `tls.connect` that concern the connection under TLS. */
 const CONNECTION_FIELDS = [
   "port",
   "host",
@@ -64,17 +63,18 @@ function ringTlsConnect(net: NetModule, original: (...args: unknown[]) => NetSoc
     }
     const socket = net.connect(connectionFields(fields));
     const options: Fields = { ...fields, socket };
-    // Node names the host to the server, unless it is an address; Bun does not over a socket.
+    // Node sends the host name to the server unless the host is an address. Bun does not do so over
+    // a given socket.
     const { host } = fields;
     if (options.servername === undefined && typeof host === "string" && net.isIP(host) === 0) {
       options.servername = host;
     }
     const secured = original(options, ...callback === undefined ? [] : [callback]);
-    // The wrapper passes for the connection: its users wait for these as well.
+    // The TLS socket stands in for the connection, so programs wait for these events on it.
     if (socket.connecting && !secured.connecting) {
       socket.once("connect", () => secured.emit("connect"));
     }
-    // Its end is that of the connection, whatever became of the handshake.
+    // The connection ends with the TLS socket, whether or not the handshake succeeded.
     secured.once("close", () => socket.destroy());
     if (fields.timeout !== undefined) socket.on("timeout", () => secured.emit("timeout"));
     return secured;
@@ -82,8 +82,8 @@ function ringTlsConnect(net: NetModule, original: (...args: unknown[]) => NetSoc
 }
 
 /**
- * In Deno, whose agents hold the runtime's own `net`. In Bun they ask the replaced module by
- * themselves. A request through a proxy stays with the runtime.
+ * For Deno, whose agents hold the runtime's own `net`. In Bun the agents use the replaced module
+ * anyway. A request through a proxy stays with the runtime.
  */
 export function patchAgents(net: NetModule, http: Exports): void {
   const { prototype } = http.Agent;

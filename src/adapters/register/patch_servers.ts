@@ -7,7 +7,10 @@
 import { type Exports, type NetModule, replace } from "./node_modules.ts";
 import { listenAsNetServer, type OuterServer } from "./listen_on_ring.ts";
 
-/** `listen` forms that name a handle of the runtime: those stay with it. */
+/**
+ * Whether the arguments of `listen` name a handle of the runtime, which then serves the call
+ * itself.
+ */
 function namesHandle(args: readonly unknown[]): boolean {
   const [first] = args;
   if (first === null || typeof first !== "object") return false;
@@ -20,7 +23,7 @@ export function patchServers(net: NetModule, realNet: Exports): void {
   const { prototype } = realNet.Server;
   const original = prototype.listen;
   replace(prototype, "listen", function listen(this: OuterServer, ...args: unknown[]) {
-    // The original throws for a server that listens.
+    // For a server that listens already, the original throws.
     if (this._handle || namesHandle(args)) return Reflect.apply(original, this, args);
     listenAsNetServer(net, this, args);
     return this;

@@ -34,14 +34,14 @@ function tell(specifier: string, module: string): void {
   try {
     writeSync(2, line);
   } catch {
-    // stderr is closed: the lines have no reader.
+    // stderr is closed, so the lines have no reader.
   }
 }
 
-/** The file, as it stands in a line of a stack. */
+/** The file in one line of a stack trace. */
 const STACK_FILE = /(?:\(|at )(?:async )?((?:file:\/\/|https?:\/\/|\/)[^()\s]+?):\d+(?::\d+)?\)?$/;
 
-/** The first module of the stack that is not of this library. */
+/** The first module of the stack trace that is not part of this library. */
 function caller(stack: string, library: string): string | null {
   for (const line of stack.split("\n")) {
     const file = STACK_FILE.exec(line.trim())?.[1];

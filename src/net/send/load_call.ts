@@ -20,8 +20,8 @@ import type { SendCall } from "./send_call.ts";
 import type { SendHalf } from "./send_half.ts";
 
 /**
- * What can be sent. Arrays and text are copied. Buffers are moved in, and released when they are
- * sent. An array of arrays and texts is sent as one byte string.
+ * Data that can be sent. Arrays and text are copied. Buffers are moved in, and released when they
+ * are sent. An array of arrays and texts is sent as one byte string.
  *
  * @example
  * ```ts
