@@ -2,7 +2,8 @@
  * Clients of `node:tls`, `node:http`, `node:https` and `node:http2` connect through `uringnet/net`.
  *
  *   tls.connect(options)      -> net.connect(options), given to the original as `socket`
- *   http.Agent, https.Agent   -> their `createConnection` uses net.connect and tls.connect; every request without one of its own calls it
+ *   http.Agent, https.Agent   -> their `createConnection`, which serves all requests without one of
+ *                                their own, uses net.connect and tls.connect
  *   http2.connect(url)        -> its `createConnection` option
  *
  * Options that name a socket or a `createConnection` of their own are left unchanged.
