@@ -1,6 +1,7 @@
 /**
- * One accept on the ring, or past the ring when a connection already waits in the backlog. The
- * kernel writes the peer's address into a block, which the operation owns until its completion.
+ * One accept on the ring, or a direct accept without the ring when a connection already waits in
+ * the backlog. The kernel writes the peer's address into a block, which the operation owns until
+ * its completion.
  *
  * @module
  */
@@ -11,7 +12,9 @@ import { OP_FLAG_OF_ACCEPT } from "../../ring/port.ts";
 import type { Ring } from "../../ring/ring.ts";
 import { type PackedAddress, packedAddress } from "../address/packed_address.ts";
 
-/** The word of the block with the length of the address (behind `UR_ADDRESS_BYTES` in the shim). */
+/**
+ * The index of the word in the block that has the length of the address (after `UR_ADDRESS_BYTES`).
+ */
 const LENGTH_WORD = 128 / 4;
 
 /** A descriptor and the address of its peer, or -errno and null. */
@@ -33,7 +36,7 @@ export class AcceptOperation implements OperationOwner {
   readonly #fd: number;
   readonly #owner: AcceptOwner;
   #block = -1;
-  /** The owner has taken over the descriptor of the completion, or closes it. */
+  /** Whether the owner has taken over the descriptor of the completion, to use or to close it. */
   isClaimed = false;
 
   constructor(ring: Ring, fd: number, owner: AcceptOwner) {
@@ -85,7 +88,7 @@ export class AcceptOperation implements OperationOwner {
     this.isClaimed = false;
     this.#block = this.#ring.blocks.take();
     if (this.#block < 0) {
-      // Other listeners have all blocks: ENOBUFS makes the queue try again after a pause.
+      // Other operations have all blocks. ENOBUFS makes the queue try again after a pause.
       const accepted = { result: -ERRNO.ENOBUFS, peer: null };
       this.#ring.defer(this, () => this.#owner.accepted(accepted));
       return false;
@@ -100,8 +103,7 @@ export class AcceptOperation implements OperationOwner {
 
   fail(cause: unknown, result: number, _flags: number): void {
     const { blocks, port } = this.#ring;
-    // When the operation was submitted again before the error, the block belongs to the next
-    // flight.
+    // If the operation was submitted again before the error, the block belongs to the next flight.
     if (this.#block >= 0 && this.isIdle) {
       blocks.put(this.#block);
       this.#block = -1;

@@ -2,7 +2,7 @@
  * The accepting half of one listener: a queue of `accept()` calls, and one operation in flight.
  *
  * Where one connection has arrived, others often wait. The calls behind the first one therefore
- * take connections straight from the backlog, without a turn of the ring for each, until the
+ * take connections directly from the backlog, without a turn of the ring for each, until the
  * backlog is empty or the burst has reached its limit.
  *
  *     call -> operation on the ring -> connection -> call -> from the backlog -> ... -> ring
@@ -76,11 +76,11 @@ export class AcceptQueue {
   readonly #context: NetworkContext;
   readonly #name: string;
   readonly #make: ConnectionMaker;
-  /** Called after `close`, when the operation is back from the kernel. */
+  /** Called after `close`, when the operation has landed. */
   readonly #landed: () => void;
   readonly #operation: AcceptOperation;
   readonly #calls = new Fifo<AcceptCall>();
-  /** At most one connection: nothing is accepted while no call waits. */
+  /** At most one connection, because none is accepted while no call waits. */
   readonly #ready: SocketConnection[] = [];
   #closed: NetworkError | null = null;
   #drain: Drain | null = null;
@@ -90,7 +90,8 @@ export class AcceptQueue {
   /** An error inside the library that no call has received yet. */
   #unreported: NetworkError | null = null;
   /**
-   * Connections that this burst may still take past the ring; 0 while the operation is in flight.
+   * The number of connections that this burst may still take from the backlog; 0 while the
+   * operation is in flight.
    */
   #burst = 0;
 

@@ -1,8 +1,7 @@
 /**
- * Descriptors from outside, which a parent process or other code has made, as connections and
- * listeners of a network.
+ * Makes connections and listeners of descriptors that a parent process or other code has opened.
  *
- *   adoptListener, adoptConnection    for users: a refused descriptor stays open and as it was
+ *   adoptListener, adoptConnection    for users: a refused descriptor stays open and unchanged
  *   listener, connection              for adapters, which listen themselves: a stream socket
  *                                     belongs to the network from the call on
  *
@@ -38,7 +37,7 @@ function connection(context: NetworkContext, fd: number): SocketConnection | num
 function listener(context: NetworkContext, fd: number, backlog: number): Listener | number {
   const { recvRing } = context;
   const family = recvRing.port.adopt(fd);
-  // Node and libuv report one errno for every descriptor that is no socket.
+  // Node and libuv report one errno for every descriptor that is not a socket.
   if (family < 0) return -family === ERRNO.ENOTSOCK ? ERRNO.EINVAL : -family;
   const result = recvRing.port.listen(fd, backlog);
   if (result < 0) {
@@ -47,7 +46,7 @@ function listener(context: NetworkContext, fd: number, backlog: number): Listene
   }
   const local = endpoint(recvRing, fd, LOCAL_END);
   const localAddress = local === null ? unknownAddress(family) : packedAddress.unpack(local);
-  // The file of a unix socket belongs to the maker of the socket: closing does not remove it.
+  // The file of a unix socket belongs to the creator of the socket, so closing does not remove it.
   return openListener(context, { fd, family, localAddress, file: null });
 }
 
@@ -68,8 +67,8 @@ const WANTED = {
 } as const;
 
 /**
- * Takes over a descriptor that is as `wanted`, with the options of the network. Returns its family.
- * Throws TypeError, RangeError or a NetworkError; the descriptor is untouched then.
+ * Takes over a descriptor in the state `wanted`, with the options of the network. Returns its
+ * family. Throws TypeError, RangeError or a NetworkError, and then leaves the descriptor unchanged.
  */
 function take(context: NetworkContext, fd: number, wanted: keyof typeof WANTED): number {
   check.integer("fd", fd, 0, DESCRIPTOR_MAX);

@@ -54,20 +54,20 @@ export interface BindOptions {
   /**
    * The permissions of the socket file, 0 to 0o777. They hold exactly, whatever the umask is, and
    * before any peer can connect. A dial needs write permission. Defaults to 0o777 less the umask.
-   * Refused for an address that is no path.
+   * Refused for an address that is not the path of a file.
    * @default {undefined}
    */
   mode?: number;
   /**
-   * TCP_DEFER_ACCEPT, 0 to 32,767 seconds: a connection is accepted once its first bytes are there,
-   * or when about so much time has passed. The kernel rounds up to its own steps (1, 3, 7, 15 ...).
-   * Refused for unix sockets.
+   * TCP_DEFER_ACCEPT, 0 to 32,767 seconds: a connection is accepted once its first bytes have
+   * arrived, or when about this time has passed. The kernel rounds up to its own steps (1, 3, 7, 15
+   * ...). Refused for unix sockets.
    * @default {undefined}
    */
   deferAcceptSeconds?: number;
   /**
    * SO_BINDTODEVICE: only connections that come through the interface of this name, such as "lo".
-   * "BindFailed" with ENODEV when there is none. Refused for unix sockets.
+   * "BindFailed" with ENODEV when there is no such interface. Refused for unix sockets.
    * @default {undefined}
    */
   interfaceName?: string;
@@ -94,7 +94,7 @@ const MODE_MAX = 0o777;
 
 /** Checks bind options. Throws TypeError or RangeError. */
 export function checkBindOptions(options: unknown): CheckedBindOptions {
-  // Only undefined gets the default: null is a wrong value.
+  // A default replaces only undefined; null is a wrong value.
   const {
     backlog = 1024,
     reusePort = false,
@@ -130,7 +130,10 @@ function checkInterface(given: unknown): string {
   );
 }
 
-/** Throws TypeError for options that mean nothing for this address: they would protect nothing. */
+/**
+ * Throws TypeError for options that have no effect on this address, because they would protect
+ * nothing.
+ */
 export function checkBindAddress(
   { mode, deferAcceptSeconds, interfaceName }: CheckedBindOptions,
   address: SocketAddress | UnixAddress,

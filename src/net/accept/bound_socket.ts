@@ -1,6 +1,6 @@
 /**
- * From an address to a descriptor that listens on the address. A failure leaves neither a
- * descriptor nor a file behind.
+ * Opens a descriptor that listens on an address. A failure leaves neither a descriptor nor a file
+ * behind.
  *
  * @module
  */
@@ -20,15 +20,15 @@ import { socketOptions } from "../socket/socket_options.ts";
 export interface BoundSocket {
   readonly fd: number;
   readonly family: number;
-  /** The address that the kernel reports, with the real port. */
+  /** The address that the kernel reports, with the actual port. */
   readonly localAddress: SocketAddress | UnixAddress;
   /** The file that closing removes; null for a socket without a file. */
   readonly file: SocketFile | null;
 }
 
 /**
- * As `bindSocket`, also where the port's `listen` is not done when it returns. The network may
- * close meanwhile: `mayFinish` is asked, and may throw.
+ * Like `bindSocket`, also for a port whose `listen` completes later. The network may close
+ * meanwhile, so `mayFinish` is called then, and may throw.
  */
 export async function bindSocketSoon(
   context: NetworkContext,

@@ -1,5 +1,6 @@
 /**
- * The file of a listening unix socket: bind makes it, the end of the listener removes it.
+ * The file of a listening unix socket. `bind` makes the file, and the end of the listener removes
+ * it.
  *
  *   bind --EADDRINUSE--> look: a socket is bound to the file -----------> refused
  *    | ^                       the file is no socket ---------------------> refused
@@ -9,8 +10,9 @@
  *    +--> listening --> remove, while the socket is open --> close the directory
  *
  * Invariants
- * - Only the very file that bind made is removed: by device and inode, in the directory that the
- *   path named at that time. The open socket keeps the inode, so no other file can have its number.
+ * - Only the file that `bind` made is removed, identified by device and inode, in the directory
+ *   that the path named at that time. The open socket keeps the inode, so no other file can have
+ *   its number.
  * - A file is stale when no socket of the system is bound to it. A stale file stays stale.
  *
  * @module

@@ -12,7 +12,7 @@ import { parseIp } from "./ip.ts";
 
 /** An address of TCP. */
 export interface SocketAddress {
-  /** An IPv4 or IPv6 address, with a scope if need be ("fe80::1%eth0"), or a name. */
+  /** An IPv4 or IPv6 address, which may have a scope ("fe80::1%eth0"), or a name. */
   hostname: string;
   /** 0 to 65,535 for `bind`, 1 to 65,535 for `dial`. */
   port: number;

@@ -7,7 +7,7 @@
 export interface Ip {
   family: 4 | 6;
   bytes: Uint8Array;
-  /** The interface behind "%": its number, or its name. 0 when there is none. */
+  /** The interface after "%": its number, or its name. 0 when there is none. */
   scope: number | string;
 }
 
@@ -34,7 +34,7 @@ function parseIpv4(text: string): Uint8Array | null {
   return bytes;
 }
 
-/** `isLast`: these groups end the address, where an IPv4 address may stand. */
+/** `isLast`: these groups end the address, so an IPv4 address may end them. */
 function parseGroups(text: string, isLast: boolean): number[] | null {
   if (text === "") return [];
   const groups: number[] = [];

@@ -1,6 +1,6 @@
 /**
- * From the address that a user wrote to numeric addresses. The ring sees only numeric addresses, so
- * every fault of an address shows here.
+ * Resolves the address that a user wrote to numeric addresses. The ring sees only numeric
+ * addresses, so every fault of an address is reported here.
  *
  * @module
  */
@@ -49,8 +49,8 @@ function numeric(hostname: string, interfaceIndex: InterfaceIndex): string | nul
 }
 
 /**
- * Numeric addresses in the order in which a dial tries them; a path stands for itself. With a
- * `family` only those of that family.
+ * The numeric addresses in the order in which a dial tries them. A path resolves to itself. With a
+ * `family`, only addresses of that family.
  */
 export async function lookUp(
   host: Host,
@@ -108,8 +108,9 @@ function familyOf(hostname: string): 4 | 6 {
 }
 
 /**
- * Families in turn, beginning with the first address's (RFC 8305, section 4): a family that does
- * not work costs one delay, not one for each of its addresses.
+ * Orders the addresses so that families alternate, beginning with that of the first address (RFC
+ * 8305, section 4). So a family that does not work costs one delay, not one for each of its
+ * addresses.
  */
 function interleaved(hostnames: readonly string[]): string[] {
   if (hostnames.length < 3) return [...hostnames];

@@ -1,6 +1,6 @@
 /**
- * The compact form in which a connection keeps the address of its peer: most programs never ask for
- * the address. An IPv4 address and its port are one number, in the byte order of `sockaddr_in`;
+ * The compact form in which a connection keeps the address of its peer, because most programs never
+ * ask for it. An IPv4 address and its port are one number, in the byte order of `sockaddr_in`;
  * other addresses are kept as objects.
  *
  *   number = octets x 65,536 + port       below 2 to the 48th: exact

@@ -68,7 +68,7 @@ export abstract class Call {
   /** The signal was aborted. Settles the call, as `expire` does. */
   abstract abort(reason: unknown): void;
 
-  /** The kernel keeps the flight of this call: see `Operation.detain`. */
+  /** Keeps the memory of this call for good: see `Operation.detain`. */
   detain(): void {}
 
   get settled(): boolean {
@@ -79,8 +79,8 @@ export abstract class Call {
   protected abstract enqueue(): void;
 
   /**
-   * Starts the call, in the only order that works: nothing is begun before the options are known to
-   * be right, and what serves the call finds a promise that it may settle at once.
+   * Starts the call. The order matters: the options are checked before the call has any effect, and
+   * the queue gets a call whose promise can settle at once.
    */
   start<T>(): Promise<T> {
     const promise = this.promise<T>();
@@ -124,7 +124,10 @@ export abstract class Call {
     if (signal !== null) this.#subscription = new AbortSubscription(signal, this);
   }
 
-  /** Drops budget and signal: the promise settles before the call does, and neither may end it. */
+  /**
+   * Drops budget and signal. The promise settles before the call does, and neither of them may end
+   * the call.
+   */
   forgetOptions(): void {
     this.timeoutMs = null;
     this.#subscription = null;
@@ -165,7 +168,7 @@ export abstract class Call {
     reject(reason, this);
   }
 
-  /** Ends the budget and the subscription; the kernel's answer decides how the call settles. */
+  /** Ends the budget and the subscription. The completion decides how the call settles. */
   disarm(): void {
     if (this.#deadline !== null) this.loopReference.context.wheel.remove(this.#deadline);
     if (this.#subscription === null) return;

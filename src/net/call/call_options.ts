@@ -77,8 +77,8 @@ export function checkOptions(options: CallOptions, extra: string | null = null):
 }
 
 /**
- * Reads and checks the options once, for an operation of several calls. Throws as the checks do,
- * and the signal's reason when it is aborted already.
+ * Reads and checks the options once, for a function that makes several calls. Throws the errors of
+ * the checks, and the signal's reason when the signal is already aborted.
  */
 export function readCallOptions(options: CallOptions | undefined): CallOptions {
   if (options === undefined) return {};
@@ -90,7 +90,7 @@ export function readCallOptions(options: CallOptions | undefined): CallOptions {
   return signal === null ? { timeoutMs: checked } : { signal, timeoutMs: checked };
 }
 
-/** Checks everything, for a call that settles when it begins. */
+/** Checks all options, for a call that settles at once. */
 export function checkCall(options: CallOptions | undefined): void {
   if (options === undefined) return;
   checkOptions(options);

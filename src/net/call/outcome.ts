@@ -3,8 +3,8 @@
  *
  *   result > 0                 progress
  *   result = 0                 zero: end of stream for a receive, an error for a send
- *   EAGAIN, EINTR              again, at once
- *   ENOBUFS, ENOMEM            later: the kernel needs time
+ *   EAGAIN, EINTR              submit again, at once
+ *   ENOBUFS, ENOMEM            submit again later, because the kernel needs time
  *   ECANCELED                  canceled; an error when no cancel was submitted
  *   anything else              error
  *

@@ -1,8 +1,8 @@
 /**
- * Which backend carries a network, and what the portable one cannot do.
+ * The choice of a network's backend, and the options that the portable backend does not have.
  *
- *   asked for by the configuration, else by URINGNET_BACKEND, else "auto"
- *   auto: io_uring -- cannot be used --> portable, and `onFallback` is told why
+ *   named by the configuration, else by URINGNET_BACKEND, else "auto"
+ *   auto: io_uring -- cannot be used --> portable, and `onFallback` gets the reason
  *
  * @module
  */

@@ -1,12 +1,15 @@
 /**
- * The features that the kernel offers, found out by trying; refusal.ts explains why a kernel cannot
- * be used.
+ * The features that the kernel has shown when they were tried. refusal.ts explains why a kernel
+ * cannot be used.
  *
  * @module
  */
 import { FEATURE } from "../../ring/port.ts";
 
-/** The features that the kernel showed when it was probed. Its version is not consulted. */
+/**
+ * The features that the kernel has shown when it was probed. The version of the kernel is not
+ * consulted.
+ */
 export interface Features {
   /** Completions are run when the thread asks for them (IORING_SETUP_DEFER_TASKRUN). Needed. */
   readonly deferTaskrun: boolean;
@@ -32,7 +35,10 @@ export interface Capabilities {
   reason: string | null;
   /** The release of the kernel, such as "6.1.0-18-amd64". Null when unknown. */
   kernel: string | null;
-  /** The features that this kernel showed when it was probed. All false when not supported. */
+  /**
+   * The features that this kernel has shown when it was probed. All false when io_uring is not
+   * supported.
+   */
   features: Features;
 }
 

@@ -59,14 +59,14 @@ export interface MetricsRegistry {
   registerMetric(metric: any): void;
   /**
    * Removes a metric. The library calls it when the last network of the registry is closed. Without
-   * it, metrics stay.
+   * this function, metrics stay.
    *
    * @param name The name of the metric, with its prefix.
    */
   removeSingleMetric?(name: string): void;
   /**
-   * Finds a metric. With it, a metric that the program has removed comes back when the next network
-   * starts.
+   * Finds a metric. With this function, a metric that the program has removed is registered again
+   * when the next network starts.
    *
    * @param name The name of the metric, with its prefix.
    * @returns The metric, or undefined.
@@ -83,8 +83,8 @@ export interface RingConfig {
    */
   entries?: number;
   /**
-   * Operations in flight for each direction, 1 to 1,048,576. Further calls wait in order. A receive
-   * and an accept that wait take a place.
+   * Operations in flight for each direction, 1 to 1,048,576. Further calls wait in order. Each
+   * waiting receive and accept counts.
    * @default {65_536}
    */
   maxInFlight?: number;
@@ -104,7 +104,7 @@ export interface RingConfig {
    */
   ioPoll?: boolean;
   /**
-   * Looking for completions again before the thread sleeps. False turns that off.
+   * Polling for completions before the thread sleeps. False turns polling off.
    * @default {{ budgetUs: 50, maxBudgetUs: 300, quickWakeUs: 150 }}
    */
   spin?: false | Partial<SpinConfig>;
@@ -160,14 +160,14 @@ export interface NetworkConfig {
    */
   writeTimeoutMs?: number | null;
   /**
-   * How long `close` lets work in flight finish, in milliseconds. 0 for not at all, null for
-   * ever.
+   * How long `close` lets work in flight finish, in milliseconds. 0 for not at all, null for no
+   * limit.
    * @default {5_000}
    */
   shutdownTimeoutMs?: number | null;
   /**
-   * Bytes of one read buffer, 0 to 268,435,456. A stream has one only while it has data. 0 turns
-   * buffering off.
+   * Bytes of one read buffer, 0 to 268,435,456. A stream has a read buffer only while it has data.
+   * 0 turns buffering off.
    * @default {65_536}
    */
   readBufferSize?: number;
@@ -200,7 +200,7 @@ export interface NetworkConfig {
   /**
    * The carrier of the traffic. `"auto"` takes io_uring where it can be used, else `"portable"`,
    * which works over the runtime's own `node:net`. Where this field is `"auto"` or absent, the
-   * environment variable `URINGNET_BACKEND` may name one.
+   * environment variable `URINGNET_BACKEND` may name a backend.
    * @default {"auto"}
    */
   backend?: "auto" | "io_uring" | "portable";
@@ -259,12 +259,12 @@ const KNOWN = [
   "onFallback",
 ];
 
-/** Largest read or write buffer: a power of two that every pool can be given. */
+/** The largest read or write buffer: a power of two, which any pool can have as a class. */
 const BUFFER_SIZE_MAX = 1 << 28;
 const LINGER_SECONDS_MAX = 32_767;
 const SPIN_US_MAX = 10_000;
 
-/** Only undefined gets the default: null has a meaning of its own, or is a wrong value. */
+/** A default replaces only undefined: null has a meaning of its own, or is a wrong value. */
 function or(value: unknown, fallback: unknown): unknown {
   return value === undefined ? fallback : value;
 }
@@ -357,7 +357,8 @@ function checkPrefix(value: unknown): string {
 }
 
 /**
- * Checks every field. Throws a TypeError or RangeError that names the field, the range, the value.
+ * Checks every field. Throws a TypeError or RangeError that names the field, the range and the
+ * value.
  * @internal
  */
 export function resolveConfig(config: unknown): ResolvedConfig {

@@ -25,15 +25,15 @@ export interface SocketOptions {
   sendBufferBytes?: number;
   /**
    * SO_RCVBUF, 1 to 1,073,741,823 bytes. The kernel doubles the number for its own needs, and
-   * takes at most `net.core.rmem_max`. For windows above 64 KiB it has to be set before the
-   * connect: give it to `dial`.
+   * takes at most `net.core.rmem_max`. For windows above 64 KiB, pass the option to `dial`, because
+   * it has to be set before the connect.
    * @default {undefined}
    */
   recvBufferBytes?: number;
   /**
-   * TCP_USER_TIMEOUT, 0 to 2,147,483,647 ms: for so long sent bytes may stay without
-   * acknowledgement before the connection fails with ETIMEDOUT. 0 is the system's own limit. No
-   * effect on unix sockets.
+   * TCP_USER_TIMEOUT, 0 to 2,147,483,647 ms: how long sent bytes may stay without acknowledgement
+   * before the connection fails with ETIMEDOUT. 0 stands for the limit of the system. No effect on
+   * unix sockets.
    * @default {undefined}
    */
   userTimeoutMs?: number;

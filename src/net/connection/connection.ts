@@ -1,7 +1,6 @@
 /**
- * The interface of a connection. The class behind it has private fields, so that no other object
- * would fit the type of the class. The interface is a shape, which a wrapper or a stand-in can have
- * as well.
+ * The interface of a connection. The class that implements it has private fields, so no other
+ * object would fit the type of the class. Any wrapper or substitute can implement the interface.
  *
  * @module
  */
@@ -44,7 +43,7 @@ export interface Connection extends AsyncDisposable {
   readonly stream: Stream;
   /** The address of this end. Read at the first access, or when the connection ends. */
   readonly localAddress: SocketAddress | UnixAddress;
-  /** The address of the peer, also when the peer is gone. */
+  /** The address of the peer, even when the peer has gone. */
   readonly remoteAddress: SocketAddress | UnixAddress;
   /**
    * The receiving half as a web stream, made at the first access. The web stream is a byte stream,
@@ -67,8 +66,8 @@ export interface Connection extends AsyncDisposable {
 
   /**
    * Resolves when the peer has finished sending (FIN) or has reset the connection. Receives no
-   * byte: bytes that come before the end stay where they are. Where the peer has sent more than the
-   * kernel's receive buffer takes, the end is known only once the program receives.
+   * byte: bytes before the end stay in the kernel or in the read buffer. Where the peer has sent
+   * more than the kernel's receive buffer takes, the end is known only once the program receives.
    *
    * @param options A signal, and a budget. There is no budget by default.
    * @throws {NetworkError} `"Closed"`: this end closed meanwhile. `"Timeout"`: the budget ran out.
@@ -89,7 +88,7 @@ export interface Connection extends AsyncDisposable {
   setOptions(options: SocketOptions): void;
 
   /**
-   * Sets TCP_NODELAY: small sends leave at once, also while earlier bytes are unacknowledged. No
+   * Sets TCP_NODELAY: small sends leave at once, even while earlier bytes are unacknowledged. No
    * effect on unix sockets, and none once the connection is closed.
    *
    * @param on Defaults to true.

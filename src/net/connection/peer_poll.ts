@@ -1,5 +1,5 @@
 /**
- * One poll on the ring: reports the end of a connection, moves no byte and takes no error away.
+ * One poll on the ring: reports the end of a connection, and consumes no byte and no error.
  *
  *   idle --request()--> in flight --events--> in flight --last completion--> idle
  *             ^                                                |
@@ -21,9 +21,9 @@ export interface PeerPollOwner {
   readonly wantsEvents: boolean;
   /** The events of poll(2). */
   came(events: number): void;
-  /** No event can be had: `errno` of the kernel, or the cause of an error inside the library. */
+  /** The poll has failed: `errno` of the kernel, or the cause of an error inside the library. */
   failed(errno: number, cause: unknown): void;
-  /** The poll is idle. */
+  /** Called when the poll is idle. */
   landed(): void;
 }
 
@@ -58,7 +58,9 @@ export class PeerPoll implements OperationOwner, RetryTarget {
     this.ring.submit(this.#operation, "resubmitted");
   }
 
-  /** Ends the poll. True: it is idle. False: a last completion follows. */
+  /**
+   * Ends the poll. Returns true when the poll is idle, and false when a last completion follows.
+   */
   cancel(): boolean {
     this.#retrier.stop();
     return this.ring.cancel(this.#operation);
@@ -92,11 +94,11 @@ export class PeerPoll implements OperationOwner, RetryTarget {
   #continue(result: number): void {
     const outcome = outcomeOf(result);
     if (outcome === "progress") {
-      // The next poll reports the same events at once: nothing is urgent behind FIN.
+      // The next poll would report the same events at once, and no event after FIN is urgent.
       this.#retrier.retry("later");
       return;
     }
-    // A cancel that was meant for calls that have left: other calls wait now.
+    // The cancel was meant for calls that have left. Other calls wait now.
     const how = outcome === "canceled" ? "again" : outcome;
     if ((how === "again" || how === "later") && this.#retrier.retry(how)) return;
     this.#owner.failed(-result, undefined);

@@ -1,14 +1,14 @@
 /**
- * Notices the peer's end without receiving: what `peerFinished` and `signal` of a connection wait
- * for. Made when one of them is first asked for.
+ * Notices the peer's end without receiving, for `peerFinished` and `signal` of a connection. Made
+ * when one of them is first used.
  *
  *   poll: FIN                                 -> peerFinished() resolves
  *   poll: the end of both halves, or an error -> peerFinished() resolves, the signal is aborted
  *   the descriptor is closed                  -> the signal is aborted
  *
  * Invariants
- * - The poll is with the kernel only while a call or the signal waits for an event. The socket
- *   closes its descriptor when the poll is idle.
+ * - The poll is in flight only while a call or the signal waits for an event. The socket closes its
+ *   descriptor when the poll is idle.
  * - The signal is aborted once, in a microtask: listeners never run inside a turn.
  * - Only pending calls keep the process alive, not the signal.
  *
@@ -68,7 +68,7 @@ export class PeerWatch implements SocketHalf, PeerPollOwner {
   /** Why the connection takes no more calls. */
   #reason: CloseReason | null = null;
   #finished = false;
-  /** The signal is aborted, or about to be. */
+  /** Whether the signal is aborted, or is about to be. */
   #isOver = false;
 
   constructor(socket: Socket) {
@@ -84,7 +84,7 @@ export class PeerWatch implements SocketHalf, PeerPollOwner {
     return call.start<void>();
   }
 
-  /** A call that has begun to wait. */
+  /** Adds a call that has begun to wait. */
   add(call: FinishedCall): void {
     this.#calls.push(call);
     this.#request();
@@ -100,13 +100,13 @@ export class PeerWatch implements SocketHalf, PeerPollOwner {
     return this.#controller.signal;
   }
 
-  /** A call that gives up. */
+  /** Removes a call that timed out or was aborted. */
   drop(call: FinishedCall): void {
     this.#calls.remove(call);
     if (!this.wantsEvents) this.#poll?.cancel();
   }
 
-  /** Ends pending calls with "Closed" and takes no more. */
+  /** Ends pending calls with "Closed", and refuses later ones. */
   abandon(reason: CloseReason): void {
     this.#reason ??= reason;
     for (let call = this.#calls.shift(); call !== null; call = this.#calls.shift()) {
@@ -122,7 +122,7 @@ export class PeerWatch implements SocketHalf, PeerPollOwner {
     return this.#poll === null || this.#poll.isIdle;
   }
 
-  /** The descriptor is closed. */
+  /** Called when the descriptor is closed. */
   release(): void {
     this.#poll?.release();
     this.#poll = null;
@@ -145,7 +145,7 @@ export class PeerWatch implements SocketHalf, PeerPollOwner {
     if (!this.wantsEvents) this.#poll?.cancel();
   }
 
-  /** The signal still has the end of the descriptor. */
+  /** Fails the pending calls. The signal is still aborted when the descriptor is closed. */
   failed(errno: number, cause: unknown): void {
     const happened = cause === undefined ? errnoText(errno) : internalReason(cause);
     const what = `Cannot await the end of ${this.socket.peerName}`;

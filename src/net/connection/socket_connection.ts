@@ -57,9 +57,9 @@ export class SocketConnection implements Connection, Closeable {
   }
 
   /**
-   * Takes over a connected descriptor that has its options, and closes the descriptor when that
-   * fails. The accept or the dial knows the peer's address. The kernel forgets the address when the
-   * peer resets the connection.
+   * Takes over a connected descriptor whose options are set, and closes the descriptor on a
+   * failure. The address of the peer comes from the accept or the dial, because the kernel forgets
+   * it when the peer resets the connection.
    */
   static adopt(
     context: NetworkContext,
@@ -87,14 +87,14 @@ export class SocketConnection implements Connection, Closeable {
     return this.#socket;
   }
 
-  /** The peer's end, also when the peer is gone. */
+  /** The address of the peer, even when the peer has gone. */
   get remoteAddress(): SocketAddress | UnixAddress {
     const address = packedAddress.unpack(this.#remoteAddress);
     this.#remoteAddress = address;
     return address;
   }
 
-  /** Read when first asked for, or at the end: it costs a system call. */
+  /** Read at the first access, or at the end, because it costs a system call. */
   get localAddress(): SocketAddress | UnixAddress {
     const address = packedAddress.unpack(this.#readLocalAddress());
     this.#extra.localAddress = address;
@@ -125,7 +125,7 @@ export class SocketConnection implements Connection, Closeable {
     }
   }
 
-  /** Sets options of the socket: all that are given, or none when one is wrong. */
+  /** Sets the given options of the socket, or none of them when one is wrong. */
   setOptions(options: SocketOptions): void {
     if (options === undefined) check.fail("options", "an object", options);
     this.#socket.set(socketOptions.read(check.options("options", options, socketOptions.names)));
@@ -155,8 +155,8 @@ export class SocketConnection implements Connection, Closeable {
   }
 
   /**
-   * Graceful end: pending sends first, within `shutdownTimeoutMs`, then FIN. Pending receives get
-   * "Closed" at once. Resolves when the descriptor is closed. Idempotent.
+   * Ends gracefully: pending sends first, within `shutdownTimeoutMs`, then FIN. Pending receives
+   * get "Closed" at once. Resolves when the descriptor is closed. Idempotent.
    */
   close(): Promise<void> {
     const { closing } = this.#extra;
@@ -166,7 +166,7 @@ export class SocketConnection implements Connection, Closeable {
     return this.#extra.closing ??= this.#close();
   }
 
-  /** The watch of the peer's end, or null while no part of the program asked for it. */
+  /** The watch of the peer's end; null until it is first used. */
   get watch(): PeerWatch | null {
     return this.#extras === null ? null : this.#extras.watch;
   }
@@ -176,7 +176,7 @@ export class SocketConnection implements Connection, Closeable {
     return this.#socket.answer !== ANSWER_NEVER;
   }
 
-  /** For the end of the network: see `drain_network.ts`. */
+  /** The debt, for the end of the network: see `drain_network.ts`. */
   get debt(): Debt {
     const owes = this.#socket.answer === ANSWER_OWED && !this.sink.closed;
     if (!owes || this.#socket.ending || (this.#extras?.closing ?? null) !== null) return "none";
@@ -219,7 +219,10 @@ export class SocketConnection implements Connection, Closeable {
     return this.close();
   }
 
-  /** Runs before the descriptor is closed: afterwards another connection may have its number. */
+  /**
+   * Runs before the descriptor is closed, because afterwards another connection may have its
+   * number.
+   */
   #readLocalAddress(): PackedAddress {
     const socket = this.#socket;
     return this.#extra.localAddress ??= socket.localAddress ?? unknownAddress(socket.family);

@@ -32,7 +32,7 @@ async function receiveInto(
 }
 
 /**
- * Receives when the consumer pulls, so that the consumer has the backpressure. The web stream is a
+ * Receives when the consumer pulls, so that the consumer applies backpressure. The web stream is a
  * byte stream: readers may bring their own memory.
  */
 function readable(stream: Stream): ReadableStream<Uint8Array<ArrayBuffer>> {
@@ -61,8 +61,8 @@ function readable(stream: Stream): ReadableStream<Uint8Array<ArrayBuffer>> {
 
 /**
  * Sends each chunk. A write resolves when the kernel has taken the bytes. The controller's signal
- * reports an abort at once. The runtime would call an `abort` function only after the write that is
- * under way, which never ends when the peer does not read.
+ * reports an abort at once. The runtime would call an `abort` function only after the pending
+ * write, which never ends when the peer does not read.
  */
 function writable(sink: Sink, reset: () => void): WritableStream<Uint8Array> {
   return new WritableStream<Uint8Array>({
@@ -74,5 +74,5 @@ function writable(sink: Sink, reset: () => void): WritableStream<Uint8Array> {
   });
 }
 
-/** The two views. */
+/** The two web streams of a connection. */
 export const webStreams = { readable, writable };

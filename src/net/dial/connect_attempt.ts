@@ -1,7 +1,7 @@
 /**
- * One attempt to connect to one numeric address. The attempt owns the descriptor from the moment
- * that the socket is made, until the descriptor is handed over connected, or closed after the
- * operation has landed.
+ * One attempt to connect to one numeric address. The attempt owns the descriptor from the creation
+ * of the socket until the descriptor is handed over connected, or closed after the operation has
+ * landed.
  *
  *   start -> socket, options, local end -> connect on the ring -> landed -> done(null, fd)
  *               | errno                       | cancel            | errno, or a self connection
@@ -29,7 +29,10 @@ export interface AttemptEnds {
 /** The failure of an attempt. */
 export interface AttemptFailure {
   readonly errno: number;
-  /** The local end could not be bound: the errno is about the local end, and not about the peer. */
+  /**
+   * Whether the local end could not be bound, so that the errno concerns the local end and not the
+   * peer.
+   */
   readonly atLocalEnd: boolean;
   /** An error inside the library. */
   readonly broken: { readonly cause: unknown } | null;
@@ -92,7 +95,7 @@ export class ConnectAttempt {
     const family = this.#family;
     const fd = port.socket(family);
     if (fd < 0) return fd;
-    // From here on the descriptor is closed with the attempt.
+    // From here on the attempt closes the descriptor.
     this.#fd = fd;
     let result = socketOptions.apply(port, fd, family, config);
     if (result === 0) result = socketOptions.applyAll(port, fd, family, this.#options);
@@ -144,8 +147,9 @@ export class ConnectAttempt {
   }
 
   /**
-   * A dial to a free local port can be given that very port as its own: TCP then connects the
-   * socket to itself, by a simultaneous open. No listener exists, so the dial counts as refused.
+   * For a dial to a free local port, the kernel can choose that same port as the local one. TCP
+   * then connects the socket to itself, by a simultaneous open. No listener exists, so the dial
+   * counts as refused.
    */
   #isSelfConnection(): boolean {
     const { address } = this.#ends;
@@ -174,7 +178,7 @@ export class ConnectAttempt {
     const fd = this.#fd;
     this.#fd = -1;
     const failure = errno === 0 ? null : { errno, atLocalEnd: this.#atLocalEnd, broken: null };
-    // `done` is dropped after its call: when the call throws, `#broken` reports the error to it.
+    // `done` is dropped after the call, so that `#broken` can report an error that it throws.
     this.#done?.(failure, fd, this.#family);
     this.#done = null;
   }

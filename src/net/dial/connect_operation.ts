@@ -53,7 +53,7 @@ export class ConnectOperation implements OperationOwner {
     this.#ring.submit(this.#operation);
   }
 
-  /** True: the operation is idle. False: `landed` will be called. */
+  /** Returns true when the operation is idle, and false when `landed` will be called. */
   cancel(): boolean {
     return this.#ring.cancel(this.#operation);
   }

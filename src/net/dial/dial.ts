@@ -7,10 +7,10 @@
  *                                                 others ---------------> closed
  *
  * Invariants
- * - Attempts begin in the order of the addresses. One begins when the one before it has failed, or
- *   has been under way for the delay.
- * - Whatever ends the dial withdraws the attempts that are left. A connection that one of them
- *   still brings is closed.
+ * - Attempts begin in the order of the addresses. An attempt begins when the previous one has
+ *   failed, or has been pending for the delay.
+ * - The end of the dial withdraws the remaining attempts. A connection that one of them still makes
+ *   is closed.
  * - A dial that fails has one error for each address.
  *
  * @module
@@ -32,7 +32,7 @@ import { lookUpError } from "../address/look_up.ts";
 import type { Dialing, NetworkContext } from "../socket/network_context.ts";
 import { ANSWER_NEVER } from "../socket/answer_state.ts";
 
-/** Errnos that speak of this machine's addresses and routes, and not of the peer. */
+/** Errnos that concern the addresses and routes of this machine, and not the peer. */
 const UNREACHABLE_ERRNOS = [ERRNO.EADDRNOTAVAIL, ERRNO.EAFNOSUPPORT, ERRNO.ENETUNREACH];
 
 type NumericAddress = SocketAddress | UnixAddress;
@@ -58,7 +58,10 @@ export class Dial extends Call implements Dialing {
   #startedCount = 0;
   #pendingCount = 0;
   #delay: HostTimer | null = null;
-  /** The failure of the last address that this machine can reach; of the first one otherwise. */
+  /**
+   * The failure of the last address that this machine can reach, or of the first address when it
+   * can reach none.
+   */
   #lastError: NetworkError | null = null;
 
   constructor(context: NetworkContext, address: NumericAddress, options: CheckedDialOptions) {
@@ -166,7 +169,7 @@ export class Dial extends Call implements Dialing {
   }
 
   #connected(fd: number, family: number, address: NumericAddress): void {
-    // The kernel cannot name the peer of a connection that was reset in between.
+    // The kernel cannot name the peer of a connection that was reset meanwhile.
     const peer = endpoint(this.#context.recvRing, fd, REMOTE_END) ?? connectedAddress(address);
     const connection = SocketConnection.adopt(this.#context, fd, family, peer, ANSWER_NEVER);
     this.#context.dials.delete(this);
@@ -186,7 +189,7 @@ export class Dial extends Call implements Dialing {
     return this.#candidates.map(({ error }) => error).filter((error) => error !== null);
   }
 
-  /** The most telling error, with the errors of all addresses. */
+  /** The most specific error, with the errors of all addresses. */
   #failure(): NetworkError {
     const last = this.#lastError;
     if (last === null) {

@@ -21,8 +21,8 @@ import { type SocketOption, socketOptions } from "../socket/socket_options.ts";
 /** The options of {@link Network.dial}. Options of the socket are set before it connects. */
 export interface DialOptions extends CallOptions, SocketOptions {
   /**
-   * The address that the connection begins at. Port 0 takes a free one. Addresses of another family
-   * than this one are not tried. For unix sockets, an abstract name.
+   * The local address of the connection. Port 0 takes a free port. Remote addresses of another
+   * family are not tried. For unix sockets, an abstract name.
    * @default {undefined}
    */
   localAddress?: Address;
@@ -32,7 +32,7 @@ export interface DialOptions extends CallOptions, SocketOptions {
    */
   family?: 4 | 6;
   /**
-   * The pause in milliseconds before the next address of a name is tried beside those that are
+   * The pause in milliseconds before the next address of a name is tried while earlier attempts are
    * pending (RFC 8305). 0 tries all at once.
    * @default {250}
    */

@@ -25,7 +25,7 @@ import type { Dialing, NetworkContext } from "../socket/network_context.ts";
 /** The receiver of the result: one of its methods is called once, unless `cancel` came first. */
 export interface Connected {
   connected(connection: SocketConnection): void;
-  /** `bindFailed`: the errno is about the local end, which could not be bound. */
+  /** `bindFailed`: the local end could not be bound, and `errno` is the reason. */
   failed(errno: number, bindFailed: boolean): void;
 }
 
@@ -76,7 +76,7 @@ export class PushConnect implements Deliverable, Dialing {
     void this.#connection?.close();
   }
 
-  /** The network closes. */
+  /** Called when the network closes. */
   giveUp(_reason: unknown): void {
     this.cancel();
   }

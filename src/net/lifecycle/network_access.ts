@@ -1,7 +1,7 @@
 /**
  * The access of adapters to the inside of a `Network`, which programs do not have. The class is in
- * `mod.ts`, which exports nothing that is not public, so that the class leaves its friend functions
- * here. This layer does not know the class: a network is any object to it.
+ * `mod.ts`, which has only public exports, so the class registers its internal functions here. This
+ * layer does not know the class and takes a network as `object`.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import type { NetworkCore } from "./network_core.ts";
 
 export interface NetworkAccess {
   /**
-   * As `Network.start`, at once, for an interface that is synchronous. Throws a NetworkError
-   * "Unsupported" where io_uring cannot be used.
+   * Like `Network.start`, but synchronous. Throws a NetworkError "Unsupported" where io_uring
+   * cannot be used.
    */
   startNow(config: NetworkConfig): object;
   /** The inside of a network. Throws TypeError for any other object. */

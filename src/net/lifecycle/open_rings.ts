@@ -4,8 +4,8 @@
  *   all rings of `entries` -> ENOMEM -> pause -> half as many ... -> 8 entries, 8 times
  *
  * Rings count against the limit of locked memory, so ENOMEM asks for smaller rings. The kernel
- * gives the memory of a closed ring back 20 to 50 ms later. Attempts are therefore a pause apart,
- * and the smallest size is tried several times before the refusal is final.
+ * frees the memory of a closed ring 20 to 50 ms later. So there are pauses between attempts, and
+ * the smallest size is tried several times before the refusal is final.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import { ringRefusal } from "../config/refusal.ts";
 const ENTRIES_MIN = 8;
 
 /**
- * Completion entries for each submission entry: receives wait for long, completions come in bursts.
+ * Completion entries for each submission entry, because completions come in bursts.
  */
 const COMPLETIONS_PER_ENTRY = 8;
 const COMPLETION_ENTRIES_MAX = 65_536;
@@ -68,7 +68,7 @@ export async function openRings(
   }
 }
 
-/** As `openRings`, without a pause between attempts. Throws the same errors. */
+/** Like `openRings`, without a pause between attempts. Throws the same errors. */
 export function openRingsNow(native: NativePort, config: ResolvedConfig): OpenRings {
   for (let { entries } = config.ring;; entries /= 2) {
     const opened = tryRings(native, config, entries);

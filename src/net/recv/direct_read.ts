@@ -1,6 +1,6 @@
 /**
- * Receiving straight into a result, without the read buffer: memory is taken slot by slot, and the
- * kernel is asked for no byte more than is missing.
+ * Receiving directly into a result, without the read buffer. Memory is taken slot by slot, and each
+ * receive asks for the missing bytes only.
  *
  * @module
  */
@@ -17,14 +17,16 @@ export class DirectRead {
   readonly #context: NetworkContext;
   #slot: Slot | null = null;
   #filled = 0;
-  /** The pool had no memory: the next receive takes a provided buffer. */
+  /** Whether the pool had no memory. The next receive then takes a provided buffer. */
   starved = false;
 
   constructor(context: NetworkContext) {
     this.#context = context;
   }
 
-  /** Writes the record for up to `missing` bytes. False: there is no memory for it now. */
+  /**
+   * Writes the record for up to `missing` bytes. Returns false when there is no memory for it now.
+   */
   prepare(writer: OpWriter, fd: number, missing: number, flags: number): boolean {
     const slot = this.#slot ?? this.#take(missing);
     if (slot === null) {
@@ -38,8 +40,8 @@ export class DirectRead {
   }
 
   /**
-   * The flight brought `count` bytes for the call. Each arrival becomes a chunk of the result; the
-   * slot stays while it has room and is wanted.
+   * The flight has received `count` bytes for the call. They become a chunk of the result. The slot
+   * is kept while it has room and bytes are missing.
    */
   toResult(count: number, call: RecvCall): void {
     const slot = this.#slot;
@@ -53,7 +55,7 @@ export class DirectRead {
     if (this.#filled === slot.capacity || call.remaining === 0) this.drop();
   }
 
-  /** The flight brought `count` bytes, and its call has left. */
+  /** The flight has received `count` bytes after its call has left. */
   toBuffer(count: number, buffer: ReadBuffer): void {
     const slot = this.#slot;
     if (slot === null) return;
@@ -63,12 +65,14 @@ export class DirectRead {
     this.drop();
   }
 
-  /** The kernel may write to the memory of this flight at any later time. */
+  /**
+   * Keeps the memory of this flight for good, because the kernel may write to it at any later time.
+   */
   detain(): void {
     this.#slot?.retain();
   }
 
-  /** Forgets the memory; only while nothing is in flight. */
+  /** Releases the memory. Only while no receive is in flight. */
   drop(): void {
     this.#slot?.release();
     this.#slot = null;

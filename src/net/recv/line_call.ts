@@ -1,5 +1,5 @@
 /**
- * One line of a stream as text, without its end. Used for line after line.
+ * One line of a stream as text, without its line break. One call serves line after line.
  *
  * @module
  */

@@ -1,20 +1,20 @@
 /**
- * A receive that goes on by itself: what arrives is handed to one consumer for each connection,
- * without a promise, a deadline or an object for each chunk.
+ * A receive that repeats by itself: arriving bytes go to the one consumer of a connection, without
+ * a promise, a deadline or an object for each chunk.
  *
  *             resume()                  bytes came, end, error
  *   paused -----------------> waiting ------------------------> ready
  *     ^                          ^                                | deliver(), after the turn
  *     +---- data() was false ----+------- data() was true --------+----> ended
  *
- * The half serves it as a call of the kind of `recvSome`, which is in the queue while the consumer
- * waits: multishot receives, large buffers and want of buffers work as for any other call. A paused
- * consumer has no call in the queue, so nothing is asked of the kernel.
+ * The half serves it like a call of `recvSome`, which is in the queue while the consumer waits. So
+ * multishot receives, bulk receives and a lack of buffers work as for any other call. A paused
+ * consumer has no call in the queue, so no receive is submitted.
  *
  * Invariants
  * - The consumer runs in a microtask after the turn, never inside it, and never after `stop`.
- * - The bytes are the pool's: they are valid until `data` returns.
- * - While it waits it keeps the process alive, as a pending call does.
+ * - The bytes are in memory of the pool, and are valid until `data` returns.
+ * - A waiting receive keeps the process alive, as a pending call does.
  *
  * @module
  */
@@ -28,11 +28,14 @@ import type { RecvHalf } from "./recv_half.ts";
 
 /** One object for each connection. */
 export interface Consumer {
-  /** Bytes from `start` to `end` of `bytes`, valid until this returns. False pauses. */
+  /**
+   * Takes the bytes from `start` to `end` of `bytes`, valid until the function returns. Returns
+   * false to pause.
+   */
   data(bytes: Uint8Array, start: number, end: number): boolean;
-  /** The peer's FIN: nothing follows. */
+  /** The peer's FIN has come. No other call follows. */
   end(): void;
-  /** The half failed: nothing follows. */
+  /** The half has failed. No other call follows. */
   error(reason: unknown): void;
 }
 
@@ -43,7 +46,7 @@ export class PushReceive extends RecvCall implements Deliverable {
   readonly #consumer: Consumer;
   readonly #deliveries: DeliveryQueue;
   #state: State = "paused";
-  /** `resume` was called during a delivery. */
+  /** Whether `resume` was called during a delivery. */
   #resumed = false;
   /** The delivery: bytes, or the end of the stream, or an error. */
   #slot: Slot | null = null;
@@ -51,7 +54,7 @@ export class PushReceive extends RecvCall implements Deliverable {
   #end = 0;
   #failure: { reason: unknown } | null = null;
 
-  /** `lengthMax`: bytes in one delivery. */
+  /** `lengthMax` is the largest number of bytes in one delivery. */
   constructor(queue: RecvHalf, consumer: Consumer, lengthMax: number) {
     super(queue);
     this.#queue = queue;
@@ -69,13 +72,13 @@ export class PushReceive extends RecvCall implements Deliverable {
     return this.#state === "ended";
   }
 
-  /** The consumer takes more. Does nothing while it has not paused. */
+  /** Continues after a pause. Has no effect while the consumer has not paused. */
   resume(): void {
     if (this.#state === "paused") this.#ask();
     else this.#resumed = true;
   }
 
-  /** Nothing is delivered from here on. */
+  /** Ends all deliveries. */
   stop(): void {
     const before = this.#state;
     this.#state = "ended";
@@ -83,17 +86,17 @@ export class PushReceive extends RecvCall implements Deliverable {
     this.#slot = null;
     if (before !== "waiting") return;
     this.#queue.socket.removeCall();
-    // One that has a part of its result in direct reception ends with its queue.
+    // A call with a part of its result from a direct receive ends with its queue.
     if (this.result === null) this.#queue.calls.remove(this);
   }
 
-  /** A fill brought bytes, for this call alone: they are kept as they are, without a handle. */
+  /** A slot has bytes for this call alone. The slot is kept, without a handle. */
   override lent(_pool: BufferPool, slot: Slot, length: number): unknown {
     this.#hold(slot, 0, length);
     return this;
   }
 
-  /** Bytes that `lent` has seen, or that were buffered; null for the end of the stream. */
+  /** `value` has buffered bytes, or is the result of `lent`, or null at the end of the stream. */
   override succeed(value: unknown): void {
     if (value !== null && value !== this) {
       const buffer = value as IoBuf;
@@ -125,7 +128,7 @@ export class PushReceive extends RecvCall implements Deliverable {
       more = this.#consumer.data(slot.bytes, this.#start, this.#end);
     } finally {
       slot.release();
-      // `data` may have stopped it.
+      // `data` may have called `stop`.
       if (this.#state === "ready") {
         this.#state = "paused";
         if (more || this.#resumed) this.#ask();

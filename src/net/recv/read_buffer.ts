@@ -1,9 +1,9 @@
 /**
- * Bytes that have arrived and are not asked for yet: a rope of ranges in read buffers.
+ * Bytes that have arrived and that no call has taken yet: a list of ranges in read buffers.
  *
- * A range that is small against its buffer is appended to the range before it by copy, when there
- * is room and no other handle refers to that memory. So a peer that sends single bytes cannot pin a
- * buffer with each.
+ * A range that is small in comparison with its buffer is copied to the end of the previous range,
+ * when there is room and no other handle refers to that memory. So a peer that sends single bytes
+ * cannot occupy a buffer with each of them.
  *
  * @module
  */
@@ -36,7 +36,10 @@ export class ReadBuffer {
     return this.#length;
   }
 
-  /** Takes over one reference of `slot`. Returns false when the bytes were copied: it is free. */
+  /**
+   * Takes over one reference of `slot`. Returns false when the bytes were copied and the slot is
+   * free.
+   */
   push(slot: Slot, start: number, end: number): boolean {
     const length = end - start;
     this.#length += length;
@@ -53,7 +56,7 @@ export class ReadBuffer {
     return true;
   }
 
-  /** Copies the bytes: the slot stays the caller's. */
+  /** Copies the bytes. The slot still belongs to the caller. */
   pushCopy(slot: Slot, start: number, end: number): void {
     const copy = takeSlot(this.#pool, end - start);
     try {
@@ -65,7 +68,7 @@ export class ReadBuffer {
     if (!this.push(copy, 0, end - start)) copy.release();
   }
 
-  /** Takes in what a call had received and leaves. */
+  /** Takes the bytes that a leaving call had received. */
   pushBack(held: IoBufs): void {
     for (const chunk of moveChunksOut(held)) {
       const slot = handleFields.moveOut(chunk);
@@ -74,13 +77,13 @@ export class ReadBuffer {
     }
   }
 
-  /** The next bytes of the first range, at most `lengthMax`, as one buffer. */
+  /** Takes the next bytes of the first range, at most `lengthMax`, as one buffer. */
   takeSome(lengthMax: number): IoBuf {
     const range = this.#ranges[0];
     return this.#cut(range, Math.min(range.end - range.start, lengthMax));
   }
 
-  /** Exactly `length` bytes, which must be there. */
+  /** Takes exactly `length` bytes, which must be buffered. */
   take(length: number): IoBufs {
     assert(length <= this.#length, "no more is taken than is buffered");
     const range = this.#ranges[0];
@@ -94,7 +97,9 @@ export class ReadBuffer {
     return this.take(this.#length);
   }
 
-  /** A view over what is buffered, at most `lengthMax` bytes; several ranges are joined first. */
+  /**
+   * A view over the buffered bytes, at most `lengthMax` of them. Several ranges are joined first.
+   */
   peek(lengthMax: number): Uint8Array {
     const length = Math.min(lengthMax, this.#length);
     if (length === 0) return EMPTY;
@@ -104,15 +109,16 @@ export class ReadBuffer {
   }
 
   /**
-   * Looks for a delimiter in the bytes from index `from` to `limit`, of which the search has not
-   * seen any. Returns the index right behind the delimiter, or -1.
+   * Searches a delimiter in the bytes from index `from` to `limit`, which the search has not seen
+   * yet. Returns the index directly behind the delimiter, or -1.
    */
   find(search: DelimiterSearch, from: number, limit: number): number {
     const ranges = this.#ranges;
     let index = 0;
     let at = 0;
     if (from > 0) {
-      // From the end: a search that goes on does not walk over what it has seen.
+      // Starts at the last range, so that a search that continues does not walk over ranges that it
+      // has seen.
       index = ranges.length;
       at = this.#length;
       while (at > from) {
@@ -130,7 +136,7 @@ export class ReadBuffer {
     return -1;
   }
 
-  /** The byte at an index, which must be there. */
+  /** The byte at an index, which must be buffered. */
   byteAt(index: number): number {
     assert(index < this.#length, "the byte is buffered");
     let at = 0;
@@ -142,7 +148,7 @@ export class ReadBuffer {
     return slot.bytes[start + left];
   }
 
-  /** The first `length` bytes as text; throws what the decoder throws. They stay. */
+  /** The first `length` bytes as text. Throws the error of the decoder. The bytes stay buffered. */
   decode(decoder: TextDecoder, length: number): string {
     let text = "";
     let left = length;
@@ -150,14 +156,14 @@ export class ReadBuffer {
       const count = Math.min(left, end - start);
       const bytes = slot.bytes.subarray(start, start + count);
       left -= count;
-      // Nearly always all of it is in one range.
+      // In nearly all cases all bytes are in one range.
       if (left === 0) return text + decoder.decode(bytes);
       text += decoder.decode(bytes, { stream: true });
     }
     return text;
   }
 
-  /** Drops the first `length` bytes, which must be there. */
+  /** Drops the first `length` bytes, which must be buffered. */
   drop(length: number): void {
     assert(length <= this.#length, "no more is dropped than is buffered");
     this.#length -= length;
@@ -181,7 +187,7 @@ export class ReadBuffer {
     this.#length = 0;
   }
 
-  /** Cuts the front off a range; the last cut hands over the range's own reference. */
+  /** Cuts the front off a range. The last cut takes over the reference of the range. */
   #cut(range: Range, length: number): IoBuf {
     const { slot, start } = range;
     this.#length -= length;
@@ -200,7 +206,7 @@ export class ReadBuffer {
         at += end - start;
       }
     } catch (error) {
-      // Memory was transferred away through an earlier view: the caller is told.
+      // The memory was transferred away through an earlier view. The caller gets the error.
       joined.release();
       throw error;
     }

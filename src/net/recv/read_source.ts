@@ -1,15 +1,16 @@
 /**
- * Which provided buffers suit one connection, and what each completion says of it.
+ * Chooses the provided buffers that suit one connection, by the completions seen so far.
  *
- *   single      one receive, one buffer of `readBufferSize`, asked for when a call waits
+ *   single      one receive, one buffer of `readBufferSize`, submitted when a call waits
  *   multishot   one receive that completes many times, small buffers, for connections whose
  *               messages are small and awaited one after the other
- *   bulk        as single, large buffers, for calls that take what there is where there is much
+ *   bulk        like single, with large buffers, for `recvSome` on connections with much data
  *
- * A connection begins with single receives. After a row of small, awaited messages it takes a
- * multishot receive. It goes back to single ones when a message fills a small buffer, when bytes
- * pile up, or when buffers run out. After a single buffer that was filled while more was waiting,
- * it takes bulk receives, until those bring no more than single ones hold, or run out.
+ * A connection begins with single receives. After a row of small, awaited messages it gets a
+ * multishot receive. It goes back to single receives when a message fills a small buffer, when
+ * bytes pile up, or when buffers run out. After a single buffer that was filled while more bytes
+ * waited, it gets bulk receives, until these bring no more than a single buffer holds, or until
+ * bulk buffers run out.
  *
  * No receive holds a buffer while the connection is idle. Unix sockets take no multishot receive:
  * kernels before 2026 can miss the end of a stream there.
@@ -29,27 +30,28 @@ import {
 import type { ProvidedBuffers } from "../../ring/provided_buffers.ts";
 import type { ReadGroups } from "../../ring/read_groups.ts";
 
-/** Trends below zero: after a single buffer that was full, and after many large receives. */
+/** Trends below zero: after a single buffer that was filled, and after many large receives. */
 const TREND_FULL = -2;
 const TREND_BULK = -4;
 
 /** A receive into a provided buffer. */
 export type Provided = "single" | "multishot" | "bulk";
 
-/** The receive that a half has asked of the kernel: see `RecvHalf`. */
+/** The receive that a half has submitted: see `RecvHalf`. */
 export type Reception = "none" | Provided | "direct" | "directToBuffer";
 
 export class ReadSource {
   readonly #groups: ReadGroups;
   readonly #multishot: boolean;
   /**
-   * Above zero: the small messages in a row that calls waited for. Below zero: large buffers suit,
-   * until as many receives did not need one. One number keeps a connection small.
+   * Above zero: the number of small messages in a row for which calls waited. Below zero: large
+   * buffers suit, until as many receives did not need one. A single number keeps a connection
+   * small.
    */
   #trend = 0;
-  /** The `takenCount` of the buffers when a flight last found none. */
+  /** The `takenCount` of the buffers when a flight last found no buffer. */
   #takenBefore = -1;
-  /** More bytes were waiting behind the last ones. */
+  /** Whether more bytes waited behind the last received ones. */
   #hasMore = false;
 
   constructor(groups: ReadGroups, multishot: boolean) {
@@ -63,10 +65,10 @@ export class ReadSource {
   }
 
   /**
-   * A flight found no buffer; the next one is no multishot receive. True: for want of buffers,
-   * because none is with the kernel, or other receives took some since the last time. That is no
-   * failure, however often it happens. False: for no reason. Linux 6.1 reports failures before it
-   * reports the flights that took the buffers, so one time proves nothing.
+   * A flight found no buffer; the next one is not a multishot receive. Returns true for a shortage:
+   * the kernel has no buffer, or other receives took some since the last time. A shortage is not a
+   * failure, however often it happens. Returns false when there is no such reason. Linux 6.1
+   * reports failures before the flights that took the buffers, so a single time proves nothing.
    */
   contended(reception: Reception): boolean {
     const group = this.#groupNamed(reception);
@@ -77,12 +79,12 @@ export class ReadSource {
     return group.provided === 0 || group.takenCount !== before;
   }
 
-  /** The receive that suits best; `once` when it must not bring more than it is asked for. */
+  /** The receive that suits best. `once` excludes a multishot receive. */
   choose(once: boolean, lengthMax: number): Provided {
     const { single, bulk } = this.#groups;
     if (once) return "single";
     if (this.#multishot && this.#trend >= LIMITS.multishotAfterCount) return "multishot";
-    // A call that takes less would pin a large buffer with a few bytes in it.
+    // A call that takes less would occupy a large buffer with a few bytes.
     const takesMuch = lengthMax > Math.max(single.sizeBytes, LIMITS.bulkFromBytes);
     return bulk !== null && this.#trend < 0 && takesMuch ? "bulk" : "single";
   }
@@ -92,12 +94,12 @@ export class ReadSource {
     (this.#groupNamed(provided) as ProvidedBuffers).wanted++;
   }
 
-  /** The receive is over, or will not begin. */
+  /** Counts a receive that has ended, or that will not begin. */
   withdraw(provided: Provided): void {
     (this.#groupNamed(provided) as ProvidedBuffers).wanted--;
   }
 
-  /** Asks for `length` bytes, or up to `lengthMax` where the buffer is a large one. */
+  /** Writes a receive of `length` bytes, or of up to `lengthMax` into a large buffer. */
   write(
     writer: OpWriter,
     provided: Provided,
@@ -115,7 +117,7 @@ export class ReadSource {
     writer.recvSelect(fd, group, wanted, this.flags);
   }
 
-  /** The buffer that a completion brought, or null. */
+  /** The buffer of a completion, or null. */
   take(reception: Reception, result: number, flags: number): Slot | null {
     this.#hasMore = (flags & CQE_SOCKET_NONEMPTY) !== 0;
     if ((flags & CQE_BUFFER) === 0) return null;
@@ -125,18 +127,18 @@ export class ReadSource {
     return this.#groups.inHand = group.take(flags >>> CQE_BUFFER_SHIFT, Math.max(result, 0));
   }
 
-  /** The buffer that was taken last has another owner now. */
+  /** Notes that the buffer that was taken last has another owner now. */
   passOn(): void {
     this.#groups.inHand = null;
   }
 
   /**
-   * The half broke while it looked at a completion with these flags: gives the buffer back that it
-   * named, if it was not taken or has found no owner since.
+   * Called when the half broke while it handled a completion with these flags. Gives back the
+   * buffer of the completion, if it was not taken or has no owner yet.
    */
   reclaim(reception: Reception, flags: number): void {
-    // A half that broke behind `take` may receive in another way by now, from another group, whose
-    // buffer of the same number is still with the kernel.
+    // A half that broke after `take` may have another reception by now, from another group. The
+    // kernel still has that group's buffer of the same number.
     const current = this.#groups.takenFrom(this, flags) ?? this.#groupNamed(reception);
     const id = flags >>> CQE_BUFFER_SHIFT;
     if ((flags & CQE_BUFFER) !== 0 && current !== null && current.holds(id)) {
@@ -156,7 +158,7 @@ export class ReadSource {
     this.#groupOf(slot).giveBack(slot);
   }
 
-  /** `length` bytes came, and a call did or did not wait for them. */
+  /** Notes that `length` bytes came, and whether a call waited for them. */
   note(length: number, awaited: boolean): void {
     const { sizeBytes } = this.#groups.single;
     const trend = this.#trend;
@@ -167,12 +169,14 @@ export class ReadSource {
     } else this.#trend = 0;
   }
 
-  /** Back to single receives, until the next row of small messages, or the next large one. */
+  /**
+   * Goes back to single receives, until the next row of small messages, or the next large message.
+   */
   restart(): void {
     this.#trend = 0;
   }
 
-  /** The buffers of a reception; null when it is none of those with a provided buffer. */
+  /** The buffers of a reception; null for a reception without provided buffers. */
   #groupNamed(reception: Reception): ProvidedBuffers | null {
     switch (reception) {
       case "single":

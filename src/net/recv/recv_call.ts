@@ -1,6 +1,6 @@
 /**
- * One call that waits for bytes: what is wanted, and for large ones what was received straight into
- * the result so far.
+ * One call that waits for bytes: its wanted length, and for a large call the part of the result
+ * that was received directly so far.
  *
  *   exact   `recv`: exactly `length` bytes
  *   some    `recvSome`: 1 to `length` bytes
@@ -42,7 +42,7 @@ export class RecvCall extends Call implements Linked<RecvCall> {
     this.#queue = queue;
   }
 
-  /** Makes a new or settled call ready. */
+  /** Prepares a new or settled call. */
   renew(length: number, kind: RecvKind): this {
     this.length = length;
     this.kind = kind;
@@ -50,7 +50,7 @@ export class RecvCall extends Call implements Linked<RecvCall> {
     return this;
   }
 
-  /** Whether `length` bytes, and no others, are what the call waits for. */
+  /** Whether `length` bytes are all that the call takes. */
   fits(length: number): boolean {
     switch (this.kind) {
       case "exact":
@@ -65,7 +65,10 @@ export class RecvCall extends Call implements Linked<RecvCall> {
     }
   }
 
-  /** Whether the call is received straight into its result, past a buffer of `capacity` bytes. */
+  /**
+   * Whether the call is received directly into its result, without the read buffer of `capacity`
+   * bytes.
+   */
   bypasses(buffered: number, capacity: number): boolean {
     switch (this.kind) {
       case "exact":
@@ -80,12 +83,14 @@ export class RecvCall extends Call implements Linked<RecvCall> {
     }
   }
 
-  /** A consumer's call, which takes bytes as they are: see `PushReceive`. */
+  /**
+   * Whether this is the call of a consumer, which takes a slot without a handle: see `PushReceive`.
+   */
   get pushes(): boolean {
     return false;
   }
 
-  /** The result of a call whose bytes are all in `slot`; takes over one reference of the slot. */
+  /** The result of a call whose bytes are all in `slot`. Takes over one reference of the slot. */
   lent(_pool: BufferPool, slot: Slot, length: number): unknown {
     const handle = newIoBuf(slot, 0, length);
     return this.kind === "exact" ? ofChunk(handle) : handle;
@@ -106,12 +111,12 @@ export class RecvCall extends Call implements Linked<RecvCall> {
     }
   }
 
-  /** The other end, for messages. */
+  /** The name of the peer in messages. */
   get peerName(): string {
     return this.#queue.socket.peerName;
   }
 
-  /** Bytes still missing from the result. */
+  /** The number of bytes that are missing from the result. */
   get remaining(): number {
     return this.length - (this.result?.length ?? 0);
   }

@@ -1,6 +1,6 @@
 /**
  * The calls of a receiving half, and the bytes that are buffered for them: how a call is made and
- * used again, what it gets from the read buffer and at the end of the stream, how it fails.
+ * reused, how it is served from the read buffer and at the end of the stream, how it fails.
  *
  * @module
  */
@@ -12,16 +12,16 @@ import { type RecvEnd, recvError, tooLong } from "./recv_error.ts";
 import type { UntilCall } from "./until_call.ts";
 
 export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallOwner {
-  // Made when first needed: what is not there does not fall out of the processor's cache.
+  // Made when first needed, because a smaller half takes less of the processor's cache.
   #buffer: ReadBuffer | null = null;
   #spare: RecvCall | null = null;
 
   abstract push(call: RecvCall): void;
 
-  /** A call's budget (`abort` is null) or patience ended. */
+  /** Ends a call whose budget ran out (`abort` is null) or whose signal was aborted. */
   abstract endCall(call: RecvCall, abort: { reason: unknown } | null): void;
 
-  /** Bytes that have arrived and are not asked for. */
+  /** The number of bytes that have arrived and that no call has taken. */
   get buffered(): number {
     return this.#buffer === null ? 0 : this.#buffer.length;
   }
@@ -34,7 +34,7 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
     this.#buffer?.clear();
   }
 
-  /** A call to push: the last settled one, when it is free. */
+  /** A call to push. Reuses the last settled one when it is free. */
   newCall(length: number, kind: RecvKind): RecvCall {
     const call = this.#spare ?? new RecvCall(this);
     this.#spare = null;
@@ -54,11 +54,11 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
     const { ring } = this;
     ring.meter.recvSeconds.observe((ring.now - call.startedMs) / 1_000);
     call.succeed(value);
-    // A call with a delimiter is its maker's.
+    // The maker of a call with a delimiter keeps that call for itself.
     if (call.kind !== "until") this.#spare = call;
   }
 
-  /** Fails every call, and drops what was received for it so far. */
+  /** Fails every call, and drops the bytes that were received for it so far. */
   protected failAll(end: RecvEnd): void {
     for (let call = this.calls.shift(); call !== null; call = this.calls.shift()) {
       call.result?.release();
@@ -67,7 +67,9 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
     }
   }
 
-  /** Gives the first call its bytes, where they are all buffered. False: they are not. */
+  /**
+   * Gives the first call its bytes when all of them are buffered. Returns false when they are not.
+   */
   protected serveBuffered(call: RecvCall): boolean {
     const { buffered } = this;
     const { kind, length } = call;
@@ -103,7 +105,7 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
     return true;
   }
 
-  /** The first call takes its bytes, or is told why it cannot and takes none. */
+  /** The first call takes its bytes. Or it fails, and takes none. */
   #give(call: UntilCall, length: number, isComplete: boolean): void {
     let value: unknown;
     try {
@@ -116,7 +118,7 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
     this.succeed(call, value);
   }
 
-  /** The first call meets the peer's FIN. False: that is a failure. */
+  /** Settles the first call at the peer's FIN. Returns false when FIN is a failure for the call. */
   protected meetEndOfStream(call: RecvCall, end: { shown: boolean }): boolean {
     switch (call.kind) {
       case "exact":
@@ -126,7 +128,7 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
         this.succeed(call, null);
         return true;
       case "wait":
-        // A look, which consumes not even the end.
+        // A `wait` consumes no byte, and does not count as having met the end.
         this.succeed(call, false);
         return true;
       case "until": {

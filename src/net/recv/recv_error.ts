@@ -2,7 +2,7 @@
  * The errors of receives, and the ends of a receiving half that cause them.
  *
  * The first call that meets the end gets "RecvFailed". The half is closed then, and later calls get
- * "Closed", unless buffered bytes show again how far the stream had come. A `recvSome` that returns
+ * "Closed", except for calls that find bytes of an incomplete message. A `recvSome` that returns
  * null has met the end.
  *
  * @module
@@ -13,7 +13,7 @@ import { internalReason, NetworkError } from "../../base/network_error.ts";
 import type { CloseReason } from "../call/close_reason.ts";
 import type { RecvCall } from "./recv_call.ts";
 
-/** The end of a half; `shown` once a call has met it. */
+/** The end of a half. `shown` is true once a call has met it. */
 export type RecvEnd =
   | { kind: "eof"; shown: boolean }
   | { kind: "error"; errno: number; shown: boolean }
@@ -35,12 +35,12 @@ function subject(call: RecvCall, peer: string): string {
   }
 }
 
-/** Whether nothing that came may be read behind this end. */
+/** Whether bytes that came before this end may not be read any more. */
 export function forgets(end: RecvEnd | null): boolean {
   return end !== null && (end.kind === "closed" || end.kind === "broken");
 }
 
-/** The error for `call`, with `buffered` bytes that stay readable. Marks the end as shown. */
+/** The error for `call`. `buffered` bytes stay readable. Marks the end as shown. */
 export function recvError(call: RecvCall, end: RecvEnd, buffered: number): NetworkError {
   const { operation, peerName } = call;
   if (end.kind === "closed") {
@@ -77,7 +77,7 @@ function reasonOf(end: Exclude<RecvEnd, { kind: "closed" }>): string {
   }
 }
 
-/** The error of a call whose delimiter is not among the first `call.length` bytes. */
+/** The error of a call whose delimiter does not end within the first `call.length` bytes. */
 export function tooLong(call: RecvCall, bytesDone: number): NetworkError {
   const { operation, peerName, length } = call;
   const happened = `no delimiter ends within ${length} bytes`;

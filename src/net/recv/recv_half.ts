@@ -4,7 +4,7 @@
  *   kernel --+-- provided buffer: single, multishot, bulk ----> read buffer --> calls
  *            +-- direct: exactly the bytes that are missing --> the result of the first call
  *
- * The reception says what the half has asked of the kernel:
+ * The reception is the kind of receive that the half has submitted:
  *
  *           a call waits                             the final completion
  *   none --------------------> single, bulk -----------------------------------> none
@@ -20,11 +20,11 @@
  *
  * Invariants
  * - Bytes reach calls in the order of arrival: read buffer, then direct result, then kernel.
- * - A call that times out or is aborted leaves its bytes: the read buffer takes what its result
- *   holds at once, and what a flight still brings when the flight lands.
+ * - A call that times out or is aborted loses no byte. The read buffer takes the bytes of its
+ *   result at once, and the bytes of a flight when the flight lands.
  * - A receive with a provided buffer holds no memory while it is in flight. It stays in flight when
- *   its call ends: its bytes are buffered for the next call. A direct receive is cancelled, because
- *   it would read past what the next call asks for.
+ *   its call ends, and its bytes are buffered for the next call. A direct receive is cancelled,
+ *   because it could take more bytes than the next call asks for.
  * - In "direct" the first call has a result. Any other reception may outlive its call.
  *
  * @module
@@ -51,7 +51,7 @@ import { forgets, type RecvEnd, recvError, recvTimeout } from "./recv_error.ts";
 import type { Socket } from "../socket/socket.ts";
 
 export class RecvHalf extends RecvCalls {
-  // Made when first needed: what is not there does not fall out of the processor's cache.
+  // Made when first needed, because a smaller half takes less of the processor's cache.
   #direct: DirectRead | null = null;
   readonly #capacity: number;
   readonly #source: ReadSource;
@@ -82,7 +82,7 @@ export class RecvHalf extends RecvCalls {
     return this.#end !== null;
   }
 
-  /** The first call has received a part of its bytes. */
+  /** Whether the first call has received a part of its bytes. */
   get midMessage(): boolean {
     const call = this.calls.head;
     return call !== null && (this.buffered > 0 || (call.result?.length ?? 0) > 0);
@@ -90,13 +90,13 @@ export class RecvHalf extends RecvCalls {
 
   push(call: RecvCall): void {
     this.calls.push(call);
-    // Without buffered bytes and without a receive, the call goes straight to the kernel.
+    // Without buffered bytes and without a receive in flight, the call needs a new receive.
     const first = this.calls.head === call && this.buffered === 0 && this.#end === null;
     if (first && this.isFree) this.#request(call);
     else this.serve();
   }
 
-  /** Ends pending calls with "Closed" and forgets what is buffered. */
+  /** Ends pending calls with "Closed" and drops the buffered bytes. */
   close(reason: CloseReason): void {
     if (this.#end?.kind === "closed") return;
     this.#end = { kind: "closed", reason };
@@ -110,13 +110,13 @@ export class RecvHalf extends RecvCalls {
     const first = this.calls.head === call;
     this.#leave(call);
     if (abort === null) this.ring.meter.counts[COUNT.timeoutsRecv]++;
-    // The buffered bytes are those of the first call: the calls behind it have none.
+    // The buffered bytes belong to the first call. The calls behind it have none.
     const reach = first ? Math.min(this.buffered, call.length) : 0;
     call.fail(abort === null ? recvTimeout(call, reach) : abort.reason);
     this.serve();
   }
 
-  /** Ends the first call, if there is one, as an abort. */
+  /** Ends the first call, if there is one, as an abort of its signal would. */
   abortFirst(reason: unknown): void {
     const call = this.calls.head;
     if (call !== null) this.endCall(call, { reason });
@@ -153,7 +153,7 @@ export class RecvHalf extends RecvCalls {
       return true;
     }
     this.#reception = "none";
-    // The pool is empty: `serve` asks for a provided buffer, which is taken when data arrives.
+    // The pool is empty. `serve` submits a receive with a provided buffer instead.
     this.ring.defer(this, () => this.serve());
     return false;
   }
@@ -194,7 +194,7 @@ export class RecvHalf extends RecvCalls {
     if (this.socket.ending) this.socket.landed();
   }
 
-  /** The half ends. The buffered bytes are dropped, because some may be missing among them. */
+  /** The half ends. The buffered bytes are dropped, because bytes may be missing among them. */
   override fail(cause: unknown, _result: number, flags: number): void {
     this.#source.reclaim(this.#reception, flags);
     this.stopRetrying();
@@ -210,7 +210,7 @@ export class RecvHalf extends RecvCalls {
     this.#direct?.detain();
   }
 
-  /** Serves the calls in order, and asks the kernel for the bytes that are missing. */
+  /** Serves the calls in order, and submits a receive for the missing bytes. */
   serve(): void {
     let next = this.calls.head;
     while (next !== null && this.#serveCall(next)) next = this.calls.head;
@@ -225,23 +225,23 @@ export class RecvHalf extends RecvCalls {
     return call.bypasses(this.buffered, this.#capacity);
   }
 
-  /** How many bytes a receive through a provided buffer asks for. */
+  /** The length of a receive into a provided buffer. */
   #providedLength(call: RecvCall): number {
     if (call.result !== null) return call.remaining;
     const missing = call.length - this.buffered;
-    // Without a read buffer, no byte more than is wanted.
+    // Without read buffering, only the missing bytes.
     if (this.#capacity === 0) return missing;
-    // The rest of the read buffer, but no less than the call wants: else receives could be tiny.
+    // The free part of the read buffer, or the missing bytes: receives must not become tiny.
     return Math.min(Math.max(this.#capacity - this.buffered, missing), this.#capacity);
   }
 
-  /** Ends a multishot receive: at once, or with a completion. More bytes may come until then. */
+  /** Ends a multishot receive at once, or with a completion. More bytes may come until then. */
   #stopMultishot(): void {
     this.#source.restart();
     if (this.cancelAgain()) this.#forget();
   }
 
-  /** Nothing is asked of the kernel any more. */
+  /** Notes that no receive is submitted any more. */
   #forget(): void {
     const reception = this.#reception;
     this.#reception = "none";
@@ -272,7 +272,7 @@ export class RecvHalf extends RecvCalls {
     const enough = exact ? call.remaining === 0 : call.remaining < call.length;
     if (!enough) return false;
     call.result = null;
-    // recvSome takes what one flight brought: one range.
+    // `recvSome` takes the bytes of one flight, which are one range.
     this.succeed(call, exact ? result : moveChunksOut(result)[0]);
     return true;
   }
@@ -282,7 +282,10 @@ export class RecvHalf extends RecvCalls {
     else this.#source.giveBack(slot);
   }
 
-  /** A buffer with `length` bytes: to the first call if it wants just those, else buffered. */
+  /**
+   * Passes a slot with `length` bytes to the first call if it wants exactly these bytes, else to
+   * the read buffer.
+   */
   #arrived(slot: Slot, length: number): void {
     const source = this.#source;
     const lend = source.mayLend(slot);
@@ -301,12 +304,12 @@ export class RecvHalf extends RecvCalls {
     if (!lend) this.buffer.pushCopy(slot, 0, length);
     if (!lend || !this.buffer.push(slot, 0, length)) source.giveBack(slot);
     else source.passOn();
-    // A direct receive that found the pool empty goes on with what came this way.
+    // A direct receive had found the pool empty, and a provided buffer was used instead.
     if (call !== null && call.result !== null) call.result.append(this.buffer.take(this.buffered));
     if (this.#direct !== null) this.#direct.starved = false;
   }
 
-  /** Asks the kernel for what the first call needs; `starved`: there was no provided buffer. */
+  /** Submits a receive for the first call. `starved`: the last one found no provided buffer. */
   #request(call: RecvCall, starved = false): void {
     const direct = call.result !== null || this.#bypasses(call);
     if (direct) call.result ??= this.buffered > 0 ? this.buffer.takeAll() : new IoBufs();
@@ -326,7 +329,7 @@ export class RecvHalf extends RecvCalls {
     this.#reception = provided;
   }
 
-  /** Takes a call out; its bytes stay, in order. */
+  /** Removes a call. Its bytes stay, in order. */
   #leave(call: RecvCall): void {
     const first = this.calls.head === call;
     this.calls.remove(call);
@@ -336,14 +339,14 @@ export class RecvHalf extends RecvCalls {
     this.#withdraw();
   }
 
-  /** Ends the operation: at once, or with a completion. */
+  /** Ends the operation at once, or with a completion. */
   #withdraw(): void {
     if (!this.cancel()) return;
     this.#direct?.drop();
     this.#forget();
   }
 
-  /** A completion without bytes may end the half. `serve` settles the calls then. */
+  /** Handles a completion without bytes, which may end the half. `serve` settles the calls then. */
   #finish(result: number, starved: boolean): void {
     const outcome = outcomeOf(result);
     if (outcome === "canceled" && this.isCanceling) return;
@@ -375,7 +378,7 @@ export class RecvHalf extends RecvCalls {
     return true;
   }
 
-  /** The bytes of the result stay readable, as will those that a flight still brings. */
+  /** Moves the bytes of the result to the read buffer. Those of a flight follow when it lands. */
   #leaveResult(call: RecvCall): void {
     const held = call.result;
     if (held === null) return;

@@ -20,7 +20,7 @@ import { checkDelimiter, checkUntil, MAX_LENGTH, type UntilOptions } from "./unt
 
 const EMPTY = new Uint8Array(0);
 
-/** The default of `recvSome`. With small read buffers, large chunks come on request only. */
+/** The default length of `recvSome`. With small read buffers, large chunks come only on request. */
 function someLength(readBufferSize: number): number {
   if (readBufferSize === 0) return LIMITS.unbufferedReadBytes;
   const { bulkFromBytes, bulkBufferBytes } = LIMITS;
@@ -36,7 +36,7 @@ function someLength(readBufferSize: number): number {
 export let openStream: (socket: Socket) => Stream;
 
 /**
- * Sends the bytes to a consumer from here on, paused at first. No call may be made beside it.
+ * Delivers the bytes to a consumer from now on, paused at first. No other call may be made then.
  * @internal
  */
 export let pushReceive: (stream: Stream, consumer: Consumer) => PushReceive;
@@ -69,7 +69,7 @@ export let abortReceive: (stream: Stream, reason: unknown) => void;
 /**
  * The receiving half of a {@link Connection}.
  *
- * Calls may overlap. They are served in order. A call that times out or is aborted loses nothing:
+ * Calls may overlap. They are served in order. A call that times out or is aborted loses no byte:
  * bytes that had arrived stay buffered for the next call.
  *
  * @example
@@ -93,7 +93,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
   readonly #queue: RecvHalf;
   readonly #someLength: number;
   readonly #timeoutMs: number | null;
-  /** False until a look-ahead where there is no read buffer. */
+  /** Whether `peek` shows bytes. Without read buffering, false until a call has looked ahead. */
   #canPeek: boolean;
 
   static {
@@ -113,7 +113,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
     this.#canPeek = socket.context.config.readBufferSize > 0;
   }
 
-  /** The number of bytes that have arrived and that a call gets without waiting. */
+  /** The number of bytes that have arrived and that a call can take without waiting. */
   get buffered(): number {
     return this.#queue.buffered;
   }
@@ -131,8 +131,8 @@ export class Stream implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Receives exactly `length` bytes. Length 0 resolves without I/O. A large receive takes memory as
-   * bytes arrive, so that a length that a peer has sent needs a limit of the program's own.
+   * Receives exactly `length` bytes. Length 0 resolves without I/O. A large receive allocates
+   * memory as bytes arrive, so a program must limit a length that a peer has sent.
    *
    * @param length The number of bytes, 0 to 4,294,967,295.
    * @param options A signal, and a budget. The budget defaults to `readTimeoutMs`.
@@ -163,8 +163,9 @@ export class Stream implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Receives the bytes that are there, and waits only when there are none. A connection with much
-   * to read brings more at a time than its read buffer holds, when `maxLength` allows it.
+   * Receives the bytes that have arrived, and waits only when there are none. A connection with
+   * much to read returns more bytes at a time than its read buffer holds, when `maxLength` allows
+   * it.
    *
    * @param maxLength The most bytes to return, 1 to 4,294,967,295. Defaults to 256 KiB, or to
    * `readBufferSize` where that is larger, or below 64 KiB.
@@ -212,8 +213,8 @@ export class Stream implements AsyncIterable<Uint8Array> {
 
   /**
    * Shows buffered bytes without I/O, and consumes none of them. Empty with `readBufferSize: 0`,
-   * unless `wait`, `recvUntil` or `lines` was called on this stream: the bytes that these calls
-   * look at are buffered.
+   * unless `wait`, `recvUntil` or `lines` was called on this stream: these calls buffer the bytes
+   * that they look at.
    *
    * @param maxLength The most bytes to show, 0 to 4,294,967,295.
    * @returns A live view, valid until the next call on this stream.
@@ -227,19 +228,19 @@ export class Stream implements AsyncIterable<Uint8Array> {
 
   /**
    * Receives through the next delimiter, which is included in the result. Calls are served in
-   * order, with those of `recv`. A failure consumes nothing: bytes that had arrived stay buffered,
+   * order, with those of `recv`. A failure consumes no byte: bytes that had arrived stay buffered,
    * and the next call begins with them.
    *
-   * The call looks at each byte once, also where the delimiter arrives in pieces, and at no more
-   * than `maxLength` bytes. Bytes behind the delimiter stay buffered, also with `readBufferSize:
-   * 0`, where one look brings up to 64 KiB.
+   * The call searches each byte once, even when the delimiter arrives in pieces, and at most
+   * `maxLength` bytes. Bytes behind the delimiter stay buffered, even with `readBufferSize: 0`,
+   * where one receive brings up to 64 KiB.
    *
    * @param delimiter Text (as UTF-8), bytes, or one byte as a number from 0 to 255.
    * @param options A signal, a budget, and `maxLength` (65,536). The budget defaults to
    * `readTimeoutMs`.
    * @returns The bytes up to the delimiter, and the delimiter.
-   * @throws {NetworkError} `"TooLong"`: `maxLength` bytes have come, and the delimiter does not end
-   * among them. `"RecvFailed"`: the peer closed before the delimiter (`endOfStream` is true), or
+   * @throws {NetworkError} `"TooLong"`: `maxLength` bytes have come without a complete delimiter.
+   *   `"RecvFailed"`: the peer closed before the delimiter (`endOfStream` is true), or
    * the kernel reports an errno. `"Timeout"`: the budget ran out. `"Closed"`: the half is closed.
    * @throws {TypeError} The delimiter or an option has a wrong type, or the delimiter is empty.
    * @throws {RangeError} The delimiter is longer than `maxLength`, or an option is out of range.
@@ -277,17 +278,17 @@ export class Stream implements AsyncIterable<Uint8Array> {
 
   /**
    * Yields the lines of the stream as UTF-8 text, until the end of the stream, without their "\n"
-   * or "\r\n". A last line without an end is yielded as it is. U+FEFF stays.
+   * or "\r\n". A last line without a line break is yielded as well. U+FEFF is kept.
    *
    * The options apply to each line: `timeoutMs` is the budget of one line, and `maxLength` the
-   * bytes of one line with its end. Bytes behind a line stay buffered, so that the program may
-   * leave the loop and go on with other calls.
+   * largest number of bytes of one line with its line break. Bytes behind a line stay buffered, so
+   * a program may leave the loop and continue with other calls.
    *
-   * The iteration throws as `recvUntil` does, except at the end of the stream, and TypeError for a
-   * line that is not UTF-8. A line that fails is not consumed.
+   * The iteration throws the errors of `recvUntil`, except at the end of the stream, and TypeError
+   * for a line that is not UTF-8. A line that fails is not consumed.
    *
    * @param options A signal, a budget, and `maxLength` (65,536).
-   * @returns Lines, without their ends.
+   * @returns Lines without their line breaks.
    * @throws {TypeError} An option is unknown or has a wrong type.
    * @throws {RangeError} An option is out of range.
    * @throws The reason of the signal, when the signal is aborted already.
@@ -326,8 +327,8 @@ export class Stream implements AsyncIterable<Uint8Array> {
    *
    * @param length The number of bytes, 0 to 4,294,967,295. Length 0 resolves at once.
    * @param options A signal, and a budget. The budget defaults to `readTimeoutMs`.
-   * @returns True once the bytes are buffered. False when the stream ends cleanly before: bytes
-   * that had come stay buffered, and the next receive still meets the end.
+   * @returns True once the bytes are buffered. False when the stream ends cleanly first: bytes that
+   *   had come stay buffered, and the next receive still meets the end.
    * @throws {NetworkError} `"RecvFailed"`: the kernel reports an errno. `"Timeout"`: the budget ran
    * out. `"Closed"`: the half is closed.
    * @throws {TypeError} `length` or an option has a wrong type.
@@ -396,7 +397,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
     }
   }
 
-  /** The call's result, at once when it is buffered. */
+  /** The result of the call, at once when it is buffered. */
   #until<T>(
     call: UntilCall,
     options: CallOptions | undefined,

@@ -5,12 +5,13 @@
  *                                                   \-> `length` bytes without it: "TooLong"
  *
  * Invariants
- * - The bytes stay in the read buffer until the delimiter is there: a failure, a timeout or an
- *   abort consumes nothing.
- * - Each byte is looked at once: the search remembers how much of the delimiter it has met, also
- *   across two arrivals. Only the first call of a queue looks, and only behind what it has seen.
- * - At most `length` bytes are looked at. The read buffer holds no more than those and what one
- *   receive brings behind them.
+ * - The bytes stay in the read buffer until the delimiter is complete, so a failure, a timeout or
+ *   an abort consumes no byte.
+ * - Each byte is searched once: the search remembers how much of the delimiter it has matched, also
+ *   across two arrivals. Only the first call of a queue searches, and only the bytes that it has
+ *   not seen.
+ * - At most `length` bytes are searched. The read buffer holds no more than these and the bytes of
+ *   one further receive.
  *
  * @module
  */
@@ -20,10 +21,10 @@ import { RecvCall, type RecvCallOwner } from "./recv_call.ts";
 
 export class UntilCall extends RecvCall {
   readonly #search: DelimiterSearch;
-  /** Bytes at the front of the read buffer that were looked at. */
+  /** The number of bytes at the front of the read buffer that were searched. */
   #seen = 0;
 
-  /** `lengthMax`: bytes through the delimiter, at most. */
+  /** `lengthMax` is the largest number of bytes, the delimiter included. */
   constructor(queue: RecvCallOwner, search: DelimiterSearch, lengthMax: number) {
     super(queue);
     this.#search = search;
@@ -31,18 +32,18 @@ export class UntilCall extends RecvCall {
     this.length = lengthMax;
   }
 
-  /** Whether the end of the stream ends what is wanted, as the delimiter does. */
+  /** Whether the end of the stream completes the call, as the delimiter does. */
   get endsWithStream(): boolean {
     return false;
   }
 
-  /** Makes a settled call ready to be used again. */
+  /** Prepares a settled call for its next use. */
   restart(): void {
     this.#search.restart();
     this.#seen = 0;
   }
 
-  /** Looks at what is new in the buffer. Returns the length through the delimiter, or -1. */
+  /** Searches the new bytes of the buffer. Returns the length including the delimiter, or -1. */
   find(buffer: ReadBuffer): number {
     const from = this.#seen;
     this.#seen = Math.min(buffer.length, this.length);
@@ -50,8 +51,8 @@ export class UntilCall extends RecvCall {
   }
 
   /**
-   * Takes the first `length` bytes out of the buffer, as the call's result. `isComplete`: they end
-   * with the delimiter. Takes nothing when it throws.
+   * Takes the first `length` bytes out of the buffer as the result of the call. `isComplete`: they
+   * end with the delimiter. Takes no byte when it throws.
    */
   give(buffer: ReadBuffer, length: number, _isComplete: boolean): unknown {
     return buffer.take(length);

@@ -11,8 +11,8 @@ import { type CallOptions, checkOptions } from "../call/call_options.ts";
 /** The options of `Stream.recvUntil` and `Stream.lines`. */
 export interface UntilOptions extends CallOptions {
   /**
-   * The most bytes through the delimiter, the delimiter included: 1 to 4,294,967,295. So many bytes
-   * without the end of a delimiter reject with `"TooLong"`.
+   * The largest number of bytes, the delimiter included: 1 to 4,294,967,295. The call rejects with
+   * `"TooLong"` when so many bytes contain no complete delimiter.
    * @default {65_536}
    */
   maxLength?: number;
@@ -32,7 +32,7 @@ export function checkUntil(options: UntilOptions | undefined): number {
   return check.integer(MAX_LENGTH, maxLength, 1, LIMITS.lengthMax);
 }
 
-/** The delimiter's bytes, the caller's copied. Throws TypeError or RangeError for a wrong one. */
+/** A copy of the delimiter's bytes. Throws TypeError or RangeError for a wrong delimiter. */
 export function checkDelimiter(
   delimiter: string | Uint8Array | number,
   maxLength: number,

@@ -2,9 +2,9 @@
  * The part of a caller's arrays that is not copied yet: read window by window as the kernel takes
  * the bytes, so that memory stays bounded however large the send is.
  *
- * The arrays are the caller's: one that is detached, transferred or shrunk meanwhile is noticed at
- * the next window, and memory that is no longer the caller's is never read. The properties of an
- * array are not believed: see `intrinsics.ts`.
+ * The arrays belong to the caller. An array that is detached, transferred or shrunk meanwhile is
+ * noticed at the next window, and memory that no longer belongs to the array is never read.
+ * Properties of an array are not trusted: see `intrinsics.ts`.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export class ByteSource {
   #at = 0;
   #remaining = 0;
 
-  /** `lengths` are those of the views as the engine knows them. */
+  /** `lengths` are the true lengths of the views. */
   constructor(
     views: readonly Uint8Array[],
     lengths: readonly number[] = views.map(intrinsics.lengthOf),
@@ -33,7 +33,9 @@ export class ByteSource {
     return this.#remaining;
   }
 
-  /** Copies the next bytes, as many as fit. Throws TypeError when an array is not what it was. */
+  /**
+   * Copies the next bytes, as many as fit. Throws TypeError when an array has changed its length.
+   */
   read(target: Uint8Array, offset: number, lengthMax: number): number {
     let copied = 0;
     while (copied < lengthMax && this.#remaining > 0) {

@@ -1,6 +1,6 @@
 /**
- * Waiting for a send queue to run empty, within the budget of a close: half close and graceful
- * close. No send is taken any more, so the queue does run empty.
+ * Waits until a send queue is empty, within the budget of a half close or a graceful close. The
+ * queue takes no more sends, so it does become empty.
  *
  * @module
  */
@@ -16,7 +16,9 @@ export class DrainCall extends Call {
     this.#queue = queue;
   }
 
-  /** Resolves when the queue is empty: because all was sent, or because the half has failed. */
+  /**
+   * Resolves when the queue is empty: because all bytes were sent, or because the half has failed.
+   */
   protected override enqueue(): void {
     this.#queue.whenDrained(() => {
       if (!this.settled) this.succeed(undefined);
@@ -27,11 +29,11 @@ export class DrainCall extends Call {
     return this.#queue.socket;
   }
 
-  /** Cancels what is left. */
+  /** Cancels the remaining sends. */
   override expire(): void {
     const reason = new CloseReason(`the sink was closed and ${this.timeoutMs} ms passed`);
     this.#queue.closeNow(reason, true);
-    // When nothing was with the kernel, the queue is empty by now and has said so.
+    // Without a flight, `closeNow` has emptied the queue and settled this call already.
     if (!this.settled) this.succeed(undefined);
   }
 

@@ -19,7 +19,7 @@ export interface FlushCallOwner {
 export class FlushCall extends Call implements Linked<FlushCall> {
   next: FlushCall | null = null;
   previous: FlushCall | null = null;
-  /** How many flushes came before, since the queue was last empty. */
+  /** The number of earlier flushes since the queue was last empty. */
   number = 0;
   readonly #queue: FlushCallOwner;
   /** The error of a send that had resolved when it was buffered, if one failed. */
@@ -31,7 +31,7 @@ export class FlushCall extends Call implements Linked<FlushCall> {
     this.#late = late;
   }
 
-  /** The flush settles at its place in the queue, or when the half ends before. */
+  /** The flush settles at its place in the queue, or when the half ends first. */
   protected override enqueue(): void {
     this.#queue.flushes.push(this);
   }
@@ -39,7 +39,7 @@ export class FlushCall extends Call implements Linked<FlushCall> {
   /** The kernel has the bytes, or some of them were dropped for the reason given. */
   reach(lost: CloseReason | null): void {
     const late = this.#late === null ? null : this.#late.takeFor(this.number);
-    // The error of a buffered send tells more than the end of the half does.
+    // The error of a buffered send is more specific than the end of the half.
     if (late !== null) this.fail(late.error);
     else if (lost !== null) this.fail(flushClosed(this.#queue.socket.peerName, lost));
     else this.succeed(undefined);

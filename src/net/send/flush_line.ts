@@ -1,14 +1,15 @@
 /**
- * The flushes of one sink that wait, each behind the sends that were made before it.
+ * The waiting flushes of one sink. Each waits for the sends that were made before it.
  *
  *   sends:    a  b | c  d | e        flushes 0 and 1 were asked for behind b and d
  *             0  0 | 1  1 | 2        SendCall.flushesBefore
  *
- * Flush n has what it waits for when no send is left whose number is n or less. As sends leave a
- * queue in order, or out of its middle, that is when the first one left has a larger number. So a
- * send that leaves costs one comparison, and a flush that gives up leaves nothing behind.
+ * Flush n is done when no remaining send has a number of n or less. Sends leave the queue in order,
+ * or out of its middle, so this is the case when the first remaining send has a larger number. A
+ * send that leaves costs one comparison, and a flush that times out or is aborted is simply
+ * removed.
  *
- * The line is made by the first flush and forgotten when the queue is empty.
+ * The first flush makes the line, which is dropped when the queue is empty.
  *
  * @module
  */
@@ -27,12 +28,12 @@ export class FlushLine {
     this.#waiting.push(flush);
   }
 
-  /** A flush has given up. */
+  /** Removes a flush that timed out or was aborted. */
   remove(flush: FlushCall): void {
     this.#waiting.remove(flush);
   }
 
-  /** Settles the flushes that no send keeps waiting any more; `first` is the first one left. */
+  /** Settles the flushes for which no send remains. `first` is the first remaining send. */
   advance(first: SendCall | null): void {
     for (let flush = this.#waiting.head; flush !== null; flush = this.#waiting.head) {
       if (first !== null && first.flushesBefore <= flush.number) return;
@@ -41,7 +42,7 @@ export class FlushLine {
     }
   }
 
-  /** The half has ended, and a part of what each of them waits for is dropped. */
+  /** Fails all flushes: the half has ended, and has dropped bytes for which each of them waits. */
   fail(reason: CloseReason): void {
     for (let flush = this.#waiting.shift(); flush !== null; flush = this.#waiting.shift()) {
       flush.reach(reason);

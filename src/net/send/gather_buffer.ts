@@ -1,11 +1,11 @@
 /**
- * Where small sends of one sink are written behind each other, so that what was given in many calls
- * leaves as one contiguous range.
+ * The buffer in which small sends of one sink are written one behind the other, so that the bytes
+ * of many calls leave as one contiguous range.
  *
  *   [ sent | with the kernel | waiting | free ... ]
  *
- * Bytes behind the last written one are free even while earlier ones are with the kernel. The
- * buffer holds one reference of its slot, each piece in it another.
+ * Bytes behind the last written one are free even while the kernel has earlier ones. The buffer
+ * holds one reference of its slot, and so does each piece in it.
  *
  * @module
  */
@@ -13,7 +13,10 @@ import { LIMITS } from "../../base/limits.ts";
 import { type BufferPool, sizeClassFor, tryTakeSlot } from "../../buf/buffer_pool.ts";
 import type { Slot } from "../../buf/slot.ts";
 
-/** The first buffer of a busy period, and those that follow while the queue does not run empty. */
+/**
+ * Sizes of the first buffer of a busy period, and of the next ones while the queue does not become
+ * empty.
+ */
 const FIRST_BYTES = LIMITS.gatherCopyBytes;
 const NEXT_BYTES = 16_384;
 
@@ -33,29 +36,30 @@ export class GatherBuffer {
     this.#grown = this.#slot !== null || this.#grown;
     this.close();
     const wanted = Math.max(length, this.#grown ? NEXT_BYTES : FIRST_BYTES);
-    // Only what was really asked for counts as a request that the pool could not serve.
+    // A larger buffer is only a wish. It is asked for only when the pool can serve it, so that
+    // `exhausted` counts needed buffers alone.
     const roomy = (sizeClassFor(this.#pool, wanted)?.available ?? 0) > 0;
     this.#slot = tryTakeSlot(this.#pool, roomy ? wanted : length);
     return this.#slot;
   }
 
-  /** The buffer that is being filled. */
+  /** The buffer that is being filled; null when there is none. */
   get slot(): Slot | null {
     return this.#slot;
   }
 
-  /** Where the next bytes go, in the slot that `room` returned. */
+  /** The offset of the next bytes in the slot that `room` returned. */
   get end(): number {
     return this.#end;
   }
 
-  /** The bytes were written: a reference for the piece that covers them. */
+  /** Called when the bytes were written. Adds a reference for the piece that covers them. */
   commit(length: number): void {
     this.#end += length;
     this.#slot?.retain();
   }
 
-  /** The sink ran empty: the next busy period starts small. */
+  /** Called when the sink has become empty: the next busy period starts with a small buffer. */
   becomeIdle(): void {
     this.#grown = false;
     this.close();

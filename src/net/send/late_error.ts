@@ -1,6 +1,6 @@
 /**
- * The error of a send that had resolved when it was buffered. The next call on the sink shows it,
- * once; a flush that waits already shows it only when the send was made before the flush.
+ * The error of a send that had resolved when it was buffered. The next call on the sink reports it,
+ * once. A flush that waits already reports it only when the send was made before the flush.
  *
  * @module
  */
@@ -17,8 +17,8 @@ export class LateError {
   #failure: Failure | null = null;
 
   /**
-   * Rejects in place of the promise. Keeps the error of the earliest send: those behind it failed
-   * with it.
+   * Rejects in place of the promise. Keeps the error of the earliest send, because the sends behind
+   * it failed with it.
    */
   readonly keep = (error: unknown, call: Call): void => {
     const { flushesBefore } = call as SendCall;
@@ -26,14 +26,14 @@ export class LateError {
     this.#failure = { error, flushesBefore };
   };
 
-  /** Gives the error away to a call that is made now. */
+  /** Hands the error to a call that is made now, and forgets it. */
   take(): Failure | null {
     const failure = this.#failure;
     this.#failure = null;
     return failure;
   }
 
-  /** Gives the error away to a waiting flush, when the send was made before it. */
+  /** Hands the error to a waiting flush when the send was made before the flush. */
   takeFor(flushNumber: number): Failure | null {
     const failure = this.#failure;
     return failure !== null && failure.flushesBefore <= flushNumber ? this.take() : null;

@@ -1,9 +1,9 @@
 /**
  * The data that `send` takes, and how it becomes pieces of memory.
  *
- * Callers' objects are read once, by what the engine knows of them (`intrinsics.ts`): an array that
- * lies about its length would send memory of other connections. Code of the caller, such as the
- * getters of an array's elements, runs before anything is measured or copied.
+ * Callers' objects are read once, by intrinsics of the engine (`intrinsics.ts`): an array with a
+ * false `length` would send memory of other connections. Code of the caller, such as the getters of
+ * an array's elements, runs before any length is measured and before any byte is copied.
  *
  * @module
  */
@@ -54,7 +54,7 @@ function checkBuffer(buffer: ArrayBuffer): Uint8Array {
 
 /**
  * Gives `call` its bytes: copied up to the first window, moved in, or read later from the source.
- * Throws TypeError for a value that cannot be sent, and then takes nothing but the buffers.
+ * Throws TypeError for a value that cannot be sent. Only buffers are moved in even then.
  * @internal
  */
 export function loadCall(queue: SendHalf, call: SendCall, data: Sendable): void {
@@ -90,7 +90,10 @@ function loadHandle(call: SendCall, buffer: BufferHandle): void {
   call.join(slot, handleFields.start(buffer), span);
 }
 
-/** Moves all of them in, or releases those that are not: they are the caller's no more. */
+/**
+ * Moves all buffers in. On a failure the remaining ones are released, because they no longer belong
+ * to the caller.
+ */
 function loadHandles(call: SendCall, buffers: IoBufs): void {
   const chunks = moveChunksOut(buffers);
   let at = 0;
@@ -107,7 +110,7 @@ function loadText(queue: SendHalf, call: SendCall, text: string): void {
   loadView(queue, call, view, view.length);
 }
 
-/** `length` is the view's, as the engine knows it. */
+/** `length` is the true length of the view. */
 function loadView(queue: SendHalf, call: SendCall, view: Uint8Array, length: number): void {
   if (length === 0) return;
   call.totalBytes += length;
@@ -125,12 +128,12 @@ function loadView(queue: SendHalf, call: SendCall, view: Uint8Array, length: num
     return;
   }
   const slot = takeSlot(queue.socket.context.pool, length);
-  // First of all, so that it is dropped with the call when the copy fails.
+  // The slot is added before the copy, so that it is dropped with the call when the copy fails.
   call.add(slot, 0, length);
   slot.bytes.set(view);
 }
 
-/** Each element is read once; getters among them may change what was read before. */
+/** Reads each element once. A getter among the elements may change arrays that were read before. */
 function readElements(data: readonly unknown[]): Uint8Array[] {
   const count = data.length;
   const views: Uint8Array[] = [];
@@ -153,7 +156,7 @@ function loadViews(queue: SendHalf, call: SendCall, data: readonly unknown[]): v
   if (source.remaining > 0) loadSource(queue, call, source);
 }
 
-/** Copies the first window now; the rest is read as the kernel takes the bytes. */
+/** Copies the first window now. The rest is read as the kernel takes the bytes. */
 function loadSource(queue: SendHalf, call: SendCall, source: ByteSource): void {
   const { gather } = queue;
   const length = Math.min(source.remaining, LIMITS.copyWindowBytes);

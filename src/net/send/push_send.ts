@@ -8,9 +8,9 @@
  * The sends of `Sink.send` and these share one queue and leave in the order of the calls.
  *
  * Invariants
- * - Up to a copy window, the bytes are the caller's again when `post` returns. More of them are
- *   lent: they are read as the kernel takes them, `post` is false, and `drained` says that all are
- *   gone.
+ * - Bytes up to a copy window are copied before `post` returns, and the caller may reuse the
+ *   memory. More bytes are borrowed: they are read as the kernel takes them, `post` returns false,
+ *   and `drained` says that all of them have been read.
  * - The producer runs in a microtask after the turn, never inside it, and never after `stop`.
  *
  * @module
@@ -24,24 +24,24 @@ import type { SendHalf } from "./send_half.ts";
 
 /** One object for each connection. */
 export interface Producer {
-  /** There is room again: called once for each `post` that returned false. */
+  /** Called once for each `post` that returned false, when there is room again. */
   drained(): void;
-  /** Everything that was posted is with the kernel, and FIN behind it. */
+  /** The kernel has all posted bytes, and FIN behind them. */
   finished(): void;
-  /** The half failed; nothing that was posted and not sent will be. Called once. */
+  /** The half failed; posted bytes that are not sent are dropped. Called once. */
   failed(reason: unknown): void;
 }
 
-/** A text, or bytes, as streams hand them on. */
+/** A text or bytes, as streams pass them to a write. */
 export interface Part {
   readonly chunk: string | Uint8Array;
-  /** Of a text. */
+  /** The encoding of a text. */
   readonly encoding: string;
 }
 
 const encoder = new TextEncoder();
 
-/** The true length of an array: a property of its own may say something else. */
+/** Reads the true length of an array: an own property may have another value. */
 const typedLength = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype),
   "length",
@@ -51,7 +51,7 @@ function lengthOf({ chunk }: Part): number {
   return typeof chunk === "string" ? chunk.length : typedLength.call(chunk);
 }
 
-/** Bytes that were written at `at`, or -1 when the part is none of those that fit as they are. */
+/** The number of bytes that were written at `at`, or -1 when the part is too long or not ASCII. */
 function writePart({ chunk, encoding }: Part, target: Uint8Array, at: number): number {
   if (typeof chunk !== "string") {
     target.set(chunk, at);
@@ -59,7 +59,8 @@ function writePart({ chunk, encoding }: Part, target: Uint8Array, at: number): n
   }
   if (chunk === "") return 0;
   if (encoding !== "utf8" && encoding !== "latin1" && encoding !== "utf-8") return -1;
-  // One byte for each character: it is ASCII, which has the same bytes in all of these encodings.
+  // One byte for each character: the text is ASCII, which has the same bytes in all of these
+  // encodings.
   const { length } = chunk;
   const { read, written } = encoder.encodeInto(chunk, target.subarray(at, at + length));
   return read === length && written === length ? length : -1;
@@ -70,7 +71,7 @@ export class PushSend implements Deliverable {
   readonly #producer: Producer;
   readonly #deliveries: DeliveryQueue;
   readonly #limitBytes: number;
-  /** `post` was false, and the producer waits. */
+  /** Whether `post` has returned false and the producer waits. */
   #full = false;
   /** The call that reads the caller's own memory. */
   #lent: SendCall | null = null;
@@ -81,7 +82,7 @@ export class PushSend implements Deliverable {
   /** Bytes that were posted so far. */
   postedBytes = 0;
 
-  /** The producer waits once more than `limitBytes` are queued. */
+  /** The producer has to wait when more than `limitBytes` are queued. */
   constructor(queue: SendHalf, producer: Producer, limitBytes: number) {
     this.#queue = queue;
     this.#producer = producer;
@@ -89,15 +90,15 @@ export class PushSend implements Deliverable {
     this.#deliveries = queue.socket.context.deliveries;
   }
 
-  /** Bytes that are not with the kernel yet. */
+  /** Bytes that the kernel has not taken yet. */
   get queuedBytes(): number {
     return this.#queue.queuedBytes;
   }
 
   /**
-   * Queues a few short texts and arrays as one piece, encoded where they are sent from: nothing is
-   * made in between. False: they are not short, or not ASCII; then nothing was queued, and `post`
-   * takes what they are as bytes.
+   * Queues a few short texts and arrays as one piece, encoded directly into the send buffer without
+   * an object in between. Returns false, and queues nothing, when they are not short or not ASCII;
+   * `post` then takes them as bytes.
    */
   postShort(parts: readonly Part[]): boolean {
     const queue = this.#queue;
@@ -122,7 +123,10 @@ export class PushSend implements Deliverable {
     return true;
   }
 
-  /** Queues the bytes, several arrays as one. False: wait for `drained`. */
+  /**
+   * Queues the bytes, several arrays as one. Returns false when the producer has to wait for
+   * `drained`.
+   */
   post(data: Uint8Array | readonly Uint8Array[]): boolean {
     const queue = this.#queue;
     if (queue.closed) {
@@ -144,12 +148,12 @@ export class PushSend implements Deliverable {
     return !this.#full;
   }
 
-  /** The last `post` was false: the producer waits for `drained`. */
+  /** Whether the last `post` returned false and the producer waits for `drained`. */
   get full(): boolean {
     return this.#full;
   }
 
-  /** Half close: what is queued goes out, then FIN, then `finished` is called. */
+  /** Half close: sends the queued bytes, then FIN, then calls `finished`. */
   finish(): void {
     const { socket } = this.#queue;
     socket.addCall();
@@ -161,7 +165,7 @@ export class PushSend implements Deliverable {
     });
   }
 
-  /** The producer hears nothing from here on. Memory that is lent is given back, unsent. */
+  /** Ends all callbacks. Borrowed memory that is not sent is given up. */
   stop(): void {
     this.#told = true;
     const lent = this.#lent;
@@ -211,7 +215,7 @@ export class PushSend implements Deliverable {
     this.#deliveries.add(this);
   }
 
-  /** One for all sends: what settles a call finds no closure of its own. */
+  /** One function for all sends, so that a send makes no closure. */
   readonly #sent = (): void => {
     if (this.#full && this.#roomy) this.#schedule();
   };

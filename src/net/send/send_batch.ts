@@ -1,11 +1,12 @@
 /**
  * Turns a prefix of the queue into one kernel operation: SEND for one range, SENDMSG for up to 32.
  *
- * - Neighbours in memory become one iovec: many small sends that were written behind each other, or
- *   messages that were received together, leave as one range.
- * - Several other pieces below 2 KiB are gathered by copy, larger ones stay where they are.
- * - Large caller's arrays enter window by window, at most four windows at a time.
- * - A batch ends where a flush stands, and after a fixed number of calls.
+ * - Adjacent ranges of memory become one iovec: many small sends that were written one behind the
+ *   other, or messages that were received together, leave as one range.
+ * - Other pieces below 2 KiB are gathered by copy when there are several; larger ones are sent in
+ *   place.
+ * - A caller's large arrays enter window by window, at most four windows at a time.
+ * - A batch ends before a waiting flush, and after a fixed number of calls.
  * - Plain memory is copied into memory that the kernel can see.
  *
  * @module
@@ -20,7 +21,10 @@ import type { NetworkContext } from "../socket/network_context.ts";
 import type { GatherBuffer } from "./gather_buffer.ts";
 import type { Piece, SendCall } from "./send_call.ts";
 
-/** Bytes in one operation: enough to fill any socket buffer, little enough to be fair. */
+/**
+ * Bytes in one operation: enough to fill any socket buffer, and few enough to be fair to other
+ * sockets.
+ */
 const BATCH_BYTES_MAX = 1 << 20;
 
 const IOVEC_MAX = LIMITS.iovecBatchSize;
@@ -30,9 +34,12 @@ export interface BatchOwner {
   readonly ring: Ring;
   readonly socket: { readonly fd: number; readonly context: NetworkContext };
   readonly calls: Fifo<SendCall>;
-  /** Where small pieces are written behind each other. */
+  /** The buffer in which small pieces are gathered. */
   readonly gather: GatherBuffer;
-  /** The batch cannot be built: for want of memory (null), or because memory is gone. */
+  /**
+   * The batch cannot be built: because memory is short (null), or with the error of memory that was
+   * transferred away.
+   */
   refuse(error: unknown): void;
 }
 
@@ -47,14 +54,17 @@ export class SendBatch {
   readonly #lengths: number[] = [];
   /** Calls at the front of the queue that have bytes in this batch. */
   #callCount = 0;
-  /** A range found no room: nothing that comes after it may be in this batch. */
+  /** Whether a range found no room. No later range may be in this batch then. */
   #full = false;
 
   constructor(queue: BatchOwner) {
     this.#queue = queue;
   }
 
-  /** Writes the record. False when there is nothing to send, or no memory to send it from. */
+  /**
+   * Writes the record. Returns false when there are no bytes to send, or no memory to send them
+   * from.
+   */
   prepare(writer: OpWriter): boolean {
     this.bytes = this.#count = this.#callCount = 0;
     this.#full = false;
@@ -62,7 +72,8 @@ export class SendBatch {
     const first = this.#queue.calls.head;
     for (let call = first; call !== null; call = call.next) {
       if (call.settled || this.#callCount === LIMITS.batchCallCountMax) break;
-      // The operation ends when all of it is taken: a flush must not wait for what is behind it.
+      // The operation completes only when all of it is taken, and a flush must not wait for later
+      // sends.
       if (call.flushesBefore !== (first as SendCall).flushesBefore) break;
       const fits = this.#addPieces(call);
       if (fits) windows = this.#addWindows(call, windows);
@@ -74,7 +85,9 @@ export class SendBatch {
     return true;
   }
 
-  /** The kernel is done with the batch. Returns how many calls had bytes in it, if it had any. */
+  /**
+   * Called when the operation has landed. Returns the number of calls that had bytes in the batch.
+   */
   land(): number {
     const count = this.#callCount;
     this.#callCount = 0;
@@ -87,7 +100,7 @@ export class SendBatch {
     return count;
   }
 
-  /** Adds a call's pieces; false when the batch is full. */
+  /** Adds a call's pieces. Returns false when the batch is full. */
   #addPieces(call: SendCall): boolean {
     for (let i = call.first; i < call.count; i++) {
       if (this.bytes >= BATCH_BYTES_MAX) return false;
@@ -99,7 +112,7 @@ export class SendBatch {
     return true;
   }
 
-  /** Makes a piece's bytes visible to the kernel, and contiguous with its neighbours if small. */
+  /** Makes the bytes of a piece visible to the kernel, and gathers small pieces. */
   #makeVisible(call: SendCall, index: number, piece: Piece): boolean {
     const plain = piece.slot.slab === PLAIN_SLAB;
     if (!plain && this.#mayStay(call, index, piece)) return true;
@@ -117,7 +130,7 @@ export class SendBatch {
     return true;
   }
 
-  /** The memory of a buffer was transferred away while it was queued: its call fails. */
+  /** Fails the call of a buffer whose memory was transferred away while it was queued. */
   #lost(piece: Piece): false {
     // The batch goes out as it is; the next batch starts at the call and fails the call.
     if (this.#count === 0) {
@@ -131,7 +144,10 @@ export class SendBatch {
     return false;
   }
 
-  /** Whether a piece that the kernel can see is large, alone, or beside one of its neighbours. */
+  /**
+   * Whether a piece may be sent in place: the kernel can see it, and it is large, alone, or
+   * adjacent to one of its neighbours.
+   */
   #mayStay(call: SendCall, index: number, piece: Piece): boolean {
     if (piece.length >= LIMITS.gatherCopyBytes || this.#extends(piece)) return true;
     const next = call.pieceAfter(index);
@@ -141,10 +157,12 @@ export class SendBatch {
   }
 
   /**
-   * The pool has nothing left: one buffer of the network's reserve, freed when this batch lands.
+   * The pool is empty: copies into one buffer of the network's reserve, which is freed when this
+   * batch lands.
    */
   #moveToReserve(call: SendCall, index: number, piece: Piece): boolean {
-    // One for each batch: a send that its peer does not read must not hold the whole reserve.
+    // One buffer for each batch: a send that its peer does not read must not hold the whole
+    // reserve.
     if (this.#count > 0) return false;
     const slot = this.#queue.socket.context.reserve.take();
     if (slot === null) {
@@ -158,7 +176,10 @@ export class SendBatch {
     return true;
   }
 
-  /** Copies windows of the call's source into kernel-visible memory. Returns windows in use. */
+  /**
+   * Copies windows of the call's source into memory that the kernel can see. Returns the number of
+   * windows in use.
+   */
   #addWindows(call: SendCall, used: number): number {
     let windows = used;
     while (call.source !== null && windows < LIMITS.copyWindowCount) {
@@ -222,7 +243,8 @@ export class SendBatch {
     const fd = this.#queue.socket.fd;
     if (this.#count > 1) this.#block = ring.blocks.take(LIMITS.blocksKeptBySends);
     if (this.#block < 0) {
-      // One range, or no block is free: the first range alone, the rest with the next batch.
+      // There is one range, or no block is free: sends the first range alone, and the rest with the
+      // next batch.
       this.bytes = this.#lengths[0];
       ring.meter.sendIovecs.observe(1);
       writer.send(fd, this.#slabs[0], this.#offsets[0], this.#lengths[0]);

@@ -1,5 +1,6 @@
 /**
- * One `send`: its bytes, in the order in which they leave, and how many the kernel took.
+ * One `send`: its bytes, in the order in which they leave, and the number that the kernel has
+ * taken.
  *
  *   pieces first..count: memory that is ready   source: a caller's array, read window by window
  *
@@ -11,7 +12,7 @@ import type { ByteSource } from "./byte_source.ts";
 import { Call } from "../call/call.ts";
 import type { LoopReference } from "../call/loop_reference.ts";
 
-/** Why a call ends whose bytes are with the kernel. */
+/** The reason for which a call ends while the kernel has its bytes. */
 export type SendEnding = { kind: "timeout" } | { kind: "abort"; reason: unknown };
 
 /** The half that serves the call. */
@@ -48,7 +49,7 @@ class Piece {
     return this.slot === other.slot && this.offset === other.offset + other.length;
   }
 
-  /** Moves the bytes' home: they were copied to `offset` of another slot. */
+  /** Notes that the bytes were copied to `offset` of another slot. */
   moveTo(slot: Slot, offset: number): void {
     const old = this.slot;
     this.slot = slot;
@@ -70,19 +71,22 @@ export class SendCall extends Call implements Linked<SendCall> {
   next: SendCall | null = null;
   previous: SendCall | null = null;
   #queue: SendCallOwner;
-  /** Reused from call to call: only `first` up to `count` are in use. */
+  /** Reused from call to call: only those from `first` to `count` are in use. */
   readonly #pieces: Piece[] = [new Piece()];
-  /** Index of the first piece that is not sent. */
+  /** The index of the first piece that is not sent. */
   first = 0;
   /** One past the last piece. */
   count = 0;
   source: ByteSource | null = null;
   totalBytes = 0;
   sentBytes = 0;
-  /** Bytes of this call are with the kernel. */
+  /** Whether the kernel has bytes of this call. */
   isInFlight = false;
   ending: SendEnding | null = null;
-  /** Flushes of this queue that were asked for before this call: those do not wait for it. */
+  /**
+   * The number of flushes of this queue that were called before this send, and so do not wait for
+   * it.
+   */
   flushesBefore = 0;
 
   constructor(queue: SendCallOwner) {
@@ -122,7 +126,7 @@ export class SendCall extends Call implements Linked<SendCall> {
     return this.sentBytes === this.totalBytes;
   }
 
-  /** Nothing but one range that the kernel can see, and no call behind this one. */
+  /** Whether the call is one range that the kernel can see, with no call behind it. */
   get alone(): boolean {
     return this.next === null && this.source === null && this.count - this.first === 1 &&
       !this.settled && this.firstPiece.slot.slab !== PLAIN_SLAB;
@@ -137,7 +141,10 @@ export class SendCall extends Call implements Linked<SendCall> {
     return this.#pieces[index];
   }
 
-  /** The piece that leaves after the one at an index, this call's or the next one's, if known. */
+  /**
+   * The piece that leaves after the one at `index`, of this call or of the next one; null when
+   * unknown.
+   */
   pieceAfter(index: number): Piece | null {
     if (index + 1 < this.count) return this.#pieces[index + 1];
     const { next } = this;
@@ -155,8 +162,8 @@ export class SendCall extends Call implements Linked<SendCall> {
   }
 
   /**
-   * The same, but a range right behind the last one makes that longer: parts of one buffer that are
-   * sent together leave as one. Only before anything of this call is with the kernel.
+   * The same, except that a range directly behind the last one extends it: parts of one buffer that
+   * are sent together leave as one range. Only before the kernel has any byte of this call.
    */
   join(slot: Slot, offset: number, length: number): void {
     const piece = this.add(slot, offset, length);
@@ -167,7 +174,9 @@ export class SendCall extends Call implements Linked<SendCall> {
     this.count--;
   }
 
-  /** Cuts the piece at `index`: its first `length` bytes stay, the rest becomes the next piece. */
+  /**
+   * Cuts the piece at `index`: its first `length` bytes stay, and the rest becomes the next piece.
+   */
   cut(index: number, length: number): void {
     const piece = this.#pieces[index];
     const rest = new Piece();
@@ -178,7 +187,10 @@ export class SendCall extends Call implements Linked<SendCall> {
     this.count++;
   }
 
-  /** Counts bytes as sent and drops the pieces they filled; returns how many belonged to others. */
+  /**
+   * Counts bytes as sent and drops completed pieces. Returns the number of bytes that belong to
+   * later calls.
+   */
   consume(count: number): number {
     let remaining = count;
     while (remaining > 0 && this.first < this.count) {
@@ -196,13 +208,13 @@ export class SendCall extends Call implements Linked<SendCall> {
     return remaining;
   }
 
-  /** The kernel may read what it was given of this call at any later time. */
+  /** Keeps the memory of this call for good, because the kernel may read it at any later time. */
   override detain(): void {
     if (!this.isInFlight) return;
     for (let i = this.first; i < this.count; i++) this.#pieces[i].slot.retain();
   }
 
-  /** Drops what is left. */
+  /** Drops the remaining pieces. */
   dropPieces(): void {
     for (let i = this.first; i < this.count; i++) this.#pieces[i].drop();
     this.#forgetPieces();

@@ -1,6 +1,6 @@
 /**
- * The calls of a sending half, and the buffer in which small sends are gathered: how
- * a call is made and used again, how it leaves the queue, how all of them fail.
+ * The calls of a sending half, and the buffer in which small sends are gathered: how a call is made
+ * and reused, how it leaves the queue, how all calls fail.
  *
  * @module
  */
@@ -11,10 +11,10 @@ import { SendCall, type SendCallOwner, type SendEnding } from "./send_call.ts";
 import { sendClosed } from "./send_error.ts";
 
 export abstract class SendCalls extends HalfQueue<SendCall> implements SendCallOwner {
-  // Made when first needed: what is not there does not fall out of the processor's cache.
+  // Made when first needed, because a smaller half takes less of the processor's cache.
   #gather: GatherBuffer | null = null;
   #spare: SendCall | null = null;
-  /** Bytes in the queue: what write buffering compares with its limit. */
+  /** Bytes in the queue, which write buffering compares with its limit. */
   queuedBytes = 0;
   bytesSent = 0;
 
@@ -22,17 +22,19 @@ export abstract class SendCalls extends HalfQueue<SendCall> implements SendCallO
     return this.calls.count === 0;
   }
 
-  /** Where small sends are written behind each other. */
+  /** The buffer in which small sends are gathered. */
   get gather(): GatherBuffer {
     return this.#gather ??= new GatherBuffer(this.socket.context.pool);
   }
 
-  /** The queue is empty, and nothing is in flight. */
+  /** Called when the queue is empty and no operation is in flight. */
   protected idleGather(): void {
     this.#gather?.becomeIdle();
   }
 
-  /** A call to fill and push: the queue's own when it is free, else one that is shared. */
+  /**
+   * A call to fill and push: the half's own when it is free, else one that all connections share.
+   */
   newCall(): SendCall {
     const call = this.#spare ?? this.socket.context.spareSends.take() as SendCall | null;
     if (call === null) return new SendCall(this);
@@ -41,7 +43,7 @@ export abstract class SendCalls extends HalfQueue<SendCall> implements SendCallO
     return call;
   }
 
-  /** A call that is not pushed after all. */
+  /** Takes back a call that is not pushed after all. */
   dropCall(call: SendCall): void {
     call.dropPieces();
     if (this.empty && this.isIdle) this.idleGather();
@@ -51,7 +53,7 @@ export abstract class SendCalls extends HalfQueue<SendCall> implements SendCallO
 
   abstract endCall(call: SendCall, ending: SendEnding): void;
 
-  /** The first call is sent. */
+  /** Settles the first call, whose bytes are all sent. */
   protected succeed(call: SendCall): void {
     this.calls.shift();
     if (call.settled) return;
@@ -62,14 +64,14 @@ export abstract class SendCalls extends HalfQueue<SendCall> implements SendCallO
     else this.socket.context.spareSends.put(call);
   }
 
-  /** Takes a call out of the queue, with what the kernel has not taken of it. */
+  /** Removes a call from the queue, with the bytes that the kernel has not taken. */
   protected remove(call: SendCall): void {
     this.calls.remove(call);
     this.queuedBytes -= call.totalBytes - call.sentBytes;
     call.dropPieces();
   }
 
-  /** Whether one of the first `count` calls ends, or has been told that it does. */
+  /** Whether one of the first `count` calls is ending, or has settled already. */
   protected anyEnding(count: number): boolean {
     let call = this.calls.head;
     for (let i = 0; i < count && call !== null; i++, call = call.next) {
@@ -78,14 +80,14 @@ export abstract class SendCalls extends HalfQueue<SendCall> implements SendCallO
     return false;
   }
 
-  /** The half has ended: calls of which the kernel has nothing are told now, and stay queued. */
+  /** The half has ended: calls of which the kernel has no byte fail now, and stay queued. */
   protected failWaiting(reason: CloseReason): void {
     for (let call = this.calls.head; call !== null; call = call.next) {
       if (!call.settled && !call.isInFlight) call.fail(sendClosed(call, reason));
     }
   }
 
-  /** The half has ended and the kernel has nothing of it: empties the queue. */
+  /** The half has ended and the kernel has none of its bytes: empties the queue. */
   protected failAll(reason: CloseReason): void {
     for (let call = this.calls.shift(); call !== null; call = this.calls.shift()) {
       call.dropPieces();

@@ -13,7 +13,7 @@ function message(call: SendCall, reason: string): string {
   return `Cannot send ${totalBytes} bytes to ${peerName}: ${reason} after ${sentBytes} bytes`;
 }
 
-/** The kernel's answer: a negative errno, or 0 for a send that took nothing. */
+/** The error of a completion: a negative errno, or 0 when the kernel took no byte. */
 export function sendError(call: SendCall, result: number): NetworkError {
   const reason = result === 0 ? "the kernel took 0 bytes" : errnoText(-result);
   return new NetworkError(message(call, reason), {
@@ -24,7 +24,7 @@ export function sendError(call: SendCall, result: number): NetworkError {
   });
 }
 
-/** Something in the library, or in what the caller gave, failed while bytes were on their way. */
+/** The error of a failure inside the library, or of the caller's memory, during a send. */
 export function sendBroken(peer: string, call: SendCall | null, cause: unknown): NetworkError {
   const reason = internalReason(cause);
   const text = call === null ? `Cannot send to ${peer}: ${reason}` : message(call, reason);
@@ -36,7 +36,7 @@ export function sendBroken(peer: string, call: SendCall | null, cause: unknown):
   });
 }
 
-/** The budget ran out. */
+/** The error of a send whose budget ran out. */
 export function sendTimeout(call: SendCall): NetworkError {
   return new NetworkError(message(call, `${call.timeoutMs} ms passed`), {
     code: "Timeout",
@@ -45,7 +45,7 @@ export function sendTimeout(call: SendCall): NetworkError {
   });
 }
 
-/** The half ended before the call's turn came, or in the middle of it. */
+/** The error of a send whose half ended before or during it. */
 export function sendClosed(call: SendCall, reason: CloseReason): NetworkError {
   return new NetworkError(message(call, reason.happened), {
     code: "Closed",
@@ -55,7 +55,7 @@ export function sendClosed(call: SendCall, reason: CloseReason): NetworkError {
   });
 }
 
-/** The call came after the half had ended. */
+/** The error of a call after the half has ended. */
 export function sinkClosed(peer: string, reason: CloseReason | null): NetworkError {
   return new NetworkError(`Cannot send to ${peer}: the sink is closed`, {
     code: "Closed",
@@ -64,7 +64,7 @@ export function sinkClosed(peer: string, reason: CloseReason | null): NetworkErr
   });
 }
 
-/** The half ended, and what the call waited for was dropped. */
+/** The error of a flush whose half ended and dropped bytes for which it waited. */
 export function flushClosed(peer: string, reason: CloseReason): NetworkError {
   return new NetworkError(`Cannot flush to ${peer}: ${reason.happened}`, {
     code: "Closed",
@@ -73,7 +73,7 @@ export function flushClosed(peer: string, reason: CloseReason): NetworkError {
   });
 }
 
-/** The budget ran out; what is queued stays queued. */
+/** The error of a flush whose budget ran out. Queued bytes stay queued. */
 export function flushTimeout(peer: string, timeoutMs: number | null): NetworkError {
   return new NetworkError(`Cannot flush to ${peer}: ${timeoutMs} ms passed`, {
     code: "Timeout",

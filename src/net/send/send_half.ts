@@ -11,15 +11,15 @@
  *
  *   open        the half takes calls
  *   closing     the half takes no calls; the queued ones go out
- *   abandoned   the flight is the last one: its calls fail when the kernel answers, all others have
- *   finished    FIN is sent: nothing goes out any more
+ *   abandoned   the flight is the last one: its calls fail when it lands, all others have failed
+ *   finished    FIN is sent: no byte goes out any more
  *
  * Invariants
- * - The batch in flight is a prefix of the queue. Nothing is taken out of that prefix until the
- *   batch has landed, so its memory cannot go away under the kernel.
- * - A short send resumes at the exact byte, also inside an iovec: pieces know where they stand.
+ * - The batch in flight is a prefix of the queue. No call leaves that prefix until the batch has
+ *   landed, because the kernel may read the memory until then.
+ * - A short send resumes at the exact byte, also inside an iovec: pieces know what remains.
  * - A call that fails after some of its bytes went out ends the half: FIN is sent, later calls get
- *   "Closed". A call that fails before its first byte leaves the half as it was.
+ *   "Closed". A call that fails before its first byte leaves the half unchanged.
  *
  * @module
  */
@@ -42,11 +42,13 @@ import type { Socket } from "../socket/socket.ts";
 
 /** The data of a half that takes no calls any more. */
 interface Ended {
-  /** Why: later calls are told. */
+  /** The reason, which later calls report. */
   readonly reason: CloseReason;
-  /** The budget of a close ended before everything was sent: the end has to be RST. */
+  /**
+   * Whether the budget of a close ended before all bytes were sent, so that the end has to be RST.
+   */
   gaveUp: boolean;
-  /** Half close and graceful close: two at the most. */
+  /** The waiting half close and graceful close: two at the most. */
   readonly drained: (() => void)[];
 }
 
@@ -56,11 +58,11 @@ type State =
   | Ended & { readonly kind: "abandoned"; readonly lost: CloseReason }
   | Ended & { readonly kind: "finished" };
 
-/** One for all halves: an open half is smaller without a state of its own. */
+/** Shared by all halves, because an open half is smaller without a state object of its own. */
 const OPEN: State = { kind: "open" };
 
 export class SendHalf extends SendCalls {
-  // Made when first needed: what is not there does not fall out of the processor's cache.
+  // Made when first needed, because a smaller half takes less of the processor's cache.
   #batch: SendBatch | null = null;
   #flushes: FlushLine | null = null;
   #state: State = OPEN;
@@ -85,17 +87,17 @@ export class SendHalf extends SendCalls {
     return this.#state.kind !== "open";
   }
 
-  /** A close could not send everything in time. */
+  /** Whether a close could not send all bytes in time. */
   get gaveUp(): boolean {
     return this.#state.kind !== "open" && this.#state.gaveUp;
   }
 
-  /** Where flushes wait, while there are calls for which they do. */
+  /** The waiting flushes, while there are calls for which they wait. */
   get flushes(): FlushLine {
     return this.#flushes ??= new FlushLine();
   }
 
-  /** The error for a call that comes too late. */
+  /** The error for a call after the end of the half. */
   closedError(): NetworkError {
     const state = this.#state;
     return sinkClosed(this.socket.peerName, state.kind === "open" ? null : state.reason);
@@ -110,19 +112,19 @@ export class SendHalf extends SendCalls {
     this.#wake();
   }
 
-  /** Calls back when nothing is queued or in flight. Only once the half takes no more calls. */
+  /** Calls back when no call is queued or in flight. Only once the half takes no more calls. */
   whenDrained(callback: () => void): void {
     if (this.empty && this.isIdle) callback();
     else if (this.#state.kind !== "open") this.#state.drained.push(callback);
   }
 
-  /** Later calls get "Closed"; what is queued still goes out, then FIN. */
+  /** Later calls get "Closed". Queued bytes still go out, then FIN. */
   closeAfterQueue(reason: CloseReason, fin: boolean): void {
     this.#close(reason);
     if (fin) this.whenDrained(() => this.#finish());
   }
 
-  /** Ends every call now, for this reason; those with the kernel when it answers. */
+  /** Ends every call now, for this reason. Calls in flight end when the flight lands. */
   closeNow(reason: CloseReason, gaveUp = false): void {
     const state = this.#close(reason);
     if (gaveUp) state.gaveUp = true;
@@ -133,7 +135,7 @@ export class SendHalf extends SendCalls {
         return this.failWaiting(reason);
       case "abandoned":
       case "finished":
-        return; // Every call has been told.
+        return; // Every call has settled.
       default:
         unreachable(state);
     }
@@ -143,14 +145,14 @@ export class SendHalf extends SendCalls {
   endCall(call: SendCall, ending: SendEnding): void {
     call.disarm();
     if (call.isInFlight && !this.isIdle) {
-      // Whether it failed, and after how many bytes, is known when the kernel answers.
+      // The number of sent bytes is known only when the flight lands.
       call.ending = ending;
       this.cancel();
       this.ring.meter.counts[COUNT.cancellationsSend]++;
       return;
     }
     this.#settleEnding(call, ending);
-    // An operation that had not reached the kernel has nothing left to do.
+    // An operation that has not reached the kernel has no call any more.
     if (this.empty && this.cancel()) this.#becomeIdle();
   }
 
@@ -174,7 +176,7 @@ export class SendHalf extends SendCalls {
     const flightCount = Math.max(batchedCount, 1);
     if (result > 0) this.#took(result, batchedCount > 0);
     else this.#failed(result, flightCount);
-    // Endings wait for this answer only when a cancel was asked for: no walk for all the others.
+    // Calls wait for this completion only when a cancel was submitted.
     if (this.isCanceling) this.#settleEndings(flightCount);
     if (this.isFree) {
       if (this.calls.count > 0 && this.#maySend) this.submit("resubmitted");
@@ -183,7 +185,7 @@ export class SendHalf extends SendCalls {
     if (this.socket.ending) this.socket.landed();
   }
 
-  /** The half ends: how much of its bytes the kernel took is not known any more. */
+  /** The half ends, because the number of bytes that the kernel took is unknown. */
   override fail(cause: unknown): void {
     this.cancel();
     this.socket.noteBrokenSend();
@@ -195,9 +197,9 @@ export class SendHalf extends SendCalls {
     if (this.socket.ending) this.socket.landed();
   }
 
-  /** The batch could not be built for want of memory, or because a source is gone. */
+  /** The batch could not be built, because memory is short or the caller's memory is gone. */
   refuse(error: unknown): void {
-    // Not from within prepare(): the operation must be idle before it is submitted again.
+    // Deferred until prepare() has returned: the operation must be idle before it is submitted again.
     this.ring.defer(this, () => {
       const call = this.calls.head;
       if (call === null || call.isInFlight || !this.isIdle) return;
@@ -215,7 +217,7 @@ export class SendHalf extends SendCalls {
     }
   }
 
-  /** No call is left. A pause is stopped, because its end would submit an operation for no call. */
+  /** No call is left. Stops a pause, whose end would submit an operation for no call. */
   #becomeIdle(): void {
     this.stopRetrying();
     this.release();
@@ -251,13 +253,12 @@ export class SendHalf extends SendCalls {
   #failed(result: number, flightCount: number): void {
     const outcome = outcomeOf(result);
     const again = outcome === "again" || outcome === "later";
-    // The calls are given the reason of the end, whatever the kernel says of a send that is
-    // abandoned: a peer that ends at the same time makes it fail with EPIPE.
+    // The calls get the reason of the end, and not the errno: EPIPE when the peer ends as well.
     if (this.#state.kind === "abandoned") {
       if (!again && outcome !== "canceled") this.socket.noteBrokenSend();
       return;
     }
-    // A cancel may also show as EINTR. Those that end are settled, the others are sent again.
+    // A cancel may also appear as EINTR. Ending calls are settled, and the others are sent again.
     if (this.isCanceling && this.anyEnding(flightCount)) {
       if (again || outcome === "canceled") return;
     }
@@ -266,7 +267,7 @@ export class SendHalf extends SendCalls {
     this.#fail(result);
   }
 
-  /** A hard error: the first call gets it, the half is closed, the others get "Closed". */
+  /** A hard error: the first call gets the error, the others get "Closed". */
   #fail(result: number): void {
     const call = this.calls.head;
     if (call === null) return;
@@ -274,7 +275,7 @@ export class SendHalf extends SendCalls {
     this.#failCall(call, sendError(call, result), !transient);
   }
 
-  /** Ends one call. Poisons the half when part of it went out, or when the error is the half's. */
+  /** Ends one call. Poisons the half after a part of the call, or for a hard error. */
   #failCall(call: SendCall, error: unknown, hard = false): void {
     this.remove(call);
     const partial = call.sentBytes > 0;
@@ -290,7 +291,7 @@ export class SendHalf extends SendCalls {
     this.#dropAll(reason);
   }
 
-  /** The half takes no more calls from now on; the first reason stays. */
+  /** The half takes no more calls from now on. The first reason is kept. */
   #close(reason: CloseReason): Exclude<State, { kind: "open" }> {
     if (this.#state.kind !== "open") return this.#state;
     return this.#state = { kind: "closing", reason, gaveUp: false, drained: [] };
@@ -314,14 +315,14 @@ export class SendHalf extends SendCalls {
     }
   }
 
-  /** Flushes that have not been reached lose something: a part of a call, or one that is left. */
+  /** Fails all calls and flushes. Each remaining flush loses bytes for which it waits. */
   #dropAll(reason: CloseReason): void {
     this.failAll(reason);
     this.#flushes?.fail(reason);
     this.#becomeIdle();
   }
 
-  /** Only calls that were with the kernel wait for its answer: no more than `count`, in front. */
+  /** Settles the ending calls among the first `count`, which were in flight. */
   #settleEndings(count: number): void {
     let call = this.calls.head;
     for (let i = 0; i < count && call !== null; i++) {

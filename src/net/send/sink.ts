@@ -26,7 +26,7 @@ function ignore(): void {}
 export let openSink: (socket: Socket) => Sink;
 
 /**
- * Sends without promises. May be mixed with `send`.
+ * Starts to send without promises. May be mixed with `send`.
  * @internal
  */
 export let pushSend: (sink: Sink, producer: Producer, limitBytes: number) => PushSend;
@@ -45,7 +45,7 @@ export let closeSinkWithoutFin: (sink: Sink, reason: CloseReason) => Promise<voi
 export let sinkGaveUp: (sink: Sink) => boolean;
 
 /**
- * Ends pending sends with "Closed" and takes no more.
+ * Ends pending sends with "Closed", and refuses later ones.
  * @internal
  */
 export let abandonSink: (sink: Sink, reason: CloseReason) => void;
@@ -107,8 +107,8 @@ export class Sink {
   }
 
   /**
-   * Sends all bytes of `data`, and resolves when the kernel has taken them. Awaiting the promise is
-   * the backpressure.
+   * Sends all bytes of `data`, and resolves when the kernel has taken them. Awaiting the promise
+   * gives backpressure.
    *
    * An array of up to 64 KiB, and text, is copied before `send` returns. A larger array must not
    * change until the promise settles. A buffer (`IoBuf`, `IoBufMut`, `IoBufs`) is moved in, also
@@ -133,7 +133,7 @@ export class Sink {
   send(data: Sendable, options?: CallOptions): Promise<void> {
     const call = this.#queue.newCall();
     try {
-      // First of all, because a buffer is moved in also when the call fails.
+      // Before all checks, because a buffer is moved in even when the call fails.
       loadCall(this.#queue, call, data);
       call.prepare(options, this.#timeoutMs);
       this.#throwLate();
@@ -192,7 +192,7 @@ export class Sink {
     await call.start<void>();
   }
 
-  /** The promise resolves at once. The next send, flush or close shows a later error. */
+  /** Resolves the promise at once. The next send, flush or close reports a later error. */
   #buffer(call: SendCall): Promise<void> {
     this.#late ??= new LateError();
     call.forgetOptions();

@@ -1,5 +1,6 @@
 /**
- * Consumers for which a turn has something. They run in one microtask, after the turn.
+ * The consumers to which a turn has something to deliver. They run in one microtask, after the
+ * turn.
  *
  *   complete() -> add(item) ... -> the turn ends -> microtask: item.deliver(), in order of arrival
  *

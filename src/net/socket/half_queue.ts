@@ -3,8 +3,8 @@
  *
  *   no operation --submit()--> ready, in flight --completion--> idle --release()--> no operation
  *
- * The half takes an operation from the ring when it has something to ask of the kernel. So an idle
- * connection does without.
+ * The half takes an operation from the ring when it has something to submit. So an idle connection
+ * has no operation.
  *
  * @module
  */
@@ -56,12 +56,12 @@ export abstract class HalfQueue<C extends Call & Linked<C>>
     return this.calls.head === null;
   }
 
-  /** Nothing of this half is with the kernel, or on its way there. */
+  /** Whether this half has no operation in flight or queued. */
   get isIdle(): boolean {
     return this.#operation === null || this.#operation.isIdle;
   }
 
-  /** A cancel was asked for the flight that is under way, or that has just ended. */
+  /** Whether a cancel was submitted for the current flight, or for the one that has just ended. */
   protected get isCanceling(): boolean {
     return this.#operation !== null && this.#operation.isCanceling;
   }
@@ -81,7 +81,10 @@ export abstract class HalfQueue<C extends Call & Linked<C>>
     this.submit("resubmitted");
   }
 
-  /** True: nothing is in flight any more. False: `complete` will be called. See `Ring.cancel`. */
+  /**
+   * Returns true when no operation is in flight any more, and false when `complete` will be called.
+   * See `Ring.cancel`.
+   */
   cancel(): boolean {
     return this.#operation === null || this.ring.cancel(this.#operation);
   }
@@ -92,14 +95,16 @@ export abstract class HalfQueue<C extends Call & Linked<C>>
     return this.cancel();
   }
 
-  /** Gives the operation back, unless it is under way. */
+  /** Gives the operation back to the ring, unless it is in flight or queued. */
   release(): void {
     if (this.#operation === null || !this.#operation.isIdle) return;
     this.ring.release(this.#operation);
     this.#operation = null;
   }
 
-  /** Not in flight, and not in a pause at whose end the retrier submits the operation. */
+  /**
+   * Whether the operation is neither in flight nor in a pause after which the retrier submits it.
+   */
   protected get isFree(): boolean {
     return this.isIdle && (this.#retrier === null || !this.#retrier.isWaiting);
   }
@@ -110,7 +115,7 @@ export abstract class HalfQueue<C extends Call & Linked<C>>
     return this.#retrier.retry(how);
   }
 
-  /** The kernel took or gave bytes: the count of retries starts anew. */
+  /** Resets the count of retries, because the kernel took or gave bytes. */
   protected progressed(): void {
     if (this.#retrier !== null) this.#retrier.progress();
   }

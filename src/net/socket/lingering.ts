@@ -1,5 +1,5 @@
 /**
- * Closed connections whose peers have yet to take bytes that the kernel has accepted.
+ * Closed connections whose peers have not acknowledged all bytes that the kernel has taken.
  *
  *   close() -> FIN -> the peer has all bytes, or has ended: the descriptor is closed
  *                \-> bytes are unsent -> check, discard received bytes -> ... -> closed

@@ -28,7 +28,7 @@ export interface Closeable extends Rostered {
   resetSoon(): void;
 }
 
-/** Serves connections of one listener: drained before anything else of the network is closed. */
+/** A server of one listener. Drained before any other object of the network is closed. */
 export interface Server extends Rostered {
   /** Stops accepting, lets its handlers finish within its own budget, resets the rest. */
   close(): Promise<void>;
@@ -67,7 +67,7 @@ export class NetworkContext implements NetworkContextParts, CallContext {
   /** Servers that have not ended. */
   readonly servers: Roster<Server> = new Roster<Server>();
   readonly dials: Roster<Dialing> = new Roster<Dialing>();
-  /** Sockets that close once their peers have taken everything. */
+  /** Sockets that close once their peers have acknowledged all bytes. */
   readonly lingering: Lingering;
   /** Shares the rounds of the event loop out to sockets that end. */
   readonly ends: EndPace;
@@ -76,7 +76,7 @@ export class NetworkContext implements NetworkContextParts, CallContext {
   readonly deliveries: DeliveryQueue = new DeliveryQueue();
   /** False from the beginning of `Network.close`. */
   accepting = true;
-  /** False once the network's servers have drained: their handlers may dial. */
+  /** False once the network's servers have drained, because their handlers may dial until then. */
   dialing = true;
 
   constructor(parts: NetworkContextParts) {

@@ -63,7 +63,7 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
    *   none -> doubtful -> fin
    *     +------------------^
    *
-   * "fin": FIN came, and everything before it was received. "doubtful": a send failed or stopped
+   * "fin": FIN came, and all bytes before it were received. "doubtful": a send failed or stopped
    * early. The kernel reports the error of a connection once, so this send may have consumed the
    * report of a reset. The receive then returns 0 as if FIN had come: see `cutOff`.
    */
@@ -110,8 +110,8 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
   }
 
   /**
-   * The name of the peer in error messages. A peer without a name, as most that dial a unix socket,
-   * goes by the path at which it was accepted.
+   * The name of the peer in error messages. A peer without a name, such as most peers that dial a
+   * unix socket, is named by the path at which it was accepted.
    */
   get peerName(): string {
     const peer = this.owner === null ? "unix:" : formatAddress(this.owner.remoteAddress);
@@ -161,14 +161,15 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
   }
 
   /**
-   * A send failed or stopped early: the kernel does not report the cause, perhaps a reset, again.
+   * Notes that a send failed or stopped early. The kernel does not report the cause, perhaps a
+   * reset, again.
    */
   noteBrokenSend(): void {
     if (this.peerEnd === "none") this.peerEnd = "doubtful";
   }
 
   /**
-   * Whether a receive that returned 0 met another end than FIN. The kernel is asked only when a
+   * Whether the receive that returned 0 met another end than FIN. The kernel is asked only when a
    * send may have consumed the report of a reset. When the kernel does not answer, the end counts
    * as a reset: a stream that was cut off must not look complete.
    */

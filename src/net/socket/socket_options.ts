@@ -15,7 +15,7 @@ import { checkKeepAlive, type KeepAlive, type ResolvedConfig } from "../config/c
 import type { SocketOptions } from "../config/socket_options.ts";
 
 /**
- * One option, as the kernel is asked to set it.
+ * One option in the kernel's form.
  * @internal
  */
 export interface SocketOption {
@@ -25,7 +25,7 @@ export interface SocketOption {
   readonly value: number;
 }
 
-/** Adopted descriptors may be of other families than those and unix sockets. */
+/** Whether TCP options apply. Adopted descriptors may have other families. */
 function isTcp(family: number): boolean {
   return family === AF_INET || family === AF_INET6;
 }
@@ -70,7 +70,7 @@ function apply(port: RingPort, fd: number, family: number, config: ResolvedConfi
   return 0;
 }
 
-/** Options of unix sockets, too. */
+/** The options that unix sockets have as well. */
 const OF_ALL_FAMILIES: readonly number[] = [
   SOCKET_OPTION.lingerSeconds,
   SOCKET_OPTION.sendBuffer,
