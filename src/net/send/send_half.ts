@@ -199,7 +199,7 @@ export class SendHalf extends SendCalls {
 
   /** The batch could not be built, because memory is short or the caller's memory is gone. */
   refuse(error: unknown): void {
-    // Deferred until prepare() has returned: the operation must be idle before it is submitted again.
+    // Deferred until prepare() has returned: only an idle operation is submitted again.
     this.ring.defer(this, () => {
       const call = this.calls.head;
       if (call === null || call.isInFlight || !this.isIdle) return;
