@@ -1,6 +1,6 @@
 /**
  * The Bun side of the port: `bun:ffi`, reached synchronously through `process.getBuiltinModule` so
- * that no other runtime trips over the specifier, and `Bun.connect({ fd })` as the bell.
+ * that no other runtime trips over the specifier, and `Bun.connect({ fd })` as the doorbell.
  *
  * Modules of the runtime are loaded when they are needed: `node:fs` takes 2 ms, `node:crypto` 6 ms
  * of every start.
@@ -9,7 +9,7 @@
  */
 import { type Libc, LIBC_SYMBOLS, muslLoaderPath } from "./libc.ts";
 import {
-  type Bell,
+  type Doorbell,
   type FileFacts,
   type ForeignFunction,
   type ForeignType,
@@ -136,7 +136,7 @@ function fileFacts(path: string): FileFacts | null {
 }
 
 /** The socket opens asynchronously: what was asked of it before is done when it is there. */
-function openBell(fd: number, onWake: () => void): Bell {
+function openDoorbell(fd: number, onWake: () => void): Doorbell {
   let socket: BunSocket | null = null;
   let held = false;
   let closed = false;

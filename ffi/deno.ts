@@ -1,6 +1,6 @@
 /**
  * The Deno side of the port: `Deno.dlopen`, external array buffers, and a socket of `node:net` as
- * the bell (Deno 2.7.12 or newer adopts a descriptor there; it needs no permission).
+ * the doorbell (Deno 2.7.12 or newer adopts a descriptor there; it needs no permission).
  *
  * The runtime is reached through `globalThis` with local types, so that type checkers of other
  * runtimes read this file without Deno's declarations.
@@ -10,7 +10,7 @@
 import { runtimeNet } from "../src/base/runtime_net.ts";
 import { type Libc, LIBC_SYMBOLS, muslLoaderPath } from "./libc.ts";
 import {
-  type Bell,
+  type Doorbell,
   type FileFacts,
   type ForeignFunction,
   type ForeignType,
@@ -21,7 +21,7 @@ import {
 
 type ForeignCall = (...args: unknown[]) => unknown;
 
-interface BellSocket {
+interface DoorbellSocket {
   ref(): void;
   unref(): void;
   destroy(): void;
@@ -180,7 +180,7 @@ function openBell(fd: number, onWake: () => void): Bell {
 
 const PIPE_SOCKET = 0;
 
-function openEvent(fd: number, onWake: () => void): Bell | null {
+function openEvent(fd: number, onWake: () => void): Doorbell | null {
   let handle: PipeHandle;
   try {
     handle = new (process.binding("pipe_wrap").Pipe)(PIPE_SOCKET);

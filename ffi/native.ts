@@ -7,7 +7,7 @@
  * @module
  */
 import type {
-  BellPort,
+  DoorbellPort,
   NativePort,
   RingOpenOptions,
   RingPort,
@@ -66,25 +66,25 @@ class NativeRing implements RingPort {
     return this.#library.ur_arm(this.#id);
   }
 
-  openBell(onWake: () => void): BellPort {
+  openDoorbell(onWake: () => void): DoorbellPort {
     return this.#openEvent(onWake) ?? this.#openSocket(onWake);
   }
 
   /** The runtime polls the eventfd of the ring: no byte is sent, and nothing is armed. */
-  #openEvent(onWake: () => void): BellPort | null {
+  #openEvent(onWake: () => void): DoorbellPort | null {
     const fd = this.#library.ur_ring_event(this.#id);
     if (fd < 0) return null;
-    const bell = this.#runtime.openEvent(fd, onWake);
-    if (bell === null) this.#library.ur_ring_event_back(this.#id);
-    return bell;
+    const doorbell = this.#runtime.openEvent(fd, onWake);
+    if (doorbell === null) this.#library.ur_ring_event_back(this.#id);
+    return doorbell;
   }
 
-  #openSocket(onWake: () => void): BellPort {
+  #openSocket(onWake: () => void): DoorbellPort {
     const giveBack = () => void this.#library.ur_ring_doorbell_back(this.#id);
     try {
-      const bell = this.#runtime.openBell(this.#library.ur_ring_doorbell(this.#id), onWake);
-      bell.opened.catch(giveBack);
-      return bell;
+      const doorbell = this.#runtime.openDoorbell(this.#library.ur_ring_doorbell(this.#id), onWake);
+      doorbell.opened.catch(giveBack);
+      return doorbell;
     } catch (cause) {
       giveBack();
       throw cause;

@@ -81,7 +81,7 @@ export interface OpenLibrary {
 }
 
 /** The runtime's end of the doorbell: adopts a socket, and reports each byte that arrives. */
-export interface Bell {
+export interface Doorbell {
   /** Resolves when the socket is adopted. On rejection the socket still belongs to the caller. */
   readonly opened: Promise<void>;
   ref(): void;
@@ -117,9 +117,9 @@ export interface Runtime {
   /** Hexadecimal. */
   sha256(bytes: Uint8Array): string;
   /** Adopts the socket, or throws. */
-  openBell(fd: number, onWake: () => void): Bell;
+  openDoorbell(fd: number, onWake: () => void): Doorbell;
   /** Adopts an eventfd, which costs less; null when this runtime cannot. */
-  openEvent(fd: number, onWake: () => void): Bell | null;
+  openEvent(fd: number, onWake: () => void): Doorbell | null;
   /** An environment variable, or undefined when unset or not permitted. Never prompts. */
   environment(name: string): string | undefined;
 }

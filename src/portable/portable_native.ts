@@ -8,7 +8,7 @@ import process from "node:process";
 import { markAsUntransferable } from "../base/untransferable.ts";
 import type { SlabMemory } from "../buf/slab.ts";
 import type { NativePort, RingOpenOptions, RingPort, SystemFacts } from "../ring/port.ts";
-import type { Schedule } from "./portable_bell.ts";
+import type { Schedule } from "./portable_doorbell.ts";
 import { PortableRing } from "./portable_ring.ts";
 import { SlabTable } from "./slab_table.ts";
 

@@ -4,7 +4,7 @@
  *   turn: records -> sockets of the runtime          events of the runtime -> #queue -> next turn
  *
  * - A completion appears only in a turn. An event of the runtime queues it and, when the core
- *   sleeps, rings the bell.
+ *   sleeps, rings the doorbell.
  * - Each operation has exactly one completion, except polls, which complete once for each event and
  *   when they are cancelled. Receives complete once here (`multishot` is false).
  * - Descriptors are small numbers of this ring, and mean nothing to the system.
@@ -16,10 +16,10 @@ import { ERRNO } from "../base/errno.ts";
 import { isUnix, type SocketAddress, type UnixAddress } from "../net/address/address.ts";
 import { AF_INET6, readSockaddr } from "../net/address/sockaddr.ts";
 import { OP_CODE } from "../ring/op_writer.ts";
-import { type BellPort, CQE_MORE, HEADER, type RingPort } from "../ring/port.ts";
+import { CQE_MORE, type DoorbellPort, HEADER, type RingPort } from "../ring/port.ts";
 import { CompletionQueue } from "./completion_queue.ts";
 import type { Descriptor } from "./descriptor.ts";
-import { PortableBell, type Schedule } from "./portable_bell.ts";
+import { PortableDoorbell, type Schedule } from "./portable_doorbell.ts";
 import { BLOCK_BYTES, PortableCalls } from "./portable_calls.ts";
 import { NONE_WAITS, type PortableListener } from "./portable_listener.ts";
 import { errnoOf, type RuntimeSocket, runtimeSockets, shielded } from "./runtime_sockets.ts";
@@ -42,7 +42,7 @@ export class PortableRing extends PortableCalls implements RingPort {
   /** Where operations in flight are, by slot: what a cancel has to find. */
   readonly #flying: (Descriptor | null)[] = [];
   readonly #schedule: Schedule;
-  #bell: PortableBell | null = null;
+  #doorbell: PortableDoorbell | null = null;
   #armed = false;
 
   constructor(slabs: SlabTable, schedule: Schedule) {
@@ -72,8 +72,8 @@ export class PortableRing extends PortableCalls implements RingPort {
     return 0;
   }
 
-  openBell(onWake: () => void): BellPort {
-    return this.#bell = new PortableBell(onWake, this.#schedule);
+  openDoorbell(onWake: () => void): DoorbellPort {
+    return this.#doorbell = new PortableDoorbell(onWake, this.#schedule);
   }
 
   complete(slot: number, generation: number, result: number, flags: number): void {
@@ -81,7 +81,7 @@ export class PortableRing extends PortableCalls implements RingPort {
     this.#queue.push(slot, generation, result, flags);
     if (!this.#armed) return;
     this.#armed = false;
-    this.#bell?.ring();
+    this.#doorbell?.ring();
   }
 
   #start(at: number): void {

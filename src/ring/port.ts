@@ -1,8 +1,8 @@
 /**
  * The interface that `ffi/` implements: what the core may ask of the unsafe room. Types only.
  *
- * Numbers are counts or -errno, as in C. Nothing here throws except where it says so, and nothing
- * calls back but the bell.
+ * Numbers are counts or -errno, as in C. No member throws unless its comment says so, and only the
+ * doorbell calls back.
  *
  * @module
  */
@@ -14,7 +14,7 @@ export const OP_FLAG_POLL_FIRST = 1;
 /** Flag of a cancel record: the target is an accept. */
 export const OP_FLAG_OF_ACCEPT = 2;
 
-/** Flags of {@link RingPort.turn}: the bell was heard; look for a few microseconds for work. */
+/** Flags of {@link RingPort.turn}: the doorbell was heard; look for a few microseconds for work. */
 export const TURN_WOKEN = 1;
 export const TURN_LOOK = 2;
 
@@ -96,8 +96,11 @@ export interface SystemFacts {
 }
 
 /** The wake-up path of one ring. The callback runs in the runtime's event loop. */
-export interface BellPort {
-  /** Settles when the bell can ring; rejects when it never will. Needs no handler of its own. */
+export interface DoorbellPort {
+  /**
+   * Resolves when the doorbell can ring, and rejects when it never will. A rejection without a
+   * handler is not reported.
+   */
   readonly opened: Promise<void>;
   ref(): void;
   unref(): void;
@@ -125,10 +128,10 @@ export interface RingPort {
 
   /** Submits `opCount` records, collects completions. Returns their count. */
   turn(opCount: number, flags: number): number;
-  /** 0: the bell will ring, sleep. 1: there is work. */
+  /** 0: the doorbell will ring, sleep. 1: there is work. */
   arm(): number;
   /** Throws, or `opened` rejects, when the runtime cannot watch its end. */
-  openBell(onWake: () => void): BellPort;
+  openDoorbell(onWake: () => void): DoorbellPort;
   /** Cancels and awaits what is left, closes every descriptor of the ring. */
   close(): number;
 

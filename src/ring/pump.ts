@@ -27,7 +27,7 @@
 import type { Host, HostTimer } from "../base/host.ts";
 import { LIMITS } from "../base/limits.ts";
 import { COUNT, type Meter } from "../base/meter.ts";
-import { type BellPort, type RingPort, TURN_LOOK, TURN_WOKEN } from "./port.ts";
+import { type DoorbellPort, type RingPort, TURN_LOOK, TURN_WOKEN } from "./port.ts";
 import { type SpinConfig, Spinner } from "./spinner.ts";
 
 /** Microtask rounds without a call that count as quiet: `await` chains take up to three. */
@@ -62,7 +62,7 @@ type PumpState = "asleep" | "scheduled" | "yielding" | "spinning" | "closed";
 export class Pump {
   readonly #ring: PumpedRing;
   readonly #spinner: Spinner;
-  readonly #doorbell: BellPort;
+  readonly #doorbell: DoorbellPort;
   /** The pump that counts the calls of this one: itself, unless another pump counts for both. */
   readonly #keeper: Pump;
   /** The pump of the other direction, when each direction has a ring. */
@@ -91,7 +91,7 @@ export class Pump {
     this.#keeper = keeper ?? this;
     this.#partner = keeper;
     this.#spinner = new Spinner(spin, ring.meter);
-    this.#doorbell = ring.port.openBell(this.#onWake);
+    this.#doorbell = ring.port.openDoorbell(this.#onWake);
     this.#doorbell.unref();
     if (keeper !== null) keeper.#partner = this;
   }

@@ -239,7 +239,7 @@ test("class 25: a wake channel that is full loses no wake-up and blocks nobody",
     await expectAlive(pair);
     for (let round = 0; round < 20; round++) {
       const received = pair.server.stream.recv(5, { timeoutMs: 5_000 });
-      await pause(3); // Longer than it spins: the bell is armed.
+      await pause(3); // Longer than it spins: the doorbell is armed.
       // Until the channel takes no more; nobody reads before this task ends.
       const chunk = new Uint8Array(1_024);
       let count = 0;

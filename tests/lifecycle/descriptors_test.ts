@@ -21,7 +21,7 @@ test("what a process has open after its networks closed, it also has without one
 });
 
 test("a doorbell that the runtime cannot adopt: a typed error, and nothing is left", async () => {
-  const { code, output } = await start("bells").ended;
+  const { code, output } = await start("doorbells").ended;
   assert.is(code, 0, output);
   assert.match(output, "<refused 10 of 10>");
   assert.match(output, "<leaked 0>");

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* How long a bell that must not ring is listened to. */
+/* How long a doorbell that must not ring is listened to. */
 #define SILENCE_MS 30
 
 static struct rig rig;
@@ -119,7 +119,7 @@ static void arm_looks_again(void) {
   uint32_t receives = rig.generation;
   EXPECT(rig_turn(&rig), 0);
   EXPECT(write(pair[0], "x", 1), 1);
-  /* What came before the bell was armed would ring for nobody. */
+  /* What came before the doorbell was armed would ring for nobody. */
   EXPECT(ur_arm(rig.id), 1);
   EXPECT(rig_await(&rig, receives).result, 1);
   rig_close(&rig);
@@ -192,10 +192,10 @@ const struct test_case doorbell_cases[] = {
     {"the doorbell wakes whoever armed it, 50 times over", wakes},
     {"an event loop that reads the eventfd is woken 50 times, and no byte is sent", event_wakes},
     {"the doorbell is silent while nobody sleeps", silent_when_awake},
-    {"arming again before the bell was heard arms nothing", arms_once},
+    {"arming again before the doorbell was heard arms nothing", arms_once},
     {"arm says that work is there when it came before", arm_looks_again},
     {"arming recovers after the kernel refused it 20 times", arm_recovers},
-    {"a look ends by itself, and finds what comes without a bell, 200 times", looks},
+    {"a look ends by itself, and finds what comes without a doorbell, 200 times", looks},
     {"a task flag that outlived its work costs one enter, and does not keep awake", stale_flag},
     {NULL, NULL},
 };

@@ -82,7 +82,7 @@ struct rig {
   struct ur_op *ops;
   struct ur_completion *completions;
   uint8_t *blocks;
-  int bell;
+  int doorbell;
   uint32_t staged;
   uint32_t generation;
   uint32_t woken;
@@ -91,7 +91,7 @@ struct rig {
 };
 
 void rig_open(struct rig *rig, uint32_t entries, uint32_t completion_entries, uint32_t flags);
-/* Closes the ring and the end of the bell that the runtime would have adopted. */
+/* Closes the ring and the end of the doorbell that the runtime would have adopted. */
 void rig_close(struct rig *rig);
 /* The next record of the coming turn, with a generation of its own. */
 struct ur_op *rig_op(struct rig *rig, uint32_t opcode, uint32_t slot, int32_t fd);

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define SLAB_BYTES 8192u
-/* Descriptors of one ring: itself, its bell ring, the eventfd and the two ends of the bell. */
+/* Descriptors of one ring: itself, its doorbell's ring, the eventfd and the doorbell's two ends. */
 #define RING_DESCRIPTORS 5u
 
 static struct rig rig;
@@ -264,7 +264,7 @@ static void never_drains(void) {
   EXPECT_TRUE(occupy(&rig, pair, slab) >= 3);
   hook_fail(HOOK_SYNC_CANCEL, 0, UINT32_MAX, ETIME);
   EXPECT(ur_ring_close(id), -EBUSY);
-  EXPECT(close(rig.bell), 0);
+  EXPECT(close(rig.doorbell), 0);
   EXPECT(ur_ring_close(id), -EPERM);
   hook_fail(HOOK_SYNC_CANCEL, 0, 0, 0);
   EXPECT(ur_slab_release(slab), 0);
@@ -305,7 +305,7 @@ static void teardown_is_bounded(void) {
   uint64_t begun = milliseconds();
   EXPECT(ur_ring_close(rig.id), -EBUSY);
   EXPECT_TRUE(milliseconds() - begun < 4 * UR_DRAIN_MS);
-  EXPECT(close(rig.bell), 0);
+  EXPECT(close(rig.doorbell), 0);
   EXPECT(pthread_create(&thread, NULL, leaves_rings_behind, NULL), 0);
   begun = milliseconds();
   EXPECT(pthread_join(thread, NULL), 0);
@@ -330,7 +330,7 @@ static void many_drain(void) {
   EXPECT(rig.header[UR_HEADER_IN_FLIGHT], COUNT);
   hook_fail(HOOK_SYNC_CANCEL, 0, UINT32_MAX, ETIME);
   EXPECT(ur_ring_close(rig.id), 0);
-  EXPECT(close(rig.bell), 0);
+  EXPECT(close(rig.doorbell), 0);
   EXPECT_TRUE(open_descriptors() < before);
 }
 
@@ -406,7 +406,7 @@ static void limit_descriptors(uint32_t room) {
 
 static void few_descriptors(void) {
   uint32_t before = open_descriptors(), opened = 0;
-  int bells[64];
+  int doorbells[64];
   limit_descriptors(7 * RING_DESCRIPTORS + 2);
   for (;;) {
     int32_t id = ur_ring_open(8, 64, UR_OPEN_BUFFERS);
@@ -415,7 +415,7 @@ static void few_descriptors(void) {
       break;
     }
     EXPECT(id, opened);
-    bells[opened++] = ur_ring_doorbell((uint32_t)id);
+    doorbells[opened++] = ur_ring_doorbell((uint32_t)id);
   }
   EXPECT(opened, 7);
   int32_t fd = ur_socket(0, AF_INET);
@@ -423,7 +423,7 @@ static void few_descriptors(void) {
   EXPECT(ur_socket(0, AF_INET), -EMFILE);
   for (uint32_t id = 0; id < opened; id++) {
     EXPECT(ur_ring_close(id), 0);
-    EXPECT(close(bells[id]), 0);
+    EXPECT(close(doorbells[id]), 0);
   }
   limit_descriptors(64);
   EXPECT(open_descriptors(), before);

@@ -643,7 +643,7 @@ static void polled(void) {
   rig_close(&rig);
 }
 
-/* An armed bell interrupts the wait for room each time that completions ring it. */
+/* An armed doorbell interrupts the wait for room each time that completions ring it. */
 static void polled_full(void) {
   rig_open(&rig, 4, 64, UR_OPEN_SQPOLL);
   for (uint32_t round = 0; round < 40; round++) {

@@ -226,7 +226,7 @@ static void descriptors(void) {
   int own = open("/dev/null", O_RDWR | O_CLOEXEC);
   int32_t closed = ur_socket(rig.id, AF_INET);
   EXPECT(ur_close(rig.id, closed), 0);
-  const int32_t bad[] = {-1, INT32_MIN, INT32_MAX, 0, 1, 2, own, closed, 1 << 20, rig.bell};
+  const int32_t bad[] = {-1, INT32_MIN, INT32_MAX, 0, 1, 2, own, closed, 1 << 20, rig.doorbell};
   for (uint32_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
     int32_t fd = bad[i];
     for (uint32_t code = UR_OP_RECV; code < UR_OP_COUNT; code++) {
@@ -383,7 +383,7 @@ static void after_close(void) {
   expect_shut_out(1023, pair[0]);
   expect_shut_out(1024, pair[0]);
   expect_shut_out(UINT32_MAX, pair[0]);
-  /* Ring, bell ring, eventfd, two ends of the bell and the two sockets. */
+  /* Ring, doorbell ring, eventfd, two ends of the doorbell and the two sockets. */
   EXPECT(open_descriptors(), before - 7);
   prepare();
   finish();

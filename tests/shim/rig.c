@@ -36,13 +36,13 @@ void rig_open(struct rig *rig, uint32_t entries, uint32_t completion_entries, ui
   base += UR_OP_CAPACITY * sizeof(struct ur_op);
   rig->completions = (struct ur_completion *)base;
   rig->blocks = base + UR_COMPLETION_CAPACITY * sizeof(struct ur_completion);
-  rig->bell = ur_ring_doorbell(rig->id);
-  EXPECT_TRUE(rig->bell >= 0);
+  rig->doorbell = ur_ring_doorbell(rig->id);
+  EXPECT_TRUE(rig->doorbell >= 0);
 }
 
 void rig_close(struct rig *rig) {
   EXPECT(ur_ring_close(rig->id), 0);
-  EXPECT(close(rig->bell), 0);
+  EXPECT(close(rig->doorbell), 0);
 }
 
 struct ur_op *rig_op(struct rig *rig, uint32_t opcode, uint32_t slot, int32_t fd) {
@@ -107,10 +107,10 @@ bool rig_take(struct rig *rig, uint32_t generation, struct ur_completion *comple
 }
 
 bool rig_hears(struct rig *rig, int timeout_ms) {
-  struct pollfd bell = {.fd = rig->bell, .events = POLLIN};
-  if (poll(&bell, 1, timeout_ms) != 1) return false;
+  struct pollfd doorbell = {.fd = rig->doorbell, .events = POLLIN};
+  if (poll(&doorbell, 1, timeout_ms) != 1) return false;
   char bytes[16];
-  EXPECT_TRUE(recv(rig->bell, bytes, sizeof(bytes), MSG_DONTWAIT) > 0);
+  EXPECT_TRUE(recv(rig->doorbell, bytes, sizeof(bytes), MSG_DONTWAIT) > 0);
   rig->woken = UR_TURN_WOKEN;
   return true;
 }

@@ -1,5 +1,5 @@
 /**
- * The ring itself on a fake kernel: full queues, the bell, and the end of a network.
+ * The ring itself on a fake kernel: full queues, the doorbell, and the end of a network.
  *
  * @module
  */
@@ -70,21 +70,21 @@ test("with two rings, a send takes one turn, and no pause that lets the process 
   });
 });
 
-test("with two rings, only the bell of the receiving one keeps the process alive", async () => {
+test("with two rings, only the doorbell of the receiving one keeps the process alive", async () => {
   const config = { ring: { topology: "split" as const } };
   await withPair({ config }, async ({ client, sim, server }) => {
     const [recvRing, sendRing] = sim.native.rings;
     const receiving = client.stream.recv(1);
     await sim.sleep(50);
-    assert.equal([recvRing.bellReferenced, sendRing.bellReferenced], [true, false]);
+    assert.equal([recvRing.doorbellReferenced, sendRing.doorbellReferenced], [true, false]);
     await server.sink.send(contentOf(1, 1));
     (await receiving).release();
     await sim.sleep(50);
-    assert.equal([recvRing.bellReferenced, sendRing.bellReferenced], [false, false]);
+    assert.equal([recvRing.doorbellReferenced, sendRing.doorbellReferenced], [false, false]);
   });
 });
 
-test("a bell that cannot be armed stops nothing", async () => {
+test("a doorbell that cannot be armed stops nothing", async () => {
   const config = { ring: { spin: false as const } };
   await withSeeds(10, { config, faults: { armFails: 0.7 } }, async ({ client, server, sim }) => {
     for (let i = 0; i < 5; i++) {
@@ -96,8 +96,8 @@ test("a bell that cannot be armed stops nothing", async () => {
   });
 });
 
-test("bells for nothing change nothing", async () => {
-  const faults = { spuriousBell: 0.5 };
+test("doorbells for nothing change nothing", async () => {
+  const faults = { spuriousDoorbell: 0.5 };
   await withSeeds(10, { faults }, async ({ client, server, sim }) => {
     const receiving = server.stream.recv(100);
     await sim.sleep(1);
@@ -110,18 +110,18 @@ test("pending calls keep the process alive, an idle network does not", async () 
   await withPair({}, async ({ sim, client, server }) => {
     const [ring] = sim.native.rings;
     await sim.sleep(5);
-    assert.not(ring.bellReferenced, "idle");
+    assert.not(ring.doorbellReferenced, "idle");
     const receiving = server.stream.recv(10);
     await sim.sleep(5);
-    assert.ok(ring.bellReferenced, "a receive waits");
+    assert.ok(ring.doorbellReferenced, "a receive waits");
     server.unref();
     await sim.sleep(5);
-    assert.not(ring.bellReferenced, "its connection is unreferenced");
+    assert.not(ring.doorbellReferenced, "its connection is unreferenced");
     server.ref();
     await client.sink.send(contentOf(1, 10));
     (await receiving).release();
     await sim.sleep(5);
-    assert.not(ring.bellReferenced, "idle again");
+    assert.not(ring.doorbellReferenced, "idle again");
   });
 });
 
@@ -343,9 +343,9 @@ test("a doorbell that the runtime refuses, at once or later, leaves nothing open
       const config = resolveConfig({ ring: { topology: "split" } });
       const rings = tryRings(sim.native, config, 64) as OpenRings;
       const refusal = new Error("no descriptor left");
-      if (later) sim.native.rings[failing].bellRefusal = refusal;
+      if (later) sim.native.rings[failing].doorbellRefusal = refusal;
       else {
-        sim.native.rings[failing].openBell = () => {
+        sim.native.rings[failing].openDoorbell = () => {
           throw refusal;
         };
       }
@@ -355,7 +355,7 @@ test("a doorbell that the runtime refuses, at once or later, leaves nothing open
       assert.is(error.cause, refusal);
       assert.match(error.message, /doorbell: no descriptor left$/);
       assert.equal(sim.native.rings.map(({ closed }) => closed), [true, true]);
-      assert.equal(sim.native.rings.map(({ bellClosed }) => bellClosed), [true, true]);
+      assert.equal(sim.native.rings.map(({ doorbellClosed }) => doorbellClosed), [true, true]);
       sim.checkNoTimers();
     }
   }

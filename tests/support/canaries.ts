@@ -459,5 +459,5 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   "leaves a timer behind": () => replace(TimingWheel.prototype, "close", () => () => {}),
 
   /** The runtime never hears that something happened. */
-  "does not ring the bell": () => replace(FakeRing.prototype, "hear", () => () => {}),
+  "does not ring the doorbell": () => replace(FakeRing.prototype, "hear", () => () => {}),
 };

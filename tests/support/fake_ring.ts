@@ -10,8 +10,8 @@
  * - A length above 2^31 - 1 is refused with EINVAL.
  * - A watch goes on while the socket is not empty, 33 times at most before others have their turn,
  *   and ends with whatever is no byte: 0, an error, want of buffers, a cancel.
- * - The bell is a chain: eventfd -> one byte for the runtime. It is signalled only between `arm()`
- *   and the next turn, and must be armed again once it was heard.
+ * - The doorbell is a chain: eventfd -> one byte for the runtime. It is signalled only between
+ *   `arm()` and the next turn, and must be armed again once it was heard.
  *
  * Rules that the real kernel cannot check are checked here and noted in `kernel.violations`.
  *
@@ -22,11 +22,11 @@ import { decodeUtf8 } from "../../src/base/utf8.ts";
 import { readSockaddr, writeSockaddr } from "../../src/net/address/sockaddr.ts";
 import { OP_CODE, POLL_EVENT } from "../../src/ring/op_writer.ts";
 import {
-  type BellPort,
   CQE_BUFFER,
   CQE_BUFFER_SHIFT,
   CQE_MORE,
   CQE_SOCKET_NONEMPTY,
+  type DoorbellPort,
   HEADER,
   OP_FLAG_OF_ACCEPT,
   OP_FLAG_POLL_FIRST,
@@ -78,7 +78,7 @@ export const DEFAULT_SIZES: Readonly<FakeRingSizes> = Object.freeze({
   multishot: true,
 });
 
-class FakeBell implements BellPort {
+class FakeDoorbell implements DoorbellPort {
   readonly opened: Promise<void>;
   referenced = true;
   closed = false;
@@ -126,7 +126,7 @@ export class FakeRing implements RingPort {
   readonly #filled = [0, 0, 0];
   readonly #work: FakeOp[] = [];
   #queue: FakeCompletion[] = [];
-  #bell: FakeBell | null = null;
+  #doorbell: FakeDoorbell | null = null;
   #eventEnabled = false;
   #eventCount = 0;
   #armed = false;
@@ -134,8 +134,8 @@ export class FakeRing implements RingPort {
   /** The byte that the runtime has not read yet. */
   #told = false;
   closed = false;
-  /** Why the runtime will say that it cannot adopt the bell. */
-  bellRefusal: Error | null = null;
+  /** Why the runtime will say that it cannot adopt the doorbell. */
+  doorbellRefusal: Error | null = null;
   /** The kernel hands nothing back from now on: no cancel works, and closing answers EBUSY. */
   stuck = false;
   /** Sockets that came through this ring: it closes what is left of them. */
@@ -189,16 +189,16 @@ export class FakeRing implements RingPort {
   /** One line for each operation, for messages. */
   describe(): string {
     const ops = [...this.#inFlight.values()].map((op) => `${op.name} (${op.state})`);
-    return `${ops.join(", ") || "nothing"}; bell ${this.#armed ? "armed" : "idle"}` +
+    return `${ops.join(", ") || "nothing"}; doorbell ${this.#armed ? "armed" : "idle"}` +
       `, chain ${this.#chain}, work ${this.#hasWork}`;
   }
 
-  get bellReferenced(): boolean {
-    return this.#bell !== null && !this.#bell.closed && this.#bell.referenced;
+  get doorbellReferenced(): boolean {
+    return this.#doorbell !== null && !this.#doorbell.closed && this.#doorbell.referenced;
   }
 
-  get bellClosed(): boolean {
-    return this.#bell === null || this.#bell.closed;
+  get doorbellClosed(): boolean {
+    return this.#doorbell === null || this.#doorbell.closed;
   }
 
   // ---- the turn ------------------------------------------------------------------------------
@@ -289,7 +289,7 @@ export class FakeRing implements RingPort {
     return this.#work.length > 0 || this.#queue.length > 0;
   }
 
-  // ---- the bell ------------------------------------------------------------------------------
+  // ---- the doorbell --------------------------------------------------------------------------
 
   arm(): number {
     this.#kernel.require(!this.closed, "arm after close");
@@ -310,9 +310,9 @@ export class FakeRing implements RingPort {
     return this.#hasWork || this.#kernel.faults.strikes("staleFlag");
   }
 
-  openBell(onWake: () => void): BellPort {
-    this.#bell = new FakeBell(onWake, this.bellRefusal);
-    return this.#bell;
+  openDoorbell(onWake: () => void): DoorbellPort {
+    this.#doorbell = new FakeDoorbell(onWake, this.doorbellRefusal);
+    return this.#doorbell;
   }
 
   /** A byte waits for the runtime's loop. */
@@ -324,7 +324,7 @@ export class FakeRing implements RingPort {
   hear(): void {
     if (!this.#told) return;
     this.#told = false;
-    if (this.#bell !== null && !this.#bell.closed) this.#bell.onWake();
+    if (this.#doorbell !== null && !this.#doorbell.closed) this.#doorbell.onWake();
   }
 
   /** Wakes the runtime for nothing. */

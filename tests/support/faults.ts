@@ -39,9 +39,9 @@ export interface FaultRates {
   exhausted: number;
   /** The errnos of accept(2) that say nothing about the listener. */
   acceptTransient: number;
-  /** The bell rings although nothing happened. */
-  spuriousBell: number;
-  /** The bell cannot be armed. */
+  /** The doorbell rings although nothing happened. */
+  spuriousDoorbell: number;
+  /** The doorbell cannot be armed. */
   armFails: number;
   /** The kernel's flags say that there is work where there is none. */
   staleFlag: number;
@@ -81,7 +81,7 @@ export const NO_FAULTS: Readonly<FaultRates> = Object.freeze({
   unmappable: 0,
   exhausted: 0,
   acceptTransient: 0,
-  spuriousBell: 0,
+  spuriousDoorbell: 0,
   armFails: 0,
   staleFlag: 0,
   noHint: 0,
@@ -112,7 +112,7 @@ export const USUAL_RATES: Readonly<FaultRates> = Object.freeze({
   unmappable: 0.9,
   exhausted: 0.4,
   acceptTransient: 0.4,
-  spuriousBell: 0.02,
+  spuriousDoorbell: 0.02,
   armFails: 0.1,
   staleFlag: 0.5,
   noHint: 1,

@@ -2,8 +2,7 @@
  * A world in which everything happens in an order that a seed decides: fake kernel, fake clock, and
  * the runtime's event loop, played by `run`.
  *
- *   microtasks until none is left -> check -> one of: macrotask | bell | timer or kernel event ->
- *   ...
+ *   microtasks until none is left -> check -> one of: macrotask, doorbell, timer, kernel event -> ...
  *
  * @module
  */
@@ -340,7 +339,7 @@ export class Sim {
     if (sockets.size !== 0) leaks.push(`descriptors ${[...sockets.keys()].join()}`);
     for (const ring of this.native.rings) {
       if (!ring.closed) leaks.push("a ring is open");
-      if (!ring.bellClosed) leaks.push("a bell is open");
+      if (!ring.doorbellClosed) leaks.push("a doorbell is open");
     }
     if (leaks.length > 0) throw new Error(`left over: ${leaks.join("; ")}`);
   }
@@ -385,7 +384,7 @@ export class Sim {
     if (told.length > 0) choices.push(() => random.pick(told).hear());
     if (due || (choices.length === 0 && host.waiting > 0)) choices.push(() => host.takeNext()());
     if (choices.length === 0) return null;
-    if (faults.strikes("spuriousBell")) return () => random.pick(this.native.rings).disturb();
+    if (faults.strikes("spuriousDoorbell")) return () => random.pick(this.native.rings).disturb();
     return random.pick(choices);
   }
 

@@ -16,7 +16,7 @@ function ringThatCloses(result: number) {
     header: new Uint32Array(8),
     ops: new Uint32Array(64),
     completions: new Int32Array(64),
-    openBell: () => ({ opened: Promise.resolve(), ref() {}, unref() {}, close() {} }),
+    openDoorbell: () => ({ opened: Promise.resolve(), ref() {}, unref() {}, close() {} }),
     turn: () => 0,
     close: () => result,
   };

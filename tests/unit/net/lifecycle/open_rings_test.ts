@@ -22,7 +22,7 @@ class ScriptedNative extends PlainSlabSource implements NativePort {
       opCapacity: 8,
       bufferCount: 8,
       ops: new Uint32Array(64),
-      openBell: () => ({ opened: Promise.resolve(), ref() {}, unref() {}, close() {} }),
+      openDoorbell: () => ({ opened: Promise.resolve(), ref() {}, unref() {}, close() {} }),
       close: () => ++this.closed,
     };
     return ring as unknown as RingPort;

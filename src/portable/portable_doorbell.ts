@@ -8,7 +8,7 @@
  * @module
  */
 import * as timers from "node:timers";
-import type { BellPort } from "../ring/port.ts";
+import type { DoorbellPort } from "../ring/port.ts";
 
 interface NodeTimer {
   ref(): void;
@@ -29,7 +29,7 @@ export type Schedule = (callback: () => void) => void;
 /** The longest that timers have; it does nothing when it is over. */
 const LONG_MS = 2_147_483_647;
 
-export class PortableBell implements BellPort {
+export class PortableDoorbell implements DoorbellPort {
   readonly opened: Promise<void> = Promise.resolve();
   readonly #onWake: () => void;
   readonly #schedule: Schedule;

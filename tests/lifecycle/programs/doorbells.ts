@@ -20,7 +20,7 @@ const NOT_OPEN = 9_999;
 const ROUNDS = 10;
 
 // The loader keeps one library for each instance of its module. This is one of its own.
-const specifier = "../../../ffi/native.ts?bells";
+const specifier = "../../../ffi/native.ts?doorbells";
 const { openNative }: typeof import("../../../ffi/native.ts") = await import(specifier);
 const real = "Bun" in globalThis ? bunRuntime : denoRuntime;
 
@@ -30,11 +30,12 @@ let unhandled = 0;
 process.on("unhandledRejection", () => unhandled++);
 
 let adopts = true;
-const openBell: Runtime["openBell"] = (fd, onWake) => real.openBell(adopts ? fd : NOT_OPEN, onWake);
+const openDoorbell: Runtime["openDoorbell"] = (fd, onWake) =>
+  real.openDoorbell(adopts ? fd : NOT_OPEN, onWake);
 const openEvent: Runtime["openEvent"] = (fd, onWake) =>
   real.openEvent(adopts ? fd : NOT_OPEN, onWake);
 const runtime = Object.create(real, {
-  openBell: { value: openBell },
+  openDoorbell: { value: openDoorbell },
   openEvent: { value: openEvent },
 });
 
