@@ -13,7 +13,7 @@
  *   echo       answers bytes with the same bytes
  *   framed     answers a frame (4-byte big-endian length, body) when it is complete, each with a
  *              send of its own: up to 64 linked ones, so that they stay in order
- *   joined     the same, but all frames that one wake-up completed leave in one send
+ *   joined     the same, but all frames that one wakeup completed leave in one send
  *   broadcast  sends what any connection says to all connections, one piece at a time
  *   sink       reads and forgets
  *   source     after the first byte, sends a stream whose byte at position p is (p mod 256)

@@ -95,7 +95,7 @@ export interface SystemFacts {
   memlockBytes: number;
 }
 
-/** The wake-up path of one ring. The callback runs in the runtime's event loop. */
+/** The wakeup path of one ring. The callback runs in the runtime's event loop. */
 export interface DoorbellPort {
   /**
    * Resolves when the doorbell can ring, and rejects when it never will. A rejection without a

@@ -73,7 +73,7 @@ test("a reset by the peer is ConnectionReset once, then the end of the stream", 
   assert.is(await conn.read(new Uint8Array(1)), null);
 });
 
-test("toDenoConn and toDenoListener wrap what a network of one's own has made", async () => {
+test("toDenoConn and toDenoListener wrap objects of the program's own network", async () => {
   await using network = await Network.start();
   using listener = toDenoListener(await network.bind("127.0.0.1:0"));
   const accepted = listener.next();

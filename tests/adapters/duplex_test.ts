@@ -102,7 +102,7 @@ test("it carries bytes both ways, and both ends end in order", async ({ network 
   await end(both);
 });
 
-test("what is no connection of this library is refused", () => {
+test("an object that is not a connection of this library is refused", () => {
   for (const wrong of [null, undefined, {}, new Duplex(), "127.0.0.1:80"]) {
     assert.throws(() => toDuplex(wrong as never), /Cannot use "connection"/);
   }

@@ -237,7 +237,7 @@ test("localAddress and localPort are where a connection comes from", async () =>
   await closed(server);
 });
 
-test("a handle does what programs reach into it for", async () => {
+test("a handle has the members that programs use", async () => {
   const server = net.createServer((socket) => void socket.resume()).listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as node.AddressInfo;
@@ -286,7 +286,7 @@ test("a descriptor that is a socket is taken over, another one is the runtime's"
   await closed(server);
 });
 
-test("a process that exits right behind a write has sent it", async () => {
+test("a process that exits right after a write has sent it", async () => {
   for (const length of [5, 100_000]) {
     const server = net.createServer().listen(0, "127.0.0.1");
     const { port } = server.address() as node.AddressInfo;

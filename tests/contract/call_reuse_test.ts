@@ -44,7 +44,7 @@ test("an old signal does not abort a later send without one", async () => {
   await network.close();
 });
 
-test("the sends of one connection become those of another, and forget the first", async () => {
+test("the sends of one connection are reused by another, and keep no state", async () => {
   const COUNT = 100;
   const { network, client, server } = await connected();
   const abort = new AbortController();

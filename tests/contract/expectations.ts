@@ -35,7 +35,7 @@ export const PORTABLE_DIFFERENCES: readonly Difference[] = [
   },
   {
     heading: "Buffer sizes, user timeouts and traffic classes",
-    tests: ["setOptions() sets all or none, and refuses what is wrong"],
+    tests: ["setOptions() sets all options or none, and refuses wrong ones"],
   },
   {
     heading: "A reset behind FIN",
@@ -87,7 +87,7 @@ export const PORTABLE_DIFFERENCES: readonly Difference[] = [
   },
   {
     heading: "Bytes that no call awaits",
-    tests: ["after a row of small messages, bytes that nobody awaits pile up only so far"],
+    tests: ["after a row of small messages, bytes that no call awaits are bounded"],
   },
   {
     heading: "FIN and RST that come together",

@@ -102,7 +102,7 @@ test("the backlog: as many as were asked for wait, those beyond are reset", asyn
   }
 });
 
-test("a listener that closes resets those that nobody has accepted", async ({ network }) => {
+test("a listener that closes resets connections that were not accepted", async ({ network }) => {
   const listener = await network.bind("127.0.0.1:0");
   const client = await network.dial(listener.localAddress);
   await pause(20);

@@ -150,7 +150,7 @@ test("class 1: peek and tryRecv see what came byte by byte", async (context) => 
   });
 });
 
-test("class 1: a watch brings single bytes, thousands of them", async (context) => {
+test("class 1: a multishot receive brings single bytes, thousands of them", async (context) => {
   await withPair(context.healthy, {}, async ({ client, server }) => {
     table.reset(...ONE_BYTE);
     const script = new Script(12_000);

@@ -299,7 +299,7 @@ test("class 3: cancels that are lost for ever do not keep a network from closing
 
 // ------------------------------------------------------------------------------ accept and connect
 
-test("class 13: an accept completes as its listener closes: the peer is hung up on", async (c) => {
+test("class 13: an accept completes as its listener closes: it is closed", async (c) => {
   await withFaulty({}, async (faulty) => {
     const listener = await faulty.bind("127.0.0.1:0");
     table.reset(hold("accept"));

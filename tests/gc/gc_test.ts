@@ -40,7 +40,7 @@ test("a stale view shows the pattern in debug mode, and a stale handle throws", 
   await expectRight("stale");
 });
 
-test("what is in flight is kept, even if the caller drops all of it", async () => {
+test("memory in flight is kept, even if the caller drops all references", async () => {
   await expectRight("in flight");
 });
 

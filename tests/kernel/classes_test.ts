@@ -213,7 +213,7 @@ async function answered(pair: { client: Connection; server: Connection }): Promi
   assert.is((await received).text(), "hello");
 }
 
-test("class 25: wake-ups for nothing, while bytes pass and while nothing happens", async (c) => {
+test("class 25: spurious wakeups, with and without traffic", async (c) => {
   await withWakeChannel(async (network, wake) => {
     await using pair = await connect(network, "127.0.0.1:0", c.network);
     for (let round = 0; round < 100; round++) {
@@ -233,7 +233,7 @@ test("class 25: wake-ups for nothing, while bytes pass and while nothing happens
   });
 });
 
-test("class 25: a wake channel that is full loses no wake-up and blocks nobody", async (c) => {
+test("class 25: a full doorbell loses no wakeup and blocks no thread", async (c) => {
   await withWakeChannel(async (network, wake) => {
     await using pair = await connect(network, "127.0.0.1:0", c.network);
     await expectAlive(pair);

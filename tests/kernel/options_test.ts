@@ -187,7 +187,7 @@ test("deferAcceptSeconds: a connection is accepted with its first bytes", async 
   await Promise.all([client.close(), server.close(), listener.close()]);
 });
 
-test("localAddress: the connection begins there, and says so when it cannot", async () => {
+test("localAddress: the connection starts there, or the error names it", async () => {
   await using own = await started({});
   const listener = await own.network.bind("127.0.0.1:0");
   const client = await own.network.dial(listener.localAddress, { localAddress: "127.0.0.7:0" });
@@ -206,7 +206,7 @@ test("localAddress: the connection begins there, and says so when it cannot", as
   await Promise.all([client, server, from, peer, listener, named].map((one) => one.close()));
 });
 
-test("options that mean nothing for an address, and wrong ones, are refused", async () => {
+test("options without effect on an address, and wrong ones, are refused", async () => {
   await using own = await started({});
   const { network } = own;
   const wrong: [() => Promise<unknown>, RegExp][] = [

@@ -130,7 +130,7 @@ for (const [value, remedy] of [["1", "kernel.io_uring_group"], ["2", "turned off
   });
 }
 
-test("auto falls back to the portable backend, which works, and the reason is told", async () => {
+test("auto falls back to the portable backend, which works, and reports the reason", async () => {
   const attempts = [undefined, "auto"].map((backend) => ({ config: backend ? { backend } : {} }));
   const launcher = ["--deny", "setup", String(ERRNO.EPERM)];
   for (const outcome of await outcomes(attempts, { launcher })) {
@@ -141,7 +141,7 @@ test("auto falls back to the portable backend, which works, and the reason is to
   }
 });
 
-test("auto takes io_uring where it can be used, and tells nothing", async () => {
+test("auto takes io_uring where it can be used, and reports nothing", async () => {
   const [outcome] = await outcomes([{ config: {} }], {});
   assert.equal([outcome.backend, outcome.fallbacks], ["io_uring", []]);
 });

@@ -11,7 +11,7 @@ const test = suite("lifecycle/descriptors", {}, { timeoutMs: 30_000 });
 
 test.after(() => endChildren());
 
-test("what a process has open after its networks closed, it also has without one", async () => {
+test("closed networks leave the descriptors of a process without a network", async () => {
   const [without, with_] = await Promise.all(
     ["nothing", "network"].map((kind) => start("leftover", { args: [kind] }).ended),
   );

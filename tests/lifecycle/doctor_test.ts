@@ -205,7 +205,7 @@ test("a library of another machine, and none", () => {
   }
 });
 
-test("URINGNET_BACKEND names a backend, and a wrong one is said so", () => {
+test("URINGNET_BACKEND names a backend, and a wrong name is reported", () => {
   const portable = examined({ env: { URINGNET_BACKEND: "portable" } });
   assert.equal([portable.found.backend, portable.found.variable], ["portable", "portable"]);
   const ran = run("tests/lifecycle/programs/fallback.ts", {

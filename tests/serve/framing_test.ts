@@ -152,7 +152,7 @@ test("a peer that stops inside a frame: endOfStream, and its bytes stay", async 
   }
 });
 
-test("a frame that says more than maxLength: TooLong, and nothing is consumed", async (context) => {
+test("a frame longer than maxLength: TooLong, and nothing is consumed", async (context) => {
   await using pair = await connect(context.network);
   const codec = lengthPrefixed({ maxLength: 10 });
   await pair.client.sink.send(Uint8Array.of(0, 0, 0, 11, 1, 2, 3));
@@ -214,7 +214,7 @@ test("delimited: several bytes, messages that nearly contain them", async ({ net
   }
 });
 
-test("what cannot be encoded is refused, and the connection goes on", async ({ network }) => {
+test("a value that cannot be encoded is refused, and later ones pass", async ({ network }) => {
   await using pair = await connect(network);
   const client = framed(pair.client, lengthPrefixed({ lengthBytes: 1 }));
   const server = framed(pair.server, lengthPrefixed({ lengthBytes: 1 }));
@@ -263,7 +263,7 @@ test("wrong options and arguments are refused", async ({ network }) => {
   );
 });
 
-test("a codec of one's own: what it throws is told, also by the iterator", async ({ network }) => {
+test("a custom codec: its errors reach caller and iterator", async ({ network }) => {
   await using pair = await connect(network);
   const codec: Codec<number, number> = {
     async decode(stream, options) {

@@ -163,7 +163,7 @@ test("a peer that stops inside a header: no byte is lost", async (c) => {
   }
 });
 
-test("what is no header is refused at its first wrong byte", async ({ network }) => {
+test("bytes that are not a header are refused at the first wrong one", async ({ network }) => {
   const protocol = { code: "RecvFailed", errno: "EPROTO", operation: "readProxyHeader" };
   const texts = [
     "GET / HTTP/1.1\r\n\r\n",

@@ -191,11 +191,11 @@ static void looks(void) {
 const struct test_case doorbell_cases[] = {
     {"the doorbell wakes whoever armed it, 50 times over", wakes},
     {"an event loop that reads the eventfd is woken 50 times, and no byte is sent", event_wakes},
-    {"the doorbell is silent while nobody sleeps", silent_when_awake},
+    {"the doorbell is silent while no thread sleeps", silent_when_awake},
     {"arming again before the doorbell was heard arms nothing", arms_once},
     {"arm says that work is there when it came before", arm_looks_again},
     {"arming recovers after the kernel refused it 20 times", arm_recovers},
-    {"a look ends by itself, and finds what comes without a doorbell, 200 times", looks},
+    {"a look ends by itself, and finds completions without the doorbell, 200 times", looks},
     {"a task flag that outlived its work costs one enter, and does not keep awake", stale_flag},
     {NULL, NULL},
 };

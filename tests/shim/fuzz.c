@@ -452,7 +452,7 @@ static void random_bytes(void) {
 }
 
 const struct test_case fuzz_cases[] = {
-    {"random records fly or are refused exactly as a second opinion says", random_records},
+    {"random records fly or are refused exactly as a model says", random_records},
     {"random bytes as records harm nothing", random_bytes},
     {NULL, NULL},
 };

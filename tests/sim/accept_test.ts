@@ -242,7 +242,7 @@ test("a name of which one family is not there fails as the other one did", async
   });
 });
 
-test("a dial that nobody listens for fails with ECONNREFUSED", async () => {
+test("a dial without a listener fails with ECONNREFUSED", async () => {
   await withPair({}, async ({ network }) => {
     await assert.rejects(network.dial("127.0.0.1:9"), {
       code: "ConnectionFailed",

@@ -159,7 +159,7 @@ test("when all large buffers are held, reading goes on with those of the usual s
   });
 }, { timeoutMs: 60_000 });
 
-test("what a large receive brings after its call has left stays for the next", async () => {
+test("the bytes of a large receive whose call has left stay for the next call", async () => {
   await withSeeds(20, { kernel }, async (pair, seed) => {
     const { client, server, sim } = pair;
     await arrive(pair, 1, MUCH);

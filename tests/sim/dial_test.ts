@@ -60,7 +60,7 @@ async function withFates(
   sim.checkNothingLeft();
 }
 
-test("an address that says nothing costs attemptDelayMs, not its budget", async () => {
+test("an address that does not answer costs attemptDelayMs, not its budget", async () => {
   for (const options of [{}, { attemptDelayMs: 40 }]) {
     await withFates(["silent", "listens"], async ({ sim, network }) => {
       const start = sim.host.clockMs;
@@ -75,7 +75,7 @@ test("an address that says nothing costs attemptDelayMs, not its budget", async 
   }
 });
 
-test("an address that refuses makes way at once", async () => {
+test("after a refusal the next address is tried at once", async () => {
   await withFates(["refuses", "refuses", "listens"], async ({ sim, network }) => {
     const start = sim.host.clockMs;
     const connection = await network.dial("name:80");
@@ -180,7 +180,7 @@ test("localAddress: addresses of its family only; options are set before the con
   });
 });
 
-test("any fates, any end: the right result, and nothing is left", async () => {
+test("attempts with any outcome and any end: the right result, nothing left", async () => {
   let won = 0;
   let failed = 0;
   let ended = 0;

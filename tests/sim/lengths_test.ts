@@ -52,7 +52,7 @@ test("recvSome() of any length fills", async () => {
   }
 });
 
-test("recvSome() of any length watches", async () => {
+test("recvSome() of any length uses a multishot receive", async () => {
   for (const length of TAKEN) {
     await withPair({}, async (pair) => {
       await awaited(pair, length, 20);

@@ -256,7 +256,7 @@ test("post() is false above the limit, and drained() comes once", async () => {
   });
 });
 
-test("a large array is lent until drained()", async () => {
+test("a large array is borrowed until drained()", async () => {
   await withPair({ kernel: { recvCapacity: 50_000 } }, async ({ client, server }) => {
     const teller = new Teller();
     const send = pushSend(client.sink, teller, 1 << 20);
@@ -299,7 +299,7 @@ test("postShort() takes short ASCII texts and arrays, and leaves all else to pos
   });
 });
 
-test("finish() sends FIN behind what was posted, then tells", async () => {
+test("finish() sends FIN after the posted bytes, then calls finished()", async () => {
   await withPair({}, async ({ client, server }) => {
     const teller = new Teller();
     const send = pushSend(client.sink, teller, LIMIT_BYTES);
@@ -314,7 +314,7 @@ test("finish() sends FIN behind what was posted, then tells", async () => {
   });
 });
 
-test("a failure is told once, also to whoever posts after it", async () => {
+test("a failure is reported once, also to a post() after it", async () => {
   await withPair({}, async (pair) => {
     const { client, server, sim } = pair;
     const teller = new Teller();
@@ -332,7 +332,7 @@ test("a failure is told once, also to whoever posts after it", async () => {
   });
 });
 
-test("stop() takes lent memory back, whatever the kernel has of it", async () => {
+test("stop() gives up borrowed memory, even while the kernel has it", async () => {
   const kernel = { sendCapacity: 20_000, recvCapacity: 20_000 };
   await withSeeds(30, { kernel }, async ({ client, server, sim }, seed) => {
     const teller = new Teller();

@@ -129,7 +129,7 @@ test("calls are served in order, whatever they ask for", async () => {
   });
 });
 
-test("recv() ended by FIN says so, and what had come stays readable", async () => {
+test("recv() ended by FIN reports it, and received bytes stay readable", async () => {
   for (const { readBufferSize } of KINDS) {
     await withPair({ config: { readBufferSize } }, async ({ client, server }) => {
       await client.sink.send(contentOf(1, 400));
@@ -144,7 +144,7 @@ test("recv() ended by FIN says so, and what had come stays readable", async () =
   }
 });
 
-test("RST is told from FIN, and what came before stays readable", async () => {
+test("RST is distinguished from FIN, and earlier bytes stay readable", async () => {
   await withPair({}, async ({ client, server, sim }) => {
     await client.sink.send(contentOf(1, 300));
     const waiting = outcomeOf(server.stream.recv(1_000));
@@ -160,7 +160,7 @@ test("RST is told from FIN, and what came before stays readable", async () => {
   });
 });
 
-test("RST that a send was told of is no clean end of the stream", async () => {
+test("RST reported to a send is no clean end of the stream", async () => {
   await withPair({}, async ({ client, server, sim }) => {
     client.reset();
     await sim.sleep(1);
@@ -170,7 +170,7 @@ test("RST that a send was told of is no clean end of the stream", async () => {
   });
 });
 
-test("a peer that is gone, of which a send was told, is no clean end of the stream", async () => {
+test("a dead peer that was reported to a send is no clean end of the stream", async () => {
   await withPair({}, async ({ server, serverSocket, sim }) => {
     sim.kernel.timeOut(serverSocket);
     await assert.rejects(server.sink.send("anybody?"), { errno: "ETIMEDOUT" });
@@ -239,7 +239,7 @@ async function crowdedMs(seed: number, failuresFirst: number): Promise<number> {
   return tookMs;
 }
 
-test("want of read buffers is not seen, nor in which order the kernel tells of it", async () => {
+test("a lack of read buffers, reported in any order, is not visible", async () => {
   for (let seed = 1; seed <= 5; seed++) {
     const calmMs = await crowdedMs(seed, 0);
     // Linux 6.1 tells of those that found no buffer before it tells of those that took one. They
@@ -249,7 +249,7 @@ test("want of read buffers is not seen, nor in which order the kernel tells of i
   }
 });
 
-test("a receive whose buffers are always taken by others is patient", async () => {
+test("a receive whose buffers are always taken by others keeps waiting", async () => {
   const options = {
     sizes: { bufferCount: 2, multishot: false },
     config: { readBufferSize: 1, pool: { maxPerClass: 1, minSize: 16_384, maxSize: 16_384 } },
@@ -271,7 +271,7 @@ test("a receive whose buffers are always taken by others is patient", async () =
   });
 }, { timeoutMs: 60_000 });
 
-test("a receive that gives up while it stands in line for a read buffer wants none", async () => {
+test("a receive that gives up while it waits for a read buffer is no longer counted", async () => {
   for (const readBufferSize of [0, 1, 4_096]) {
     const sizes = { bufferCount: 1 };
     // One class with one buffer: most receives find nothing to receive into.

@@ -84,7 +84,7 @@ test("with two rings, only the doorbell of the receiving one keeps the process a
   });
 });
 
-test("a doorbell that cannot be armed stops nothing", async () => {
+test("a doorbell that cannot be armed stops no call", async () => {
   const config = { ring: { spin: false as const } };
   await withSeeds(10, { config, faults: { armFails: 0.7 } }, async ({ client, server, sim }) => {
     for (let i = 0; i < 5; i++) {
@@ -96,7 +96,7 @@ test("a doorbell that cannot be armed stops nothing", async () => {
   });
 });
 
-test("doorbells for nothing change nothing", async () => {
+test("spurious wakeups have no effect", async () => {
   const faults = { spuriousDoorbell: 0.5 };
   await withSeeds(10, { faults }, async ({ client, server, sim }) => {
     const receiving = server.stream.recv(100);
@@ -201,7 +201,7 @@ async function answersASender(
   return { closing, received };
 }
 
-test("close() waits until a peer that goes on sending has taken everything", async () => {
+test("close() waits until a peer that goes on sending has taken all bytes", async () => {
   const options = {
     kernel: { sendCapacity: 8_192, recvCapacity: 1_024 },
     config: { readBufferSize: 512 },
@@ -214,7 +214,7 @@ test("close() waits until a peer that goes on sending has taken everything", asy
   });
 });
 
-test("a peer that takes nothing holds up close() for its budget, or until reset()", async () => {
+test("a peer that reads nothing delays close() for its budget, or until reset()", async () => {
   const kernel = { sendCapacity: 8_192, recvCapacity: 1_024 };
   const config = { readBufferSize: 512, shutdownTimeoutMs: 200 };
   for (const resets of [false, true]) {
@@ -234,7 +234,7 @@ test("a peer that takes nothing holds up close() for its budget, or until reset(
   }
 });
 
-test("a network at the end of its budget does not reset what only waits for the peer", async () => {
+test("a network out of budget does not reset connections that wait for the peer", async () => {
   const kernel = { sendCapacity: 8_192, recvCapacity: 1_024 };
   await withPair({ kernel, config: { readBufferSize: 512 } }, async ({ sim, listener }) => {
     const own = sim.open({ shutdownTimeoutMs: 100 });
@@ -277,7 +277,7 @@ test("a closing network waits for all of its messages with one timer", async () 
   });
 });
 
-test("a ring that the kernel keeps: every call settles, the memory stays taken", async () => {
+test("a ring that does not drain: every call settles, the memory is never reused", async () => {
   for (const topology of ["shared", "split"] as const) {
     for (const stuck of topology === "shared" ? [[0]] : [[0], [1], [0, 1]]) {
       const sim = new Sim({ kernel: { sendCapacity: 4_096, recvCapacity: 4_096 } });

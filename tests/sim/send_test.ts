@@ -74,7 +74,7 @@ test("more than 32 chunks leave in sends of at most 32 iovecs", async () => {
   });
 });
 
-test("what lies behind a full batch in memory does not overtake what found no room", async () => {
+test("bytes adjacent to a full batch do not overtake bytes that found no room", async () => {
   await withPair({}, async (pair) => {
     const { network, client } = pair;
     const large = contentOf(2, 65_636);
@@ -383,7 +383,7 @@ for (const [how, drop] of Object.entries(DROPS)) {
   });
 }
 
-test("a flush behind a send that poisons the sink gets Closed, and why", async () => {
+test("a flush behind a send that poisons the sink gets Closed, with the reason", async () => {
   await withPair({ kernel: NARROW }, async ({ client }) => {
     const sending = outcomeOf(client.sink.send(contentOf(1, 20_000), { timeoutMs: 20 }));
     const error = await assert.rejects(client.sink.flush(), { code: "Closed", operation: "flush" });
@@ -439,7 +439,7 @@ test("an empty pool slows a send down and does not stop it", async () => {
   });
 });
 
-test("a sink closes, whatever became of a send that paused for want of memory", async () => {
+test("a sink closes even when a send paused because memory was short", async () => {
   await withPair({ config: { shutdownTimeoutMs: null } }, async (pair) => {
     const { sim, network, client } = pair;
     const { setTimer } = sim.host;

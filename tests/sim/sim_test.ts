@@ -10,7 +10,7 @@ import { Sim } from "../support/sim.ts";
 
 const test = suite("sim/sim");
 
-test("a world that goes round and round and moves nothing hangs", async () => {
+test("a world that loops without progress counts as hanging", async () => {
   const sim = new Sim();
   sim.idleStepLimit = 1_000;
   const goRound = () => sim.host.setMacrotask(goRound);

@@ -49,7 +49,7 @@ test("small, awaited messages are received without a submission for each", async
   });
 });
 
-test("a watch that ends without an error or with want of buffers costs no byte", async () => {
+test("a multishot receive that ends early, or for lack of buffers, loses no byte", async () => {
   for (const bufferCount of [1, 3, 256]) {
     const sizes = { bufferCount };
     const faults = { watchEnds: 0.3, shortRecv: 0.3, late: 0.2, reordered: 0.5, deferred: 0.3 };
@@ -69,7 +69,7 @@ test("a watch that ends without an error or with want of buffers costs no byte",
   }
 });
 
-test("FIN behind bytes ends a watch after them, with and without a buffer left", async () => {
+test("FIN behind bytes ends a multishot receive after them, with any buffers", async () => {
   for (const bufferCount of [1, 256]) {
     await withSeeds(10, { sizes: { bufferCount } }, async (pair) => {
       await chat(pair);
@@ -85,7 +85,7 @@ test("FIN behind bytes ends a watch after them, with and without a buffer left",
   }
 });
 
-test("RST is told from FIN by a watch, and what came before stays readable", async () => {
+test("RST ends a multishot receive with an error, and bytes stay readable", async () => {
   await withSeeds(10, {}, async (pair) => {
     await chat(pair);
     const { client, server, sim } = pair;
@@ -102,7 +102,7 @@ test("RST is told from FIN by a watch, and what came before stays readable", asy
   });
 });
 
-test("timeouts and aborts of calls that a watch serves lose no byte", async () => {
+test("timeouts and aborts of calls that a multishot receive serves lose no byte", async () => {
   const faults = { late: 0.3, watchEnds: 0.1, cancelLoses: 0.5, reordered: 0.5 };
   await withSeeds(30, {}, async (pair) => {
     await chat(pair);
@@ -136,7 +136,7 @@ test("timeouts and aborts of calls that a watch serves lose no byte", async () =
   });
 });
 
-test("a large recv() takes over from a watch, whatever the cancel meets", async () => {
+test("a large recv() takes over from a multishot receive, whatever the cancel meets", async () => {
   const faults = { late: 0.5, cancelLoses: 0.5, cancelInterrupts: 0.3, cancelMisses: 0.3 };
   await withSeeds(40, {}, async (pair) => {
     await chat(pair);
@@ -157,7 +157,7 @@ test("a large recv() takes over from a watch, whatever the cancel meets", async 
   });
 });
 
-test("a watch whose cancel is lost ends with its connection all the same", async () => {
+test("a multishot receive whose cancel is lost still ends with its connection", async () => {
   const ends: [end: (pair: Pair) => unknown, codes: string[]][] = [
     [({ server }) => server.close(), ["Closed"]],
     [({ server }) => server.reset(), ["Closed"]],
@@ -186,7 +186,7 @@ test("a watch whose cancel is lost ends with its connection all the same", async
   }
 });
 
-test("bytes that nobody awaits end a watch: they stay with the kernel", async () => {
+test("bytes that no call awaits end a multishot receive and stay in the kernel", async () => {
   await withSeeds(10, {}, async (pair) => {
     await chat(pair);
     const { client, server, sim } = pair;

@@ -42,14 +42,14 @@ test("the trend of noise says how little it knows", () => {
   assert.is(trendOf(samples.slice(0, 2)), null);
 });
 
-test("a soak that gets a wrong byte complains, and names where", () => {
+test("a soak that gets a wrong byte reports it, with its position", () => {
   const tally = new Tally();
   tally.compare("somebody", 5, 0, new Uint8Array(10));
   assert.is(tally.complaintCount, 1);
   assert.match(tally.complaints[0], "somebody: wrong bytes among 10 at 0");
 });
 
-test("a soak knows who does not move", () => {
+test("a soak names the actor that does not move", () => {
   const tally = new Tally();
   tally.movedAt.set("slow", performance.now() - 1_000);
   tally.verified("quick", 1);

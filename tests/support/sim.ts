@@ -2,7 +2,8 @@
  * A world in which everything happens in an order that a seed decides: fake kernel, fake clock, and
  * the runtime's event loop, played by `run`.
  *
- *   microtasks until none is left -> check -> one of: macrotask, doorbell, timer, kernel event -> ...
+ *   microtasks until none is left -> check -> one of: macrotask, doorbell, timer, kernel event -+
+ *     ^-----------------------------------------------------------------------------------------+
  *
  * @module
  */

@@ -64,7 +64,7 @@ const BYTES: readonly (readonly [string, (peer: RawPeer) => void, string])[] = [
 
 export function cutOff(test: ContractSuite, _config: NetworkConfig): void {
   for (const [name, speak, text] of BYTES) {
-    test(`RST after ${name} that a send was told of is no clean end`, async ({ network }) => {
+    test(`RST after ${name} reported to a send is no clean end`, async ({ network }) => {
       await using ends = await rawPair(network);
       const sending = ends.server.sink.send(pattern(STUCK_BYTES));
       const failed = assert.rejects(sending, { code: "SendFailed" });
@@ -76,7 +76,7 @@ export function cutOff(test: ContractSuite, _config: NetworkConfig): void {
       await expectReset(ends);
     });
 
-    test(`RST after ${name}, unread, that a send was told of is no clean end`, async (context) => {
+    test(`RST after ${name}, unread, reported to a send is no clean end`, async (context) => {
       await using ends = await rawPair(context.network);
       const sending = ends.server.sink.send(pattern(STUCK_BYTES));
       const failed = assert.rejects(sending, { code: "SendFailed" });

@@ -111,7 +111,7 @@ export function delimiters(test: ContractSuite, config: NetworkConfig): void {
     await sending;
   });
 
-  test("a timeout and an abort of recvUntil() and wait() lose nothing", async ({ network }) => {
+  test("a timeout and an abort of recvUntil() and wait() lose no byte", async ({ network }) => {
     await using pair = await connect(network);
     const { stream } = pair.server;
     await pair.client.sink.send("no end yet");
@@ -202,7 +202,7 @@ export function delimiters(test: ContractSuite, config: NetworkConfig): void {
     }
   });
 
-  test("leaving lines() leaves what follows to other calls", async ({ network }) => {
+  test("leaving lines() leaves the following bytes to other calls", async ({ network }) => {
     await using pair = await connect(network);
     await pair.client.sink.send("head\nbody");
     for await (const line of pair.server.stream.lines()) {
@@ -226,7 +226,7 @@ export function delimiters(test: ContractSuite, config: NetworkConfig): void {
     await expectText(pair.server, "much too long\n");
   });
 
-  test("the budget of lines() is that of each line", async ({ network }) => {
+  test("the budget of lines() applies to each line", async ({ network }) => {
     await using pair = await connect(network);
     await pair.client.sink.send("one\ntw");
     const seen: string[] = [];
@@ -240,7 +240,7 @@ export function delimiters(test: ContractSuite, config: NetworkConfig): void {
     assert.equal(await linesOf(pair.server.stream), ["two"]);
   });
 
-  test("wait() is true once so many bytes can be peeked", async ({ network }) => {
+  test("wait() is true once that many bytes can be peeked", async ({ network }) => {
     await using pair = await connect(network);
     const { stream } = pair.server;
     assert.is(await stream.wait(0), true);

@@ -18,7 +18,7 @@ import {
 } from "../fixture.ts";
 
 export function ended(test: ContractSuite, config: NetworkConfig): void {
-  test("FIN: recvSome gives null, and then always", async ({ network }) => {
+  test("FIN: recvSome gives null, now and in later calls", async ({ network }) => {
     await using pair = await connect(network);
     await pair.client.sink.send("last words");
     await pair.client.sink.close();
@@ -32,7 +32,7 @@ export function ended(test: ContractSuite, config: NetworkConfig): void {
     await expectEnd(pair.server);
   });
 
-  test("FIN ends calls that wait already, each in its way", async ({ network }) => {
+  test("FIN ends calls that wait already, each with its own result", async ({ network }) => {
     await using pair = await connect(network);
     const calls = [
       pair.server.stream.recv(5),
@@ -92,7 +92,7 @@ export function ended(test: ContractSuite, config: NetworkConfig): void {
     }
   });
 
-  test("RST is told from FIN: RecvFailed, ECONNRESET, then Closed", async ({ network }) => {
+  test("RST is no clean end: RecvFailed, ECONNRESET, then Closed", async ({ network }) => {
     await using pair = await connect(network);
     pair.client.reset();
     await assert.rejects(pair.server.stream.recvSome(), {
@@ -106,7 +106,7 @@ export function ended(test: ContractSuite, config: NetworkConfig): void {
     assert.ok(pair.server.stream.closed);
   });
 
-  test("RST ends calls that wait already: the first is told why", async ({ network }) => {
+  test("RST ends calls that wait already: the first one gets the reason", async ({ network }) => {
     await using pair = await connect(network);
     const first = assert.rejects(pair.server.stream.recv(10), {
       code: "RecvFailed",
@@ -118,7 +118,7 @@ export function ended(test: ContractSuite, config: NetworkConfig): void {
     await Promise.all([first, second]);
   });
 
-  test("RST after data: what was received before stays readable", async ({ network }) => {
+  test("RST after data: bytes received before stay readable", async ({ network }) => {
     await using pair = await connect(network);
     await pair.client.sink.send("0123456789");
     await expectText(pair.server, "01");
@@ -137,7 +137,7 @@ export function ended(test: ContractSuite, config: NetworkConfig): void {
   // The kernel tells of RST once. A send that is under way takes it for "so many bytes", and the
   // receive sees a plain end.
   for (const receives of ["afterwards", "meanwhile"]) {
-    test(`RST in the middle of a send is no clean end for who receives ${receives}`, async () => {
+    test(`RST in the middle of a send is no clean end for a receive ${receives}`, async () => {
       await using own = await started(config);
       for (let round = 0; round < 12; round++) {
         await using pair = await connect(own.network);

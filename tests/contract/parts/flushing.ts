@@ -81,7 +81,7 @@ export function flushing(test: ContractSuite, config: NetworkConfig): void {
       await others.stop();
     }, { timeoutMs: 30_000 });
 
-    test(`flush does not wait for what the peer does not read behind it (${mode})`, async () => {
+    test(`flush does not wait for later bytes that the peer does not read (${mode})`, async () => {
       await using network = await own();
       await using pair = await connect(network.network);
       const { sink } = pair.client;
@@ -99,7 +99,7 @@ export function flushing(test: ContractSuite, config: NetworkConfig): void {
       await expectAlive(pair);
     }, { timeoutMs: 30_000 });
 
-    test(`flush is not kept waiting by a send that gave up before it (${mode})`, async () => {
+    test(`flush does not wait for an earlier send that gave up (${mode})`, async () => {
       await using network = await own();
       await using pair = await connect(network.network);
       const { sink } = pair.client;
@@ -136,7 +136,7 @@ export function flushing(test: ContractSuite, config: NetworkConfig): void {
       assert.ok(sink.closed);
     });
 
-    test(`connection.close() is not put off by others that send (${mode})`, async () => {
+    test(`connection.close() does not wait for other senders (${mode})`, async () => {
       await using network = await own();
       await using pair = await connect(network.network);
       const others = busy(pair);
@@ -150,7 +150,7 @@ export function flushing(test: ContractSuite, config: NetworkConfig): void {
       await expectEnd(pair.server);
     }, { timeoutMs: 30_000 });
 
-    test(`closing the writable is not put off by others that send (${mode})`, async () => {
+    test(`closing the writable does not wait for other senders (${mode})`, async () => {
       await using network = await own();
       await using pair = await connect(network.network);
       const writer = pair.client.writable.getWriter();
@@ -164,7 +164,7 @@ export function flushing(test: ContractSuite, config: NetworkConfig): void {
       await expectEnd(pair.server);
     }, { timeoutMs: 30_000 });
 
-    test(`aborting the writable waits for nobody that sends (${mode})`, async () => {
+    test(`aborting the writable waits for no other sender (${mode})`, async () => {
       await using network = await own();
       await using pair = await connect(network.network);
       const sends = [1, 2].map((seed) => pair.client.sink.send(pattern(TOO_MUCH, seed)));

@@ -117,7 +117,7 @@ async function expectRefused(connection: Connection, data: unknown): Promise<voi
 const LENGTHS = [1, 100, 2_047, 2_048, 65_536, 65_537, 300_000];
 
 export function hostile(test: ContractSuite, config: NetworkConfig): void {
-  test("arrays that lie send their own bytes and no others", async ({ network }) => {
+  test("arrays with false properties send their own bytes and no others", async ({ network }) => {
     await using pair = await connect(network);
     for (const make of [lying, tampered]) {
       for (const length of LENGTHS) {
@@ -151,7 +151,7 @@ export function hostile(test: ContractSuite, config: NetworkConfig): void {
     await Promise.resolve();
   });
 
-  test("buffers that lie send their own bytes and no others", async ({ network }) => {
+  test("buffers with false properties send their own bytes and no others", async ({ network }) => {
     await using pair = await connect(network);
     const lies = { span: 60_000, start: 5, length: 60_000, bytes: pattern(60_000), capacity: 1e9 };
     const tamper = <T extends object>(value: T): T => {
@@ -234,7 +234,7 @@ export function hostile(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive(pair);
   });
 
-  test("memory that is not there is refused, and other calls go on", async ({ network }) => {
+  test("memory that is gone is refused, and other calls go on", async ({ network }) => {
     await using pair = await connect(network);
     await using other = await connect(network);
     const gone = () => {
@@ -391,7 +391,7 @@ export function hostile(test: ContractSuite, config: NetworkConfig): void {
     await Promise.all([client.close(), server.close(), listener.close()]);
   });
 
-  test("a signal that lies ends no call early and keeps nothing alive", async ({ network }) => {
+  test("a signal with false properties ends no call and keeps none alive", async ({ network }) => {
     await using pair = await connect(network);
     const { signal } = new AbortController();
     Object.defineProperty(signal, "aborted", { value: true });

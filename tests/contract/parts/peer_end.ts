@@ -29,7 +29,7 @@ function aborted(connection: Connection): Promise<unknown> {
 }
 
 export function peerEnd(test: ContractSuite, config: NetworkConfig): void {
-  test("peerFinished() notices FIN behind bytes that nobody has received", async ({ network }) => {
+  test("peerFinished() notices FIN behind bytes that were not received", async ({ network }) => {
     for (const address of ["127.0.0.1:0", `unix:${socketPath()}`]) {
       await using pair = await connect(network, address);
       const waits = [pair.server.peerFinished(SOON), pair.server.peerFinished(SOON)];
@@ -46,7 +46,7 @@ export function peerEnd(test: ContractSuite, config: NetworkConfig): void {
     }
   });
 
-  test("peerFinished() notices a reset, and the stream is told of it all the same", async () => {
+  test("peerFinished() notices a reset, and the stream reports it as well", async () => {
     await using own = await started(config);
     await using pair = await connect(own.network);
     const finished = pair.server.peerFinished(SOON);
@@ -56,7 +56,7 @@ export function peerEnd(test: ContractSuite, config: NetworkConfig): void {
     await assert.rejects(pair.server.stream.recv(1), { errno: "ECONNRESET" });
   });
 
-  test("peerFinished() beside a receive: each is told", async ({ network }) => {
+  test("peerFinished() beside a receive: both notice the end", async ({ network }) => {
     await using pair = await connect(network);
     const received = pair.server.stream.recvSome(undefined, SOON);
     const finished = pair.server.peerFinished(SOON);
@@ -136,7 +136,7 @@ export function peerEnd(test: ContractSuite, config: NetworkConfig): void {
     }
   });
 
-  test("signal: asked for behind the end, it is aborted", async ({ network }) => {
+  test("signal: first used after the end, it is aborted", async ({ network }) => {
     await using pair = await connect(network);
     await pair.server.close();
     await aborted(pair.server);
@@ -153,7 +153,7 @@ export function peerEnd(test: ContractSuite, config: NetworkConfig): void {
     await waiting;
   });
 
-  test("a pending poll neither needs a place among the receives nor keeps one", async () => {
+  test("a pending poll takes no place among the receives", async () => {
     await using own = await started({ ...config, ring: { ...config.ring, maxInFlight: 1 } });
     const listener = await own.network.bind("127.0.0.1:0");
     // The accept in flight would be the one operation that is allowed.
@@ -170,7 +170,7 @@ export function peerEnd(test: ContractSuite, config: NetworkConfig): void {
     await Promise.all([client.close(), server.close(), listener.close()]);
   });
 
-  test("setOptions() sets all or none, and refuses what is wrong", async ({ network }) => {
+  test("setOptions() sets all options or none, and refuses wrong ones", async ({ network }) => {
     for (const address of ["127.0.0.1:0", `unix:${socketPath()}`]) {
       await using pair = await connect(network, address);
       pair.client.setOptions({});

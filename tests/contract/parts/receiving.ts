@@ -90,7 +90,7 @@ export function receiving(test: ContractSuite, config: NetworkConfig): void {
     await expectBytes(pair.server, concat(parts));
   });
 
-  test("a receive that times out loses nothing", async () => {
+  test("a receive that times out loses no byte", async () => {
     await using own = await started({ ...config, readTimeoutMs: 100 });
     await using pair = await connect(own.network);
     const { stream } = pair.server;
@@ -139,7 +139,7 @@ export function receiving(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive(pair);
   });
 
-  test("an aborted receive loses nothing", async ({ network }) => {
+  test("an aborted receive loses no byte", async ({ network }) => {
     await using pair = await connect(network);
     const { stream } = pair.server;
     const reason = new Error("no longer wanted");
@@ -223,7 +223,7 @@ export function receiving(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive(pair);
   });
 
-  test("a receive that times out behind another had none of its bytes", async ({ network }) => {
+  test("a receive that times out behind another one counts no bytes", async ({ network }) => {
     await using pair = await connect(network);
     const { stream } = pair.server;
     const first = stream.recv(100);
@@ -252,7 +252,7 @@ export function receiving(test: ContractSuite, config: NetworkConfig): void {
     );
   }
 
-  test("unbuffered: exact receives, nothing to peek at", async () => {
+  test("unbuffered: exact receives, no byte to peek at", async () => {
     await using own = await started({ ...config, readBufferSize: 0 });
     await using pair = await connect(own.network);
     const { stream } = pair.server;
@@ -276,7 +276,7 @@ export function receiving(test: ContractSuite, config: NetworkConfig): void {
     assert.is(stream.buffered, 0);
   });
 
-  test("unbuffered: recvSome takes what is there, without waiting for more", async () => {
+  test("unbuffered: recvSome takes the arrived bytes without waiting for more", async () => {
     await using own = await started({ ...config, readBufferSize: 0 });
     await using pair = await connect(own.network);
     const { stream } = pair.server;
@@ -291,7 +291,7 @@ export function receiving(test: ContractSuite, config: NetworkConfig): void {
     assert.is(await last, null);
   });
 
-  test("unbuffered: what a timed-out receive had stays for the next one", async () => {
+  test("unbuffered: the bytes of a timed-out receive stay for the next one", async () => {
     await using own = await started({ ...config, readBufferSize: 0 });
     await using pair = await connect(own.network);
     await pair.client.sink.send("12345");
@@ -313,7 +313,7 @@ export function receiving(test: ContractSuite, config: NetworkConfig): void {
     await expectText(pair.server, "i");
   });
 
-  test("a large receive begins with what is buffered and takes exactly the rest", async () => {
+  test("a large receive begins with the buffered bytes and takes exactly the rest", async () => {
     await using own = await started({ ...config, readBufferSize: 64 });
     await using pair = await connect(own.network);
     const bytes = pattern(1_000, 4);
@@ -325,7 +325,7 @@ export function receiving(test: ContractSuite, config: NetworkConfig): void {
     await expectBytes(pair.server, bytes.subarray(900));
   });
 
-  test("an exact receive waits for what comes later", async ({ network }) => {
+  test("an exact receive waits for bytes that come later", async ({ network }) => {
     await using pair = await connect(network);
     const recv = pair.server.stream.recv(100);
     await pair.client.sink.send(pattern(100).subarray(0, 40));
@@ -384,7 +384,7 @@ export function receiving(test: ContractSuite, config: NetworkConfig): void {
     assert.is(stream.bytesReceived, bytes.length);
   });
 
-  test("tryRecv takes what is buffered, and never overtakes a call", async ({ network }) => {
+  test("tryRecv takes buffered bytes, and never overtakes a call", async ({ network }) => {
     await using pair = await connect(network);
     const { stream } = pair.server;
     assert.is(stream.tryRecv(1), null);
@@ -399,7 +399,7 @@ export function receiving(test: ContractSuite, config: NetworkConfig): void {
     assert.is((await waiting).text(), "defgh");
   });
 
-  test("recvSome takes what is there, up to its limit", async ({ network }) => {
+  test("recvSome takes the bytes that have arrived, up to its limit", async ({ network }) => {
     await using pair = await connect(network);
     const { stream } = pair.server;
     await pair.client.sink.send("hello world");
@@ -412,7 +412,7 @@ export function receiving(test: ContractSuite, config: NetworkConfig): void {
     assert.is((await stream.recvSome())?.text(), "z");
   });
 
-  test("recv(0) resolves at once, whatever waits", async ({ network }) => {
+  test("recv(0) resolves at once, whichever calls wait", async ({ network }) => {
     await using pair = await connect(network);
     const { stream } = pair.server;
     assert.is((await stream.recv(0)).length, 0);

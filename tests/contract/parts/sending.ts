@@ -116,7 +116,7 @@ export function sending(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive(pair);
   });
 
-  test("aborting queued sends of which nothing went: others keep order", async ({ network }) => {
+  test("aborting queued sends without a sent byte: others keep order", async ({ network }) => {
     await using pair = await connect(network);
     const { bytes, sending } = await stuff(pair);
     const reason = new Error("not needed");
@@ -284,7 +284,7 @@ export function sending(test: ContractSuite, config: NetworkConfig): void {
     assert.is((await queued).code, "Closed");
   });
 
-  test("arrays that are gone before the call: TypeError, and all goes on", async ({ network }) => {
+  test("arrays that are gone before the call: TypeError for that call", async ({ network }) => {
     await using pair = await connect(network);
     const detached = pattern(100);
     structuredClone(detached.buffer, { transfer: [detached.buffer] });
@@ -328,7 +328,7 @@ export function sending(test: ContractSuite, config: NetworkConfig): void {
     });
   }
 
-  test("an array that grows during its send is sent as it was", async ({ network }) => {
+  test("an array that grows during its send is sent at its old length", async ({ network }) => {
     await using pair = await connect(network);
     const bytes = new Uint8Array(new ArrayBuffer(1 << 20, { maxByteLength: 2 << 20 }));
     const expected = pattern(1 << 20, 3);
@@ -340,7 +340,7 @@ export function sending(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive(pair);
   });
 
-  test("buffers that were released or moved: TypeError, and all goes on", async ({ network }) => {
+  test("buffers that were released or moved: TypeError for that call", async ({ network }) => {
     await using pair = await connect(network);
     const released = network.pool.alloc(10);
     released.release();
@@ -354,7 +354,7 @@ export function sending(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive(pair);
   });
 
-  test("a closed sink still takes the buffers that it is given", async ({ network }) => {
+  test("a closed sink still takes over the given buffers", async ({ network }) => {
     await using pair = await connect(network);
     await pair.client.sink.close();
     const buffer = network.pool.alloc(100);
@@ -392,7 +392,7 @@ export function sending(test: ContractSuite, config: NetworkConfig): void {
     await expectEnd(pair.client);
   });
 
-  test("flush waits until the kernel has everything", async ({ network }) => {
+  test("flush waits until the kernel has all bytes", async ({ network }) => {
     await using pair = await connect(network);
     await pair.client.sink.flush();
     const { bytes, sending } = await stuff(pair);

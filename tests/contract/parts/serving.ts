@@ -116,7 +116,7 @@ export function serving(test: ContractSuite, config: NetworkConfig): void {
     }
   });
 
-  test("above maxConnections peers wait in the backlog, and nobody is refused", async () => {
+  test("above maxConnections peers wait in the backlog, and none is refused", async () => {
     await using own = await started(config);
     const listener = await own.network.bind("127.0.0.1:0");
     let most = 0;

@@ -43,7 +43,7 @@ export function sharedMemory(test: ContractSuite, _config: NetworkConfig): void 
     assert.is(pair.client.sink.bytesSent, 200_000);
   });
 
-  test("what is made from a view of shared memory has bytes of its own", async ({ network }) => {
+  test("a buffer made from a view of shared memory has its own bytes", async ({ network }) => {
     await using pair = await connect(network);
     const view = shared(100);
     const one = IoBuf.from(view);

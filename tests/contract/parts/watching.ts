@@ -34,7 +34,7 @@ async function chat(pair: Pair, count = ROW): Promise<void> {
 }
 
 export function watching(test: ContractSuite, config: NetworkConfig): void {
-  test("after a row of small messages, bytes that nobody awaits pile up only so far", async () => {
+  test("after a row of small messages, bytes that no call awaits are bounded", async () => {
     await using own = await started(config);
     await using pair = await connect(own.network);
     await chat(pair);
@@ -96,7 +96,7 @@ export function watching(test: ContractSuite, config: NetworkConfig): void {
     await chat(pair);
   });
 
-  test("after a row of small messages, the end of the stream is told", async ({ network }) => {
+  test("after a row of small messages, the end of the stream is reported", async ({ network }) => {
     await using pair = await connect(network);
     await chat(pair);
     await pair.client.sink.send("last words");
@@ -107,7 +107,7 @@ export function watching(test: ContractSuite, config: NetworkConfig): void {
     await expectText(pair.client, "still here");
   });
 
-  test("after a row of small messages, a reset is told from an end", async ({ network }) => {
+  test("after a row of small messages, a reset is no clean end", async ({ network }) => {
     await using pair = await connect(network);
     await chat(pair);
     const waiting = pair.server.stream.recvSome();

@@ -41,7 +41,7 @@ export function webStreams(test: ContractSuite, _config: NetworkConfig): void {
     await expectText(pair.client, "the other way");
   });
 
-  test("each is made once, and only when asked for", async ({ network }) => {
+  test("each web stream is made once, and only when asked for", async ({ network }) => {
     await using pair = await connect(network);
     assert.is(pair.client.readable, pair.client.readable);
     assert.is(pair.client.writable, pair.client.writable);
@@ -58,7 +58,7 @@ export function webStreams(test: ContractSuite, _config: NetworkConfig): void {
     await Promise.all([echo, sending]);
   });
 
-  test("a readable that nobody reads takes nothing from the network", async ({ network }) => {
+  test("an unread readable takes no byte from the network", async ({ network }) => {
     await using pair = await connect(network);
     const { readable } = pair.server;
     let sent = 0;
@@ -193,7 +193,7 @@ export function webStreams(test: ContractSuite, _config: NetworkConfig): void {
     await sending;
   });
 
-  test("reads into own memory end with the stream, as do later ones", async ({ network }) => {
+  test("reads into the reader's memory end with the stream, also later", async ({ network }) => {
     await using pair = await connect(network);
     const reader = pair.server.readable.getReader({ mode: "byob" });
     const reads = [2, 3].map((length) => reader.read(new Uint8Array(length)));
@@ -206,7 +206,7 @@ export function webStreams(test: ContractSuite, _config: NetworkConfig): void {
     await reader.closed;
   });
 
-  test("elements of two bytes that come apart are joined", async ({ network }) => {
+  test("elements of two bytes that arrive in two parts are joined", async ({ network }) => {
     await using pair = await connect(network);
     const reader = pair.server.readable.getReader({ mode: "byob" });
     const read = reader.read(new Uint16Array(4));
@@ -218,7 +218,7 @@ export function webStreams(test: ContractSuite, _config: NetworkConfig): void {
     assert.equal([...(await reader.read(new Uint16Array(4))).value as Uint16Array], [0x0403]);
   });
 
-  test("cancel and reset end a read into own memory", async ({ network }) => {
+  test("cancel and reset end a read into the reader's memory", async ({ network }) => {
     await using pair = await connect(network);
     const reader = pair.server.readable.getReader({ mode: "byob" });
     const read = reader.read(new Uint8Array(4));

@@ -78,7 +78,7 @@ export function writeBuffering(test: ContractSuite, config: NetworkConfig): void
     }
   });
 
-  test("connection.close() never rejects, whatever became of buffered sends", async () => {
+  test("connection.close() never rejects, even when buffered sends have failed", async () => {
     await using own = await started({ ...config, writeBufferSize: 10_000 });
     await using pair = await connect(own.network);
     pair.server.reset();

@@ -47,7 +47,7 @@ function detached(): Uint8Array {
   return view;
 }
 
-test("lengthOf() reads the engine's length of an array that lies", () => {
+test("lengthOf() reads the true length of an array with false properties", () => {
   assert.is(lengthOf(new Liar(8)), 8);
   assert.is(lengthOf(Object.defineProperty(new Uint8Array(8), "length", { value: 9 })), 8);
   assert.is(lengthOf(detached()), 0);
@@ -78,7 +78,7 @@ test("viewOf() returns a new array over the engine's bytes", () => {
   assert.is(Object.getPrototypeOf(view), Uint8Array.prototype);
 });
 
-test("isGone() tells an empty array from an array without memory", () => {
+test("isGone() distinguishes an empty array from an array without memory", () => {
   assert.not(isGone(new Liar(0)));
   assert.not(isGone(new Uint8Array(1)));
   assert.ok(isGone(detached()));

@@ -102,7 +102,7 @@ test("BufferPool.tryAlloc() never cascades into a larger class", () => {
   held[1].release();
 });
 
-test("BufferPool.tryAlloc() tells oversized requests from exhausted ones", () => {
+test("BufferPool.tryAlloc() distinguishes oversized requests from exhausted ones", () => {
   const pool = makePool();
   const error = thrown(() => pool.tryAlloc(1_025), NetworkError);
   assert.is(error.code, "PoolOversized");
@@ -321,7 +321,7 @@ test("alloc() of more than the runtime has throws RangeError naming the bytes", 
   }
 });
 
-test("a pool reads a configuration that may change its mind once", () => {
+test("a pool reads each field of a configuration once", () => {
   class Fickle extends BufferPoolConfig {
     override get sizeClasses(): number[] {
       return [64];

@@ -151,7 +151,7 @@ const failures: [name: string, changes: Partial<Libc>, message: RegExp][] = [
     /sealing the file failed/,
   ],
   [
-    "a file that somebody changes before it is sealed",
+    "a file that is changed before it is sealed",
     {
       fcntl(fd, command, value) {
         if (command === F_ADD_SEALS) real.write(fd, new Uint8Array(1), 1);

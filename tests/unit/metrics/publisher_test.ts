@@ -379,7 +379,7 @@ test("after clear() of the registry the next network publishes all", async ({ re
   assert.equal((await scrape(registry)).types, {});
 });
 
-test("a metric that was taken off comes back with the next network", async ({ registry }) => {
+test("a removed metric is registered again with the next network", async ({ registry }) => {
   Publisher.attach(registry, PREFIX, new FakeNetwork());
   registry.removeSingleMetric(`${PREFIX}send_iovecs`);
   Publisher.attach(registry, PREFIX, new FakeNetwork());
@@ -457,7 +457,7 @@ test("a registry that can only register is enough", () => {
   assert.equal(names, Object.keys(DOCUMENTED).map((name) => PREFIX + name));
 });
 
-test("a registry that throws when a network closes is told of, and the rest is taken off", () => {
+test("a registry that throws when a network closes is reported", () => {
   const standing = new Map<string, unknown>();
   let refuses = true;
   const registry: MetricsRegistry = {
@@ -480,7 +480,7 @@ test("a registry that throws when a network closes is told of, and the rest is t
   assert.is(standing.size, 0);
 });
 
-test("the error of registerMetric is not hidden by those of taking metrics off", () => {
+test("the error of registerMetric is not hidden by those of removing metrics", () => {
   let count = 0;
   const registry: MetricsRegistry = {
     registerMetric() {

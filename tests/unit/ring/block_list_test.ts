@@ -32,7 +32,7 @@ test("BlockList.bytes() are the block's own 512 bytes", () => {
   for (let at = 0; at < blocks.length; at++) assert.is(blocks[at], Math.floor(at / 512) + 1);
 });
 
-test("BlockList.writeTriple() writes slab, offset and length behind each other", () => {
+test("BlockList.writeTriple() writes slab, offset and length in this order", () => {
   const { list, buffer } = makeList(3);
   list.writeTriple(1, 0, 1, 2, 3);
   list.writeTriple(1, 31, 0xffff_fffe, 0xffff_fffd, 0xffff_fffc);

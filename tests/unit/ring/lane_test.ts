@@ -15,7 +15,7 @@ test("Lane.shift() gives resubmitted operations before fresh ones, each in their
   assert.equal(names, ["again1", "again2", "fresh1", "fresh2"]);
 });
 
-test("Lane.pending counts what flies and what waits in either queue", () => {
+test("Lane.pending counts operations in flight and waiting in either queue", () => {
   const lane = looseLane();
   lane.push(new IdleOperation(lane), "fresh");
   lane.push(new IdleOperation(lane), "resubmitted");
@@ -42,7 +42,7 @@ test("Lane.canStage is true while something waits and the budget allows it", () 
   assert.not.ok(lane.canStage);
 });
 
-test("Lane.admit() lets as many go as are told, first come first served", () => {
+test("Lane.admit() admits as many as it is given, first come first served", () => {
   const lane = looseLane(1);
   const operations = [1, 2, 3].map(() => new IdleOperation(lane));
   for (const operation of operations) lane.push(operation, "awaitingBuffer");

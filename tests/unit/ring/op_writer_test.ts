@@ -68,7 +68,7 @@ test("a provide record: the buffer's id stands for the slot, its group for the f
   );
 });
 
-test("records stand behind each other until the region is full, and clear() starts over", () => {
+test("records follow each other until the region is full, and clear() starts over", () => {
   const ops = new Uint32Array(3 * 8);
   const writer = new OpWriter(ops, 3);
   for (let slot = 0; slot < 3; slot++) {

@@ -32,7 +32,7 @@ test("OperationTable.land() returns the operation of that very flight, once", ()
   assert.is(table.inFlight, 0);
 });
 
-test("OperationTable.land() ignores completions of earlier flights and of nobody", () => {
+test("OperationTable.land() ignores completions of earlier flights and of unknown slots", () => {
   const table = new OperationTable();
   const operation = new IdleOperation();
   const first = launch(table, operation);
@@ -76,7 +76,7 @@ test("OperationTable.retire() of an operation that never flew does nothing", () 
   assert.is(launch(table, new IdleOperation()).slot, 0);
 });
 
-test("launching or retiring what flies is a bug that is caught", () => {
+test("launching or retiring an operation in flight is a bug that is caught", () => {
   const table = new OperationTable();
   const operation = new IdleOperation();
   table.launch(operation);
@@ -103,7 +103,7 @@ test("generations are u32 and may come back from the shim as i32", () => {
   assert.is(table.land(slot, 0xffff_fff0 | 0), operation);
 });
 
-test("OperationTable.eachInFlight() visits exactly what flies", () => {
+test("OperationTable.eachInFlight() visits exactly the operations in flight", () => {
   const table = new OperationTable();
   const operations = Array.from({ length: 5 }, () => new IdleOperation());
   for (const operation of operations) table.launch(operation);

@@ -184,7 +184,7 @@ test("giveBack() lets a buffer circulate without going through the pool", () => 
   assert.is(pool.stats().classes.at(-1)?.allocations, 1);
 });
 
-test("giveBack() of memory that somebody else still sees does not circulate", () => {
+test("giveBack() of memory with another reference does not circulate", () => {
   const { buffers, stage, inUse } = setUp();
   buffers.wanted = 1;
   const [{ id }] = stage();

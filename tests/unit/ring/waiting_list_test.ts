@@ -51,7 +51,7 @@ test("WaitingList.remove() takes out the first, one between and the last, each o
   assert.equal(drain(list), [3, 4]);
 });
 
-test("WaitingList.remove() says no for an operation that waits in another list", () => {
+test("WaitingList.remove() returns false for an operation that waits in another list", () => {
   const [first, second] = [new WaitingList<Waiter>(), new WaitingList<Waiter>()];
   const [a, b] = waiters(2);
   first.push(a);

@@ -37,7 +37,7 @@ test("parseAddress() takes port 0 for binding only", () => {
   );
 });
 
-test("parseAddress() throws RangeError for a wrong port, TypeError for no number", () => {
+test("parseAddress() throws RangeError for a wrong port, TypeError for other types", () => {
   for (const port of [65_536, -1, 1.5, NaN, Infinity]) {
     thrown(() => parseAddress({ hostname: "a", port }, 0), RangeError, `given ${port}`);
   }

@@ -37,7 +37,7 @@ test("writeSockaddr() writes sockaddr_in6: port, flow, address, scope", () => {
   assert.equal([...block.subarray(0, 28)], [...expected, 0, 0, 0]);
 });
 
-test("writeSockaddr() ends a path with NUL, and an abstract name where it ends", () => {
+test("writeSockaddr() ends a path with NUL, and an abstract name by its length alone", () => {
   const path = sockaddr({ path: "/ab" });
   assert.equal([path.family, path.length], [AF_UNIX, 2 + 3 + 1]);
   assert.equal([...path.block.subarray(0, 6)], [1, 0, 0x2f, 0x61, 0x62, 0]);

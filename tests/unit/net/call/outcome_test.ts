@@ -4,7 +4,7 @@ import { assert, suite } from "../../../harness.ts";
 
 const test = suite("outcomeOf");
 
-test("outcomeOf() tells progress from the end and from an error", () => {
+test("outcomeOf() distinguishes progress, the end and an error", () => {
   assert.equal([1, 2 ** 31 - 1].map(outcomeOf), ["progress", "progress"]);
   assert.is(outcomeOf(0), "zero");
 });

@@ -23,7 +23,7 @@ test("the variable decides where the configuration says auto, and nowhere else",
   assert.match(error.message, 'wanted one of auto, io_uring, portable, given "Portable"');
 });
 
-test("what node:net cannot set is refused, and the rest is not", () => {
+test("options that node:net cannot set are refused, and others are not", () => {
   const refusal = (config: Record<string, unknown>) => portableRefusal(resolveConfig(config));
   assert.is(refusal({}), null);
   assert.is(refusal({ soLinger: 0, keepAlive: { idleSeconds: 10 }, tcpNoDelay: false }), null);
@@ -32,7 +32,7 @@ test("what node:net cannot set is refused, and the rest is not", () => {
   assert.match(refusal({ keepAlive: { count: 1 } }) ?? "", "keepAlive.count");
 });
 
-test("the refusal names why io_uring is not there either", () => {
+test("the refusal also names the reason why io_uring cannot be used", () => {
   const error = portableError("x cannot be set", "a filter");
   assert.instance(error, NetworkError);
   assert.equal([error.code, error.operation], ["Unsupported", "start"]);

@@ -36,7 +36,7 @@ test("explainRefusal() suspects a security module behind EACCES", () => {
   assert.match(text, "policy");
 });
 
-test("explainRefusal() tells a kernel without io_uring from a filter", () => {
+test("explainRefusal() distinguishes a kernel without io_uring from a filter", () => {
   const text = explainRefusal(ERRNO.ENOSYS, { ...MODERN, kernel: "4.19.0" });
   assert.match(text, "kernel 4.19.0 has no io_uring");
   assert.match(text, "Linux 6.1 or newer");

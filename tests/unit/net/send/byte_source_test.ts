@@ -124,7 +124,7 @@ test("a later array that is detached throws when the send reaches it", () => {
   thrown(() => source.read(target, 10, 10), TypeError, "an array of 10 bytes");
 });
 
-test("an array that lies gives its own bytes, whole and in part", () => {
+test("an array with false properties gives its own bytes, whole and in part", () => {
   class Liar extends Uint8Array {
     override get length(): number {
       return 1_000;

@@ -27,7 +27,7 @@ test("an unused GatherBuffer holds no memory", () => {
   assert.is(inUse(), 0);
 });
 
-test("small sends stand behind each other in one slot", () => {
+test("small sends lie one behind the other in one slot", () => {
   const { gather, inUse } = setUp();
   const pieces = [put(gather, 10), put(gather, 20), put(gather, 30)];
   assert.equal(pieces.map(({ offset }) => offset), [0, 10, 30]);

@@ -119,7 +119,7 @@ test("dropPieces() drops unsent pieces, once", () => {
   assert.is(inUse(), 0);
 });
 
-test("Piece.moveTo() releases the old home", () => {
+test("Piece.moveTo() releases the old slot", () => {
   const { pool, add, inUse, call } = setUp();
   const piece = add(10);
   piece.moveTo(takeSlot(pool, 100), 50);
