@@ -1,12 +1,12 @@
 /**
- * Picks the runtime and the backend. Beside `mod.ts` and the doctor the only file that knows the
- * core (`src/`), the unsafe room (`ffi/`) and the portable side (`src/portable`).
+ * Picks the runtime and the backend. Apart from `mod.ts` and the doctor, this is the only file that
+ * imports the core (`src/`), the unsafe room (`ffi/`) and the portable backend (`src/portable`).
  *
- *   "io_uring"   the library is loaded; what refuses it is the error
- *   "portable"   no library is looked for, and nothing of ffi/ runs but its clock and its timers
+ *   "io_uring"   the library is loaded; a refusal is the error
+ *   "portable"   no library is looked for; of ffi/ only the clock and the timers run
  *   "auto"       io_uring where the library loads and `probe()` allows it, else portable
  *
- * "auto" never asks for a permission: where Deno would have to ask for FFI, it counts as refused.
+ * "auto" never asks for a permission: where Deno would have to ask for FFI, FFI counts as refused.
  *
  * @module
  */
@@ -49,12 +49,12 @@ let portablePort: PortableNative | null = null;
 /** In Deno a macrotask costs more than the turns that it saves. */
 const schedule = "Bun" in globalThis ? host.setMacrotask : queueMicrotask;
 
-/** The portable side of this thread. */
+/** The portable backend of this thread. */
 export function portable(): PortableNative {
   return portablePort ??= new PortableNative(warn, schedule);
 }
 
-/** Whether and how io_uring can be used here. Never throws, opens nothing that stays open. */
+/** Finds out whether io_uring can be used here. Never throws, and closes all that it opens. */
 export function probeIoUring(): Capabilities {
   try {
     const port = native();
@@ -71,10 +71,12 @@ export function probeIoUring(): Capabilities {
   }
 }
 
-/** Found out once for each thread: a probe opens a ring. */
+/**
+ * Whether "auto" may use io_uring. Found out once for each thread, because a probe opens a ring.
+ */
 let allowed = false;
 
-/** Why "auto" does not take io_uring; null when it does. */
+/** The reason why "auto" does not take io_uring; null when it does. */
 export function autoRefusal(): string | null {
   if (allowed) return null;
   const refusal = "Deno" in globalThis ? foreignCallRefusal() : null;
@@ -84,25 +86,27 @@ export function autoRefusal(): string | null {
   return reason;
 }
 
-/** What `URINGNET_BACKEND` says, as far as it may be read without asking. */
+/** The value of `URINGNET_BACKEND`, if it may be read without a prompt. */
 export function backendVariable(): string | undefined {
   return runtime()?.environment(BACKEND_VARIABLE);
 }
 
-/** What `URINGNET_LIBRARY` says, likewise. */
+/** The value of `URINGNET_LIBRARY`, likewise. */
 export function libraryVariable(): string | undefined {
   return runtime()?.environment("URINGNET_LIBRARY");
 }
 
 export interface Choice {
   readonly backend: Backend;
-  /** Why it is not io_uring, which "auto" would have preferred; null: it was named, or is. */
+  /**
+   * The reason why "auto" did not choose io_uring; null when it did, or when a backend was named.
+   */
   readonly fallback: string | null;
-  /** "auto" chose io_uring: what refuses it later is a reason to fall back. */
+  /** Whether "auto" chose io_uring, so that a later refusal is a reason to fall back. */
   readonly mayFallBack: boolean;
 }
 
-/** Decides. Throws RangeError for a variable that names no backend. */
+/** Chooses the backend. Throws RangeError for a variable that names no backend. */
 export function chooseBackend(config: ResolvedConfig["backend"]): Choice {
   const asked = askedBackend(config, backendVariable());
   if (asked !== "auto") return { backend: asked, fallback: null, mayFallBack: false };
@@ -114,8 +118,8 @@ export function chooseBackend(config: ResolvedConfig["backend"]): Choice {
 let told = false;
 
 /**
- * The portable port for a network of this configuration; the program is told why when "auto" chose
- * it. Throws a NetworkError "Unsupported" for what `node:net` cannot set.
+ * The portable port for a network of this configuration. Reports the reason when "auto" chose it.
+ * Throws a NetworkError "Unsupported" for options that `node:net` cannot set.
  */
 export function portableFor(config: ResolvedConfig, fallback: string | null): PortableNative {
   const refusal = portableRefusal(config);
@@ -131,13 +135,13 @@ function tell({ onFallback }: ResolvedConfig, reason: string): void {
   warn(fallbackNotice(reason));
 }
 
-/** Where a pool's memory comes from. */
+/** The source of a pool's memory. */
 export interface PoolSource extends SlabSource {
   /** Whether the kernel can see it, as io_uring needs. */
   readonly visible: boolean;
 }
 
-/** Memory that the library maps. A portable network can use pools of it as well. */
+/** The source of memory that the library maps. A portable network can use such pools as well. */
 export function visibleSource(port: NativePort): PoolSource {
   return {
     visible: true,
@@ -162,7 +166,10 @@ export function plainSource(): PoolSource {
   };
 }
 
-/** For a pool that is made before a network: the kernel's where "auto" would take io_uring. */
+/**
+ * The source for a pool that is made before a network: visible memory where "auto" would take
+ * io_uring.
+ */
 export function poolSource(): PoolSource {
   const { backend } = chooseBackend("auto");
   return backend === "portable" ? plainSource() : visibleSource(native());

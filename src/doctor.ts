@@ -4,8 +4,8 @@
  *   deno run --allow-ffi --allow-env --allow-read --allow-net .../src/doctor.ts [OPTION...]
  *   bunx uringnet doctor [--json] [--selftest]
  *
- * Exit codes: 0 when io_uring works, 1 when the portable backend does, 2 when neither does, or the
- * self-test failed. It works without any permission, and says which are missing.
+ * Exit codes: 0 when io_uring works, 1 when only the portable backend works, 2 when neither works
+ * or the self-test failed. The doctor works without any permission, and lists the missing ones.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { selfTest } from "./doctor/self_test.ts";
 const USAGE = "usage: doctor [--json] [--selftest]";
 const OPTIONS = ["--json", "--selftest"];
 
-/** Prints the report; resolves with the exit code. */
+/** Prints the report and resolves with the exit code. */
 export async function doctor(options: readonly string[]): Promise<number> {
   const unknown = options.find((option) => !OPTIONS.includes(option));
   if (unknown !== undefined) {

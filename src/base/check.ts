@@ -113,7 +113,7 @@ export const check = {
   /**
    * The fields of an options object, each read once, in a new object without a prototype. Undefined
    * stands for an object without fields. The object's own fields and the fields of its class count;
-   * a property of `Object.prototype` is no option.
+   * a property of `Object.prototype` does not.
    */
   options(field: string, value: unknown, known: readonly string[]): Record<string, unknown> {
     const fields = Object.create(null) as Record<string, unknown>;

@@ -16,7 +16,7 @@
  */
 import { assert } from "./assert.ts";
 
-/** The fields belong to the queue that has the object. */
+/** An object that can be in one queue. Only that queue writes the fields. */
 export interface Linked<T> {
   next: T | null;
   previous: T | null;

@@ -16,11 +16,11 @@ export interface Host {
   setTimer(callback: () => void, delayMs: number): HostTimer;
   /** Waits for `delayMs`, and keeps the process alive meanwhile. */
   pause(delayMs: number): Promise<void>;
-  /** Calls back after the timers and the I/O of the runtime had their turn. */
+  /** Calls back after the runtime has run its timers and I/O. */
   setMacrotask(callback: () => void): void;
   /** Numeric addresses of a name, in the order of preference. */
   resolve(name: string): Promise<readonly { address: string; family: 4 | 6 }[]>;
-  /** Tells the operator one line, on stderr. */
+  /** Prints one line for the operator, on stderr. */
   warn(line: string): void;
   /** An environment variable; undefined when it is unset or not permitted. Never prompts. */
   environment(name: string): string | undefined;

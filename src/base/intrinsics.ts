@@ -2,7 +2,7 @@
  * Values of callers, read through the engine's internal slots rather than through their properties.
  *
  * A subclass, an own property or a changed prototype can make `length`, `subarray`, `byteOffset` or
- * `buffer` return anything. A library that believed them would send memory of other owners. The
+ * `buffer` return anything. A library that trusted them would send memory of other owners. The
  * accessors used here were taken from the prototypes when this module was loaded. They read the
  * internal slots of an object, and throw TypeError for objects without them, such as proxies.
  *
@@ -85,7 +85,7 @@ function isDetached(buffer: ArrayBuffer): boolean {
   return apply(detachedAccessor, buffer, NO_ARGUMENTS);
 }
 
-/** Whether a signal is aborted. Throws TypeError for a value that is no signal. */
+/** Whether a signal is aborted. Throws TypeError for a value that is not a signal. */
 function isAborted(signal: AbortSignal): boolean {
   return apply(abortedAccessor, signal, NO_ARGUMENTS);
 }
@@ -96,9 +96,9 @@ function abortReason(signal: AbortSignal): unknown {
 }
 
 /**
- * Calls `listener` when a signal is aborted, at most once. An `addEventListener` of the signal's
- * own is not called: the caller's code would run in the middle of a call that has been checked and
- * is not queued yet.
+ * Calls `listener` when a signal is aborted, at most once. An own `addEventListener` of the signal
+ * is not called, because the caller's code would run in the middle of a call that has been checked
+ * and is not queued yet.
  */
 function listenToAbort(signal: AbortSignal, listener: () => void): void {
   apply(addEventListener, signal, ["abort", listener, ONCE]);
@@ -111,7 +111,7 @@ function ignoreAbort(signal: AbortSignal, listener: () => void): void {
 
 /**
  * The value of one option, read once: an own property, or a property of the object's class. A
- * property of `Object.prototype` is no option.
+ * property of `Object.prototype` is not an option.
  */
 function optionOf(options: object, name: string): unknown {
   // Object.prototype has no property of this name, except in a polluted program.

@@ -1,6 +1,6 @@
 /**
- * Named limits with their reasons. Every queue, retry and wait of the library ends at one of these
- * or at a field of the configuration.
+ * Named limits with their reasons. Every queue, retry and wait of the library is bounded by one of
+ * these limits or by a field of the configuration.
  *
  * @module
  */
@@ -50,8 +50,9 @@ export const LIMITS = Object.freeze({
   cancelAgainLastMs: 1_000,
 
   /**
-   * First and longest pause between two checks of a closed connection whose peer has not taken
-   * everything. Bytes from the peer wait meanwhile in a kernel buffer of some megabytes.
+   * First and longest pause between two checks of a closed connection whose peer has not
+   * acknowledged all bytes. Bytes from the peer wait meanwhile in a kernel buffer of some
+   * megabytes.
    */
   lingerFirstMs: 5,
   lingerLastMs: 80,
@@ -66,7 +67,7 @@ export const LIMITS = Object.freeze({
   /** The wait of a closing network for its operations once all of them are cancelled. */
   handBackMs: 1_000,
 
-  /** Connections that a listener takes in a row before other operations have their turn. */
+  /** Connections that a listener accepts in a row before other operations run. */
   acceptBurstCountMax: 128,
 
   /**
@@ -93,7 +94,7 @@ export const LIMITS = Object.freeze({
    */
   gatherRoundCountMax: 256,
 
-  /** Turns in microtasks before the runtime's own timers and I/O have their turn. */
+  /** Turns in microtasks before the runtime's own timers and I/O may run. */
   chainedTurnCountMax: 16,
 
   /** The tick of deadlines: a deadline is never early, and at most about one tick late. */
@@ -205,8 +206,8 @@ export const LIMITS = Object.freeze({
   spareOperationCountMax: 4_096,
 
   /**
-   * The portable backend: bytes that one connection is read ahead, beyond which the runtime is told
-   * to pause, and bytes of one send that are with the runtime at a time.
+   * For the portable backend: bytes that the runtime reads ahead for one connection before it is
+   * paused, and bytes of one send that it holds at a time.
    */
   readAheadBytes: 131_072,
   portableWindowBytes: 65_536,
@@ -214,12 +215,16 @@ export const LIMITS = Object.freeze({
   /** Addresses of one name that dial() tries. */
   dialAddressCountMax: 8,
 
-  /** RFC 8305, section 5: pause before the next address is tried beside those that are pending. */
+  /**
+   * RFC 8305, section 5: pause before the next address is tried while earlier attempts are pending.
+   */
   attemptDelayMs: 250,
 
-  /** Bytes of a delimiter: one of more than a few is a mistake. */
+  /** The longest delimiter in bytes. A longer one is most likely a mistake. */
   delimiterBytesMax: 1_024,
 
-  /** Descriptors that a service manager may pass: more is a mistake in the environment. */
+  /**
+   * Descriptors that a service manager may pass. A larger number is a mistake in the environment.
+   */
   activatedCountMax: 1_024,
 });

@@ -6,9 +6,7 @@
 import { errnoName } from "./errno.ts";
 import { intrinsics } from "./intrinsics.ts";
 
-/**
- * The closed set of values of {@link NetworkError.code}. docs/ERRORS.md has a heading for each.
- */
+/** The closed set of values of {@link NetworkError.code}. docs/ERRORS.md has a heading for each. */
 export type NetworkErrorCode =
   | "BindFailed"
   | "ConnectionFailed"
@@ -62,7 +60,7 @@ export interface NetworkErrorDetails {
    */
   bytesDone?: number;
   /**
-   * Whether the peer closed before the wanted bytes came.
+   * Whether the peer closed before all bytes of the call came.
    * @default {false}
    */
   endOfStream?: boolean;
@@ -80,7 +78,7 @@ export interface NetworkErrorDetails {
 
 const NO_ERRORS: readonly NetworkError[] = Object.freeze([]);
 
-/** The message of a thrown value, which may be no error, and whose getters may throw. */
+/** The message of a thrown value, which may not be an error, and whose getters may throw. */
 export function messageOf(thrown: unknown): string {
   try {
     return String(thrown instanceof Error ? thrown.message : thrown);
@@ -125,13 +123,13 @@ export class NetworkError extends Error {
    * stay buffered.
    */
   readonly bytesDone: number;
-  /** True when the peer closed its half before the wanted bytes came. */
+  /** True when the peer closed its half before all bytes of the call came. */
   readonly endOfStream: boolean;
   /** Private: printing a single failure would show an empty list. */
   readonly #errors: readonly NetworkError[];
 
   /**
-   * Makes an error, for a program that stands in for a part of this library.
+   * Makes an error, for example in a program's own `Connection`.
    *
    * @param message The action, its subject, and the failure.
    * @param details The data of the error.

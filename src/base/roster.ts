@@ -1,9 +1,9 @@
 /**
- * A set whose members know their own index: joining and leaving are O(1), and a member that has
+ * A set whose members store their own index: joining and leaving are O(1), and a member that has
  * left is not kept alive.
  *
- * A Set is no match where members come and go by the thousand: V8 copies its table every so often,
- * and an old table that has survived long enough keeps alive its entries and the table that
+ * A Set is unsuitable where members come and go by the thousand: V8 copies its table from time to
+ * time, and an old table that has survived long enough keeps alive its entries and the table that
  * replaced it. With a Set, a third of the memory that short connections allocate survived
  * collections (2 % without), which took 2 us of CPU per connection and stopped the thread for 3 ms
  * at a time.
@@ -14,7 +14,9 @@ import { assert } from "./assert.ts";
 
 /** An object that can be a member of one roster at a time. */
 export interface Rostered {
-  /** The index among the members, -1 for an object that is no member. Only the roster writes it. */
+  /**
+   * The index among the members, -1 for an object that is not a member. Only the roster writes it.
+   */
   rosterIndex: number;
 }
 
@@ -31,7 +33,7 @@ export class Roster<T extends Rostered> {
     this.#members.push(member);
   }
 
-  /** False when the object is no member. */
+  /** Removes a member. Returns false when the object is not a member. */
   delete(member: T): boolean {
     const { rosterIndex } = member;
     if (rosterIndex < 0) return false;

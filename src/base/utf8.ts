@@ -1,6 +1,6 @@
 /**
- * Text from bytes that should be UTF-8. U+FEFF at the beginning is a character like any other, and
- * is not removed as a byte order mark: the bytes are a name, text of the kernel or a slice of a
+ * Text from bytes that should be UTF-8. U+FEFF at the beginning is an ordinary character, and is
+ * not removed as a byte order mark: the bytes are a name, text of the kernel or a slice of a
  * stream, and not the beginning of a document. Decoding restores every text that was encoded.
  *
  * @module

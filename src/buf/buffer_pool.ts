@@ -73,7 +73,10 @@ export interface BufferPoolStats {
 
 const NO_MEMORY = "the system has no memory to map";
 
-/** The home of plain memory in debug mode: filled as the pool's own is, and left to the runtime. */
+/**
+ * The owner of plain memory in debug mode, which is filled on release like the pool's own, and then
+ * left to the runtime.
+ */
 const DEBUG_HOME: SlotHome = { tracker: null, put: poison };
 
 /**
@@ -198,9 +201,9 @@ export class BufferPool {
    * Takes a writable buffer. Falls back to plain memory, which works everywhere and is copied once
    * more when sent.
    *
-   * The contents are undefined: the pool uses memory again, so that they may be bytes that another
-   * peer sent or was sent. Write every byte before the buffer leaves the program, or ask for
-   * `{ clear: true }`.
+   * The contents are undefined: the pool reuses memory, so they may be bytes that another peer has
+   * sent or received. Write every byte before the buffer leaves the program, or ask for `{ clear:
+   * true }`.
    *
    * @param length The length in bytes, 0 to 4,294,967,295.
    * @param options See {@link AllocOptions}.

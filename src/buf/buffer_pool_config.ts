@@ -66,8 +66,8 @@ function powerOfTwo(field: string, value: unknown): number {
 }
 
 /**
- * The checked, frozen form of what a caller gave. A subclass may answer differently from one time
- * to the next, so that its fields are read once.
+ * The checked, frozen form of a caller's configuration. The fields are read once, because a
+ * subclass may return other values the next time.
  * @internal
  */
 export let resolvePoolConfig: (
@@ -168,7 +168,7 @@ export class BufferPoolConfig {
   }
 
   /**
-   * The most that a pool takes: the bytes of all classes together.
+   * The largest number of bytes that a pool takes: all classes together.
    *
    * @returns A size in bytes.
    */

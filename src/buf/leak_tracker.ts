@@ -88,7 +88,7 @@ export class LeakTracker implements HandleTracker {
     }, NURSERY_MS);
   }
 
-  /** No handle in the nursery is open, so that no timer is needed to find that out. */
+  /** Empties the nursery, because no handle in it is open. No timer is needed then. */
   #empty(): void {
     for (let i = 0; i < this.#count; i++) this.#nursery[i] = null;
     this.#count = 0;

@@ -9,7 +9,7 @@
 import type { SlabMemory, SlabSource } from "./slab.ts";
 import { type HandleTracker, Slot, type SlotHome } from "./slot.ts";
 
-/** Slabs grow in steps of this size: small enough to be cheap, large enough to be few. */
+/** The size of a slab: small enough to be cheap, and large enough that few are needed. */
 const SLAB_BYTES = 1 << 20;
 
 /** The byte that fills released memory in debug mode. A program that reads it uses a stale view. */

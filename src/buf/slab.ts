@@ -1,7 +1,7 @@
 /**
- * Where buffers come from: memory that the kernel may touch, mapped once and never unmapped while
- * the process lives. The core knows a slab as an id and one view. The id and u32 offsets are all
- * that the core hands down to C.
+ * The memory of buffers, which the kernel may touch. It is mapped once and never unmapped while the
+ * process lives. The core knows a slab as an id and one view. The id and u32 offsets are all that
+ * the core hands down to C.
  *
  * @module
  */
@@ -21,15 +21,15 @@ export interface SlabSource {
   mapSlab(sizeBytes: number): SlabMemory | null;
   /** Calls `callback` once after `delayMs`, without keeping the process alive. */
   setTimer(callback: () => void, delayMs: number): unknown;
-  /** Shows the developer a mistake in the program. */
+  /** Reports a mistake in the program to the developer. */
   warn(message: string): void;
 }
 
 let openDefault: (() => SlabSource) | null = null;
 
 /**
- * Says how a pool that the program makes by itself gets its slabs. Called by `mod.ts`, which alone
- * knows the native library.
+ * Sets the source of slabs for pools that the program makes itself. Called by `mod.ts`, which knows
+ * the native library.
  */
 export function setDefaultSlabSource(open: () => SlabSource): void {
   openDefault = open;

@@ -21,7 +21,7 @@ export interface HandleTracker {
   unregister(handle: object): void;
 }
 
-/** Where a slot goes when its last reference is released. */
+/** The owner to which a slot returns when its last reference is released. */
 export interface SlotHome {
   /** Tracks the handles on the slot. Null where handles are not tracked. */
   readonly tracker: HandleTracker | null;

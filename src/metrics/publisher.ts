@@ -10,7 +10,7 @@
  *
  * The registry belongs to the program, and each of its methods may throw. An error while a network
  * starts is the error of the start. An error while a network closes goes to a callback, and the
- * other metrics are removed all the same.
+ * other metrics are still removed.
  *
  * @module
  */

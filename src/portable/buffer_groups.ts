@@ -1,5 +1,5 @@
 /**
- * The groups of provided read buffers: what a buffer ring of the kernel is for io_uring.
+ * The groups of provided read buffers, the counterpart of the kernel's buffer rings.
  *
  * @module
  */
@@ -21,7 +21,10 @@ export class BufferGroups {
     this.#groups[group].push(buffer);
   }
 
-  /** The buffer that was provided last: it is the most likely to be in the processor's cache. */
+  /**
+   * Takes the buffer that was provided last, which is the most likely to be in the processor's
+   * cache.
+   */
   take(group: number): ProvidedBuffer | null {
     return this.#groups[group].pop() ?? null;
   }

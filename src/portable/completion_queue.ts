@@ -1,5 +1,5 @@
 /**
- * Completions that no turn has collected yet: four numbers each, first come first served.
+ * Completions that no turn has collected yet, in their order, as four numbers each.
  *
  * @module
  */
@@ -8,7 +8,7 @@ const WORDS = 4;
 
 export class CompletionQueue {
   #words: number[] = [];
-  /** Words that were collected already. */
+  /** The number of words that were collected already. */
   #at = 0;
 
   get count(): number {
@@ -19,7 +19,7 @@ export class CompletionQueue {
     this.#words.push(slot, generation, result, flags);
   }
 
-  /** Moves the oldest to `target`, `countMax` at most; returns how many. */
+  /** Moves the oldest completions to `target`, at most `countMax`, and returns their number. */
   moveTo(target: Int32Array, countMax: number): number {
     const count = Math.min(this.count, countMax);
     const end = this.#at + count * WORDS;

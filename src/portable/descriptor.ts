@@ -4,7 +4,7 @@
  *   new --bind--> new --listen--> listener
  *    \--connect--> connecting --> stream            an accepted one begins as a stream
  *
- * Options are noted until there is a socket of the runtime to set them on.
+ * Options are kept until the runtime has a socket on which they can be set.
  *
  * @module
  */
@@ -15,21 +15,21 @@ import type { PortableListener } from "./portable_listener.ts";
 import type { PortableStream } from "./portable_stream.ts";
 import type { RuntimeSocket } from "./runtime_sockets.ts";
 
-/** The result for options that do not exist here: the core reports "Unsupported". */
+/** The result for options that this backend does not have. The core reports "Unsupported". */
 const UNSUPPORTED = -ERRNO.EOPNOTSUPP;
 
 export class Descriptor {
   readonly family: number;
-  /** Where it is bound, or where its connection begins. */
+  /** The address to which it is bound, or the local address of its connection. */
   local: SocketAddress | UnixAddress | null = null;
   remote: SocketAddress | UnixAddress | null = null;
   listener: PortableListener | null = null;
   stream: PortableStream | null = null;
-  /** While it connects. */
+  /** The socket while it connects. */
   connecting: RuntimeSocket | null = null;
   connectSlot = -1;
   connectGeneration = 0;
-  /** SO_LINGER of 0: closing sends RST. */
+  /** Whether a close sends RST (SO_LINGER of 0). */
   resets = false;
   ipv6Only = false;
   reusePort = false;
@@ -61,7 +61,7 @@ export class Descriptor {
       case SOCKET_OPTION.keepIdle:
         this.#keepIdleSeconds = value;
         return this.#setKeepAlive();
-      // The runtimes set it on every listener, where the system has it.
+      // The runtimes set this option on every listener, where the system has it.
       case SOCKET_OPTION.reuseAddress:
         return 0;
       case SOCKET_OPTION.reusePort:
@@ -75,7 +75,7 @@ export class Descriptor {
     }
   }
 
-  /** Options that were set here: the runtimes cannot ask the system. */
+  /** The value that was set here, because the runtimes cannot ask the system. */
   getOption(option: number): number {
     switch (option) {
       case SOCKET_OPTION.noDelay:
@@ -89,7 +89,7 @@ export class Descriptor {
     }
   }
 
-  /** A connection was made: it gets the options that were noted. */
+  /** Sets the kept options on a new connection. */
   applyTo(socket: RuntimeSocket): void {
     if (this.#noDelay !== null) socket.setNoDelay(this.#noDelay);
     if (this.#keepAlive !== null) {
@@ -97,7 +97,7 @@ export class Descriptor {
     }
   }
 
-  /** A connection that this listener has accepted inherits its options. */
+  /** Passes the options of this listener to a connection that it has accepted. */
   inheritTo(accepted: Descriptor): void {
     accepted.#noDelay = this.#noDelay;
     accepted.#keepAlive = this.#keepAlive;

@@ -8,7 +8,7 @@ import { ERRNO } from "../base/errno.ts";
 import { CQE_MORE } from "../ring/port.ts";
 import { POLL_EVENT } from "../ring/op_writer.ts";
 
-/** Takes the completion; the ring. */
+/** Takes the completions. Implemented by the ring. */
 interface PollCompletions {
   complete(slot: number, generation: number, result: number, flags: number): void;
 }
@@ -31,7 +31,7 @@ export class ParkedPoll {
     this.#reported = 0;
   }
 
-  /** Completes with those of the events that the poll asks for, or that come unasked. */
+  /** Completes with the events that the poll asks for, or that are always reported. */
   serve(events: number): void {
     const found = events & this.#events;
     if (this.#slot < 0 || (found & ~this.#reported) === 0) return;
@@ -39,7 +39,7 @@ export class ParkedPoll {
     this.#to.complete(this.#slot, this.#generation, found, CQE_MORE);
   }
 
-  /** Whether the poll of this slot waited here, and is cancelled now. */
+  /** Cancels the poll of this slot. Returns whether it waited here. */
   cancel(slot: number, generation: number): boolean {
     if (this.#slot !== slot || this.#generation !== generation) return false;
     this.#slot = -1;

@@ -1,7 +1,7 @@
 /**
- * The calls of the port that complete at once, and the table of descriptors behind them.
+ * The synchronous calls of the port, and their table of descriptors.
  *
- * A descriptor is a small number of this table, and means nothing to the system.
+ * A descriptor is a small number of this table, and is unknown to the system.
  *
  * @module
  */
@@ -27,7 +27,7 @@ import { WindowPool } from "./window_pool.ts";
 
 export const BLOCK_COUNT = 1_024;
 export const BLOCK_BYTES = 512;
-/** Where an accept leaves the length of the peer's address. */
+/** The offset at which an accept writes the length of the peer's address. */
 const LENGTH_OFFSET = 128;
 const UNSUPPORTED = -ERRNO.EOPNOTSUPP;
 
@@ -41,7 +41,7 @@ export abstract class PortableCalls implements Completions {
   readonly windows: WindowPool = new WindowPool();
   protected readonly table: (Descriptor | null)[] = [];
   protected readonly free: number[] = [];
-  /** Sockets of the runtime that are not closed, whatever became of their descriptors. */
+  /** Sockets of the runtime that are not closed, even when their descriptors are. */
   protected readonly streams: Set<PortableStream> = new Set();
   protected closed = false;
 
@@ -54,7 +54,7 @@ export abstract class PortableCalls implements Completions {
 
   abstract complete(slot: number, generation: number, result: number, flags: number): void;
 
-  /** A connection waits for the accept of this descriptor, if there is one. */
+  /** Called when a connection waits. Completes the accept of this descriptor, if there is one. */
   protected abstract serveAccept(found: Descriptor): void;
 
   gone(stream: PortableStream): void {
@@ -67,7 +67,9 @@ export abstract class PortableCalls implements Completions {
     return known ? this.number(new Descriptor(family)) : -ERRNO.EAFNOSUPPORT;
   }
 
-  /** Sockets of the program are descriptors of the system, which `node:net` does not take. */
+  /**
+   * Refuses: sockets of the program are descriptors of the system, which `node:net` does not take.
+   */
   adopt(_fd: number): number {
     return UNSUPPORTED;
   }
@@ -190,7 +192,10 @@ export abstract class PortableCalls implements Completions {
     return number > 0 ? number : -ERRNO.ENODEV;
   }
 
-  /** The runtime makes the file when it listens, with the permissions that the umask says. */
+  /**
+   * Notes the path. The runtime makes the file when it listens, with the permissions that the umask
+   * leaves.
+   */
   bindFile(fd: number, file: Uint8Array, mode: number): number {
     const found = this.at(fd);
     if (found === null) return -ERRNO.EBADF;
@@ -201,7 +206,7 @@ export abstract class PortableCalls implements Completions {
     return 0;
   }
 
-  /** The runtime removes it with the listener. */
+  /** Does nothing, because the runtime removes the file with the listener. */
   removeFile(_file: Uint8Array): number {
     return 0;
   }
@@ -210,12 +215,16 @@ export abstract class PortableCalls implements Completions {
     return UNSUPPORTED;
   }
 
-  /** A descriptor for a connection that waits, its peer's address in the block; or -errno. */
+  /**
+   * Returns a descriptor for a waiting connection, and writes the peer's address into the block.
+   * Else returns -errno.
+   */
   protected take(found: Descriptor, block: number): number {
     const socket = found.listener?.take() ?? null;
     if (socket === null) return NONE_WAITS;
     const accepted = new Descriptor(found.family);
-    // An end of TCP has its own; one of a unix socket has the path of the listener.
+    // A TCP connection has its own local address. That of a unix socket is the path of the
+    // listener.
     accepted.local = found.local;
     found.inheritTo(accepted);
     this.adoptSocket(accepted, socket);
@@ -225,7 +234,7 @@ export abstract class PortableCalls implements Completions {
     return this.number(accepted);
   }
 
-  /** The socket is connected: it becomes the descriptor's stream. */
+  /** Makes a connected socket the stream of its descriptor. */
   protected adoptSocket(found: Descriptor, socket: RuntimeSocket): void {
     const stream = new PortableStream(socket, this);
     this.streams.add(stream);

@@ -1,9 +1,10 @@
 /**
  * The doorbell: a task after the runtime's own event, and a timer that keeps the process alive
- * while calls are pending. The sockets themselves never keep it alive.
+ * while calls are pending. The sockets themselves never do.
  *
- * The task is a macrotask or a microtask, as suits the runtime. Before a macrotask all sockets that
- * are ready have reported, and one turn serves them; a microtask comes sooner, one for each socket.
+ * The task is a macrotask or a microtask, depending on the runtime. Before a macrotask all sockets
+ * that are ready have reported, and one turn serves them; a microtask comes sooner, one for each
+ * socket.
  *
  * @module
  */
@@ -23,10 +24,10 @@ interface NodeTimers {
 // deno-lint-ignore no-explicit-any
 const { setInterval, clearInterval } = timers as any as NodeTimers;
 
-/** Runs a function after the event that is being handled. */
+/** Runs a function after the current event. */
 export type Schedule = (callback: () => void) => void;
 
-/** The longest that timers have; it does nothing when it is over. */
+/** The longest delay of a timer. The timer's callback does nothing. */
 const LONG_MS = 2_147_483_647;
 
 export class PortableDoorbell implements DoorbellPort {
@@ -44,7 +45,7 @@ export class PortableDoorbell implements DoorbellPort {
     this.#keepAlive.unref();
   }
 
-  /** Wakes the core soon, never within the call. */
+  /** Wakes the core soon, but never during this call. */
   ring(): void {
     if (this.#queued || this.#closed) return;
     this.#queued = true;

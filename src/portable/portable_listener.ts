@@ -1,9 +1,10 @@
 /**
  * One listening socket of `node:net`.
  *
- * The runtime accepts by itself. Accepted connections wait here, paused, until the core accepts
- * them: as many as the backlog that `listen` was given. Further ones are reset, as a kernel does
- * with `tcp_abort_on_overflow`. Connections that wait when the listener closes are reset as well.
+ * The runtime accepts connections before the core does. They wait here, paused, until the core
+ * accepts them: at most as many as the backlog of `listen`. Further connections are reset, as by a
+ * kernel with `tcp_abort_on_overflow`. Connections that wait when the listener closes are reset as
+ * well.
  *
  * @module
  */
@@ -26,13 +27,13 @@ export interface ListenTarget {
 
 export class PortableListener {
   readonly server: RuntimeServer;
-  /** 0 once it listens, or -errno. */
+  /** Resolves with 0 once the socket listens, or with -errno. */
   readonly opened: Promise<number>;
   readonly #waiting: RuntimeSocket[] = [];
   readonly #backlog: number;
   readonly #onConnection: () => void;
   #closed = false;
-  // The accept that is parked.
+  // The pending accept of the core.
   slot = -1;
   generation = 0;
   block = -1;
@@ -49,7 +50,7 @@ export class PortableListener {
     this.server.once("listening", () => opened.resolve(0));
     this.server.on("error", (error) => opened.resolve(-listenErrno(error)));
     const { path, host, port, ipv6Only, reusePort } = target;
-    // The kernel refuses no backlog; the runtimes want a positive one.
+    // The kernel accepts any backlog, but the runtimes require a positive one.
     const common = { backlog: this.#backlog, exclusive: true };
     const options = path !== null ? shielded({ ...common, path }) : shielded({
       ...common,
@@ -67,7 +68,7 @@ export class PortableListener {
     }
   }
 
-  /** A connection that waits. */
+  /** Takes a waiting connection. */
   take(): RuntimeSocket | null {
     let socket = this.#waiting.shift();
     while (socket !== undefined && socket.destroyed) socket = this.#waiting.shift();
@@ -76,14 +77,14 @@ export class PortableListener {
     return socket;
   }
 
-  /** Stops listening; whoever comes is refused from now on. */
+  /** Stops listening. Later connections are refused. */
   stop(): void {
     if (this.#closed) return;
     this.#closed = true;
     try {
       this.server.close();
     } catch {
-      // It never listened.
+      // The server never listened.
     }
     for (const socket of this.#waiting.splice(0)) socket.resetAndDestroy();
   }
@@ -100,13 +101,13 @@ export class PortableListener {
   };
 }
 
-/** Deno has EINVAL for an address that this machine does not have. The address itself is valid. */
+/** Deno reports EINVAL for a valid address that does not belong to this machine. */
 function listenErrno(error: unknown): number {
   const errno = errnoOf(error);
   return errno === ERRNO.EINVAL ? ERRNO.EADDRNOTAVAIL : errno;
 }
 
-/** The error of a connection that waits: it is passed over when its turn comes. */
+/** Ignores the error of a waiting connection, which is skipped later. */
 function ignore(): void {}
 
 let ipv6OnlySupport: Promise<boolean> | null = null;
@@ -115,8 +116,8 @@ let ipv6OnlySupport: Promise<boolean> | null = null;
 const IPV6_ONLY_TRY_COUNT = 8;
 
 /**
- * Whether the runtime heeds `ipv6Only`: Deno 2.9 ignores it. Tried out once: beside a listener that
- * takes both, none for IPv4 can have the same port.
+ * Whether the runtime applies `ipv6Only`, which Deno 2.9 ignores. Tested once, by a second
+ * listener: beside one for both families, an IPv4 listener cannot have the same port.
  */
 export function ipv6OnlySupported(): Promise<boolean> {
   return ipv6OnlySupport ??= tryIpv6Only();

@@ -31,12 +31,13 @@ export class PortableNative implements NativePort {
 
   mapSlab(sizeBytes: number): SlabMemory | null {
     const slab = this.#slabs.map(sizeBytes);
-    // A view that is given away, to a byte stream perhaps, would take what all others have there.
+    // A view that is transferred, for example to a byte stream, would take the memory of all
+    // others.
     if (slab !== null) markAsUntransferable(slab.bytes.buffer);
     return slab;
   }
 
-  /** Memory of another source, which has numbered it: pools of that source work here. */
+  /** Registers memory of another source under that source's number, so that its pools work here. */
   lend(slab: SlabMemory): void {
     this.#slabs.lend(slab.id, slab.bytes.buffer as ArrayBuffer);
   }

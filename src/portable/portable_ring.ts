@@ -7,8 +7,8 @@
  *   sleeps, rings the doorbell.
  * - Each operation has exactly one completion, except polls, which complete once for each event and
  *   when they are cancelled. Receives complete once here (`multishot` is false).
- * - Descriptors are small numbers of this ring, and mean nothing to the system.
- * - Nothing here throws: an error of the runtime becomes -errno.
+ * - Descriptors are small numbers of this ring, and are unknown to the system.
+ * - No method throws: an error of the runtime becomes -errno.
  *
  * @module
  */
@@ -39,7 +39,7 @@ export class PortableRing extends PortableCalls implements RingPort {
   readonly ops = new Uint32Array(OP_CAPACITY * 8);
   readonly completions = new Int32Array(COMPLETION_CAPACITY * 4);
   readonly #queue = new CompletionQueue();
-  /** Where operations in flight are, by slot: what a cancel has to find. */
+  /** The descriptors of operations in flight, by slot, for cancels. */
   readonly #flying: (Descriptor | null)[] = [];
   readonly #schedule: Schedule;
   #doorbell: PortableDoorbell | null = null;

@@ -1,12 +1,12 @@
 /**
- * One connected socket of `node:net`, as the two halves of a descriptor that the core knows.
+ * One connected socket of `node:net`, as the two halves of one of the core's descriptors.
  *
  *   receiving   idle -> parked: a receive waits -> idle     bytes, the end, or an error complete it
  *   sending     see `sending_half.ts`
  *
- * The runtime reads ahead (see `read_ahead.ts`) from the beginning: a runtime that does not read is
- * told of a reset all the same, and drops what came before it. An error or the end of the stream
- * shows behind the bytes that came before it.
+ * The runtime reads ahead from the beginning (see `read_ahead.ts`), because a runtime that does not
+ * read drops the bytes before a reset. The core sees an error or the end of the stream only after
+ * the bytes that came before it.
  *
  * @module
  */
@@ -19,24 +19,25 @@ import { ReadAhead } from "./read_ahead.ts";
 import { errnoOf, type RuntimeSocket } from "./runtime_sockets.ts";
 import { type SendCompletions, SendingHalf } from "./sending_half.ts";
 
-/** Takes completions of operations; the ring. */
+/** Takes completions of operations. Implemented by the ring. */
 export interface Completions extends SendCompletions {
   readonly groups: BufferGroups;
-  /** The runtime has closed the socket. */
+  /** Called when the runtime has closed the socket. */
   gone(stream: PortableStream): void;
 }
 
 /**
- * Closing a socket with unread bytes sends RST, which makes the kernel drop what the peer has not
- * taken. How much that is, `node:net` does not tell. After a window of so many bytes, so short ago,
- * it may be some: closing waits until the peer ends or was quiet for so long. Otherwise it waits
- * for one quiet look, or until so many bytes were thrown away: about what a kernel holds.
+ * A close of a socket with unread bytes sends RST, and the kernel then drops the bytes that the
+ * peer has not acknowledged. `node:net` does not tell their number. There may be some when a large
+ * window was sent within the last `UNTAKEN_MS`. In that case the close waits until the peer ends or
+ * was quiet for a longer time. Otherwise it waits for one quiet check, or until about as many bytes
+ * were discarded as a kernel holds.
  */
 const UNTAKEN_MS = 5_000;
 const QUIET_MS = 100;
 const DISCARDED_BYTES_MAX = 4 << 20;
 
-/** Results of a look at a connection that lingers. */
+/** Results of a check of a lingering connection. */
 const LINGER_OVER = 0;
 const LINGER_WAITS = 1;
 const LINGER_BYTES_CAME = 2;
@@ -52,7 +53,7 @@ export class PortableStream {
   #ended = false;
   #errno = 0;
   #closed = false;
-  /** The core has shut the receiving half: what still comes is thrown away. */
+  /** Whether the core has shut the receiving half, so that arriving bytes are discarded. */
   #deaf = false;
   #discarding = false;
   #bytesCame = false;
@@ -60,7 +61,7 @@ export class PortableStream {
   #discardedBytes = 0;
   #quietSinceMs = 0;
 
-  // The receive that is parked. `#recvGroup` is -1 for one into memory of its own.
+  // The pending receive. `#recvGroup` is -1 for a direct receive.
   #recvSlot = -1;
   #recvGeneration = 0;
   #recvGroup = -1;
@@ -80,12 +81,12 @@ export class PortableStream {
     this.#read();
   }
 
-  /** The runtime has closed the socket. */
+  /** Whether the runtime has closed the socket. */
   get closed(): boolean {
     return this.#closed;
   }
 
-  /** The connection is over, and the peer's FIN never came. */
+  /** Whether the connection has ended without the peer's FIN. */
   get cutOff(): boolean {
     return this.#errno !== 0 && !this.#ended;
   }
@@ -104,7 +105,7 @@ export class PortableStream {
     this.#park(slot, generation, length);
   }
 
-  /** Whether the receive of this slot was parked here, and is cancelled now. */
+  /** Cancels the receive of this slot. Returns whether it was pending here. */
   cancelRecv(slot: number, generation: number): boolean {
     if (this.#recvSlot !== slot || this.#recvGeneration !== generation) return false;
     this.#finishRecv(-ERRNO.ECANCELED, 0);
@@ -112,8 +113,8 @@ export class PortableStream {
   }
 
   /**
-   * Completes when one of the events is there. FIN is noticed once the bytes before it have been
-   * read: as long as more of them wait than are read ahead, it is not.
+   * Completes when one of the events has occurred. FIN is noticed only once the bytes before it are
+   * read ahead.
    */
   poll(slot: number, generation: number, events: number): void {
     this.parkedPoll.park(slot, generation, events);
@@ -134,7 +135,7 @@ export class PortableStream {
     if (!this.#serve()) this.#read();
   }
 
-  /** Completes the parked receive, if there is something for it. */
+  /** Completes the pending receive, if there are bytes, an end or an error for it. */
   #serve(): boolean {
     if (this.#recvSlot < 0) return false;
     if (this.#ahead.length > 0 && !this.#deaf) this.#deliver();
@@ -144,7 +145,7 @@ export class PortableStream {
     return true;
   }
 
-  /** A reset that a send was told of is one for the receiving half as well. */
+  /** The errno of the receiving half. A reset that was reported to a send counts here as well. */
   get #recvErrno(): number {
     return this.#errno === ERRNO.EPIPE ? ERRNO.ECONNRESET : this.#errno;
   }
@@ -178,7 +179,7 @@ export class PortableStream {
     this.#to.complete(slot, this.#recvGeneration, result, flags);
   }
 
-  /** The runtime is to read, from now on or again. */
+  /** Lets the runtime read, at first or after a pause. */
   #read(): void {
     if (this.#flowing || this.#ended || this.#closed) return;
     this.#flowing = true;
@@ -208,19 +209,19 @@ export class PortableStream {
 
   // ---- the end -------------------------------------------------------------------------------
 
-  /** The receiving half for good: a parked receive ends as at the end of the stream. */
+  /** Shuts the receiving half for good. A pending receive completes as at the end of the stream. */
   shutdownRecv(): void {
     this.#deaf = true;
     this.#ahead.clear();
     this.#serve();
   }
 
-  /** FIN, behind what the runtime has. */
+  /** Sends FIN after the bytes that the runtime has. */
   shutdownSend(): void {
     if (!this.#closed) this.sending.finish();
   }
 
-  /** Both halves, and what has come is thrown away; says whether there is a reason to wait. */
+  /** Shuts both halves and discards received bytes. Returns whether there is a reason to wait. */
   discard(): number {
     this.#discarding = true;
     this.#ahead.clear();
@@ -233,7 +234,7 @@ export class PortableStream {
     return this.#ended && !this.sending.unsent ? LINGER_OVER : LINGER_WAITS;
   }
 
-  /** Looks again after `discard`. */
+  /** Checks again after `discard`. */
   lookAgain(): number {
     if (this.#closed || this.#errno !== 0) return LINGER_OVER;
     const came = this.#bytesCame;
@@ -247,12 +248,12 @@ export class PortableStream {
     return this.#untaken && !quiet ? LINGER_WAITS : LINGER_OVER;
   }
 
-  /** The runtime has bytes that the kernel has not taken. */
+  /** Whether the runtime has bytes that the kernel has not taken. */
   get unsent(): boolean {
     return this.sending.unsent && !this.#closed && this.#errno === 0;
   }
 
-  /** Closes the descriptor: after RST, or as it is. */
+  /** Closes the descriptor, after RST when `reset` is set. */
   close(reset: boolean): void {
     this.#deaf = true;
     this.#ahead.clear();
@@ -272,7 +273,7 @@ export class PortableStream {
 
   readonly #onClose = (): void => {
     this.#closed = true;
-    // Closed by the runtime without a word: the peer's FIN has not come.
+    // The runtime has closed the socket without an event, and the peer's FIN has not come.
     if (!this.#ended && this.#errno === 0) this.#errno = ERRNO.ECONNRESET;
     this.#endCalls();
     this.#to.gone(this);

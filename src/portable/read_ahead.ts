@@ -1,34 +1,37 @@
 /**
  * The bytes of one connection that the runtime has read before the core asks for them.
  *
- * The runtime reads when it likes, and hands over chunks of a size that it likes. The core sees
- * none of that: an operation takes exactly the bytes that it asks for, and the rest stays here.
+ * The runtime reads at any time, in chunks of any size. The core does not see this: an operation
+ * takes exactly the bytes that it asks for, and the rest stays here.
  *
  * Bound: {@link READ_AHEAD_BYTES} and one chunk of the runtime (64 KiB). A chunk counts for more
- * than its bytes, so that a peer that sends single bytes cannot pile up objects; a chunk that pins
- * much more memory than it has bytes is copied.
+ * than its bytes, so that a peer that sends single bytes cannot pile up objects. A chunk is copied
+ * when it keeps much more memory than it has bytes.
  *
  * @module
  */
 import { LIMITS } from "../base/limits.ts";
 
-/** The cost of one chunk beside its bytes: the view, its memory's header, its place here. */
+/**
+ * The cost of one chunk beside its bytes: the view, the header of its memory, its place in the
+ * list.
+ */
 const CHUNK_COST_BYTES = 256;
 
 export class ReadAhead {
   #first: Uint8Array | null = null;
   #firstAt = 0;
   readonly #others: Uint8Array[] = [];
-  /** Bytes that wait. */
+  /** The number of waiting bytes. */
   length = 0;
   #costBytes = 0;
 
-  /** Nothing more should be read until some of it is taken. */
+  /** Whether reading should pause until bytes are taken. */
   get full(): boolean {
     return this.#costBytes >= LIMITS.readAheadBytes;
   }
 
-  /** Little enough is left that reading may go on. */
+  /** Whether few enough bytes are left that reading may resume. */
   get low(): boolean {
     return this.#costBytes <= LIMITS.readAheadBytes / 2;
   }
@@ -40,7 +43,10 @@ export class ReadAhead {
     this.#costBytes += chunk.length + CHUNK_COST_BYTES;
   }
 
-  /** The chunk that was pushed last stays for a while: not with much more memory than bytes. */
+  /**
+   * Copies the last chunk if it keeps much more memory than it has bytes, because it stays for a
+   * while.
+   */
   keepLast(): void {
     const { length } = this.#others;
     const last = length > 0 ? this.#others[length - 1] : this.#first;
@@ -50,7 +56,7 @@ export class ReadAhead {
     else this.#first = copy;
   }
 
-  /** Moves up to `count` bytes to `target`; returns how many. */
+  /** Moves up to `count` bytes to `target`, and returns their number. */
   take(target: Uint8Array, at: number, count: number): number {
     let moved = 0;
     while (moved < count && this.#first !== null) {

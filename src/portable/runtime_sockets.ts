@@ -20,8 +20,8 @@ export const runtimeSockets: Pick<RuntimeNet, "createServer" | "connect"> = {
 };
 
 /**
- * Options that the runtimes may look for, as fields of their own: one that is missing would be read
- * from `Object.prototype`, which a program may have polluted.
+ * The options that the runtimes may read, as own fields, because a missing field would be read from
+ * `Object.prototype`, which a program may have polluted.
  */
 const SHIELD = Object.freeze({
   signal: undefined,
@@ -44,12 +44,15 @@ const SHIELD = Object.freeze({
   backlog: undefined,
 });
 
-/** These fields and no others: neither a prototype's, nor those that decide what is listened on. */
+/**
+ * An object with exactly these fields: none from a prototype, and no other that would select what
+ * to listen on.
+ */
 export function shielded<T extends object>(fields: T): T {
   return Object.assign(Object.create(null), SHIELD, fields);
 }
 
-/** Codes of the runtimes that are no errno, and the errno that comes nearest. */
+/** Codes of the runtimes that are not an errno, and the nearest errno. */
 const OTHER_CODES: Readonly<Record<string, string>> = {
   ERR_STREAM_DESTROYED: "EPIPE",
   ERR_STREAM_WRITE_AFTER_END: "EPIPE",
@@ -61,7 +64,10 @@ const OTHER_CODES: Readonly<Record<string, string>> = {
 /** Errors of a permission system: Deno's `NotCapable`, and `PermissionDenied` before. */
 const DENIALS = ["NotCapable", "PermissionDenied"];
 
-/** The positive errno of an error of the runtime; its number differs between systems. */
+/**
+ * The positive Linux errno of an error of the runtime, by name, because numbers differ between
+ * systems.
+ */
 export function errnoOf(error: unknown): number {
   const { code, name } = error as { code?: unknown; name?: unknown };
   if (DENIALS.includes(String(name))) return ERRNO.EACCES;

@@ -4,12 +4,12 @@
  *   idle -> window with the runtime -> ... -> idle
  *                  \-- cancelled -> owed: the window's callback is outstanding -> idle
  *
- * The runtime keeps what it was given until its callback, so it is given copies, one window at a
- * time: the core's memory is free as soon as the operation completes. Bytes cannot be taken back. A
- * cancelled send therefore reports the window that is with the runtime as taken, and the next send
- * begins behind that window's callback: at most one window is owed at any time. Where the kernel
- * took a window at once, nothing is left with the runtime, and its callback, which comes later, is
- * not waited for.
+ * The runtime keeps the bytes of a write until its callback. So it gets copies, one window at a
+ * time, and the core's memory is free as soon as the operation completes. A write cannot be
+ * withdrawn. So a cancelled send reports the window that the runtime holds as taken, and the next
+ * send begins after that window's callback: at most one window is owed at any time. When the kernel
+ * took a window at once, the runtime holds no bytes, and the send does not wait for the later
+ * callback.
  *
  * @module
  */
@@ -27,26 +27,26 @@ export interface Range {
   length: number;
 }
 
-/** Takes completions of operations, and has what they need; the ring. */
+/** Takes completions of operations, and gives access to memory. Implemented by the ring. */
 export interface SendCompletions {
   readonly slabs: SlabTable;
   readonly windows: WindowPool;
   complete(slot: number, generation: number, result: number, flags: number): void;
 }
 
-/** A window of so many bytes may be more than the peer has room for. */
+/** A window of this size may be larger than the free space of the peer's buffers. */
 const LARGE_WINDOW_BYTES = 16_384;
 
 export class SendingHalf {
   readonly #socket: RuntimeSocket;
   readonly #to: SendCompletions;
   #finAsked = false;
-  /** The errno that the connection ended with; 0 before. */
+  /** The errno with which the connection ended; 0 before its end. */
   #errno = 0;
   /** When a large window was last sent, on the clock of `performance.now()`. */
   largeSentAtMs = -Infinity;
 
-  // The send that is under way, and what of it has been taken.
+  // The pending send, and the part of it that has been taken.
   #sendSlot = -1;
   #sendGeneration = 0;
   readonly #single: [Range] = [{ slab: 0, offset: 0, length: 0 }];
@@ -54,10 +54,10 @@ export class SendingHalf {
   #rangeAt = 0;
   #rangeDone = 0;
   #sent = 0;
-  /** Bytes with the runtime whose callback has not come, and where they are. */
+  /** The bytes that the runtime holds until its callback, and their memory. */
   #windowBytes = 0;
   #window: Buffer | null = null;
-  /** Callbacks that are still to come for windows that were taken at once. */
+  /** Outstanding callbacks of windows that were taken at once. */
   #callbacksLeft = 0;
 
   constructor(socket: RuntimeSocket, to: SendCompletions) {
@@ -65,28 +65,28 @@ export class SendingHalf {
     this.#to = to;
   }
 
-  /** The runtime has bytes that the kernel has not taken. */
+  /** Whether the runtime has bytes that the kernel has not taken. */
   get unsent(): boolean {
     return this.#windowBytes > 0;
   }
 
-  /** FIN, behind what the runtime has. */
+  /** Sends FIN after the bytes that the runtime has. */
   finish(): void {
     if (this.#finAsked) return;
     this.#finAsked = true;
     this.#socket.end();
   }
 
-  /** The connection is over: a send that is under way ends, and later ones fail. */
+  /** The connection has ended: the pending send fails, and so do later ones. */
   end(errno: number): void {
     this.#errno = errno;
     this.#windowBytes = 0;
-    // The runtime may still hold it: it does not return to the pool.
+    // The window does not return to the pool, because the runtime may still hold it.
     this.#window = null;
     if (this.#sendSlot >= 0) this.#finishSend(this.#sent > 0 ? this.#sent : -errno);
   }
 
-  /** One range, which is the usual case and makes no object. */
+  /** Sends one range, the usual case, without making an object. */
   sendOne(slot: number, generation: number, slab: number, offset: number, length: number): void {
     const [one] = this.#single;
     one.slab = slab;
@@ -102,20 +102,20 @@ export class SendingHalf {
     this.#rangeAt = 0;
     this.#rangeDone = 0;
     this.#sent = 0;
-    // Else the callback of the window that is owed begins it.
+    // Otherwise the callback of the owed window starts it.
     if (this.#windowBytes === 0) this.#sendWindow();
   }
 
-  /** Whether the send of this slot was under way, and is over now. */
+  /** Cancels the send of this slot. Returns whether it was pending here. */
   cancel(slot: number, generation: number): boolean {
     if (this.#sendSlot !== slot || this.#sendGeneration !== generation) return false;
-    // Nothing of it has been given to the runtime while another one's window is owed.
+    // While the window of another send is owed, the runtime has none of these bytes.
     const taken = this.#rangeAt > 0 || this.#rangeDone > 0 ? this.#sent + this.#windowBytes : 0;
     this.#finishSend(taken > 0 ? taken : -ERRNO.ECANCELED);
     return true;
   }
 
-  /** The next bytes go to the runtime, as a copy, until it does not take a window at once. */
+  /** Passes copies of the next bytes to the runtime, until it does not take a window at once. */
   #sendWindow(): void {
     for (;;) {
       if (this.#errno !== 0) return this.#finishSend(-this.#errno);
@@ -133,7 +133,7 @@ export class SendingHalf {
     }
   }
 
-  /** The runtime has no bytes of the window any more. */
+  /** Returns the window's memory, which the runtime does not hold any more. */
   #returnWindow(): void {
     this.#windowBytes = 0;
     const window = this.#window;
@@ -141,7 +141,7 @@ export class SendingHalf {
     if (window !== null) this.#to.windows.put(window);
   }
 
-  /** A window of the send was taken. Whether that was all. */
+  /** Notes that a window of the send was taken. Returns whether the send is complete. */
   #advance(bytes: number): boolean {
     this.#sent += bytes;
     if (this.#rangeAt < this.#ranges.length) return false;
@@ -178,7 +178,7 @@ export class SendingHalf {
       this.#callbacksLeft--;
       return;
     }
-    // The socket is ending, and 'error' or 'close' follows, which know better why.
+    // The socket is ending. 'error' or 'close' follows with the reason.
     if (error) return;
     const bytes = this.#windowBytes;
     this.#returnWindow();

@@ -2,8 +2,8 @@
  * Slabs of plain JavaScript memory, by number.
  *
  * The table does not keep a slab alive: each slot has a view of it, and an operation holds its
- * slots. Slabs of another source, such as a pool that was made before the network, are lent to the
- * table under the number that they have there; numbers of its own begin above those.
+ * slots. Slabs of another source, such as a pool that was made before the network, are registered
+ * under their number in that source. The table's own numbers lie above those.
  *
  * @module
  */
@@ -17,11 +17,11 @@ export class SlabTable {
   readonly #slabs = new Map<number, WeakRef<Buffer>>();
   readonly #collected = new FinalizationRegistry<number>((id) => this.#forget(id));
   #next = FIRST_OWN;
-  /** The slab that was asked for last: most operations name the same one. */
+  /** The slab of the last lookup, because most operations name the same slab. */
   #lastId = -1;
   #last: WeakRef<Buffer> | null = null;
 
-  /** New memory, filled with zeros; null when there is none. */
+  /** Maps new memory, filled with zeros. Null when there is no memory. */
   map(sizeBytes: number): SlabMemory | null {
     let memory: ArrayBuffer;
     try {
@@ -34,14 +34,14 @@ export class SlabTable {
     return { id, bytes: new Uint8Array(memory) };
   }
 
-  /** Notes memory that another source has numbered. */
+  /** Registers memory that another source has numbered. */
   lend(id: number, memory: ArrayBuffer): void {
     this.#slabs.set(id, new WeakRef(bufferOf(memory)));
     if (this.#lastId === id) this.#last = null;
     this.#collected.register(memory, id);
   }
 
-  /** The memory of a slab, or null: it is gone, or was never there. */
+  /** The memory of a slab; null when it was collected or never existed. */
   find(id: number): Buffer | null {
     if (id !== this.#lastId || this.#last === null) {
       this.#lastId = id;
@@ -51,7 +51,7 @@ export class SlabTable {
   }
 
   #forget(id: number): void {
-    // The number may be another slab's by now, where the other source uses it again.
+    // The number may belong to another slab by now, when the other source has reused it.
     if (this.#slabs.get(id)?.deref() !== undefined) return;
     this.#slabs.delete(id);
     if (this.#lastId === id) this.#last = null;
@@ -60,7 +60,10 @@ export class SlabTable {
 
 const buffers = new WeakMap<ArrayBuffer, Buffer>();
 
-/** One view for the life of the memory: the table refers to the view, and the memory keeps it. */
+/**
+ * One view for the life of the memory. The table refers to the view weakly, and the memory keeps it
+ * alive.
+ */
 function bufferOf(memory: ArrayBuffer): Buffer {
   const known = buffers.get(memory);
   if (known !== undefined) return known;

@@ -1,8 +1,8 @@
 /**
- * Between the addresses of `node:net` and those that the core reads from blocks.
+ * Translates between the addresses of `node:net` and those that the core reads from blocks.
  *
  * A socket of IPv6 that talks IPv4 has mapped addresses (`::ffff:127.0.0.1`) in the kernel. The
- * runtimes name the IPv4 address alone, so the family of the socket decides what is written.
+ * runtimes report only the IPv4 address, so the family of the socket decides the written form.
  *
  * @module
  */
@@ -31,8 +31,8 @@ function write(block: Uint8Array, address: SocketAddress | UnixAddress): number 
 }
 
 /**
- * The number of an interface, from an IPv6 address of it with that scope, or from the file that
- * Linux has for it; -1 when unknown.
+ * The number of an interface, from an IPv6 address with that scope, or from the interface's file in
+ * Linux; -1 when unknown.
  */
 function interfaceNumber(name: string): number {
   try {
@@ -52,7 +52,7 @@ function interfaceNumber(name: string): number {
   }
 }
 
-/** As the core spells it: mapped where the socket is of IPv6, its scope as a number. */
+/** The address in the core's form: mapped for an IPv6 socket, with the scope as a number. */
 function numeric(
   hostname: string,
   port: number,

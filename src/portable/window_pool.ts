@@ -1,6 +1,6 @@
 /**
- * Memory for the copies that the runtime is given to send: a few buffers of two sizes that go
- * around, so that a send allocates nothing. They come back when the runtime is done with them.
+ * Memory for the copies that the runtime sends: a few circulating buffers of two sizes, so that a
+ * send allocates no memory. They return after the callback of the runtime.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { Buffer } from "node:buffer";
 import { LIMITS } from "../base/limits.ts";
 
 const SMALL_BYTES = 4_096;
-/** Kept when nothing is sent: 256 KiB and 2 MiB at most. */
+/** The number of buffers that are kept: at most 256 KiB and 2 MiB. */
 const SMALL_KEPT = 64;
 const LARGE_KEPT = 32;
 
@@ -16,7 +16,7 @@ export class WindowPool {
   readonly #small: Buffer[] = [];
   readonly #large: Buffer[] = [];
 
-  /** At least `sizeBytes`, which is a window at most. */
+  /** Takes a buffer of at least `sizeBytes`, which is at most a window. */
   take(sizeBytes: number): Buffer {
     if (sizeBytes <= SMALL_BYTES) return this.#small.pop() ?? Buffer.alloc(SMALL_BYTES);
     return this.#large.pop() ?? Buffer.alloc(LIMITS.portableWindowBytes);

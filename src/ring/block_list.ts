@@ -18,7 +18,10 @@ export class BlockList {
     this.#port = port;
   }
 
-  /** A block, or -1 when only `kept` are left: those are for callers that cannot wait. */
+  /**
+   * Takes a block. Returns -1 when only `kept` blocks are left, which are for callers that cannot
+   * wait.
+   */
   take(kept = 0): number {
     if (kept > 0 && this.#port.blockCount - this.used <= kept) return -1;
     const block = this.#free.pop();
@@ -30,7 +33,10 @@ export class BlockList {
     this.#free.push(block);
   }
 
-  /** Calls with a block that holds the text, and the text's length. -ENOBUFS when there is none. */
+  /**
+   * Calls `call` with a block that has the text, and the length of the text. Returns -ENOBUFS when
+   * no block is free.
+   */
   withText(text: string, call: (block: number, length: number) => number): number {
     const block = this.take();
     if (block < 0) return -ERRNO.ENOBUFS;
@@ -41,7 +47,7 @@ export class BlockList {
     return result;
   }
 
-  /** Blocks that are taken. */
+  /** The number of taken blocks. */
   get used(): number {
     return this.#created - this.#free.length;
   }

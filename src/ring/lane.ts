@@ -1,12 +1,13 @@
 /**
- * One direction of a ring: its own budget of operations in flight, its own order, its own gauge.
+ * One direction of a ring, with its own budget of operations in flight, its own order and its own
+ * gauge.
  *
- * Waiting receives can therefore never use up what sends need, whether the two lanes share a ring
- * or have one each. Resubmitted operations go before fresh ones: they hold resources already.
+ * So waiting receives can never use up the budget of sends, whether the two lanes share a ring or
+ * have one each. Resubmitted operations go before fresh ones, because they hold resources already.
  *
  * Receives that found no provided buffer wait in a queue of their own. Each turn admits as many of
- * them as there are buffers, first come first served. To try them all would cost a failed operation
- * each, and the receives that are tried first would win again and again.
+ * them as there are buffers, first come first served. Submitting all of them would cost a failed
+ * operation for most, and the same receives would always be first.
  *
  * @module
  */
@@ -29,23 +30,25 @@ export class Lane<T extends Waiting> {
     this.inFlightMax = inFlightMax;
   }
 
-  /** Operations with the kernel or waiting for it: the `pending_operations` gauge. */
+  /** The number of operations in flight or waiting for a turn: the `pending_operations` gauge. */
   get pending(): number {
     return this.inFlight + this.#resubmitted.count + this.#fresh.count + this.#awaitingBuffer.count;
   }
 
-  /** Whether receives wait for a provided buffer: the next receive waits behind them. */
+  /** Whether receives wait for a provided buffer. The next receive then waits behind them. */
   get hasBufferQueue(): boolean {
     return this.#awaitingBuffer.count > 0;
   }
 
-  /** Whether an operation waits, for no buffer, and the budget allows it. */
+  /** Whether an operation waits that needs no buffer, and the budget allows it. */
   get canStage(): boolean {
     return this.inFlight < this.inFlightMax &&
       (this.#resubmitted.count > 0 || this.#fresh.count > 0);
   }
 
-  /** The same, with the receives that wait for a buffer: `admit` may let some of them go. */
+  /**
+   * The same, including receives that wait for a buffer, because `admit` may let some of them go.
+   */
   get canAdmit(): boolean {
     return this.inFlight < this.inFlightMax && this.pending > this.inFlight;
   }
@@ -63,7 +66,7 @@ export class Lane<T extends Waiting> {
     }
   }
 
-  /** The first `count` receives that wait for a buffer go to the next turn. */
+  /** Moves the first `count` receives that wait for a buffer to the next turn. */
   admit(count: number): void {
     for (let i = 0; i < count && this.#awaitingBuffer.count > 0; i++) {
       this.#resubmitted.push(this.#awaitingBuffer.shift() as T);

@@ -22,13 +22,13 @@ export const OP_CODE = Object.freeze({
   poll: 10,
 });
 
-/** Events of a poll, as it asks for them and completes with them: `UR_POLL_` of `ffi/shim.h`. */
+/** Events that a poll asks for and completes with: `UR_POLL_` of `ffi/shim.h`. */
 export const POLL_EVENT = Object.freeze({
   in: 0x01,
   out: 0x04,
-  /** Comes unasked. */
+  /** Always reported. */
   error: 0x08,
-  /** Comes unasked: both halves are over, as after a reset. */
+  /** Always reported: both halves have ended, for example after a reset. */
   hangUp: 0x10,
   /** FIN has come; bytes may wait before it. */
   peerFinished: 0x2000,
@@ -63,7 +63,7 @@ export class OpWriter {
     this.#count = count;
   }
 
-  /** The operation that the next record belongs to. */
+  /** Sets the slot and the generation of the next record. */
   address(slot: number, generation: number): void {
     this.#slot = slot;
     this.#generation = generation;
@@ -97,7 +97,9 @@ export class OpWriter {
     this.#write(OP_CODE.connect, fd, block, 0, addressBytes, 0);
   }
 
-  /** Completes with those of the events, and of the unasked ones, that are there. */
+  /**
+   * Writes a poll. It completes with the asked-for and always reported events that have occurred.
+   */
   poll(fd: number, events: number): void {
     this.#write(OP_CODE.poll, fd, 0, 0, events, 0);
   }

@@ -1,22 +1,26 @@
 /**
- * The operations in flight: slot -> operation. The source of truth for what the kernel still owes.
+ * The operations in flight, by slot. The table is the record of all completions that are still to
+ * come.
  *
- * An operation keeps its slot between flights, whatever its owner. The generation tells flights
- * apart. The table holds each operation in flight, and through its owner all that the kernel may
- * touch, against the garbage collector.
+ * An operation keeps its slot between flights, even when its owner changes. The generation
+ * distinguishes flights. The table keeps each operation in flight from the garbage collector, and
+ * through the owner all memory that the kernel may touch.
  *
  * @module
  */
 import { assert } from "../base/assert.ts";
 import { type Operation, OPERATION_IDLE, OPERATION_IN_FLIGHT } from "./operation.ts";
 
-/** Slots are below this: the bit above them marks an accept on its way through the kernel. */
+/** Slots are below this number, because the shim uses the bit above to mark an accept. */
 const SLOT_COUNT_MAX = 0x4000_0000;
 
 export class OperationTable {
   readonly #operations: (Operation | null)[] = [];
   readonly #free: number[] = [];
-  /** Of the last flight. One count for all: a slot's next owner cannot repeat its last one's. */
+  /**
+   * The generation of the last flight. All slots share one count, so that two flights of a slot
+   * never have the same one.
+   */
   #generation = 0;
   inFlight = 0;
 
@@ -34,7 +38,7 @@ export class OperationTable {
     this.inFlight++;
   }
 
-  /** The operation of a flight that goes on. Null when the completion belongs to none. */
+  /** The operation of a flight that goes on. Null for a stale completion. */
   find(slot: number, generation: number): Operation | null {
     const operation = this.#operations[slot];
     if (operation === undefined || operation === null) return null;
@@ -42,7 +46,7 @@ export class OperationTable {
     return operation.state === OPERATION_IN_FLIGHT ? operation : null;
   }
 
-  /** Ends a flight. Null when the completion belongs to none: the record is stale. */
+  /** Ends a flight and returns its operation. Null for a stale completion. */
   land(slot: number, generation: number): Operation | null {
     const operation = this.find(slot, generation);
     if (operation === null) return null;
@@ -60,7 +64,7 @@ export class OperationTable {
     operation.slot = -1;
   }
 
-  /** Calls for each operation that is with the kernel. */
+  /** Calls `visit` for each operation in flight. */
   eachInFlight(visit: (operation: Operation) => void): void {
     for (const operation of this.#operations) {
       if (operation !== null && operation.state === OPERATION_IN_FLIGHT) visit(operation);

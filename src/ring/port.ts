@@ -1,5 +1,5 @@
 /**
- * The interface that `ffi/` implements: what the core may ask of the unsafe room. Types only.
+ * The interface that `ffi/` implements: all that the core may call there. Types only.
  *
  * Numbers are counts or -errno, as in C. No member throws unless its comment says so, and only the
  * doorbell calls back.
@@ -14,27 +14,30 @@ export const OP_FLAG_POLL_FIRST = 1;
 /** Flag of a cancel record: the target is an accept. */
 export const OP_FLAG_OF_ACCEPT = 2;
 
-/** Flags of {@link RingPort.turn}: the doorbell was heard; look for a few microseconds for work. */
+/** Flags of {@link RingPort.turn}: the doorbell has rung; poll for work for a few microseconds. */
 export const TURN_WOKEN = 1;
 export const TURN_LOOK = 2;
 
 /**
- * Both halves for good: FIN, then what the peer has sent is thrown away, so that it is no RST that
- * follows, and what it sends from now on is refused. While the peer has not taken all that was
- * sent, refusing would lose the rest: the receiving half then stays open, and the result is not 0.
+ * Shuts both halves for good: sends FIN, discards the bytes that the peer has sent, so that no RST
+ * follows, and refuses later bytes. While the peer has not acknowledged all bytes, a refusal would
+ * lose the rest. The receiving half then stays open, and the result is not 0.
  */
 export const SHUTDOWN_DISCARD = 3;
 
-/** The same once more, where the result was not 0; 2 when bytes have come since, else 0 or 1. */
+/**
+ * Repeats the same after a result that was not 0. The result is 2 when bytes have come since, else
+ * 0 or 1.
+ */
 export const SHUTDOWN_AGAIN = 4;
 
-/** The receiving half, the sending half, both, both for good, or that once more. */
+/** The receiving half, the sending half, both, both for good, or both for good once more. */
 export type ShutdownHow = 0 | 1 | 2 | typeof SHUTDOWN_DISCARD | typeof SHUTDOWN_AGAIN;
 
-/** Where the fields of a file record are (`struct ur_file`): a sockaddr, its length, the rest. */
+/** Offsets in a file record (`struct ur_file`): a sockaddr, its length, the rest. */
 export const FILE_RECORD = Object.freeze({ bytes: 152, lengthAt: 128, directoryAt: 132 });
 
-/** Permissions of a socket file as the umask says. */
+/** Stands for the permissions that the umask leaves. */
 export const MODE_DEFAULT = 0xffff_ffff;
 
 /** Flags of a completion that the core reads (include/uapi/linux/io_uring.h). */
@@ -82,11 +85,11 @@ export interface RingOpenOptions {
   entries: number;
   completionEntries: number;
   sqPoll: boolean;
-  /** Register the groups of provided read buffers. */
+  /** Whether to register the groups of provided read buffers. */
   buffers: boolean;
 }
 
-/** The system as the shim sees it. */
+/** Facts about the system that the shim has found. */
 export interface SystemFacts {
   kernel: string;
   /** `kernel.io_uring_disabled`: "0", "1", "2", or "" where the kernel has no such switch. */
@@ -95,7 +98,7 @@ export interface SystemFacts {
   memlockBytes: number;
 }
 
-/** The wakeup path of one ring. The callback runs in the runtime's event loop. */
+/** The doorbell of one ring. Its callback runs in the runtime's event loop. */
 export interface DoorbellPort {
   /**
    * Resolves when the doorbell can ring, and rejects when it never will. A rejection without a
@@ -114,7 +117,7 @@ export interface RingPort {
   readonly blockCount: number;
   readonly blockBytes: number;
   readonly bufferCount: number;
-  /** Whether one receive may complete many times here (`OP_CODE.recvMultishot` of op_writer.ts). */
+  /** Whether multishot receives are supported (`OP_CODE.recvMultishot` of op_writer.ts). */
   readonly multishot: boolean;
   /** Running totals, see {@link HEADER}. */
   readonly header: Uint32Array;
@@ -126,76 +129,73 @@ export interface RingPort {
   readonly blocks: Uint8Array;
   readonly blockWords: Uint32Array;
 
-  /** Submits `opCount` records, collects completions. Returns their count. */
+  /** Submits `opCount` records and collects completions. Returns the number of completions. */
   turn(opCount: number, flags: number): number;
-  /** 0: the doorbell will ring, sleep. 1: there is work. */
+  /** Arms the doorbell. Returns 0 when the thread may sleep, and 1 when there is work. */
   arm(): number;
-  /** Throws, or `opened` rejects, when the runtime cannot watch its end. */
+  /** Opens the doorbell. Throws, or `opened` rejects, when the runtime cannot adopt its end. */
   openDoorbell(onWake: () => void): DoorbellPort;
-  /** Cancels and awaits what is left, closes every descriptor of the ring. */
+  /** Cancels the remaining operations, waits for them, and closes every descriptor of the ring. */
   close(): number;
 
   socket(family: number): number;
   /**
-   * Takes over a stream socket that was made elsewhere; returns its family. A refused one
-   * (-ENOTSOCK, -EPROTOTYPE, -EBUSY) stays as it was.
+   * Takes over a stream socket that other code has made, and returns its family. A refused
+   * descriptor (-ENOTSOCK, -EPROTOTYPE, -EBUSY) stays unchanged.
    */
   adopt(fd: number): number;
-  /** The reverse: the descriptor stays open, and is no ring's. */
+  /** The reverse of `adopt`: the descriptor stays open and belongs to no ring. */
   disown(fd: number): number;
   /**
-   * The state of any descriptor, which stays as it is: {@link SOCKET_STATE}, or -EBADF, -ENOTSOCK,
-   * -EPROTOTYPE for one that is no stream socket.
+   * The state of any descriptor, which is not changed: {@link SOCKET_STATE}, or -EBADF, -ENOTSOCK
+   * or -EPROTOTYPE for a descriptor that is not a stream socket.
    */
   stateOf(fd: number): number;
   bind(fd: number, block: number, length: number): number;
   listen(fd: number, backlog: number): number;
   /**
-   * Only where `listen` leaves its work to the runtime's event loop: settles with 0 once the socket
-   * listens and its address is known, or with -errno. Absent where `listen` has done it all.
+   * Resolves with 0 once the socket listens and its address is known, or with -errno. Present only
+   * where `listen` completes in the runtime's event loop.
    */
   listening?(fd: number): Promise<number>;
   /**
-   * Only where `listen` leaves its work to the runtime's event loop: settles with 0 once the socket
-   * listens and its address is known, or with -errno. Absent where `listen` has done it all.
-   */
-  listening?(fd: number): Promise<number>;
-  /**
-   * Takes a connection that waits already, its peer's address as an accept of the ring leaves it in
-   * the block, or -EAGAIN. Only while no accept of the ring has this descriptor.
+   * Accepts a connection that waits already, and writes the peer's address into the block as an
+   * accept on the ring does. -EAGAIN when none waits. Only while no accept on the ring has this
+   * descriptor.
    */
   accept(fd: number, block: number): number;
-  /** Writes the local (0) or peer (1) address into the block; returns its length. */
+  /** Writes the local (0) or peer (1) address into the block, and returns its length. */
   address(fd: number, which: 0 | 1, block: number): number;
   setOption(fd: number, option: number, value: number): number;
   getOption(fd: number, option: number): number;
   /**
-   * 1: this TCP connection is over, and the peer's FIN never came. Else 0, or -errno. To be asked
-   * once a receive has returned 0.
+   * 1 when this TCP connection has ended without the peer's FIN. Else 0, or -errno. To be called
+   * after a receive has returned 0.
    */
   cutOff(fd: number): number;
   shutdown(fd: number, how: ShutdownHow): number;
   closeDescriptor(fd: number): number;
-  /** The index of the network interface whose name stands in the block, or -errno. */
+  /** The index of the network interface whose name is in the block, or -errno. */
   interfaceIndex(block: number, length: number): number;
   /**
-   * Binds to a path: creates the socket file and notes in the record which one it is. `mode` is
-   * its permissions, or {@link MODE_DEFAULT}. The caller closes the directory of the record.
+   * Binds to a path: creates the socket file and notes its identity in the record. `mode` has its
+   * permissions, or is {@link MODE_DEFAULT}. The caller closes the directory of the record.
    */
   bindFile(fd: number, file: Uint8Array, mode: number): number;
   /**
-   * 1: the file of the record was removed. 0: another one has its name, or none. To be called while
-   * the socket is open.
+   * Returns 1 when the file of the record was removed, and 0 when another file or none has its
+   * name. To be called while the socket is open.
    */
   removeFile(file: Uint8Array): number;
   /**
-   * 1: no socket is bound to the file at this path, and with `remove` it is gone. 0: one is.
-   * -ENOTSOCK: it is no socket. -ENOENT: it is not there, or not any more.
+   * Returns 1 when no socket is bound to the file at this path, which `remove` then has removed,
+   * and 0 when a socket is bound to it. -ENOTSOCK: the file is not a socket. -ENOENT: there is no
+   * such file, or it was removed meanwhile.
    */
   staleFile(file: Uint8Array, remove: boolean): number;
 }
 
-/** Bits of {@link NativePort.probe}: what the kernel was seen to do. */
+/** Bits of {@link NativePort.probe}: features that the kernel has shown. */
 export const FEATURE = Object.freeze({
   deferTaskrun: 1,
   singleIssuer: 2,

@@ -1,5 +1,5 @@
 /**
- * The read buffers that the kernel may choose from when data arrives, so that an idle connection
+ * The read buffers from which the kernel chooses when data arrives, so that an idle connection
  * holds none.
  *
  *   pool or reserve --provide--> kernel --completion names the buffer--> take() --> the stream
@@ -8,13 +8,13 @@
  *
  * Invariants
  * - A provided slot holds one reference, which passes to the receive that takes it.
- * - The kernel has no more buffers than receives that could use one, and no more than fit into the
- *   processor's cache with the bytes that they bring. Receives that find none wait for one.
- *   Multishot receives share one more: before Linux 6.5 each looks for its next buffer before it
- *   looks for bytes, and ends when there is none.
- * - When the pool runs low, buffers of a small reserve circulate instead; their bytes are always
- *   copied out, so they come back at once and reading never stops. One of them is there from the
- *   beginning, whatever memory the system has later.
+ * - The kernel has no more buffers than there are receives that could use one, and no more than
+ *   bring as many bytes as fit into the processor's cache. Receives that find no buffer wait for
+ *   one. Multishot receives share one more buffer: before Linux 6.5 each of them picks its next
+ *   buffer before it looks for bytes, and ends when there is none.
+ * - When the pool runs low, buffers of a small reserve circulate instead. Their bytes are always
+ *   copied out, so they return at once and receiving never stops. One of them is allocated at the
+ *   start, in case the system has no memory later.
  *
  * @module
  */
@@ -30,15 +30,15 @@ import type { OpWriter } from "./op_writer.ts";
 export interface ProvidedBuffersOptions {
   /** The kernel's number for the group. */
   group: number;
-  /** Where buffers come from that the user may keep; null when reads are larger than any. */
+  /** The class of buffers that the user may keep; null when reads are larger than any class. */
   shared: SizeClass | null;
   source: SlabSource;
   sizeBytes: number;
-  /** Buffers that the kernel's group has room for. */
+  /** The number of buffers for which the kernel's group has room. */
   countMax: number;
   /** Buffers beyond one for each receive. */
   extraCount: number;
-  /** Buffers that circulate when there is no shared one. 0: receives find none then. */
+  /** Buffers that circulate when there is no shared buffer. With 0, receives find none then. */
   reserveCount: number;
 }
 
@@ -56,9 +56,9 @@ export class ProvidedBuffers {
   readonly #free: number[] = [];
   readonly #spare: Slot[] = [];
   #provided = 0;
-  /** Bytes that a buffer brings, on average. */
+  /** The average number of bytes in a returned buffer. */
   #averageBytes = 0;
-  /** Receives that are with the kernel, or will be in the next turn, and choose from here. */
+  /** Receives in flight, or in the next turn, that choose from this group. */
   wanted = 0;
   /** Buffers that completions have named so far. */
   takenCount = 0;
@@ -75,7 +75,7 @@ export class ProvidedBuffers {
     if (reserveCount > 0 && !this.#reserve.prefill(1)) ProvidedBuffers.#refuse(sizeBytes);
   }
 
-  /** Without a single buffer, receives would wait for ever. */
+  /** Throws, because without a single buffer receives would wait for ever. */
   static #refuse(sizeBytes: number): never {
     throw new NetworkError(
       `Cannot start the network: no memory could be mapped for a read buffer of ${sizeBytes} bytes`,
@@ -83,7 +83,7 @@ export class ProvidedBuffers {
     );
   }
 
-  /** Buffers with the kernel. */
+  /** The number of buffers that the kernel has. */
   get provided(): number {
     return this.#provided;
   }
@@ -102,18 +102,18 @@ export class ProvidedBuffers {
     }
   }
 
-  /** The size of the kernel's group, or fewer, when what they bring would not fit the cache. */
+  /** The size of the kernel's group, or less when their bytes would not fit into the cache. */
   get #limit(): number {
     const fitting = Math.floor(LIMITS.providedBytes / Math.max(this.#averageBytes, 1));
     return Math.min(this.#countMax, Math.max(fitting, LIMITS.providedCountMin));
   }
 
-  /** Whether a buffer is with the kernel, as far as completions have been looked at. */
+  /** Whether the kernel has a buffer, according to the completions that were handled so far. */
   holds(id: number): boolean {
     return (this.#slots[id] ?? null) !== null;
   }
 
-  /** The buffer that a completion named, with `length` bytes. */
+  /** Takes the buffer that a completion names, with `length` bytes. */
   take(id: number, length: number): Slot {
     const slot = this.#slots[id];
     assert(slot !== null && slot !== undefined, "the kernel names a provided buffer");
@@ -125,7 +125,7 @@ export class ProvidedBuffers {
     return slot;
   }
 
-  /** A taken buffer whose bytes were copied out: it circulates again. */
+  /** Lets a taken buffer circulate again, because its bytes were copied out. */
   giveBack(slot: Slot): void {
     if (slot.references === 1 && this.#spare.length < this.#countMax) this.#spare.push(slot);
     else slot.release();
@@ -136,12 +136,12 @@ export class ProvidedBuffers {
     return slot.home === this.#shared || slot.home === this.#reserve;
   }
 
-  /** Whether a taken buffer may go to the user: it is not the reserve's. */
+  /** Whether a taken buffer may go to the user, because it is not part of the reserve. */
   mayLend(slot: Slot): boolean {
     return slot.home !== this.#reserve;
   }
 
-  /** Gives everything back; only after the ring is closed. */
+  /** Releases all buffers. Only after the ring is closed. */
   release(): void {
     for (const slot of this.#slots) slot?.release();
     for (const slot of this.#spare) slot.release();
@@ -151,7 +151,7 @@ export class ProvidedBuffers {
 
   #fresh(): Slot | null {
     const shared = this.#shared;
-    // A quarter of the class stays for everybody else.
+    // A quarter of the class stays for other users.
     const ample = shared !== null && shared.available * 4 > shared.countMax;
     const slot = ample ? shared.take() : null;
     return slot ?? (this.#reserve.available > 0 ? this.#reserve.take() : null);

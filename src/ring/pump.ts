@@ -45,7 +45,7 @@ export interface PumpedRing {
   readonly now: number;
   /** Grows with each submission, cancel, and call that was served without one. */
   readonly activity: number;
-  /** Operations with the kernel. */
+  /** The number of operations in flight. */
   readonly inFlight: number;
   /** Whether a turn would submit anything. */
   readonly canStage: boolean;

@@ -1,5 +1,5 @@
 /**
- * The read buffers of one ring, in groups by what they suit.
+ * The read buffers of one ring, in groups for different kinds of receives.
  *
  *   single      `readBufferSize` each: one receive, one buffer
  *   multishot   8 KiB: receives that complete many times, for small messages
@@ -16,7 +16,7 @@ import type { OpWriter } from "./op_writer.ts";
 import type { RingPort } from "./port.ts";
 import { ProvidedBuffers } from "./provided_buffers.ts";
 
-/** Where read buffers come from. */
+/** The source of read buffers. */
 export interface ReadMemory {
   pool: BufferPool;
   source: SlabSource;
@@ -26,14 +26,16 @@ export interface ReadMemory {
 
 export class ReadGroups {
   readonly single: ProvidedBuffers;
-  /** Null where receives complete once, and where single buffers are no larger. */
+  /** Null where receives complete only once, and where single buffers are not larger. */
   readonly multishot: ProvidedBuffers | null;
-  /** The buffer that a completion brought, until it has an owner again. */
+  /** The buffer of the current completion, until it has an owner again. */
   inHand: Slot | null = null;
-  /** Null where single buffers are as large, and where a budget has no room for them. */
+  /** Null where single buffers are as large, and where the pool has a budget. */
   readonly bulk: ProvidedBuffers | null;
 
-  /** The last receive of this turn that took a buffer, the group, and the completion's flags. */
+  /**
+   * The last receive of this turn that took a buffer, its group, and the flags of its completion.
+   */
   #takenBy: object | null = null;
   #takenGroup: ProvidedBuffers | null = null;
   #takenFlags = 0;
@@ -58,7 +60,7 @@ export class ReadGroups {
       sizeBytes: multishotBufferBytes,
       extraCount: multishotExtraCount,
     });
-    // Without a reserve: when they are all in use, there are still the single ones.
+    // There is no reserve: when all bulk buffers are in use, receives use single buffers.
     const large = sizeBytes >= bulkBufferBytes ? null : ReadGroups.#bulkClass(memory);
     this.bulk = large === null ? null : new ProvidedBuffers({
       ...common,
@@ -70,19 +72,19 @@ export class ReadGroups {
     });
   }
 
-  /** Receives that are with the kernel, or about to be, and choose a buffer. */
+  /** The number of receives in flight, or in the next turn, that choose a buffer. */
   get wanted(): number {
     return this.single.wanted + (this.multishot?.wanted ?? 0) + (this.bulk?.wanted ?? 0);
   }
 
-  /** A receive takes the buffer that a completion with these flags names. */
+  /** Notes that a receive takes the buffer that a completion with these flags names. */
   noteTaken(receive: object, group: ProvidedBuffers, flags: number): void {
     this.#takenBy = receive;
     this.#takenGroup = group;
     this.#takenFlags = flags;
   }
 
-  /** The group from which the receive took that buffer in this turn; null when it did not. */
+  /** The group from which the receive took that buffer in this turn; null when it took none. */
   takenFrom(receive: object, flags: number): ProvidedBuffers | null {
     return this.#takenBy === receive && this.#takenFlags === flags ? this.#takenGroup : null;
   }
@@ -102,11 +104,14 @@ export class ReadGroups {
     this.bulk?.release();
   }
 
-  /** The network's own where the pool's buffers are smaller; made when first needed. */
+  /**
+   * The class of bulk buffers: the network's own where the pool has none of this size, made when
+   * first needed.
+   */
   static #bulkClass({ pool, source }: ReadMemory): SizeClass | null {
     const { bulkBufferBytes, bulkBufferCount } = LIMITS;
     const shared = sizeClassFor(pool, bulkBufferBytes);
-    // They would be beyond the budget, which is a strict ceiling.
+    // Buffers of the network would exceed the budget, which is a strict ceiling.
     if (shared !== null || pool.config.budgetBytes !== null) return shared;
     return new SizeClass(
       bulkBufferBytes,

@@ -1,17 +1,17 @@
 /**
- * One ring: stages operations, takes turns, hands completions to their operations.
+ * One ring: stages operations, takes turns, and passes completions to their operations.
  *
  *   submit() -> lane -> stage: prepare() writes a record -> port.turn() -> kernel
  *   complete() <- table.land() <------------------ completion record <------- kernel
  *
  * Order within a turn: cancels, provided buffers, resubmitted operations, as many of the receives
- * that wait for a buffer as there are buffers, fresh operations. Completions are handed out after
- * the kernel has returned, and what they cause goes into the next turn. User code never runs inside
- * a turn: operations settle promises, whose reactions run afterwards.
+ * that wait for a buffer as there are buffers, fresh operations. Completions are passed on after
+ * the kernel has returned, and their consequences go into the next turn. User code never runs
+ * inside a turn: operations settle promises, whose reactions run afterwards.
  *
- * The failure of one operation stays its own: an error of `prepare` or `complete` ends the half of
- * the connection that the operation works for (`OperationOwner.fail`) and nothing else. The rest of
- * the turn goes on; records, slots and budgets stay right. Such errors are caught nowhere else.
+ * The failure of one operation affects no other: an error of `prepare` or `complete` ends only the
+ * half of the connection that the operation serves (`OperationOwner.fail`). The rest of the turn
+ * continues, with correct records, slots and budgets. Such errors are caught nowhere else.
  *
  * @module
  */
@@ -45,13 +45,13 @@ export interface RingOptions {
   /** Operations in flight, for each lane. */
   inFlightMax: number;
   spin: SpinConfig | null;
-  /** Where read buffers come from; null when this ring does not receive. */
+  /** The source of read buffers; null when this ring does not receive. */
   reads: ReadMemory | null;
   /** The ring whose pump counts the calls of both; null when this ring's pump counts them. */
   keeper: Ring | null;
 }
 
-/** The owner of spare operations: a spare one holds no connection. Never asked for anything. */
+/** The owner of spare operations, so that they hold no connection. Its methods are never called. */
 const NO_OWNER: OperationOwner = Object.freeze({
   cancelFlags: 0,
   prepare: () => false,
@@ -67,12 +67,12 @@ export class Ring implements PumpedRing {
   readonly blocks: BlockList;
   readonly sendLane: Lane<Operation>;
   readonly recvLane: Lane<Operation>;
-  /** Made when first asked for. Unlimited: a poll that lasts must not keep a receive waiting. */
+  /** Made at the first access. Unlimited, because a long poll must not delay a receive. */
   #pollLane: Lane<Operation> | null = null;
   /** Null when this ring does not receive. */
   readonly reads: ReadGroups | null;
   readonly pump: Pump;
-  /** Milliseconds at the last turn: what durations are measured with on the hot path. */
+  /** Milliseconds at the last turn. The hot path measures durations with it. */
   now: number;
   /**
    * Submissions, cancels, and calls that needed no submission, since the ring was opened: while the
@@ -81,7 +81,7 @@ export class Ring implements PumpedRing {
   activity = 0;
   readonly #table = new OperationTable();
   readonly #writer: OpWriter;
-  /** Cancels that wait for a turn with room, from `#cancelsStaged` on. */
+  /** The cancels. Those from `#cancelsStaged` on wait for a turn with room. */
   readonly #cancels: Operation[] = [];
   #cancelsStaged = 0;
   #cancelTimer: HostTimer | null = null;
@@ -101,17 +101,17 @@ export class Ring implements PumpedRing {
     this.recvLane = new Lane(inFlightMax);
     this.reads = reads === null ? null : new ReadGroups(port, reads);
     this.#tracker = reads === null ? null : leakTrackerOf(reads.pool);
-    // The last that can fail.
+    // Made last, because it can fail.
     this.pump = new Pump(this, spin, keeper === null ? null : keeper.pump);
     this.#tracker?.addIdleReporter();
   }
 
-  /** Operations with the kernel. */
+  /** The number of operations in flight. */
   get inFlight(): number {
     return this.#table.inFlight;
   }
 
-  /** For operations that wait for an event of a connection, and move no bytes. */
+  /** The lane of operations that wait for an event of a connection and move no bytes. */
   get pollLane(): Lane<Operation> {
     return this.#pollLane ??= new Lane(Infinity);
   }
@@ -126,8 +126,9 @@ export class Ring implements PumpedRing {
   }
 
   /**
-   * Ends an operation early. True: it had not reached the kernel and is idle again. False: it is
-   * with the kernel, a cancel is on its way, and `complete` will be called with whatever happened.
+   * Ends an operation early. Returns true when it had not reached the kernel and is idle again.
+   * Returns false when it is in flight: a cancel is submitted, and `complete` will be called with
+   * the result.
    */
   cancel(operation: Operation): boolean {
     if (operation.state === OPERATION_IDLE) return true;
@@ -144,7 +145,7 @@ export class Ring implements PumpedRing {
     return false;
   }
 
-  /** An idle operation for `owner`, until `release`. */
+  /** Takes an idle operation for `owner`, until `release`. */
   acquire(lane: Lane<Operation>, owner: OperationOwner): Operation {
     const operation = lane.spare.pop();
     if (operation === undefined) return new Operation(lane, owner);
@@ -152,7 +153,7 @@ export class Ring implements PumpedRing {
     return operation;
   }
 
-  /** Takes back an operation that is idle. */
+  /** Takes back an idle operation. */
   release(operation: Operation): void {
     assert(operation.state === OPERATION_IDLE, "an operation is released after its flight");
     operation.owner = NO_OWNER;
@@ -193,7 +194,7 @@ export class Ring implements PumpedRing {
     this.#tracker?.onIdle();
   }
 
-  /** Adds what the shim counted since the last time. Its words wrap at 2^32. */
+  /** Adds the shim's counts since the last call. The shim's words wrap at 2^32. */
   publish(): void {
     const { header } = this.port;
     const counts = this.meter.counts;
@@ -211,8 +212,7 @@ export class Ring implements PumpedRing {
 
   /**
    * Closes the ring. The shim cancels the operations in flight and waits for them, within a limit.
-   * Every operation ends here: where the kernel has not handed one back, what it may still touch
-   * stays taken for good.
+   * Every operation ends here. The memory of an operation that has not landed is never reused.
    */
   close(): void {
     this.publish();
@@ -228,8 +228,8 @@ export class Ring implements PumpedRing {
   }
 
   /**
-   * Runs what is left of an owner's `prepare` once the turn is over. An error of `action` is
-   * contained as one of `prepare`.
+   * Runs the rest of an owner's `prepare` after the turn. An error of `action` is contained like an
+   * error of `prepare`.
    */
   defer(owner: OperationOwner, action: () => void): void {
     queueMicrotask(() => {
@@ -241,7 +241,7 @@ export class Ring implements PumpedRing {
     });
   }
 
-  /** Ends the owner's half, listener or dial after an error in it. Never throws. */
+  /** Ends the owner's half, listener or dial after an internal error. Never throws. */
   contain(owner: OperationOwner, cause: unknown, result: number, flags: number): void {
     try {
       owner.fail(cause, result, flags);
@@ -285,7 +285,8 @@ export class Ring implements PumpedRing {
       if (operation.state !== OPERATION_IN_FLIGHT || !operation.isCanceling) continue;
       writer.cancel(operation.slot, operation.generation, operation.owner.cancelFlags);
     }
-    // Cutting off the front in each turn would be quadratic: a turn may take a small part only.
+    // Cutting off the front in each turn would be quadratic, because a turn may take only a small
+    // part.
     if (!this.#cancelsWait) {
       cancels.length = 0;
       this.#cancelsStaged = 0;
@@ -293,13 +294,13 @@ export class Ring implements PumpedRing {
     this.#cancelTimer ??= this.host.setTimer(this.#cancelAgain, this.#cancelPauseMs);
   }
 
-  /** The receives that wait for a buffer wait for one of the single buffers. */
+  /** Admits receives that wait for a buffer. All of them wait for a single buffer. */
   #stageReads(reads: ReadGroups, writer: OpWriter): void {
     reads.stage(writer);
     if (this.recvLane.hasBufferQueue) this.recvLane.admit(reads.single.provided);
   }
 
-  /** Cancels again the operations that have not come back since. */
+  /** Cancels again the operations that have not landed since. */
   readonly #cancelAgain = (): void => {
     this.#cancelTimer = null;
     // Cancels that wait for their first turn set the timer again in that turn.

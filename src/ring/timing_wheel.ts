@@ -4,15 +4,18 @@
  *   slot = ceil(deadline / tick) mod SLOT_COUNT     4,096 x 5 ms = 20.48 s for one revolution
  *
  * Entries are linked through themselves: adding and removing are O(1) and allocate nothing. A
- * deadline beyond one revolution rests in the last slot and is placed anew when that comes by.
+ * deadline beyond one revolution stays in the last slot and is placed again when the wheel reaches
+ * that slot.
  *
  * Invariants
  * - An entry never expires early, and at most about one tick late when the event loop is free.
- * - Entries of one slot expire by deadline, those with the same one in the order of adding: calls
- *   with the same budget end in the order in which they began.
- * - The timer is set only while entries exist, to the next occupied slot, found by bitmap; it may
- *   fire once more after the last was removed.
- * - A removed entry leaves nothing behind; an early timer finds an empty slot and is set again.
+ * - Entries of one slot expire in the order of their deadlines, and those with the same deadline in
+ *   the order in which they were added. So calls with the same budget end in the order in which
+ *   they began.
+ * - The timer is set only while entries exist, for the next occupied slot, which a bitmap finds. It
+ *   may fire once more after the last entry was removed.
+ * - The removal of an entry leaves the timer as it is: an early timer finds an empty slot and is
+ *   set again.
  *
  * @module
  */
@@ -22,7 +25,7 @@ import { LIMITS } from "../base/limits.ts";
 const SLOT_COUNT = 4_096;
 const TICK_MS = LIMITS.deadlineTickMs;
 
-/** Something with a deadline. In the wheel exactly while `deadlineTick` is not negative. */
+/** An entry with a deadline. It is in the wheel exactly while `deadlineTick` is not negative. */
 export interface Deadline {
   deadlineNext: Deadline | null;
   deadlinePrevious: Deadline | null;
@@ -40,7 +43,7 @@ export class TimingWheel {
   readonly #slots: (Deadline | null)[] = new Array(SLOT_COUNT).fill(null);
   readonly #occupied = new Uint32Array(SLOT_COUNT / 32);
   #count = 0;
-  /** Everything up to this tick has expired. */
+  /** All entries up to this tick have expired. */
   #tick: number;
   #timer: HostTimer | null = null;
   #timerTick = 0;
@@ -51,7 +54,7 @@ export class TimingWheel {
     this.#tick = Math.floor(host.now() / TICK_MS);
   }
 
-  /** Entries that wait. */
+  /** The number of waiting entries. */
   get count(): number {
     return this.#count;
   }
@@ -68,14 +71,14 @@ export class TimingWheel {
     }
   }
 
-  /** Takes an entry out; does nothing when it is not in. */
+  /** Removes an entry. Has no effect when the entry is not in the wheel. */
   remove(entry: Deadline): void {
     if (entry.deadlineTick < 0) return;
     this.#count--;
     this.#unlink(entry);
   }
 
-  /** Forgets the timer and all entries, for good. */
+  /** Drops the timer and all entries, for good. */
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
@@ -120,7 +123,7 @@ export class TimingWheel {
   #advance(): void {
     this.#timer = null;
     const nowTick = Math.floor(this.#host.now() / TICK_MS);
-    // At most one revolution: every slot is looked at once, however long the loop was blocked.
+    // At most one revolution: every slot is visited once, however long the event loop was blocked.
     const from = Math.max(this.#tick + 1, nowTick - SLOT_COUNT + 1);
     for (let tick = from; tick <= nowTick && this.#count > 0; tick++) {
       this.#expireSlot(tick, nowTick);
@@ -136,10 +139,11 @@ export class TimingWheel {
     this.#tick = Math.max(this.#tick, nowTick);
     const due: Deadline[] = [];
     for (; entry !== null; entry = entry.deadlineNext) due.push(entry);
-    // The last added is at the head. One that rested elsewhere may have come after later ones.
+    // The last added entry is at the head. An entry that was placed again may come behind later
+    // ones.
     due.reverse().sort(byDeadline);
     for (const item of due) {
-      if (item.deadlineTick < 0) continue; // Removed by the expiry of one before it.
+      if (item.deadlineTick < 0) continue; // Removed by the expiry of an earlier entry.
       this.#unlink(item);
       if (Math.ceil(item.deadlineMs / TICK_MS) > nowTick) {
         this.#place(item);

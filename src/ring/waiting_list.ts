@@ -1,18 +1,21 @@
 /**
- * Operations that wait for their turn, first come first served. Every step is O(1) on average, also
- * removal from the middle: a program may cancel many waiting operations in any order.
+ * Operations that wait for a turn, first come first served. Every step is O(1) on average,
+ * including removal from the middle, because a program may cancel many waiting operations in any
+ * order.
  *
  *   places  0    1    2    3    4    5           an operation knows its place; one that is removed
  *           .    a    -    b    -    c           leaves a gap, which `shift` passes over
  *                ^ first                ^ end
  *
- * A circular array, not links: an operation needs one number instead of two references, and each
- * connection has two operations.
+ * The list is a circular array and has no links: an operation needs one number instead of two
+ * references, and each connection has two operations.
  *
  * Invariants
- * - The first place is taken, unless the list is empty: gaps at the front are passed at once.
+ * - The first place is taken unless the list is empty, because gaps at the front are skipped at
+ *   once.
  * - A full array grows when less than half of it is gaps; otherwise the gaps are closed. So the
- *   array stays below four times the most operations that waited since it was last small.
+ *   array stays below four times the largest number of operations that waited since it was last
+ *   small.
  * - An empty list keeps an array of `LIMITS.waitingPlacesKept` places at most.
  *
  * @module
@@ -22,7 +25,10 @@ import { LIMITS } from "../base/limits.ts";
 
 /** An operation that can wait, in one list at a time. */
 export interface Waiting {
-  /** The list's own: where the operation stands. Means nothing while it stands in none. */
+  /**
+   * The place of the operation in its list, which only the list reads. Undefined while it is in no
+   * list.
+   */
   place: number;
 }
 
@@ -37,7 +43,7 @@ export class WaitingList<T extends Waiting> {
   #end = 0;
   #count = 0;
 
-  /** Operations that wait. */
+  /** The number of waiting operations. */
   get count(): number {
     return this.#count;
   }
@@ -62,7 +68,7 @@ export class WaitingList<T extends Waiting> {
     return item;
   }
 
-  /** False when the item does not wait here. */
+  /** Removes an operation. Returns false when it does not wait here. */
   remove(item: T): boolean {
     if (this.#items[item.place & this.#mask] !== item) return false;
     this.#vacate(item.place);

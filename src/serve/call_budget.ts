@@ -1,6 +1,6 @@
 /**
- * One budget and one signal for an operation that is made of several calls. Each call gets what is
- * left of the budget.
+ * One budget and one signal for a function that makes several calls. Each call gets the rest of the
+ * budget.
  *
  * @module
  */
@@ -11,12 +11,12 @@ export class CallBudget {
   readonly #signal: AbortSignal | undefined;
   readonly #timeoutMs: number | null;
   readonly #endMs: number | null;
-  /** Options without a deadline never change: made once. */
+  /** Options without a deadline, which never change. */
   readonly #fixed: CallOptions | undefined;
 
   /**
-   * Reads the options once. Throws TypeError or RangeError for wrong ones, and the signal's reason
-   * when it is aborted already.
+   * Reads the options once. Throws TypeError or RangeError for wrong options, and the signal's
+   * reason when the signal is already aborted.
    */
   constructor(options: CallOptions | undefined) {
     const checked = readCallOptions(options);
@@ -35,8 +35,8 @@ export class CallBudget {
   }
 
   /**
-   * Throws a NetworkError "Timeout" once the budget is over, for operations whose calls may each be
-   * served at once: those never run out of time by themselves.
+   * Throws a NetworkError "Timeout" once the budget is over. Needed where each call may be served
+   * at once, because such calls never time out themselves.
    */
   check(operation: OperationName, what: string, bytesDone: number): void {
     if (this.#endMs === null || performance.now() < this.#endMs) return;

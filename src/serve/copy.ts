@@ -3,11 +3,11 @@
  *
  *   from --recvSome--> chunk --send--> to        one chunk is sent while the next one is awaited
  *
- * Received buffers are moved into the sends: nothing is copied. The memory of one direction is two
- * chunks at most: a chunk is sent only once the kernel has taken the one before it.
+ * Received buffers are moved into the sends, so no bytes are copied. The memory of one direction is
+ * two chunks at most: a chunk is sent only once the kernel has taken the one before it.
  *
- * Each direction ends with its first failure. A send that fails ends the receive that is pending
- * beside it: a quiet source must not hide that the target has ended.
+ * Each direction ends with its first failure. A send that fails also ends the pending receive,
+ * because a quiet source must not hide the end of the target.
  *
  * @module
  */

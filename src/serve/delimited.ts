@@ -37,9 +37,9 @@ const encoder = new TextEncoder();
  * before the delimiter.
  *
  * `decode` rejects with a NetworkError `"TooLong"` for a message that does not end within
- * `maxLength` bytes, and with `"RecvFailed"` and `endOfStream` for bytes behind the last delimiter.
- * Both consume nothing. `encode` throws TypeError for a message that contains the delimiter,
- * because the peer would take the message for two.
+ * `maxLength` bytes, and with `"RecvFailed"` and `endOfStream` when the stream ends with bytes
+ * behind the last delimiter. Both consume nothing. `encode` throws TypeError for a message that
+ * contains the delimiter, because the peer would see two messages.
  *
  * @param options See {@link DelimitedOptions}.
  * @returns A codec for {@link framed}.
@@ -95,7 +95,7 @@ class Delimited implements Codec<Uint8Array<ArrayBuffer>, Sendable> {
 
   async decode(stream: Stream, options?: CallOptions): Promise<Uint8Array<ArrayBuffer> | null> {
     const budget = new CallBudget(options);
-    // The end of the stream is clean where no byte of another message came.
+    // The end of the stream is clean when no byte of another message has come.
     if (stream.buffered === 0 && !(await stream.wait(1, budget.left))) return null;
     const message = await stream.recvUntil(this.#delimiter, {
       ...budget.left,
@@ -115,8 +115,8 @@ class Delimited implements Codec<Uint8Array<ArrayBuffer>, Sendable> {
   }
 
   /**
-   * Whether the peer would find a delimiter before the one that ends the message. Such a one may
-   * also begin in the message and end in the delimiter behind it: "ab" + "aba" for "aba".
+   * Whether the peer would find a delimiter before the one that ends the message. It may also begin
+   * in the message and end in the delimiter behind it: "ab" + "aba" for "aba".
    */
   #isFoundIn(views: readonly Uint8Array[]): boolean {
     const search = new DelimiterSearch(this.#delimiter);

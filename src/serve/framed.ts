@@ -1,5 +1,5 @@
 /**
- * Messages instead of bytes: a connection seen through a codec.
+ * Messages instead of bytes: a connection with a codec.
  *
  *   stream --decode--> In, In, In, null at the end        send(Out) --encode--> sink
  *
@@ -11,19 +11,19 @@ import type { Connection } from "../net/connection/connection.ts";
 import type { Stream } from "../net/recv/stream.ts";
 import type { Sendable } from "../net/send/load_call.ts";
 
-/** How messages are written to and read from a byte stream. A program may bring its own codec. */
+/** Writes messages to a byte stream and reads them from it. A program may have its own codec. */
 export interface Codec<In, Out> {
   /**
    * Receives one message. Consumes nothing when it rejects, so that the program can repeat a call
    * that timed out.
    *
-   * @param stream Where the bytes come from.
+   * @param stream The source of the bytes.
    * @param options A signal, and a budget.
    * @returns The message, or null at a clean end of the stream.
    */
   decode(stream: Stream, options?: CallOptions): Promise<In | null>;
   /**
-   * Makes the bytes of one message. Throws for a value that cannot be one.
+   * Makes the bytes of one message. Throws for a value that cannot be a message.
    *
    * @param value The message.
    * @returns The bytes, for `Sink.send`.
@@ -36,14 +36,14 @@ export interface Framed<In, Out = In> extends AsyncIterable<In>, AsyncDisposable
   /** The connection underneath. */
   readonly connection: Connection;
   /**
-   * Receives one message. Rejects as the codec's `decode`.
+   * Receives one message. Rejects with the errors of the codec's `decode`.
    *
    * @param options A signal, and a budget. The budget defaults to `readTimeoutMs`.
    * @returns The message, or null at a clean end of the stream.
    */
   receive(options?: CallOptions): Promise<In | null>;
   /**
-   * Sends one message. Rejects as `Sink.send`, and with the errors of the codec's `encode`.
+   * Sends one message. Rejects with the errors of `Sink.send` and of the codec's `encode`.
    *
    * @param value The message.
    * @param options A signal, and a budget. The budget defaults to `writeTimeoutMs`.
@@ -54,8 +54,8 @@ export interface Framed<In, Out = In> extends AsyncIterable<In>, AsyncDisposable
 }
 
 /**
- * Sees a connection as messages of a codec: iterate to receive, `send` to answer. Leaving the loop
- * early leaves the connection open.
+ * Gives access to a connection as messages of a codec: iterate to receive, `send` to answer.
+ * Leaving the loop early leaves the connection open.
  *
  * @param connection The connection.
  * @param codec The codec, such as {@link lengthPrefixed} or {@link delimited}.
@@ -128,7 +128,7 @@ class FramedConnection<In, Out> implements Framed<In, Out> {
   }
 }
 
-/** Not an async generator: that costs two more microtasks for each message. */
+/** This is not an async generator, because that would cost two more microtasks for each message. */
 class Messages<In> implements AsyncIterator<In> {
   readonly #codec: Codec<In, never>;
   readonly #stream: Stream;
@@ -155,7 +155,7 @@ class Messages<In> implements AsyncIterator<In> {
     return { done: true, value: undefined };
   };
 
-  /** An iterator that has failed is over. */
+  /** Ends the iterator after a failure. */
   readonly #fail = (error: unknown): never => {
     this.#ended = true;
     throw error;

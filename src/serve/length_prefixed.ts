@@ -24,7 +24,7 @@ export interface LengthPrefixedOptions {
    */
   lengthBytes?: 1 | 2 | 4 | 8;
   /**
-   * The least significant byte comes first.
+   * Whether the least significant byte comes first.
    * @default {false}
    */
   littleEndian?: boolean;
@@ -38,7 +38,7 @@ export interface LengthPrefixedOptions {
 const MAX_LENGTH_DEFAULT = 16 * 1024 * 1024;
 const WIDTHS = [1, 2, 4, 8] as const;
 
-/** A frame is received with its length in front: both fit the longest receive. */
+/** A frame is received together with its length, so both have to fit into the longest receive. */
 const BODY_BYTES_MAX = LIMITS.lengthMax - 8;
 
 /**
@@ -46,10 +46,9 @@ const BODY_BYTES_MAX = LIMITS.lengthMax - 8;
  * body.
  *
  * `decode` rejects with a NetworkError `"TooLong"` for a length above `maxLength`. It consumes
- * nothing then, and the stream cannot be followed any further. A stream that ends inside a frame
- * rejects with `"RecvFailed"` and `endOfStream`, and its bytes stay readable. `encode` throws
- * RangeError for a body that is too long. Buffers (`IoBuf`, `IoBufMut`, `IoBufs`) are moved into
- * the frame.
+ * nothing then, and later calls fail in the same way. A stream that ends inside a frame rejects
+ * with `"RecvFailed"` and `endOfStream`, and its bytes stay readable. `encode` throws RangeError
+ * for a body that is too long. Buffers (`IoBuf`, `IoBufMut`, `IoBufs`) are moved into the frame.
  *
  * @param options See {@link LengthPrefixedOptions}.
  * @returns A codec for {@link framed}.
@@ -78,7 +77,7 @@ export function lengthPrefixed(options?: LengthPrefixedOptions): Codec<IoBufs, S
   const width = WIDTHS.find((known) => known === lengthBytes);
   if (width === undefined) return check.fail("options.lengthBytes", "1, 2, 4 or 8", lengthBytes);
   const little = check.boolean("options.littleEndian", littleEndian);
-  // The default is more than one or two bytes of length can say.
+  // The default is more than a length of one or two bytes can express.
   const reach = width === 8 ? Number.MAX_SAFE_INTEGER : 2 ** (8 * width) - 1;
   const longest = maxLength === MAX_LENGTH_DEFAULT ? Math.min(maxLength, reach) : maxLength;
   const max = check.integer("options.maxLength", longest, 0, Math.min(reach, BODY_BYTES_MAX));
@@ -97,7 +96,7 @@ class LengthPrefixed implements Codec<IoBufs, Sendable> {
   }
 
   decode(stream: Stream, options?: CallOptions): Promise<IoBufs | null> {
-    // A frame that has arrived whole costs no wait. The options are looked at all the same.
+    // A frame that has arrived completely costs no wait. The options are still checked.
     if (options === undefined) {
       try {
         const ready = this.#tryDecode(stream);
@@ -132,13 +131,13 @@ class LengthPrefixed implements Codec<IoBufs, Sendable> {
       return stream.recv(width, budget.left); // Rejects: the stream ended inside a length.
     }
     const length = this.#length(stream.peek(width));
-    // With its length, so that a call which times out leaves the whole frame.
+    // Received together with its length, so that a call that times out leaves the whole frame.
     const frame = await stream.recv(width + length, budget.left);
     frame.advance(width);
     return frame;
   }
 
-  /** Throws "TooLong" for one above the limit. */
+  /** The length of the body. Throws "TooLong" for a length above the limit. */
   #length(head: Uint8Array): number {
     let length = 0;
     for (let i = 0; i < head.length; i++) {

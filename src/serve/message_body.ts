@@ -1,9 +1,9 @@
 /**
- * The message that a codec encodes: its parts and their length, whatever kind of value was given.
+ * The message that a codec encodes: its parts and their length, for each kind of value.
  *
- * Buffers stay buffers, and are moved with the frame. Everything else becomes byte arrays. Values
- * come from callers: lengths are read by intrinsics, so that no array can say one length to the
- * frame and have another one when it is sent.
+ * Buffers stay buffers, and are moved with the frame. All other values become byte arrays. The
+ * values come from callers, so lengths are read by intrinsics: no array can have one length for the
+ * frame and another one when it is sent.
  *
  * @module
  */
@@ -15,14 +15,14 @@ import { IoBufMut } from "../buf/io_buf_mut.ts";
 import { IoBufs } from "../buf/io_bufs.ts";
 import type { Sendable } from "../net/send/load_call.ts";
 
-/** A message as it is going to be sent: arrays, or buffers that the frame takes over. */
+/** A message that is ready to be sent: arrays, or buffers that the frame takes over. */
 export type MessageBody = Uint8Array[] | IoBufs | IoBuf | IoBufMut;
 
 const WANTED = "a Uint8Array, ArrayBuffer, string, IoBuf, IoBufMut, IoBufs or an array of those";
 
 const encoder = new TextEncoder();
 
-/** Throws TypeError for a value that cannot be sent. */
+/** Prepares a value. Throws TypeError for a value that cannot be sent. */
 export function messageBody(value: Sendable): MessageBody {
   if (typeof value === "string") return [encoder.encode(value)];
   if (value instanceof IoBufs || value instanceof IoBuf || value instanceof IoBufMut) return value;
@@ -39,7 +39,7 @@ function toArray(value: unknown): Uint8Array {
   return intrinsics.viewOf(value as Uint8Array, 0, length);
 }
 
-/** Bytes of a message. */
+/** The length of a message in bytes. */
 export function bodyLength(body: MessageBody): number {
   if (body instanceof IoBufs) return body.length;
   if (!Array.isArray(body)) return handleFields.span(body);

@@ -24,9 +24,9 @@ const textEncoder = new TextEncoder();
 
 /**
  * Makes the bytes of a PROXY header, which a proxy sends before any other byte. TLVs need version
- * 2. Version 1 has no words for unix sockets and for the command LOCAL, and says UNKNOWN instead.
+ * 2. Version 1 cannot express unix sockets and the command LOCAL, and has UNKNOWN instead.
  *
- * @param header The addresses, which are of one family, or null.
+ * @param header The addresses, both of one family or both null.
  * @param version 1 is text, 2 is binary. Defaults to 2.
  * @returns The bytes of the header.
  * @throws {TypeError} The header has a wrong type, or its addresses are of different families.
@@ -109,7 +109,7 @@ function textHeader(header: CheckedHeader): Uint8Array<ArrayBuffer> {
   return textEncoder.encode(`PROXY ${name} ${hosts} ${source.port} ${destination.port}\r\n`);
 }
 
-/** The one spelling of an address that every receiver reads. */
+/** The canonical form of an address, which every receiver can read. */
 function textHost({ hostname }: SocketAddress): string {
   const { family, bytes } = parseIp(hostname) as Ip;
   return family === 4 ? bytes.join(".") : formatIpv6(bytes);
@@ -144,7 +144,7 @@ function binaryHeader(header: CheckedHeader): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** The family of both addresses. Throws TypeError when they are of two. */
+/** The family of both addresses. Throws TypeError when the families differ. */
 function familyOf(source: Address | null, destination: Address | null): number {
   if (source === null && destination === null) return FAMILY.unspecified;
   const [one, other] = [source, destination].map((address) => {

@@ -1,6 +1,6 @@
 /**
- * The PROXY protocol, versions 1 and 2: the header with which a load balancer says on whose behalf
- * a connection is made.
+ * The PROXY protocol, versions 1 and 2: the header with which a load balancer tells the address of
+ * the client that it serves.
  *
  *   version 1   PROXY TCP4 192.0.2.1 192.0.2.2 50000 443\r\n          at most 107 bytes of text
  *   version 2   signature(12) command(1) family(1) length(2) addresses TLVs
@@ -23,7 +23,7 @@ export interface ProxyHeader {
   /** The address that the client connected to; null for LOCAL and UNKNOWN. */
   destination: SocketAddress | UnixAddress | null;
   /**
-   * Further values of version 2, as they stand in the header.
+   * Further values of version 2, in the order of the header.
    * @default {[]}
    */
   tlvs?: readonly ProxyTlv[];
@@ -33,7 +33,7 @@ export interface ProxyHeader {
 export interface ProxyTlv {
   /** 0 to 255; the protocol document lists the registered ones. */
   type: number;
-  /** At most 65,535 bytes, less what the rest of the header takes. */
+  /** At most 65,535 bytes, less the rest of the header. */
   value: Uint8Array;
 }
 
@@ -43,7 +43,7 @@ export const PROXY_PROTOCOL = Object.freeze({
   textStart: new TextEncoder().encode("PROXY "),
   /** The longest line of version 1, CR LF included. */
   textBytesMax: 107,
-  /** Version 2 begins so: no valid beginning of another protocol. */
+  /** The first bytes of version 2, with which no other protocol begins. */
   signature: Uint8Array.of(13, 10, 13, 10, 0, 13, 10, 81, 85, 73, 84, 10),
   /** Signature, command, family and length. */
   fixedBytes: 16,

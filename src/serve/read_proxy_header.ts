@@ -6,9 +6,10 @@
  *                           -> a header: consumed
  *
  * Invariants
- * - A header is consumed whole or not at all: a failure, a timeout and an abort leave every byte.
- * - A peer that sends something else is refused at the first byte that differs.
- * - No more is looked at than the longest header: 65,551 bytes.
+ * - A header is consumed completely or not at all: a failure, a timeout and an abort leave every
+ *   byte buffered.
+ * - A peer that sends other bytes is refused at the first byte that differs.
+ * - At most as many bytes are read as the longest header has: 65,551.
  *
  * @module
  */
@@ -35,10 +36,11 @@ const pathDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /**
  * Receives a PROXY header of version 1 or 2 from the front of a stream. A failure consumes nothing.
  *
- * @param stream Where the header comes from.
+ * @param stream The stream that begins with the header.
  * @param options A signal, and a budget. The budget defaults to `readTimeoutMs`.
  * @returns The header.
- * @throws {NetworkError} `"RecvFailed"`: the bytes are no PROXY header (errno EPROTO), the stream
+ * @throws {NetworkError} `"RecvFailed"`: the bytes are not a PROXY header (errno EPROTO), the
+ *   stream
  * ends before the header does (`endOfStream` is true), or the kernel reports an errno. `"Timeout"`:
  * the budget ran out. `"Closed"`: the half is closed.
  * @throws {TypeError} An argument has a wrong type.
@@ -84,7 +86,7 @@ export async function readProxyHeader(
 }
 
 type Step =
-  /** The header is not complete: at least `wanted` bytes belong to it. */
+  /** The header is not complete, and has at least `wanted` bytes. */
   | { kind: "more"; wanted: number }
   | { kind: "invalid"; reason: string }
   | { kind: "header"; header: ProxyHeader; bytes: number };
@@ -168,7 +170,7 @@ function parseBinary(bytes: Uint8Array): Step {
   }
   const tlvs = parseTlvs(bytes.subarray(fixedBytes + addressBytes, total));
   if (tlvs === null && family === FAMILY.unspecified) {
-    // Nobody says what stands in such a block: it is skipped.
+    // The protocol does not define the contents of such a block, so it is skipped.
     return { kind: "header", header: { ...UNKNOWN, tlvs: [] }, bytes: total };
   }
   if (tlvs === null) return failInvalid("a TLV is longer than the header");
@@ -214,7 +216,7 @@ function unixAddress(block: Uint8Array, at: number): UnixAddress {
   return { path: abstract ? text.replace(/\0+$/, "") : text.replace(/\0.*$/s, "") };
 }
 
-/** Null when a length reaches beyond the header. */
+/** The TLVs; null when a length reaches beyond the header. */
 function parseTlvs(bytes: Uint8Array): ProxyTlv[] | null {
   const tlvs: ProxyTlv[] = [];
   for (let at = 0; at < bytes.length;) {
@@ -228,7 +230,7 @@ function parseTlvs(bytes: Uint8Array): ProxyTlv[] | null {
   return tlvs;
 }
 
-/** The checksum covers the whole header, with its own four bytes as zeros. */
+/** Checks the checksum, which covers the whole header with its own four bytes as zeros. */
 function checksumHolds(header: Uint8Array, tlvsAt: number): boolean {
   for (let at = tlvsAt; at < header.length;) {
     const length = (header[at + 1] << 8) | header[at + 2];

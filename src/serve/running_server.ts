@@ -34,7 +34,7 @@ import { checkDrainTimeout, type CheckedServeOptions } from "./serve_options.ts"
 
 type ServerState = "accepting" | "draining" | "finished";
 
-/** Looks at idle connections in one idle time. */
+/** The number of checks of idle connections within one idle time. */
 const IDLE_LOOKS = 4;
 
 export class RunningServer implements Server, NetworkServer {
@@ -119,11 +119,11 @@ export class RunningServer implements Server, NetworkServer {
       }
     }
     this.#accepts = false;
-    // Whoever has closed the listener: the server ends.
+    // The listener was closed, by the server or by the program. The server ends.
     this.#startDrain(undefined);
   }
 
-  /** Waits until a connection ends or the server drains, at most for so long. */
+  /** Waits until a connection ends, the server drains, or `pauseMs` have passed. */
   async #pauseAccepting(pauseMs: number | null): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#resume = resolve;
@@ -160,7 +160,7 @@ export class RunningServer implements Server, NetworkServer {
     try {
       await this.#handler(connection, context);
     } catch (error) {
-      // A call that the drain's signal has ended: the handler has finished.
+      // The drain's signal has ended the handler's call, so the handler has finished.
       const hasFinished = error === this.#drain.signal.reason && !owesAnswer(connection);
       if (!hasFinished) connection.reset();
       if (!served.ended && error !== this.#drain.signal.reason) this.#tell(error, connection);
@@ -236,7 +236,7 @@ export class RunningServer implements Server, NetworkServer {
     this.#state = "finished";
     this.#drainTimer?.cancel();
     this.#idleTimer?.cancel();
-    // Not before the listener's descriptor is closed.
+    // Only after the listener's descriptor is closed.
     void this.#listener.close().then(() => {
       this.#context.servers.delete(this);
       this.#context.removeReference();
@@ -269,7 +269,7 @@ export class RunningServer implements Server, NetworkServer {
     }
   }
 
-  /** A callback that fails, or whose promise rejects, ends nothing: that error is told as well. */
+  /** Calls `onError`. A failure of the callback or its promise only goes to stderr. */
   #tell(error: unknown, connection: Connection | null): void {
     const { onError } = this.#options;
     const warn = (told: unknown) =>

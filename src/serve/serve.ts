@@ -17,12 +17,12 @@ import { checkServeOptions, type ServeOptions } from "./serve_options.ts";
  * handler fails, the connection is reset and `onError` is called. `network.close()` drains its
  * servers first.
  *
- * When the server drains, `context.signal` is aborted. A handler that waits for the next request
- * passes the signal to that call: a handler that ends with the signal's reason has finished, and
- * its connection is closed; it is reset if it has received a request without an answer. A handler
- * that does not look at the signal has until the budget ends.
+ * When the server drains, `context.signal` is aborted. A handler passes the signal to the call that
+ * waits for the next request. A handler that ends with the signal's reason has finished, and its
+ * connection is closed, or reset if it has received a request without an answer. A handler that
+ * ignores the signal may run until the budget ends.
  *
- * @param listener Where the connections come from.
+ * @param listener The source of the connections.
  * @param handler Serves one connection.
  * @param options See {@link ServeOptions}.
  * @returns The running server.

@@ -15,12 +15,12 @@ export interface ServeOptions {
    */
   maxConnections?: number;
   /**
-   * How long draining lets handlers finish, in milliseconds. Null waits for ever.
+   * How long draining lets handlers finish, in milliseconds. Null for no limit.
    * @default {shutdownTimeoutMs}
    */
   drainTimeoutMs?: number | null;
   /**
-   * A connection on which no byte moves for so many milliseconds is reset. Null for never.
+   * A connection without traffic for this many milliseconds is reset. Null for never.
    * @default {null}
    */
   idleTimeoutMs?: number | null;
@@ -43,7 +43,7 @@ const CONNECTIONS_MAX = 1_048_576;
 /** The checked form. */
 export interface CheckedServeOptions {
   readonly maxConnections: number;
-  /** Undefined: the network's. */
+  /** Undefined stands for the network's budget. */
   readonly drainTimeoutMs: number | null | undefined;
   readonly idleTimeoutMs: number | null;
   readonly onError: ServeOptions["onError"];
@@ -79,7 +79,7 @@ export function checkServeOptions(options: unknown): CheckedServeOptions {
   };
 }
 
-/** Undefined where the server's own applies. Throws TypeError or RangeError. */
+/** Undefined where the server's own budget applies. Throws TypeError or RangeError. */
 export function checkDrainTimeout(field: string, value: unknown): number | null | undefined {
   if (value === undefined) return undefined;
   return check.integerOrNull(field, value, 0, LIMITS.timeoutMsMax);

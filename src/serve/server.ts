@@ -1,11 +1,11 @@
 /**
- * A server as users know it.
+ * The public interface of a server.
  *
  * @module
  */
 import type { Connection } from "../net/connection/connection.ts";
 
-/** The server, as a handler sees it. */
+/** The part of the server that a handler sees. */
 export interface ServeContext {
   /** Aborted when the server drains: the handler should finish its work and return. */
   readonly signal: AbortSignal;
@@ -21,7 +21,7 @@ export type ConnectionHandler = (
 export interface Server extends AsyncDisposable {
   /** Connections that are not closed yet. */
   readonly connections: number;
-  /** True once the server takes no more connections. */
+  /** True once the server accepts no more connections. */
   readonly draining: boolean;
   /** Resolves when the server has ended and its last connection is closed. Never rejects. */
   readonly finished: Promise<void>;

@@ -19,9 +19,7 @@ import { ringRefusal } from "../config/refusal.ts";
 /** The smallest ring that is tried. */
 const ENTRIES_MIN = 8;
 
-/**
- * Completion entries for each submission entry, because completions come in bursts.
- */
+/** Completion entries for each submission entry, because completions come in bursts. */
 const COMPLETIONS_PER_ENTRY = 8;
 const COMPLETION_ENTRIES_MAX = 65_536;
 
