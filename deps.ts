@@ -1,12 +1,12 @@
 /**
- * The only file that names an npm package. `mod.ts` does not import it: who passes a registry to
- * `Network.start` brings their own copy of prom-client, of whatever version. This is for programs
- * that have none yet.
+ * The only file that names an npm package. `mod.ts` does not import it: a program that passes a
+ * registry to `Network.start` has its own copy of prom-client, of any version. This file is for
+ * programs that have none yet.
  *
  * @module
  */
 
-/** prom-client, from the package's dependencies in Bun, from npm in Deno. */
+/** Loads prom-client, from the package's dependencies in Bun, and from npm in Deno. */
 export async function loadPromClient(): Promise<typeof import("npm:prom-client@15.1.3")> {
   // deno-lint-ignore no-explicit-any
   const loaded: any = "Bun" in globalThis

@@ -104,7 +104,7 @@ export type { ConnectionHandler, ServeContext, Server } from "./src/serve/server
 export type { ServeOptions } from "./src/serve/serve_options.ts";
 
 /**
- * The most ranges of memory that one send operation takes.
+ * The largest number of memory ranges in one send operation.
  *
  * @example
  * ```ts
@@ -125,7 +125,7 @@ function unsupported(cause: unknown): NetworkError {
 
 let hasWarnedOfRegistry = false;
 
-/** Warns once: a registry that throws does so for each of 30 metrics. */
+/** Warns once, because a registry that throws may do so for each of 30 metrics. */
 function warnOfRegistry(port: NativePort, error: unknown): void {
   if (hasWarnedOfRegistry) return;
   hasWarnedOfRegistry = true;
@@ -205,10 +205,10 @@ function startPortable(resolved: ResolvedConfig, fallback: string | null): Netwo
 }
 
 /**
- * As `startCore`, at once, for adapters whose interface is synchronous. The kernel may give back
- * the locked memory of a ring that was just closed later: this function does not wait for that
- * memory, and takes a smaller ring. Where the runtime refuses a doorbell later, the network is
- * closed with a warning.
+ * Like `startCore`, but synchronous, for adapters with a synchronous interface. The kernel frees
+ * the locked memory of a closed ring late. This function does not wait for that, and takes a
+ * smaller ring instead. When the runtime refuses a doorbell later, the network is closed with a
+ * warning.
  */
 function startCoreNow(config: NetworkConfig): NetworkCore {
   const resolved = resolveConfig(config);
@@ -244,7 +244,7 @@ setDefaultSlabSource(() => {
   }
 });
 
-/** Throws TypeError for a value that is no network. */
+/** The inside of a network. Throws TypeError for any other value. */
 let coreOf: (network: unknown) => NetworkCore;
 
 /**
@@ -266,7 +266,7 @@ let coreOf: (network: unknown) => NetworkCore;
  * ```
  */
 export class Network implements AsyncDisposable {
-  /** Where the network's buffers come from. */
+  /** The pool from which the network's buffers come. */
   readonly pool: BufferPool;
   /** The carrier of the traffic. */
   readonly backend: "io_uring" | "portable";
@@ -320,8 +320,8 @@ export class Network implements AsyncDisposable {
   }
 
   /**
-   * Connects. A name is looked up, and its addresses are raced (RFC 8305). One budget covers all of
-   * that.
+   * Connects. A name is looked up, and its addresses race each other (RFC 8305). One budget covers
+   * all of this.
    *
    * @param address Where to connect: see {@link Address}.
    * @param options A signal, a budget, and options of the socket: see {@link DialOptions}. The
@@ -340,9 +340,9 @@ export class Network implements AsyncDisposable {
 
   /**
    * Takes over a descriptor that listens, for example one from a parent process: a stream socket of
-   * any family. The descriptor belongs to the listener from then on, and closes with it. Programs
-   * that this one starts do not inherit it. The file of a unix socket belongs to its maker, and
-   * stays. A descriptor that is refused stays open and as it was.
+   * any family. The descriptor belongs to the listener from then on, and closes with it. Child
+   * processes do not inherit it. The file of a unix socket belongs to its creator, and is not
+   * removed. A refused descriptor stays open and unchanged.
    *
    * @param fd The number of the descriptor.
    * @returns A listener.
@@ -356,8 +356,7 @@ export class Network implements AsyncDisposable {
   }
 
   /**
-   * Takes over a descriptor of a connected stream socket, as `adoptListener` takes over one that
-   * listens.
+   * Takes over a descriptor of a connected stream socket, in the same way as `adoptListener`.
    *
    * @param fd The number of the descriptor.
    * @returns A connection.
@@ -386,8 +385,8 @@ export class Network implements AsyncDisposable {
    * rejects.
    *
    * An accepted connection that has received since it last sent owes an answer. While it does not
-   * receive, it has the budget to send one, and is reset after that. A connection that waits for
-   * more bytes is reset at once: no peer sees a clean end in place of an answer.
+   * receive, it has the budget to send the answer, and is reset after that. A connection that waits
+   * for more bytes is reset at once. So no peer sees a clean end in place of an answer.
    */
   close(): Promise<void> {
     return this.#core.close();
@@ -401,18 +400,18 @@ export class Network implements AsyncDisposable {
 
 /**
  * Takes over the listeners that a service manager has passed to this process (socket activation of
- * systemd). Their names are those of `FileDescriptorName=`, or of the socket unit. Several
- * listeners of one name get a colon and a number: "web", "web:2".
+ * systemd). Their names are those of `FileDescriptorName=`, or of the socket unit. Further
+ * listeners of the same name get a colon and a number: "web", "web:2".
  *
  * In Deno the environment must be readable: `--allow-env=LISTEN_FDS,LISTEN_PID,LISTEN_FDNAMES`.
  * Without that permission the map is empty.
  *
  * @param network The network that the listeners belong to from then on.
  * @returns Listeners by name. Empty when there are none, or when they are for another process.
- * @throws {NetworkError} `"BindFailed"`: the environment is malformed, or a descriptor is no
- * listening stream socket. All descriptors stay open and as they were then. `"Closed"`: the network
+ * @throws {NetworkError} `"BindFailed"`: the environment is malformed, or a descriptor is not a
+ *   listening stream socket. All descriptors then stay open and unchanged. `"Closed"`: the network
  * is closed.
- * @throws {TypeError} `network` is no network.
+ * @throws {TypeError} `network` is not a network.
  *
  * @example
  * ```ts
@@ -429,7 +428,7 @@ export async function activatedListeners(network: Network): Promise<Map<string, 
 }
 
 /**
- * Says whether io_uring can be used here. Never throws, and leaves nothing open.
+ * Says whether io_uring can be used here. Never throws, and closes all that it opens.
  *
  * @returns The features of the kernel, or the reason why io_uring cannot be used.
  *

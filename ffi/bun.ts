@@ -1,6 +1,6 @@
 /**
- * The Bun side of the port: `bun:ffi`, reached synchronously through `process.getBuiltinModule` so
- * that no other runtime trips over the specifier, and `Bun.connect({ fd })` as the doorbell.
+ * The Bun side of the port: `bun:ffi`, fetched synchronously through `process.getBuiltinModule`,
+ * because an import would fail in other runtimes, and `Bun.connect({ fd })` as the doorbell.
  *
  * Modules of the runtime are loaded when they are needed: `node:fs` takes 2 ms, `node:crypto` 6 ms
  * of every start.
@@ -105,8 +105,9 @@ function open(path: string): OpenLibrary {
 }
 
 /**
- * Bun refuses an empty name, and hands a NUL character on to C, which reads an empty name. After a
- * failure it tries the same below the working directory, where C reads the directory itself.
+ * A name that C reads as empty, which stands for the program itself. Bun refuses an empty name, but
+ * passes a NUL character on to C. After a failure Bun tries the name below the working directory,
+ * where C reads only the path of the directory.
  */
 const THE_PROGRAM = "\0";
 
@@ -135,7 +136,10 @@ function fileFacts(path: string): FileFacts | null {
   return facts === undefined ? null : { mode: facts.mode, owner: facts.uid };
 }
 
-/** The socket opens asynchronously: what was asked of it before is done when it is there. */
+/**
+ * The socket opens asynchronously. Calls of `ref`, `unref` and `close` before that take effect when
+ * it is open.
+ */
 function openDoorbell(fd: number, onWake: () => void): Doorbell {
   let socket: BunSocket | null = null;
   let held = false;
@@ -170,7 +174,7 @@ export const bunRuntime: Runtime = {
   get machine(): string {
     return MACHINES[process.arch] ?? process.arch;
   },
-  // Modules of a compiled program have names below /$bunfs, which is no directory.
+  // Modules of a compiled program have names below /$bunfs, which does not exist.
   get standalone(): boolean {
     return import.meta.url.startsWith("file:///$bunfs/");
   },

@@ -33,7 +33,7 @@ interface BellSocketClass {
   new (options: { fd: number; readable: boolean; writable: boolean }): BellSocket;
 }
 
-/** A handle below `node:net`, which reads whatever its descriptor has. */
+/** A handle below `node:net`, which reads from any kind of descriptor. */
 interface PipeHandle {
   /** 0, or an error code of libuv. */
   open(fd: number): number;
@@ -70,7 +70,7 @@ interface DenoNamespace {
   build: { arch: string; target: string; standalone?: boolean };
 }
 
-// In Bun this is undefined, and nothing here is called.
+// Undefined in Bun, where no function of this file is called.
 const { Deno: deno, process } = globalThis as unknown as {
   Deno: DenoNamespace;
   process: ProcessNamespace;
@@ -123,7 +123,10 @@ function workingDirectory(): string {
 
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
-/** STATX_MODE, STATX_TYPE, STATX_UID; then where `struct statx`, the same everywhere, has them. */
+/**
+ * STATX_MODE, STATX_TYPE and STATX_UID, then their offsets in `struct statx`, which is the same on
+ * all machines.
+ */
 const STATX_MASK = 1 | 2 | 8;
 const STATX_BYTES = 256;
 const STATX_OWNER_AT = 20;
@@ -166,7 +169,7 @@ function openBell(fd: number, onWake: () => void): Bell {
   const socket = new Socket({ fd, readable: true, writable: false });
   socket.unref();
   socket.on("data", onWake);
-  // The other end lives in the library and is closed after this one; an error here can only mean
+  // The other end belongs to the library and is closed after this one, so an error can only mean
   // that the thread is ending.
   socket.on("error", () => socket.destroy());
   socket.resume();
@@ -185,7 +188,7 @@ function openEvent(fd: number, onWake: () => void): Doorbell | null {
   try {
     handle = new (process.binding("pipe_wrap").Pipe)(PIPE_SOCKET);
   } catch {
-    return null; // A version of Deno without the handle: the doorbell's socket serves as well.
+    return null; // A version of Deno without the handle uses the doorbell's socket.
   }
   if (handle.open(fd) !== 0) return null;
   handle.onread = onWake;
@@ -210,8 +213,8 @@ function environment(name: string): string | undefined {
 }
 
 /**
- * Why a lookup of this name was refused and what to do, or null when permission was given. A
- * permission for a port (`--allow-net=name:443`) does not cover lookups.
+ * The reason why Deno refused a lookup of this name, and the remedy. Null when the permission is
+ * granted. A permission for a port (`--allow-net=name:443`) does not cover lookups.
  */
 export function lookUpRefusal(name: string): string | null {
   const { state } = deno.permissions.querySync({ name: "net", host: name });
@@ -219,7 +222,10 @@ export function lookUpRefusal(name: string): string | null {
     "or --allow-net for every name";
 }
 
-/** Why Deno would have to ask before it opens the library, and what to do; null: it need not. */
+/**
+ * The reason why Deno would have to ask before it opens the library, and the remedy. Null when it
+ * need not ask.
+ */
 export function foreignCallRefusal(): string | null {
   const { state, partial } = deno.permissions.querySync({ name: "ffi" });
   if (state === "granted" || partial === true) return null;

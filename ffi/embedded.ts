@@ -1,12 +1,12 @@
 /**
- * The copies of the shared library that are carried along, by machine.
+ * The embedded copies of the shared library, by machine.
  *
  * @module
  */
 import { aarch64 } from "./embedded/aarch64.ts";
 import { x86_64 } from "./embedded/x86_64.ts";
 
-/** A library for Linux and glibc as text, and where it came from; see `scripts/build.sh`. */
+/** A library for Linux as text, and its origin: see `scripts/build.sh`. */
 export interface EmbeddedLibrary {
   readonly soname: string;
   /** The sources' SHA-256, the same for all copies. */
@@ -14,11 +14,11 @@ export interface EmbeddedLibrary {
   /** Unix seconds. */
   readonly builtAt: number;
   readonly sizeBytes: number;
-  /** Of the library, hexadecimal. */
+  /** The SHA-256 of the library, hexadecimal. */
   readonly sha256: string;
   /** The library, in lines. */
   readonly base64: string;
 }
 
-/** By the name that `uname -m` prints. */
+/** The copies by the name that `uname -m` prints. */
 export const EMBEDDED: Readonly<Record<string, EmbeddedLibrary>> = { aarch64, x86_64 };

@@ -1,5 +1,5 @@
 /**
- * What the doctor asks the runtime itself: its name and version, and what it allows. Nothing here
+ * Facts about the runtime for the doctor: its name, its version and its permissions. No function
  * asks the user for a permission.
  *
  * @module

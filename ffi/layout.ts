@@ -8,7 +8,10 @@
  * @module
  */
 
-/** In the order of the table in `shim/probe.c`. Build time and source hash are not compared. */
+/**
+ * The numbers, in the order of the table in `shim/probe.c`. Build time and source hash are not
+ * compared.
+ */
 export const LAYOUT = {
   abiVersion: 4,
   buildTime: 0,

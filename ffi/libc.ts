@@ -1,18 +1,18 @@
 /**
- * The few functions of the C library that finding and making the library's file needs, and how each
+ * The few functions of the C library that are needed to find and make the library's file. Each
  * runtime reaches them without searching for a file.
  *
  * A bare name such as "libc.so.6" is never opened: Deno resolves it against the working directory
  * when `--allow-ffi` has a list, and Bun tries the working directory after a failure. A fixed path
- * is not opened either where it can be avoided: the process may run on another C library than that
- * of the system, and two of them in one process do not work.
+ * is avoided as well: the process may run on another C library than the system's, and two C
+ * libraries in one process do not work.
  *
- * - glibc: `dlopen("")` names the program itself and everything that it was started with.
+ * - glibc: `dlopen("")` stands for the program itself and all libraries that it was started with.
  * - musl: the name of the dynamic loader, an absolute path that musl compares with its own name
  *   before it opens anything.
  *
- * A C library that `LD_LIBRARY_PATH` puts in the place of the system's is the C library of the
- * runtime itself, from its first instruction on: nothing that happens here could undo that.
+ * A C library from `LD_LIBRARY_PATH` is that of the runtime itself, from its first instruction on.
+ * This module cannot undo that.
  *
  * @module
  */
@@ -38,7 +38,7 @@ export interface Libc {
   close(fd: number): number;
 }
 
-/** The path by which musl's loader knows itself; `machine` is a name of `uname -m`. */
+/** The path that musl's loader has as its own name. `machine` is a name of `uname -m`. */
 export function muslLoaderPath(machine: string): string {
   return `/lib/ld-musl-${machine}.so.1`;
 }

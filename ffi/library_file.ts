@@ -1,16 +1,15 @@
 /**
- * The embedded library as a file that no process can change: anonymous, sealed, and known by its
- * content.
+ * The embedded library as a file that no process can change: anonymous, sealed, and identified by
+ * its content.
  *
  * Order of events
- * 1. The descriptors of the process are asked for their seals. One that is sealed against every
- *    change and whose bytes have the SHA-256 that the build wrote is taken, whichever thread made
- *    it.
+ * 1. The seals of the process's descriptors are read. A file that is sealed against every change,
+ *    and whose bytes have the SHA-256 that the build wrote, is taken, whichever thread made it.
  * 2. Where there is none, the bytes are written to a new anonymous file, which is then sealed, and
  *    step 1 is repeated. Threads that do so at the same time agree on the lowest descriptor.
  * 3. The file stays open as long as the process lives: its path, `/proc/self/fd/N`, cannot come to
- *    mean another file, and the dynamic loader answers the same path, or the same file, with the
- *    copy that is loaded. So all threads share one copy and its state.
+ *    mean another file, and for the same path, or the same file, the dynamic loader returns the
+ *    copy that is loaded already. So all threads share one copy and its state.
  *
  * Limits: descriptors below {@link DESCRIPTOR_SEARCH_MAX} are searched. A file that gets a higher
  * number serves its own thread only.
@@ -33,7 +32,10 @@ const PATH_TRIES_MAX = 8;
 
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
-/** Implies sealing. The only kind that `vm.memfd_noexec=2` allows; it can be mapped to run. */
+/**
+ * Implies sealing. The only kind of file that `vm.memfd_noexec=2` allows; its code can still be
+ * mapped and run.
+ */
 const MFD_NOEXEC_SEAL = 8;
 
 const F_ADD_SEALS = 1033;
@@ -42,12 +44,12 @@ const F_DUPFD_CLOEXEC = 1030;
 /** F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE */
 const ALL_SEALS = 1 | 2 | 4 | 8;
 
-/** The library that is wanted. */
+/** The library to find or to make. */
 export interface WantedFile {
-  /** Names the file in /proc; means nothing. */
+  /** The name of the file in /proc, which has no other use. */
   readonly name: string;
   readonly sizeBytes: number;
-  /** Hexadecimal, of the whole file. */
+  /** The SHA-256 of the whole file, hexadecimal. */
   readonly sha256: string;
   /** How the runtime makes that out of bytes. */
   readonly digest: (bytes: Uint8Array) => string;
@@ -57,7 +59,7 @@ export interface WantedFile {
 export function isWanted(libc: Libc, fd: number, wanted: WantedFile): boolean {
   const seals = libc.fcntl(fd, F_GET_SEALS, 0);
   if (seals < 0 || (seals & ALL_SEALS) !== ALL_SEALS) return false;
-  // One byte more than wanted, to see a file that is longer.
+  // One byte more than wanted, to notice a longer file.
   const bytes = new Uint8Array(wanted.sizeBytes + 1);
   const count = Number(libc.pread(fd, bytes, bytes.length, 0));
   return count === wanted.sizeBytes &&
@@ -108,7 +110,10 @@ function fillFile(libc: Libc, fd: number, wanted: WantedFile, bytes: Uint8Array)
   }
 }
 
-/** The descriptor of a new, sealed file with the bytes. A failure leaves no descriptor behind. */
+/**
+ * Makes a sealed file of the bytes, and returns its descriptor. A failure leaves no descriptor
+ * behind.
+ */
 function makeFile(libc: Libc, wanted: WantedFile, bytes: Uint8Array): number {
   const fd = createFile(libc, wanted.name);
   try {
@@ -120,7 +125,7 @@ function makeFile(libc: Libc, wanted: WantedFile, bytes: Uint8Array): number {
   return fd;
 }
 
-/** The descriptor of the wanted file, found or made from what `read` returns. */
+/** The descriptor of the wanted file, found or made of the bytes that `read` returns. */
 function libraryFile(libc: Libc, wanted: WantedFile, read: () => Uint8Array): number {
   const found = findFile(libc, wanted, DESCRIPTOR_SEARCH_MAX);
   if (found !== null) return found;
@@ -131,7 +136,7 @@ function libraryFile(libc: Libc, wanted: WantedFile, read: () => Uint8Array): nu
   return lower;
 }
 
-/** Gives the file another, higher number. */
+/** Gives the file a higher descriptor number. */
 function moveUp(libc: Libc, fd: number): number {
   const next = libc.fcntl(fd, F_DUPFD_CLOEXEC, fd + 1);
   libc.close(fd);
@@ -140,10 +145,10 @@ function moveUp(libc: Libc, fd: number): number {
 }
 
 /**
- * Hands `open` the path of the wanted file, and returns what it returns. The dynamic loader
- * remembers libraries by path: where another library was loaded by the same number, `open` sees
- * that and throws, and the file gets a higher number. When no number works, the file is closed and
- * the last error thrown.
+ * Calls `open` with the path of the wanted file, and returns its result. The dynamic loader
+ * remembers libraries by path: when another library was loaded under the same number, `open`
+ * notices that and throws, and the file gets a higher number. When no number works, the file is
+ * closed and the last error thrown.
  */
 export function withLibraryFile<T>(
   libc: Libc,

@@ -1,16 +1,16 @@
 /**
  * Finds and opens the shared library, once for each thread, when it is first needed.
  *
- * Places, in this order; the first that opens and passes the layout check wins:
+ * The places, in this order. The first library that opens and passes the layout check is used:
  * 1. the file named by the environment variable `URINGNET_LIBRARY`, which must work when it is set;
  * 2. `ffi/build/liburingnet.so` beside this module, a development build: when it was compiled after
  *    the embedded copy, and only in a checkout (see {@link besideModule});
  * 3. the embedded copy, through a sealed anonymous file that all threads share, see
  *    `library_file.ts`.
  *
- * Opening runs the constructors of a library, before anything can be checked. So nothing is opened
- * by a bare name, which the dynamic loader would look for in `LD_LIBRARY_PATH` and Bun in the
- * working directory: every path is absolute, or is that of a file whose content is known.
+ * Opening a library runs its constructors before it can be checked. So no library is opened by a
+ * bare name, which the dynamic loader would look for in `LD_LIBRARY_PATH` and Bun in the working
+ * directory: every path is absolute, or belongs to a file whose content is known.
  *
  * @module
  */
@@ -23,7 +23,7 @@ const ENVIRONMENT_NAME = "URINGNET_LIBRARY";
 const ENVIRONMENT_PLACE = `environment variable ${ENVIRONMENT_NAME}`;
 const EMBEDDED_PLACE = "embedded copy";
 
-/** Why no place worked, one line for each. */
+/** The reasons why no place worked, one line for each place. */
 export class LoadError extends Error {
   override readonly name = "LoadError";
 }
@@ -50,7 +50,7 @@ const KIND_MASK = 0o170000;
 const KIND_REGULAR = 0o100000;
 const KIND_DIRECTORY = 0o040000;
 const WRITABLE_BY_OTHERS = 0o002;
-/** Of a folder: only the owner of a file may remove or replace it. */
+/** The mode bit of a folder in which only the owner of a file may remove or replace it. */
 const STICKY = 0o1000;
 const ROOT_USER = 0;
 
@@ -66,7 +66,7 @@ function distrust(runtime: Runtime, file: string, module: string): string | null
   return replaceable ? "can be replaced by every user, who may write to its folder" : null;
 }
 
-/** Whether another file may have come between the look at a file of this folder and its opening. */
+/** Whether other users may replace a file of this folder between its check and its opening. */
 function replaceableByOthers(runtime: Runtime, folder: string): boolean {
   const mode = runtime.fileFacts(folder)?.mode ?? 0;
   if ((mode & KIND_MASK) !== KIND_DIRECTORY || (mode & STICKY) !== 0) return false;
@@ -74,9 +74,9 @@ function replaceableByOthers(runtime: Runtime, folder: string): boolean {
 }
 
 /**
- * The development build, where this module is a file of a checkout. Elsewhere such a file cannot be
- * ours: a bundle and a compiled program have no `ffi` folder (`deno compile` names its modules
- * below /tmp, where everybody may write), and the package has no `ffi/build`.
+ * The development build, where this module is a file of a checkout. Elsewhere such a file does not
+ * belong to the library: a bundle and a compiled program have no `ffi` folder (`deno compile` names
+ * its modules below /tmp, where every user may write), and the package has no `ffi/build`.
  */
 function besideModule(runtime: Runtime): OpenLibrary | null {
   const { protocol, pathname } = new URL(import.meta.url);
@@ -95,7 +95,7 @@ function besideModule(runtime: Runtime): OpenLibrary | null {
   return opened;
 }
 
-/** Opens what is at `path` if it is the embedded library and not one of another version. */
+/** Opens the file at `path` and checks that it is the embedded library and not another version. */
 function checkedCopy(runtime: Runtime, copy: EmbeddedLibrary, path: string): OpenLibrary {
   const opened = checked(runtime, path);
   const hash = sourceHash((index) => opened.library.ur_layout(index));
@@ -127,12 +127,12 @@ function embedded(runtime: Runtime): OpenLibrary {
 
 let loadedFrom: string | null = null;
 
-/** The place that the library of this thread came from; null before it is loaded. */
+/** The place from which the library of this thread was loaded; null before that. */
 export function libraryPlace(): string | null {
   return loadedFrom;
 }
 
-/** Where the file of a place is, for people. */
+/** The description of a place in messages. */
 function described(name: string, runtime: Runtime): string {
   switch (name) {
     case ENVIRONMENT_PLACE:

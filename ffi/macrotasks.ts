@@ -1,8 +1,8 @@
 /**
- * Macrotasks for Bun: `setImmediate`, with a gap now and then.
+ * Macrotasks for Bun: `setImmediate`, with regular gaps.
  *
  * Bun 1.4.5 prints an uncaught error but does not end the process while an immediate is pending,
- * and a busy ring always has one. So every {@link GAP}th task travels as a message instead: in that
+ * and a busy ring always has one. So every {@link GAP}th task uses a message instead: at that
  * moment no immediate is pending, and the process can end. A message costs 0.8 us where an
  * immediate costs 0.6 us.
  *

@@ -1,8 +1,8 @@
 /**
- * Implements the core's port on the opened library: the last place that knows addresses.
+ * Implements the core's port on the opened library. No file above this one knows addresses.
  *
- * Mapped memory is seen through one `ArrayBuffer` each. When that has been collected, no view of it
- * can exist any more, and the library may hand the mapping out again; it is never unmapped.
+ * Each mapping has one `ArrayBuffer`. When that has been collected, no view of the mapping exists
+ * any more, and the library may reuse it. A mapping is never unmapped.
  *
  * @module
  */
@@ -70,7 +70,10 @@ class NativeRing implements RingPort {
     return this.#openEvent(onWake) ?? this.#openSocket(onWake);
   }
 
-  /** The runtime polls the eventfd of the ring: no byte is sent, and nothing is armed. */
+  /**
+   * A doorbell for which the runtime polls the eventfd of the ring itself, so that no byte is sent
+   * and no chain is armed.
+   */
   #openEvent(onWake: () => void): DoorbellPort | null {
     const fd = this.#library.ur_ring_event(this.#id);
     if (fd < 0) return null;

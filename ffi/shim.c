@@ -2,12 +2,12 @@
  * uringnet shim: thin C over liburing. No policy: the caller decides what to submit, retry, time
  * out or own. The shim checks bounds, prepares entries, enters the kernel and copies completions.
  *
- * One compilation unit, in files that each answer one question:
+ * The shim is one compilation unit, in files that each answer one question:
  *
  *   internal.h    the state of a process and of a ring, and the shim's own limits
  *   slab.c        memory that the kernel may touch
  *   descriptor.c  descriptors and the rings that own them
- *   operation.c   an op record as a submission queue entry: the only file that knows op codes
+ *   operation.c   op records as submission queue entries; no other file but faults.c knows op codes
  *   faults.h      where tests inject faults; with -DUR_FAULTS also faults.c, their table
  *   turn.c        records in, one or more enters, completions out
  *   doorbell.c    waking an event loop that sleeps
@@ -16,7 +16,7 @@
  *   socket.c      calls on sockets that need no ring
  *   file.c        socket files in the file system
  *
- * Each file uses those before it. What a file uses of a later one is declared in internal.h.
+ * Each file uses the files before it. Functions of a later file are declared in internal.h.
  */
 #define _GNU_SOURCE
 #include "shim.h"

@@ -44,9 +44,11 @@
 #define UR_HEADER_WORDS 64u
 #define UR_OP_CAPACITY 1024u
 #define UR_COMPLETION_CAPACITY 2048u
-/* A turn stops collecting at this many completions: the caller then provides buffers again. */
+/* A turn stops collecting at this many completions, so that the caller can provide buffers
+ * again. */
 #define UR_TURN_TARGET 256u
-/* Or at this many bytes: as much as the processor's cache still holds when the caller reads it. */
+/* A turn also stops at this many bytes, which the processor's cache still holds when the caller
+ * reads them. */
 #define UR_TURN_BYTES (1u << 20)
 #define UR_BLOCK_COUNT 1024u
 #define UR_BLOCK_BYTES 512u
@@ -54,12 +56,12 @@
 #define UR_ADDRESS_BYTES 128u /* sizeof(struct sockaddr_storage) */
 #define UR_BUFFER_MAX 256u    /* entries of each provided-buffer ring */
 #define UR_BUFFER_GROUPS 3u   /* 0: single receives, 1: multishot ones, 2: large single ones */
-/* The longest time that closing a ring, or the end of a thread with all of its rings, waits for the
- * kernel to hand operations back: 10,000 receives take about 35 ms. A ring that has not drained by
- * then is abandoned, and every slab of the thread with it. */
+/* The longest time for which the close of a ring, or the end of a thread with all of its rings,
+ * waits until the kernel has completed all operations. 10,000 receives take about 35 ms. A ring
+ * that has not drained by then is abandoned, and every slab of the thread with it. */
 #define UR_DRAIN_MS 100u
 
-/* What one op record asks for. */
+/* The operation of an op record. */
 enum ur_opcode {
   UR_OP_NOP = 0,
   UR_OP_RECV = 1,           /* into slab/offset/length */
@@ -84,7 +86,7 @@ enum ur_opcode {
 #define UR_POLL_OUT 4u
 #define UR_POLL_PEER_FINISHED 0x2000u /* POLLRDHUP: FIN has come; bytes may wait before it */
 #define UR_POLL_ERROR 8u
-#define UR_POLL_HANG_UP 16u /* both halves are over, as after a reset */
+#define UR_POLL_HANG_UP 16u /* both halves have ended, for example after a reset */
 
 /* 32 bytes. `slab` is the block index for SENDMSG, ACCEPT and CONNECT. */
 struct ur_op {
@@ -124,14 +126,14 @@ enum ur_header {
 
 /* The value of `how` of ur_shutdown for a graceful end. FIN is sent, then the bytes that the peer
  * has sent are discarded, up to 16 MiB, and further ones are refused: unread bytes would make close
- * send RST, which overtakes the bytes that the peer has yet to read. The receive window opens while
- * bytes are discarded, which does not happen behind a receive half that is shut: a peer in the
- * middle of a send goes on, and learns of the end.
+ * send RST, which overtakes the bytes that the peer has yet to read. While bytes are discarded, the
+ * receive window opens, so a peer in the middle of a send continues and notices the end. After the
+ * receive half is shut, the window would stay closed.
  *
- * Refusing means RST, and RST drops bytes that were sent and have not reached the peer. So where
- * TCP has not sent everything, or where the peer sends and has not acknowledged everything, the
- * receive half stays open and the result is 1: call again with UR_SHUTDOWN_AGAIN, until that
- * returns 0. It returns 2 instead of 1 when it discarded bytes. */
+ * A refusal sends RST, and RST drops bytes that were sent and have not reached the peer. So when
+ * TCP has unsent bytes, or when the peer sends and has not acknowledged all bytes, the receive
+ * half stays open and the result is 1: call again with UR_SHUTDOWN_AGAIN, until that returns 0.
+ * It returns 2 instead of 1 when it discarded bytes. */
 #define UR_SHUTDOWN_DISCARD 3u
 #define UR_SHUTDOWN_AGAIN 4u
 
@@ -164,7 +166,7 @@ enum ur_option {
   UR_OPTION_COUNT = 15,
 };
 
-/* What ur_probe has found out by trying, not by the kernel's version. */
+/* Features that ur_probe has tried. The kernel's version is not consulted. */
 #define UR_FEATURE_DEFER_TASKRUN 1u         /* IORING_SETUP_DEFER_TASKRUN, a ring was opened so */
 #define UR_FEATURE_SINGLE_ISSUER 2u         /* IORING_SETUP_SINGLE_ISSUER, likewise */
 #define UR_FEATURE_PROVIDED_BUFFER_RINGS 4u /* IORING_REGISTER_PBUF_RING was accepted */
@@ -173,7 +175,7 @@ enum ur_option {
 #define UR_FEATURE_BUNDLES 32u              /* IORING_FEAT_RECVSEND_BUNDLE, from the setup */
 #define UR_FEATURE_INCREMENTAL_BUFFERS 64u  /* IOU_PBUF_RING_INC was accepted */
 
-/* A socket file, 152 bytes: the caller fills the first two fields, the library the others. */
+/* A socket file, 152 bytes. The caller fills the first two fields, and the library the others. */
 struct ur_file {
   uint8_t address[UR_ADDRESS_BYTES]; /* struct sockaddr_un, its path ends with NUL */
   uint32_t length;                   /* of the address */
@@ -182,11 +184,13 @@ struct ur_file {
   uint64_t inode;
 };
 
-/* Permissions of a socket file: at most the first, or as the umask says. */
+/* Permissions of a socket file: up to UR_MODE_MAX, or UR_MODE_DEFAULT for those that the umask
+ * leaves. */
 #define UR_MODE_MAX 0777u
 #define UR_MODE_DEFAULT UINT32_MAX
 
-/* Spinning is cheaper than a pass through the runtime's event loop, but holds it up for so long. */
+/* The longest spin. A spin is cheaper than a pass through the runtime's event loop, but delays
+ * it. */
 #define UR_LOOK_US 8u
 
 #define UR_EXPORT __attribute__((visibility("default")))
@@ -196,7 +200,7 @@ UR_EXPORT int32_t ur_layout(uint32_t index);
 /* Writes "release\nio_uring_disabled\nmemlock soft limit" as text; returns its length. */
 UR_EXPORT int32_t ur_system(void *text, uint32_t capacity);
 /* Opens and closes a ring with the flags that the core needs. Returns UR_FEATURE_... bits, or
- * -errno of the first call that was refused. */
+ * -errno of the first refused call. */
 UR_EXPORT int32_t ur_probe(void);
 
 UR_EXPORT int32_t ur_slab_map(uint32_t size);
@@ -206,30 +210,32 @@ UR_EXPORT int32_t ur_slab_release(uint32_t slab);
 
 /* -ENOSPC when the process has as many rings as it can have. */
 UR_EXPORT int32_t ur_ring_open(uint32_t entries, uint32_t completion_entries, uint32_t flags);
-/* -EBUSY: closed, but the kernel kept operations; no slab of the thread is handed out again. */
+/* -EBUSY: closed, but some operations have not landed. No slab of the thread is reused then. */
 UR_EXPORT int32_t ur_ring_close(uint32_t ring);
 UR_EXPORT int32_t ur_ring_control(uint32_t ring);
 /* The descriptor of the doorbell, which the caller closes from now on. */
 UR_EXPORT int32_t ur_ring_doorbell(uint32_t ring);
-/* Returns a doorbell that the caller could not use and has not closed: the ring closes it. */
+/* Gives back a doorbell that the caller could not use and has not closed. The ring closes it. */
 UR_EXPORT int32_t ur_ring_doorbell_back(uint32_t ring);
-/* Instead of the doorbell's socket: a duplicate of its eventfd, for an event loop that reads the
- * count from it at each wakeup. The caller closes it, or gives it back where it cannot use it. Once
- * for each ring (-EALREADY). */
+/* Returns a duplicate of the doorbell's eventfd, in place of its socket, for an event loop that
+ * reads the count at each wakeup. The caller closes it, or gives it back when it cannot use it.
+ * Once for each ring (-EALREADY). */
 UR_EXPORT int32_t ur_ring_event(uint32_t ring);
 UR_EXPORT int32_t ur_ring_event_back(uint32_t ring);
 UR_EXPORT int32_t ur_turn(uint32_t ring, uint32_t op_count, uint32_t flags);
-/* 0: armed, the caller may sleep. 1: there is work already, take a turn. */
+/* Arms the doorbell. 0: the caller may sleep. 1: there is work already, take a turn. */
 UR_EXPORT int32_t ur_arm(uint32_t ring);
 
 UR_EXPORT int32_t ur_socket(uint32_t ring, uint32_t family);
-/* Takes over a stream socket that was opened elsewhere, and makes it blocking. Returns its family;
- * or -ENOTSOCK, -EPROTOTYPE, or -EBUSY for one that a ring owns: then the socket is unchanged. */
+/* Takes over a stream socket that other code has opened, and makes it blocking. Returns its
+ * family. Returns -ENOTSOCK, -EPROTOTYPE, or -EBUSY for a socket of a ring, and leaves it
+ * unchanged. */
 UR_EXPORT int32_t ur_adopt(uint32_t ring, int32_t fd);
-/* Gives up a descriptor that a later step of an adoption refused: open, but owned by no ring. */
+/* Gives up a descriptor that a later step of an adoption refused. It stays open, and no ring
+ * owns it. */
 UR_EXPORT int32_t ur_disown(uint32_t ring, int32_t fd);
-/* The state of any descriptor, which stays as it is: UR_STATE_..., or -EBADF, -ENOTSOCK,
- * -EPROTOTYPE for a descriptor that is no stream socket. */
+/* The state of any descriptor, which is not changed: UR_STATE_..., or -EBADF, -ENOTSOCK or
+ * -EPROTOTYPE for a descriptor that is not a stream socket. */
 UR_EXPORT int32_t ur_state(uint32_t ring, int32_t fd);
 UR_EXPORT int32_t ur_bind(uint32_t ring, int32_t fd, uint32_t block, uint32_t length);
 UR_EXPORT int32_t ur_listen(uint32_t ring, int32_t fd, uint32_t backlog);
@@ -240,8 +246,8 @@ UR_EXPORT int32_t ur_accept(uint32_t ring, int32_t fd, uint32_t block);
 UR_EXPORT int32_t ur_address(uint32_t ring, int32_t fd, uint32_t which, uint32_t block);
 UR_EXPORT int32_t ur_set_option(uint32_t ring, int32_t fd, uint32_t option, int32_t value);
 UR_EXPORT int32_t ur_get_option(uint32_t ring, int32_t fd, uint32_t option);
-/* 1: this TCP connection is over, and the peer's FIN never came: the peer may have sent more than
- * was received. Else 0. For the time after a receive has returned 0. */
+/* 1: this TCP connection has ended without the peer's FIN, so the peer may have sent more bytes
+ * than were received. Else 0. To be called after a receive has returned 0. */
 UR_EXPORT int32_t ur_cut_off(uint32_t ring, int32_t fd);
 /* how: 0 receive half, 1 send half, 2 both, or UR_SHUTDOWN_DISCARD and _AGAIN. */
 UR_EXPORT int32_t ur_shutdown(uint32_t ring, int32_t fd, uint32_t how);
@@ -252,15 +258,16 @@ UR_EXPORT int32_t ur_interface(uint32_t ring, uint32_t block, uint32_t length);
 /* The three functions below take a `struct ur_file` in the caller's memory, which they use during
  * the call only, and its size. An address without a path gets -EINVAL. */
 
-/* Creates the socket file with these permissions, whatever the umask is. Fills in its directory,
- * which the caller closes, its device and its inode. A failed call leaves no file behind. */
+/* Creates the socket file with exactly these permissions, whatever the umask is. Fills in its
+ * directory (which the caller closes), its device and its inode. A failed call leaves no file
+ * behind. */
 UR_EXPORT int32_t ur_file_bind(uint32_t ring, int32_t fd, void *file, uint32_t size, uint32_t mode);
-/* 1: the file that ur_file_bind recorded is removed. 0: another file has its name, or none. Only
+/* 1: the file that ur_file_bind recorded was removed. 0: another file or none has its name. Only
  * while the socket is open. */
 UR_EXPORT int32_t ur_file_remove(uint32_t ring, const void *file, uint32_t size);
-/* 1: no socket of the system is bound to the file at this path; with `remove` the file is gone.
- * 0: a socket is bound to it. -ENOTSOCK: it is another kind of file. -ENOENT: there is none, or not
- * any more. */
+/* 1: no socket of the system is bound to the file at this path, which `remove` then has removed.
+ * 0: a socket is bound to it. -ENOTSOCK: another kind of file. -ENOENT: there is no such file,
+ * or it was removed meanwhile. */
 UR_EXPORT int32_t ur_file_stale(uint32_t ring, const void *file, uint32_t size, uint32_t remove);
 
 #endif

@@ -1,5 +1,5 @@
 /**
- * The foreign functions, one row each, in a vocabulary that both loaders translate: `u32`, `i32`,
+ * The foreign functions, one row each, with types that both loaders translate: `u32`, `i32`,
  * `bytes` (a view whose address is used during the call and no longer) and `address`; for functions
  * of the C library also `size` (size_t, from a number) and `count` (ssize_t, a number or bigint).
  *
@@ -66,14 +66,16 @@ type Arguments<Args extends readonly ForeignType[]> = {
 
 type Result<T> = T extends "address" ? unknown : number;
 
-/** The functions as TypeScript sees them. An address is opaque: it only goes into `view`. */
+/**
+ * The types of the functions in TypeScript. An address is opaque, and can only be passed to `view`.
+ */
 export type Library = {
   readonly [Name in keyof typeof SYMBOLS]: (
     ...args: Arguments<(typeof SYMBOLS)[Name]["args"]>
   ) => Result<(typeof SYMBOLS)[Name]["returns"]>;
 };
 
-/** The result of a runtime's loader: the functions, and a way to view mapped memory. */
+/** The result of a runtime's loader: the functions, and access to mapped memory. */
 export interface OpenLibrary {
   readonly library: Library;
   /** One `ArrayBuffer` over `sizeBytes` of mapped memory. Taken once for each mapping. */
@@ -118,7 +120,7 @@ export interface Runtime {
   sha256(bytes: Uint8Array): string;
   /** Adopts the socket, or throws. */
   openDoorbell(fd: number, onWake: () => void): Doorbell;
-  /** Adopts an eventfd, which costs less; null when this runtime cannot. */
+  /** Makes a doorbell of an eventfd, which costs less. Null when the runtime cannot adopt it. */
   openEvent(fd: number, onWake: () => void): Doorbell | null;
   /** An environment variable, or undefined when unset or not permitted. Never prompts. */
   environment(name: string): string | undefined;

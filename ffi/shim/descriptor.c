@@ -1,6 +1,6 @@
 /*
- * Descriptors and the rings that own them: a call is refused for a descriptor of another thread,
- * and a ring closes what it owns when it ends. The table is indexed by descriptor number.
+ * Descriptors and the rings that own them. A call is refused for a descriptor of another thread,
+ * and a ring closes its descriptors when it ends. The table is indexed by descriptor number.
  */
 
 static struct ring *ring_at(uint32_t id) {

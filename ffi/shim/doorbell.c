@@ -1,24 +1,24 @@
 /*
- * The doorbell wakes an event loop that sleeps, with kernel objects only:
+ * The doorbell wakes a sleeping event loop by kernel objects only:
  *
  *   data ring --eventfd--> doorbell's ring: READ(eventfd) linked to SEND(pair[0]) --> pair[1] in
  *   the runtime's own epoll
  *
  *   silent --ur_arm--> armed --a completion comes--> rung --ur_turn(UR_TURN_WOKEN)--> silent
  *
- * A runtime whose event loop reads an eventfd takes a duplicate of the eventfd instead, and the
- * doorbell's ring stays idle: the wakeup then needs neither task work on this thread, which
- * interrupts the runtime's epoll_wait, nor a chain for each sleep.
+ * A runtime whose event loop can read an eventfd gets a duplicate of the eventfd instead, and the
+ * doorbell's ring stays idle. The wakeup then needs no chain for each sleep, and no task work on
+ * this thread, which would interrupt the runtime's epoll_wait.
  *
- * The eventfd is enabled only while the doorbell is armed: a busy ring rings nothing. One chain of
- * two entries is armed at a time, and only a chain that broke leaves a completion.
+ * The eventfd is enabled only while the doorbell is armed, so a busy ring causes no wakeup. One
+ * chain of two entries is armed at a time, and only a broken chain leaves a completion.
  */
 
 #define DOORBELL_ENTRIES 8u
 
 /* ---- arming ------------------------------------------------------------------------------ */
 
-/* A completion means that a chain broke: it has to be armed again. */
+/* Collects completions. Each one means that a chain broke and has to be armed again. */
 static void collect_broken(struct doorbell *doorbell) {
   struct io_uring_cqe *cqe;
   unsigned head, seen = 0;
@@ -51,7 +51,7 @@ static int32_t arm_chain(struct ring *ring) {
   return 0;
 }
 
-/* A registration of its own for each wakeup, see `signals_late`. */
+/* Registers the eventfd again, for each wakeup: see `signals_late`. */
 static int32_t renew_eventfd(struct ring *ring) {
   int32_t result = io_uring_unregister_eventfd(&ring->data);
   if (result < 0 && result != -ENXIO) return result;
@@ -134,7 +134,8 @@ static int32_t open_pair(struct doorbell *doorbell) {
 static int32_t connect_doorbell(struct ring *ring) {
   int32_t result = io_uring_register_eventfd(&ring->data, ring->doorbell.event_fd);
   ring->doorbell.renews = signals_late();
-  /* Submits nothing: a filter that forbids entering must fail the opening, not the first turn. */
+  /* Submits no entry. A filter that forbids io_uring_enter must fail the opening, and not the
+   * first turn. */
   return result < 0 ? result : io_uring_get_events(&ring->data);
 }
 
@@ -162,7 +163,7 @@ close_ring:
   return result;
 }
 
-/* Whether the runtime's end is still what it was: a number that was closed may be reused. */
+/* Whether the descriptor still is the runtime's end, because a closed number may be reused. */
 static bool has_runtime_end(const struct doorbell *doorbell) {
   struct stat info;
   return fstat(doorbell->pair[1], &info) == 0 && info.st_dev == doorbell->pair_device &&
@@ -174,8 +175,8 @@ static bool is_readable(int fd) {
   return poll(&wait, 1, 0) == 1 && wait.revents == POLLIN;
 }
 
-/* Whether the runtime's duplicate is still the eventfd: all eventfds share one inode, but only a
- * duplicate follows its count. */
+/* Whether the descriptor still is the runtime's duplicate of the eventfd. All eventfds share one
+ * inode, but only a duplicate has the same count. */
 static bool has_runtime_event(const struct doorbell *doorbell) {
   struct stat ours, theirs;
   uint64_t count = 1;

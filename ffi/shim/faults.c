@@ -1,9 +1,9 @@
 /*
- * The fault table of tests. Compiled in only with -DUR_FAULTS, so that no released build can be
- * told to fail: see faults.h.
+ * The fault table of tests. Compiled in only with -DUR_FAULTS, so that a released build has no way
+ * to inject faults: see faults.h.
  *
- * A rule says: of the operations with this op code (and descriptor), leave the first `after` alone,
- * then act on the next `repeat` of them. The first rule that acts decides.
+ * A rule skips the first `after` operations with its op code (and descriptor), then acts on the
+ * next `repeat` of them. The first rule that acts decides.
  *
  *   errno    the operation does not reach the kernel; it completes with -value. A cancel has no
  *            completion: it is lost.
@@ -21,7 +21,7 @@
 
 #define UR_FAULT_RULES 32u
 #define UR_FAULT_HELD 4096u
-/* In a rule: every operation that completes. */
+/* In a rule, stands for every operation that completes. */
 #define UR_FAULT_ANY 255u
 #define UR_FAULT_FOREVER UINT32_MAX
 
@@ -43,7 +43,7 @@ struct fault_rule {
   int32_t fd; /* -1: any */
   uint32_t seen;
   uint32_t acted;
-  uint32_t serial; /* counts settings: what an older one holds is released */
+  uint32_t serial; /* counts settings; completions held under an older one are released */
 };
 
 /* An operation in flight whose completions are to be held. */
@@ -66,7 +66,7 @@ static __thread uint32_t fault_held_count;
 static __thread struct fault_cancel fault_cancels[UR_FAULT_HELD];
 static __thread uint32_t fault_cancel_count;
 
-/* Whether a rule can act at all: with one that cannot, a test would pass and claim nothing. */
+/* Whether a rule can act at all. With a rule that cannot, a test would prove nothing. */
 static bool fault_fits(uint32_t action, uint32_t opcode, uint32_t value) {
   bool known = opcode < UR_OP_COUNT || opcode == UR_FAULT_ANY;
   bool provides = opcode == UR_OP_PROVIDE;
@@ -88,7 +88,7 @@ static bool fault_fits(uint32_t action, uint32_t opcode, uint32_t value) {
   }
 }
 
-/* Sets rule `index`; action 0 clears it. Releases what the rule held for ever. */
+/* Sets rule `index`. Action 0 clears the rule. Releases completions that the rule held for ever. */
 UR_EXPORT int32_t ur_fault_set(uint32_t index, uint32_t action, uint32_t opcode, uint32_t value,
                                uint32_t after, uint32_t repeat, int32_t fd) {
   if (index >= UR_FAULT_RULES || !fault_fits(action, opcode, value)) return -EINVAL;
@@ -124,7 +124,7 @@ static struct fault_rule *fault_for(const struct ur_op *op) {
   return NULL;
 }
 
-/* Cuts triples (slab, offset, length) after `bytes`; returns how many are left. */
+/* Cuts triples (slab, offset, length) after `bytes`. Returns the number of remaining triples. */
 static uint32_t fault_cut(uint32_t *triple, uint32_t count, uint32_t bytes) {
   for (uint32_t i = 0; i < count; i++, triple += 3) {
     if (triple[2] >= bytes) {
@@ -170,8 +170,8 @@ static bool fault_keep_back(struct ring *ring, const struct ur_op *op,
   return false;
 }
 
-/* Applies the table to a record that is about to be staged, perhaps as a changed copy. True: the
- * record is not to be staged, and has this result. */
+/* Applies the table to a record that is about to be staged, and may replace it by a changed
+ * copy. True: the record is not staged, and has this result. */
 static bool fault_decides(struct ring *ring, const struct ur_op **op, int32_t *result) {
   static __thread struct ur_op changed;
   struct fault_rule *rule = fault_for(*op);
@@ -215,7 +215,7 @@ static int32_t fault_accept(int32_t fd) {
   return rule ? -(int32_t)rule->value : 0;
 }
 
-/* Whether no completion may be taken from the kernel: there is no place to hold it. */
+/* Whether no completion may be taken from the kernel, because there is no place to hold it. */
 static bool fault_full(void) { return fault_held_count == UR_FAULT_HELD; }
 
 /* The first held completion of this operation, or NULL. */
@@ -269,7 +269,7 @@ static void fault_count_down(struct ring *ring, struct fault_wait *wait) {
   if (wait->ring == ring->id && counted) wait->turns--;
 }
 
-/* A turn of this ring has passed. True: something is still held, take another turn. */
+/* Counts a turn of this ring. True: completions are still held, take another turn. */
 static bool fault_tick(struct ring *ring) {
   bool left = false;
   for (uint32_t i = 0; i < fault_held_count; i++) {
@@ -283,7 +283,7 @@ static bool fault_tick(struct ring *ring) {
   return left;
 }
 
-/* The ring ends, and everything that is held of it. */
+/* Drops all held completions and cancels of a ring that ends. */
 static void fault_forget(uint32_t ring) {
   uint32_t kept = 0;
   for (uint32_t i = 0; i < fault_mark_count; i++)

@@ -1,12 +1,12 @@
 /*
- * The places at which tests inject faults, as calls that the turn makes. With -DUR_FAULTS they ask
- * the fault table, see faults.c. Without it they are empty and vanish: a released build has neither
- * the table nor a branch for it.
+ * The places at which tests inject faults, as functions that the turn calls. With -DUR_FAULTS they
+ * consult the fault table, see faults.c. Without it they are empty inline functions, so a released
+ * build has neither the table nor a branch for it.
  */
 #ifndef URINGNET_SHIM_FAULTS_H
 #define URINGNET_SHIM_FAULTS_H
 
-/* How long something is held. */
+/* The time for which a completion or a cancel is held. */
 struct fault_wait {
   uint32_t ring;
   uint32_t rule;

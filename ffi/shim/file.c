@@ -1,16 +1,17 @@
 /*
- * Socket files in the file system: bound, removed, and found stale, without races.
+ * Socket files in the file system: binding, removal, and the test whether a file is stale, without
+ * races.
  *
- * A path is resolved once, to a directory that stays open and a name in it: neither chdir() nor a
- * rename of the directory leads to another file later. No call follows a link at the name itself.
+ * A path is resolved once, to a directory that stays open and a name in it. So neither chdir() nor
+ * a rename of the directory leads to another file later. No call follows a link at the name itself.
  *
  * Device and inode identify a file. The open socket holds its inode, so that no other file can get
  * the number. The kernel removes a name, not an inode: a file is therefore renamed to an unknown
  * name first, and checked again there. A file that took the name in between is renamed back, unless
- * a third file has the name by then: in that case both stay.
+ * a third file has the name by then: in that case both files stay.
  */
 
-/* Longest wait for another process that removes a stale socket file of the same directory. */
+/* The longest wait for another process that removes a stale socket file of the same directory. */
 #define FILE_LOCK_WAIT_MS 20u
 
 static const char *read_file(struct ur_file *file, const void *record, uint32_t size) {
@@ -52,7 +53,7 @@ static bool is_same_file_at(const struct ur_file *file, int directory, const cha
   return fstatat(directory, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && is_same_file(file, &info);
 }
 
-/* 1: this file was there and is removed. 0: another file has the name, or none. */
+/* 1: this file had the name and was removed. 0: another file or none has the name. */
 static int32_t remove_file(const struct ur_file *file, int directory, const char *name) {
   if (!is_same_file_at(file, directory, name)) return 0;
   uint64_t random;
@@ -62,7 +63,7 @@ static int32_t remove_file(const struct ur_file *file, int directory, const char
   if (syscall(SYS_renameat2, directory, name, directory, away, RENAME_NOREPLACE) < 0) {
     if (errno == ENOENT) return 0;
     if (errno != EINVAL && errno != ENOSYS) return -errno;
-    /* This file system has no such rename. */
+    /* This file system has no rename that keeps an existing target. */
     return unlinkat(directory, name, 0) < 0 ? -errno : 1;
   }
   if (is_same_file_at(file, directory, away)) return unlinkat(directory, away, 0) < 0 ? -errno : 1;
@@ -70,7 +71,8 @@ static int32_t remove_file(const struct ur_file *file, int directory, const char
   return back < 0 ? -errno : 0;
 }
 
-/* A path to the file that the descriptor is open on, even when its name leads elsewhere by now. */
+/* Writes a path to the open file of the descriptor, valid even when its name leads elsewhere by
+ * now. */
 static void path_of(int fd, char *path, size_t size) {
   snprintf(path, size, "/proc/self/fd/%d", fd);
 }
@@ -89,7 +91,8 @@ static int32_t set_mode(const struct ur_file *file, const char *name, mode_t mod
 
 static int32_t bind_file(int fd, struct ur_file *file, const char *name, uint32_t mode) {
   struct stat info;
-  /* The file gets the permissions of the socket less the umask: never more than were asked for. */
+  /* The file gets the permissions of the socket less the umask, so never more than were asked
+   * for. */
   if (mode != UR_MODE_DEFAULT && fchmod(fd, mode) < 0) return -errno;
   if (bind(fd, (struct sockaddr *)file->address, file->length) < 0) return -errno;
   file->device = file->inode = 0;
@@ -131,10 +134,10 @@ int32_t ur_file_remove(uint32_t id, const void *record, uint32_t size) {
 }
 
 /*
- * 1 when no socket of the system is bound to this file, 0 when one is, listening or not yet. The
- * probe is a datagram socket: connecting it to a stream socket fails with EPROTOTYPE, while a
- * stream socket would leave a connection in the listener's backlog. A stale file stays stale,
- * because bind() never takes a file that exists.
+ * 1 when no socket of the system is bound to this file, 0 when a socket is bound to it, whether it
+ * listens or not. The probe is a datagram socket: connecting it to a stream socket fails with
+ * EPROTOTYPE, while a stream socket would leave a connection in the listener's backlog. A stale
+ * file stays stale, because bind() never takes a file that exists.
  */
 static int32_t is_stale(int fd) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};

@@ -4,8 +4,9 @@
  * Invariants
  * - Slabs, rings and their private memory are mapped once and recycled, never unmapped: the kernel
  *   may finish late, and a view in the caller's heap may outlive the ring.
- * - `lock` guards the tables of slabs and rings while one is taken or recycled. A ring and a slab
- *   are otherwise touched by the thread that owns them only; an owner is checked by every export.
+ * - `lock` guards the tables of slabs and rings while one is taken or recycled. Apart from that,
+ *   only the thread that owns a ring or a slab touches it. Every exported function checks the
+ *   owner.
  */
 #ifndef URINGNET_SHIM_INTERNAL_H
 #define URINGNET_SHIM_INTERNAL_H
@@ -39,7 +40,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Of newer headers than some C libraries have: asm-generic/socket.h, Linux 5.0. */
+/* Missing in the headers of some C libraries: asm-generic/socket.h, Linux 5.0. */
 #ifndef SO_BINDTOIFINDEX
 #define SO_BINDTOIFINDEX 62
 #endif
@@ -52,7 +53,8 @@
 #define DESCRIPTOR_MAX (1u << 20)
 /* Bit of user_data that marks an accept: its result is a descriptor. */
 #define ACCEPT_TAG 0x80000000u
-/* Slots stay below it: the last accept would otherwise look like USER_DATA_NONE. */
+/* Slots stay below this number, because the last accept would otherwise look like
+ * USER_DATA_NONE. */
 #define SLOT_MAX (ACCEPT_TAG - 1)
 /* user_data of entries whose completion is dropped. */
 #define USER_DATA_NONE UINT64_MAX
@@ -71,13 +73,13 @@ struct slab {
   _Atomic pthread_t owner;
 };
 
-/* What the kernel reads for one SENDMSG, private to C; one for each block. */
+/* The structures that the kernel reads for one SENDMSG, private to C. One for each block. */
 struct message {
   struct msghdr header;
   struct iovec iovecs[UR_IOVEC_MAX];
 };
 
-/* The way from the data ring to the runtime's event loop, see doorbell.c. */
+/* The doorbell of a ring, see doorbell.c. */
 struct doorbell {
   struct io_uring ring;
   uint64_t event_value;
@@ -107,7 +109,7 @@ struct ring {
   uint32_t in_flight;
   uint32_t id;
   _Atomic bool open;
-  bool abandoned; /* did not drain: never used again */
+  bool abandoned; /* did not drain; never used again */
   bool polled;    /* SQPOLL: a thread of the kernel takes entries */
 };
 
@@ -133,7 +135,7 @@ _Static_assert(sizeof(struct sockaddr_storage) == UR_ADDRESS_BYTES, "address");
 _Static_assert(UR_IOVEC_MAX * 12 <= UR_BLOCK_BYTES, "a block holds a full iovec batch");
 _Static_assert(UR_ADDRESS_BYTES + 4 <= UR_BLOCK_BYTES, "a block holds an address and its length");
 
-/* In ring.c, for slab.c: the rings and slabs of this thread end with it. */
+/* Defined in ring.c, used in slab.c. Makes the rings and slabs of this thread end with it. */
 static void end_with_thread(void);
 
 static inline uint64_t user_data(uint32_t slot, uint32_t generation) {

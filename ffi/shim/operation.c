@@ -1,26 +1,27 @@
 /*
- * One op record as one submission queue entry. Everything that the shim knows of an op code is in
- * this file: how its words are checked, what the kernel gets, and what faults and flags may change.
+ * Turns one op record into one submission queue entry. All knowledge of the shim about op codes is
+ * in this file: the checks of a record's words, the entry that the kernel gets, and the effect of
+ * faults and flags.
  *
  * Invariants
- * - The ranges and blocks of a record are resolved here and nowhere else, at the moment at which
- *   the record is staged. A record that names anything else than the caller's own never reaches the
- *   kernel.
- * - The caller may overwrite a block as soon as its operation is over, not before: the kernel reads
- *   an address from the block itself, and iovecs from private memory.
+ * - The ranges and blocks of a record are resolved only here, when the record is staged. A record
+ *   that names memory or descriptors of another owner never reaches the kernel.
+ * - The caller may overwrite a block only after its operation has landed, because the kernel reads
+ *   an address from the block itself. It reads iovecs from private memory.
  */
 
 #define GROUP_MULTISHOT 1
-/* Result of a record that is staged: every other result, which is <= 0, completes it at once. */
+/* The result of a record that is staged. Every other result is <= 0 and completes the record at
+ * once. */
 #define STAGED 1
-/* Poll events that a record may ask for. The kernel reports POLLERR and POLLHUP besides. */
+/* Poll events that a record may ask for. The kernel also reports POLLERR and POLLHUP. */
 #define POLL_EVENTS (UR_POLL_IN | UR_POLL_OUT | UR_POLL_PEER_FINISHED)
 
 _Static_assert(UR_POLL_IN == POLLIN && UR_POLL_OUT == POLLOUT && UR_POLL_ERROR == POLLERR &&
                    UR_POLL_HANG_UP == POLLHUP && UR_POLL_PEER_FINISHED == POLLRDHUP,
                "poll events");
 
-/* Whether a record asks for bytes to be moved: it may wait for readiness first. */
+/* Whether an operation moves bytes, so that it may wait for readiness first. */
 static bool moves_bytes(uint32_t opcode) {
   return (opcode >= UR_OP_RECV && opcode <= UR_OP_SENDMSG) || opcode == UR_OP_RECV_MULTISHOT;
 }
@@ -106,14 +107,14 @@ static int32_t prepare(struct ring *ring, const struct ur_op *op, struct io_urin
   int32_t result = fill_entry(ring, op, sqe);
   if (result < 0) return result;
   if (op->flags) {
-    /* On an accept, the kernel takes the same bit for multishot. */
+    /* On an accept, the same bit means multishot to the kernel. */
     if (op->flags != UR_OP_FLAG_POLL_FIRST || !moves_bytes(op->opcode)) return -EINVAL;
     sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
   }
   return owns(op->fd) ? 0 : -EBADF;
 }
 
-/* Prepares the cancel of another operation; only a failed one leaves a completion. */
+/* Prepares the cancel of another operation. Only a failed cancel leaves a completion. */
 static void prepare_cancel(const struct ur_op *op, struct io_uring_sqe *sqe) {
   uint32_t tag = op->flags & UR_OP_FLAG_OF_ACCEPT ? ACCEPT_TAG : 0;
   io_uring_prep_cancel64(sqe, user_data(op->offset | tag, op->length), 0);
@@ -121,14 +122,16 @@ static void prepare_cancel(const struct ur_op *op, struct io_uring_sqe *sqe) {
   io_uring_sqe_set_data64(sqe, USER_DATA_NONE);
 }
 
-/* An entry that was taken from the queue cannot be given back: it becomes a silent no-op. */
+/* Makes an entry a silent no-op, because an entry that was taken from the queue cannot be
+ * returned. */
 static void prepare_nothing(struct io_uring_sqe *sqe) {
   io_uring_prep_nop(sqe);
   sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
   io_uring_sqe_set_data64(sqe, USER_DATA_NONE);
 }
 
-/* Adds a buffer to a group. Needs no entry: the kernel reads the ring of buffers itself. */
+/* Adds a buffer to a group. No entry is needed, because the kernel reads the ring of buffers
+ * itself. */
 static int32_t provide(struct ring *ring, const struct ur_op *op) {
   uint8_t *bytes = resolve(op->slab, op->offset, op->length);
   uint32_t group = (uint32_t)op->fd;

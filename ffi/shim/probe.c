@@ -1,6 +1,6 @@
 /*
- * What the library, the system and its kernel are: the layout for the check at load, facts for
- * messages, and features that are found out by trying them on a ring.
+ * Facts about the library, the system and its kernel: the layout for the check at load, facts for
+ * messages, and features that are tried on a ring.
  */
 
 /* In the order of `LAYOUT` in ffi/layout.ts. */
@@ -48,7 +48,7 @@ int32_t ur_system(void *text, uint32_t capacity) {
   return n < 0 || (uint32_t)n >= capacity ? -ENOSPC : n;
 }
 
-/* From headers that are newer than those of liburing 2.3. */
+/* Constants of headers that are newer than those of liburing 2.3. */
 #define FEATURE_RECVSEND_BUNDLE (1u << 14)
 #define BUFFER_RING_INCREMENTAL 2u
 
@@ -62,14 +62,15 @@ static int32_t probe_buffers(struct io_uring *ring, void *memory, uint16_t flags
   memset(&registration, 0, sizeof(registration));
   registration.ring_addr = (uintptr_t)memory;
   registration.ring_entries = PROBE_BUFFERS;
-  /* The field behind bgid: padding in old headers, flags in new ones. */
+  /* The field after bgid is padding in old headers, and flags in new ones. */
   memcpy((char *)&registration + offsetof(struct io_uring_buf_reg, bgid) + sizeof(uint16_t), &flags,
          sizeof(flags));
   io_uring_buf_ring_init(memory);
   return io_uring_register_buf_ring(ring, &registration, 0);
 }
 
-/* Completions of a receive that had one byte and the end to read: 2 where it is multishot. */
+/* The number of completions of a receive that finds one byte and the end of the stream: 2 when
+ * it is multishot. */
 static uint32_t probe_receive(struct io_uring *ring, int fd) {
   struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
   if (!sqe) return 0;
@@ -110,8 +111,8 @@ static uint32_t probe_opcodes(struct io_uring *ring) {
   return zero_copy ? UR_FEATURE_SEND_ZERO_COPY : 0;
 }
 
-/* The features of an open ring. One that cannot be tried, as for lack of descriptors, counts as
- * missing. */
+/* The features of an open ring. A feature that cannot be tried, for example for lack of
+ * descriptors, counts as missing. */
 static uint32_t probe_features(struct io_uring *ring) {
   static uint8_t *memory; /* a page for a ring of buffers, one for the buffers; never unmapped */
   static pthread_mutex_t probing = PTHREAD_MUTEX_INITIALIZER;

@@ -1,17 +1,18 @@
 /*
- * How a ring opens, how it ends, and how it ends with its thread.
+ * The opening of a ring, its end, and its end together with its thread.
  *
  *   free --ur_ring_open--> open --drained--> free
  *                            \--UR_DRAIN_MS passed--> abandoned
  *
  * Invariants
- * - A ring drains before its descriptors are closed: operations are cancelled and awaited for at
- *   most UR_DRAIN_MS. A ring that does not drain in that time is abandoned: neither it nor any slab
- *   of its thread is handed out again.
- * - A thread that ends takes its rings with it, by a thread-specific destructor.
+ * - A ring drains before its descriptors are closed: its operations are cancelled and awaited for
+ *   at most UR_DRAIN_MS. A ring that does not drain in that time is abandoned, and neither the ring
+ *   nor any slab of its thread is reused.
+ * - A thread-specific destructor ends the rings of a thread that ends.
  */
 
-/* Operations that the end of a ring cancels together: more would take the kernel too long. */
+/* The largest number of operations that are cancelled together. More would take the kernel too
+ * long. */
 #define CANCEL_ALL_MAX 1024u
 
 /* ---- opening ----------------------------------------------------------------------------- */
@@ -41,7 +42,7 @@ static int32_t open_data(struct ring *ring, uint32_t entries, uint32_t completio
   if (result < 0) return result;
   ring->polled = flags & UR_OPEN_SQPOLL;
   io_uring_ring_dontfork(&ring->data);
-  /* Saves a descriptor look-up on each enter. May fail: a thread has only 16 such places. */
+  /* Saves a descriptor lookup on each enter. May fail, because a thread has only 16 such places. */
   io_uring_register_ring_fd(&ring->data);
   for (uint32_t i = 0; flags & UR_OPEN_BUFFERS && i < UR_BUFFER_GROUPS && result == 0; i++)
     result = open_buffers(ring, i);
@@ -50,7 +51,7 @@ static int32_t open_data(struct ring *ring, uint32_t entries, uint32_t completio
   return result;
 }
 
-/* Memory of one more ring, or NULL. */
+/* Maps the memory of one more ring. NULL when there is no memory. */
 static struct ring *map_ring(uint32_t id) {
   struct ring *ring = map_memory(sizeof(struct ring));
   if (!ring) return NULL;
@@ -61,7 +62,7 @@ static struct ring *map_ring(uint32_t id) {
   return NULL;
 }
 
-/* The index of a recycled ring or of a new one, now this thread's, or -errno. Under the lock. */
+/* Takes a recycled or a new ring for this thread. Returns its index, or -errno. Under the lock. */
 static int32_t take_ring(void) {
   for (uint32_t i = 0; i < RING_MAX; i++) {
     struct ring *ring = rings[i];
@@ -71,7 +72,7 @@ static int32_t take_ring(void) {
       if (!ring) return -ENOMEM;
       rings[i] = ring;
     }
-    /* In this order: the owner before must not find it open and still its own. */
+    /* The order matters: the former owner must not find the ring open and still its own. */
     ring->owner = pthread_self();
     ring->open = true;
     return (int32_t)i;
@@ -79,7 +80,7 @@ static int32_t take_ring(void) {
   return -ENOSPC;
 }
 
-/* Maps the control slab and opens the kernel's part. */
+/* Maps the control slab and opens the ring of the kernel. */
 static int32_t start_ring(struct ring *ring, uint32_t entries, uint32_t completion_entries,
                           uint32_t flags) {
   int32_t slab = ur_slab_map(CONTROL_BYTES);
@@ -123,8 +124,8 @@ int32_t ur_ring_control(uint32_t id) {
 
 /* ---- ending ------------------------------------------------------------------------------ */
 
-/* Ends the receives on every connection of a ring. The peers do not notice. Listeners are left
- * alone: a forked process may share them. */
+/* Ends the receives on every connection of a ring. The peers do not notice. Listeners are not
+ * touched, because a forked process may share them. */
 static void end_receives(uint32_t ring) {
   uint32_t end = atomic_load(&descriptor_end);
   for (uint32_t fd = 0; fd < end; fd++) {
@@ -137,11 +138,11 @@ static void end_receives(uint32_t ring) {
 }
 
 /*
- * Cancels what is in flight and waits for the kernel to hand it back. False: time ran out.
+ * Cancels the operations in flight and waits until they have landed. False when the time ran out.
  *
- * The kernel searches through all operations for each one that it cancels: 1,000 take 6 ms, 8,000
- * take 400 ms. Where there are many, receives are ended by shutting their halves of the sockets,
- * in constant time each. While more than CANCEL_ALL_MAX are left, none is cancelled.
+ * For each cancel, the kernel searches all operations: 1,000 of them take 6 ms, 8,000 take 400 ms.
+ * When there are many, receives are ended by shutting the receive halves of their sockets, in
+ * constant time each. While more than CANCEL_ALL_MAX operations are left, none is cancelled.
  */
 static bool retire_operations(struct ring *ring, uint64_t end_ns) {
   struct io_uring_sync_cancel_reg cancel;
@@ -151,7 +152,7 @@ static bool retire_operations(struct ring *ring, uint64_t end_ns) {
   if (ring->in_flight > CANCEL_ALL_MAX) end_receives(ring->id);
   while (ring->in_flight) {
     if (ring->in_flight <= CANCEL_ALL_MAX) io_uring_register_sync_cancel(&ring->data, &cancel);
-    /* One enter runs only a few completions, and another cancel would search through the rest. */
+    /* One enter runs only a few completions, and another cancel would search the rest again. */
     do {
       enter(ring);
       while (collect(ring, 0) == UR_COMPLETION_CAPACITY) {
@@ -184,7 +185,7 @@ int32_t ur_ring_close(uint32_t id) {
   return ring ? end_ring(ring, drain_end_ns(), false) : -EPERM;
 }
 
-/* Runs on the thread that ends: that of a worker, in either runtime. */
+/* Runs on the thread that ends, for example that of a worker. */
 static void end_thread(void *unused) {
   (void)unused;
   uint64_t end_ns = drain_end_ns();

@@ -7,7 +7,7 @@
  * Invariants
  * - A mapping is never unmapped: its address stays valid for the kernel and for views of it.
  * - A slab is recycled only for a request of the same size. Its pages are dropped in between.
- * - A slab of a thread of which the kernel kept operations is never handed out again.
+ * - After a ring of a thread was abandoned, no slab of that thread is reused.
  */
 
 static void *map_memory(size_t size) {
@@ -29,7 +29,8 @@ int32_t ur_slab_map(uint32_t size) {
   if (id < 0 && slab_count < SLAB_MAX) {
     uint8_t *base = map_memory(size);
     if (base) {
-      /* A forked child must not see memory that the kernel fills, nor disturb it at its exit. */
+      /* A forked child must not see memory that the kernel fills, and must not disturb it at its
+       * exit. */
       madvise(base, size, MADV_DONTFORK);
       id = (int32_t)slab_count;
       slabs[slab_count].base = base;
@@ -54,7 +55,7 @@ static bool is_mine(_Atomic pthread_t *owner) {
   return pthread_equal(atomic_load_explicit(owner, memory_order_relaxed), pthread_self());
 }
 
-/* A slab that this thread may name. */
+/* The slab with this number, if this thread may name it. */
 static struct slab *slab_at(uint32_t id) {
   uint32_t state = slab_state(id);
   if (state != SLAB_USED && state != SLAB_HELD) return NULL;

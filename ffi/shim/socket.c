@@ -1,8 +1,9 @@
 /*
- * Calls on sockets that need no ring: they never block, and their results are known at once.
+ * Calls on sockets that need no ring, because they never block and their results are known at once.
  */
 
-/* Unread bytes that a graceful close discards, in steps, before it closes all the same. */
+/* The number of unread bytes that a graceful close discards, in steps. After that it closes
+ * anyway. */
 #define DISCARD_STEP_BYTES (1u << 16)
 #define DISCARD_STEP_MAX 256u
 
@@ -18,7 +19,8 @@ static int32_t socket_number(int32_t fd, int name) {
   return getsockopt(fd, SOL_SOCKET, name, &value, &size) < 0 ? -errno : value;
 }
 
-/* A non-blocking socket would complete with -EAGAIN where the ring is to wait: O_NONBLOCK goes. */
+/* Removes O_NONBLOCK, because operations on a non-blocking socket complete with -EAGAIN instead
+ * of waiting. */
 int32_t ur_adopt(uint32_t id, int32_t fd) {
   if (!ring_at(id)) return -EPERM;
   if (fd < 0 || (uint32_t)fd >= DESCRIPTOR_MAX) return -EBADF;
@@ -30,7 +32,7 @@ int32_t ur_adopt(uint32_t id, int32_t fd) {
   if (family < 0) return family;
   int flags = fcntl(fd, F_GETFL);
   if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0) return -errno;
-  /* Like all descriptors of a ring: a program that this one starts does not get it. */
+  /* Like all descriptors of a ring, this one is not inherited by a started program. */
   if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) return -errno;
   return adopt(id, fd) < 0 ? -EMFILE : family;
 }
@@ -70,8 +72,9 @@ int32_t ur_listen(uint32_t id, int32_t fd, uint32_t backlog) {
   return listen(fd, backlog > INT32_MAX ? INT32_MAX : (int)backlog) < 0 ? -errno : 0;
 }
 
-/* accept4 would block on an empty backlog. No other thread takes from this one, and a connection
- * that was reset stays in it: one that poll has seen is there for accept4. */
+/* accept4 would block on an empty backlog. No other thread accepts from this backlog, and a
+ * connection that was reset stays in it. So a connection that poll has reported is there for
+ * accept4. */
 int32_t ur_accept(uint32_t id, int32_t fd, uint32_t block) {
   int32_t result = refusal(id, fd);
   if (result < 0) return result;
@@ -119,7 +122,7 @@ static const struct {
     [UR_OPTION_INTERFACE_INDEX] = {SOL_SOCKET, SO_BINDTOIFINDEX},
 };
 
-/* The level of an option of this socket, and its name there. */
+/* Finds the level of an option of this socket, and its name at that level. */
 static void locate_option(int32_t fd, uint32_t option, int *level, int *name) {
   *level = options[option].level;
   *name = options[option].name;
@@ -160,9 +163,9 @@ int32_t ur_get_option(uint32_t id, int32_t fd, uint32_t option) {
 #define STATE_CLOSE 7
 
 /*
- * The kernel keeps a flag that says that FIN came (SOCK_DONE), and shows it in one place: a request
- * to map received bytes, on a socket without any, fails with EIO after FIN and succeeds otherwise.
- * The request names no memory, so nothing is mapped. Counts of bytes cannot tell, because they
+ * The kernel has a flag for a received FIN (SOCK_DONE), which only one call shows: a request to map
+ * received bytes, on a socket without any, fails with EIO after FIN and succeeds otherwise. The
+ * request names no memory, so no page is mapped. Counts of bytes cannot replace it, because they
  * include urgent bytes and the FIN itself.
  */
 int32_t ur_cut_off(uint32_t id, int32_t fd) {
@@ -174,14 +177,15 @@ int32_t ur_cut_off(uint32_t id, int32_t fd) {
     return errno == EOPNOTSUPP || errno == ENOPROTOOPT ? 0 : -errno;
   if (info.tcpi_state != STATE_CLOSE) return 0;
   struct tcp_zerocopy_receive nothing = {0};
-  /* Up to this field: a longer answer would carry the socket's error, and clear it. */
+  /* Only up to this field: a longer answer would include the socket's error, and clear it. */
   size = (socklen_t)offsetof(struct tcp_zerocopy_receive, inq);
   if (getsockopt(fd, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &nothing, &size) == 0) return 1;
   return errno == EIO ? 0 : -errno;
 }
 
-/* TCP drops the bytes in place; a unix socket has to copy them. Returns the result of the last
- * receive: 0 at the end of the stream, -errno, or a count when there is more. */
+/* Discards received bytes. TCP drops them in place; a unix socket has to copy them. Returns the
+ * result of the last receive: 0 at the end of the stream, -errno, or a count when there are more
+ * bytes. */
 static int32_t discard(int32_t fd, bool *has_discarded) {
   uint8_t scratch[DISCARD_STEP_BYTES];
   ssize_t result = -1;
@@ -212,7 +216,7 @@ static int32_t shut_gracefully(int32_t fd, bool again) {
   if (open && has_unsent(fd, again || has_discarded ? SIOCOUTQ : SIOCOUTQNSD))
     return again && has_discarded ? 2 : 1;
   if (shutdown(fd, SHUT_RD) < 0 && result == 0) result = -errno;
-  /* Bytes that came in between would still make close send RST. */
+  /* Bytes that came meanwhile would still make close send RST. */
   discard(fd, &has_discarded);
   return result;
 }
@@ -232,7 +236,7 @@ int32_t ur_close(uint32_t id, int32_t fd) {
   return 0;
 }
 
-/* The text of `length` bytes in a block, which gets a NUL behind it. */
+/* Finds the text of `length` bytes in a block, and ends it with NUL. */
 static int32_t text_at(uint32_t id, uint32_t block, uint32_t length, const char **text) {
   struct ring *ring = ring_at(id);
   if (!ring) return -EPERM;

@@ -4,7 +4,7 @@
  *   op records --stage--> submission queue --enter--> kernel --collect--> completion records
  *
  * Invariants
- * - A record that is refused, or that the queue has no room for, completes in the same turn and
+ * - A record that is refused, or for which the queue has no room, completes in the same turn and
  *   never reaches the kernel.
  * - `in_flight` counts entries whose final completion has not been collected. An accepted
  *   descriptor has an owner from the moment at which its completion is collected.
@@ -14,7 +14,8 @@
 
 /* Enters in one turn. 6.13+ runs 20 deferred completions in each: 128 x 20 exceeds the region. */
 #define ENTER_MAX 128u
-/* Waits for room in the queue of a polled ring, each of which other work may end early. */
+/* The largest number of waits for room in the queue of a polled ring. Other work may end each
+ * wait early. */
 #define ROOM_WAIT_MAX 100u
 /* Pauses between two looks at the clock: some 0.1 us. */
 #define LOOK_RELAX_COUNT 8u
@@ -29,13 +30,14 @@ static _Atomic unsigned *queue_flags(struct ring *ring) {
 }
 
 /*
- * Submits what is staged and runs deferred completions. EINTR, EAGAIN and EBUSY mean: later.
+ * Submits the staged entries and runs deferred completions. After EINTR, EAGAIN and EBUSY the work
+ * is done later.
  *
- * IORING_SQ_TASKRUN is cleared before the call. The kernel sets it after it has queued work, and
- * when the shim ran that work in between, the flag stays although nothing is left: a loop that
- * believes it never ends (96 enters were seen for each completion). The kernel never reads the
- * flag, and work that is queued at this moment is run by this enter, or flagged again when it is
- * too much for one. An enter that failed has run nothing: the flag is restored.
+ * IORING_SQ_TASKRUN is cleared before the call. The kernel sets it after it has queued work. When
+ * the shim has run that work in between, the flag stays set although no work is left, and a loop
+ * that relies on it would not end (96 enters were seen for each completion). The kernel never reads
+ * the flag. Work that is queued at this moment is run by this enter, or flagged again when it is
+ * too much for one enter. A failed enter has run no work, so the flag is restored.
  */
 static void enter(struct ring *ring) {
   unsigned ready = io_uring_sq_ready(&ring->data);
@@ -49,7 +51,8 @@ static void enter(struct ring *ring) {
 
 /* ---- staging ----------------------------------------------------------------------------- */
 
-/* A wait for room ends early when there is other work for this thread, as of the doorbell. */
+/* A wait for room ends early when there is other work for this thread, for example from the
+ * doorbell. */
 static struct io_uring_sqe *take_entry(struct ring *ring) {
   struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->data);
   if (sqe) return sqe;
@@ -102,12 +105,13 @@ static void put(struct ring *ring, uint32_t at, uint64_t data, int32_t result, u
   record->flags = flags;
 }
 
-/* An accepted descriptor is owned from now on, even when no accept call is pending any more. */
+/* The ring owns an accepted descriptor from now on, even when no accept call is pending any
+ * more. */
 static int32_t accepted(struct ring *ring, int32_t result) {
   return result < 0 ? result : adopt(ring->id, result);
 }
 
-/* Copies completions behind the first `count` records; returns the new count. */
+/* Copies completions behind the first `count` records. Returns the new count. */
 static uint32_t collect(struct ring *ring, uint32_t count) {
   struct io_uring_cqe *cqe;
   unsigned head, seen = 0;
@@ -122,7 +126,8 @@ static uint32_t collect(struct ring *ring, uint32_t count) {
       data &= ~(uint64_t)ACCEPT_TAG;
       result = accepted(ring, result);
     } else if (result > 0) {
-      /* The events of a poll count as bytes too: a few thousand at most, which ends no turn. */
+      /* The events of a poll count as bytes too, but as a few thousand at most, which does not
+       * end a turn. */
       ring->turn_bytes += (uint64_t)result;
     }
     if (!fault_hold(ring, data, result, cqe->flags)) put(ring, count++, data, result, cqe->flags);
@@ -169,7 +174,7 @@ static void relax(void) {
 #endif
 }
 
-/* Spins until there is work, without a system call, for UR_LOOK_US at most. */
+/* Spins without a system call until there is work, for UR_LOOK_US at most. */
 static void look(struct ring *ring) {
   uint64_t end_ns = now_ns() + UR_LOOK_US * 1000u;
   while (!has_work(ring) && now_ns() < end_ns)

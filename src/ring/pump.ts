@@ -1,19 +1,19 @@
 /**
- * When to take a turn, and when to sleep.
+ * Decides when to take a turn, and when to sleep.
  *
  *   submit -> microtask, again while calls keep coming -----------> turn -+-> completions: again
  *                                                                         |
  *                   asleep, doorbell armed <- spin until the budget ends <-+-> no completion
  *
- * - Quiescence: a turn waits for a round of microtasks without a call, so that all calls that the
- *   user's code makes in reaction to one batch go to the kernel in one system call. A program that
- *   takes message after message out of the read buffer and answers each has a limited number of
- *   rounds: its first answers must not wait for its last.
- * - Fairness: turns chain in microtasks, but after some of them the timers and the I/O of the
- *   runtime get their chance. Only a macrotask or the doorbell resets that count: when a chain of
- *   microtasks wakes a sleeping or spinning pump, the runtime has had no chance in between.
- * - A spinning pump looks into the shim for some microseconds, then lets the event loop go around.
- * - Arm, then recheck: the doorbell is armed before the last look, so no wakeup is lost.
+ * - Quiescence: a turn waits for a round of microtasks without a call, so that all calls of the
+ *   user's code in reaction to one batch go to the kernel in one system call. A program that takes
+ *   message after message out of the read buffer and answers each has a limited number of rounds:
+ *   its first answers must not wait for its last.
+ * - Fairness: turns chain in microtasks, but after some of them the pump gives way to the timers
+ *   and the I/O of the runtime. Only a macrotask or the doorbell resets that count, because a chain
+ *   of microtasks that wakes a sleeping or spinning pump has not given way.
+ * - A spinning pump polls in the shim for some microseconds, then lets the event loop run a round.
+ * - Arm, then recheck: the doorbell is armed before the last check, so no wakeup is lost.
  * - The doorbell keeps the process alive exactly while calls are pending (see `addReference`). The
  *   macrotasks of a busy pump keep the process alive too. When no call is pending, one of
  *   {@link UNREFERENCED_GAP} macrotasks is a timer that does not: a process without other work ends
@@ -33,7 +33,7 @@ import { type SpinConfig, Spinner } from "./spinner.ts";
 /** Microtask rounds without a call that count as quiet: `await` chains take up to three. */
 const QUIET_ROUND_COUNT = 2;
 
-/** A timer is up to 1 ms late, 32 chained turns of busy connections take some 20 ms. */
+/** A timer may be 1 ms late, and 32 chained turns of busy connections take some 20 ms. */
 const UNREFERENCED_GAP = 2;
 
 /** The ring whose turns a pump takes. */
@@ -53,7 +53,7 @@ export interface PumpedRing {
   readonly hasMore: boolean;
   /** Takes one turn, and returns the number of completions. */
   turn(flags: number): number;
-  /** The pump goes to sleep. */
+  /** Called when the pump goes to sleep. */
   onSleep(): void;
 }
 
@@ -72,9 +72,9 @@ export class Pump {
   #referenced = false;
   #seen = 0;
   #quietRounds = 0;
-  /** Rounds of microtasks that the next turn still waits for. */
+  /** Rounds of microtasks for which the next turn still waits. */
   #roundsLeft = 0;
-  /** Turns taken since timers and I/O of the runtime last had their chance. */
+  /** Turns since the pump last gave way to timers and I/O of the runtime. */
   #chained = 0;
   #spinSinceMs = 0;
   #spinUntilMs = 0;
@@ -82,7 +82,7 @@ export class Pump {
   #wakeupFlag = 0;
   #macrotaskQueued = false;
   #unreferencedCount = 0;
-  /** The macrotask that is queued, when it is one that lets the process end. */
+  /** The queued macrotask, if it lets the process end. */
   #gap: HostTimer | null = null;
 
   /** `keeper` is the pump that counts the calls of both; null when this pump counts its own. */
@@ -96,17 +96,17 @@ export class Pump {
     if (keeper !== null) keeper.#partner = this;
   }
 
-  /** Settles when the doorbell is ready, and rejects when it never will be. */
+  /** Resolves when the doorbell is ready, and rejects when it never will be. */
   get opened(): Promise<void> {
     return this.#doorbell.opened;
   }
 
-  /** No turn is due, and the ring's clock stands still until the next one. */
+  /** Whether no turn is due. The ring's clock stands still until the next turn. */
   get asleep(): boolean {
     return this.#state === "asleep";
   }
 
-  /** An operation was submitted: a turn follows. */
+  /** Called when an operation was submitted. A turn follows. */
   schedule(): void {
     if (this.#state !== "asleep" && this.#state !== "spinning") return;
     this.#chain();
@@ -137,8 +137,8 @@ export class Pump {
   }
 
   /**
-   * The activity of both directions: a receiving ring that waits for the sends of the reaction to
-   * its last batch finds their answers, where its own next turn would have found nothing.
+   * The activity of both directions. So a receiving ring waits for the sends that answer its last
+   * batch, and its next turn then finds further bytes.
    */
   get #activity(): number {
     const { activity } = this.#ring;
@@ -166,7 +166,7 @@ export class Pump {
     }
   };
 
-  /** Takes a turn. A turn that follows a wakeup says so: the shim arms the doorbell again. */
+  /** Takes a turn. After a wakeup, a flag tells the shim to arm the doorbell again. */
   #takeTurn(look: number): number {
     const woken = this.#wakeupFlag;
     this.#wakeupFlag = 0;
@@ -184,14 +184,14 @@ export class Pump {
   }
 
   /**
-   * Nothing can come before the next call. A keeper takes one more turn all the same: falling
-   * asleep would reference its doorbell for the moment until that call.
+   * Whether no completion can come before the next call. A keeper still takes one more turn,
+   * because a sleep would reference its doorbell until that call.
    */
   get #mayRest(): boolean {
     return this.#keeper !== this && this.#ring.inFlight === 0;
   }
 
-  /** Another turn: in a microtask, or after the runtime had its chance. */
+  /** Takes another turn, in a microtask, or after the runtime's timers and I/O. */
   #chain(): void {
     if (this.#chained < LIMITS.chainedTurnCountMax) {
       this.#state = "scheduled";
@@ -202,7 +202,7 @@ export class Pump {
     this.#queueMacrotask();
   }
 
-  /** At most one at a time: what it does is decided by the state in which it finds the pump. */
+  /** Queues at most one macrotask, whose work depends on the state that it finds. */
   #queueMacrotask(): void {
     if (this.#macrotaskQueued) return;
     this.#macrotaskQueued = true;
@@ -215,7 +215,7 @@ export class Pump {
     }
   }
 
-  /** A call is pending from now on: the process must not end before the next turn. */
+  /** Called when a call becomes pending, so that the process does not end before the next turn. */
   #endGap(): void {
     if (this.#gap === null) return;
     this.#gap.cancel();
@@ -267,7 +267,7 @@ export class Pump {
     const result = this.#ring.port.arm();
     if (result === 0) this.#sleep();
     else if (result > 0) this.#chain();
-    // The doorbell could not be armed, for want of memory most likely: look again later.
+    // The doorbell could not be armed, most likely because memory is short. Tries again later.
     else this.#yieldAndRetry();
   }
 
@@ -276,7 +276,7 @@ export class Pump {
     this.#queueMacrotask();
   }
 
-  /** A call, so that the compiler does not believe that the state is still what it was. */
+  /** Reads the state in a method, because the compiler would assume that it has not changed. */
   #isClosed(): boolean {
     return this.#state === "closed";
   }

@@ -10,9 +10,9 @@
  *   are moving averages over about {@link MEMORY} spins, misses included.
  * - While spinning pays, a spin lasts for twice the usual wait of a hit, but at least `budgetUs`
  *   and at most `maxBudgetUs`.
- * - While it does not pay, quick wakeups tell that waits may have become short: after a number of
- *   them one spin is tried. A trial that hits is followed by another at the next wait. A trial that
- *   misses doubles the number, up to {@link TRIAL_GAP_MAX}.
+ * - While it does not pay, quick wakeups are a sign that waits may have become short: after a
+ *   number of them one spin is tried. A trial that hits is followed by another at the next wait. A
+ *   trial that misses doubles the number, up to {@link TRIAL_GAP_MAX}.
  *
  * So a steady wait of 20 us is always spun for, one of 200 us costs one trial in 64 quick wakeups,
  * and a thread with 100 messages per second stops spinning after six of them.
@@ -61,7 +61,7 @@ export class Spinner {
     this.#config = config === null || config.budgetUs === 0 ? null : config;
   }
 
-  /** Microseconds to spin for in the wait that begins; 0: sleep at once. */
+  /** Microseconds to spin in the wait that begins. With 0 the thread sleeps at once. */
   get budgetUs(): number {
     const config = this.#config;
     if (config === null) return 0;
@@ -75,7 +75,7 @@ export class Spinner {
     return config !== null && this.#spentUs <= this.#hitPart * config.budgetUs;
   }
 
-  /** A completion ended a spin of so many microseconds. */
+  /** Called when a completion ended a spin, after `waitedUs` microseconds. */
   hit(waitedUs: number): void {
     this.#hitUs += (waitedUs - this.#hitUs) / MEMORY;
     this.#counts[COUNT.spinHits]++;
