@@ -20,8 +20,8 @@ export interface Bar {
   /** Which of the library's peers is judged, as it is named after the runtime: "", " exact". */
   subject: string;
   /**
-   * What it is measured against: the best of the C servers on io_uring, the runtime's own sockets,
-   * or the library's peer that differs in one thing.
+   * The references of a bar: the best of the C servers on io_uring, the runtime's own sockets, or
+   * the library's peer that differs in one thing.
    */
   against: "C" | "own" | { peer: string };
   /** Ratios, or differences in the metric's unit. */
@@ -87,7 +87,7 @@ function shown(claim: string, name: string, metric: MetricName, subject = ""): B
 const NO_SPIN = { against: { peer: " no spin" } } as const;
 const SPIN_CASES = ["echo-1x64", "echo-4x64"];
 
-/** What spinning brings and what it costs, one thing at a time. */
+/** The gain and the cost of spinning, one at a time. */
 const SPIN_ROWS: readonly Bar[] = [
   row("spin on: messages per second", SPIN_CASES, "messagesPerSecond", NO_SPIN),
   row("spin on: median latency", SPIN_CASES, "p50", NO_SPIN),
@@ -133,7 +133,7 @@ const CELLS = CASES.filter(({ group, work }) =>
 const FRAMED = "framed-1-d32";
 const ECHOES = ["echo-50x64", "echo-50x4096"];
 
-/** What a ring for each direction may cost, beside one for both. */
+/** The allowed cost of a ring for each direction, beside one ring for both. */
 const TWO_RINGS = 1.3;
 const TWO_RINGS_CASES = ["echo-1x64", ...ECHOES];
 

@@ -342,7 +342,7 @@ static struct usage read_usage(void)
     return usage;
 }
 
-/* What `after` has more than `before`; nothing when the process ended in between. */
+/* The difference between `after` and `before`; zero when the process ended in between. */
 static struct usage usage_between(const struct usage *before, const struct usage *after)
 {
     if (after->cpu_ns < before->cpu_ns) return (struct usage){0};

@@ -1,6 +1,6 @@
 /**
- * What one piece of a send costs: sends of a number of pieces of a size, given as an `IoBufs` of as
- * many buffers, or copied into one buffer by the program.
+ * The cost of one piece of a send: sends of a number of pieces of a size, given as an `IoBufs` of
+ * as many buffers, or copied into one buffer by the program.
  *
  *   IoBufs      the sink gathers pieces below a threshold by copy and sends larger ones as iovecs,
  *               a limited number in one operation

@@ -39,7 +39,7 @@ function chosenCases(options: BenchOptions): Case[] {
   return options.mode === "quick" ? selectCases(QUICK_CASES) : [...CASES];
 }
 
-/** What the file of results is called after. */
+/** The name of the results file. */
 function recordName(options: BenchOptions): string {
   if (options.cases !== null) {
     return options.cases.length <= NAMED_CASES_MAX ? options.cases.join("+") : "selected";
@@ -146,7 +146,7 @@ class Bench {
 
 const SWEEP_GROUPS = ["sweep-depth", "sweep-connections", "sweep-size", "workers"];
 
-/** What is said about all results together. */
+/** The summary of all results. */
 function conclude(
   results: readonly CaseResult[],
   { bars, charts, mode }: BenchOptions,

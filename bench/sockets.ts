@@ -4,8 +4,8 @@
  *   case -> each variant is started once and warmed -> rounds, in turn -> CPU per operation, rate
  *
  * A variant is one program of bench/sockets with a word that says where its sockets come from.
- * What is measured runs on one processor, what loads it on another. Ratios are those of each round
- * to the first variant; figures are medians.
+ * The measured program runs on one processor, and its load on another. Ratios are those of each
+ * round to the first variant; figures are medians.
  *
  *   make bench-sockets                          everything, in both runtimes
  *   make bench-sockets CASE=http RUNTIME=deno ROUNDS=9

@@ -129,13 +129,13 @@ export async function stress(options: StressOptions): Promise<StressResult> {
   };
 }
 
-/** What is in use once the last operations have landed; read buffers that circulate come back. */
+/** The buffers in use once the last operations have landed; circulating read buffers come back. */
 async function buffersLeft(network: Network): Promise<number> {
   await network.close();
   return network.pool.stats().classes.reduce((sum, entry) => sum + entry.allocated, 0);
 }
 
-/** What is wrong with a result, or null. */
+/** The fault of a result, or null. */
 export function complaint(result: StressResult, options: StressOptions): string | null {
   const expected = options.clients * options.messages;
   if (result.messages !== expected) return `${result.messages} of ${expected} messages came back`;

@@ -38,7 +38,7 @@ function documents(): string[] {
   ];
 }
 
-/** What stands behind `make` in code, in a `run:` step, or in the list `target:` of a workflow. */
+/** The words behind `make` in code, in a `run:` step, or in the list `target:` of a workflow. */
 function makeTargets(text: string): string[] {
   const commands = [...text.matchAll(/(?:^\s*|`|run: )make ([a-z][a-z-]*)/gm)];
   const lists = [...text.matchAll(/^ *target:\n((?: +- .*\n)+)/gm)]

@@ -1,6 +1,7 @@
 /**
- * What test files import: suites that run natively in both runtimes, assertions, limits, promises
- * to settle, and random choices that can be repeated. Each has a file of its own in harness/.
+ * The module that test files import: suites that run natively in both runtimes, assertions, limits,
+ * promises to settle, and random choices that can be repeated. Each has a file of its own in
+ * harness/.
  *
  * @module
  */

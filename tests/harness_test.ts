@@ -78,7 +78,7 @@ function counts({ passed, failed, skipped }: Outcome): [number, number, number] 
   return [passed, failed, skipped];
 }
 
-/** What the file printed in lines that start with ">". */
+/** The lines of the file's output that start with ">". */
 function marks(outcome: Outcome): string {
   return (outcome.output.match(/^>.*$/gm) ?? []).map((line) => line.slice(1).trim()).join(" ");
 }

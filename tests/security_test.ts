@@ -26,7 +26,7 @@ function readClaims(markdown: string): Claim[] {
   });
 }
 
-/** What the document says and the files do not. */
+/** The claims of the document that the files do not have. */
 function complaints(claims: readonly Claim[], read: (file: string) => string | null): string[] {
   return claims.flatMap(({ claim, cell }) => {
     const files = [...cell.matchAll(/`(tests\/[\w/.]+)`: ((?:`[^`]+`(?:, )?)+)/g)];

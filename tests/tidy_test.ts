@@ -504,15 +504,19 @@ function commentsOf(text: string): string {
 const UNNAMED_SUBJECT = /\b(?:Who|What)\b(?![^.|]*\?)|\b(?:some|no|any)body\b/g;
 
 const subjects: Rule = (files) =>
-  each(files, /^(?:src|docs)\/.*\.(?:ts|md)$/, (path, text) => {
-    const words = path.endsWith(".md") ? prose(text) : commentsOf(text);
-    return complain(
-      path,
-      words,
-      UNNAMED_SUBJECT,
-      ([said]) => `the subject of a sentence is a noun, not "${said}"`,
-    );
-  });
+  each(
+    files,
+    /^(?:[^/]+|(?:src|ffi|docs|tests|examples|scripts|bench)\/.*)\.(?:ts|c|h|md)$/,
+    (path, text) => {
+      const words = path.endsWith(".md") ? prose(text) : commentsOf(text);
+      return complain(
+        path,
+        words,
+        UNNAMED_SUBJECT,
+        ([said]) => `the subject of a sentence is a noun, not "${said}"`,
+      );
+    },
+  );
 
 const suitesRun: Rule = (files) =>
   each(files, /^tests\/.*_test\.ts$/, (path, text) => {

@@ -1,5 +1,5 @@
 /**
- * What the demo runs on: the kernel, and the processors that this process may use.
+ * The machine of the demo: the kernel, and the processors that this process may use.
  *
  * @module
  */

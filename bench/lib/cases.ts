@@ -5,7 +5,7 @@
  */
 import type { MetricName } from "./metrics.ts";
 
-/** What the client in C does: the modes of bench/client.c. */
+/** The modes of the client in C (bench/client.c). */
 export interface ClientWork {
   kind: "client";
   mode: "echo" | "framed" | "broadcast" | "sink" | "source" | "churn" | "idle";
@@ -313,7 +313,7 @@ export const QUICK_CASES: readonly string[] = [
   "framed-1-d32",
 ];
 
-/** What the charts of the documentation are drawn from: cases and groups of them. */
+/** The cases, and groups of cases, from which the charts of the documentation are drawn. */
 export const CHART_CASES: readonly string[] = [
   "sweep-connections",
   "sweep-size",

@@ -14,7 +14,7 @@ export type Family = "floor" | "uringnet" | "runtime";
 
 export interface BarChart {
   title: string;
-  /** What the bars are, with the unit. */
+  /** The quantity of the bars, with its unit. */
   axis: string;
   digits: number;
   bars: readonly { label: string; family: Family; value: Spread }[];

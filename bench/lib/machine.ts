@@ -1,5 +1,5 @@
 /**
- * What a result must say about where it was measured, and the processors that can be used.
+ * The facts about the machine that a result must have, and the processors that can be used.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * What is measured: names in tables and on axes, units and how many digits mean something.
+ * The measured quantities: names in tables and on axes, units, and the number of significant
+ * digits.
  *
  * @module
  */

@@ -34,7 +34,7 @@ function mode(work: Case): string[] {
   return ["--mode", serverMode(work)];
 }
 
-/** What the server does, told from what the client does. */
+/** The work of the server, as opposed to that of the client. */
 function serverMode({ work }: Case): string {
   if (work.kind !== "client" || work.mode === "churn" || work.mode === "idle") return "echo";
   return work.mode;

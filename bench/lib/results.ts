@@ -1,5 +1,5 @@
 /**
- * What a case gave: a sample for each peer and round, and the ratios that are drawn from them.
+ * The results of a case: a sample for each peer and round, and the ratios that are drawn from them.
  *
  * @module
  */
@@ -20,7 +20,7 @@ export interface PeerResult {
   missing: string | null;
   /** By round; null where the round failed. */
   samples: (Sample | null)[];
-  /** What went wrong in single rounds. */
+  /** The failures of single rounds. */
   failures: string[];
 }
 

@@ -41,8 +41,8 @@ export function line(
 }
 
 /**
- * What becomes of colours on a dark page. Drawings name the light ones, which is what a reader gets
- * who knows no style sheets.
+ * The colours of a dark page. Drawings name the light ones, which is what a reader gets who knows
+ * no style sheets.
  */
 const DARK: Readonly<Record<string, string>> = {
   "#ffffff": "#0d1117",

@@ -52,7 +52,7 @@ function times(peer: PeerResult, other: PeerResult | null, metric: MetricName): 
   return found === null ? "-" : formatNumber(found.median, 2);
 }
 
-/** What a reader must know about rows that are not whole. */
+/** The notes for a reader about incomplete rows. */
 function remarks(result: CaseResult): string[] {
   return result.peers.flatMap(({ peer, missing, failures }) => [
     ...(missing === null ? [] : [`  missing: ${peer}: ${missing}`]),

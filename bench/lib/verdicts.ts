@@ -26,7 +26,7 @@ export interface Verdict {
   /** Names of the two peers; that of a floor which was not measured is that of all floors. */
   subject: string;
   other: string;
-  /** What each of them cost. Null when it was not measured. */
+  /** The cost of each of them. Null when it was not measured. */
   ours: Spread | null;
   theirs: Spread | null;
   /** The ratio or difference. Null when there is nothing to judge, */

@@ -49,7 +49,7 @@ const FRAME_BODY_BYTES_MAX = 16 << 20;
 const SOURCE_BLOCK_BYTES = 256 << 10;
 
 class Peer {
-  /** What write() did not take yet, in order. */
+  /** The bytes that write() has not taken yet, in order. */
   backlog: Uint8Array[] = [];
   /** The peer has sent its last byte: end when the backlog is gone. */
   ended = false;

@@ -3,9 +3,9 @@
  *
  * One thread, level-triggered epoll. A connection borrows a buffer when it becomes readable and
  * gives it back when nothing is left in it, so silent connections hold none and busy ones share a
- * few that are warm in the cache. What is read is answered at once from the same buffer; only when
- * a socket takes less than offered is EPOLLOUT armed, and EPOLLIN disarmed until all is gone, so a
- * client that does not read is not read from either.
+ * few that are warm in the cache. Received bytes are answered at once from the same buffer; only
+ * when a socket takes less than offered is EPOLLOUT armed, and EPOLLIN disarmed until all is gone,
+ * so a client that does not read is not read from either.
  *
  * Usage: epoll_echo PORT [--mode echo|framed|joined|broadcast|sink|source]
  *                        [--buffer BYTES]
@@ -58,11 +58,11 @@ static const char *const MODE_NAMES[MODE_COUNT] = {"echo",      "framed", "joine
 
 struct connection {
     int fd;
-    uint32_t events;           /* What epoll watches for. */
+    uint32_t events;           /* The events that epoll watches. */
     uint8_t *data;             /* Bytes read and not yet answered: */
     size_t capacity;
     size_t length;
-    const uint8_t *out;        /* What is being sent: a piece of `data`, a cast or the block. */
+    const uint8_t *out;        /* The bytes being sent: a piece of `data`, a cast or the block. */
     size_t out_bytes;
     bool casting;              /* Broadcast: its piece is on its way, or waits for its turn. */
     bool closed;

@@ -77,7 +77,7 @@ enum mode { ECHO, FRAMED, JOINED, BROADCAST, SINK, SOURCE, MODE_COUNT };
 static const char *const MODE_NAMES[MODE_COUNT] = {"echo",      "framed", "joined",
                                                    "broadcast", "sink",   "source"};
 
-/* What a completion is about: the low bits of its user data, above them the connection. */
+/* The kind of a completion: the low bits of its user data. The connection is above them. */
 enum operation { ACCEPT, RECEIVE, SEND, CAST, OPERATION_MASK = 3 };
 
 struct connection {

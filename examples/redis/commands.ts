@@ -19,7 +19,7 @@ type Value = string | string[];
 const WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value";
 const NO_INTEGER = "ERR value is not an integer or out of range";
 
-/** What a command failed with, as the client is told. */
+/** The failure of a command, as reported to the client. */
 export class CommandError extends Error {}
 
 type Arguments = readonly string[];
@@ -227,7 +227,7 @@ const TABLE: readonly [name: string, min: number, max: number, run: Command][] =
     database.clear();
     reply.simple("OK");
   }],
-  // What clients ask when they connect.
+  // The commands that clients send when they connect.
   ["SELECT", 1, 1, (_, reply) => reply.simple("OK")],
   ["CLIENT", 1, MANY, (_, reply) => reply.simple("OK")],
   ["CONFIG", 1, MANY, (_, reply) => void reply.array(0)],

@@ -1,6 +1,4 @@
-/**
- * Replies of the Redis protocol, version 2, behind each other as one string.
- */
+/** Replies of the Redis protocol, version 2, behind each other as one string. */
 export class Reply {
   #text = "";
 
@@ -8,7 +6,7 @@ export class Reply {
     return this.#text.length;
   }
 
-  /** What was written since the last time. */
+  /** The bytes that were written since the last call. */
   take(): string {
     const text = this.#text;
     this.#text = "";

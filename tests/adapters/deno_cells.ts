@@ -1,5 +1,5 @@
 /**
- * What `Deno.connect` and `Deno.listen` do, cell by cell: each scenario is run against an
+ * The behaviour of `Deno.connect` and `Deno.listen`, cell by cell: each scenario is run against an
  * implementation and returns plain data. In Deno the runtime's own is run as well, so that the
  * expectations are those of the runtime and not of a memory of it.
  *
@@ -105,7 +105,7 @@ const listening = (body: (listener: Listener, api: Api) => unknown): Scenario =>
   return await body(listener, api);
 };
 
-/** What `listen` throws, or the address that it listens on. */
+/** The error of `listen`, or the address that it listens on. */
 const listenOutcome = (options: Record<string, unknown>): Scenario => (api) =>
   outcomeNow(api, () => {
     using listener = api.listen(options);

@@ -1,5 +1,5 @@
 /**
- * What happens on sockets and servers, told as lines: the same program over any `node:net`.
+ * The events on sockets and servers, as lines: the same program over any `node:net`.
  *
  * The lines that are expected are those of Node. Each scenario ends what it begins.
  *

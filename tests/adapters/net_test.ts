@@ -1,6 +1,6 @@
 /**
- * `uringnet/net` does what `node:net` does: the same programs, over both. What a runtime's own
- * module does in its own way is named in the scenario.
+ * `uringnet/net` does what `node:net` does: the same programs, over both. Behaviour that a
+ * runtime's own module does in its own way is named in the scenario.
  *
  * @module
  */

@@ -245,7 +245,7 @@ test("URINGNET_REGISTER_LOG=1 names each module that got it, once", async (conte
   assert.not.match(silent.errors, /uringnet/);
 });
 
-/** What a runtime's own servers do otherwise, and why the difference stays. */
+/** The differences of a runtime's own servers, and the reasons why they stay. */
 const DIFFERENT: Readonly<Record<string, RegExp>> = inDeno
   ? {
     // Its own looks even an IP address up first, in a later turn.

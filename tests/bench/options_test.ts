@@ -1,5 +1,5 @@
 /**
- * What the benchmarks are told to run: arguments, cases, peers, processors.
+ * The options of the benchmarks: arguments, cases, peers, processors.
  *
  * @module
  */

@@ -28,12 +28,12 @@ type Mode = "direct" | "preload";
 
 interface Software {
   program: string;
-  /** What is said to the program behind the port. */
+  /** The bytes that are sent to the program behind the port. */
   argument?: string;
   /** A real server that it talks to; without one, both ends are in the program. */
   server?: ServerName;
   modes: readonly Mode[];
-  /** What the ring must have carried at least, in either direction. */
+  /** The bytes that the ring must have carried at least, in either direction. */
   bytesMin: number;
   /** Connections that the program makes, and takes, with the preload. */
   outbound: number;
@@ -185,7 +185,7 @@ function start(
   return run(commandFor(program, preloads, args, packages), { cwd: FOLDER, env });
 }
 
-/** What the program printed, without the report. */
+/** The output of the program, without the report. */
 function saidBy(ran: Ran): string {
   assert.is(ran.code, 0, `${ran.output}${ran.errors}`);
   return ran.output.replace(/^ring .*\n/m, "");

@@ -28,7 +28,7 @@ function redisCli(port: number, ...args: string[]): string {
   return ran.stdout;
 }
 
-/** Asks again until the answer is the one wanted: servers tell nobody when they agree. */
+/** Asks again until the answer is the one wanted: servers do not announce that they agree. */
 async function until(done: () => boolean, what: string): Promise<void> {
   const limitMs = performance.now() + MEMBERS_MS;
   while (!done()) {

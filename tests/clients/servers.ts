@@ -4,7 +4,7 @@
  *   start() -> folder made -> process started -> its port accepts -> use -> stop(): SIGTERM, gone,
  *   folder removed
  *
- * A server that does not end within its limit is killed. What a server prints is kept for the
+ * A server that does not end within its limit is killed. The output of a server is kept for the
  * message of an error.
  *
  * @module

@@ -1,6 +1,6 @@
 /**
- * What the contract's tests share: networks that are checked when they close, connected pairs, and
- * bytes whose every position can be told.
+ * The common parts of the contract's tests: networks that are checked when they close, connected
+ * pairs, and bytes whose every position can be told.
  *
  * @module
  */
@@ -40,7 +40,7 @@ export async function started(config: NetworkConfig): Promise<OwnNetwork> {
   return { network, [Symbol.asyncDispose]: () => closeChecked(network) };
 }
 
-/** Buffers in somebody's hands, over all classes. */
+/** Buffers in use, over all classes. */
 export function allocated(network: Network): number {
   return network.pool.stats().classes.reduce((sum, { allocated }) => sum + allocated, 0);
 }
@@ -222,7 +222,7 @@ export async function settlesWithin(
   }
 }
 
-/** What a descriptor is, or null when it is not open. */
+/** The target of a descriptor, or null when it is not open. */
 type ReadLink = (fd: number) => string | null;
 
 /** Deno shows `/proc/self/fd` only with all permissions; the C library asks for none but FFI. */

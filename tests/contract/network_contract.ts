@@ -1,6 +1,6 @@
 /**
- * What every backend and topology must do, over real sockets. The claims are those of the
- * specification, sections 2 to 7, and those that the original's own tests make.
+ * The required behaviour of every backend and topology, over real sockets. The claims are those of
+ * the specification, sections 2 to 7, and those that the original's own tests make.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * What the portable backend does where it differs from the contract (docs/PORTABLE.md): options
- * that `node:net` cannot set are refused with "Unsupported", and memory is bounded.
+ * The behaviour of the portable backend where it differs from the contract (docs/PORTABLE.md):
+ * options that `node:net` cannot set are refused with "Unsupported", and memory is bounded.
  *
  * @module
  */

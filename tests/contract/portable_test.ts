@@ -1,5 +1,5 @@
 /**
- * The contract over `node:net`. What differs is in `expectations.ts`.
+ * The contract over `node:net`. The differences are in `expectations.ts`.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * What the tests of faults share: a network with faults that talks to a healthy one, calls whose
- * end is looked at, and the check that nothing is left.
+ * The common parts of the fault tests: a network with faults that talks to a healthy one, calls
+ * whose end is looked at, and the check that nothing is left.
  *
  * @module
  */
@@ -125,7 +125,7 @@ export function withPair(
     try {
       await body(pair);
     } catch (error) {
-      table.reset(); // What it holds would keep the pair from closing.
+      table.reset(); // Held completions would keep the pair from closing.
       throw error;
     } finally {
       pair.server.reset();
@@ -134,7 +134,7 @@ export function withPair(
   });
 }
 
-/** Waits for the error of a call. What it brought instead is released. */
+/** Waits for the error of a call. A result that it returned instead is released. */
 export async function errorOf(call: Promise<unknown>, what = "a call"): Promise<NetworkError> {
   let value: unknown;
   try {
@@ -147,7 +147,7 @@ export async function errorOf(call: Promise<unknown>, what = "a call"): Promise<
   throw new Error(`${what} succeeded, an error was expected`);
 }
 
-/** What an error must say. Only the fields that are given are compared. */
+/** The expected fields of an error. Only the given fields are compared. */
 export function expectError(
   error: NetworkError,
   fields: Partial<Pick<NetworkError, "code" | "errno" | "operation" | "bytesDone" | "endOfStream">>,

@@ -30,7 +30,7 @@ function readIndex(markdown: string): Row[] {
   }));
 }
 
-/** What the index says and the files do not. */
+/** The entries of the index that the files do not have. */
 function complaints(rows: readonly Row[], read: (file: string) => string | null): string[] {
   return rows.flatMap(({ number, tests }) => {
     if (tests.size === 0) return [`class ${number} has no test`];

@@ -35,7 +35,7 @@ import { type Fault, type OperationKind, table } from "./table.ts";
 const N_MAX = 200;
 const EVERY_ERRNO = (process.env.URINGNET_TORTURE ?? "") !== "";
 
-/** Tried again by the library: nobody notices. */
+/** Tried again by the library, without an effect for the caller. */
 const SOFT = ["EAGAIN", "EINTR", "ENOBUFS", "ENOMEM"];
 const HARD = ["ECONNRESET", "EPIPE", "ETIMEDOUT", "EHOSTUNREACH", "EIO", "EBADF", "ECANCELED"];
 const CONNECT = ["ECONNREFUSED", "ETIMEDOUT", "EADDRNOTAVAIL", "ENETUNREACH", "EINTR", "ECANCELED"];
@@ -143,7 +143,7 @@ sweep("connect", "connect", CONNECT, {}, async ({ faulty, healthy, errno, arm })
   const error = await errorOf(Promise.reject(errors[0]));
   expectError(error, { code: "ConnectionFailed", errno, operation: "dial" });
   assert.is(faulty.stats().connections, 0);
-  // What was not accepted yet still waits in the backlog.
+  // Connections that were not accepted yet still wait in the backlog.
   while (served.length < brought.length) await macrotask();
   await Promise.all(served);
   await listener.close();

@@ -12,7 +12,7 @@ export type OperationKind = Exclude<keyof typeof OP_CODE, "nop"> | "any";
 
 export interface Fault {
   on: OperationKind;
-  /** What happens to the operation; exactly one of these. */
+  /** The effect on the operation: exactly one of these. */
   errno?: string;
   clampBytes?: number;
   zero?: true;

@@ -189,7 +189,7 @@ export async function verify(options: VerifyOptions): Promise<VerifyResult> {
   return result;
 }
 
-/** What is wrong with a result, or null. */
+/** The fault of a result, or null. */
 export function complaint(result: VerifyResult, messages: number): string | null {
   if (result.messages !== messages) return `${result.messages} of ${messages} messages came back`;
   if (result.wrong > 0) return `${result.wrong} parts were wrong`;

@@ -5,7 +5,7 @@
  */
 import * as uvuAssert from "uvu/assert";
 
-/** What a rejection must look like: its class, its text, its fields, or a predicate. */
+/** The expected form of a rejection: its class, its text, its fields, or a predicate. */
 export type RejectionCheck =
   | RegExp
   // deno-lint-ignore no-explicit-any

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** What becomes of a test: it runs, it alone runs, or it is reported as skipped. */
+/** The fate of a test: it runs, it alone runs, or it is reported as skipped. */
 export type Mode = "run" | "only" | "skip";
 
 export interface NativeRunner {

@@ -22,7 +22,7 @@ import { runInUvu } from "./uvu_run.ts";
 /** A test's or a hook's function; gets the context of its suite. */
 export type Body<T> = (context: T) => Promise<void> | void;
 
-/** What one test may change. */
+/** The options of one test. */
 export interface TestOptions {
   /** The longest that the body, or one hook around it, may take. */
   timeoutMs?: number;

@@ -1,7 +1,7 @@
 /**
  * How long a test may take: limits that are stretched on slow machines, and a wait that ends.
  *
- * An emulated machine is slower than most by a factor that nobody can measure from inside. Its
+ * An emulated machine is slower than most by a factor that cannot be measured from inside. Its
  * environment names the factor in URINGNET_TEST_SLOWNESS, and every limit is multiplied by it.
  *
  * @module

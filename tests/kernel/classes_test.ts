@@ -133,7 +133,7 @@ test("class 15: a peer that is killed with operations in flight", async ({ netwo
   const large = sending.sink.send(pattern(64 << 20));
   waiting.catch(() => {});
   large.catch(() => {});
-  // The peer sends back what nobody reads here, so both of its directions are in flight.
+  // The peer echoes bytes that this side does not read, so both of its directions are in flight.
   await until(() => sending.sink.bytesSent > 0, "a part is taken");
   program.kill();
   const received = await rejects(waiting, NetworkError);
@@ -203,7 +203,8 @@ async function withWakeChannel(
     .filter(([fd, target]) => target.startsWith("socket:") && before.get(fd) !== target)
     .map(([fd]) => Number(fd));
   assert.is(sockets.length, 2, "the two ends of the channel");
-  // One end is the runtime's; what is written there arrives at the other, and nobody reads it.
+  // One end belongs to the runtime. Bytes that are written there arrive at the other end and stay
+  // unread.
   await body(own.network, (bytes) => Math.max(...sockets.map((fd) => write(fd, bytes))));
 }
 
@@ -240,7 +241,7 @@ test("class 25: a full doorbell loses no wakeup and blocks no thread", async (c)
     for (let round = 0; round < 20; round++) {
       const received = pair.server.stream.recv(5, { timeoutMs: 5_000 });
       await pause(3); // Longer than it spins: the doorbell is armed.
-      // Until the channel takes no more; nobody reads before this task ends.
+      // Until the channel takes no more. The event loop reads only after this task.
       const chunk = new Uint8Array(1_024);
       let count = 0;
       while (wake(chunk) > 0 && count < 10_000) count++;

@@ -90,7 +90,7 @@ const STATES: readonly [
       await until(() => stream.bytesReceived === 5, "half has arrived");
       return [recv];
     },
-    // What had arrived stays readable.
+    // Bytes that had arrived stay readable.
     [["RecvFailed"], ["ok"]],
   ],
   [
@@ -101,7 +101,7 @@ const STATES: readonly [
       await until(() => stream.bytesReceived === 1_000, "a part has arrived");
       return [recv];
     },
-    // What had arrived stays readable.
+    // Bytes that had arrived stay readable.
     [["RecvFailed"], ["ok"]],
   ],
   [

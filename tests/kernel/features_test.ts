@@ -1,5 +1,6 @@
 /**
- * What probe() finds out about this kernel, next to what its release is known to have.
+ * The features that probe() finds in this kernel, compared with those that its release is known to
+ * have.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * What the kernel says of the options of dialled and of accepted sockets: those of a listener go to
- * what it accepts.
+ * The options of dialled and of accepted sockets, as the kernel reports them: those of a listener
+ * go to what it accepts.
  *
  * @module
  */

@@ -27,7 +27,7 @@ interface Outcome {
   entries: number[];
   echoed: boolean;
   backend: string;
-  /** What `onFallback` was told. */
+  /** The reasons that `onFallback` was called with. */
   fallbacks: string[];
   typed: boolean;
   code: string;
@@ -37,7 +37,7 @@ interface Outcome {
   left: number;
 }
 
-/** What an explanation must say. */
+/** The expected words of an explanation. */
 type Words = string | RegExp;
 
 interface Setting {
@@ -113,7 +113,7 @@ for (const [call, errno, words] of FILTERS) {
   });
 }
 
-/** A file that can be shown in the place of the sysctl, to the child and to nobody else. */
+/** A file that can be shown in the place of the sysctl, to the child alone. */
 const sysctlPath = join(folder, "io_uring_disabled");
 writeFileSync(sysctlPath, "0\n");
 const shown = spawnSync(launcherPath, ["--sysctl", sysctlPath, "--", "true"], { encoding: "utf8" });

@@ -42,7 +42,7 @@ export interface ProgramOptions {
   args?: readonly string[];
   /** Limit of open descriptors. */
   descriptorsMax?: number;
-  /** What runs the program: its command line follows. */
+  /** The command that runs the program, whose own command line follows. */
   prefix?: readonly string[];
   /** Where the program is; `programs/` unless given. */
   folder?: URL;

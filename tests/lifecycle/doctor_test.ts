@@ -1,5 +1,5 @@
 /**
- * What the doctor says where something is in the way, each time with the real thing: a seccomp
+ * The report of the doctor where an obstacle exists, each time with the real thing: a seccomp
  * filter, Docker's own, a sysctl, a limit of locked memory, permissions that were not given, a
  * library of another machine. And that a network with the defaults works there, or says the same.
  *

@@ -1,5 +1,5 @@
 /**
- * Processes that end at random moments with work in flight: by exit(), by an error that nobody
+ * Processes that end at random moments with work in flight: by exit(), by an error that no code
  * catches, or because nothing is left that keeps them alive. And workers that are terminated.
  *
  * @module
@@ -7,7 +7,7 @@
 import { assert } from "../harness.ts";
 import { start } from "./child.ts";
 
-/** What each way to end gives as exit code, and which ones name the error that they died of. */
+/** The exit code of each way to end, and the ways that print the error. */
 export const ENDINGS: Readonly<Record<string, { code: number; says: string | null }>> = {
   "exit": { code: 7, says: null },
   "throw": { code: 1, says: "on purpose" },

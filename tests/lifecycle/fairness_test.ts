@@ -1,6 +1,6 @@
 /**
- * What a program does in one long chain of `await`s must not keep the runtime from its timers: on
- * loopback nearly every call is done by the time that the kernel returns, so nothing ever waits.
+ * One long chain of `await`s must not keep the runtime from its timers: on loopback nearly every
+ * call is done by the time that the kernel returns, so nothing ever waits.
  *
  * @module
  */

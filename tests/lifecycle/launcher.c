@@ -33,10 +33,10 @@
 #include <unistd.h>
 
 /*
- * What the default seccomp profile of Docker 25 and newer denies on x86-64 and aarch64 to a
- * container without added capabilities, as its documentation says: all with EPERM, but clone3 with
- * ENOSYS, so that C libraries go on with clone. Profiles before version 25 allowed io_uring. What
- * depends on an argument (clone, personality, socket) is left out.
+ * The calls that the default seccomp profile of Docker 25 and newer denies on x86-64 and aarch64 to
+ * a container without added capabilities, as its documentation says: all with EPERM, but clone3
+ * with ENOSYS, so that C libraries go on with clone. Profiles before version 25 allowed io_uring.
+ * Calls whose denial depends on an argument (clone, personality, socket) are left out.
  */
 static const uint32_t docker_denied[] = {
     __NR_io_uring_setup,
@@ -153,7 +153,7 @@ static void become(uint32_t user) {
   if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_READ_SEARCH, 0, 0) < 0) fail("ambient");
 }
 
-/* In a world of mounts of its own: nobody else sees the other file. */
+/* In a mount namespace of its own, so that no other process sees the other file. */
 static void show_sysctl(const char *file) {
   if (unshare(CLONE_NEWNS) < 0) fail("unshare");
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) fail("private mounts");

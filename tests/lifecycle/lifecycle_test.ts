@@ -12,7 +12,7 @@ const test = suite("lifecycle", {}, { timeoutMs: 40_000 });
 
 test.after(() => endChildren());
 
-/** What waits for nothing ends by itself, soon after its last line. */
+/** A program that waits for nothing ends by itself, soon after its last line. */
 async function expectSoonEnd(program: Program, limitMs: number): Promise<void> {
   await program.line(/<left>/);
   const left = performance.now();

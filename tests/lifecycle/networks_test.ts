@@ -28,7 +28,7 @@ const CONFIGS: readonly NetworkConfig[] = [
 const test = suite<ContractContext>("networks of one thread");
 
 test.before(async (context) => {
-  // What the runtime opens with the first ring stays.
+  // Descriptors that the runtime opens with the first ring stay open.
   await (await Network.start()).close();
   context.descriptors = descriptors();
 });
@@ -38,7 +38,7 @@ test.after(({ descriptors }) => expectNoNewDescriptors(descriptors));
 /** Traffic over one network, byte by byte, until it is stopped or the network closes. */
 class Load {
   rounds = 0;
-  /** What ended it; null when it was stopped. */
+  /** The error that ended it; null when it was stopped. */
   error: unknown = null;
   stopped = false;
   readonly ended: Promise<void>;

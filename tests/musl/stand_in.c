@@ -1,7 +1,7 @@
 /*
- * What glibc's libstdc++ and libgcc_s want of glibc and musl does not have, so that they can stand
- * in for those of musl, which Debian does not offer: scripts/test_musl.sh. Built as the loader that
- * they name as needed. Only what Bun comes by has to work.
+ * The symbols that glibc's libstdc++ and libgcc_s need and musl does not have, so that they can
+ * stand in for those of musl, which Debian does not offer: scripts/test_musl.sh. Built as the
+ * loader that they name as needed. Only what Bun comes by has to work.
  */
 #define _GNU_SOURCE
 #include <locale.h>
@@ -39,7 +39,7 @@ int __cxa_thread_atexit_impl(void (*destroy)(void *), void *object, void *librar
   return 0;
 }
 
-/* What the processor can is asked by code that Bun does not use. */
+/* Only code that Bun does not use asks for the features of the processor. */
 int __cpu_indicator_init(void) { return 0; }
 struct {
   unsigned int vendor, type, subtype, features[1];

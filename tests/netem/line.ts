@@ -101,7 +101,7 @@ export class Line {
     this.far.run("ip", "link", "set", "far", "up");
   }
 
-  /** What the kernel counted on each side since the namespaces were made. */
+  /** The counts of the kernel on each side since the namespaces were made. */
   counters(): { near: Counters; far: Counters } {
     const read = (side: NetNamespace) =>
       parseCounters(side.run("cat", "/proc/net/snmp", "/proc/net/netstat"));

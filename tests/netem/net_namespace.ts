@@ -14,7 +14,7 @@ import { close, enterNetwork, open, unshareNetwork } from "../support/libc.ts";
 // Of the thread: /proc/self is that of the first thread.
 const CURRENT = "/proc/thread-self/ns/net";
 
-/** What a command printed, and how it ended. */
+/** The output of a command, and its exit code. */
 export interface Outcome {
   status: number | null;
   stdout: string;

@@ -293,7 +293,7 @@ test.skipIf(
     const error = await rejects(sent, { code: "Timeout", operation: "send" });
     assert.is(error.bytesDone, near.sink.bytesSent);
     await rejects(near.sink.send("late"), { code: "Closed" });
-    // What the kernel took, it still delivers: exactly that, then the end.
+    // The kernel still delivers exactly the bytes that it took, then the end.
     context.line.mend();
     const rest = await readAll(far);
     bytesEqual(rest, bytes.subarray(arrived, near.sink.bytesSent));

@@ -27,7 +27,7 @@ test.before(async (context) => {
   mkdirSync(context.app);
   writeFileSync(join(context.app, "package.json"), '{ "name": "app", "type": "module" }\n');
   writeFileSync(join(context.app, "program.ts"), PROGRAM.replace("SPECIFIER", "uringnet"));
-  // Nothing may be fetched: the registry is an address where nobody listens.
+  // No package may be fetched: the registry is an address without a listener.
   const env = { BUN_CONFIG_REGISTRY: "http://127.0.0.1:1/" };
   const added = await run([tool("bun"), "add", context.tarball], { cwd: context.app, env });
   assert.is(added.code, 0, added.errors);

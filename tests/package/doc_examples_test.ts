@@ -40,12 +40,12 @@ test.after((context) => {
   context.folder[Symbol.dispose]();
 });
 
-/** What the example says that it prints. */
+/** The output that the example states. */
 function expected(code: string): string[] {
   return [...code.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map(([, text]) => text);
 }
 
-/** What the example prints: each one is a process of its own, and must end by itself. */
+/** The output of the example, which is a process of its own and must end by itself. */
 async function printed(folder: string, name: string): Promise<string[]> {
   const path = join(folder, `${name}.ts`);
   const options = ["run", "--quiet", "--no-prompt", "--no-config", "--no-check", "--allow-ffi"];

@@ -1,5 +1,5 @@
 /**
- * What the package tests run as a user's program: `SPECIFIER` is replaced by what they import.
+ * The user's program of the package tests: `SPECIFIER` is replaced by the imported module.
  *
  * @module
  */
@@ -24,7 +24,7 @@ await network.close();
 console.log("echoed", received.length, same, IOVEC_BATCH_SIZE, probe().supported);
 `;
 
-/** What it prints. */
+/** The output of the program. */
 export const PRINTED = "echoed 100000 true 32 true\n";
 
 /** The root of this checkout, with a slash at the end. */
@@ -60,5 +60,5 @@ process.on("exit", () => {
 });
 `;
 
-/** What the lines of the two are, in whatever order the first two come. */
+/** The lines of both, for either order of the first two. */
 export const REPORTED = ["answered pong", "echoed ping", "ring 2 2"];

@@ -27,7 +27,7 @@ const codes = new Set(
   ].map(([, c]) => c),
 );
 
-/** What is wrong with the documentation of a member. */
+/** The faults of the documentation of a member. */
 function faults({ name, kind, doc, tags, optional, params, returns }: Member): string[] {
   const found: string[] = [];
   if (doc.trim() === "") found.push("no description");
@@ -100,7 +100,7 @@ function shortParam(text: string): string {
   return /^\w+(?:\?| =)/.test(text.trim()) ? `${name}?` : name;
 }
 
-/** What is wrong with the entry of a member in docs/API.md. */
+/** The faults of the entry of a member in docs/API.md. */
 function entryFault(api: string, { name, kind, params }: Member): string | null {
   const [owner, ...rest] = name.split(".");
   const member = rest.join(".");

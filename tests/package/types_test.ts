@@ -1,6 +1,6 @@
 /**
- * What users of TypeScript see: the packed declarations, checked by tsc in strict mode with a
- * program that uses most of the surface, and without this project's own settings.
+ * The declarations for users of TypeScript: the packed declarations, checked by tsc in strict mode
+ * with a program that uses most of the surface, and without this project's own settings.
  *
  * @module
  */

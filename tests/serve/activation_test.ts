@@ -36,7 +36,7 @@ test.before(async (context) => {
 });
 test.after(({ network }) => closeChecked(network));
 
-/** A listening socket of the C library; its descriptor is nobody's. */
+/** A listening socket of the C library, whose descriptor has no owner. */
 function listening(): { fd: number; port: number } {
   const fd = libc.socket(AF_INET, SOCK_STREAM, 0);
   const address = new Uint8Array(128);
@@ -116,7 +116,7 @@ test("a wrong descriptor is a typed error, and stays open and as it was", async 
     await assert.rejects(network.adoptListener(fd as never), isTyped);
     await assert.rejects(network.adoptConnection(fd as never), isTyped);
   }
-  // What a network has is nobody else's.
+  // A descriptor of a network belongs to that network alone.
   const adopted = await network.adoptListener(listener);
   await assert.rejects(network.adoptListener(listener), { errno: "EBUSY" });
   await adopted.close();

@@ -1,5 +1,5 @@
 /*
- * Sleeping and waking: the byte in the socket pair comes exactly when somebody sleeps. See
+ * Sleeping and waking: the byte in the socket pair comes exactly when a thread sleeps. See
  * driver.h.
  */
 #define _GNU_SOURCE
@@ -119,7 +119,7 @@ static void arm_looks_again(void) {
   uint32_t receives = rig.generation;
   EXPECT(rig_turn(&rig), 0);
   EXPECT(write(pair[0], "x", 1), 1);
-  /* What came before the doorbell was armed would ring for nobody. */
+  /* A completion before the doorbell was armed rings no doorbell. */
   EXPECT(ur_arm(rig.id), 1);
   EXPECT(rig_await(&rig, receives).result, 1);
   rig_close(&rig);

@@ -95,7 +95,7 @@ int __real_io_uring_register_sync_cancel(struct io_uring *, struct io_uring_sync
 int __wrap_io_uring_submit(struct io_uring *);
 int __real_io_uring_submit(struct io_uring *);
 
-/* Memory between pages that nobody may touch: a byte too far is EFAULT, for the kernel too. */
+/* Memory between inaccessible pages: a byte too far is EFAULT, for the kernel too. */
 void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset) {
   if (fails(HOOK_MMAP)) return MAP_FAILED;
   if (fd >= 0) return __real_mmap(address, size, protection, flags, fd, offset);

@@ -135,7 +135,7 @@ static void stale_files(void) {
     EXPECT(symlink(path_in(&file), path_in(&link)), 0);
     EXPECT(stale(&link, 1), -ENOTSOCK);
     EXPECT(unlink(path_in(&link)), 0);
-    /* Nobody waits long for a lock that somebody keeps. */
+    /* The wait for a lock of another process is short. */
     int lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     EXPECT(flock(lock, LOCK_EX), 0);
     EXPECT(stale(&file, 1), 1);

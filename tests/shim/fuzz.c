@@ -104,7 +104,7 @@ static bool is_own(int32_t fd) {
   return false;
 }
 
-/* What the record must be refused with, or 0. */
+/* The errno with which the record must be refused, or 0. */
 static int32_t verdict(const struct ur_op *op) {
   const uint32_t *triple = rig_triples(&rig, op->slab % UR_BLOCK_COUNT);
   bool poll_first = op->flags == UR_OP_FLAG_POLL_FIRST;

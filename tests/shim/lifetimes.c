@@ -378,7 +378,7 @@ static void probe_fails_anywhere(void) {
   }
 }
 
-/* What cannot be tried counts as missing, and nothing else does. */
+/* A feature that cannot be tried counts as missing, and no other. */
 static void features_are_tried(void) {
   uint32_t before = open_descriptors();
   int32_t all = ur_probe();

@@ -293,7 +293,7 @@ static void adopt_foreign(void) {
   rig_close(&rig);
 }
 
-/* What ur_state() tells of a descriptor leaves it as it is, and its flags too. */
+/* ur_state() does not change a descriptor or its flags. */
 static void states(void) {
   int pair[2], pipes[2];
   rig_open(&rig, 8, 64, 0);
@@ -342,7 +342,7 @@ static void expect_events(uint32_t generation, int32_t events) {
   EXPECT_TRUE(done.flags & IORING_CQE_F_MORE);
 }
 
-/* A poll sees FIN behind bytes that nobody has read, and leaves them. */
+/* A poll sees FIN behind unread bytes, and leaves them. */
 static void poll_fin(void) {
   int32_t pair[2];
   struct ur_completion none;
@@ -543,7 +543,7 @@ static void cancel_races(void) {
 static void cancel_connect(void) {
   rig_open(&rig, 8, 64, 0);
   uint32_t before = open_descriptors();
-  /* One place in the backlog, and nobody accepts: the third or so connect has to wait. */
+  /* One place in the backlog, and no accept: about the third connect has to wait. */
   int32_t listener = rig_listen(&rig, 0);
   EXPECT(ur_listen(rig.id, listener, 0), 0);
   uint32_t generations[8], canceled = 0;

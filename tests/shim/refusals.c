@@ -179,7 +179,7 @@ static void codes_and_slots(void) {
       refused(EINVAL);
     }
   }
-  /* This one would be taken for an entry whose completion nobody waits for. */
+  /* This slot would look like an entry whose completion is dropped. */
   int32_t listener = rig_listen(&rig, 0);
   rig_op(&rig, UR_OP_ACCEPT, 0x7fffffffu, listener)->generation = UINT32_MAX;
   EXPECT(rig_turn(&rig), 1);

@@ -108,7 +108,7 @@ function outcomeError(outcome: object): Promise<never> {
 
 // ---- sending ---------------------------------------------------------------------------------
 
-/** What is sent, and where in the way of these bytes an error is planted. */
+/** The sent data, and the place on the way of these bytes at which an error is planted. */
 interface SendCase {
   name: string;
   send(pair: Pair): Promise<void>;
@@ -177,7 +177,7 @@ for (const { name, send, sites } of SEND_CASES) {
           const { client, server, clientSocket, sim } = pair;
           const { prepare } = SendHalf.prototype;
           const chosen = ofSocket(clientSocket);
-          // Helpers do not know their socket: nobody else sends meanwhile.
+          // Helpers do not know their socket, so no other side sends meanwhile.
           const owned = target === SendHalf.prototype ? chosen : () => true;
           const planted = plantThrow(target, method, place, owned);
           const receiving = outcomeOf(server.stream.recv(MUCH));
@@ -185,7 +185,7 @@ for (const { name, send, sites } of SEND_CASES) {
           const small = pair.network.pool.alloc(10);
           const second = outcomeOf(client.sink.send(small));
           await sim.sleep(50);
-          // An error behind the end of all calls finds nobody but the next one to tell.
+          // An error after the end of all calls is reported by the next call.
           const outcomes = [await first, await second];
           const broken = outcomes.find((outcome) => "error" in outcome);
           if (broken !== undefined) await expectBroken(outcomeError(broken), "SendFailed", planted);
@@ -388,7 +388,7 @@ for (const [target, method] of CONNECT_SITES) {
         const dialing = outcomeOf(network.dial(listener.localAddress));
         const outcome = await dialing;
         if ("value" in outcome) {
-          // Thrown behind the end of the call: nobody is left to be told.
+          // Thrown after the end of the call, so no call can report it.
           assert.is(place, "after");
           outcome.value.reset();
         } else {
@@ -400,7 +400,7 @@ for (const [target, method] of CONNECT_SITES) {
         const other = await network.dial(listener.localAddress);
         (await accepting).reset();
         other.reset();
-        // What was dialed in vain may have been accepted by the kernel.
+        // The kernel may have accepted a failed dial.
         for (let i = 0; i < 2; i++) {
           const rest = await outcomeOf(listener.accept({ timeoutMs: 20 }));
           if ("value" in rest) rest.value.reset();

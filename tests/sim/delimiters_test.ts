@@ -114,7 +114,7 @@ test("an idle wait() and recvUntil() hold no read buffer", async () => {
     ];
     await sim.sleep(5);
     const stats = network.pool.stats();
-    // What is provided to the kernel is not the connection's.
+    // Buffers that are provided to the kernel do not belong to the connection.
     assert.is(server.stream.buffered, 0);
     assert.ok(stats.classes.reduce((sum, { allocated }) => sum + allocated, 0) <= 1);
     controller.abort(new Error("enough"));

@@ -50,7 +50,7 @@ async function withFates(
       if (fate === "refuses") continue;
       const listener = await network.bind(textOf(index), { backlog: fate === "silent" ? 1 : 16 });
       listeners.set(textOf(index), listener);
-      // The one place of the backlog is taken: nobody else is answered.
+      // The one place of the backlog is taken, so no other connect is answered.
       if (fate === "silent") fillers.push(network.dial(textOf(index)).then((one) => one.reset()));
     }
     await Promise.all(fillers);

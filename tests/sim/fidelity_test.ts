@@ -1,7 +1,7 @@
 /**
- * The fake kernel against the real one: the same records, the same answers. What is played here is
- * what the core's receiving half rests on; a simulator that is kinder than the kernel proves
- * nothing.
+ * The fake kernel against the real one: the same records, the same answers. The core's receiving
+ * half relies on the behaviour that is tested here. A simulator that hides difficulties of the
+ * kernel proves nothing.
  *
  * @module
  */
@@ -240,7 +240,7 @@ async function playReal(body: (world: World) => Promise<void>): Promise<string[]
 
 async function playFake(body: (world: World) => Promise<void>): Promise<string[]> {
   const faults = new Faults(new Random(1));
-  // What is sent arrives in one piece, as it does on the loopback device.
+  // Sent bytes arrive in one piece, as on the loopback device.
   faults.int = (_min, max) => max;
   const kernel = new FakeKernel(new FakeHost(), faults);
   const world = new World(new FakeNative(kernel), () => {

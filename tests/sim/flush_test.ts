@@ -1,5 +1,5 @@
 /**
- * What a flush and a close wait for: the sends that were made before, and nothing else.
+ * A flush and a close wait for the sends that were made before, and for no others.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { outcomeOf, type Pair, withPair, withSeeds } from "../support/pair.ts";
 const test = suite("sim/flush");
 
 const NARROW = { sendCapacity: 4_096, recvCapacity: 4_096 };
-/** What a narrow connection takes before its peer reads. */
+/** The bytes that a narrow connection takes before its peer reads. */
 const NARROW_BYTES = 8_192;
 /** Both ways of sending: each awaited by the kernel, and resolved when buffered. */
 const MODES = { "without write buffering": 0, "with write buffering": 1 << 20 };

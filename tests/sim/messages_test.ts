@@ -1,5 +1,5 @@
 /**
- * What errors say: what was attempted, on what address, and what happened.
+ * The messages of errors: the attempt, the address, and the event.
  *
  * @module
  */
@@ -13,10 +13,10 @@ import { Sim } from "../support/sim.ts";
 const test = suite("sim/messages");
 
 const NARROW = { sendCapacity: 4_096, recvCapacity: 4_096 };
-/** What a narrow connection takes before its peer reads. */
+/** The bytes that a narrow connection takes before its peer reads. */
 const NARROW_BYTES = 8_192;
 
-/** What a call that must fail says, and what the error behind it says. */
+/** The message of a call that must fail, and that of the error behind it. */
 async function said(call: Promise<unknown>): Promise<string[]> {
   const error = await assert.rejects(call, { name: "NetworkError" });
   const cause = error.cause as Error | undefined;

@@ -9,7 +9,7 @@ import { runScenario } from "../support/random_scenario.ts";
 
 const SEED_COUNT = Number(process.env.URINGNET_SEEDS ?? 150);
 const TEST_COUNT = Math.min(SEED_COUNT, 10);
-/** What one seed may take on a slow machine. */
+/** The time that one seed may take on a slow machine. */
 const SEED_MS = 1_000;
 
 const test = suite("sim/random");

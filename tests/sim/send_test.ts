@@ -14,7 +14,7 @@ import { outcomeOf, type Pair, withPair, withSeeds } from "../support/pair.ts";
 const test = suite("sim/send");
 
 const NARROW = { sendCapacity: 4_096, recvCapacity: 4_096 };
-/** What a narrow connection takes before its peer reads. */
+/** The bytes that a narrow connection takes before its peer reads. */
 const NARROW_BYTES = 8_192;
 
 /** Chunks in pool memory, large enough to stay iovecs of their own. */
@@ -268,7 +268,7 @@ test("user arrays detached between windows fail with TypeError and leak nothing"
     const end = await sending;
     assert.instance((end as { error: unknown }).error, TypeError);
     await draining;
-    // What went out before is what was given, and the half is closed behind it.
+    // The bytes that went out before are correct, and the half is closed behind them.
     const { wire } = clientSocket;
     assert.ok(wire.length > 0 && wire.length < 1_000_000);
     assert.ok(wire.holds(contentOf(1, wire.length), 0));

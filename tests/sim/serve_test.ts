@@ -72,7 +72,7 @@ test("delimited messages, delimiters of any length, cut anywhere", async () => {
     const sender = framed(client, codec);
     for (let i = 0; i < 30; i++) {
       const message = Array.from({ length: sim.random.int(0, 12) }, letters).join("");
-      // What the codec refuses is what the peer would misread.
+      // The codec refuses exactly the messages that the peer would misread.
       const sent = await outcomeOf(sender.send(message));
       if ("value" in sent) messages.push(message);
       else assert.ok((message + delimiter).indexOf(delimiter) < message.length, message);

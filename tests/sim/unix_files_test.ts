@@ -132,7 +132,7 @@ test("a stale file that another process replaces first is its own", async () => 
       "comes and goes",
     );
     assert.is(looks, 1 + LIMITS.bindFileCountMax);
-    // Who may not ask is told so.
+    // A process without the permission gets the error.
     ring.staleFile = () => -ERRNO.EACCES;
     const closed = network.bind({ path: PATH }, { unlinkStale: true });
     assert.match(

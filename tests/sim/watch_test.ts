@@ -205,7 +205,7 @@ test("buffers of the two kinds are not confused where one class serves small one
   await withSeeds(5, { config }, async (pair) => {
     await chat(pair);
     const { client, server, sim } = pair;
-    // Two arrivals that nobody awaits: the second is copied behind the first, its buffer is free.
+    // Two arrivals that no call awaits: the second is copied behind the first, its buffer is free.
     for (const at of [0, 100]) {
       await client.sink.send(contentOf(1, 100, CHATTED + at));
       await sim.sleep(1);

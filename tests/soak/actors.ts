@@ -29,7 +29,7 @@ type Actor = (stage: Stage, name: string, random: Random) => Promise<void>;
 
 const KEY_MAX = 60_000;
 const SUBSCRIBERS = 20;
-/** A reason that is nobody else's. */
+/** A unique reason. */
 const ENOUGH = new Error("enough");
 
 async function rest(stage: Stage, random: Random, delayMsMax: number): Promise<void> {

@@ -6,7 +6,7 @@
  *
  * It plays in rounds of half a minute. At the end of each everybody comes to rest: then nothing may
  * be left in flight or open, and the resident memory is looked at, which during traffic goes up and
- * down by tens of MiB. What it is at rest, round after round, must not grow.
+ * down by tens of MiB. The memory at rest, round after round, must not grow.
  *
  * Prints a line every few seconds and a verdict at the end. Exit code: 0 when nothing was wrong,
  * stuck or left behind, and memory did not grow (judged from a run of ten minutes on).
@@ -75,7 +75,7 @@ const storm = process.env.URINGNET_LIBRARY?.includes("faults")
   : null;
 
 openSignals();
-// What the runtime opens with the first ring stays.
+// Descriptors that the runtime opens with the first ring stay open.
 await (await Network.start()).close();
 await pause(1_000);
 const descriptorsBefore = descriptors().size;
@@ -119,7 +119,7 @@ function inFlight(): number {
   }, 0);
 }
 
-/** Buffers in somebody's hands, or with the kernel. */
+/** Buffers in use by the program or the kernel. */
 function held(): number {
   return networks.reduce(
     (sum, { pool }) =>
@@ -161,7 +161,7 @@ function report(what: string): Sample {
   return { seconds, rssBytes };
 }
 
-/** Plays one round; false when somebody hangs. */
+/** Plays one round. False when an actor hangs. */
 async function play(): Promise<boolean> {
   running = true;
   const acting = startActors();
@@ -208,7 +208,7 @@ function expectNothingLeft(when: string, descriptorsMax: number): void {
   }
 }
 
-/** Plays round after round; false when somebody hangs. */
+/** Plays round after round. False when an actor hangs. */
 async function playRounds(): Promise<boolean> {
   const descriptorsOpen = descriptors().size;
   while (performance.now() < endMs) {

@@ -1,5 +1,5 @@
 /**
- * What a soak has seen: counts, what went wrong, and who has not moved for too long.
+ * The record of a soak: counts, failures, and actors that have not moved for too long.
  *
  * @module
  */

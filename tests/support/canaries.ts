@@ -183,7 +183,7 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
 
 /** Bugs where an operation breaks, or where lengths and memory are not what the kernel takes. */
 const BREAKING_CANARIES: Readonly<Record<string, Canary>> = {
-  /** What an operation throws is not caught. */
+  /** An error that an operation throws is not caught. */
   "lets one operation's error end the turn": () =>
     replace(
       Ring.prototype,
@@ -193,7 +193,7 @@ const BREAKING_CANARIES: Readonly<Record<string, Canary>> = {
       },
     ),
 
-  /** The buffer that a completion named is nobody's when the receive breaks. */
+  /** The buffer of a completion has no owner when the receive breaks. */
   "loses the buffer of a receive that breaks": () =>
     replace(ReadSource.prototype, "reclaim", () => () => {}),
 
@@ -384,7 +384,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
         },
     ),
 
-  /** The bytes of a receive are counted but lost when nobody waits. */
+  /** The bytes of a receive are counted but lost when no call waits. */
   "forgets what comes after a timeout": () =>
     replace(
       ReadBuffer.prototype,

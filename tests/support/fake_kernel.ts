@@ -3,9 +3,9 @@
  * nothing of rings; operations are attempted by `fake_ring.ts` when their socket says that it is
  * worth it.
  *
- * What it takes over from Linux, because the core must cope with it: an error of a socket is told
- * once; bytes that arrived before RST stay readable; close with unread bytes sends RST; bytes for a
- * closed socket are answered with RST; the lowest free descriptor number is used next.
+ * The behaviour of Linux that it imitates, because the core must cope with it: an error of a socket
+ * is told once; bytes that arrived before RST stay readable; close with unread bytes sends RST;
+ * bytes for a closed socket are answered with RST; the lowest free descriptor number is used next.
  *
  * @module
  */

@@ -304,7 +304,7 @@ export class FakeRing implements RingPort {
     return this.#seemsBusy() ? 1 : 0;
   }
 
-  /** What the flags of the rings say. */
+  /** Whether the flags of the rings report work. */
   #seemsBusy(): boolean {
     if (this.stuck) return false;
     return this.#hasWork || this.#kernel.faults.strikes("staleFlag");
@@ -516,7 +516,7 @@ export class FakeRing implements RingPort {
     if (this.#eventEnabled) this.#signal();
   }
 
-  /** What poll(2) would say. */
+  /** Whether poll(2) would report the operation's event. */
   #worthIt(op: FakeOp): boolean {
     const { socket } = op;
     switch (op.kind) {

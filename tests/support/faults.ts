@@ -1,7 +1,7 @@
 /**
- * What can go wrong in the fake kernel, and how often. Every kind is off unless a test turns it on.
+ * The faults of the fake kernel, and their rates. Every kind is off unless a test turns it on.
  *
- * Soft faults must never be seen by a caller: bytes arrive, calls succeed. Hard faults may end a
+ * Soft faults must have no effect for a caller: bytes arrive, calls succeed. Hard faults may end a
  * connection, with a typed error.
  *
  * @module
@@ -25,11 +25,11 @@ export interface FaultRates {
   deferred: number;
   /** Completions come in another order. */
   reordered: number;
-  /** Failures are told before what came before them, as on Linux 6.1. */
+  /** Failures are reported before earlier completions, as on Linux 6.1. */
   failuresFirst: number;
-  /** A turn ends before all that is ready was looked at. */
+  /** A turn ends before all ready completions are collected. */
   splitTurns: number;
-  /** A cancel comes too late: what was ready by then is done. */
+  /** A cancel comes too late, after the operation was done. */
   cancelLoses: number;
   /** A cancelled operation ends with EINTR. */
   cancelInterrupts: number;
@@ -49,9 +49,11 @@ export interface FaultRates {
   noHint: number;
   /** A receive that brings no byte consumes its buffer all the same. */
   bufferWithoutBytes: number;
-  /** A watch ends with bytes and without an error, as when the completion queue is full. */
+  /**
+   * A multishot receive ends with bytes and without an error, as when the completion queue is full.
+   */
   watchEnds: number;
-  /** A cancel does not find the watch, which lives on (Linux 6.11). */
+  /** A cancel does not find the multishot receive, which goes on (Linux 6.11). */
   cancelMisses: number;
 
   // Hard ones.

@@ -1,5 +1,5 @@
 /**
- * Which memory the fake kernel may touch at this moment, and who must keep away from it.
+ * The memory that the fake kernel may touch at this moment, and that the core must not use.
  *
  * A region is named by an operation (or is a provided buffer) from its submission until the core
  * was given the completion. While it lasts
@@ -17,7 +17,10 @@ import type { Slot } from "../../src/buf/slot.ts";
 /** Far from the ids of real slabs, which the same process may have. */
 let nextSlab = 1_000_000;
 
-/** What the kernel puts into memory that it may write: nobody may change or rely on it. */
+/**
+ * The byte that the kernel puts into memory that it may write. The core may neither change it nor
+ * rely on it.
+ */
 const SCRIBBLE = 0xa5;
 const scribbled = new Uint8Array(1 << 20).fill(SCRIBBLE);
 
@@ -40,7 +43,7 @@ export class MemoryWatch {
   readonly #complain: (text: string) => void;
   readonly #slabs = new Map<number, Uint8Array>();
   readonly #regions = new Set<Region>();
-  /** Slots in somebody's hands, of every class, also of private ones. */
+  /** Slots in use, of every class, also of private ones. */
   readonly live = new Set<Slot>();
   /** Goes up when anything here changes hands. */
   changes = 0;
@@ -95,7 +98,7 @@ export class MemoryWatch {
     return lent;
   }
 
-  /** Checks that nobody wrote to a region while the kernel had it. */
+  /** Checks that no code wrote to a region while the kernel had it. */
   verify(region: Region): void {
     const bytes = this.resolve(region.slab, region.offset, region.length) as Uint8Array;
     const wanted = region.snapshot ?? scribbled.subarray(0, region.length);

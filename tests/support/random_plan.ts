@@ -1,5 +1,5 @@
 /**
- * What one seed does: how the network is configured, what the callers do, what goes wrong.
+ * The plan of one seed: the configuration of the network, the actions of the callers, the faults.
  *
  * @module
  */

@@ -35,7 +35,7 @@ export interface ScenarioResult {
   faults: ReadonlyMap<FaultKind, number>;
 }
 
-/** What may be done to the world before it starts: canaries plant their bug here. */
+/** A change of the world before it starts, with which canaries plant their bug. */
 export type Prepare = (sim: Sim) => void;
 
 /** Plays a seed. Throws when anything is not as it must be. */

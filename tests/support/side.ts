@@ -17,7 +17,7 @@ import type { Plan } from "./random_plan.ts";
 import { PlantedError } from "./random_throws.ts";
 import type { Sim, SimNetwork } from "./sim.ts";
 
-/** What became of a message, as far as its sender knows. */
+/** The outcome of a message, as far as its sender knows. */
 export type Fate =
   | { kind: "pending" }
   | { kind: "sent" }
@@ -37,7 +37,7 @@ export interface Message {
 /** How the receiving half ended. */
 export type ReadEnd = "eof" | "error" | "closed" | "stopped";
 
-/** Why an abort of ours happened: nobody else may make up this reason. */
+/** The reason of the test's own aborts, which no other code may use. */
 export class Aborted extends Error {}
 
 const SMALL_BYTES = 300;
@@ -51,7 +51,7 @@ const FLUSH_CHANCE = 0.15;
 /** How long a call may outlive its budget: a tick, a late timer, the answer to a cancel. */
 const BUDGET_MS_OVER = 150;
 
-/** What has settled has told everybody by then: `await` chains take a few rounds. */
+/** Lets the reactions to settled promises run, because `await` chains take a few rounds. */
 async function microtasks(): Promise<void> {
   for (let round = 0; round < 8; round++) await null;
 }
@@ -351,7 +351,7 @@ export class Side {
     return this.connection.sink.closed && this.connection.stream.closed;
   }
 
-  /** What needs no waiting: `peek` and `tryRecv`. Nothing else is pending on the stream. */
+  /** Calls `peek` and `tryRecv`, which do not wait. No other call is pending on the stream. */
   #lookAhead(): void {
     const random = this.#random;
     const { stream } = this.connection;
@@ -471,7 +471,7 @@ export class Side {
     else this.#held.push({ value, position });
   }
 
-  /** Looks at old buffers again: nobody else may have written to them. */
+  /** Checks old buffers again, because no other code may have written to them. */
   #releaseHeld(countMax: number): void {
     while (this.#held.length > countMax) {
       const { value, position } = this.#held.shift()!;

@@ -37,7 +37,7 @@ import { type FaultRates, Faults } from "./faults.ts";
 const IDLE_STEP_COUNT_MAX = 600_000;
 /** A scenario that takes longer than this on the fake clock hangs. */
 const FAKE_MS_MAX = 30 * 60_000;
-/** What one macrotask costs on the fake clock. */
+/** The time of one macrotask on the fake clock. */
 const STEP_MS_MAX = 0.04;
 
 export interface SimOptions {
@@ -224,7 +224,7 @@ export class Sim {
     return ended.value;
   }
 
-  /** What waits, for messages. */
+  /** The pending work, for messages. */
   describe(): string {
     const rings = this.native.rings.map((ring, at) => `ring ${at}: ${ring.describe()}`);
     const flying = this.networks.map(({ context }) =>
@@ -233,7 +233,7 @@ export class Sim {
     return [`${this.stepCount} steps`, ...rings, ...flying].join("; ");
   }
 
-  /** What must hold between any two steps. */
+  /** Checks the invariants between any two steps. */
   check(): void {
     if (this.#failures.length > 0) throw this.#failures[0];
     if (this.kernel.violations.length > 0) throw this.kernel.violations[0];
@@ -271,7 +271,7 @@ export class Sim {
     }
   }
 
-  /** Each class counts what is in somebody's hands; what the kernel may fill is nobody else's. */
+  /** Each class counts its slots in use, and a slot that the kernel may fill has no other user. */
   #checkSlots(): void {
     const { live, changes } = this.kernel.memory;
     if (changes === this.#changesSeen) return;
@@ -304,13 +304,13 @@ export class Sim {
     }
   }
 
-  /** What must hold as soon as all networks are closed: nothing of theirs is going to happen. */
+  /** Checks that no timer is left as soon as all networks are closed. */
   checkNoTimers(): void {
     const { size } = this.host.timers;
     if (size > 0) throw new Error(`${size} timers are left over`);
   }
 
-  /** What must hold when all networks are closed and the test holds no buffer. */
+  /** Checks that nothing is left when all networks are closed and the test holds no buffer. */
   checkNothingLeft(): void {
     this.check();
     const leaks: string[] = [];

@@ -1,6 +1,7 @@
 /**
- * What Node's tests find as `internal/test/binding`. They look there for the class behind
- * `socket._handle`, whose methods they count the calls of: that is the one of `uringnet/net`.
+ * The module that Node's tests find as `internal/test/binding`. They look there for the class
+ * behind `socket._handle`, whose methods they count the calls of: that is the one of
+ * `uringnet/net`.
  *
  * @module
  */

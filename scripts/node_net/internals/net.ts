@@ -1,5 +1,5 @@
 /**
- * What Node's tests find as `internal/net`: the counterparts in `uringnet/net`.
+ * The module that Node's tests find as `internal/net`: the counterparts in `uringnet/net`.
  *
  * @module
  */

@@ -49,7 +49,7 @@ async function expectReset({ server }: Ends): Promise<void> {
   await assert.rejects(server.stream.recvSome(), { code: "Closed", endOfStream: false });
 }
 
-/** What the peer sends, and what of it the stream shows. */
+/** The bytes that the peer sends, and those of them that the stream shows. */
 const BYTES: readonly (readonly [string, (peer: RawPeer) => void, string])[] = [
   ["no bytes", () => {}, ""],
   ["bytes", (peer) => peer.send("abc"), "abc"],

@@ -22,7 +22,7 @@ import {
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 const encode = (words: string) => new TextEncoder().encode(words);
 
-/** What a call that must throw throws. */
+/** The error of a call that must throw. */
 function refused(call: () => unknown, type: typeof TypeError | typeof RangeError): string {
   let message = "";
   assert.throws(call, (error: Error) => {

@@ -1,6 +1,6 @@
 /**
- * What `flush` and the closes wait for: the bytes that were given before, with and without write
- * buffering, while others go on sending and receiving.
+ * The waits of `flush` and of the closes: they wait for the bytes that were given before, with and
+ * without write buffering, while others go on sending and receiving.
  *
  * @module
  */

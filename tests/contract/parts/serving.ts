@@ -45,7 +45,7 @@ async function ask(connection: Connection, request: string): Promise<string> {
   return (await connection.stream.recv(request.length, SOON)).text();
 }
 
-/** What a client is told at the end: its last bytes, a clean end, or an errno. */
+/** The end that a client sees: its last bytes, a clean end, or an errno. */
 async function lastWords(connection: Connection): Promise<string> {
   try {
     const data = await connection.stream.recvSome(undefined, SOON);

@@ -40,7 +40,7 @@ export function watching(test: ContractSuite, config: NetworkConfig): void {
     await chat(pair);
     const total = 8 << 20;
     const sent = pair.client.sink.send(pattern(total));
-    // The peer's send cannot finish: the sockets' buffers are smaller, and nobody reads.
+    // The peer's send cannot finish: the sockets' buffers are smaller, and this side does not read.
     await until(() => pair.server.stream.buffered > 0, "bytes are buffered");
     let seen = -1;
     await until(() => {
@@ -130,7 +130,7 @@ export function watching(test: ContractSuite, config: NetworkConfig): void {
     const pairs = await Promise.all(Array.from({ length: 400 }, () => connect(own.network)));
     for (let round = 0; round < 3; round++) {
       await Promise.all(pairs.map((pair) => chat(pair, 24)));
-      // All of them speak at once, and nobody listens yet.
+      // All of them send at once, before any receive is pending.
       await Promise.all(pairs.map((pair) => pair.client.sink.send(pattern(5_000, round))));
       await Promise.all(pairs.map((pair) => expectBytes(pair.server, pattern(5_000, round))));
     }

@@ -1,6 +1,6 @@
 /**
- * A network whose garbage collector is called all the time. What is checked is named by the
- * argument; prints "<right>" when it held.
+ * A network whose garbage collector is called all the time. The check is named by the argument;
+ * prints "<right>" when it held.
  *
  * @module
  */
@@ -23,7 +23,7 @@ import { assert, Random } from "../../harness.ts";
 const runtime = globalThis as unknown as { Bun?: { gc(full: boolean): void }; gc?(): void };
 const collect = () => runtime.Bun ? runtime.Bun.gc(true) : (runtime.gc as () => void)();
 
-/** What released memory is filled with when `debug` is on. */
+/** The byte that fills released memory when `debug` is on. */
 const STALE = 0xdb;
 
 const [kind, seed] = process.argv.slice(-2);
@@ -152,7 +152,7 @@ async function dropped(): Promise<void> {
   assert.ok(leaked > 20 && leaked <= count + 5, `${leaked} leaked`);
   const counted = await metrics.get("uringnet_buffer_pool_leaked_total")?.get();
   assert.is(counted?.values[0].value, leaked, "the metric");
-  // What was reclaimed is used again, byte for byte.
+  // Reclaimed memory is used again, byte for byte.
   for (let i = 0; i < 200; i++) {
     const bytes = pattern(1_000, i);
     await Promise.all([pair.server.sink.send(bytes), expectBytes(pair.client, bytes)]);
@@ -216,7 +216,7 @@ function expectedBytes(): Uint8Array {
   ]);
 }
 
-/** Only the peer's end is kept: the sending connection belongs to nobody. */
+/** Only the peer's end is kept: no reference to the sending connection is left. */
 async function halfConnected(network: Network, sends: boolean): Promise<[Connection, number]> {
   const { client, server } = await connect(network);
   if (sends) return [server, sendAndDrop(client, network)];
@@ -241,7 +241,7 @@ async function inFlight(): Promise<void> {
     if (received.length % 20 === 0) collect();
   }
   assert.bytesEqual(concat(received), expectedBytes());
-  // A receive that nobody awaits takes its bytes and gives the memory back.
+  // A receive without a reference takes its bytes and gives the memory back.
   await writer.sink.send(pattern(1 << 20));
   await until(() => network.stats().inboundBytes === length + (1 << 20), "it has arrived");
   for (let i = 0; i < 200 && allocated(network) > 0; i++) await collectHard(1);

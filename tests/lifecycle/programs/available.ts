@@ -10,7 +10,7 @@ import process from "node:process";
 import { BufferPool, Network, type NetworkConfig, NetworkError, probe } from "../../../mod.ts";
 import { openSignals } from "./open_signals.ts";
 
-/** What to try. */
+/** The kind of network to try. */
 interface Attempt {
   config: NetworkConfig;
   /** Descriptors left: all others are taken first. Without it, as many as there are. */

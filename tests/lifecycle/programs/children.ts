@@ -29,7 +29,7 @@ import { assert } from "../../harness.ts";
 const CHILDREN = 4;
 const FORK_CODE = 5;
 
-/** What this program was started with, and passes on. */
+/** The arguments of this program, which it passes on. */
 const given = new Set(openIn(process.pid));
 const network = await Network.start();
 let stop = false;
@@ -51,7 +51,7 @@ async function expectProgress(): Promise<void> {
   await until(() => rounds > goal, "the load goes on");
 }
 
-/** What a process has open. What it has closed since it was listed is left out. */
+/** The open descriptors of a process, without those that it has closed since they were listed. */
 function openIn(pid: number): string[] {
   const targets: string[] = [];
   for (const fd of readdirSync(`/proc/${pid}/fd`)) {
@@ -64,7 +64,7 @@ function openIn(pid: number): string[] {
   return targets;
 }
 
-/** What a child has open besides what it may have. */
+/** The descriptors of a child that it should not have. */
 function unknownIn(pid: number): string[] {
   const standard = [0, 1, 2].map((fd) => `${fd} -> /dev/null`);
   return openIn(pid).filter((fd) => !given.has(fd) && !standard.includes(fd));

@@ -47,7 +47,7 @@ async function start(topology: "shared" | "split") {
   return context;
 }
 
-// What the runtime keeps open for its own sake is there after a first network.
+// The runtime's own descriptors are open after a first network.
 const context = await start("shared");
 context.recvRing.close();
 adopts = false;

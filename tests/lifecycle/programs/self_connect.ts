@@ -1,6 +1,6 @@
 /**
- * Dials a port on which nobody listens, again and again, in a network of its own whose kernel
- * chooses local ports from ten, that port among them: some of the sockets meet themselves.
+ * Dials a port without a listener, again and again, in a network of its own whose kernel chooses
+ * local ports from ten, that port among them: some of the sockets meet themselves.
  *
  * @module
  */
