@@ -501,7 +501,7 @@ function commentsOf(text: string): string {
 }
 
 /** A question may begin with these words. */
-const UNNAMED_SUBJECT = /\b(?:Who|What)\b(?![^.|]*\?)|\b(?:some|no|any)body\b/g;
+const UNNAMED_SUBJECT = /\b(?:Who|What)\b(?![^.|]*\?)|\b(?:[Ss]ome|[Nn]o|[Aa]ny)body\b/g;
 
 const subjects: Rule = (files) =>
   each(

@@ -33,7 +33,7 @@ import { sendables } from "./parts/sendables.ts";
 import { sending } from "./parts/sending.ts";
 import { serving } from "./parts/serving.ts";
 import { unixFiles } from "./parts/unix_files.ts";
-import { watching } from "./parts/watching.ts";
+import { multishot } from "./parts/multishot.ts";
 import { sharedMemory } from "./parts/shared_memory.ts";
 import { webStreams } from "./parts/web_streams.ts";
 import { writeBuffering } from "./parts/write_buffering.ts";
@@ -90,7 +90,7 @@ export function contract(
   flushing(test, config);
   receiving(test, config);
   delimiters(test, config);
-  watching(test, config);
+  multishot(test, config);
   pushing(test, config);
   bulk(test, config);
   ended(test, config);

@@ -259,7 +259,7 @@ function sweepReceives(
 
 sweepReceives("receive into its result", "recv", { readBufferSize: 0 }, 0);
 sweepReceives("receive into a read buffer", "recvSelect", { readBufferSize: 8_192 }, 0);
-// One message less than what makes a connection watch.
+// One message less than what leads to a multishot receive.
 const WARM_UP_COUNT = LIMITS.multishotAfterCount - 1;
 sweepReceives("receive that completes many times", "recvMultishot", {}, WARM_UP_COUNT);
 

@@ -239,7 +239,7 @@ const RECV_CASES: readonly RecvCase[] = [
     ],
   },
   {
-    name: "watch",
+    name: "multishot",
     kind: "recvMultishot",
     before: async ({ client, server }) => {
       for (let i = 0; i < 20; i++) {

@@ -36,7 +36,7 @@ const QUIET_TURNS = 4;
 /** include/linux/socket.h */
 const MSG_OOB = 1;
 const SINGLE = 0;
-const WATCH = 1;
+const MULTISHOT = 1;
 
 /** Where the slab has room: buffers of the two groups first. */
 const SEND_AT = 1 << 19;
@@ -168,7 +168,7 @@ class World {
     return this.turn();
   }
 
-  watch(slot: number, flags: number): Promise<void> {
+  multishot(slot: number, flags: number): Promise<void> {
     this.#near.writer.address(slot, 0);
     this.#near.writer.recvMultishot(this.#fd, flags);
     return this.turn();
@@ -261,10 +261,10 @@ const WAIT = OP_FLAG_POLL_FIRST;
 const SCRIPTS: Readonly<Record<string, (world: World) => Promise<void>>> = {
   "without a buffer a receive ends at once, whatever the socket has": async (world) => {
     await world.single(1, 0);
-    await world.watch(2, 0);
+    await world.multishot(2, 0);
     await world.arrives(10);
     await world.single(3, 0);
-    await world.watch(4, 0);
+    await world.multishot(4, 0);
   },
   "a receive that waits first needs its buffer only when bytes come": async (world) => {
     await world.single(1, WAIT);
@@ -273,96 +273,98 @@ const SCRIPTS: Readonly<Record<string, (world: World) => Promise<void>>> = {
     await world.single(2, 0);
     world.give(SINGLE, 1);
     await world.single(3, WAIT);
-    await world.watch(4, WAIT);
-    world.give(WATCH, 1);
+    await world.multishot(4, WAIT);
+    world.give(MULTISHOT, 1);
     await world.turn();
     await world.arrives(10);
     await world.turn();
     await world.arrives(10);
     await world.turn();
   },
-  "a watch fills the buffers that are there, and ends for want of more": async (world) => {
-    world.give(WATCH, 2);
-    await world.watch(1, WAIT);
+  "a multishot receive fills the buffers that are there, and ends for want of more": async (
+    world,
+  ) => {
+    world.give(MULTISHOT, 2);
+    await world.multishot(1, WAIT);
     await world.arrives(3_000);
     await world.turn();
   },
-  "a watch that used its last buffer lives on until bytes come": async (world) => {
-    world.give(WATCH, 2);
-    await world.watch(1, WAIT);
+  "a multishot receive that used its last buffer lives on until bytes come": async (world) => {
+    world.give(MULTISHOT, 2);
+    await world.multishot(1, WAIT);
     await world.arrives(2_048);
     await world.turn();
     await world.turn();
     await world.arrives(10);
     await world.turn();
   },
-  "a watch tells of bytes and FIN that came together": async (world) => {
-    world.give(WATCH, 4);
-    await world.watch(1, WAIT);
+  "a multishot receive tells of bytes and FIN that came together": async (world) => {
+    world.give(MULTISHOT, 4);
+    await world.multishot(1, WAIT);
     await world.arrives(1_500);
     await world.fin();
     await world.turn();
   },
   "FIN is not told without a buffer": async (world) => {
-    world.give(WATCH, 1);
-    await world.watch(1, WAIT);
+    world.give(MULTISHOT, 1);
+    await world.multishot(1, WAIT);
     await world.arrives(100);
     await world.fin();
     await world.turn();
-    await world.watch(2, 0);
+    await world.multishot(2, 0);
     world.give(SINGLE, 1);
     await world.single(3, 0);
     await world.single(4, 0);
   },
   "RST is not told without a buffer, and once with one": async (world) => {
-    await world.watch(1, WAIT);
+    await world.multishot(1, WAIT);
     await world.rst();
     await world.turn();
-    world.give(WATCH, 1);
-    await world.watch(2, 0);
-    await world.watch(3, 0);
+    world.give(MULTISHOT, 1);
+    await world.multishot(2, 0);
+    await world.multishot(3, 0);
   },
   "bytes before RST are told first": async (world) => {
-    world.give(WATCH, 4);
-    await world.watch(1, WAIT);
+    world.give(MULTISHOT, 4);
+    await world.multishot(1, WAIT);
     await world.arrives(100);
     await world.rst();
     await world.turn();
   },
   "RST behind FIN shows as the end to a receive, as EPIPE to a send": async (world) => {
-    world.give(WATCH, 4);
+    world.give(MULTISHOT, 4);
     await world.arrives(100);
     await world.fin();
     await world.rst();
-    await world.watch(1, WAIT);
+    await world.multishot(1, WAIT);
     await world.send(2, 10);
-    await world.watch(3, 0);
+    await world.multishot(3, 0);
   },
   "RST is told to a send once, and then shows as the end to a receive": async (world) => {
-    world.give(WATCH, 1);
+    world.give(MULTISHOT, 1);
     await world.rst();
     await world.send(1, 10);
-    await world.watch(2, 0);
+    await world.multishot(2, 0);
     world.askCutOff();
     await world.send(3, 10);
   },
   "RST that a send took is told from FIN, also behind an urgent byte": async (world) => {
-    world.give(WATCH, 4);
+    world.give(MULTISHOT, 4);
     await world.arrives(100);
-    await world.watch(1, WAIT);
+    await world.multishot(1, WAIT);
     await world.urgent();
     await world.turn();
     world.askCutOff();
     await world.rst();
     await world.send(2, 10);
-    await world.watch(3, 0);
+    await world.multishot(3, 0);
     world.askCutOff();
   },
   "FIN stays FIN, behind an urgent byte and before RST": async (world) => {
-    world.give(WATCH, 4);
+    world.give(MULTISHOT, 4);
     await world.urgent();
     await world.fin();
-    await world.watch(1, WAIT);
+    await world.multishot(1, WAIT);
     world.askCutOff();
     await world.rst();
     await world.send(2, 10);
@@ -376,47 +378,47 @@ const SCRIPTS: Readonly<Record<string, (world: World) => Promise<void>>> = {
     world.askAddresses();
   },
   "FIN of both is an end": async (world) => {
-    world.give(WATCH, 4);
+    world.give(MULTISHOT, 4);
     world.shut(1);
     await world.urgent();
     await world.fin();
-    await world.watch(1, WAIT);
+    await world.multishot(1, WAIT);
     world.askCutOff();
   },
   "a cancel that comes before the turn wins, and the bytes stay": async (world) => {
-    world.give(WATCH, 4);
-    await world.watch(1, WAIT);
+    world.give(MULTISHOT, 4);
+    await world.multishot(1, WAIT);
     await world.arrives(100);
     await world.cancel(1);
-    await world.watch(2, 0);
+    await world.multishot(2, 0);
     await world.cancel(2);
     await world.cancel(2);
   },
   "a cancelled receive of each kind ends with ECANCELED": async (world) => {
     await world.single(1, WAIT);
     await world.cancel(1);
-    await world.watch(2, WAIT);
+    await world.multishot(2, WAIT);
     await world.cancel(2);
     await world.direct(3, 100);
     await world.cancel(3);
   },
   "bytes that are there are told after shutdown, and then the end": async (world) => {
-    world.give(WATCH, 4);
-    await world.watch(1, WAIT);
+    world.give(MULTISHOT, 4);
+    await world.multishot(1, WAIT);
     await world.arrives(1_000);
     world.shut(2);
     await world.turn();
   },
-  "shutdown of the receiving half ends a watch": async (world) => {
-    world.give(WATCH, 4);
-    await world.watch(1, WAIT);
+  "shutdown of the receiving half ends a multishot receive": async (world) => {
+    world.give(MULTISHOT, 4);
+    await world.multishot(1, WAIT);
     world.shut(0);
     await world.turn();
     await world.send(2, 10);
   },
-  "a cancel behind shutdown finds the watch": async (world) => {
-    world.give(WATCH, 4);
-    await world.watch(1, WAIT);
+  "a cancel behind shutdown finds the multishot receive": async (world) => {
+    world.give(MULTISHOT, 4);
+    await world.multishot(1, WAIT);
     await world.arrives(1_000);
     world.shut(2);
     await world.cancel(1);

@@ -27,8 +27,8 @@ const totals = {
   messages: 0,
   bytes: 0,
   turns: 0,
-  watches: 0,
-  watchCompletions: 0,
+  multishots: 0,
+  multishotCompletions: 0,
   bulk: 0,
   idleStepsMax: 0,
 };
@@ -42,8 +42,8 @@ async function play(seed: number): Promise<void> {
   totals.messages += result.messageCount;
   totals.bytes += result.byteCount;
   totals.turns += result.turnCount;
-  totals.watches += result.watchCount;
-  totals.watchCompletions += result.moreCount;
+  totals.multishots += result.multishotCount;
+  totals.multishotCompletions += result.moreCount;
   totals.bulk += result.bulkCount;
   totals.idleStepsMax = Math.max(totals.idleStepsMax, result.idleStepCountMax);
   for (const [kind, times] of result.faults) faults.set(kind, (faults.get(kind) ?? 0) + times);
@@ -81,7 +81,8 @@ console.log(`${runtime}: faults: ${struck.join(", ")}`);
 console.log(
   `${runtime}: ${totals.seeds} seeds in ${seconds} s, ${totals.failed} failed: ` +
     `${totals.connections} connections, ${totals.messages} messages, ${totals.bytes} bytes, ` +
-    `${totals.turns} turns, ${totals.watches} watches with ${totals.watchCompletions} completions` +
+    `${totals.turns} turns, ${totals.multishots} multishot receives with ` +
+    `${totals.multishotCompletions} completions` +
     `, ${totals.bulk} large receives, nothing moved for at most ${totals.idleStepsMax} steps`,
 );
 if (totals.failed > 0) process.exit(1);

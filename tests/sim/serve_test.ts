@@ -284,7 +284,7 @@ test("a backlog without descriptors to take it is told, and ends with the listen
 });
 
 test("peerFinished() and signal under faults: told once, and nothing is left", async () => {
-  const faults = { ...FAULTS, watchEnds: 0.4, again: 0.05 };
+  const faults = { ...FAULTS, multishotEnds: 0.4, again: 0.05 };
   await withSeeds(80, { faults }, async ({ client, server, sim }) => {
     const reasons: unknown[] = [];
     server.signal.addEventListener("abort", () => reasons.push(server.signal.reason));

@@ -22,19 +22,19 @@ function atStep(sim: Sim, step: number, action: () => void): void {
 }
 
 interface StepOptions extends PairOptions {
-  /** The server's receiving half watches before things go wrong. */
-  watches?: boolean;
+  /** Whether the server's receiving half has a multishot receive before the faults begin. */
+  multishot?: boolean;
 }
 
 /** Plays `body` once for each step. */
 async function withSteps(
-  { watches, faults, ...options }: StepOptions,
+  { multishot, faults, ...options }: StepOptions,
   body: (pair: Pair, step: number) => Promise<void>,
 ): Promise<void> {
   for (let step = 0; step < STEP_COUNT; step++) {
     try {
       await withPair({ ...options, seed: step + 1 }, async (pair) => {
-        if (watches) await chat(pair);
+        if (multishot) await chat(pair);
         Object.assign(pair.sim.faults.rates, faults);
         await body(pair, step);
       });
@@ -45,7 +45,7 @@ async function withSteps(
   }
 }
 
-/** Small, awaited messages, after which the server's receiving half watches. */
+/** Small, awaited messages, after which the server's receiving half has a multishot receive. */
 async function chat({ client, server, serverSocket }: Pair): Promise<void> {
   for (let i = 0; i < 20; i++) {
     const receiving = server.stream.recv(10);
@@ -55,21 +55,21 @@ async function chat({ client, server, serverSocket }: Pair): Promise<void> {
   assert.is(serverSocket.recv?.kind, "recvMultishot");
 }
 
-/** Buffered by a watch and by single receives, direct past the read buffer, and without one. */
+/** Buffered by a multishot receive and by single receives, direct, and without a read buffer. */
 const KINDS = [
-  { readBufferSize: 65_536, length: 3_000, watches: true },
-  { readBufferSize: 65_536, length: 3_000, watches: false },
-  { readBufferSize: 256, length: 3_000, watches: false },
-  { readBufferSize: 0, length: 3_000, watches: false },
+  { readBufferSize: 65_536, length: 3_000, multishot: true },
+  { readBufferSize: 65_536, length: 3_000, multishot: false },
+  { readBufferSize: 256, length: 3_000, multishot: false },
+  { readBufferSize: 0, length: 3_000, multishot: false },
 ];
 
 test("an abort at each step around an arrival loses no byte of it", async () => {
-  for (const { readBufferSize, length, watches } of KINDS) {
+  for (const { readBufferSize, length, multishot } of KINDS) {
     for (const faults of [{}, { cancelLoses: 1 }, { cancelInterrupts: 1, deferred: 0.5 }]) {
       let aborted = 0;
       // It arrives in many parts.
       const kernel = { sendCapacity: 300, recvCapacity: 300 };
-      const options = { config: { readBufferSize }, kernel, faults, watches };
+      const options = { config: { readBufferSize }, kernel, faults, multishot };
       await withSteps(options, async ({ client, server, sim }, step) => {
         const controller = new AbortController();
         const reason = new Error("enough");
@@ -150,11 +150,11 @@ const ENDS: Readonly<Record<string, (pair: Pair) => unknown>> = {
 
 for (const [name, end] of Object.entries(ENDS)) {
   test(`${name} at each step of calls in flight ends them, and leaves nothing`, async () => {
-    for (const { readBufferSize, watches } of KINDS) {
+    for (const { readBufferSize, multishot } of KINDS) {
       const config = { readBufferSize, shutdownTimeoutMs: 20 };
       const faults = { late: 0.1, deferred: 0.3, cancelLoses: 0.5, cancelMisses: 0.5 };
       const kernel = { sendCapacity: 2_000 };
-      await withSteps({ config, faults, kernel, watches }, async (pair, step) => {
+      await withSteps({ config, faults, kernel, multishot }, async (pair, step) => {
         const { client, server, sim } = pair;
         let ending: unknown = null;
         atStep(sim, step, () => ending = end(pair));

@@ -1,6 +1,6 @@
 /**
- * Bugs on purpose. Each is planted into the core or under it, and must be caught: what a test suite
- * never catches, it does not test.
+ * Deliberate bugs. Each is planted into the core or under it, and must be caught, because a test
+ * suite does not test a rule whose violation it never catches.
  *
  * @module
  */
@@ -26,7 +26,7 @@ import { OperationTable } from "../../src/ring/operation_table.ts";
 import { CQE_BUFFER, CQE_MORE } from "../../src/ring/port.ts";
 import { FakeRing } from "./fake_ring.ts";
 
-/** Plants the bug; the result takes it out again. */
+/** Plants the bug. The returned function removes it again. */
 type Canary = () => () => void;
 
 type Method = (...data: never[]) => unknown;
@@ -45,7 +45,7 @@ function replace<T extends object>(
 
 type Complete = RecvHalf["complete"];
 
-/** Replaces what a receiving half makes of its completions. */
+/** Replaces the handling of completions in a receiving half. */
 function replaceComplete(
   make: (complete: Complete) => (this: RecvHalf, result: number, flags: number) => void,
 ): () => void {
@@ -53,7 +53,7 @@ function replaceComplete(
 }
 
 /** Bugs where one receive completes many times. */
-const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
+const MULTISHOT_CANARIES: Readonly<Record<string, Canary>> = {
   /** A buffer whose bytes were copied out circulates twice. */
   "gives a read buffer back twice": () =>
     replace(
@@ -67,7 +67,7 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
     ),
 
   /** One completion in twenty is overlooked, with its buffer. */
-  "drops a completion of a watch": () => {
+  "drops a completion of a multishot receive": () => {
     let count = 0;
     return replaceComplete((complete) =>
       function (result, flags) {
@@ -78,7 +78,7 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
   },
 
   /** One completion in ten is held back until the next. */
-  "takes the completions of a watch in the wrong order": () => {
+  "takes the completions of a multishot receive in the wrong order": () => {
     let count = 0;
     const held = new WeakMap<RecvHalf, number[]>();
     return replaceComplete((complete) =>
@@ -95,8 +95,8 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
     );
   },
 
-  /** Whether there are more completions to come is not looked at. */
-  "does not notice that a watch has ended": () => {
+  /** The flag for further completions is ignored. */
+  "does not notice that a multishot receive has ended": () => {
     const watches = new Set<string>();
     let address = "";
     const restore = [
@@ -134,7 +134,7 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
     return () => restore.reverse().forEach((one) => one());
   },
 
-  /** Bytes that come between a cancel and its answer are thrown away. */
+  /** Bytes that come between a cancel and the completion are dropped. */
   "loses what a cancelled receive still brings": () =>
     replaceComplete((complete) =>
       function (result, flags) {
@@ -144,10 +144,10 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
       }
     ),
 
-  /** A half that is closed keeps what its receive still brings. */
+  /** A closed half keeps bytes that its receive still brings. */
   "buffers bytes after close": () => replace(ReadBuffer.prototype, "clear", () => () => {}),
 
-  /** Want of read buffers is taken for the end of the stream. */
+  /** A lack of read buffers counts as the end of the stream. */
   "ends a stream when read buffers run out": () =>
     replaceComplete((complete) =>
       function (result, flags) {
@@ -181,7 +181,7 @@ const WATCH_CANARIES: Readonly<Record<string, Canary>> = {
     ),
 };
 
-/** Bugs where an operation breaks, or where lengths and memory are not what the kernel takes. */
+/** Bugs where an operation breaks, or where lengths and memory are invalid for the kernel. */
 const BREAKING_CANARIES: Readonly<Record<string, Canary>> = {
   /** An error that an operation throws is not caught. */
   "lets one operation's error end the turn": () =>
@@ -234,7 +234,7 @@ const BREAKING_CANARIES: Readonly<Record<string, Canary>> = {
 };
 
 export const CANARIES: Readonly<Record<string, Canary>> = {
-  ...WATCH_CANARIES,
+  ...MULTISHOT_CANARIES,
   ...BREAKING_CANARIES,
 
   /** A short send resumes one byte too late. */
@@ -396,7 +396,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
         },
     ),
 
-  /** The end of the stream comes early: what is still queued is not read. */
+  /** The end of the stream comes early: queued bytes are not read. */
   "ends a stream early": () => {
     let count = 0;
     return replace(
@@ -458,6 +458,6 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   /** The clock of deadlines goes on after the network is closed. */
   "leaves a timer behind": () => replace(TimingWheel.prototype, "close", () => () => {}),
 
-  /** The runtime never hears that something happened. */
+  /** The runtime never gets a wakeup. */
   "does not ring the doorbell": () => replace(FakeRing.prototype, "hear", () => () => {}),
 };

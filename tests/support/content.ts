@@ -1,6 +1,7 @@
 /**
  * Bytes that can be told apart: every message has its own, and each knows its place. All are below
- * 128, so that they are text as well, and are never what the fake kernel or a debug pool writes.
+ * 128, so that they are text as well, and differ from the bytes that the fake kernel or a debug
+ * pool writes.
  *
  * @module
  */

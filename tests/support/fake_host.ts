@@ -14,7 +14,7 @@ interface Event {
 
 export class FakeHost implements Host {
   clockMs = 1_000;
-  /** Timers come up to this much late: what a busy event loop does. */
+  /** The lateness of timers, as of a busy event loop. */
   lateness: () => number = () => 0;
   readonly names = new Map<string, { address: string; family: 4 | 6 }[]>();
   readonly macrotasks: (() => void)[] = [];

@@ -1,7 +1,6 @@
 /**
- * A tiny model of TCP: descriptors, listeners, byte queues with limited room, FIN and RST. It knows
- * nothing of rings; operations are attempted by `fake_ring.ts` when their socket says that it is
- * worth it.
+ * A tiny model of TCP: descriptors, listeners, byte queues with limited room, FIN and RST. It does
+ * not know rings: `fake_ring.ts` attempts operations when their socket reports an event.
  *
  * The behaviour of Linux that it imitates, because the core must cope with it: an error of a socket
  * is told once; bytes that arrived before RST stay readable; close with unread bytes sends RST;
@@ -39,7 +38,7 @@ const {
 const ETIMEDOUT = ERRNO.ETIMEDOUT;
 
 const FIRST_FD = 3;
-/** Of a descriptor that is no socket. */
+/** The family of a descriptor that is not a socket. */
 const AF_UNSPEC = 0;
 const SYN_RETRY_MS = 1_000;
 const SYN_RETRY_COUNT = 6;
@@ -65,11 +64,11 @@ export class FakeKernel {
   /** Broken rules; a test fails when there is one. */
   readonly violations: Error[] = [];
   readonly sockets = new Map<number, FakeSocket>();
-  /** Every socket there ever was, in the order of birth. */
+  /** Every socket that was made, in order. */
   readonly all: FakeSocket[] = [];
   readonly options: Required<KernelOptions>;
   readonly files: FakeFiles = new FakeFiles(() => this.socket(AF_UNSPEC));
-  /** How often bytes were moved, or a descriptor came or went. */
+  /** The number of moves of bytes, and of descriptors that were opened or closed. */
   moveCount = 0;
   readonly #listeners = new Map<string, FakeSocket>();
   #port = 40_000;
@@ -139,7 +138,7 @@ export class FakeKernel {
       this.#abort(socket);
     } else {
       this.#queueFin(socket);
-      // Its receive queue takes nothing more: what still arrives is answered with RST.
+      // Its receive queue takes no more bytes. Arriving bytes are answered with RST.
       socket.shutRead = true;
     }
   }
@@ -163,7 +162,7 @@ export class FakeKernel {
 
   listen(socket: FakeSocket, backlog: number): number {
     if (socket.local === null || socket.state !== "new") return -EINVAL;
-    // A path is taken by its file, which may have been replaced.
+    // The file takes a path, and may have been replaced.
     if (!isFile(socket.local) && this.#listeners.has(keyOf(socket.local))) return -EADDRINUSE;
     socket.state = "listening";
     socket.backlogMax = Math.max(backlog, 1);
@@ -227,7 +226,7 @@ export class FakeKernel {
 
   // ---- bytes ---------------------------------------------------------------------------------
 
-  /** Takes bytes to send: how many, 0 when there is no room, or -errno. */
+  /** Takes bytes to send. Returns their number, 0 when there is no room, or -errno. */
   write(socket: FakeSocket, bytes: Uint8Array): number {
     if (socket.error !== 0) return -this.#tellError(socket);
     if (socket.finQueued || socket.dead) return -EPIPE;
@@ -248,7 +247,7 @@ export class FakeKernel {
       socket.shutRead || socket.dead;
   }
 
-  /** Gives received bytes: how many, 0 at the end, or -errno. */
+  /** Gives received bytes. Returns their number, 0 at the end, or -errno. */
   read(socket: FakeSocket, target: Uint8Array): number {
     if (socket.inbox.length > 0) {
       const count = socket.inbox.take(target);
@@ -259,11 +258,11 @@ export class FakeKernel {
     // The end was reached before the error: tcp_recvmsg() looks at SOCK_DONE first.
     if (socket.finArrived) return 0;
     if (socket.error !== 0) return -this.#tellError(socket);
-    // When a send was told of the RST, the receive sees a plain end.
+    // After the RST was reported to a send, the receive sees a plain end.
     return 0;
   }
 
-  /** The connection is over, and no FIN came. */
+  /** Whether the connection has ended without FIN. */
   cutOff(socket: FakeSocket): boolean {
     return socket.dead && !socket.finArrived;
   }
@@ -290,7 +289,7 @@ export class FakeKernel {
     return 0;
   }
 
-  /** The network gives the connection up: RST to both ends. */
+  /** Breaks the connection: RST to both ends. */
   breakConnection(socket: FakeSocket): void {
     const { peer } = socket;
     this.#resetArrives(socket);
@@ -347,7 +346,7 @@ export class FakeKernel {
     }
   }
 
-  /** This end gives up at once: RST travels to the peer, what was not delivered is lost. */
+  /** Ends this side at once: RST travels to the peer, and undelivered bytes are lost. */
   #abort(socket: FakeSocket): void {
     socket.dead = true;
     socket.outbox.clear();

@@ -2,14 +2,14 @@
  * The core's port on plain memory: op records in, completions out, as `ffi/shim.c` and the kernel
  * below it do it, with seeded faults.
  *
- * - Completions appear only in `turn()`: what a socket has to say waits as task work, of which one
- *   enter runs at most 20 items.
+ * - Completions appear only in `turn()`: events of a socket wait as task work, of which one enter
+ *   runs at most 20 items.
  * - Each operation gets exactly one last completion. A cancel may win, lose, or find a part done.
- * - A provided buffer is chosen before the socket is looked at: without one, a receive that does
- *   not wait for readiness first ends with ENOBUFS at once, also at the end of the stream.
+ * - A provided buffer is chosen before the socket is checked. Without a buffer, a receive that does
+ *   not wait for readiness first ends with ENOBUFS at once, even at the end of the stream.
  * - A length above 2^31 - 1 is refused with EINVAL.
- * - A watch goes on while the socket is not empty, 33 times at most before others have their turn,
- *   and ends with whatever is no byte: 0, an error, want of buffers, a cancel.
+ * - A multishot receive goes on while the socket is not empty, 33 times at most before other work
+ *   runs. It ends with 0, an error, a lack of buffers, or a cancel.
  * - The doorbell is a chain: eventfd -> one byte for the runtime. It is signalled only between
  *   `arm()` and the next turn, and must be armed again once it was heard.
  *
@@ -46,8 +46,8 @@ const LENGTH_OFFSET = 128;
 /** Deferred completions that one enter runs, since 6.13. */
 const WORK_PER_ENTER = 20;
 const ENTERS_PER_TURN = 64;
-/** Completions of a watch in a row: MULTISHOT_MAX_RETRY and the first one. */
-const WATCH_LOOPS = 33;
+/** Completions of a multishot receive in a row: MULTISHOT_MAX_RETRY and the first one. */
+const MULTISHOT_LOOPS = 33;
 const AGAIN_COUNT_MAX = 40;
 const MEMORY_COUNT_MAX = 8;
 const LATE_MS_MAX = 20;
@@ -122,7 +122,7 @@ export class FakeRing implements RingPort {
   readonly #blockOwners = new Map<number, FakeOp>();
   /** Buffers that a receive may choose from, in the order in which they were provided. */
   readonly #groups = [0, 1, 2].map(() => new Map<number, Region>());
-  /** Chosen buffers that the core has not been told of, by group. */
+  /** Chosen buffers that no completion has reported yet, by group. */
   readonly #filled = [0, 0, 0];
   readonly #work: FakeOp[] = [];
   #queue: FakeCompletion[] = [];
@@ -134,19 +134,21 @@ export class FakeRing implements RingPort {
   /** The byte that the runtime has not read yet. */
   #told = false;
   closed = false;
-  /** Why the runtime will say that it cannot adopt the doorbell. */
+  /** The error with which the runtime refuses the doorbell. */
   doorbellRefusal: Error | null = null;
-  /** The kernel hands nothing back from now on: no cancel works, and closing answers EBUSY. */
+  /**
+   * Whether the kernel completes no operation any more: no cancel works, and `close` returns EBUSY.
+   */
   stuck = false;
-  /** Sockets that came through this ring: it closes what is left of them. */
+  /** Sockets of this ring, which closes the remaining ones. */
   readonly #owned = new Set<FakeSocket>();
   turnCount = 0;
-  /** Watches that were started, and their completions but the last. */
-  watchCount = 0;
+  /** Multishot receives that were started, and their completions without the last. */
+  multishotCount = 0;
   moreCount = 0;
-  /** Receives that took large buffers. */
+  /** The number of bulk receives. */
   bulkCount = 0;
-  /** Connections that were taken past the ring. */
+  /** Connections that were accepted without the ring. */
   directCount = 0;
 
   constructor(kernel: FakeKernel, options: RingOpenOptions, sizes: FakeRingSizes) {
@@ -169,14 +171,14 @@ export class FakeRing implements RingPort {
     return this.#inFlight.size;
   }
 
-  /** Receives with the kernel that choose a buffer of this group. */
+  /** Receives in flight that choose a buffer of this group. */
   selecting(group: number): number {
     let count = 0;
     for (const op of this.#inFlight.values()) if (op.group === group) count++;
     return count;
   }
 
-  /** Provided buffers of which the core has not heard again. */
+  /** Provided buffers that no completion has named. */
   provided(group: number): number {
     return this.#groups[group].size + this.#filled[group];
   }
@@ -257,7 +259,7 @@ export class FakeRing implements RingPort {
     return count;
   }
 
-  /** Failures before what else there is. */
+  /** Puts failures before other completions. */
   #failuresFirst(): void {
     const failed = (completion: FakeCompletion) => completion.result < 0;
     const failures = this.#queue.filter(failed);
@@ -315,19 +317,19 @@ export class FakeRing implements RingPort {
     return this.#doorbell;
   }
 
-  /** A byte waits for the runtime's loop. */
+  /** Whether a byte waits for the runtime's event loop. */
   get told(): boolean {
     return this.#told;
   }
 
-  /** The runtime's loop reads the byte. */
+  /** The runtime's event loop reads the byte. */
   hear(): void {
     if (!this.#told) return;
     this.#told = false;
     if (this.#doorbell !== null && !this.#doorbell.closed) this.#doorbell.onWake();
   }
 
-  /** Wakes the runtime for nothing. */
+  /** Wakes the runtime without a reason. */
   disturb(): void {
     if (this.#chain && !this.closed) this.#signal();
   }
@@ -385,7 +387,7 @@ export class FakeRing implements RingPort {
     socket[place] = op;
   }
 
-  /** The kernel has what the record names until the completion. */
+  /** Notes that the kernel has the memory of the record until the completion. */
   #own(op: FakeOp, slab: number, offset: number, length: number): void {
     const { memory } = this.#kernel;
     const lend = (slab: number, offset: number, length: number, writes: boolean) => {
@@ -405,7 +407,7 @@ export class FakeRing implements RingPort {
       case "recvMultishot":
         this.#kernel.require(this.#options.buffers, "recvMultishot without a buffer ring");
         this.#kernel.require(this.multishot, "recvMultishot where receives complete once");
-        this.watchCount++;
+        this.multishotCount++;
         break;
       case "send":
         lend(slab, offset, length, false);
@@ -493,13 +495,13 @@ export class FakeRing implements RingPort {
     const wanted = op.kind === "accept" ? OP_FLAG_OF_ACCEPT : 0;
     this.#kernel.require(flags === wanted, `cancel of ${op.name} with flags ${flags}`);
     op.canceled = true;
-    // Else it is queued already: task work decides who was first.
+    // Otherwise it is queued already, and task work decides the order.
     if (op.state === "armed") this.#enqueue(op);
   }
 
   // ---- attempts ------------------------------------------------------------------------------
 
-  /** A socket has something for an operation that waits. */
+  /** Called when a socket has an event for a waiting operation. */
   #wake(op: FakeOp): void {
     if (op.state === "armed" && this.#worthIt(op)) this.#enqueue(op);
   }
@@ -537,7 +539,7 @@ export class FakeRing implements RingPort {
     }
   }
 
-  /** The events of a poll that are there. */
+  /** The events of a poll that have occurred. */
   #pollEvents({ socket, length }: FakeOp): number {
     const { in: readable, out, peerFinished, error, hangUp } = POLL_EVENT;
     const ended = socket.finArrived || socket.dead || socket.shutRead;
@@ -581,7 +583,7 @@ export class FakeRing implements RingPort {
     if (this.#softFault(op)) return;
     if (op.kind === "poll") {
       const events = this.#pollEvents(op);
-      if (events !== 0) this.#post(op, events, faults.strikes("watchEnds") ? 0 : CQE_MORE);
+      if (events !== 0) this.#post(op, events, faults.strikes("multishotEnds") ? 0 : CQE_MORE);
       return;
     }
     if (op.kind === "accept") this.#accept(op);
@@ -669,12 +671,12 @@ export class FakeRing implements RingPort {
   }
 
   #recv(op: FakeOp): void {
-    for (let i = 0; i < WATCH_LOOPS; i++) if (!this.#recvOnce(op)) return;
-    // Others have their turn before it goes on.
+    for (let i = 0; i < MULTISHOT_LOOPS; i++) if (!this.#recvOnce(op)) return;
+    // Other work runs before it goes on.
     this.#enqueue(op);
   }
 
-  /** Whether a watch goes on at once. */
+  /** Whether a multishot receive goes on at once. */
   #recvOnce(op: FakeOp): boolean {
     const kernel = this.#kernel;
     const { faults } = kernel;
@@ -703,16 +705,16 @@ export class FakeRing implements RingPort {
       this.#filled[group]++;
       flags |= CQE_BUFFER | (id << CQE_BUFFER_SHIFT);
     }
-    const goesOn = op.kind === "recvMultishot" && result > 0 && !faults.strikes("watchEnds");
+    const goesOn = op.kind === "recvMultishot" && result > 0 && !faults.strikes("multishotEnds");
     if (goesOn) flags |= CQE_MORE;
     this.#post(op, result, flags, consumed ? region : null);
     if (!goesOn) return false;
-    // Empty as far as it knows: it waits, or finds that it need not.
+    // The socket seems empty: the operation waits, or finds that it need not.
     if (!nonEmpty && this.#worthIt(op)) this.#enqueue(op);
     return nonEmpty;
   }
 
-  /** Moves bytes from the socket to memory: how many, 0 at the end, or -errno. */
+  /** Moves bytes from the socket to memory. Returns their number, 0 at the end, or -errno. */
   #fill(op: FakeOp, region: Region): number {
     const { memory, faults } = this.#kernel;
     const { inbox } = op.socket;
@@ -749,7 +751,10 @@ export class FakeRing implements RingPort {
     }
   }
 
-  /** The core gets a completion: what it, or all of the operation, named is the core's again. */
+  /**
+   * Passes a completion to the core, which then owns the memory of the completion, or of the whole
+   * operation, again.
+   */
   #handBack({ op, flags, region }: FakeCompletion): void {
     const { memory } = this.#kernel;
     if (region !== null) {
@@ -785,7 +790,7 @@ export class FakeRing implements RingPort {
     return 0;
   }
 
-  /** Closes the descriptors; what is in flight, and its memory, stays with the kernel for good. */
+  /** Closes the descriptors. The kernel keeps operations in flight, and their memory, for good. */
   #abandon(): number {
     this.closed = true;
     for (const op of this.#inFlight.values()) {
@@ -832,7 +837,7 @@ export class FakeRing implements RingPort {
     const socket = this.#open(fd, "address", block);
     const address = which === 0 ? socket?.local : socket?.remote;
     if (address === undefined || address === null) return -ERRNO.ENOTCONN;
-    // A TCP connection that is over has no peer any more.
+    // A TCP connection that has ended has no peer any more.
     if (which === 1 && socket?.dead === true && "port" in address) return -ERRNO.ENOTCONN;
     if ("path" in address && address.path === "") return 2;
     return writeSockaddr(this.#blockAt(block), address).length;
@@ -868,7 +873,7 @@ export class FakeRing implements RingPort {
     return 0;
   }
 
-  /** Nobody else makes sockets of this kernel. */
+  /** Refuses: no other code makes sockets of this kernel. */
   adopt(_fd: number): number {
     return -ERRNO.ENOTSOCK;
   }
@@ -911,7 +916,7 @@ export class FakeRing implements RingPort {
 
   #open(fd: number, what: string, block = -1): FakeSocket | null {
     const kernel = this.#kernel;
-    // The descriptors went with the ring, and it refuses all calls.
+    // The descriptors were closed with the ring, which refuses all calls.
     if (this.closed && this.stuck) return null;
     kernel.require(!this.closed, `${what} after close`);
     if (block >= 0) this.#checkBlock(block, what);

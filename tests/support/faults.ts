@@ -52,7 +52,7 @@ export interface FaultRates {
   /**
    * A multishot receive ends with bytes and without an error, as when the completion queue is full.
    */
-  watchEnds: number;
+  multishotEnds: number;
   /** A cancel does not find the multishot receive, which goes on (Linux 6.11). */
   cancelMisses: number;
 
@@ -88,7 +88,7 @@ export const NO_FAULTS: Readonly<FaultRates> = Object.freeze({
   staleFlag: 0,
   noHint: 0,
   bufferWithoutBytes: 0,
-  watchEnds: 0,
+  multishotEnds: 0,
   cancelMisses: 0,
   zeroSend: 0,
   sendErrno: 0,
@@ -119,7 +119,7 @@ export const USUAL_RATES: Readonly<FaultRates> = Object.freeze({
   staleFlag: 0.5,
   noHint: 1,
   bufferWithoutBytes: 0.5,
-  watchEnds: 0.1,
+  multishotEnds: 0.1,
   cancelMisses: 0.8,
   zeroSend: 0.02,
   sendErrno: 0.02,

@@ -1,7 +1,7 @@
 /**
  * Calls of the C library that tests need and the runtimes do not offer: sockets without a library
- * of any runtime between them and the kernel, their options, and the network namespace of the
- * calling thread.
+ * of a runtime between them and the kernel, their options, and the network namespace of the calling
+ * thread.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * Counts the links that are followed in the core's queues: what a walk costs, without a clock.
+ * Counts the links that are followed in the core's queues, which measures the cost of a walk
+ * without a clock.
  *
  * @module
  */

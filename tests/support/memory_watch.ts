@@ -45,7 +45,7 @@ export class MemoryWatch {
   readonly #regions = new Set<Region>();
   /** Slots in use, of every class, also of private ones. */
   readonly live = new Set<Slot>();
-  /** Goes up when anything here changes hands. */
+  /** Counts changes of ownership. */
   changes = 0;
 
   constructor(complain: (text: string) => void) {
@@ -77,7 +77,7 @@ export class MemoryWatch {
     return bytes.subarray(offset, offset + length);
   }
 
-  /** The kernel has this memory from now on. */
+  /** Notes that the kernel has this memory from now on. */
   lend(region: Omit<Region, "snapshot">): Region | null {
     const { slab, offset, length, writes, owner } = region;
     const bytes = this.resolve(slab, offset, length);

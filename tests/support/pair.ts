@@ -1,5 +1,5 @@
 /**
- * Two connected ends on a fake kernel, for tests that want one thing to go wrong.
+ * Two connected ends on a fake kernel, for tests that inject one fault.
  *
  * @module
  */
@@ -38,7 +38,7 @@ export async function withPair(
     const [client, server] = await Promise.all([network.dial(address), listener.accept()]);
     const clientSocket = sim.kernel.all.find(({ backlog, peer }) => peer && backlog.length === 0)!;
     const serverSocket = clientSocket.peer!;
-    // Things go wrong from here on.
+    // The faults begin here.
     Object.assign(sim.faults.rates, faults);
     await body({ sim, network, listener, client, server, clientSocket, serverSocket });
     client.reset();
@@ -49,7 +49,7 @@ export async function withPair(
   return sim;
 }
 
-/** Plays a test with many seeds: what matters is when things meet. */
+/** Runs a test with many seeds, which vary the order of events. */
 export async function withSeeds(
   count: number,
   options: PairOptions,

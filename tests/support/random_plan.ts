@@ -9,13 +9,13 @@ import type { KernelOptions } from "./fake_kernel.ts";
 import type { FakeRingSizes } from "./fake_ring.ts";
 import { type FaultKind, type FaultRates, HARD_KINDS, SOFT_KINDS, USUAL_RATES } from "./faults.ts";
 
-/** Callers that change their minds. */
+/** Calls that the program ends early. */
 export interface Disruptions {
   sendTimeouts: boolean;
   sendAborts: boolean;
   recvTimeouts: boolean;
   recvAborts: boolean;
-  /** One side closes or resets before all is done. */
+  /** Whether one side closes or resets before all calls have settled. */
   closes: boolean;
   resets: boolean;
   networkClose: boolean;
@@ -31,13 +31,13 @@ export interface Plan {
   /** Messages of one side. */
   messageCountMax: number;
   messageBytesMax: number;
-  /** Many small messages, one after the other: what makes a connection watch. */
+  /** Many small messages, one after the other, which lead to a multishot receive. */
   chatty: boolean;
-  /** Many sends at once, small and middling: what fills a batch to its last range. */
+  /** Many sends at once, small and medium, which fill a batch to its last range. */
   crowded: boolean;
   networkCount: 1 | 2;
   late: boolean;
-  /** Operations break on their way to the kernel and back: see `random_throws.ts`. */
+  /** Whether operations break on their way to the kernel and back: see `random_throws.ts`. */
   throws: boolean;
 }
 

@@ -1,5 +1,5 @@
 /**
- * One random scenario: a plan from a seed, played to its end, and judged.
+ * One random scenario: a plan from a seed, run to its end, and checked.
  *
  *   oracle:  messages of the sender --must be--> bytes on the wire --must be--> bytes received
  *
@@ -21,14 +21,14 @@ export interface ScenarioResult {
   seed: number;
   plan: Plan;
   stepCount: number;
-  /** The most steps in a row in which nothing moved: what a limit has to allow. */
+  /** The largest number of steps in a row without progress, which a limit has to allow. */
   idleStepCountMax: number;
   turnCount: number;
   connectionCount: number;
   messageCount: number;
   byteCount: number;
   /** Receives that completed many times, and how often they did. */
-  watchCount: number;
+  multishotCount: number;
   moreCount: number;
   /** Receives that took large buffers. */
   bulkCount: number;
@@ -38,7 +38,7 @@ export interface ScenarioResult {
 /** A change of the world before it starts, with which canaries plant their bug. */
 export type Prepare = (sim: Sim) => void;
 
-/** Plays a seed. Throws when anything is not as it must be. */
+/** Runs a seed. Throws when any check fails. */
 export async function runScenario(
   seed: number,
   prepare: Prepare = () => {},
@@ -72,7 +72,7 @@ export async function runScenario(
     connectionCount: scenario.sides.length / 2,
     messageCount: scenario.sides.reduce((sum, side) => sum + side.messages.length, 0),
     byteCount: wires.reduce((sum, length) => sum + length, 0),
-    watchCount: sim.native.rings.reduce((sum, ring) => sum + ring.watchCount, 0),
+    multishotCount: sim.native.rings.reduce((sum, ring) => sum + ring.multishotCount, 0),
     moreCount: sim.native.rings.reduce((sum, ring) => sum + ring.moreCount, 0),
     bulkCount: sim.native.rings.reduce((sum, ring) => sum + ring.bulkCount, 0),
     faults: sim.faults.struck,

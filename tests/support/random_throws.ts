@@ -10,7 +10,7 @@ import { RecvHalf } from "../../src/net/recv/recv_half.ts";
 import { SendHalf } from "../../src/net/send/send_half.ts";
 import type { Random } from "../harness.ts";
 
-/** Nobody else throws these. */
+/** An error that only this module throws. */
 export class PlantedError extends Error {}
 
 const RATE = 0.01;

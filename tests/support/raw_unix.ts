@@ -1,5 +1,6 @@
 /**
- * Unix sockets without a library between them and the kernel: what other programs leave behind.
+ * Unix sockets without a library between them and the kernel, like those that other programs leave
+ * behind.
  *
  * @module
  */

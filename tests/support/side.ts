@@ -1,5 +1,5 @@
 /**
- * One end of a random connection: a sender and a receiver with a seed, and what they saw.
+ * One end of a random connection: a sender and a receiver with a seed, and their record.
  *
  * @module
  */
@@ -30,7 +30,7 @@ export interface Message {
   key: number;
   length: number;
   fate: Fate;
-  /** Its memory goes away before it is sent, or while it is queued. */
+  /** Whether its memory is transferred away before it is sent, or while it is queued. */
   lost: boolean;
 }
 
@@ -178,8 +178,8 @@ export class Side {
   }
 
   /**
-   * Flushes, and checks when that settles: not before the kernel has what was given until now, and
-   * not later than the last send that it waits for.
+   * Flushes, and checks the time at which that settles: not before the kernel has the bytes that
+   * were given until now, and not after the last send that it waits for.
    */
   async #flush(before: Promise<void>[]): Promise<void> {
     const { sink } = this.connection;
@@ -203,14 +203,14 @@ export class Side {
     });
     await this.#taken(before, givenBytes, () => settled);
     await microtasks();
-    // A half that is closed answers when the kernel has given back what it had.
+    // A closed half settles when its operation has landed.
     if (!settled && !sink.closed) {
       this.#failure ??= new Error(`a flush waits on behind the ${givenBytes} bytes before it`);
     }
     await judged;
   }
 
-  /** Waits until the kernel has taken, or given up, what was given before a flush. */
+  /** Waits until the bytes before a flush are taken or dropped. */
   async #taken(before: Promise<void>[], givenBytes: number, settled: () => boolean): Promise<void> {
     const { sink } = this.connection;
     await Promise.all(before);
@@ -241,7 +241,7 @@ export class Side {
       return { kind: "unknown", bytes: 0, code: "?" };
     }
     const { code, bytesDone } = error;
-    // The half broke before it was counted how much went out.
+    // The half broke before the sent bytes were counted.
     if (error.cause instanceof PlantedError) return { kind: "unknown", bytes: bytesDone, code };
     if (code === "Timeout" || code === "SendFailed") {
       return { kind: "exact", bytes: bytesDone, code };
@@ -341,12 +341,12 @@ export class Side {
     this.#failure ??= new Error(`${text}, ${buffered} are buffered`);
   }
 
-  /** A half that an error inside the library has ended forgets what is buffered. */
+  /** A half that an error inside the library has ended drops buffered bytes. */
   #isBroken(): boolean {
     return Boolean(this.#plan.throws) && this.connection.stream.closed;
   }
 
-  /** A half that was closed forgets what is buffered. */
+  /** A closed half drops buffered bytes. */
   #isClosed(): boolean {
     return this.connection.sink.closed && this.connection.stream.closed;
   }
@@ -360,7 +360,7 @@ export class Side {
       const seen = stream.peek(length);
       this.#expect(seen, this.received, "peek");
       const wanted = Math.min(length, stream.buffered);
-      // Without a read buffer, what no look-ahead brought is not shown.
+      // Without a read buffer, only bytes of a look-ahead are shown.
       const mayHide = this.#plan.config.readBufferSize === 0 && seen.length === 0;
       if (seen.length !== wanted && !mayHide) {
         this.#failure ??= new Error(`peek(${length}) shows ${seen.length} bytes, not ${wanted}`);
@@ -379,7 +379,7 @@ export class Side {
     const random = this.#random;
     const { stream } = this.connection;
     const { recvTimeouts, recvAborts } = this.#plan.disruptions;
-    // After many timeouts in a row, wait for what comes: a scenario has an end.
+    // After many timeouts in a row, wait without a budget, so that a scenario ends.
     const patient = this.#timedOut > GIVE_UP_AFTER;
     const options = this.#options(recvTimeouts && !patient, recvAborts && !patient);
     const ended = stream.closed;
@@ -419,7 +419,7 @@ export class Side {
     try {
       got = await this.connection.stream.recvUntil(given, { ...options, maxLength });
     } catch (error) {
-      // Nothing was consumed: the other calls take what is there.
+      // No byte was consumed, so the other calls take the bytes.
       if (!(error instanceof NetworkError) || error.code !== "TooLong") throw error;
       const { wire } = this.socket.peer as FakeSocket;
       const bytes = wire.slice(this.received, this.received + maxLength);
@@ -508,11 +508,11 @@ export class Side {
     }
     if (error.code === "Timeout") this.#timedOut++;
     else if (error.code !== "Closed" && error.code !== "RecvFailed") this.#failure ??= error;
-    // After the end of the stream, recvSome() gives what is left, and then null.
+    // After the end of the stream, recvSome() returns the remaining bytes, and then null.
     else if (!error.endOfStream) this.#closed();
   }
 
-  /** An error ended the half: what had arrived before stays readable. */
+  /** An error ended the half. Earlier bytes stay readable. */
   #closed(): void {
     const { stream } = this.connection;
     if (this.readEnd !== null || this.#receiving > 1) return;

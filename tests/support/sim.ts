@@ -31,7 +31,7 @@ import type { FakeRing, FakeRingSizes } from "./fake_ring.ts";
 import { type FaultRates, Faults } from "./faults.ts";
 
 /**
- * Steps without a byte or a connection that moves. A chain of turns over a stale flag takes 50 of
+ * Steps without progress of a byte or a connection. A chain of turns over a stale flag takes 50 of
  * them in a millisecond, and a close may wait for 5 s.
  */
 const IDLE_STEP_COUNT_MAX = 600_000;
@@ -61,7 +61,7 @@ export class SimNetwork extends NetworkCore {
   }
 }
 
-/** The host as one network sees it: counts the pauses in which the runtime lets the process end. */
+/** The host of one network, which counts the pauses in which the runtime lets the process end. */
 class NetworkHost implements Host {
   readonly #host: FakeHost;
   /** Pauses that have begun, and those that last. */
@@ -159,7 +159,7 @@ export class Sim {
     );
   }
 
-  /** As `open`, with the patience of `Network.start()`. */
+  /** Like `open`, with the pauses of `Network.start()`. */
   async start(config: NetworkConfig = {}): Promise<SimNetwork> {
     const resolved = this.#resolve(config);
     return this.#wire(resolved, await openRings(this.native, this.host, resolved));
@@ -180,7 +180,7 @@ export class Sim {
     return network;
   }
 
-  /** A signal that nothing of the network may listen to in the end. */
+  /** A signal that must have no listener of the network at the end. */
   watchSignal(signal: AbortSignal): AbortSignal {
     this.#signals.push(signal);
     return signal;
@@ -204,14 +204,14 @@ export class Sim {
     return this.host.sleep(delayMs);
   }
 
-  /** Plays the event loop until `body` is done and nothing is left to happen. */
+  /** Runs the event loop until `body` is done and no event is left. */
   async run<T>(body: () => Promise<T>): Promise<T> {
     const restore = this.#catchMicrotasks();
     let outcome: { value: T } | { error: unknown } | null = null;
     try {
       body().then((value) => outcome = { value }, (error) => outcome = { error });
       while (await this.#step()) {
-        // A test that has failed needs no end of its world.
+        // After a failure the world need not end in order.
         if (outcome !== null && "error" in outcome) break;
       }
       if (outcome === null) throw new Error(`the scenario hangs: ${this.describe()}`);
@@ -345,7 +345,7 @@ export class Sim {
     if (leaks.length > 0) throw new Error(`left over: ${leaks.join("; ")}`);
   }
 
-  /** One thing happens. False: nothing is left that could. */
+  /** Runs one event. Returns false when none is left. */
   async #step(): Promise<boolean> {
     await quiet();
     this.check();

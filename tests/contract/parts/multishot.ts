@@ -33,7 +33,7 @@ async function chat(pair: Pair, count = ROW): Promise<void> {
   }
 }
 
-export function watching(test: ContractSuite, config: NetworkConfig): void {
+export function multishot(test: ContractSuite, config: NetworkConfig): void {
   test("after a row of small messages, bytes that no call awaits are bounded", async () => {
     await using own = await started(config);
     await using pair = await connect(own.network);

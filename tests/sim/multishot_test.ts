@@ -7,14 +7,14 @@ import { assert, suite } from "../harness.ts";
 import { contentOf } from "../support/content.ts";
 import { outcomeOf, type Pair, withPair, withSeeds } from "../support/pair.ts";
 
-const test = suite("sim/watch");
+const test = suite("sim/multishot");
 
 const CHAT_COUNT = 20;
 const CHAT_BYTES = 100;
 /** Bytes of the client's message 1 that `chat` has used up. */
 const CHATTED = CHAT_COUNT * CHAT_BYTES;
 
-/** Small, awaited messages until the server's receiving half watches. */
+/** Small, awaited messages until the server's receiving half has a multishot receive. */
 async function chat({ client, server, serverSocket }: Pair): Promise<void> {
   for (let at = 0; at < CHATTED; at += CHAT_BYTES) {
     const receiving = server.stream.recv(CHAT_BYTES);
@@ -52,7 +52,7 @@ test("small, awaited messages are received without a submission for each", async
 test("a multishot receive that ends early, or for lack of buffers, loses no byte", async () => {
   for (const bufferCount of [1, 3, 256]) {
     const sizes = { bufferCount };
-    const faults = { watchEnds: 0.3, shortRecv: 0.3, late: 0.2, reordered: 0.5, deferred: 0.3 };
+    const faults = { multishotEnds: 0.3, shortRecv: 0.3, late: 0.2, reordered: 0.5, deferred: 0.3 };
     await withSeeds(15, { sizes }, async (pair) => {
       await chat(pair);
       Object.assign(pair.sim.faults.rates, faults);
@@ -103,7 +103,7 @@ test("RST ends a multishot receive with an error, and bytes stay readable", asyn
 });
 
 test("timeouts and aborts of calls that a multishot receive serves lose no byte", async () => {
-  const faults = { late: 0.3, watchEnds: 0.1, cancelLoses: 0.5, reordered: 0.5 };
+  const faults = { late: 0.3, multishotEnds: 0.1, cancelLoses: 0.5, reordered: 0.5 };
   await withSeeds(30, {}, async (pair) => {
     await chat(pair);
     Object.assign(pair.sim.faults.rates, faults);
