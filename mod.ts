@@ -130,7 +130,7 @@ function warnOfRegistry(port: NativePort, error: unknown): void {
   if (hasWarnedOfRegistry) return;
   hasWarnedOfRegistry = true;
   const reason = messageOf(error);
-  port.warn(`uringnet: the registry did not let go of a metric of a closed network: ${reason}`);
+  port.warn(`uringnet: the registry failed to remove a metric of a closed network: ${reason}`);
 }
 
 function nativeOrUnsupported(): NativePort {

@@ -116,7 +116,9 @@ function mappedLibc(): string {
   const found = /\s(\/.*\/(?:libc\.so(?:\.6)?|libc-2\.\d+\.so|ld-musl-[^/\n]*))$/m
     .exec(fileSystem().readFileSync("/proc/self/maps", "utf8"))?.[1];
   if (found === undefined) {
-    throw new Error("the C library of this process is unknown, or its file was replaced: restart");
+    throw new Error(
+      "the C library of this process is unknown, or its file was replaced; restart the process",
+    );
   }
   const musl = /\/ld-musl-|\/libc\.so$/.test(found);
   return musl ? muslLoaderPath(bunRuntime.machine) : found;

@@ -140,7 +140,7 @@ function libraryFile(libc: Libc, wanted: WantedFile, read: () => Uint8Array): nu
 function moveUp(libc: Libc, fd: number): number {
   const next = libc.fcntl(fd, F_DUPFD_CLOEXEC, fd + 1);
   libc.close(fd);
-  if (next < 0) throw new Error("no descriptor number was free of another library");
+  if (next < 0) throw new Error("another library is loaded under every tried descriptor number");
   return next;
 }
 

@@ -51,7 +51,7 @@ export interface ToDuplexOptions extends
 export function toDuplex(connection: Connection, options: ToDuplexOptions = {}): NodeSocket {
   if (!(connection instanceof SocketConnection)) {
     throw new TypeError(
-      'Cannot use "connection": wanted one that dial or accept has made, given something else',
+      'Cannot use "connection": wanted a connection made by dial or accept, given another value',
     );
   }
   const handle = new SocketHandle();

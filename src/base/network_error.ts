@@ -83,7 +83,7 @@ export function messageOf(thrown: unknown): string {
   try {
     return String(thrown instanceof Error ? thrown.message : thrown);
   } catch {
-    return "something that has no message was thrown";
+    return "a value without a message was thrown";
   }
 }
 

@@ -25,7 +25,7 @@ import type { Slot } from "./slot.ts";
 export type HandleEnd =
   | "released"
   | "moved (given to send or to an IoBufs)"
-  | "frozen (freeze() returned what to use instead)";
+  | "frozen (use the buffer that freeze() returned)";
 
 /**
  * The private side of handles. Each function throws TypeError for a value that is not a handle.

@@ -67,7 +67,7 @@ export class IoBufMut extends BufferHandle {
    * @throws {TypeError} The buffer was released or moved.
    */
   freeze(): IoBuf {
-    const slot = handleFields.moveOut(this, "frozen (freeze() returned what to use instead)");
+    const slot = handleFields.moveOut(this, "frozen (use the buffer that freeze() returned)");
     return newIoBuf(slot, handleFields.start(this), handleFields.span(this));
   }
 }

@@ -117,7 +117,8 @@ export class LeakTracker implements HandleTracker {
     this.#hasWarned = true;
     this.#source.warn(
       "uringnet: a buffer was dropped without release() and reclaimed by the garbage collector; " +
-        "use `using`, release(), or give it to send() (said once; buffer_pool_leaked_total counts)",
+        "use `using`, release(), or give it to send() " +
+        "(reported once; buffer_pool_leaked_total counts)",
     );
   }
 }

@@ -116,7 +116,7 @@ function foreignMachine(): string {
   try {
     const header = readFileSync(path).subarray(0, MACHINE_AT + 2);
     const machine = header.readUInt16LE(MACHINE_AT);
-    if (header.toString("latin1", 1, 4) !== "ELF") return `\n  ${path} is no shared library`;
+    if (header.toString("latin1", 1, 4) !== "ELF") return `\n  ${path} is not a shared library`;
     if (machine === MACHINES[arch()]) return "";
     return `\n  ${path} is for another machine (ELF machine ${machine}); this one is ${arch()}`;
   } catch {

@@ -32,7 +32,7 @@ export function messageBody(value: Sendable): MessageBody {
 function toArray(value: unknown): Uint8Array {
   if (typeof value === "string") return encoder.encode(value);
   if (intrinsics.isArrayBuffer(value)) {
-    if (intrinsics.isDetached(value)) check.fail("value", "memory that is there", value);
+    if (intrinsics.isDetached(value)) check.fail("value", "memory that is not detached", value);
     return new Uint8Array(value);
   }
   const length = check.bytes("value", WANTED, value);

@@ -120,7 +120,7 @@ test("memory that is taken away during a read fails that read only", async () =>
   const reading = server.read(memory);
   structuredClone(memory, { transfer: [memory.buffer] });
   await client.write(Uint8Array.of(1));
-  await assert.rejects(reading, /was taken away meanwhile/);
+  await assert.rejects(reading, /was transferred away meanwhile/);
   await client.write(Uint8Array.of(2));
   assert.is(await server.read(new Uint8Array(8)), 1);
 });

@@ -139,7 +139,7 @@ for (const host of ["127.0.0.1", "[::1]"]) {
     await using own = await started({});
     const { network } = own;
     const [listener] = await added(() => network.bind(`${host}:0`));
-    // Nobody accepts: the dialled socket is the only one that is added.
+    // No call accepts, so the dialled socket is the only one that is added.
     const [dialled, [fd]] = await added(() =>
       network.dial(listener.localAddress, { ...SOCKET_OPTIONS, localAddress: `${host}:0` })
     );

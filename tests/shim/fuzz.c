@@ -156,7 +156,7 @@ static void write_block(uint32_t block) {
   }
 }
 
-/* The address that this process listens on, with something wrong now and then. Nobody else's. */
+/* The address that this process listens on, and that no other one uses. Faulty now and then. */
 static void write_address(uint32_t block) {
   uint8_t *bytes = rig.blocks + block * UR_BLOCK_BYTES;
   ur_address(rig.id, sockets[LISTENER], 0, block);

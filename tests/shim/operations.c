@@ -214,7 +214,7 @@ static void addresses(void) {
   EXPECT(memcmp(block, rig.blocks + 2 * UR_BLOCK_BYTES, sizeof(struct sockaddr_in)), 0);
   EXPECT(ur_address(rig.id, server, 1, 3), sizeof(struct sockaddr_in));
   EXPECT(memcmp(block, rig.blocks + 3 * UR_BLOCK_BYTES, sizeof(struct sockaddr_in)), 0);
-  /* Nobody listens any more. */
+  /* The listener is closed. */
   EXPECT(ur_close(rig.id, listener), 0);
   connects = rig_op(&rig, UR_OP_CONNECT, 1, ur_socket(rig.id, AF_INET));
   connects->slab = 0;

@@ -129,7 +129,7 @@ test("a stale file that another process replaces first is its own", async () => 
     const restless = network.bind({ path: PATH }, { unlinkStale: true });
     assert.match(
       (await assert.rejects(restless, { errno: "EADDRINUSE" })).message,
-      "comes and goes",
+      "keep replacing the file",
     );
     assert.is(looks, 1 + LIMITS.bindFileCountMax);
     // A process without the permission gets the error.

@@ -62,7 +62,9 @@ export class DenoConn<A extends Addr = Addr> implements Disposable {
     using chunk = await this.#receive(target.length);
     if (chunk === null) return null;
     if (target.length < chunk.length) {
-      throw new TypeError(`Cannot read ${chunk.length} bytes: the memory was taken away meanwhile`);
+      throw new TypeError(
+        `Cannot read ${chunk.length} bytes: the memory was transferred away meanwhile`,
+      );
     }
     target.set(chunk.bytes);
     return chunk.length;

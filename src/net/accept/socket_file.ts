@@ -3,7 +3,7 @@
  * it.
  *
  *   bind --EADDRINUSE--> look: a socket is bound to the file -----------> refused
- *    | ^                       the file is no socket ---------------------> refused
+ *    | ^                       the file is not a socket ---------------------> refused
  *    | |                       stale, and `unlinkStale` is not set --------> refused, with advice
  *    | +--- stale: removed ----+
  *    | +--- gone meanwhile ----+
@@ -80,9 +80,9 @@ function adviceOn(found: number): string {
       return "no socket listens there, the file was left behind; pass unlinkStale: true to " +
         "replace it, or remove it";
     case -ERRNO.ENOTSOCK:
-      return "the file is no socket";
+      return "the file is not a socket";
     case -ERRNO.ENOENT:
-      return "the file comes and goes";
+      return "other processes keep replacing the file";
     default:
       return `whether a socket listens there is unknown: ${errnoText(-found)}`;
   }

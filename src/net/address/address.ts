@@ -77,7 +77,7 @@ function parseText(text: string): SocketAddress | UnixAddress {
   if (match === null) fail(text, "it is malformed");
   const [, bracketed, plain, digits] = match;
   if (bracketed !== undefined && parseIp(bracketed)?.family !== 6) {
-    fail(text, "the brackets hold no IPv6 address");
+    fail(text, "the brackets do not contain an IPv6 address");
   }
   return { hostname: bracketed ?? plain, port: Number(digits) };
 }
@@ -93,12 +93,12 @@ export function parseAddress(given: unknown, portMin: 0 | 1): SocketAddress | Un
   if (typeof hostname !== "string" || hostname === "") fail(given, "the hostname is missing");
   const bracketed = /^\[(.*)\]$/.exec(hostname)?.[1];
   if (bracketed !== undefined && parseIp(bracketed)?.family !== 6) {
-    fail(given, "the brackets hold no IPv6 address");
+    fail(given, "the brackets do not contain an IPv6 address");
   }
   const bare = bracketed ?? hostname;
   const [, name, interfaceName = ""] = /^([^%]*)(?:%(.*))?$/s.exec(bare) as RegExpExecArray;
   if (/[\s\0/[\]]/.test(name) || /[\t-\r \0/:[\]]/.test(interfaceName)) {
-    fail(given, "the hostname has a character that no name has");
+    fail(given, "the hostname has an invalid character");
   }
   return { hostname: bare, port: check.integer("port", port, portMin, 65_535) };
 }

@@ -49,7 +49,9 @@ function keepAliveRefusal(field: string): string {
 
 /** The error of a network that the portable backend cannot carry. */
 export function portableError(refusal: string, fallback: string | null): NetworkError {
-  const why = fallback === null ? "" : `; io_uring, which can, cannot be used here: ${fallback}`;
+  const why = fallback === null
+    ? ""
+    : `; io_uring could set this, but cannot be used here: ${fallback}`;
   return new NetworkError(
     `Cannot start the network: on the portable backend, ${refusal}${why}`,
     { code: "Unsupported", operation: "start", errno: ERRNO.EOPNOTSUPP },
@@ -59,7 +61,7 @@ export function portableError(refusal: string, fallback: string | null): Network
 /** The line for stderr when "auto" has chosen the portable backend. */
 export function fallbackNotice(reason: string): string {
   const why = reason.replaceAll(/\s*\n\s*/g, "; ");
-  return `uringnet: the portable backend (node:net) is used, as io_uring cannot be: ${why}. ` +
+  return `uringnet: the portable backend (node:net) is used, because io_uring cannot be: ${why}. ` +
     'backend: "portable" chooses it without this line';
 }
 

@@ -61,8 +61,9 @@ export function explainRefusal(errno: number, system: SystemFacts): string {
   const { kernel, disabled, memlockBytes } = system;
   const isOld = !kernelAtLeast(kernel, KERNEL_MAJOR_MIN, KERNEL_MINOR_MIN);
   if (errno === ERRNO.EPERM && disabled === "1") {
-    return "io_uring is kept to privileged users by sysctl kernel.io_uring_disabled=1; set it to " +
-      "0 (sysctl -w kernel.io_uring_disabled=0), or add this user to kernel.io_uring_group";
+    return "io_uring is restricted to privileged users by sysctl kernel.io_uring_disabled=1; " +
+      "set it to 0 (sysctl -w kernel.io_uring_disabled=0), or add this user to " +
+      "kernel.io_uring_group";
   }
   if (errno === ERRNO.EPERM && disabled === "2") {
     return "io_uring is turned off by sysctl kernel.io_uring_disabled=2; " +
@@ -85,7 +86,7 @@ export function explainRefusal(errno: number, system: SystemFacts): string {
       ? `kernel ${kernel} does not know the flags that are needed (${errnoText(errno)}); ` +
         "Linux 6.1 or newer is needed"
       : `kernel ${kernel} refuses the flags that are needed (${errnoText(errno)}), although its ` +
-        "version has them; most likely a sandbox stands in for it: Linux 6.1 or newer itself is " +
+        "version has them; most likely a sandbox imitates it: Linux 6.1 or newer itself is " +
         "needed";
   }
   if (errno === ERRNO.ENOMEM) return explainMemory(memlockBytes);

@@ -240,7 +240,7 @@ function replacing(test: ContractSuite, _config: NetworkConfig): void {
     test(`unix files: unlinkStale leaves ${name} alone`, async ({ network }) => {
       using folder = new Folder();
       place(folder.file("a"));
-      await expectRefused(network, folder, "the file is no socket");
+      await expectRefused(network, folder, "the file is not a socket");
     });
   }
 

@@ -63,7 +63,7 @@ test("IoBufMut.freeze() ends the handle and passes its memory on without a copy"
   const { message } = thrown(() => buffer.bytes, TypeError);
   assert.is(
     message,
-    "Cannot use a buffer that was frozen (freeze() returned what to use instead)",
+    "Cannot use a buffer that was frozen (use the buffer that freeze() returned)",
   );
   buffer.release();
   assert.is(inUse(pool), 1, "release of a frozen handle does nothing");

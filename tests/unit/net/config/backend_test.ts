@@ -38,7 +38,7 @@ test("the refusal also names the reason why io_uring cannot be used", () => {
   assert.equal([error.code, error.operation], ["Unsupported", "start"]);
   assert.match(
     error.message,
-    "x cannot be set; io_uring, which can, cannot be used here: a filter",
+    "x cannot be set; io_uring could set this, but cannot be used here: a filter",
   );
   assert.not.match(portableError("x", null).message, "io_uring");
 });
