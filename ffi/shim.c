@@ -12,7 +12,7 @@
  *   turn.c        records in, one or more enters, completions out
  *   doorbell.c    waking an event loop that sleeps
  *   ring.c        how rings open and end, and how they end with their thread
- *   probe.c       what the system and its kernel can do
+ *   probe.c       features of the system and its kernel
  *   socket.c      calls on sockets that need no ring
  *   file.c        socket files in the file system
  *

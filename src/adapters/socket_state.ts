@@ -1,7 +1,7 @@
 /**
  * The private state of a socket of `node:net`, in one object beside Node's own properties.
  *
- *   fresh -> connect(): `handle` -> connected -> destroyed: no handle, and what it had counted
+ *   fresh -> connect(): `handle` -> connected -> destroyed: no handle, but its counts
  *
  * @module
  */

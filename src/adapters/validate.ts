@@ -1,6 +1,5 @@
 /**
- * Checks of arguments as `node:net` makes them: what is accepted, and which error a wrong value
- * gets.
+ * Checks of arguments as in `node:net`: the accepted values, and the error of a wrong value.
  *
  * @module
  */

@@ -253,7 +253,7 @@ export class BufferPool {
     return clear !== undefined && check.boolean("options.clear", clear);
   }
 
-  /** Why there is no slot of this length. */
+  /** The reason why there is no slot of this length. */
   #why(length: number): string {
     const sizeClass = this.#classes[this.#indexFor(length)];
     if (sizeClass === undefined) {

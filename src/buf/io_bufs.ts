@@ -106,7 +106,7 @@ export class IoBufs implements Disposable {
   /**
    * The number of chunks.
    *
-   * @returns A count. Empty parts are no chunks.
+   * @returns A count. Empty parts do not become chunks.
    * @throws {TypeError} The buffers were released or moved.
    */
   get chunkCount(): number {

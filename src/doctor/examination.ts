@@ -1,6 +1,6 @@
 /**
- * The questions of the doctor. None of them asks the user for a permission or leaves anything open;
- * an unknown answer is null.
+ * The examination of the doctor. It asks for no permission, and closes all that it opens. An
+ * unknown answer is null.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import { Network } from "../../mod.ts";
 import { messageOf } from "../base/network_error.ts";
 import type { Features } from "../net/config/capabilities.ts";
 
-/** 0: io_uring works. 1: the portable backend does. 2: neither. */
+/** 0: io_uring works. 1: only the portable backend works. 2: neither works. */
 export type ExitCode = 0 | 1 | 2;
 
 export interface Examination {
@@ -50,7 +50,7 @@ export interface Examination {
   readonly exitCode: ExitCode;
 }
 
-/** Looks at everything. Never rejects. */
+/** Examines the runtime, the system and both backends. Never rejects. */
 export async function examine(): Promise<Examination> {
   const runtime = runtimeFacts();
   const refusal = autoRefusal();

@@ -1,5 +1,5 @@
 /**
- * The examination as text for people: what is there, what would run, and what to change.
+ * The examination as text: the facts, the backend that would run, and the changes to make.
  *
  * @module
  */

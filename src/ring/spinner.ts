@@ -1,6 +1,6 @@
 /**
  * How long a thread looks for completions before it sleeps. A sleep costs CPU time and latency, and
- * so does a spin. The controller measures what its spins bring.
+ * so does a spin. The controller measures the cost and the gain of its spins.
  *
  *   a wait begins --budget--> spin --+--> hit: a completion came after so many microseconds
  *                                    +--> miss: none came; the thread sleeps
@@ -69,7 +69,7 @@ export class Spinner {
     return this.#quickWakeups >= this.#trialGap ? config.budgetUs : 0;
   }
 
-  /** Whether spins cost at most what they are worth. */
+  /** Whether spins cost no more than they gain. */
   get pays(): boolean {
     const config = this.#config;
     return config !== null && this.#spentUs <= this.#hitPart * config.budgetUs;
@@ -84,7 +84,7 @@ export class Spinner {
     this.#quickWakeups = TRIAL_GAP_MIN;
   }
 
-  /** A spin of so many microseconds brought nothing. */
+  /** Called when a spin of this length found no completion. */
   miss(spentUs: number): void {
     this.#counts[COUNT.spinMisses]++;
     this.#spun(spentUs, 0);
@@ -93,7 +93,7 @@ export class Spinner {
     this.#quickWakeups = 0;
   }
 
-  /** A wakeup ended a sleep of so many microseconds. */
+  /** Called when a wakeup ended a sleep of this length. */
   woke(sleptUs: number): void {
     if (this.#config !== null && sleptUs < this.#config.quickWakeUs) this.#quickWakeups++;
   }

@@ -59,7 +59,7 @@ function readable(ends: StreamEnds): ReadableStream<Uint8Array<ArrayBuffer>> {
   });
 }
 
-/** The bytes of what a program wrote to the stream. */
+/** The bytes of a chunk that a program wrote to the stream. */
 function chunkBytes(chunk: unknown): Uint8Array {
   if (ArrayBuffer.isView(chunk)) {
     return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);

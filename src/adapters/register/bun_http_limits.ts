@@ -86,7 +86,7 @@ export class BunHttpLimits {
     });
   }
 
-  /** A socket that is no connection of HTTP any more: it was upgraded. */
+  /** Forgets a socket that is not an HTTP connection any more, because it was upgraded. */
   release(socket: NetSocket): void {
     this.#exchanges.delete(socket);
   }

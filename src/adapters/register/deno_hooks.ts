@@ -33,7 +33,7 @@ function nameOf(specifier: string): string {
   return specifier.startsWith("node:") ? specifier.slice(5) : specifier;
 }
 
-/** The URL of a module that exports what the object has. */
+/** The URL of a generated module whose exports are the properties of the object. */
 function moduleUrl(name: string, exports: Exports): string {
   const names = Object.keys(exports).filter((key) =>
     /^[A-Za-z_$][\w$]*$/.test(key) && key !== "default"

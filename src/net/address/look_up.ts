@@ -77,7 +77,7 @@ async function hostnames(
   const found = await host.resolve(name);
   return found.map((entry) => {
     const answer = numeric(entry.address, interfaceIndex);
-    if (answer === null) throw new Error(`"${entry.address}" was found, which is no address`);
+    if (answer === null) throw new Error(`"${entry.address}" was found, which is not an address`);
     return answer;
   });
 }

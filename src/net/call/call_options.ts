@@ -46,8 +46,8 @@ export function checkTimeout(options: CallOptions, fallback: number | null): num
 }
 
 /**
- * The signal, or null without one. Throws TypeError for a value that is no signal, and the signal's
- * reason when the signal is already aborted.
+ * The signal, or null without one. Throws TypeError for a value that is not a signal, and the
+ * signal's reason when the signal is already aborted.
  */
 export function checkSignal(options: CallOptions): AbortSignal | null {
   const signal = intrinsics.optionOf(options, "signal");
@@ -58,8 +58,8 @@ export function checkSignal(options: CallOptions): AbortSignal | null {
 }
 
 /**
- * Refuses a value that is no options object, and unknown fields; `extra` is a field of one kind of
- * call. Allocates nothing.
+ * Refuses a value that is not an options object, and unknown fields; `extra` is a field of one kind
+ * of call. Allocates nothing.
  */
 export function checkOptions(options: CallOptions, extra: string | null = null): void {
   if (options === null || typeof options !== "object" || Array.isArray(options)) {

@@ -65,7 +65,7 @@ export class PeerWatch implements SocketHalf, PeerPollOwner {
   readonly #calls = new Fifo<FinishedCall>();
   #poll: PeerPoll | null = null;
   #controller: AbortController | null = null;
-  /** Why the connection takes no more calls. */
+  /** The reason why the connection takes no more calls. */
   #reason: CloseReason | null = null;
   #finished = false;
   /** Whether the signal is aborted, or is about to be. */

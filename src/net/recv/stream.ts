@@ -167,7 +167,8 @@ export class Stream implements AsyncIterable<Uint8Array> {
    * much to read returns more bytes at a time than its read buffer holds, when `maxLength` allows
    * it.
    *
-   * @param maxLength The most bytes to return, 1 to 4,294,967,295. Defaults to 256 KiB, or to
+   * @param maxLength The largest number of bytes to return, 1 to 4,294,967,295. Defaults to
+   *   256 KiB, or to
    * `readBufferSize` where that is larger, or below 64 KiB.
    * @param options A signal, and a budget. The budget defaults to `readTimeoutMs`.
    * @returns 1 to `maxLength` bytes, or null at a clean end of the stream, and at each call after
@@ -216,7 +217,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
    * unless `wait`, `recvUntil` or `lines` was called on this stream: these calls buffer the bytes
    * that they look at.
    *
-   * @param maxLength The most bytes to show, 0 to 4,294,967,295.
+   * @param maxLength The largest number of bytes to show, 0 to 4,294,967,295.
    * @returns A live view, valid until the next call on this stream.
    * @throws {TypeError} `maxLength` is not a number.
    * @throws {RangeError} `maxLength` is not an integer in range.

@@ -1,5 +1,6 @@
 /**
- * A send without a promise: bytes are copied at once, and the producer is told whether to go on.
+ * A send without a promise: bytes are copied at once, and `post` returns whether the producer may
+ * go on.
  *
  *   post() true  -> go on
  *   post() false -> wait -> drained(), once the queue is half empty

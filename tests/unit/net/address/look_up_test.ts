@@ -40,11 +40,11 @@ test("an interface is named by its number, and refused when there is none", asyn
   await assert.rejects(lookUp(host, strange, interfaceIndex), /no eth9/);
 });
 
-test("an answer that is no address is the lookup's failure", async () => {
+test("an answer that is not an address is the lookup's failure", async () => {
   const host = new ManualHost();
   host.answers = [{ address: "fe80::1%a name that is too long", family: 6 }];
   const asked = { hostname: "name", port: 1 };
-  await assert.rejects(lookUp(host, asked, interfaceIndex), /no address/);
+  await assert.rejects(lookUp(host, asked, interfaceIndex), /not an address/);
 });
 
 test("localhost is the loopback interface, IPv4 first, and no resolver is asked", async () => {
