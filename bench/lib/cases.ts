@@ -42,7 +42,7 @@ export interface SweepWork {
 export interface ClosingWork {
   kind: "closing";
   connections: number;
-  /** What the far end sends over each of them, and nobody receives. */
+  /** The bytes that the far end sends over each of them, and that stay unread. */
   unreadBytes: number;
 }
 

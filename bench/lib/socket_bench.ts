@@ -1,6 +1,6 @@
 /**
- * What the cases of bench/sockets.ts share: how servers and clients are started, each on its own
- * processor, and how their CPU time is read.
+ * The common parts of the cases of bench/sockets.ts: how servers and clients are started, each on
+ * its own processor, and how their CPU time is read.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { runProgram, startServer } from "./processes.ts";
 
 export type RuntimeName = "bun" | "deno";
 
-/** What one round of one variant gave. */
+/** The result of one round of one variant. */
 export interface Sample {
   /** CPU time of the measured process for an operation, in microseconds. */
   user?: number;

@@ -24,7 +24,7 @@ export function owesAnswer(connection: Connection): boolean {
 
 interface Late {
   readonly abort: AbortController;
-  /** When the signal is aborted at the latest. */
+  /** The latest time at which the signal is aborted. */
   readonly untilMs: number;
 }
 
@@ -41,7 +41,7 @@ export class LateConnections {
     this.#reason = reason;
   }
 
-  /** Connections whose handlers have not been started. */
+  /** The number of connections whose handlers have not started. */
   get heldCount(): number {
     return this.#held.length;
   }
@@ -51,7 +51,7 @@ export class LateConnections {
     this.#held.push(connection);
   }
 
-  /** The connection that is held the longest. */
+  /** Takes the connection that was held the longest. */
   take(): SocketConnection | null {
     return this.#held.shift() ?? null;
   }
@@ -65,7 +65,7 @@ export class LateConnections {
     return Object.freeze({ signal: abort.signal });
   }
 
-  /** The connection has ended. */
+  /** Forgets a connection that has ended. */
   forget(connection: Connection): void {
     this.#watched.delete(connection);
     if (this.#watched.size > 0) return;
@@ -73,7 +73,7 @@ export class LateConnections {
     this.#timer = null;
   }
 
-  /** The budget is over: what is held is reset. */
+  /** Called at the end of the budget. Resets the held connections. */
   end(): void {
     for (const connection of this.#held.splice(0)) connection.resetSoon();
   }

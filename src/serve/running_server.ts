@@ -5,13 +5,13 @@
  *       |                                              ^
  *       +--listener closed by its owner----------------+
  *
- * Order of events when it drains: the context's signal aborts, what waits in the backlog is taken
- * (`LateConnections`), the listener closes, handlers finish within the budget, the rest is reset,
- * `finished` resolves.
+ * Order of events when it drains: the context's signal is aborted, the peers in the backlog are
+ * accepted (`LateConnections`), the listener closes, handlers finish within the budget, the rest is
+ * reset, `finished` resolves.
  *
  * Invariants
  * - Above `maxConnections` no `accept` is pending: peers wait in the kernel's backlog.
- * - A handler's failure ends its own connection; errors of accepting never end the loop.
+ * - A handler's failure ends only its own connection. Errors of `accept` never end the loop.
  * - Each connection is closed or reset exactly once, when its handler ends or the budget does.
  *
  * @module
@@ -50,7 +50,7 @@ export class RunningServer implements Server, NetworkServer {
   #state: ServerState = "accepting";
   /** Null until the server drains. */
   #late: LateConnections | null = null;
-  /** False once the accept loop has ended: it may bring one more connection until then. */
+  /** False once the accept loop has ended. Until then it may return one more connection. */
   #accepts = true;
   /** Ends a pause of the accept loop. */
   #resume: (() => void) | null = null;
@@ -147,7 +147,7 @@ export class RunningServer implements Server, NetworkServer {
     else void this.#run(served, this.#late?.watch(connection) ?? this.#serveContext);
   }
 
-  /** A connection from the backlog. */
+  /** Starts the handler of a connection from the backlog. */
   #startLate(connection: SocketConnection): void {
     const isFull = this.#served.size >= this.#options.maxConnections;
     if (isFull && !this.#drainIsOver) this.#late?.hold(connection);
@@ -222,7 +222,7 @@ export class RunningServer implements Server, NetworkServer {
     },
   };
 
-  /** The budget is over: connections whose handlers have not finished are reset. */
+  /** Called at the end of the budget. Resets connections whose handlers have not finished. */
   readonly #onDrainEnd = (): void => {
     this.#drainIsOver = true;
     void this.#listener.close();

@@ -6,13 +6,13 @@
 import type { Rostered } from "../base/roster.ts";
 import type { Connection } from "../net/connection/connection.ts";
 
-/** One connection, and its progress when the server last looked at it. */
+/** One connection, and its progress at the last check. */
 export class Served implements Rostered {
   rosterIndex = -1;
   readonly connection: Connection;
   bytesSeen: number;
   movedMs: number;
-  /** The server reset the connection: its handler fails because of that. */
+  /** Whether the server has reset the connection, which makes its handler fail. */
   ended = false;
 
   constructor(connection: Connection, nowMs: number) {
@@ -21,7 +21,7 @@ export class Served implements Rostered {
     this.movedMs = nowMs;
   }
 
-  /** Bytes of both directions so far. */
+  /** The number of bytes of both directions so far. */
   get bytes(): number {
     return this.connection.stream.bytesReceived + this.connection.sink.bytesSent;
   }

@@ -15,9 +15,9 @@ import { outcomeOf } from "../support/pair.ts";
 import { Sim, type SimNetwork } from "../support/sim.ts";
 
 const COUNT = 60;
-/** What one shutdown takes, longer than a step: each end is a step of its own. */
+/** The time of one shutdown, longer than a step, so that each end is a step of its own. */
 const SHUTDOWN_MS = LIMITS.endStepMs * 1.5;
-/** An end at once, a step of queued ends, and what other work takes meanwhile. */
+/** An immediate end, a step of queued ends, and the time of other work. */
 const GAP_MS = 3 * SHUTDOWN_MS;
 
 interface Crowd {

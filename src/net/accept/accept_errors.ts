@@ -1,6 +1,6 @@
 /**
- * The errors of accepting: which errnos a listener gets over, and what callers are told of the
- * others.
+ * The errors of accepting: the errnos after which a listener goes on, and the errors of calls for
+ * the others.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { ERRNO, errnoText } from "../../base/errno.ts";
 import { internalReason, NetworkError } from "../../base/network_error.ts";
 
 /**
- * The peer left before it was accepted, or the network failed for a moment: accept(2), "errors".
+ * The peer reset before it was accepted, or the network failed for a moment: accept(2), "errors".
  */
 const transient = new Set(
   ["EAGAIN", "EINTR", "ECONNABORTED", "EPROTO", "ENETDOWN", "ENOPROTOOPT", "EHOSTDOWN", "ENONET"]
@@ -16,10 +16,10 @@ const transient = new Set(
     .map((name) => ERRNO[name]),
 );
 
-/** The process or the system is out of a resource that becomes free again. */
+/** The process or the system lacks a resource that may become free again. */
 const exhausted = new Set([ERRNO.EMFILE, ERRNO.ENFILE, ERRNO.ENOBUFS, ERRNO.ENOMEM]);
 
-/** The kernel's refusal. */
+/** The error of an accept that the kernel refuses. */
 function failed(name: string, errno: number): NetworkError {
   return new NetworkError(`Cannot accept on ${name}: ${errnoText(errno)}`, {
     code: "AcceptFailed",
@@ -28,7 +28,7 @@ function failed(name: string, errno: number): NetworkError {
   });
 }
 
-/** An error inside the library. */
+/** The error of an accept after an error inside the library. */
 function broken(name: string, cause: unknown): NetworkError {
   return new NetworkError(`Cannot accept on ${name}: ${internalReason(cause)}`, {
     code: "AcceptFailed",

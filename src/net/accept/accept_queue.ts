@@ -7,14 +7,14 @@
  *
  *     call -> operation on the ring -> connection -> call -> from the backlog -> ... -> ring
  *
- * A drain takes what waits in the backlog, calls or not, and then ends the queue:
+ * A drain accepts the whole backlog, with or without calls, and then ends the queue:
  *
  *     drain -> the operation comes back -> from the backlog -> ... -> none is left -> done
  *
  * Invariants
- * - Nothing is accepted while no call waits, except by a drain.
- * - A call that gives up does not cancel the operation. The connection that the operation may still
- *   bring goes to the next call, or waits in `#ready`, so that no connection is lost.
+ * - No connection is accepted while no call waits, except by a drain.
+ * - A call that times out or is aborted does not cancel the operation. A connection that still
+ *   arrives goes to the next call, or waits in `#ready`, so that no connection is lost.
  * - EMFILE and the other errors of exhaustion do not end calls: accepting pauses, with growing
  *   pauses, and the peers wait in the backlog until descriptors are free again.
  *
@@ -34,14 +34,14 @@ import type { NetworkContext } from "../socket/network_context.ts";
 import { acceptErrors } from "./accept_errors.ts";
 import { type Accepted, AcceptOperation } from "./accept_operation.ts";
 
-/** The receiver of what waited in the backlog. */
+/** The receiver of the connections of a drained backlog. */
 export interface BacklogTaker {
   take(connection: SocketConnection): void;
-  /** The backlog is empty, or an error has ended the drain: the listener closes now. */
+  /** The backlog is empty, or an error has ended the drain. The listener closes now. */
   done(failure: NetworkError | null): void;
 }
 
-/** `left`: connections that it may still take. */
+/** `left` is the number of connections that it may still take. */
 type Drain = BacklogTaker & { left: number };
 
 export type ConnectionMaker = (fd: number, peer: PackedAddress) => SocketConnection;
@@ -89,10 +89,7 @@ export class AcceptQueue {
   #failures = 0;
   /** An error inside the library that no call has received yet. */
   #unreported: NetworkError | null = null;
-  /**
-   * The number of connections that this burst may still take from the backlog; 0 while the
-   * operation is in flight.
-   */
+  /** Connections that this burst may still take; 0 while the operation is in flight. */
   #burst = 0;
 
   constructor(
@@ -124,7 +121,7 @@ export class AcceptQueue {
     return this.#drain !== null;
   }
 
-  /** The connection for the next call. Throws for wrong options and when the listener is closed. */
+  /** A connection for the next call. Throws for wrong options and when the listener is closed. */
   accept(
     options: CallOptions | undefined,
     loopReference: LoopReference,
@@ -168,7 +165,7 @@ export class AcceptQueue {
     this.#operation.cancel();
   }
 
-  /** Takes the backlog: first for the calls that wait, then for `taker`. */
+  /** Accepts the connections of the backlog: first for the waiting calls, then for `taker`. */
   drain({ take, done }: BacklogTaker): void {
     this.#pause?.cancel();
     this.#pause = null;
@@ -246,7 +243,7 @@ export class AcceptQueue {
     this.#context.host.setMacrotask(this.#drainStep);
   };
 
-  /** The error goes to the first call, or to the next one that comes; the listener goes on. */
+  /** The error goes to the first call, or to the next one that is made. The listener goes on. */
   readonly #broken = (cause: unknown): void => {
     const error = acceptErrors.broken(this.#name, cause);
     const call = this.#calls.shift();

@@ -1,22 +1,24 @@
 /**
- * The orderly end of everything that is open on a network.
+ * The orderly end of all open objects of a network.
  *
  *   servers drain, each within its own budget; other listeners close
  *   -> unfinished work finishes, or the network's budget ends -> the remainder is reset
  *   -> the kernel hands its operations back, or `LIMITS.handBackMs` end -> the rings close
  *
- * Unfinished work is work with an end in sight: a dial, a queued send, a receive that has part of
- * its message, an answer. A receive that waits for a message to begin could wait for ever. Such a
- * receive gets "Closed" at once, as if its connection had been closed.
+ * Unfinished work is a dial, a queued send, a receive that has part of its message, or an answer. A
+ * receive that waits for the first byte of a message could wait for ever. So it gets "Closed" at
+ * once, as if its connection had been closed.
  *
  * An accepted connection owes an answer when it has received since it last sent. No peer is shown a
  * clean end in place of an answer:
  *
- * - While such a connection does not receive, the program is at work: it has the whole budget, and
- *   is reset afterwards. Dialed connections stay open as long, because the answer may need them.
- * - When such a connection waits for more, an answer may or may not follow: the connection is reset
- *   at once. A protocol without answers therefore does not delay the end.
- * - Where the peer is a connection of the same network that does not receive, no answer is awaited.
+ * - While no receive of such a connection is pending, the program counts as busy. The connection
+ *   has the whole budget, and is reset afterwards. Dialed connections stay open as long, because
+ *   the answer may need them.
+ * - When such a connection waits for more bytes, it is unknown whether an answer follows, and the
+ *   connection is reset at once. So a protocol without answers does not delay the end.
+ * - Where the peer is a connection of the same network that does not receive, no answer can be
+ *   awaited.
  *
  * The calls of all connections that are not busy end in one step, so that none of them sees the end
  * of another connection first. The connections themselves end in steps (`EndingConnections`).
@@ -36,7 +38,7 @@ import { Step } from "./step.ts";
 /** The pause between two checks of busy connections. */
 const CHECK_PAUSE_MS = 5;
 
-/** Resolves when nothing is open any more, except operations that the kernel does not hand back. */
+/** Resolves when no object is open any more, except operations that do not land. */
 export async function drainNetwork(context: NetworkContext): Promise<void> {
   const { shutdownTimeoutMs } = context.config;
   if (context.servers.size > 0) await drainServers(context);
@@ -75,7 +77,7 @@ export async function drainNetwork(context: NetworkContext): Promise<void> {
 async function drainServers(context: NetworkContext): Promise<void> {
   context.addReference();
   try {
-    // Servers first: a server takes what waits in the backlog of its listener.
+    // Servers first, because a server accepts the peers in the backlog of its listener.
     const servers = context.servers.all().map((server) => server.close());
     const listeners = context.open.all().filter(isListener).map((open) => open.close());
     await Promise.all([...servers, ...listeners]);
@@ -123,7 +125,7 @@ function closedError({ name }: Dialing): NetworkError {
   });
 }
 
-/** Ends the chosen objects; a busy connection once it is busy no more. */
+/** Ends the chosen objects, and each busy connection once it is not busy any more. */
 async function endAll(
   context: NetworkContext,
   isChosen: (open: Closeable) => boolean,
@@ -146,7 +148,7 @@ async function endAll(
   }
 }
 
-/** Whether an end is in sight: of a message that is received, or of the work on an answer. */
+/** Whether a message is being received, or an answer is owed and may come. */
 function isBusy(open: Closeable, nearby: NearbyPeers): boolean {
   if (!(open instanceof SocketConnection)) return false;
   return isMidMessage(open.stream) || (owesAnswer(open) && nearby.mayWaitFor(open));
@@ -169,7 +171,7 @@ class NearbyPeers {
     return this.#dialed !== null;
   }
 
-  /** Asks for the addresses: once, and only where an accepted connection owes an answer. */
+  /** Reads the addresses once, and only when an accepted connection owes an answer. */
   async learn(): Promise<void> {
     const step = new Step(this.#context);
     const dialed = new Map<string, SocketConnection>();

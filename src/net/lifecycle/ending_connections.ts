@@ -1,5 +1,5 @@
 /**
- * Connections of a network that closes, from the end of their calls to their own end.
+ * The connections of a closing network, from the end of their calls to their own end.
  *
  *   add: receives end, or everything where sends are queued -> closeAll: in steps -> closed
  *
@@ -24,8 +24,8 @@ export class EndingConnections {
   }
 
   /**
-   * Ends the calls of a connection. RST where an answer may be missing: the peer would take FIN for
-   * the end of a whole one.
+   * Ends the calls of a connection. Resets it where an answer may be missing, because the peer
+   * would take FIN for the end of a complete answer.
    */
   add(open: Closeable): void {
     if (!(open instanceof SocketConnection)) return this.#close(open);
@@ -45,8 +45,8 @@ export class EndingConnections {
   }
 
   /**
-   * The budget is over. False when the connection is to be reset: it was not added, or has sends
-   * that the peer has not taken.
+   * Called at the end of the budget. Returns false when the connection has to be reset: it was not
+   * added, or has sends that the peer has not taken.
    */
   finish(open: Closeable): boolean {
     if (!this.#waiting.delete(open as SocketConnection)) return false;

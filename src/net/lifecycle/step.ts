@@ -1,5 +1,5 @@
 /**
- * Loops over all connections of a network that leave turns to the event loop.
+ * Loops over all connections of a network that give way to the event loop.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Whether an accepted connection owes its peer an answer: the end of a network looks at it.
+ * Whether an accepted connection owes its peer an answer, for the end of a network.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Ends of sockets, a few milliseconds of them in each round of the event loop.
+ * Paces the ends of sockets: at most a few milliseconds of them in each round of the event loop.
  *
  *   end -> time is left: at once
  *       \-> none is left: queued -> macrotask: ends until the time is over -> macrotask ...
@@ -8,9 +8,9 @@
  * for one with a full receive buffer. A network that closes, a server that drains and a program
  * that closes thousands of connections in a loop would otherwise keep the event loop for a second.
  *
- * The time that ends have taken counts as given back once as much time has passed without ends, so
- * a single end is never queued, and no macrotask is needed to learn that the event loop went round.
- * A queued end keeps the process alive as a pending call does.
+ * The time spent on ends is forgotten once as much time has passed without ends. So a single end is
+ * never queued, and no macrotask is needed to notice a round of the event loop. A queued end keeps
+ * the process alive as a pending call does.
  *
  * @module
  */
@@ -21,13 +21,13 @@ import { LIMITS } from "../../base/limits.ts";
 export interface PacedEnd {
   addCall(): void;
   removeCall(): void;
-  /** Ends now; never throws. `untilMs` is what was given to `end`. */
+  /** Ends now. Never throws. `untilMs` is the argument of `end`. */
   endNow(untilMs: number): void;
 }
 
 export class EndPace {
   readonly #host: Host;
-  /** In the order of the ends, with their `untilMs`. */
+  /** The queued sockets in order, with their `untilMs`. */
   readonly #queue = new Map<PacedEnd, number>();
   #spentMs = 0;
   /** The last moment that `#spentMs` accounts for. */
@@ -47,7 +47,7 @@ export class EndPace {
     this.#schedule();
   }
 
-  /** Forgets a socket that ends in another way. */
+  /** Removes a socket that ends in another way. */
   delete(socket: PacedEnd): void {
     if (!this.#queue.delete(socket)) return;
     socket.removeCall();
