@@ -104,7 +104,7 @@ const SPIN_ROWS: readonly Bar[] = [
   row("CPU at 100 messages/s", ["paced-100"], "cpuMsPerSecond", {}),
 ];
 
-/** What a program may take longer to start than one on the runtime's own sockets. */
+/** The time by which a start may be longer than that of a program on the runtime's own sockets. */
 const START_MS = 20;
 
 /** The first second: compilers work beside the program. */

@@ -186,7 +186,7 @@ export const bunRuntime: Runtime = {
   fileFacts,
   user: () => process.geteuid(),
   sha256: (bytes) => new bun.CryptoHasher("sha256").update(bytes).digest("hex"),
-  openBell,
+  openDoorbell,
   // Bun polls an eventfd only as a ReadableStream, which keeps the process alive and costs more.
   openEvent: () => null,
   environment: (name) => process.env[name],

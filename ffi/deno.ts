@@ -29,8 +29,8 @@ interface DoorbellSocket {
   on(event: "data" | "error", listener: () => void): void;
 }
 
-interface BellSocketClass {
-  new (options: { fd: number; readable: boolean; writable: boolean }): BellSocket;
+interface DoorbellSocketClass {
+  new (options: { fd: number; readable: boolean; writable: boolean }): DoorbellSocket;
 }
 
 /** A handle below `node:net`, which reads from any kind of descriptor. */
@@ -163,9 +163,9 @@ function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-function openBell(fd: number, onWake: () => void): Bell {
+function openDoorbell(fd: number, onWake: () => void): Doorbell {
   // Deno's own, whatever `uringnet/register` has put in its place.
-  const Socket = runtimeNet().Socket as unknown as BellSocketClass;
+  const Socket = runtimeNet().Socket as unknown as DoorbellSocketClass;
   const socket = new Socket({ fd, readable: true, writable: false });
   socket.unref();
   socket.on("data", onWake);
@@ -246,7 +246,7 @@ export const denoRuntime: Runtime = {
   fileFacts,
   user,
   sha256,
-  openBell,
+  openDoorbell,
   openEvent,
   environment,
 };

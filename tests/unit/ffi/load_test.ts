@@ -52,7 +52,7 @@ class RefusingRuntime implements Runtime {
   sha256 = (): never => {
     throw new Error("called");
   };
-  openBell = (): never => {
+  openDoorbell = (): never => {
     throw new Error("called");
   };
   openEvent = () => null;
