@@ -22,6 +22,7 @@ interface Symbols {
   recv(fd: number, bytes: Uint8Array, length: bigint, flags: number): number | bigint;
   shutdown(fd: number, how: number): number;
   close(fd: number): number;
+  dup(fd: number): number;
   open(path: Uint8Array, flags: number): number;
   unshare(flags: number): number;
   setns(fd: number, kind: number): number;
@@ -43,6 +44,7 @@ const SIGNATURES: Readonly<Record<keyof Symbols, string>> = {
   recv: "ipnin",
   shutdown: "iii",
   close: "ii",
+  dup: "ii",
   open: "pii",
   unshare: "ii",
   setns: "iii",

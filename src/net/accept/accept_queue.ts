@@ -15,6 +15,8 @@
  * - No connection is accepted while no call waits, except by a drain.
  * - A call that times out or is aborted does not cancel the operation. A connection that still
  *   arrives goes to the next call, or waits in `#ready`, so that no connection is lost.
+ * - A socket that other processes share loses no connection when it is closed here: the calls wait
+ *   until the operation has landed, and get the connection that it brings.
  * - EMFILE and the other errors of exhaustion do not end calls: accepting pauses, with growing
  *   pauses, and the peers wait in the backlog until descriptors are free again.
  *
@@ -32,6 +34,7 @@ import type { LoopReference } from "../call/loop_reference.ts";
 import type { SocketConnection } from "../connection/socket_connection.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 import { acceptErrors } from "./accept_errors.ts";
+import type { BoundSocket } from "./bound_socket.ts";
 import { type Accepted, AcceptOperation } from "./accept_operation.ts";
 
 /** The receiver of the connections of a drained backlog. */
@@ -74,6 +77,7 @@ class AcceptCall extends Call implements Linked<AcceptCall> {
 
 export class AcceptQueue {
   readonly #context: NetworkContext;
+  readonly #isShared: boolean;
   readonly #name: string;
   readonly #make: ConnectionMaker;
   /** Called after `close`, when the operation has landed. */
@@ -94,12 +98,13 @@ export class AcceptQueue {
 
   constructor(
     context: NetworkContext,
-    fd: number,
+    { fd, isShared }: BoundSocket,
     name: string,
     make: ConnectionMaker,
     landed: () => void,
   ) {
     this.#context = context;
+    this.#isShared = isShared;
     this.#name = name;
     this.#make = make;
     this.#landed = landed;
@@ -158,11 +163,21 @@ export class AcceptQueue {
     });
     this.#pause?.cancel();
     this.#pause = null;
+    this.#operation.cancel();
+    if (!this.#isShared || this.#operation.isIdle) this.#failCalls();
+    for (const connection of this.#ready.splice(0)) connection.reset();
+  }
+
+  #failCalls(): void {
     for (let call = this.#calls.shift(); call !== null; call = this.#calls.shift()) {
       call.fail(acceptErrors.closed(this.#name, this.#closed));
     }
-    for (const connection of this.#ready.splice(0)) connection.reset();
-    this.#operation.cancel();
+  }
+
+  /** The operation is back after `close`. */
+  #land(): void {
+    this.#failCalls();
+    this.#landed();
   }
 
   /** Accepts the connections of the backlog: first for the waiting calls, then for `taker`. */
@@ -211,7 +226,8 @@ export class AcceptQueue {
   readonly #done = (accepted: Accepted): void => {
     this.#take(accepted);
     if (this.#closed !== null) {
-      this.#landed();
+      if (this.#calls.count > 0 && accepted.peer === null) this.#takeLast();
+      this.#land();
       return;
     }
     if (this.#drain !== null) return queueMicrotask(this.#drainStep);
@@ -249,11 +265,20 @@ export class AcceptQueue {
     const call = this.#calls.shift();
     if (call === null) this.#unreported ??= error;
     else call.fail(error);
-    if (this.#closed !== null) return this.#landed();
+    if (this.#closed !== null) return this.#land();
     if (this.#drain !== null) return queueMicrotask(this.#drainStep);
     this.#burst = 0;
     this.#request();
   };
+
+  /**
+   * The kernel wakes one process for each connection. Where it woke this one, whose operation was
+   * cancelled before it could accept, no other process would look into the backlog.
+   */
+  #takeLast(): void {
+    const accepted = this.#operation.takeWaiting();
+    if (accepted !== null) this.#take(accepted);
+  }
 
   #take({ result, peer }: Accepted): void {
     if (peer !== null) this.#accepted(result, peer);
@@ -264,13 +289,13 @@ export class AcceptQueue {
     this.#operation.isClaimed = true;
     this.#pauseMs = LIMITS.acceptBackOffFirstMs;
     this.#failures = 0;
-    if (this.#closed !== null) {
+    const call = this.#calls.shift();
+    if (call === null && this.#closed !== null) {
       this.#context.recvRing.port.closeDescriptor(fd);
       return;
     }
     this.#context.meter.counts[COUNT.inboundConnections]++;
     const connection = this.#make(fd, peer);
-    const call = this.#calls.shift();
     if (call === null) this.#ready.push(connection);
     else call.succeed(connection);
   }

@@ -47,7 +47,7 @@ function listener(context: NetworkContext, fd: number, backlog: number): Listene
   const local = endpoint(recvRing, fd, LOCAL_END);
   const localAddress = local === null ? unknownAddress(family) : packedAddress.unpack(local);
   // The file of a unix socket belongs to the creator of the socket, so closing does not remove it.
-  return openListener(context, { fd, family, localAddress, file: null });
+  return openListener(context, { fd, family, localAddress, file: null, isShared: true });
 }
 
 /** The required states of a descriptor, and the errors of one in another state. */
@@ -99,7 +99,7 @@ function take(context: NetworkContext, fd: number, wanted: keyof typeof WANTED):
 function listenerOf(context: NetworkContext, fd: number, family: number): Listener {
   const local = endpoint(context.recvRing, fd, LOCAL_END);
   const localAddress = local === null ? unknownAddress(family) : packedAddress.unpack(local);
-  return openListener(context, { fd, family, localAddress, file: null });
+  return openListener(context, { fd, family, localAddress, file: null, isShared: true });
 }
 
 function adoptListener(context: NetworkContext, fd: number): Listener {

@@ -24,6 +24,11 @@ export interface BoundSocket {
   readonly localAddress: SocketAddress | UnixAddress;
   /** The file that closing removes; null for a socket without a file. */
   readonly file: SocketFile | null;
+  /**
+   * Other processes may accept on the same socket: the descriptor came from outside. Such a socket
+   * is never shut down, as that would end the listening of all of them.
+   */
+  readonly isShared: boolean;
 }
 
 /**
@@ -96,7 +101,8 @@ export function bindSocket(
     }
     must(port.listen(fd, options.backlog));
     const localLength = must(port.address(fd, LOCAL_END, block));
-    return { fd, family, localAddress: readSockaddr(blocks.bytes(block), localLength), file };
+    const localAddress = readSockaddr(blocks.bytes(block), localLength);
+    return { fd, family, localAddress, file, isShared: false };
   } finally {
     blocks.put(block);
   }

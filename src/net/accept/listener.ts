@@ -93,21 +93,24 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
   readonly #entry: OpenListener;
   readonly #context: NetworkContext;
   readonly #fd: number;
+  readonly #isShared: boolean;
   readonly #file: SocketFile | null;
   readonly #loopReference: LoopReference;
   readonly #queue: AcceptQueue;
   readonly #ended = Promise.withResolvers<void>();
 
-  private constructor(context: NetworkContext, { fd, family, localAddress, file }: BoundSocket) {
+  private constructor(context: NetworkContext, bound: BoundSocket) {
+    const { fd, family, localAddress, file, isShared } = bound;
     this.#context = context;
     this.#fd = fd;
+    this.#isShared = isShared;
     this.#file = file;
     this.localAddress = localAddress;
     this.#loopReference = new LoopReference(context);
     const name = formatAddress(localAddress);
     this.#queue = new AcceptQueue(
       context,
-      fd,
+      bound,
       name,
       (accepted, peer) => SocketConnection.adopt(context, accepted, family, peer, ANSWER_GIVEN),
       () => this.#finish(),
@@ -173,12 +176,15 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
   /**
    * Stops listening. Pending calls get `"Closed"`. Accepted connections stay open. Idempotent.
    * Resolves when the descriptor is closed, and never rejects.
+   *
+   * An adopted socket goes on listening in the processes that share the socket, and its backlog is
+   * theirs. A connection that arrives in this moment goes to a pending call.
    */
   close(): Promise<void> {
     if (!this.#queue.closed) {
       this.#queue.close();
       // New peers are refused and the port is free at once, before the accept operation has landed.
-      this.#context.recvRing.port.shutdown(this.#fd, 2);
+      if (!this.#isShared) this.#context.recvRing.port.shutdown(this.#fd, 2);
       if (this.#queue.idle) this.#finish();
     }
     return this.#ended.promise;

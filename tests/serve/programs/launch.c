@@ -30,7 +30,7 @@ static int listening(const char *port) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
   if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0) fail("bind");
-  if (listen(fd, 16) < 0) fail("listen");
+  if (listen(fd, 128) < 0) fail("listen");
   return fd;
 }
 
