@@ -7,7 +7,7 @@ DENO_TEST = $(DENO) test --allow-ffi --allow-env --allow-net --allow-read --allo
 
 .DEFAULT_GOAL = help
 .PHONY: help setup build embed test test-deno test-bun test-shim test-kernel test-musl \
-	test-clients test-all \
+	test-clients test-fleet test-all \
 	fmt lint check publish-check bundle pack demo stress fuzz lifecycle soak soak-clients bench bench-quick \
 	bench-sockets torture verify clean
 
@@ -43,8 +43,11 @@ test-kernel: build ## run SUITES on Linux KERNEL=6.1, in an emulator, MACHINE=aa
 test-musl: build ## run SUITES in Bun's build for musl
 	@sh scripts/test_musl.sh $(SUITES)
 
-test-clients: build ## run unmodified clients and servers over the library
+test-clients: build ## run unmodified clients and servers over the library, and the fleet
 	@sh scripts/clients.sh
+
+test-fleet: build ## replace each process of a fleet behind haproxy under load
+	@sh scripts/clients.sh --fleet
 
 test-all: ## run `make test`, the clients, and more on Linux 6.1 and 6.12
 	@sh scripts/test.sh --all

@@ -1,21 +1,28 @@
 #!/bin/sh
-# Runs unmodified clients and servers over the library: tests/clients, in both runtimes. Installs
-# what is missing: servers from Debian's packages, and the software under test from npm into
-# tests/clients/node_modules. The last line is "N passed, N failed".
+# Runs unmodified clients and servers over the library: tests/clients, and then the fleet behind
+# haproxy: tests/fleet, in both runtimes. Installs what is missing: servers from Debian's packages,
+# and the software under test from npm into tests/clients/node_modules. The last line is "N passed,
+# N failed".
 #
 #   scripts/clients.sh            both runtimes
 #   scripts/clients.sh deno       one of them
+#   scripts/clients.sh --fleet    the fleet alone, in both runtimes
 #   scripts/clients.sh --install  installs, and runs nothing
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
+clients=true
 case ${1:-} in
   "") runtimes="deno bun" ;;
+  --fleet)
+    runtimes="deno bun"
+    clients=false
+    ;;
   --install) runtimes= ;;
   deno | bun) runtimes=$1 ;;
   *)
-    sed -n 2,8p "$0" >&2
+    sed -n 2,10p "$0" >&2
     exit 2
     ;;
 esac
@@ -34,13 +41,14 @@ has() {
 }
 
 missing() {
+  need haproxy has haproxy
+  [ "$clients" = true ] || return 0
   need redis-server has redis-server
   need postgresql ls /usr/lib/postgresql/*/bin/initdb
   need mariadb-server has mariadbd
   need mosquitto has mosquitto
   need nats-server has nats-server
   need rabbitmq-server ls /usr/lib/rabbitmq/bin/rabbitmq-server
-  need haproxy has haproxy
   need socat has socat
   need openssl has openssl
   need curl has curl
@@ -67,7 +75,7 @@ fi
 
 stamp=tests/clients/node_modules/.installed
 wanted=$(cat tests/clients/package.json tests/clients/package-lock.json | cksum)
-if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+if [ "$clients" = true ] && [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
   if has npm >/dev/null; then
     npm ci --prefix tests/clients --no-audit --no-fund --ignore-scripts
   else
@@ -83,26 +91,38 @@ export URINGNET_CLIENTS=1 NO_COLOR=1 DENO_NO_UPDATE_CHECK=1
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
-# run RUNTIME: its tests; what they print and their exit status go to files.
+# run RUNTIME FOLDER: its tests; what they print and their exit status go to files.
 run() {
+  log=$logs/$1-$2
   case $1 in
     deno) set -- deno test --allow-ffi --allow-env --allow-net --allow-read --allow-run \
-      --allow-write --allow-sys tests/clients/ ;;
-    bun) set -- bun test tests/clients/ ;;
+      --allow-write --allow-sys "tests/$2/" ;;
+    bun) set -- bun test "tests/$2/" ;;
   esac
   status=0
-  sh scripts/tool.sh "$@" >"$logs/$1" 2>&1 || status=$?
-  echo "$status" >"$logs/$1.status"
+  sh scripts/tool.sh "$@" >"$log" 2>&1 || status=$?
+  echo "$status" >"$log.status"
 }
 
-# Both at the same time: much of it is waiting for servers to start.
-for runtime in $runtimes; do run "$runtime" & done
-wait
+runs=
+if [ "$clients" = true ]; then
+  # Both at the same time: much of it is waiting for servers to start.
+  for runtime in $runtimes; do
+    run "$runtime" clients &
+    runs="$runs $runtime-clients"
+  done
+  wait
+fi
+# One after the other: each of them loads the whole machine.
+for runtime in $runtimes; do
+  run "$runtime" fleet
+  runs="$runs $runtime-fleet"
+done
 passed=0
 failed=0
-for runtime in $runtimes; do
-  echo "--- $runtime"
-  log=$logs/$runtime
+for name in $runs; do
+  echo "--- $name"
+  log=$logs/$name
   cat "$log"
   ran=$(sed -n 's/^[okFAILED]* |.* \([0-9]*\) passed.*/\1/p; s/^ *\([0-9]*\) pass$/\1/p' "$log")
   broke=$(sed -n 's/^[okFAILED]* |.* \([0-9]*\) failed.*/\1/p; s/^ *\([0-9]*\) fail$/\1/p' "$log")

@@ -3,7 +3,8 @@
 # prints a summary; its last line is "N passed, N failed", over both runtimes and the steps.
 #
 #   scripts/test.sh             about 3 minutes
-#   scripts/test.sh --clients   and unmodified software over the library: about 3 minutes more
+#   scripts/test.sh --clients   and unmodified software over the library, and a fleet behind
+#                               haproxy: about 5 minutes more
 #   scripts/test.sh --kernel    and the suites that meet the kernel again on Linux 6.1 and 6.12, in
 #                               an emulator: about 9 minutes more
 #   scripts/test.sh --all       all of it
@@ -20,7 +21,7 @@ case ${1:-} in
     kernel=true
     ;;
   *)
-    sed -n 2,10p "$0" >&2
+    sed -n 2,11p "$0" >&2
     exit 2
     ;;
 esac

@@ -227,8 +227,7 @@ export class AcceptQueue {
     this.#take(accepted);
     if (this.#closed !== null) {
       if (this.#calls.count > 0 && accepted.peer === null) this.#takeLast();
-      this.#land();
-      return;
+      return this.#land();
     }
     if (this.#drain !== null) return queueMicrotask(this.#drainStep);
     if (accepted.result >= 0) this.#burst = LIMITS.acceptBurstCountMax;
@@ -276,8 +275,8 @@ export class AcceptQueue {
    * cancelled before it could accept, no other process would look into the backlog.
    */
   #takeLast(): void {
-    const accepted = this.#operation.takeWaiting();
-    if (accepted !== null) this.#take(accepted);
+    const last = this.#operation.takeWaiting();
+    if (last !== null) this.#take(last);
   }
 
   #take({ result, peer }: Accepted): void {
