@@ -21,7 +21,7 @@ import { ROOT } from "../package/program.ts";
 
 const PROCESSES = 2;
 const EXAMPLE = join(ROOT, "examples", "fleet");
-const START_MS = patience(20_000);
+const START_MS = patience(60_000);
 const END_MS = patience(45_000);
 /** haproxy and a process of another one tell nothing when they are ready. */
 const LOOK_MS = 25;
