@@ -24,7 +24,7 @@ const test = suite("fleet", {}, { timeoutMs: 180_000 });
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
 
-/** What haproxy had to mend or to report, in columns of its statistics. */
+/** The mended and the reported faults of haproxy, by columns of its statistics. */
 async function troubles(fleet: Fleet): Promise<Record<string, number>> {
   const rows = await fleet.statistics();
   const columns = ["wretr", "wredis", "econ", "eresp", "hrsp_5xx"];

@@ -56,7 +56,7 @@ function kindOf(value: unknown): string {
   return Array.isArray(value) ? "array" : value === null ? "null" : typeof value;
 }
 
-/** What differs from the shape, by path. */
+/** The differences from the shape, by path. */
 function faults(value: Json, shape: Shape, at: string): string[] {
   if (kindOf(value) !== "object") return [`${at} is ${kindOf(value)}, wants an object`];
   return Object.entries(shape).flatMap(([field, wanted]) => {
