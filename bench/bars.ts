@@ -137,6 +137,8 @@ const ECHOES = ["echo-50x64", "echo-50x4096"];
 const TWO_RINGS = 1.3;
 const TWO_RINGS_CASES = ["echo-1x64", ...ECHOES];
 
+const PORTABLE_CASES = ["echo-1x64", "echo-50x64", "echo-8x65536"];
+
 /** Rounds differ by more than this; what is slower by more is slower. */
 const NOT_SLOWER = 1.02;
 
@@ -176,6 +178,10 @@ export const BARS: readonly Bar[] = [
     sense: "at least",
     limits: both(1 / TWO_RINGS),
   }),
+  row("portable: CPU of an echo", PORTABLE_CASES, "cpuUs", {
+    subject: " portable",
+    limits: both(1.15),
+  }),
   ...SPIN_ROWS,
   ...START_ROWS,
   row("p99", CELLS.map(({ name }) => name), "p99", { limits: both(1) }),
@@ -193,10 +199,11 @@ export function subjectName({ subject }: Bar, runtime: BarRuntime): string {
 }
 
 /** The name of what a peer is measured against; null for the best of the C servers. */
-export function otherName({ against }: Bar, runtime: BarRuntime): string | null {
+export function otherName(bar: Bar, runtime: BarRuntime): string | null {
+  const { against } = bar;
   if (against === "C") return null;
   if (against !== "own") return `uringnet/${runtime}${against.peer}`;
-  return PEERS.find(({ name }) => name === `uringnet/${runtime}`)?.own ?? null;
+  return PEERS.find(({ name }) => name === subjectName(bar, runtime))?.own ?? null;
 }
 
 /** The peers of a case that the bars about it need, and no others: bars are many. */

@@ -49,15 +49,16 @@ export interface ClosingWork {
 /**
  * Sets of peers: those that every case has; without programs on node:net and the like, for sweeps;
  * with and without spinning and with a ring for each direction; with exact mode, metrics and a ring
- * for each direction; answering frames together as well; sending from pool memory as well; servers
- * with workers; networks that close; servers that have just started, of bundled files and of the
- * sources; none.
+ * for each direction; on each backend (with "spin" and "modes" as well); answering frames together
+ * as well; sending from pool memory as well; servers with workers; networks that close; servers that
+ * have just started, of bundled files and of the sources; none.
  */
 export type PeerSet =
   | "plain"
   | "main"
   | "spin"
   | "modes"
+  | "backends"
   | "framed"
   | "source"
   | "workers"
@@ -105,9 +106,10 @@ function client(
   return { kind: "client", mode, connections, size, depth };
 }
 
-/** Spinning shows with few connections; modes are compared where a bar is. */
+/** Spinning shows with few connections; modes and backends are compared where a bar is. */
 function echoPeers(connections: number, size: number): PeerSet {
   if (connections <= 4) return "spin";
+  if (connections === 8) return "backends";
   return connections === 50 && size <= 4_096 ? "modes" : "plain";
 }
 

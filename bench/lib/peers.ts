@@ -27,7 +27,7 @@ export interface Peer {
 }
 
 /** Peers that serve every mode. */
-const ALWAYS = ["plain", "spin", "modes", "framed", "source"] as const;
+const ALWAYS = ["plain", "spin", "modes", "backends", "framed", "source"] as const;
 const MAIN = [...ALWAYS, "main", "workers", "start"] as const;
 
 function mode(work: Case): string[] {
@@ -115,6 +115,13 @@ function ringPeers(runtime: "bun" | "deno"): Peer[] {
       name: `${name} no spin`,
       sets: ["spin"],
       args: (work) => [...mode(work), "--spin", "off"],
+    },
+    {
+      ...common,
+      name: `${name} portable`,
+      own: `node:net/${runtime}`,
+      sets: ["spin", "modes", "backends"],
+      args: (work) => [...mode(work), "--backend", "portable"],
     },
     joinedPeer(peer),
     ...["recv-send", "codec"].map((mode): Peer => ({

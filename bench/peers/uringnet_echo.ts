@@ -4,13 +4,14 @@
  * Usage: bun uringnet_echo.ts PORT
  *          [--mode echo|framed|recv-send|codec|joined|broadcast|sink|source|pooled]
  *          [--exact BYTES] [--spin on|off] [--metrics FILE] [--read-buffer BYTES]
- *          [--topology shared|split]
+ *          [--topology shared|split] [--backend io_uring|portable]
  *        deno run --allow-ffi uringnet_echo.ts PORT ...     (--metrics: --allow-write as well)
  *
  * Port 0 picks a free one; `listening PORT` on stdout says which. The modes are those of
  * uring_echo.c; `source` sends memory of the program, which is copied on its way, `pooled` sends
  * buffers of the pool, which are not. With --exact, echo and sink receive messages of exactly that
- * many bytes. With --spin off, waiting is always done asleep. SIGTERM ends it, after the metrics
+ * many bytes. With --spin off, waiting is always done asleep. --backend portable is the library over
+ * node:net (--allow-net instead of --allow-ffi); io_uring is the default. SIGTERM ends it, after the metrics
  * were written to FILE when one was given.
  *
  * A connection is not read from before what it sent is with the kernel, so a client that does not
@@ -209,6 +210,7 @@ const { values, positionals } = parseArgs({
     metrics: { type: "string" },
     "read-buffer": { type: "string" },
     topology: { type: "string", default: "shared" },
+    backend: { type: "string", default: "io_uring" },
   },
 });
 const exactly = values.exact === undefined ? null : Number(values.exact);
@@ -235,6 +237,7 @@ const registry = metricsFile === null
   : new (await (await import("../../deps.ts")).loadPromClient()).Registry();
 const readBytes = values["read-buffer"] === undefined ? null : Number(values["read-buffer"]);
 const network = await Network.start({
+  backend: values.backend as "io_uring" | "portable",
   ring: {
     topology: values.topology as "shared" | "split",
     ...(values.spin === "off" ? { spin: false } : {}),
