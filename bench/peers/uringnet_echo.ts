@@ -10,9 +10,9 @@
  * Port 0 picks a free one; `listening PORT` on stdout says which. The modes are those of
  * uring_echo.c; `source` sends memory of the program, which is copied on its way, `pooled` sends
  * buffers of the pool, which are not. With --exact, echo and sink receive messages of exactly that
- * many bytes. With --spin off, waiting is always done asleep. --backend portable is the library over
- * node:net (--allow-net instead of --allow-ffi); io_uring is the default. SIGTERM ends it, after the metrics
- * were written to FILE when one was given.
+ * many bytes. With --spin off, waiting is always done asleep. --backend portable is the library
+ * over node:net (--allow-net instead of --allow-ffi); io_uring is the default. SIGTERM ends it,
+ * after the metrics were written to FILE when one was given.
  *
  * A connection is not read from before what it sent is with the kernel, so a client that does not
  * read is not read from either; in a broadcast one piece at a time is sent to all.

@@ -5,19 +5,15 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { execFileSync, spawnSync } from "node:child_process";
-import {
-  copyFileSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { release, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { gunzipSync } from "node:zlib";
+import { EMBEDDED } from "../../ffi/embedded.ts";
 import { ERRNO } from "../../src/base/errno.ts";
 import { kernelAtLeast } from "../../src/net/config/capabilities.ts";
 import { assert, Random, suite } from "../harness.ts";
@@ -183,13 +179,14 @@ test.skipIf(noMounts, "Docker's filter, read-only, without /dev/shm, HOME and pr
   expectPortable({ launcher }, ["seccomp filter", "docker run --security-opt seccomp"]);
 });
 
-/** The development build, as if it were another machine's. */
+const [foreign, foreignNumber] = process.arch === "arm64"
+  ? [EMBEDDED.x86_64, 62]
+  : [EMBEDDED.aarch64, 183];
+
+/** The copy of the library that is carried along for another machine. */
 function foreignLibrary(): string {
   const path = join(folder, "foreign.so");
-  copyFileSync(join(root, "ffi/build/liburingnet.so"), path);
-  const bytes = readFileSync(path);
-  bytes.writeUInt16LE(243, 18); // e_machine: RISC-V
-  writeFileSync(path, bytes);
+  writeFileSync(path, gunzipSync(Buffer.from(foreign.gzipBase64, "base64")));
   return path;
 }
 
@@ -200,8 +197,8 @@ test("a library of another machine, and none", () => {
     const { found } = examined({ env });
     assert.is(found.library.place, null);
     assert.match(found.library.refusal, "URINGNET_LIBRARY");
-    const foreign = `${path} is for another machine (ELF machine 243)`;
-    assert.is(found.ioUring.refusal.includes(foreign), path.endsWith("foreign.so"));
+    const told = `${path} is for another machine (ELF machine ${foreignNumber})`;
+    assert.is(found.ioUring.refusal.includes(told), path.endsWith("foreign.so"));
   }
 });
 
