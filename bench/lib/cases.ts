@@ -50,8 +50,8 @@ export interface ClosingWork {
  * Sets of peers: those that every case has; without programs on node:net and the like, for sweeps;
  * with and without spinning and with a ring for each direction; with exact mode, metrics and a ring
  * for each direction; on each backend (with "spin" and "modes" as well); answering frames together
- * as well; sending from pool memory as well; servers with workers; networks that close; servers that
- * have just started, of bundled files and of the sources; none.
+ * as well; sending from pool memory as well; servers with workers; networks that close; servers
+ * that have just started, of bundled files and of the sources; none.
  */
 export type PeerSet =
   | "plain"
