@@ -12,7 +12,6 @@ import { release, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { gunzipSync } from "node:zlib";
 import { EMBEDDED } from "../../ffi/embedded.ts";
 import { ERRNO } from "../../src/base/errno.ts";
 import { kernelAtLeast } from "../../src/net/config/capabilities.ts";
@@ -186,7 +185,7 @@ const [foreign, foreignNumber] = process.arch === "arm64"
 /** The copy of the library that is carried along for another machine. */
 function foreignLibrary(): string {
   const path = join(folder, "foreign.so");
-  writeFileSync(path, gunzipSync(Buffer.from(foreign.gzipBase64, "base64")));
+  writeFileSync(path, Buffer.from(foreign.base64, "base64"));
   return path;
 }
 
