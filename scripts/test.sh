@@ -5,8 +5,8 @@
 #   scripts/test.sh             about 3 minutes
 #   scripts/test.sh --clients   and unmodified software over the library, and a fleet behind
 #                               haproxy: about 5 minutes more
-#   scripts/test.sh --kernel    and the suites that meet the kernel again on Linux 6.1 and 6.12, in
-#                               an emulator: about 9 minutes more
+#   scripts/test.sh --kernel    and the suites that meet the kernel again on Linux 6.1 and 6.12, and
+#                               the fallback on 5.10, in an emulator: about 10 minutes more
 #   scripts/test.sh --all       all of it
 set -u
 

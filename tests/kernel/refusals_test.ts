@@ -1,8 +1,8 @@
 /**
- * What the kernel of the emulated machine refuses, and what is made of it: a kernel without what
- * the library needs, and the real `kernel.io_uring_disabled`. The doctor says why, `probe()` says
- * the same, and a network with the defaults is portable and works. Written for the machine that
- * scripts/test_kernel.sh boots: nowhere else may a test turn io_uring off.
+ * Real refusals, in the emulated machine: a kernel that lacks parts of io_uring, and the sysctl
+ * `kernel.io_uring_disabled`. The doctor says why, `probe()` says the same, and a network with the
+ * defaults is portable and works. The tests are for the machine that scripts/test_kernel.sh boots:
+ * nowhere else may a test turn io_uring off.
  *
  * @module
  */
