@@ -236,3 +236,27 @@ const TABLE: readonly [name: string, min: number, max: number, run: Command][] =
 ];
 
 const COMMANDS = new Map(TABLE.map(([name, min, max, run]) => [name, { min, max, run }]));
+
+/** The names by their letters as one number: five bits for each, in either case. */
+const NAMES = new Map(TABLE.map(([name]) => {
+  const bytes = new TextEncoder().encode(name);
+  return [lettersOf(bytes, 0, bytes.length), name];
+}));
+
+/** As many letters as a number holds exactly. */
+const LETTERS_MAX = 10;
+
+function lettersOf(bytes: Uint8Array, start: number, end: number): number {
+  let letters = 0;
+  for (let at = start; at < end; at++) {
+    const letter = bytes[at] | 32;
+    if (letter < 97 || letter > 122) return 0;
+    letters = letters * 32 + (letter & 31);
+  }
+  return letters;
+}
+
+/** The name of a known command, without a new string for each time that it is received. */
+export function nameOf(bytes: Uint8Array, start: number, end: number): string | undefined {
+  return end - start > LETTERS_MAX ? undefined : NAMES.get(lettersOf(bytes, start, end));
+}

@@ -1,4 +1,10 @@
-/** Replies of the Redis protocol, version 2, behind each other as one string. */
+/**
+ * Replies of the Redis protocol, version 2, behind each other as one string.
+ */
+
+/** The first lines of short strings. */
+const LENGTHS = Array.from({ length: 256 }, (_, length) => `$${length}\r\n`);
+
 export class Reply {
   #text = "";
 
@@ -14,7 +20,7 @@ export class Reply {
   }
 
   simple(text: string): void {
-    this.#text += `+${text}\r\n`;
+    this.#text += text === "OK" ? "+OK\r\n" : `+${text}\r\n`;
   }
 
   error(text: string): void {
@@ -35,7 +41,7 @@ export class Reply {
   }
 
   bulk(value: string): this {
-    this.#text += `$${value.length}\r\n${value}\r\n`;
+    this.#text += (LENGTHS[value.length] ?? `$${value.length}\r\n`) + value + "\r\n";
     return this;
   }
 

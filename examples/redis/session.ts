@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { Connection } from "../../mod.ts";
-import type { Database, Subscriber } from "./commands.ts";
+import { type Database, nameOf, type Subscriber } from "./commands.ts";
 import { Reply } from "./reply.ts";
 
 /** The largest command, all its arguments together. */
@@ -25,9 +25,12 @@ export class Session implements Subscriber {
   readonly #connection: Connection;
   readonly #database: Database;
   readonly #reply = new Reply();
-  /** Where parsing is, and the arguments of the command that was parsed. */
+  /** Where parsing is, and the command that was parsed. */
   #at = 0;
+  #name = "";
   #arguments: string[] = [];
+  /** The memory that the last bytes came in: connections share it, so it is seldom another. */
+  #memory: Buffer = Buffer.alloc(0);
 
   constructor(connection: Connection, database: Database) {
     this.#connection = connection;
@@ -55,7 +58,8 @@ export class Session implements Subscriber {
     try {
       for (let wanted = 1; await stream.wait(wanted);) {
         const view = stream.peek(stream.buffered);
-        const used = this.#runAll(Buffer.from(view.buffer, view.byteOffset, view.length));
+        if (view.buffer !== this.#memory.buffer) this.#memory = Buffer.from(view.buffer);
+        const used = this.#runAll(this.#memory, view.byteOffset, view.byteOffset + view.length);
         wanted = view.length - used + 1;
         stream.consume(used);
         if (this.#reply.length > 0) await sink.send(Buffer.from(this.#reply.take(), "latin1"));
@@ -78,63 +82,70 @@ export class Session implements Subscriber {
   }
 
   /** Runs every whole command; returns the bytes of these. */
-  #runAll(bytes: Buffer): number {
-    let used = 0;
-    this.#at = 0;
-    while (this.#at < bytes.length && this.#parse(bytes)) {
+  #runAll(bytes: Buffer, start: number, end: number): number {
+    let used = start;
+    this.#at = start;
+    while (this.#at < end && this.#parse(bytes, end)) {
       used = this.#at;
-      if (this.#arguments.length === 0) continue;
-      const name = this.#arguments.shift() as string;
-      this.#database.run(name, this.#arguments, this.#reply, this);
+      if (this.#name !== "") this.#database.run(this.#name, this.#arguments, this.#reply, this);
     }
-    return used;
+    return used - start;
   }
 
   /** Parses the next command. False when it is not whole. */
-  #parse(bytes: Buffer): boolean {
-    if (bytes[this.#at] !== STAR) return this.#parseInline(bytes);
-    const count = this.#number(bytes, STAR);
+  #parse(bytes: Buffer, limit: number): boolean {
+    this.#name = "";
+    if (bytes[this.#at] !== STAR) return this.#parseInline(bytes, limit);
+    const count = this.#number(bytes, limit, STAR);
     if (count < 0) return false;
     if (count > ARGUMENT_COUNT_MAX) throw new ProtocolError("invalid multibulk length");
+    let name = "";
     const found: string[] = [];
     for (let i = 0; i < count; i++) {
-      const length = this.#number(bytes, DOLLAR);
+      const length = this.#number(bytes, limit, DOLLAR);
       if (length > COMMAND_BYTES_MAX) throw new ProtocolError("invalid bulk length");
       const end = this.#at + length;
-      if (length < 0 || end + 2 > bytes.length) return false;
-      found.push(bytes.toString("latin1", this.#at, end));
+      if (length < 0 || end + 2 > limit) return false;
+      const known = i === 0 ? nameOf(bytes, this.#at, end) : undefined;
+      const text = known ?? bytes.toString("latin1", this.#at, end);
+      if (i === 0) name = text;
+      else found.push(text);
       this.#at = end + 2;
     }
+    this.#name = name;
     this.#arguments = found;
     return true;
   }
 
   /** The number behind `kind`, up to the end of its line. -1 when the line is not whole. */
-  #number(bytes: Uint8Array, kind: number): number {
-    if (this.#at >= bytes.length) return -1;
+  #number(bytes: Uint8Array, limit: number, kind: number): number {
+    if (this.#at >= limit) return -1;
     if (bytes[this.#at] !== kind) {
       throw new ProtocolError(`expected '${String.fromCharCode(kind)}'`);
     }
     let value = 0;
     let at = this.#at + 1;
-    for (; at < bytes.length && bytes[at] !== CR; at++) {
+    for (; at < limit && bytes[at] !== CR; at++) {
       const digit = bytes[at] - 48;
       if (digit < 0 || digit > 9 || value > COMMAND_BYTES_MAX) {
         throw new ProtocolError("invalid length");
       }
       value = value * 10 + digit;
     }
-    if (at + 1 >= bytes.length) return -1;
+    if (at + 1 >= limit) return -1;
     this.#at = at + 2;
     return value;
   }
 
   /** Words on a line, as one types them into telnet. */
-  #parseInline(bytes: Buffer): boolean {
-    const end = bytes.indexOf(LF, this.#at);
+  #parseInline(bytes: Buffer, limit: number): boolean {
+    const end = bytes.subarray(this.#at, limit).indexOf(LF);
     if (end < 0) return false;
-    this.#arguments = bytes.toString("latin1", this.#at, end).split(/\s+/).filter(Boolean);
-    this.#at = end + 1;
+    const text = bytes.toString("latin1", this.#at, this.#at + end);
+    const [name = "", ...found] = text.split(/\s+/).filter(Boolean);
+    this.#name = name;
+    this.#arguments = found;
+    this.#at += end + 1;
     return true;
   }
 }
