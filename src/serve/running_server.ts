@@ -21,7 +21,7 @@ import type { HostTimer } from "../base/host.ts";
 import { intrinsics } from "../base/intrinsics.ts";
 import { LIMITS } from "../base/limits.ts";
 import { Roster } from "../base/roster.ts";
-import type { BacklogTaker } from "../net/accept/accept_queue.ts";
+import type { BacklogTaker } from "../net/accept/backlog_taker.ts";
 import { drainListener, type Listener, listenerContext } from "../net/accept/listener.ts";
 import type { Connection } from "../net/connection/connection.ts";
 import { SocketConnection } from "../net/connection/socket_connection.ts";
@@ -119,8 +119,10 @@ export class RunningServer implements Server, NetworkServer {
       }
     }
     this.#accepts = false;
-    // The listener was closed, by the server or by the program. The server ends.
-    this.#startDrain(undefined);
+    // The program has closed the listener. A drain that has begun keeps the budget of its caller.
+    if (this.#state === "accepting") this.#startDrain(undefined);
+    this.#startHeld();
+    this.#finishIfDone();
   }
 
   /** Waits until a connection ends, the server drains, or `pauseMs` have passed. */
@@ -149,9 +151,21 @@ export class RunningServer implements Server, NetworkServer {
 
   /** Starts the handler of a connection from the backlog. */
   #startLate(connection: SocketConnection): void {
-    const isFull = this.#served.size >= this.#options.maxConnections;
-    if (isFull && !this.#drainIsOver) this.#late?.hold(connection);
+    if (this.#isFull && !this.#drainIsOver) this.#late?.hold(connection);
     else this.#start(connection);
+  }
+
+  /** Whether a drain has no room. The pending `accept` may still return a connection. */
+  get #isFull(): boolean {
+    return this.#served.size + (this.#accepts ? 1 : 0) >= this.#options.maxConnections;
+  }
+
+  #startHeld(): void {
+    while (!this.#isFull) {
+      const held = this.#late?.take() ?? null;
+      if (held === null) return;
+      this.#start(held);
+    }
   }
 
   /** Never rejects. */
@@ -172,8 +186,7 @@ export class RunningServer implements Server, NetworkServer {
   #leave(served: Served): void {
     if (!this.#served.delete(served)) return;
     this.#late?.forget(served.connection);
-    const held = this.#late?.take() ?? null;
-    if (held !== null) this.#start(held);
+    this.#startHeld();
     this.#resumeAccepting();
     this.#finishIfDone();
   }

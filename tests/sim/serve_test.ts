@@ -7,12 +7,14 @@
 import { LIMITS } from "../../src/base/limits.ts";
 import type { NetworkError } from "../../src/base/network_error.ts";
 import type { Connection } from "../../src/net/connection/connection.ts";
+import type { Listener } from "../../src/net/accept/listener.ts";
 import { formatAddress } from "../../src/net/address/address.ts";
 import { copyBidirectional } from "../../src/serve/copy.ts";
 import { delimited } from "../../src/serve/delimited.ts";
 import { framed } from "../../src/serve/framed.ts";
 import { lengthPrefixed } from "../../src/serve/length_prefixed.ts";
 import { serve } from "../../src/serve/serve.ts";
+import type { Server } from "../../src/serve/server.ts";
 import { assert, suite } from "../harness.ts";
 import { contentOf } from "../support/content.ts";
 import { outcomeOf, withSeeds } from "../support/pair.ts";
@@ -20,6 +22,14 @@ import { seedCount } from "../support/seed_count.ts";
 import { Sim } from "../support/sim.ts";
 
 const test = suite("sim/serve");
+
+/** The arguments of a handler for a connection from the backlog. */
+interface BacklogParts {
+  sim: Sim;
+  listener: Listener;
+  server: Server;
+  connection: Connection;
+}
 
 const FAULTS = { shortRecv: 0.3, shortSend: 0.3, late: 0.2, cancelLoses: 0.3, deferred: 0.2 };
 
@@ -233,6 +243,75 @@ test("a server that drains answers every peer that waits in the backlog", async 
     sim.checkNothingLeft();
   }
   assert.ok(late > 50, `${late} requests while a server drained`);
+});
+
+/**
+ * Runs `body` with a server whose `accept` is pending while peers wait in the backlog, because the
+ * kernel had no descriptor for the first of them.
+ */
+async function withBacklog(
+  options: { maxConnections: number; handler: (parts: BacklogParts) => void | Promise<void> },
+  body: (parts: Omit<BacklogParts, "connection">) => Promise<void>,
+): Promise<void> {
+  const sim = new Sim();
+  await sim.run(async () => {
+    const [network, clients] = [sim.open(), sim.open()];
+    const listener = await network.bind("127.0.0.1:0");
+    sim.faults.plan("exhausted", 1);
+    const server: Server = serve(
+      listener,
+      (connection) => options.handler({ sim, listener, server, connection }),
+      { maxConnections: options.maxConnections },
+    );
+    const dials = Array.from({ length: 6 }, () => clients.dial(listener.localAddress));
+    const ends = await Promise.all(dials);
+    assert.is(server.connections, 0);
+    await body({ sim, listener, server });
+    await Promise.all(ends.map((end) => end.close()));
+    await Promise.all([network.close(), clients.close()]);
+  });
+  sim.checkNothingLeft();
+  assert.equal(sim.host.warnings, []);
+}
+
+test("a drain counts the pending accept of its server for maxConnections", async () => {
+  let served = 0;
+  let most = 0;
+  const handler = async ({ sim, server }: BacklogParts) => {
+    served++;
+    most = Math.max(most, server.connections);
+    await sim.sleep(1);
+  };
+  await withBacklog({ maxConnections: 2, handler }, ({ server }) => server.close());
+  assert.equal([served, most], [6, 2]);
+});
+
+test("a server ends when the program closes its listener in the middle of a drain", async () => {
+  let served = 0;
+  let atClose = -1;
+  const handler = ({ sim, listener, server }: BacklogParts) => {
+    // The drain gives way to the event loop behind each connection.
+    sim.host.clockMs += 2 * LIMITS.endStepMs;
+    if (++served !== 3) return;
+    sim.host.setMacrotask(() => {
+      atClose = server.connections;
+      void listener.close();
+    });
+  };
+  await withBacklog({ maxConnections: 100, handler }, ({ server }) => server.close());
+  assert.is(atClose, 0);
+  assert.ok(served < 6, `${served} of 6 were served`);
+});
+
+test("a handler that closes the listener of a draining server ends the drain at once", async () => {
+  let served = 0;
+  const handler = ({ listener }: BacklogParts) => {
+    if (++served === 1) void listener.close();
+  };
+  // The fake kernel complains about a later accept: another socket may have the descriptor by then.
+  await withBacklog({ maxConnections: 100, handler }, ({ server }) => server.close());
+  // The second one was taken for the pending accept.
+  assert.is(served, 2);
 });
 
 test("a silent peer from the backlog ends cleanly, long before the budget", async () => {

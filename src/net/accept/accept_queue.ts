@@ -34,15 +34,9 @@ import type { LoopReference } from "../call/loop_reference.ts";
 import type { SocketConnection } from "../connection/socket_connection.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 import { acceptErrors } from "./accept_errors.ts";
+import type { BacklogTaker } from "./backlog_taker.ts";
 import type { BoundSocket } from "./bound_socket.ts";
 import { type Accepted, AcceptOperation } from "./accept_operation.ts";
-
-/** The receiver of the connections of a drained backlog. */
-export interface BacklogTaker {
-  take(connection: SocketConnection): void;
-  /** The backlog is empty, or an error has ended the drain. The listener closes now. */
-  done(failure: NetworkError | null): void;
-}
 
 /** `left` is the number of connections that it may still take. */
 type Drain = BacklogTaker & { left: number };
@@ -166,6 +160,13 @@ export class AcceptQueue {
     this.#operation.cancel();
     if (!this.#isShared || this.#operation.isIdle) this.#failCalls();
     for (const connection of this.#ready.splice(0)) connection.reset();
+    this.#endDrain(null);
+  }
+
+  #endDrain(failure: NetworkError | null): void {
+    const drain = this.#drain;
+    this.#drain = null;
+    drain?.done(failure);
   }
 
   #failCalls(): void {
@@ -245,15 +246,17 @@ export class AcceptQueue {
     try {
       do {
         for (const connection of this.#ready.splice(0)) drain.take(connection);
+        // The handler of a connection may have closed the listener.
+        if (this.closed) return;
         const accepted = drain.left-- > 0 ? this.#operation.takeWaiting() : null;
-        if (accepted === null) return drain.done(null);
+        if (accepted === null) return this.#endDrain(null);
         if (acceptErrors.exhausted.has(-accepted.result)) {
-          return drain.done(acceptErrors.failed(this.#name, -accepted.result));
+          return this.#endDrain(acceptErrors.failed(this.#name, -accepted.result));
         }
         this.#take(accepted);
       } while (this.#context.host.now() < endMs);
     } catch (cause) {
-      return drain.done(acceptErrors.broken(this.#name, cause));
+      return this.#endDrain(acceptErrors.broken(this.#name, cause));
     }
     this.#context.host.setMacrotask(this.#drainStep);
   };

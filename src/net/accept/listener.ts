@@ -4,7 +4,8 @@
  * @module
  */
 import { NetworkError } from "../../base/network_error.ts";
-import { AcceptQueue, type BacklogTaker } from "./accept_queue.ts";
+import { AcceptQueue } from "./accept_queue.ts";
+import type { BacklogTaker } from "./backlog_taker.ts";
 import { formatAddress, type SocketAddress, type UnixAddress } from "../address/address.ts";
 import type { BoundSocket } from "./bound_socket.ts";
 import type { CallOptions } from "../call/call_options.ts";

@@ -271,6 +271,26 @@ export function serving(test: ContractSuite, config: NetworkConfig): void {
     assert.equal(errors, []);
   });
 
+  test("close() without a limit outlasts the budgets of the server and the network", async () => {
+    const drainTimeoutMs = 50;
+    await using own = await started({ ...config, shutdownTimeoutMs: drainTimeoutMs });
+    const listener = await own.network.bind("127.0.0.1:0");
+    const release = deferred<void>();
+    const server = serve(listener, async ({ stream, sink }) => {
+      (await stream.recv(1)).release();
+      await release.promise;
+      await sink.send("answer");
+    }, { drainTimeoutMs });
+    await using client = await own.network.dial(listener.localAddress);
+    await client.sink.send("?");
+    await until(() => server.connections === 1, "it is served");
+    const closed = server.close({ drainTimeoutMs: null });
+    await pause(3 * drainTimeoutMs);
+    release.resolve();
+    assert.is(await lastWords(client), "answer");
+    await closed;
+  });
+
   test("handlers that never end are reset when the budget is over", async () => {
     await using own = await started(config);
     const listener = await own.network.bind("127.0.0.1:0");
