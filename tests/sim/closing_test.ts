@@ -102,6 +102,40 @@ test("an end that waits for its turn keeps the process alive", async () => {
   });
 });
 
+for (const what of ["dial", "bind"] as const) {
+  test(`a ${what} gets the descriptor of an end that waits for its turn`, async () => {
+    await withCrowd({}, async ({ sim, network, peers, listener, accepted }) => {
+      const closing = accepted.map((connection) => connection.close());
+      await closing[0];
+      assert.ok(network.holds > COUNT / 2, `${network.holds} ends wait`);
+      // The number that is free belongs to another part of the program.
+      const other = peers.bind("127.0.0.1:0");
+      sim.kernel.options.descriptorMax = Math.max(...sim.kernel.sockets.keys()) + 1;
+      const made = what === "dial"
+        ? network.dial(listener.localAddress)
+        : network.bind("127.0.0.1:0");
+      await Promise.all([(await made).close(), (await other).close(), ...closing]);
+      sim.kernel.options.descriptorMax = Infinity;
+    });
+  });
+}
+
+test("a drain takes its backlog with descriptors of ends that wait for their turn", async () => {
+  await withCrowd({}, async ({ sim, network, peers, listener, accepted }) => {
+    const dials = Array.from({ length: 5 }, () => peers.dial(listener.localAddress));
+    const waiting = await Promise.all(dials);
+    const closing = accepted.map((connection) => connection.close());
+    await closing[0];
+    assert.ok(network.holds > COUNT / 2, `${network.holds} ends wait`);
+    const other = peers.bind("127.0.0.1:0");
+    sim.kernel.options.descriptorMax = Math.max(...sim.kernel.sockets.keys()) + 1;
+    const signal = AbortSignal.abort();
+    const server = serve(listener, ({ sink }) => sink.send("!"), { signal });
+    for (const { stream } of waiting) assert.is((await stream.recv(1)).text(), "!");
+    await Promise.all([server.finished, (await other).close(), ...closing]);
+  });
+});
+
 test("a server at the end of its budget resets many connections in steps", async () => {
   const sim = new Sim({ kernel: { shutdownMs: () => shutdownMs } });
   let shutdownMs = 0;

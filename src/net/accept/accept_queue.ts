@@ -250,7 +250,7 @@ export class AcceptQueue {
         if (this.closed) return;
         const accepted = drain.left-- > 0 ? this.#operation.takeWaiting() : null;
         if (accepted === null) return this.#endDrain(null);
-        if (acceptErrors.exhausted.has(-accepted.result)) {
+        if (acceptErrors.exhausted.has(-accepted.result) && !this.#context.ends.endSome()) {
           return this.#endDrain(acceptErrors.failed(this.#name, -accepted.result));
         }
         this.#take(accepted);

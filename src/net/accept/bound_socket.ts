@@ -76,7 +76,7 @@ export function bindSocket(
   must(block < 0 ? -ERRNO.ENOBUFS : 0);
   try {
     const { family, length } = writeSockaddr(blocks.bytes(block), address);
-    fd = must(port.socket(family));
+    fd = must(context.openSocket(family));
     if (family !== AF_UNIX) must(port.setOption(fd, SOCKET_OPTION.reuseAddress, 1));
     if (options.reusePort) must(port.setOption(fd, SOCKET_OPTION.reusePort, 1));
     must(socketOptions.apply(port, fd, family, context.config));

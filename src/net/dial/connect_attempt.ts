@@ -93,7 +93,7 @@ export class ConnectAttempt {
     const { config, recvRing: { port } } = this.#context;
     const { local } = this.#ends;
     const family = this.#family;
-    const fd = port.socket(family);
+    const fd = this.#context.openSocket(family);
     if (fd < 0) return fd;
     // From here on the attempt closes the descriptor.
     this.#fd = fd;

@@ -12,6 +12,9 @@
  * never queued, and no macrotask is needed to notice a round of the event loop. A queued end keeps
  * the process alive as a pending call does.
  *
+ * A queued end still has its descriptor. So a dial, a bind and a drain that find no descriptor left
+ * end some sockets at once, and try again.
+ *
  * @module
  */
 import type { Host } from "../../base/host.ts";
@@ -54,6 +57,16 @@ export class EndPace {
     if (this.#queue.size === 0) this.#emptied?.resolve();
   }
 
+  /**
+   * Called when no descriptor is left. Ends queued sockets for the time of a step. Returns false
+   * when none is queued, and another attempt has no chance.
+   */
+  endSome(): boolean {
+    if (this.#queue.size === 0) return false;
+    this.#endStep();
+    return true;
+  }
+
   /** Resolves when no end is queued. */
   async emptied(): Promise<void> {
     if (this.#queue.size === 0) return;
@@ -84,6 +97,11 @@ export class EndPace {
 
   readonly #serve = (): void => {
     this.#isScheduled = false;
+    this.#endStep();
+    if (this.#queue.size > 0) this.#schedule();
+  };
+
+  #endStep(): void {
     this.#spentMs = 0;
     this.#seenMs = this.#host.now();
     for (const [socket, untilMs] of this.#queue) {
@@ -91,6 +109,5 @@ export class EndPace {
       this.delete(socket);
       if (this.#spentMs >= LIMITS.endStepMs) break;
     }
-    if (this.#queue.size > 0) this.#schedule();
-  };
+  }
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { ERRNO } from "../../base/errno.ts";
 import type { Host } from "../../base/host.ts";
 import type { Meter } from "../../base/meter.ts";
 import { Roster, type Rostered } from "../../base/roster.ts";
@@ -103,6 +104,14 @@ export class NetworkContext implements NetworkContextParts, CallContext {
     family: 4 | 6 | null = null,
   ): Promise<(SocketAddress | UnixAddress)[]> {
     return lookUp(this.host, address, (name) => interfaceIndex(this.recvRing, name), family);
+  }
+
+  /** Makes a socket. Returns its descriptor, or -errno. */
+  openSocket(family: number): number {
+    const { port } = this.recvRing;
+    const fd = port.socket(family);
+    const isFull = fd === -ERRNO.EMFILE || fd === -ERRNO.ENFILE;
+    return isFull && this.ends.endSome() ? port.socket(family) : fd;
   }
 
   get split(): boolean {
