@@ -15,12 +15,15 @@ cd "$root"
 # Not to standard output, which belongs to the packer.
 sh scripts/tool.sh esbuild >/dev/null 2>&1 || sh scripts/setup.sh --packages >&2
 
+# The command is bundled as well, because Deno does not run TypeScript below node_modules. The main
+# module is the command, and never the doctor, which is in the same file.
 # The entry points are what tsconfig.types.json lists: each has declarations below types/.
 entries=$(sed -n 's#^ *"\(.*\.ts\)",\{0,1\}$#\1#p' tsconfig.types.json)
 rm -rf dist
 # shellcheck disable=SC2086 # one word for each file
-sh scripts/tool.sh esbuild $entries --bundle --splitting --format=esm --target=esnext \
-  --platform=neutral --external:prom-client '--external:npm:*' '--external:node:*' \
+sh scripts/tool.sh esbuild $entries bin/uringnet.ts --bundle --splitting --format=esm \
+  --target=esnext --platform=neutral --define:import.meta.main=false \
+  --external:prom-client '--external:npm:*' '--external:node:*' \
   --outdir=dist '--entry-names=[name]' '--chunk-names=shared-[hash]' --log-level=warning >&2
 
 for file in dist/*.js; do
@@ -41,6 +44,11 @@ done
 # Bun takes files with this mark as they are. It would spend 17 ms on translating them where it has
 # not kept the outcome of an earlier run, as in a new container.
 for file in dist/*.js; do
-  sed -i '1i // @bun' "$file"
+  # The command keeps its first line, which names the interpreter.
+  case $(head -n 1 "$file") in
+    '#!'*) sed -i '1a // @bun' "$file" ;;
+    *) sed -i '1i // @bun' "$file" ;;
+  esac
 done
+chmod +x dist/uringnet.js
 echo "bundle: wrote $(find dist -name '*.js' | wc -l | tr -d ' ') files to dist/" >&2

@@ -44,7 +44,7 @@ test("the package has sources, bundles, types, documents and nothing else", asyn
     /^docs\/charts\/[\w-]+\.svg$/,
     /^(?:mod|deps|backends|bin\/uringnet|(?:src|ffi)\/[\w/]+)\.ts$/,
     /^types\/[\w/]+\.d\.ts$/,
-    /^dist\/(?:mod|deps|deno|duplex|net|register|shared-\w+)\.js$/,
+    /^dist\/(?:mod|deps|deno|duplex|net|register|uringnet|shared-\w+)\.js$/,
   ];
   assert.equal(files.filter((file) => !wanted.some((pattern) => pattern.test(file))), []);
   const libraries = ["ffi/embedded/aarch64.ts", "ffi/embedded/x86_64.ts"];

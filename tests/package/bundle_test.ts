@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { assert, suite } from "../harness.ts";
 import { PRINTED, PROGRAM, ROOT } from "./program.ts";
@@ -197,5 +197,22 @@ test("every module of the runtime is named with its prefix", (context) => {
     }
   }
 });
+
+for (const name of ["bun", "deno"] as const) {
+  test(`the command runs below node_modules in ${name}`, async ({ base, installed }) => {
+    const modules = join(base.path, "node_modules");
+    mkdirSync(modules, { recursive: true });
+    const place = join(modules, `uringnet_${name}`);
+    cpSync(installed, place, { recursive: true });
+    const { bin } = JSON.parse(readFileSync(join(place, "package.json"), "utf8"));
+    const command = join(place, bin.uringnet);
+    const options = name === "bun" ? [] : DENO;
+    const ran = await run([tool(name), ...options, command, "doctor"], { cwd: base.path });
+    assert.equal([ran.code, ran.errors], [0, ""]);
+    assert.match(ran.output, /^backend +io_uring$/m);
+    assert.is(ran.output.match(/^backend /gm)?.length, 1, "the doctor runs once");
+    assert.ok(readFileSync(command, "utf8").startsWith("#!/usr/bin/env bun\n// @bun\n"));
+  });
+}
 
 test.run();
