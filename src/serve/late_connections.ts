@@ -22,6 +22,11 @@ export function owesAnswer(connection: Connection): boolean {
   return connection instanceof SocketConnection && connection.debt !== "none";
 }
 
+/** Whether the program has taken bytes and sent some, a greeting before its first request aside. */
+function hasRequest({ stream, sink }: Connection): boolean {
+  return stream.bytesReceived > stream.buffered && sink.bytesSent > 0;
+}
+
 interface Late {
   readonly abort: AbortController;
   /** The latest time at which the signal is aborted. */
@@ -82,7 +87,7 @@ export class LateConnections {
     this.#timer = null;
     const nowMs = this.#host.now();
     for (const [connection, { abort, untilMs }] of this.#watched) {
-      const isAnswered = connection.sink.bytesSent > 0 && !owesAnswer(connection);
+      const isAnswered = hasRequest(connection) && !owesAnswer(connection);
       if (!isAnswered && nowMs < untilMs) continue;
       this.#watched.delete(connection);
       abort.abort(this.#reason);

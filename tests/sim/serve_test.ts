@@ -245,6 +245,36 @@ test("a server that drains answers every peer that waits in the backlog", async 
   assert.ok(late > 50, `${late} requests while a server drained`);
 });
 
+test("a greeting is no answer: a late peer has time to ask after it", async () => {
+  const sim = new Sim({ seed: 1 });
+  await sim.run(async () => {
+    const [network, clients] = [sim.open(), sim.open()];
+    const listener = await network.bind("127.0.0.1:0");
+    // One handler at a time, so that the second peer waits in the backlog.
+    const server = serve(listener, async ({ stream, sink }, { signal }) => {
+      await sink.send("hello");
+      const request = await stream.recv(4, { signal });
+      await sink.send(request);
+      await sink.close();
+    }, { maxConnections: 1, onError: () => {} });
+    const first = await clients.dial(listener.localAddress);
+    const second = await clients.dial(listener.localAddress);
+    assert.is((await first.stream.recv(5)).text(), "hello");
+    const closing = server.close();
+    await sim.sleep(10);
+    first.reset();
+    assert.is((await second.stream.recv(5)).text(), "hello");
+    // Some looks of the server at its late connections pass.
+    await sim.sleep(100);
+    await second.sink.send("ping");
+    assert.is((await second.stream.recv(4)).text(), "ping");
+    await closing;
+    second.reset();
+    await Promise.all([network.close(), clients.close()]);
+  });
+  sim.checkNothingLeft();
+});
+
 /**
  * Runs `body` with a server whose `accept` is pending while peers wait in the backlog, because the
  * kernel had no descriptor for the first of them.
