@@ -101,9 +101,16 @@ async function framed({ stream, sink }: Connection): Promise<void> {
   }
 }
 
-/** Each frame by its parts, awaited: what the codec does for a program. */
+/** The work of the codec by hand: each frame by its parts, each answer with a length of its own. */
 async function recvSend({ stream, sink }: Connection): Promise<void> {
-  for (;;) await sink.send(await nextFrame(stream));
+  for (;;) {
+    const header = (await stream.recv(FRAME_HEADER_BYTES)).coalesce();
+    const body = await stream.recv(bodyBytes(header.bytes, 0));
+    header.release();
+    const length = new Uint8Array(FRAME_HEADER_BYTES);
+    new DataView(length.buffer).setUint32(0, body.length);
+    await sink.send(new IoBufs(length, body));
+  }
 }
 
 async function codec(connection: Connection): Promise<void> {
