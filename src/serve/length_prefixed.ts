@@ -130,6 +130,9 @@ class LengthPrefixed implements Codec<IoBufs, Sendable> {
       if (stream.buffered === 0) return null;
       return stream.recv(width, budget.left); // Rejects: the stream ended inside a length.
     }
+    // Most frames arrive whole: a call that has nothing to wait for would cost a promise.
+    const ready = this.#tryDecode(stream);
+    if (ready !== null) return ready;
     const length = this.#length(stream.peek(width));
     // Received together with its length, so that a call that times out leaves the whole frame.
     const frame = await stream.recv(width + length, budget.left);
