@@ -222,7 +222,8 @@ function eventChannel(fd: number): WakeChannel {
   return {
     wake: () => assert.is(add(1n), 8),
     fill() {
-      assert.is(add(0xffff_ffff_ffff_fffen), 8);
+      // A late signal may be in it: the largest count that still fits, again and again.
+      for (let count = 0xffff_ffff_ffff_fffen; count > 0n;) if (add(count) < 0) count >>= 1n;
       assert.ok(add(1n) < 0, "it is full");
     },
   };
