@@ -69,7 +69,7 @@ function readWrk(output: string): { count: number; rate: number; p99: number } {
   return {
     count: Number(found(/(\d+) requests in/, output)),
     rate: Number(found(/Requests\/sec:\s+([\d.]+)/, output)),
-    p99: milliseconds(found(/99%\s+(\S+)/, output)),
+    p99: milliseconds(found(/^\s+99%\s+(\S+)/m, output)),
   };
 }
 
