@@ -188,6 +188,6 @@ export const bunRuntime: Runtime = {
   sha256: (bytes) => new bun.CryptoHasher("sha256").update(bytes).digest("hex"),
   openDoorbell,
   // Bun polls an eventfd only as a ReadableStream, which keeps the process alive and costs more.
-  openEvent: () => null,
+  openEvent: null,
   environment: (name) => process.env[name],
 };

@@ -75,9 +75,11 @@ class NativeRing implements RingPort {
    * and no chain is armed.
    */
   #openEvent(onWake: () => void): DoorbellPort | null {
+    const { openEvent } = this.#runtime;
+    if (openEvent === null) return null;
     const fd = this.#library.ur_ring_event(this.#id);
     if (fd < 0) return null;
-    const doorbell = this.#runtime.openEvent(fd, onWake);
+    const doorbell = openEvent(fd, onWake);
     if (doorbell === null) this.#library.ur_ring_event_back(this.#id);
     return doorbell;
   }

@@ -120,8 +120,11 @@ export interface Runtime {
   sha256(bytes: Uint8Array): string;
   /** Adopts the socket, or throws. */
   openDoorbell(fd: number, onWake: () => void): Doorbell;
-  /** Makes a doorbell of an eventfd, which costs less. Null when the runtime cannot adopt it. */
-  openEvent(fd: number, onWake: () => void): Doorbell | null;
+  /**
+   * Makes a doorbell of an eventfd, which costs less, or returns null when the runtime cannot adopt
+   * it. Null where no version of the runtime can.
+   */
+  readonly openEvent: ((fd: number, onWake: () => void) => Doorbell | null) | null;
   /** An environment variable, or undefined when unset or not permitted. Never prompts. */
   environment(name: string): string | undefined;
 }

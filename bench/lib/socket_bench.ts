@@ -6,10 +6,9 @@
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort } from "../../tests/clients/servers.ts";
+import { freePort, untilAccepts } from "../../tests/clients/servers.ts";
 import { readMachine } from "./machine.ts";
 import { BENCH_FOLDER, Runtimes } from "./peers.ts";
 import { runProgram, startServer } from "./processes.ts";
@@ -65,21 +64,6 @@ export async function untilChildless(pid: number): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   throw new Error(`Process ${pid} keeps its children`);
-}
-
-/** No event tells when another process listens. */
-export async function untilAccepts(port: number): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt++) {
-    const socket = connect(port, "127.0.0.1");
-    const accepted = await new Promise<boolean>((resolve) => {
-      socket.once("connect", () => resolve(true));
-      socket.once("error", () => resolve(false));
-    });
-    socket.destroy();
-    if (accepted) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`Nothing accepts on port ${port}`);
 }
 
 export class Bench {

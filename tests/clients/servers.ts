@@ -187,8 +187,11 @@ function idsOf(user: string): [number, number] {
   return [id("-u"), id("-g")];
 }
 
-/** Resolves when the port accepts connections; the process ends before it does when it failed. */
-async function untilAccepts(port: number, ended: () => string | null): Promise<void> {
+/** Resolves when the port accepts connections. `ended` tells why its server never will. */
+export async function untilAccepts(
+  port: number,
+  ended: () => string | null = () => null,
+): Promise<void> {
   const limitMs = performance.now() + STARTUP_MS;
   for (;;) {
     const reason = ended();

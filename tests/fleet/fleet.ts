@@ -11,11 +11,11 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { Network } from "../../mod.ts";
+import { freePort } from "../clients/servers.ts";
 import { patience } from "../harness.ts";
 import { ROOT } from "../package/program.ts";
 
@@ -30,22 +30,6 @@ const runtime = "Bun" in globalThis
   ? [process.execPath]
   : [process.execPath, "run", "--quiet", "--allow-ffi", "--allow-net", "--allow-env"]
     .concat("--allow-read", "--allow-run", "--allow-sys");
-
-/** A port that was free a moment ago, below those that the kernel gives to outgoing connections. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 12_000 + Math.floor(Math.random() * 19_000);
-    const server = createServer().listen(port, "127.0.0.1");
-    const free = await new Promise<boolean>((resolve) => {
-      server.once("listening", () => resolve(true));
-      server.once("error", () => resolve(false));
-    });
-    if (!free) continue;
-    server.close();
-    await once(server, "close");
-    return port;
-  }
-}
 
 /** Resolves with what `look` returns, once it is not null. */
 async function until<T>(wanted: string, look: () => Promise<T | null> | T | null): Promise<T> {

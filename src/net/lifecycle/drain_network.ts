@@ -135,7 +135,7 @@ async function endAll(
   const nearby = new NearbyPeers(context);
   let waiting = context.open.all().filter((open) => isChosen(open) && !ending.has(open));
   for (;;) {
-    if (!nearby.isKnown && waiting.some(owesAnswer)) await nearby.learn();
+    if (!nearby.isKnown && waiting.some(preparesAnswer)) await nearby.learn();
     const busy: Closeable[] = [];
     for (const open of waiting) {
       if (!expired() && isBusy(open, nearby)) busy.push(open);
@@ -151,10 +151,11 @@ async function endAll(
 /** Whether a message is being received, or an answer is owed and may come. */
 function isBusy(open: Closeable, nearby: NearbyPeers): boolean {
   if (!(open instanceof SocketConnection)) return false;
-  return isMidMessage(open.stream) || (owesAnswer(open) && nearby.mayWaitFor(open));
+  return isMidMessage(open.stream) || (preparesAnswer(open) && nearby.mayWaitFor(open));
 }
 
-function owesAnswer(open: Closeable): open is SocketConnection {
+/** Whether the program has a request of the peer and may still answer: it does not receive. */
+function preparesAnswer(open: Closeable): open is SocketConnection {
   return open instanceof SocketConnection && open.debt === "answer";
 }
 

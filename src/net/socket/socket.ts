@@ -27,13 +27,8 @@ import type { PacedEnd } from "./end_pace.ts";
 import type { Lingerer } from "./lingering.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
 import { type PackedAddress, packedAddress } from "../address/packed_address.ts";
+import { isUnfinished, type SocketEnd, type UnfinishedEnd } from "./socket_end.ts";
 import { type SocketOption, socketOptions } from "./socket_options.ts";
-
-/** The end of the descriptor: FIN after the bytes that were sent, or RST. */
-export type SocketEnd = "graceful" | "reset";
-
-/** An end while the peer has yet to take bytes, or while the event loop has no time for it. */
-type UnfinishedEnd = "lingering" | "gracefulSoon" | "resetSoon";
 
 /** A half of the connection, or a poll, whose operation the end of the socket waits for. */
 export interface SocketHalf {
@@ -221,8 +216,7 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
    * linger stay what they are: RST would drop bytes that their peers have yet to read.
    */
   resetSoon(): void {
-    const waits = this.#end !== null && this.#end !== "graceful" && this.#end !== "reset";
-    if (waits || !this.#descriptorOpen) return;
+    if (isUnfinished(this.#end) || !this.#descriptorOpen) return;
     this.#end = "resetSoon";
     this.context.ends.end(this, 0);
   }
@@ -249,7 +243,7 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
 
   #leaveQueues(): void {
     if (this.#end === "lingering") this.context.lingering.delete(this);
-    else if (this.#end !== "graceful" && this.#end !== "reset") this.context.ends.delete(this);
+    else if (isUnfinished(this.#end)) this.context.ends.delete(this);
   }
 
   #linger(untilMs: number): void {
@@ -275,7 +269,7 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
   /** An operation has landed: closes the descriptor when it was the last one of an ended socket. */
   landed(): void {
     const end = this.#end;
-    if ((end !== "graceful" && end !== "reset") || !this.#descriptorOpen) return;
+    if (end === null || isUnfinished(end) || !this.#descriptorOpen) return;
     const sending = this.#sending;
     const receiving = this.#receiving;
     if (sending?.isIdle === false || receiving?.isIdle === false) return;

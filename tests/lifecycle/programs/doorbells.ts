@@ -32,8 +32,10 @@ process.on("unhandledRejection", () => unhandled++);
 let adopts = true;
 const openDoorbell: Runtime["openDoorbell"] = (fd, onWake) =>
   real.openDoorbell(adopts ? fd : NOT_OPEN, onWake);
-const openEvent: Runtime["openEvent"] = (fd, onWake) =>
-  real.openEvent(adopts ? fd : NOT_OPEN, onWake);
+const realEvent = real.openEvent;
+const openEvent: Runtime["openEvent"] = realEvent === null
+  ? null
+  : (fd, onWake) => realEvent(adopts ? fd : NOT_OPEN, onWake);
 const runtime = Object.create(real, {
   openDoorbell: { value: openDoorbell },
   openEvent: { value: openEvent },

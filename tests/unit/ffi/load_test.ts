@@ -55,7 +55,7 @@ class RefusingRuntime implements Runtime {
   openDoorbell = (): never => {
     throw new Error("called");
   };
-  openEvent = () => null;
+  openEvent = null;
   environment = () => this.#environment;
 }
 
