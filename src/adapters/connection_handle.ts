@@ -9,6 +9,7 @@
  */
 import { AsyncResource } from "node:async_hooks";
 import { ERRNO } from "../base/errno.ts";
+import { NetworkError } from "../base/network_error.ts";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
 import type { SocketConnection } from "../net/connection/socket_connection.ts";
 import type { NetworkContext } from "../net/socket/network_context.ts";
@@ -84,11 +85,19 @@ export abstract class ConnectionHandle {
   setKeepAlive(on: boolean, idleSeconds: number): number {
     if (!on) this.connection?.setKeepAlive(false);
     else if (idleSeconds <= 0) this.connection?.setKeepAlive(true);
-    else {
+    else this.#probeAfter(idleSeconds);
+    return 0;
+  }
+
+  /** The portable backend sets the idle time, and the runtime sets the interval and the count. */
+  #probeAfter(idleSeconds: number): void {
+    try {
       const intervalSeconds = PROBE_SECONDS;
       this.connection?.setKeepAlive({ idleSeconds, intervalSeconds, count: PROBE_COUNT });
+    } catch (error) {
+      if (!(error instanceof NetworkError) || error.code !== "Unsupported") throw error;
+      this.connection?.setKeepAlive({ idleSeconds });
     }
-    return 0;
   }
 
   /** 0, or -errno, as for `getTypeOfService`. */

@@ -16,19 +16,24 @@ import process from "node:process";
 
 type Net = typeof net;
 
-export type RuntimeNet = Pick<
-  Net,
-  | "createServer"
-  | "connect"
-  | "BlockList"
-  | "Socket"
-  | "SocketAddress"
-  | "isIP"
-  | "isIPv4"
-  | "isIPv6"
-  | "getDefaultAutoSelectFamily"
-  | "getDefaultAutoSelectFamilyAttemptTimeout"
->;
+export type RuntimeNet =
+  & Pick<
+    Net,
+    | "createServer"
+    | "connect"
+    | "BlockList"
+    | "Socket"
+    | "SocketAddress"
+    | "isIP"
+    | "isIPv4"
+    | "isIPv6"
+    | "getDefaultAutoSelectFamily"
+    | "getDefaultAutoSelectFamilyAttemptTimeout"
+  >
+  & {
+    /** `net.Server.prototype.listen`, which `uringnet/register` replaces later. */
+    readonly listen: net.Server["listen"];
+  };
 
 const { getBuiltinModule } = process as unknown as { getBuiltinModule(name: "node:net"): Net };
 
@@ -41,6 +46,7 @@ export function runtimeNet(): RuntimeNet {
   kept = {
     createServer: found.createServer,
     connect: found.connect,
+    listen: found.Server.prototype.listen,
     BlockList: found.BlockList,
     Socket: found.Socket,
     SocketAddress: found.SocketAddress,

@@ -61,7 +61,8 @@ export class PortableListener {
       reusePort: reusePort ? true : undefined,
     });
     try {
-      this.server.listen(options);
+      // Not `server.listen`, which `uringnet/register` has replaced by a method that leads here.
+      Reflect.apply(runtimeSockets.listen, this.server, [options]);
       this.server.unref();
     } catch (error) {
       opened.resolve(-listenErrno(error));

@@ -10,12 +10,15 @@ import { type RuntimeNet, runtimeNet } from "../base/runtime_net.ts";
 export type RuntimeSocket = net.Socket;
 export type RuntimeServer = net.Server;
 
-export const runtimeSockets: Pick<RuntimeNet, "createServer" | "connect"> = {
+export const runtimeSockets: Pick<RuntimeNet, "createServer" | "connect" | "listen"> = {
   get createServer() {
     return runtimeNet().createServer;
   },
   get connect() {
     return runtimeNet().connect;
+  },
+  get listen() {
+    return runtimeNet().listen;
   },
 };
 

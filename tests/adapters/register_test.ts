@@ -184,6 +184,13 @@ test("an ESM program gets it by default and by name, and so do its packages", as
   assert.equal(carried(ran), { inbound: 4, outbound: 4, bytes: 32 });
 });
 
+test("a program gets it on the portable backend, which goes past it", async (context) => {
+  const ran = await program(context, "esm.mjs", { env: { URINGNET_BACKEND: "portable" } });
+  assert.is(printed(ran), "ping true ping true\nping true ping true true true\n", ran.errors);
+  assert.is(ran.code, 0);
+  assert.equal(carried(ran), { inbound: 4, outbound: 4, bytes: 32 });
+});
+
 test("a CommonJS program gets it, and so do its packages", async (context) => {
   const ran = await program(context, "commonjs.cjs");
   assert.is(printed(ran), "true\nping true\nping true\n", ran.errors);
@@ -268,11 +275,17 @@ interface Step {
   carried: number[] | null;
 }
 
-test("http, https, tls and http2 behave as without it, over the ring", async (context) => {
+/** Runs all steps natively and over a backend, and compares them. */
+async function compareServers(
+  context: Context,
+  backend: "io_uring" | "portable",
+  different: Readonly<Record<string, RegExp>>,
+): Promise<void> {
   const file = join(ROOT, "tests", "adapters", "programs", "servers.mjs");
   const args = ["key.pem", "cert.pem"];
+  const env = { URINGNET_BACKEND: backend };
   const [natively, onRing] = await Promise.all(
-    [false, true].map((preload) => program(context, file, { args, preload })),
+    [false, true].map((preload) => program(context, file, { args, preload, env })),
   );
   const steps = (ran: Ran): Step[] =>
     printed(ran).trim().split("\n").map((line) => JSON.parse(line));
@@ -282,7 +295,7 @@ test("http, https, tls and http2 behave as without it, over the ring", async (co
   assert.ok(actual.length >= 41, `${actual.length} steps`);
   for (const [index, { name, result, carried }] of actual.entries()) {
     const shown = JSON.stringify(result);
-    if (name in DIFFERENT) assert.match(shown, DIFFERENT[name], name);
+    if (name in different) assert.match(shown, different[name], name);
     else assert.is(shown, JSON.stringify(expected[index].result), name);
     assert.not.match(shown, /failed:/, name);
     const [inbound, outbound, bytesIn, bytesOut] = carried ?? [];
@@ -292,6 +305,19 @@ test("http, https, tls and http2 behave as without it, over the ring", async (co
     if (name === "http: getConnections" || name === "http: maxConnections") continue;
     assert.ok(bytesOut > 0 && bytesIn > 0, `${name} carried ${carried}`);
   }
+}
+
+test("http, https, tls and http2 behave as without it, over the ring", async (context) => {
+  await compareServers(context, "io_uring", DIFFERENT);
+});
+
+test("http, https, tls and http2 behave so on the portable backend too", async (context) => {
+  // See "Notes" in docs/PORTABLE.md.
+  const later = /"undefined",null,false/;
+  await compareServers(context, "portable", {
+    ...DIFFERENT,
+    "http: address and listening are there right after listen": later,
+  });
 });
 
 test.run();

@@ -1,8 +1,8 @@
 /**
  * Unmodified software over the library: each program is run as it is, with the preload
- * (`uringnet/register`), and, where its software takes a socket, with one of `uringnet/net`. It
- * must print the same each time, and the library's own numbers must show that the bytes went over
- * the ring.
+ * (`uringnet/register`) over io_uring and over the portable backend, and, where its software takes
+ * a socket, with one of `uringnet/net`. It must print the same each time, and the library's own
+ * numbers must show that the library carried the bytes, over the backend that was wanted.
  *
  *   make test-clients   installs what is missing, then runs this in both runtimes
  *
@@ -24,7 +24,7 @@ const DIRECT = join(FOLDER, "preload", "direct.ts");
 const REPORT = join(FOLDER, "preload", "report.ts");
 const inDeno = "Deno" in globalThis;
 
-type Mode = "direct" | "preload";
+type Mode = "direct" | "preload" | "portable";
 
 interface Software {
   program: string;
@@ -40,8 +40,8 @@ interface Software {
   inbound: number;
 }
 
-const BOTH: readonly Mode[] = ["direct", "preload"];
-const PRELOAD: readonly Mode[] = ["preload"];
+const BOTH: readonly Mode[] = ["direct", "preload", "portable"];
+const PRELOAD: readonly Mode[] = ["preload", "portable"];
 const MEBIBYTE = 1024 * 1024;
 
 const SOFTWARE: readonly Software[] = [
@@ -153,6 +153,13 @@ const SOFTWARE: readonly Software[] = [
 const PRELOADS: Readonly<Record<Mode, readonly string[]>> = {
   direct: [DIRECT, REPORT],
   preload: [REGISTER, REPORT],
+  portable: [REGISTER, REPORT],
+};
+
+const BACKENDS: Readonly<Record<Mode, string>> = {
+  direct: "io_uring",
+  preload: "io_uring",
+  portable: "portable",
 };
 
 /** Where Deno finds packages: in node_modules, or in its cache, which it fills when need be. */
@@ -172,33 +179,39 @@ function commandFor(
   return ["timeout", "60", ...runtime, join(FOLDER, "programs", `${program}.mjs`), ...args];
 }
 
-/** Runs a program to its end. */
+/** Runs a program to its end: over the library in a mode, or natively. */
 function start(
   { program, argument = "" }: Software,
   server: Server | null,
-  preloads: readonly string[],
+  mode: Mode | null,
   packages = FOLDER_OF_PACKAGES,
 ): Promise<Ran> {
   const args = server === null ? [] : [`${server.port}`, argument];
   // Where packages come from a registry, how to reach it stands in the environment.
   const env = packages === CACHE ? { ...process.env } as Record<string, string> : {};
+  if (mode !== null) env.URINGNET_BACKEND = BACKENDS[mode];
+  const preloads = mode === null ? [] : PRELOADS[mode];
   return run(commandFor(program, preloads, args, packages), { cwd: FOLDER, env });
 }
+
+/** The line that the report adds to the output of the program. */
+const REPORT_LINE = /^carried by (\S+): (\d+) (\d+) (\d+) (\d+)\n/m;
 
 /** The output of the program, without the report. */
 function saidBy(ran: Ran): string {
   assert.is(ran.code, 0, `${ran.output}${ran.errors}`);
-  return ran.output.replace(/^ring .*\n/m, "");
+  return ran.output.replace(REPORT_LINE, "");
 }
 
 /** Checks the numbers of the report. In a direct run servers may be those of the runtime. */
 function checkCarried(ran: Ran, software: Software, mode: Mode): void {
-  const found = /^ring (\d+) (\d+) (\d+) (\d+)$/m.exec(ran.output);
+  const found = REPORT_LINE.exec(ran.output);
   assert.ok(found, `a report\n${ran.output}${ran.errors}`);
-  const [inbound, outbound, bytesIn, bytesOut] = found!.slice(1).map(Number);
-  const shown = found![0];
+  assert.is(found![1], BACKENDS[mode]);
+  const [inbound, outbound, bytesIn, bytesOut] = found!.slice(2).map(Number);
+  const shown = found![0].trimEnd();
   assert.ok(outbound >= software.outbound, `${shown}: wanted ${software.outbound} outbound`);
-  const inboundMin = mode === "preload" ? software.inbound : 0;
+  const inboundMin = mode === "direct" ? 0 : software.inbound;
   assert.ok(inbound >= inboundMin, `${shown}: wanted ${inboundMin} inbound`);
   // Both ends in the program: one of them is on the ring in a direct run, as it is.
   const bytesMin = mode === "direct" && software.inbound > 0 ? 0.4 : 1;
@@ -222,10 +235,10 @@ for (const software of SOFTWARE) {
   const name = argument === undefined ? program : `${program} of ${argument}`;
   test.skipIf(reason, `${name}, ${modes.join(" and ")}`, async () => {
     await serve(software, async (server) => {
-      const natively = saidBy(await start(software, server, []));
+      const natively = saidBy(await start(software, server, null));
       assert.is.not(natively.trim(), "", "the program says something");
       for (const mode of modes) {
-        const ran = await start(software, server, PRELOADS[mode]);
+        const ran = await start(software, server, mode);
         assert.is(saidBy(ran), natively, mode);
         checkCarried(ran, software, mode);
       }
@@ -245,18 +258,23 @@ const CLUSTERS: readonly ClusterSoftware[] = [
 ];
 
 for (const { program, cluster, outbound } of CLUSTERS) {
-  test.skipIf(reason, `${program} whose leader is killed, preload`, async () => {
-    const said: string[] = [];
-    for (const preloads of [[], PRELOADS.preload]) {
+  test.skipIf(reason, `${program} whose leader is killed, ${PRELOAD.join(" and ")}`, async () => {
+    let natively = "";
+    for (const mode of [null, ...PRELOAD]) {
       // Each run kills a member: the next one has a cluster of its own.
       await using started = await startCluster[cluster]();
       const argument = started.members.map(({ port, pid }) => `${port}:${pid}`).join(",");
-      const ran = await run(commandFor(program, preloads, [argument]), { cwd: FOLDER });
-      said.push(saidBy(ran));
+      const env: Record<string, string> = mode === null ? {} : { URINGNET_BACKEND: BACKENDS[mode] };
+      const preloads = mode === null ? [] : PRELOADS[mode];
+      const ran = await run(commandFor(program, preloads, [argument]), { cwd: FOLDER, env });
+      if (mode === null) {
+        natively = saidBy(ran);
+        continue;
+      }
+      assert.is(saidBy(ran), natively, mode);
       const software = { program, modes: PRELOAD, bytesMin: 100, outbound, inbound: 0 };
-      if (preloads.length > 0) checkCarried(ran, software, "preload");
+      checkCarried(ran, software, mode);
     }
-    assert.is(said[1], said[0]);
   });
 }
 
@@ -265,7 +283,7 @@ for (const program of ["pg", "ioredis", "redis"]) {
   const software = SOFTWARE.find((one) => one.program === program)!;
   test.skipIf(reason ?? notDeno, `${program}, preload, from Deno's cache of packages`, async () => {
     await serve(software, async (server) => {
-      const ran = await start(software, server, PRELOADS.preload, CACHE);
+      const ran = await start(software, server, "preload", CACHE);
       assert.ok(saidBy(ran).length > 0);
       checkCarried(ran, software, "preload");
     });

@@ -37,16 +37,22 @@ export interface OuterServer extends EventEmitter {
 /** The handle that a server of the runtime calls, over a listening server of `uringnet/net`. */
 class RingHandle {
   readonly #inner: NetServer;
-  /** The path of a unix socket, which Bun reads. */
-  readonly unix: string | undefined;
-  /** Undefined for a unix socket: Deno takes the path from elsewhere. */
-  readonly getsockname: ((out: object) => number) | undefined;
 
   constructor(inner: NetServer) {
     this.#inner = inner;
-    const address = inner.address();
-    this.unix = typeof address === "string" ? address : undefined;
-    this.getsockname = this.unix === undefined ? (out) => this.#name(out) : undefined;
+  }
+
+  /** The path of a unix socket, which Bun reads. */
+  get unix(): string | undefined {
+    const address = this.#inner.address();
+    return typeof address === "string" ? address : undefined;
+  }
+
+  /** Undefined for a unix socket, whose path Deno takes from elsewhere, and before it is bound. */
+  get getsockname(): ((out: object) => number) | undefined {
+    const address = this.#inner.address();
+    if (address === null || typeof address === "string") return undefined;
+    return (out) => this.#name(out);
   }
 
   #name(out: object): number {
@@ -174,7 +180,12 @@ export function listenAsNetServer(
   const inner = listenOnRing(net, outer, args, { halfOpen: false, take });
   const handle = new RingHandle(inner);
   outer._handle = handle;
-  if (handle.unix !== undefined) outer._pipeName = handle.unix;
+  const namePath = (): void => {
+    if (handle.unix !== undefined) outer._pipeName = handle.unix;
+  };
+  namePath();
+  // A backend that binds later knows the path before the outer server's listeners run.
+  inner.prependListener("listening", namePath);
   inner.on("error", (error: Error) => {
     if (outer._handle === handle && inner.address() === null) outer._handle = null;
     outer.emit("error", error);

@@ -66,7 +66,7 @@ const steps = {
   },
   "http: address and listening are there right after listen": async () => {
     const server = createServer().listen(0, host);
-    const now = [server.listening, typeof server.address().port, server.address().family];
+    const now = [server.listening, typeof server.address()?.port, server.address()?.family];
     await once(server, "listening");
     await closed(server);
     return [...now, server.listening, server.address()];

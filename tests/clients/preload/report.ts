@@ -1,5 +1,6 @@
 /**
- * Prints what the ring carried when the program ends, on a line of its own.
+ * Prints what the library carried when the program ends, and over which backend, on a line of its
+ * own.
  *
  * @module
  */
@@ -7,8 +8,8 @@ import process from "node:process";
 import { netNetwork } from "../../../src/adapters/net.ts";
 
 process.on("exit", () => {
-  const { inboundConnections, outboundConnections, inboundBytes, outboundBytes } = netNetwork()
-    .stats();
+  const network = netNetwork();
+  const { inboundConnections, outboundConnections, inboundBytes, outboundBytes } = network.stats();
   const counts = [inboundConnections, outboundConnections, inboundBytes, outboundBytes];
-  console.log(`ring ${counts.join(" ")}`);
+  console.log(`carried by ${network.backend}: ${counts.join(" ")}`);
 });
