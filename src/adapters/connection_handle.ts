@@ -61,8 +61,10 @@ export abstract class ConnectionHandle {
   }
 
   /** The descriptor; -1 where there is none. */
+  /** -1 where there is none that the system knows. */
   get fd(): number {
-    return this.connection?.socket.fd ?? -1;
+    const socket = this.connection?.socket;
+    return socket === undefined || socket.port.ownDescriptors ? -1 : socket.fd;
   }
 
   getAsyncId(): number {

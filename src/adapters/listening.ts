@@ -8,8 +8,8 @@ import { nextTick } from "node:process";
 import { ERRNO } from "../base/errno.ts";
 import { NetworkError } from "../base/network_error.ts";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
-import { checkBindOptions, type CheckedBindOptions } from "../net/accept/bind_options.ts";
-import { bindSocket, bindSocketSoon } from "../net/accept/bound_socket.ts";
+import { checkBindOptions } from "../net/accept/bind_options.ts";
+import { type BoundSocket, bindSocketSoon } from "../net/accept/bound_socket.ts";
 import type { SocketConnection } from "../net/connection/socket_connection.ts";
 import type { NetworkContext } from "../net/socket/network_context.ts";
 import { type Listener, openListener } from "../net/accept/listener.ts";
@@ -38,9 +38,9 @@ export function tryListen(
   if (numeric === null) return ERRNO.EINVAL;
   const { backlog, ipv6Only, reusePort, mode } = options;
   const checked = checkBindOptions({ backlog, ipv6Only, reusePort, mode });
-  if (context.recvRing.port.listening !== undefined) return listenLater(context, numeric, checked);
   try {
-    return openListener(context, bindSocket(context, numeric, checked));
+    const bound = bindSocketSoon(context, numeric, checked, () => {});
+    return bound instanceof Promise ? listenLater(context, bound) : openListener(context, bound);
   } catch (error) {
     return bindErrno(error);
   }
@@ -48,12 +48,11 @@ export function tryListen(
 
 async function listenLater(
   context: NetworkContext,
-  address: SocketAddress | UnixAddress,
-  options: CheckedBindOptions,
+  bound: Promise<BoundSocket>,
 ): Promise<Listener | number> {
   context.addReference();
   try {
-    return openListener(context, await bindSocketSoon(context, address, options, () => {}));
+    return openListener(context, await bound);
   } catch (error) {
     return bindErrno(error);
   } finally {

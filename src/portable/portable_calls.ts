@@ -32,6 +32,7 @@ const LENGTH_OFFSET = 128;
 const UNSUPPORTED = -ERRNO.EOPNOTSUPP;
 
 export abstract class PortableCalls implements Completions {
+  readonly ownDescriptors = true as const;
   readonly blockCount = BLOCK_COUNT;
   readonly blockBytes = BLOCK_BYTES;
   readonly blocks: Uint8Array;
@@ -102,17 +103,12 @@ export abstract class PortableCalls implements Completions {
     return 0;
   }
 
-  async listening(fd: number): Promise<number> {
+  listening(fd: number): number | Promise<number> {
     const found = this.at(fd);
     if (found === null || found.listener === null) return -ERRNO.EBADF;
-    const result = await found.listener.opened;
-    if (result === 0 && found.ipv6Only && !await ipv6OnlySupported()) return UNSUPPORTED;
-    const address = found.listener.server.address();
-    if (result === 0 && address !== null && typeof address === "object") {
-      const { address: hostname, port } = address;
-      found.local = socketAddresses.numeric(hostname, port, found.family);
-    }
-    return result;
+    // Bun binds within listen(), and Deno does for a path.
+    if (found.listener.listens && !found.ipv6Only) return nameListener(found, found.listener);
+    return listeningLater(found, found.listener);
   }
 
   accept(fd: number, block: number): number {
@@ -266,4 +262,20 @@ export abstract class PortableCalls implements Completions {
     this.table[fd] = found;
     return fd;
   }
+}
+
+/** Notes the address of a socket that listens. Returns 0. */
+function nameListener(found: Descriptor, listener: PortableListener): number {
+  const address = listener.server.address();
+  if (address !== null && typeof address === "object") {
+    found.local = socketAddresses.numeric(address.address, address.port, found.family);
+  }
+  return 0;
+}
+
+async function listeningLater(found: Descriptor, listener: PortableListener): Promise<number> {
+  const result = await listener.opened;
+  if (result !== 0) return result;
+  if (found.ipv6Only && !await ipv6OnlySupported()) return UNSUPPORTED;
+  return nameListener(found, listener);
 }

@@ -69,6 +69,11 @@ export class PortableListener {
     }
   }
 
+  /** Whether the runtime has bound the socket. A refusal is known by `opened` alone. */
+  get listens(): boolean {
+    return !this.#closed && this.server.listening && this.server.address() !== null;
+  }
+
   /** Takes a waiting connection. */
   take(): RuntimeSocket | null {
     let socket = this.#waiting.shift();

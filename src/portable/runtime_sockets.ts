@@ -72,8 +72,10 @@ const DENIALS = ["NotCapable", "PermissionDenied"];
  * systems.
  */
 export function errnoOf(error: unknown): number {
-  const { code, name } = error as { code?: unknown; name?: unknown };
+  const { code, name, syscall } = error as { code?: unknown; name?: unknown; syscall?: unknown };
   if (DENIALS.includes(String(name))) return ERRNO.EACCES;
+  // Deno's word for a valid address that does not belong to this machine.
+  if (syscall === "bind" && code === "EINVAL") return ERRNO.EADDRNOTAVAIL;
   const known = ERRNO[String(code)] ?? ERRNO[OTHER_CODES[String(code)] ?? ""];
   return known ?? ERRNO.EIO;
 }

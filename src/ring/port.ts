@@ -119,6 +119,8 @@ export interface RingPort {
   readonly bufferCount: number;
   /** Whether multishot receives are supported (`OP_CODE.recvMultishot` of op_writer.ts). */
   readonly multishot: boolean;
+  /** Descriptors are numbers of the port's own table, and unknown to the system. */
+  readonly ownDescriptors?: true;
   /** Running totals, see {@link HEADER}. */
   readonly header: Uint32Array;
   /** Op records, 8 words each. */
@@ -154,10 +156,10 @@ export interface RingPort {
   bind(fd: number, block: number, length: number): number;
   listen(fd: number, backlog: number): number;
   /**
-   * Resolves with 0 once the socket listens and its address is known, or with -errno. Present only
-   * where `listen` completes in the runtime's event loop.
+   * 0 when the socket listens and its address is known, or -errno: at once where that is certain,
+   * else a promise. Present only where `listen` may complete in the runtime's event loop.
    */
-  listening?(fd: number): Promise<number>;
+  listening?(fd: number): number | Promise<number>;
   /**
    * Accepts a connection that waits already, and writes the peer's address into the block as an
    * accept on the ring does. -EAGAIN when none waits. Only while no accept on the ring has this

@@ -314,10 +314,10 @@ test("http, https, tls and http2 behave as without it, over the ring", async (co
 test("http, https, tls and http2 behave so on the portable backend too", async (context) => {
   // See "Notes" in docs/PORTABLE.md.
   const later = /"undefined",null,false/;
-  await compareServers(context, "portable", {
-    ...DIFFERENT,
-    "http: address and listening are there right after listen": later,
-  });
+  const differs = inDeno
+    ? { ...DIFFERENT, "http: address and listening are there right after listen": later }
+    : DIFFERENT;
+  await compareServers(context, "portable", differs);
 });
 
 test.run();

@@ -32,29 +32,32 @@ export interface BoundSocket {
 }
 
 /**
- * Like `bindSocket`, also for a port whose `listen` completes later. The network may close
- * meanwhile, so `mayFinish` is called then, and may throw.
+ * Like `bindSocket`, also for a port whose `listen` completes later: then a promise is returned. The
+ * network may close meanwhile, so `mayFinish` is called, and may throw.
  */
-export async function bindSocketSoon(
+export function bindSocketSoon(
   context: NetworkContext,
   address: SocketAddress | UnixAddress,
   options: CheckedBindOptions,
   mayFinish: () => void,
-): Promise<BoundSocket> {
+): BoundSocket | Promise<BoundSocket> {
   const { port } = context.recvRing;
   const bound = bindSocket(context, address, options);
   if (port.listening === undefined) return bound;
-  try {
-    const result = await port.listening(bound.fd);
-    if (result < 0) throw bindError(address, -result, "");
-    mayFinish();
-    const local = endpoint(context.recvRing, bound.fd, LOCAL_END);
-    return local === null ? bound : { ...bound, localAddress: packedAddress.unpack(local) };
-  } catch (error) {
-    bound.file?.remove();
-    port.closeDescriptor(bound.fd);
-    throw error;
-  }
+  const finish = (result: number): BoundSocket => {
+    try {
+      if (result < 0) throw bindError(address, -result, "");
+      mayFinish();
+      const local = endpoint(context.recvRing, bound.fd, LOCAL_END);
+      return local === null ? bound : { ...bound, localAddress: packedAddress.unpack(local) };
+    } catch (error) {
+      bound.file?.remove();
+      port.closeDescriptor(bound.fd);
+      throw error;
+    }
+  };
+  const result = port.listening(bound.fd);
+  return typeof result === "number" ? finish(result) : result.then(finish);
 }
 
 /** Binds and listens. The address is numeric or a path. Throws NetworkError "BindFailed". */

@@ -14,6 +14,7 @@ const QUESTION_COUNT = 8;
 async function primary(): Promise<void> {
   // A port that is free: bound by none of the workers yet.
   const probe = net.createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
   const { port } = probe.address() as { port: number };
   probe.close();
   await once(probe, "close");
