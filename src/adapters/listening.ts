@@ -9,7 +9,7 @@ import { ERRNO } from "../base/errno.ts";
 import { NetworkError } from "../base/network_error.ts";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
 import { checkBindOptions } from "../net/accept/bind_options.ts";
-import { type BoundSocket, bindSocketSoon } from "../net/accept/bound_socket.ts";
+import { bindSocketSoon, type BoundSocket } from "../net/accept/bound_socket.ts";
 import type { SocketConnection } from "../net/connection/socket_connection.ts";
 import type { NetworkContext } from "../net/socket/network_context.ts";
 import { type Listener, openListener } from "../net/accept/listener.ts";

@@ -32,8 +32,8 @@ export interface BoundSocket {
 }
 
 /**
- * Like `bindSocket`, also for a port whose `listen` completes later: then a promise is returned. The
- * network may close meanwhile, so `mayFinish` is called, and may throw.
+ * Like `bindSocket`, also for a port whose `listen` completes later: the result is a promise then.
+ * The network may close meanwhile, so `mayFinish` is called, and may throw.
  */
 export function bindSocketSoon(
   context: NetworkContext,
