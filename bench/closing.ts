@@ -32,8 +32,12 @@ export interface ClosingReport {
   closeMs: number;
 }
 
-/** The kernel's memory for TCP has to stand still this often in a row. */
+/**
+ * The kernel's memory for TCP has to stand still this often in a row, but for a small part of it,
+ * which may belong to others.
+ */
 const STILL_LOOKS = 5;
+const STILL_PART = 0.01;
 const LOOK_PAUSE_MS = 100;
 
 /** A runtime's own timers, before `close()` is called. */
@@ -78,7 +82,7 @@ async function buffersFull(): Promise<void> {
   for (let last = -1, still = 0; still < STILL_LOOKS;) {
     await pause(LOOK_PAUSE_MS);
     const pages = pagesOfTcp();
-    still = pages === last ? still + 1 : 0;
+    still = Math.abs(pages - last) <= last * STILL_PART ? still + 1 : 0;
     last = pages;
   }
 }

@@ -3,6 +3,7 @@
  *
  *   cases x rounds x peers -> one server at a time, loaded by bench/build/client -> samples
  *   samples -> medians, ratios inside each round -> tables, a JSON file, charts, the bars
+ *   bars -> a page in Markdown beside the JSON file; with --publish in the documents, with charts
  *
  * Runs in Bun and in Deno, needs what bench/build.sh and scripts/build.sh build; scripts/bench.sh
  * sees to both. `--help` lists the options. Exit code: 0, whatever the figures are; 1 when nothing
@@ -10,17 +11,19 @@
  *
  * @module
  */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import process from "node:process";
 import { BARS, casesOfBars, peersOfBars } from "./bars.ts";
+import { drawBarCharts } from "./lib/bar_charts.ts";
 import { type Case, CASES, CHART_CASES, QUICK_CASES, selectCases } from "./lib/cases.ts";
 import { drawCharts, writeCharts } from "./lib/draw.ts";
 import { describeMachine, type Machine, readMachine } from "./lib/machine.ts";
 import { type BenchOptions, parseOptions, USAGE } from "./lib/options.ts";
 import { BENCH_FOLDER, peersOf, Runtimes } from "./lib/peers.ts";
 import { Estimate, formatSeconds, Progress } from "./lib/progress.ts";
-import { type CaseResult, readResults, type RunRecord, writeRecord } from "./lib/results.ts";
+import { barsReport, echoTable, replaceBlock } from "./lib/report.ts";
+import { type CaseResult, readRecord, type RunRecord, writeRecord } from "./lib/results.ts";
 import { Runner } from "./lib/runner.ts";
 import { Sweeper, sweepSeconds } from "./lib/sweeps.ts";
 import { caseTable, missingPeers, sweepTable } from "./lib/table.ts";
@@ -28,6 +31,15 @@ import { describeVerdicts, judge } from "./lib/verdicts.ts";
 
 /** More cases than this do not show in the name of the file. */
 const NAMED_CASES_MAX = 3;
+
+const ROOT = join(BENCH_FOLDER, "..");
+const CHARTS_FOLDER = join(ROOT, "docs", "charts");
+
+/** The documents that have a block of a run, and what each of them gets. */
+const PUBLISHED = [
+  { document: "docs/PERFORMANCE.md", block: barsReport },
+  { document: "README.md", block: echoTable },
+] as const;
 
 function chosenCases(options: BenchOptions): Case[] {
   if (options.cases !== null) return selectCases(options.cases);
@@ -61,6 +73,7 @@ class Bench {
   readonly #runtimes = new Runtimes();
   readonly #machine: Machine;
   readonly #record: RunRecord;
+  readonly #began = performance.now();
 
   constructor(options: BenchOptions, args: readonly string[]) {
     this.#options = options;
@@ -70,6 +83,7 @@ class Bench {
       commandLine: ["bench/run.ts", ...args].join(" "),
       machine: this.#machine,
       rounds: options.rounds,
+      tookSeconds: 0,
       results: [],
     };
   }
@@ -97,8 +111,7 @@ class Bench {
       else this.#add(await runner.run(work));
       path = this.#write();
     }
-    conclude(this.#record.results, this.#options, this.print);
-    if (path !== "") this.print(`\nWritten to bench/results/${path.split("/").at(-1)}`);
+    if (path !== "") conclude(this.#record, path, this.#options, this.print);
     return this.#record.results.some((result) => wasMeasured(result)) ? 0 : 1;
   }
 
@@ -140,18 +153,21 @@ class Bench {
     const { mode, cases, peers, bars, charts } = this.#options;
     const whole = mode === "full" && cases === null && peers === null && !bars && !charts;
     const folder = join(BENCH_FOLDER, "results");
+    this.#record.tookSeconds = (performance.now() - this.#began) / 1_000;
     return writeRecord(folder, recordName(this.#options), this.#record, whole);
   }
 }
 
 const SWEEP_GROUPS = ["sweep-depth", "sweep-connections", "sweep-size", "workers"];
 
-/** The summary of all results. */
+/** The summary of a run whose record is in the file `path`. */
 function conclude(
-  results: readonly CaseResult[],
-  { bars, charts, mode }: BenchOptions,
+  record: RunRecord,
+  path: string,
+  { bars, charts, publish, mode }: BenchOptions,
   print: (text: string) => void,
 ): void {
+  const { results } = record;
   for (const group of SWEEP_GROUPS) {
     const points = results.filter((result) => result.case.group === group);
     if (points.length > 1) print(`\n${sweepTable(points)}`);
@@ -166,16 +182,39 @@ function conclude(
   else if (mode === "quick") print(`\n${describeVerdicts(judge(results, judged))}`);
   if (charts) {
     const drawn = drawCharts(results);
-    writeCharts(join(BENCH_FOLDER, "..", "docs", "charts"), drawn);
+    writeCharts(CHARTS_FOLDER, drawn);
     print(`\n${drawn.size} charts in docs/charts`);
   }
   const missing = missingPeers(results);
   if (missing.length > 0) print(`\nMissing peers:\n${missing.join("\n")}`);
+  print(`\nThe record is bench/results/${basename(path)}`);
+  if (bars) print(`The bars as a page: bench/results/${basename(writePage(record, path))}`);
+  if (publish) print(`Published: ${publishRun(record).join(", ")}`);
+}
+
+/** The bars in Markdown, beside the record. */
+function writePage(record: RunRecord, path: string): string {
+  const page = path.replace(/\.json$/, ".md");
+  writeFileSync(page, `${barsReport(record)}\n`);
+  return page;
+}
+
+/** Puts a run of the bars into the documents, and draws the charts that they show. */
+function publishRun(record: RunRecord): string[] {
+  for (const { document, block } of PUBLISHED) {
+    const path = join(ROOT, document);
+    writeFileSync(path, replaceBlock(readFileSync(path, "utf8"), "bars", block(record)));
+  }
+  const charts = drawBarCharts(record.results);
+  writeCharts(CHARTS_FOLDER, charts);
+  const drawn = [...charts.keys()].map((name) => `docs/charts/${name}.svg`);
+  return [...PUBLISHED.map(({ document }) => document), ...drawn];
 }
 
 /** Tables, verdicts and charts of what was measured before. */
 function showAgain(options: BenchOptions, paths: readonly string[]): number {
-  const results = readResults(paths);
+  const record = readRecord(paths);
+  const { results } = record;
   for (const result of results) {
     const { group, x } = result.case;
     if (x === undefined || SWEEP_GROUPS.includes(group)) console.log(`${caseTable(result)}\n`);
@@ -185,7 +224,7 @@ function showAgain(options: BenchOptions, paths: readonly string[]): number {
     const own = points.length > 1 && points[0].case.work.kind === "sweep";
     if (own) console.log(`${sweepTable(points)}\n`);
   }
-  conclude(results, options, console.log);
+  conclude(record, paths[paths.length - 1], options, console.log);
   return 0;
 }
 

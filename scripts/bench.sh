@@ -5,9 +5,12 @@
 #   scripts/bench.sh                       everything: takes about three hours
 #   scripts/bench.sh --quick               a few bars in a minute and a half
 #   scripts/bench.sh --case echo-50x64     one case, or a group of them; also: CASE=echo-50x64
-#   scripts/bench.sh --bars                what the bars need, and which of them are met
+#   scripts/bench.sh --bars                what the bars need, and which of them are met: 25 minutes
+#   scripts/bench.sh --bars --publish      the same, then into docs/PERFORMANCE.md, README.md and
+#                                          docs/charts
 #   scripts/bench.sh --charts              the sweeps, drawn to docs/charts
-#   scripts/bench.sh --from FILE --bars    what was measured before, judged again; also --charts
+#   scripts/bench.sh --from FILE --bars    what was measured before, judged again; also --charts,
+#                                          --publish
 #   scripts/bench.sh --list                what there is
 #
 # Also: make bench CASE=echo-50x64 ROUNDS=3 SECONDS=1 ARGS=--charts. The program runs in Bun;

@@ -29,7 +29,7 @@ export interface LineChart {
   series: readonly { label: string; family: Family; values: readonly (Spread | null)[] }[];
 }
 
-const COLOURS: Record<Family, string> = {
+export const COLOURS: Record<Family, string> = {
   floor: "#8c959f",
   uringnet: "#0969da",
   runtime: "#d4a72c",
@@ -50,7 +50,7 @@ const LINE_COLOURS: Record<Family, readonly string[]> = {
   runtime: ["#bf8700", "#cf222e", "#953800", "#bf3989"],
 };
 const GRID = { stroke: "#d0d7de", "stroke-width": 1 };
-const WHISKER = { stroke: "#24292f", "stroke-width": 1.2 };
+export const WHISKER = { stroke: "#24292f", "stroke-width": 1.2 };
 
 const BAR = { left: 170, right: 90, top: 64, row: 26, thick: 16, bottom: 16, width: 760 };
 

@@ -16,6 +16,8 @@ export interface BenchOptions {
   warmup: number;
   bars: boolean;
   charts: boolean;
+  /** Puts the bars and their charts into the documents. */
+  publish: boolean;
   /** Files of results to be judged and drawn again; null measures. */
   from: string[] | null;
   verify: boolean;
@@ -29,6 +31,7 @@ export interface BenchOptions {
  */
 const WINDOWS = {
   full: { rounds: 5, seconds: 2, warmup: 2 },
+  bars: { rounds: 8, seconds: 0.4, warmup: 2 },
   quick: { rounds: 2, seconds: 0.4, warmup: 0.6 },
   smoke: { rounds: 1, seconds: 0.3, warmup: 0.1 },
 } as const;
@@ -45,7 +48,10 @@ export const USAGE = `Usage: run.ts [options]
   --warmup S        how long the server is loaded before that (${WINDOWS.full.warmup})
   --quick           a few bars, ${WINDOWS.quick.rounds} rounds of ${WINDOWS.quick.seconds} s
   --smoke           everything once, ${WINDOWS.smoke.seconds} s each: does it work at all
-  --bars            the cases and peers that the bars need, then which of them are met
+  --bars            the cases and peers that the bars need, in ${WINDOWS.bars.rounds} rounds of
+                    ${WINDOWS.bars.seconds} s, then which are met; also as a page beside the record
+  --publish         with --bars: the page into docs/PERFORMANCE.md, the echoes into README.md, and
+                    three charts into docs/charts
   --charts          the sweeps, then docs/charts/*.svg; with --case or --bars, of those cases
   --from FILE,...   measure nothing: tables, --bars and --charts of the results in these files
   --verify          compare every byte where something comes back: costs the client time
@@ -80,6 +86,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
       smoke: { type: "boolean", default: false },
       bars: { type: "boolean", default: false },
       charts: { type: "boolean", default: false },
+      publish: { type: "boolean", default: false },
       from: { type: "string", multiple: true, default: [] },
       verify: { type: "boolean", default: false },
       list: { type: "boolean", default: false },
@@ -92,7 +99,8 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     cases.push(text.slice("CASE=".length));
   }
   const mode = values.smoke ? "smoke" : values.quick ? "quick" : "full";
-  const window = WINDOWS[mode];
+  if (values.publish && !values.bars) throw new TypeError("--publish is about --bars");
+  const window = WINDOWS[mode === "full" && values.bars ? "bars" : mode];
   const rounds = number("rounds", values.rounds, window.rounds, ROUNDS_MAX);
   if (!Number.isInteger(rounds)) {
     throw new RangeError(`Cannot use "--rounds ${rounds}": wanted a whole number`);
@@ -106,6 +114,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     warmup: number("warmup", values.warmup, window.warmup, SECONDS_MAX),
     bars: values.bars,
     charts: values.charts,
+    publish: values.publish,
     from: names(values.from),
     verify: values.verify || mode === "smoke",
     list: values.list,

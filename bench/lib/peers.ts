@@ -26,6 +26,20 @@ export interface Peer {
   args(work: Case): string[];
 }
 
+/** How the names of the C servers on io_uring begin. */
+export const FLOOR = "c_uring/";
+
+/**
+ * How the name of a second instance of the same program ends. Two instances differ by nothing but
+ * the noise of the machine.
+ */
+export const TWIN = " twin";
+
+/** Whether a peer is a C server on io_uring, each counted once. */
+export function isFloor(peer: string): boolean {
+  return peer.startsWith(FLOOR) && !peer.endsWith(TWIN);
+}
+
 /** Peers that serve every mode. */
 const ALWAYS = ["plain", "spin", "modes", "backends", "framed", "source"] as const;
 const MAIN = [...ALWAYS, "main", "workers", "start"] as const;
@@ -71,6 +85,12 @@ function cPeer(name: string, program: string, options: string[] = []): Peer[] {
     args: (work) => [...mode(work), ...options],
   };
   return [peer, joinedPeer(peer)];
+}
+
+/** A server of the floor, and the same program once more, where ratios have to be told apart. */
+function floorPeer(receive: "oneshot" | "multishot"): Peer[] {
+  const [peer, joined] = cPeer(`c_uring/${receive}`, "uring_echo", ["--recv", receive]);
+  return [peer, { ...peer, name: `${peer.name}${TWIN}`, sets: ["modes", "backends"] }, joined];
 }
 
 function ringPeers(runtime: "bun" | "deno"): Peer[] {
@@ -157,8 +177,8 @@ function socketPeer(name: string, runtime: Runtime, program: string, own: string
 }
 
 export const PEERS: readonly Peer[] = [
-  ...cPeer("c_uring/oneshot", "uring_echo", ["--recv", "oneshot"]),
-  ...cPeer("c_uring/multishot", "uring_echo", ["--recv", "multishot"]),
+  ...floorPeer("oneshot"),
+  ...floorPeer("multishot"),
   ...cPeer("c_epoll", "epoll_echo"),
   ...ringPeers("bun"),
   ...ringPeers("deno"),

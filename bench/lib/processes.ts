@@ -48,7 +48,9 @@ export function startProgram(
   const pinned = processors === null ? command : ["taskset", "-c", processors, ...command];
   const [program, ...args] = pinned;
   guard();
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  // Reasons why a peer failed are shown in tables and pages, which know no colours.
+  const env = { ...process.env, NO_COLOR: "1" };
+  const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   children.add(child);
   child.on("exit", () => children.delete(child));
   return child;

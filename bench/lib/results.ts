@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { Case } from "./cases.ts";
 import type { Machine } from "./machine.ts";
 import { type MetricName, METRICS, type Sample } from "./metrics.ts";
-import type { Peer } from "./peers.ts";
+import { isFloor, type Peer } from "./peers.ts";
 import { ratio, type Rounds, type Spread, spread } from "./statistics.ts";
 
 export interface PeerResult {
@@ -48,16 +48,13 @@ export function findPeer(result: CaseResult, name: string | null): PeerResult | 
   return result.peers.find(({ peer }) => peer === name) ?? null;
 }
 
-/** How the names of the C servers on io_uring begin. */
-export const FLOOR = "c_uring/";
-
 /** The C server on io_uring with the lower median of the case's first figure. */
 export function bestFloor(result: CaseResult): PeerResult | null {
   let best: PeerResult | null = null;
   let lowest = Infinity;
   for (const candidate of result.peers) {
     const found = spreadOf(candidate, result.case.primary);
-    if (!candidate.peer.startsWith(FLOOR) || found === null) continue;
+    if (!isFloor(candidate.peer) || found === null) continue;
     if (found.median >= lowest) continue;
     best = candidate;
     lowest = found.median;
@@ -81,6 +78,8 @@ export interface RunRecord {
   commandLine: string;
   machine: Machine;
   rounds: number;
+  /** From the start of the run to its last figure. */
+  tookSeconds: number;
   results: CaseResult[];
 }
 
@@ -111,16 +110,16 @@ export function fileDate(date: string): string {
 }
 
 /**
- * The results of several files, as they were when they were written; of a case that several have,
- * the last.
+ * The records of several files as one: of a case that several have, the last; of everything else,
+ * the last file's.
  */
-export function readResults(paths: readonly string[]): CaseResult[] {
+export function readRecord(paths: readonly string[]): RunRecord {
   const byName = new Map<string, CaseResult>();
-  for (const path of paths) {
-    const { results } = JSON.parse(readFileSync(path, "utf8")) as RunRecord;
+  const records = paths.map((path) => JSON.parse(readFileSync(path, "utf8")) as RunRecord);
+  for (const { results } of records) {
     for (const result of results) byName.set(result.case.name, result);
   }
-  return [...byName.values()];
+  return { ...records[records.length - 1], results: [...byName.values()] };
 }
 
 /** Writes `<name>-<date>.json`, and `latest.json` beside it when asked. Returns the path. */

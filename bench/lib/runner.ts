@@ -140,10 +140,12 @@ export class Runner {
   }
 
   #expected(work: Case, round: number): number {
-    if (work.work.kind === "start") return START_SECONDS + STEP_OVERHEAD_SECONDS;
+    const overhead = work.overheadSeconds ?? STEP_OVERHEAD_SECONDS;
+    const { kind } = work.work;
+    if (kind === "start" || kind === "closing") return START_SECONDS + overhead;
     const { seconds, warmup } = this.#windowOf(work);
     const starts = round === 0 || !keepsServers(work);
     const before = starts ? START_SECONDS + warmup : Math.min(warmup, SETTLING_SECONDS);
-    return before + seconds + STEP_OVERHEAD_SECONDS;
+    return before + seconds + overhead;
   }
 }

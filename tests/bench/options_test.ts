@@ -14,6 +14,7 @@ import { assert, suite } from "../harness.ts";
 const test = suite("bench options");
 
 const caseOf = (name: string) => selectCases([name])[0];
+const isTwin = (name: string) => name.endsWith(" twin");
 const namesOf = (name: string) => peersOf(caseOf(name)).map((peer) => peer.name);
 
 test("without arguments, everything is measured in several rounds", () => {
@@ -99,17 +100,45 @@ test("frames are answered one by one and together, by every peer", () => {
 test("bars ask for the peers that they compare, in every case that they name", () => {
   const names = (name: string) => peersOfBars(caseOf(name)).map((peer) => peer.name);
   const runtimes = ["uringnet/bun", "uringnet/deno", "Bun.listen", "Deno.listen"];
-  assert.equal(names("echo-500x64"), runtimes);
-  assert.equal(names("idle-10000"), ["c_uring/oneshot", "c_uring/multishot", ...runtimes]);
+  assert.equal(names("idle-10000"), runtimes);
+  assert.equal(names("start"), runtimes);
+  assert.equal(names("churn"), ["c_uring/oneshot", "c_uring/multishot", ...runtimes]);
+  assert.equal(names("closing-unread"), ["uringnet/bun", "uringnet/deno"]);
+  assert.equal(names("echo-500x64"), []);
   assert.ok(names("echo-50x64").includes("uringnet/deno metrics"));
-  assert.ok(names("framed-1-d32").includes("c_uring/oneshot joined"));
   for (const peer of ["uringnet/bun portable", "node:net/bun", "node:net/deno"]) {
     assert.ok(names("echo-8x65536").includes(peer), peer);
   }
   assert.equal(peersOfBars(caseOf("idle-10000"), ["deno."]).map((peer) => peer.name), [
     "Deno.listen",
   ]);
-  for (const name of casesOfBars()) assert.ok(names(name).length >= 4, name);
+  for (const name of casesOfBars()) assert.ok(names(name).length >= 2, name);
+});
+
+test("the C server has a twin where small ratios are judged, and nowhere else", () => {
+  const twins = (name: string) => namesOf(name).filter(isTwin);
+  const both = ["c_uring/oneshot twin", "c_uring/multishot twin"];
+  for (const name of ["echo-50x64", "echo-50x4096", "echo-8x65536"]) {
+    assert.equal(twins(name), both);
+    assert.equal(peersOfBars(caseOf(name)).map((peer) => peer.name).filter(isTwin), both);
+  }
+  for (const name of ["echo-1x64", "echo-500x64", "framed-1-d32", "churn", "workers-2"]) {
+    assert.equal(twins(name), []);
+  }
+  const [one, same] = ["c_uring/oneshot", "c_uring/oneshot twin"].map((wanted) =>
+    PEERS.find(({ name }) => name === wanted)!
+  );
+  const work = caseOf("echo-50x64");
+  assert.equal([same.program, ...same.args(work)], [one.program, ...one.args(work)]);
+});
+
+test("the bars have rounds of their own, and are published only when they are measured", () => {
+  const { rounds, seconds } = parseOptions(["--bars"]);
+  assert.ok(rounds >= 8 && seconds < 1);
+  assert.is(parseOptions(["--bars", "--rounds", "2"]).rounds, 2);
+  assert.is(parseOptions(["--bars", "--quick"]).rounds, 2);
+  assert.is(parseOptions(["--bars", "--publish"]).publish, true);
+  assert.throws(() => parseOptions(["--publish"]), /--publish is about --bars/);
 });
 
 test("peers can be picked by a part of their names", () => {
