@@ -14,7 +14,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import process from "node:process";
-import { BARS, casesOfBars, peersOfBars } from "./bars.ts";
+import { type Bar, BARS, casesOfBars, peersOfBars } from "./bars.ts";
 import { drawBarCharts } from "./lib/bar_charts.ts";
 import { type Case, CASES, CHART_CASES, QUICK_CASES, selectCases } from "./lib/cases.ts";
 import { drawCharts, writeCharts } from "./lib/draw.ts";
@@ -117,11 +117,12 @@ class Bench {
 
   readonly print = (text: string): void => this.#progress.print(text);
 
-  /** For the bars alone, only the peers that they are about. */
+  /** For the bars alone, only the peers that they are about; for a case without bars, all. */
   readonly #peersOf = (work: Case) => {
     const { bars, charts, cases, peers, mode } = this.#options;
-    const judged = cases === null && !charts && (bars || mode === "quick");
-    return judged ? peersOfBars(work, peers) : peersOf(work, peers);
+    const judged = !charts && (bars || (cases === null && mode === "quick"));
+    const needed = judged ? peersOfBars(work, peers) : [];
+    return needed.length > 0 ? needed : peersOf(work, peers);
   };
 
   #announce(cases: readonly Case[], estimate: Estimate): void {
@@ -164,7 +165,7 @@ const SWEEP_GROUPS = ["sweep-depth", "sweep-connections", "sweep-size", "workers
 function conclude(
   record: RunRecord,
   path: string,
-  { bars, charts, publish, mode }: BenchOptions,
+  { bars, charts, cases, publish, mode }: BenchOptions,
   print: (text: string) => void,
 ): void {
   const { results } = record;
@@ -172,14 +173,8 @@ function conclude(
     const points = results.filter((result) => result.case.group === group);
     if (points.length > 1) print(`\n${sweepTable(points)}`);
   }
-  // In a hurry only the bars of the cases that were run; else what is missing is shown as well.
-  const names = new Set(results.map((result) => result.case.name));
-  const judged = BARS.map((bar) => ({
-    ...bar,
-    cases: bar.cases.filter((name) => names.has(name)),
-  }));
-  if (bars) print(`\n${describeVerdicts(judge(results))}`);
-  else if (mode === "quick") print(`\n${describeVerdicts(judge(results, judged))}`);
+  const judged = bars && cases === null ? BARS : barsOfCases(results);
+  if (bars || mode === "quick") print(`\n${describeVerdicts(judge(results, judged))}`);
   if (charts) {
     const drawn = drawCharts(results);
     writeCharts(CHARTS_FOLDER, drawn);
@@ -188,15 +183,21 @@ function conclude(
   const missing = missingPeers(results);
   if (missing.length > 0) print(`\nMissing peers:\n${missing.join("\n")}`);
   print(`\nThe record is bench/results/${basename(path)}`);
-  if (bars) print(`The bars as a page: bench/results/${basename(writePage(record, path))}`);
+  if (bars) print(`The bars as a page: ${writePage(record, judged, path)}`);
   if (publish) print(`Published: ${publishRun(record).join(", ")}`);
 }
 
-/** The bars in Markdown, beside the record. */
-function writePage(record: RunRecord, path: string): string {
+/** The bars of the cases that were run, where others are not to be named as missing. */
+function barsOfCases(results: readonly CaseResult[]): Bar[] {
+  const names = new Set(results.map((result) => result.case.name));
+  return BARS.map((bar) => ({ ...bar, cases: bar.cases.filter((name) => names.has(name)) }));
+}
+
+/** The bars in Markdown, beside the record. Returns the name of the file. */
+function writePage(record: RunRecord, bars: readonly Bar[], path: string): string {
   const page = path.replace(/\.json$/, ".md");
-  writeFileSync(page, `${barsReport(record)}\n`);
-  return page;
+  writeFileSync(page, `${barsReport(record, bars)}\n`);
+  return `bench/results/${basename(page)}`;
 }
 
 /** Puts a run of the bars into the documents, and draws the charts that they show. */

@@ -1,8 +1,9 @@
 /**
- * Made-up results.
+ * Made-up results, and a bar to judge them by.
  *
  * @module
  */
+import type { Bar } from "../../bench/bars.ts";
 import { selectCases } from "../../bench/lib/cases.ts";
 import type { MetricName } from "../../bench/lib/metrics.ts";
 import { type Peer, PEERS } from "../../bench/lib/peers.ts";
@@ -20,3 +21,15 @@ export function caseResult(
   }));
   return { case: selectCases([name])[0], skipped: null, seconds: 1, peers };
 }
+
+/** At most half of the CPU of the runtime's own sockets. */
+export const BAR: Bar = {
+  claim: "claim",
+  cases: ["echo-50x64"],
+  metric: "cpuUs",
+  subject: "",
+  against: "own",
+  compare: "ratio",
+  sense: "at most",
+  limits: { bun: 0.5, deno: 0.5 },
+};

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readFileSync } from "node:fs";
 import { type Bar, BARS } from "../../bench/bars.ts";
 import { drawBarCharts } from "../../bench/lib/bar_charts.ts";
 import type { Machine } from "../../bench/lib/machine.ts";
@@ -11,7 +12,7 @@ import { barsReport, echoTable, markdownTable, replaceBlock } from "../../bench/
 import { bestFloor, type CaseResult, type RunRecord } from "../../bench/lib/results.ts";
 import { describeVerdicts, judge } from "../../bench/lib/verdicts.ts";
 import { assert, suite } from "../harness.ts";
-import { caseResult } from "./fixture.ts";
+import { BAR, caseResult } from "./fixture.ts";
 
 const test = suite("bench report");
 
@@ -80,17 +81,6 @@ test("a ratio has the noise of its case, or else the widest of the run, marked",
   assert.is(beside("echo-50x64", "p99"), null);
   assert.is(beside("start", "startMs"), null);
 });
-
-const BAR: Bar = {
-  claim: "claim",
-  cases: ["echo-50x64"],
-  metric: "cpuUs",
-  subject: "",
-  against: "own",
-  compare: "ratio",
-  sense: "at most",
-  limits: { bun: 0.5, deno: 0.5 },
-};
 
 /** Two metrics of each peer in one round: CPU and messages per second. */
 function twoMetrics(figures: Readonly<Record<string, readonly [number, number]>>): CaseResult {
@@ -199,6 +189,15 @@ test("a block of a page is replaced between its marks, and nothing else", () => 
   assert.is(replaceBlock(once, "x", "new"), once);
   for (const wrong of ["", "<!-- x -->", "<!-- /x -->", `${page}${page}`]) {
     assert.throws(() => replaceBlock(wrong, "x", ""), /one pair of marks/, wrong);
+  }
+});
+
+test("the documents have a place for a run, and show the charts that are drawn from it", () => {
+  const charts = ["bars-cpu", "bars-connection", "bars-start"];
+  for (const document of ["README.md", "docs/PERFORMANCE.md"]) {
+    const page = readFileSync(new URL(`../../${document}`, import.meta.url), "utf8");
+    assert.ok(replaceBlock(page, "bars", "a run").includes("\n\na run\n\n"), document);
+    for (const chart of charts) assert.ok(page.includes(`charts/${chart}.svg)`), chart);
   }
 });
 

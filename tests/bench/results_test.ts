@@ -24,7 +24,7 @@ import { caseTable, missingPeers, sweepTable, textTable } from "../../bench/lib/
 import { replaceOnce } from "../../bench/lib/variants.ts";
 import { describeVerdicts, judge } from "../../bench/lib/verdicts.ts";
 import { assert, suite } from "../harness.ts";
-import { caseResult } from "./fixture.ts";
+import { BAR, caseResult } from "./fixture.ts";
 
 const test = suite("bench results");
 
@@ -197,17 +197,6 @@ test("every peer that a bar compares takes part in its cases", () => {
   );
   for (const { reason, bar } of judge(results)) assert.match(reason ?? "", /no figure/, bar.claim);
 });
-
-const BAR: Bar = {
-  claim: "",
-  cases: ["echo-50x64"],
-  metric: "cpuUs",
-  subject: "",
-  against: "own",
-  compare: "ratio",
-  sense: "at most",
-  limits: { bun: 0.5, deno: 0.5 },
-};
 
 test("a bar is met by the median, in the sense that it has", () => {
   const results = [caseResult("echo-50x64", "cpuUs", ECHO)];
