@@ -203,6 +203,8 @@ export function otherName(bar: Bar, runtime: BarRuntime): string | null {
   return PEERS.find(({ name }) => name === subjectName(bar, runtime))?.own ?? null;
 }
 
+const FLOOR_METRICS: readonly MetricName[] = ["cpuUs", "cpuMsPerGib"];
+
 /** The peers of a case that the bars about it need, and no others: bars are many. */
 export function peersOfBars(work: Case, parts: readonly string[] | null = null): Peer[] {
   const bars = BARS.filter(({ cases }) => cases.includes(work.name));
@@ -211,9 +213,9 @@ export function peersOfBars(work: Case, parts: readonly string[] | null = null):
       BAR_RUNTIMES.flatMap((runtime) => [subjectName(bar, runtime), otherName(bar, runtime)])
     ),
   );
-  // Its start is no bar, and 10,000 connections to it would only take time.
+  // Beside a runtime's own sockets C shows how much is possible, where that takes little time.
   const floor = bars.some(({ against, metric }) =>
-    against === "C" || (against === "own" && metric.startsWith("cpu"))
+    against === "C" || (against === "own" && FLOOR_METRICS.includes(metric))
   );
   return peersOf(work, parts).filter(({ name }) =>
     needed.has(name) || (floor && (isFloor(name) || name.endsWith(TWIN)))

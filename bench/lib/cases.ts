@@ -148,6 +148,7 @@ function oneWay(mode: "sink" | "source"): Case {
     primary: "cpuMsPerGib",
     others: ["mibPerSecond"],
     peers: mode === "source" ? "source" : "plain",
+    secondsMin: 1,
   };
 }
 
@@ -175,7 +176,7 @@ function closing(name: string, unreadBytes: number): Case {
     primary: "gapMs",
     others: ["wallGapMs", "closeMs"],
     peers: "closing",
-    overheadSeconds: unreadBytes === 0 ? 1 : 5,
+    overheadSeconds: unreadBytes === 0 ? 2 : 12,
   };
 }
 
@@ -233,7 +234,7 @@ const SINGLE_CASES: readonly Case[] = [
     primary: "bytesPerConnection",
     others: ["cpuMsPerSecond"],
     peers: "plain",
-    overheadSeconds: 2,
+    overheadSeconds: 4,
   },
   {
     name: "idle-cpu",
@@ -254,7 +255,7 @@ const SINGLE_CASES: readonly Case[] = [
     others: ["cpuUs", "p50", "p99"],
     peers: "spin",
     secondsMin: 3,
-    overheadSeconds: 0.8,
+    overheadSeconds: 2,
   },
 ];
 

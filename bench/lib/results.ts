@@ -110,8 +110,8 @@ export function fileDate(date: string): string {
 }
 
 /**
- * The records of several files as one: of a case that several have, the last; of everything else,
- * the last file's.
+ * The records of several files as one: of a case that several have, the last; all command lines,
+ * the time of all together; of everything else, the last file's.
  */
 export function readRecord(paths: readonly string[]): RunRecord {
   const byName = new Map<string, CaseResult>();
@@ -119,7 +119,12 @@ export function readRecord(paths: readonly string[]): RunRecord {
   for (const { results } of records) {
     for (const result of results) byName.set(result.case.name, result);
   }
-  return { ...records[records.length - 1], results: [...byName.values()] };
+  return {
+    ...records[records.length - 1],
+    commandLine: [...new Set(records.map(({ commandLine }) => commandLine))].join("; "),
+    tookSeconds: records.reduce((sum, { tookSeconds }) => sum + tookSeconds, 0),
+    results: [...byName.values()],
+  };
 }
 
 /** Writes `<name>-<date>.json`, and `latest.json` beside it when asked. Returns the path. */

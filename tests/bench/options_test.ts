@@ -102,6 +102,7 @@ test("bars ask for the peers that they compare, in every case that they name", (
   const runtimes = ["uringnet/bun", "uringnet/deno", "Bun.listen", "Deno.listen"];
   assert.equal(names("idle-10000"), runtimes);
   assert.equal(names("start"), runtimes);
+  assert.equal(names("paced-100"), runtimes);
   assert.equal(names("churn"), ["c_uring/oneshot", "c_uring/multishot", ...runtimes]);
   assert.equal(names("closing-unread"), ["uringnet/bun", "uringnet/deno"]);
   assert.equal(names("echo-500x64"), []);

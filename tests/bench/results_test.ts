@@ -170,8 +170,9 @@ test("a record is written with its ratios, and as the latest when asked", () => 
     assert.is(results[0].floor, "c_uring/multishot");
     assert.is(results[0].peers[2].figures.cpuUs.toOwn, 0.5);
     assert.equal(results[0].peers[2].samples[1], { cpuUs: 12 });
-    const { rounds, results: [again] } = readRecord([path, join(folder, "latest.json")]);
-    assert.is(rounds, 3);
+    const merged = readRecord([path, join(folder, "latest.json")]);
+    const { rounds, tookSeconds, commandLine, results: [again] } = merged;
+    assert.equal([rounds, tookSeconds, commandLine], [3, 2, "bench/run.ts"]);
     assert.equal(findPeer(again, "uringnet/bun")?.samples.length, 3);
     assert.is(again.case.name, "echo-50x64");
   } finally {
