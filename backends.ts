@@ -47,11 +47,11 @@ export function native(): NativePort {
 let portablePort: PortableNative | null = null;
 
 /** In Deno a macrotask costs more than the turns that it saves. */
-const schedule = "Bun" in globalThis ? host.setMacrotask : queueMicrotask;
+const macrotask = "Bun" in globalThis ? host.setMacrotask : null;
 
 /** The portable backend of this thread. */
 export function portable(): PortableNative {
-  return portablePort ??= new PortableNative(warn, schedule);
+  return portablePort ??= new PortableNative(warn, macrotask);
 }
 
 /** Finds out whether io_uring can be used here. Never throws, and closes all that it opens. */

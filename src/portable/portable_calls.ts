@@ -53,6 +53,10 @@ export abstract class PortableCalls implements Completions {
     this.blockWords = new Uint32Array(blocks);
   }
 
+  abstract readonly isLone: boolean;
+
+  abstract hold(stream: PortableStream): void;
+
   abstract complete(slot: number, generation: number, result: number, flags: number): void;
 
   /** Called when a connection waits. Completes the accept of this descriptor, if there is one. */

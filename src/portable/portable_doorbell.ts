@@ -2,9 +2,10 @@
  * The doorbell: a task after the runtime's own event, and a timer that keeps the process alive
  * while calls are pending. The sockets themselves never do.
  *
- * The task is a macrotask or a microtask, depending on the runtime. Before a macrotask all sockets
- * that are ready have reported, and one turn serves them; a microtask comes sooner, one for each
- * socket.
+ * The task is a microtask, or a macrotask where that is worth its cost. A microtask comes sooner,
+ * one for each socket. Before a macrotask all sockets that are ready have reported, and one turn
+ * serves them. So macrotasks are used while they serve several completions, and otherwise tried
+ * now and then.
  *
  * @module
  */
@@ -24,8 +25,13 @@ interface NodeTimers {
 // deno-lint-ignore no-explicit-any
 const { setInterval, clearInterval } = timers as any as NodeTimers;
 
-/** Runs a function after the current event. */
-export type Schedule = (callback: () => void) => void;
+/** Runs a function after the current event. Null where a macrotask costs more than it saves. */
+export type Macrotask = ((callback: () => void) => void) | null;
+
+/** After as many wakeups with one completion, sockets count as ready one at a time. */
+const LONE_COUNT = 4;
+/** Microtasks until the next trial of a macrotask. */
+const TRIAL_GAP = 64;
 
 /** The longest delay of a timer. The timer's callback does nothing. */
 const LONG_MS = 2_147_483_647;
@@ -33,14 +39,20 @@ const LONG_MS = 2_147_483_647;
 export class PortableDoorbell implements DoorbellPort {
   readonly opened: Promise<void> = Promise.resolve();
   readonly #onWake: () => void;
-  readonly #schedule: Schedule;
+  readonly #macrotask: Macrotask;
+  /** The number of completions that wait. */
+  readonly #waiting: () => number;
+  /** Wakeups in a row that served one completion. */
+  #lone = 0;
+  #microtasks = 0;
   readonly #keepAlive: NodeTimer;
   #queued = false;
   #closed = false;
 
-  constructor(onWake: () => void, schedule: Schedule) {
+  constructor(onWake: () => void, macrotask: Macrotask, waiting: () => number) {
     this.#onWake = onWake;
-    this.#schedule = schedule;
+    this.#macrotask = macrotask;
+    this.#waiting = waiting;
     this.#keepAlive = setInterval(() => {}, LONG_MS);
     this.#keepAlive.unref();
   }
@@ -49,7 +61,14 @@ export class PortableDoorbell implements DoorbellPort {
   ring(): void {
     if (this.#queued || this.#closed) return;
     this.#queued = true;
-    this.#schedule(this.#wake);
+    if (this.#macrotask === null) queueMicrotask(this.#wakeTogether);
+    else if (this.isLone && ++this.#microtasks % TRIAL_GAP !== 0) queueMicrotask(this.#wake);
+    else this.#macrotask(this.#wakeTogether);
+  }
+
+  /** Whether sockets become ready one at a time. */
+  get isLone(): boolean {
+    return this.#lone >= LONE_COUNT;
   }
 
   ref(): void {
@@ -64,6 +83,11 @@ export class PortableDoorbell implements DoorbellPort {
     this.#closed = true;
     clearInterval(this.#keepAlive);
   }
+
+  readonly #wakeTogether = (): void => {
+    this.#lone = this.#waiting() > 1 ? 0 : this.#lone + 1;
+    this.#wake();
+  };
 
   readonly #wake = (): void => {
     this.#queued = false;

@@ -8,7 +8,7 @@ import process from "node:process";
 import { markAsUntransferable } from "../base/untransferable.ts";
 import type { SlabMemory } from "../buf/slab.ts";
 import type { NativePort, RingOpenOptions, RingPort, SystemFacts } from "../ring/port.ts";
-import type { Schedule } from "./portable_doorbell.ts";
+import type { Macrotask } from "./portable_doorbell.ts";
 import { PortableRing } from "./portable_ring.ts";
 import { SlabTable } from "./slab_table.ts";
 
@@ -22,11 +22,11 @@ const { setTimeout } = timers as any as NodeTimers;
 export class PortableNative implements NativePort {
   readonly #slabs = new SlabTable();
   readonly #warn: (message: string) => void;
-  readonly #schedule: Schedule;
+  readonly #macrotask: Macrotask;
 
-  constructor(warn: (message: string) => void, schedule: Schedule) {
+  constructor(warn: (message: string) => void, macrotask: Macrotask) {
     this.#warn = warn;
-    this.#schedule = schedule;
+    this.#macrotask = macrotask;
   }
 
   mapSlab(sizeBytes: number): SlabMemory | null {
@@ -43,7 +43,7 @@ export class PortableNative implements NativePort {
   }
 
   openRing(_options?: RingOpenOptions): RingPort {
-    return new PortableRing(this.#slabs, this.#schedule);
+    return new PortableRing(this.#slabs, this.#macrotask);
   }
 
   system(): SystemFacts {

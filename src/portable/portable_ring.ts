@@ -19,16 +19,19 @@ import { OP_CODE } from "../ring/op_writer.ts";
 import { CQE_MORE, type DoorbellPort, HEADER, type RingPort } from "../ring/port.ts";
 import { CompletionQueue } from "./completion_queue.ts";
 import type { Descriptor } from "./descriptor.ts";
-import { PortableDoorbell, type Schedule } from "./portable_doorbell.ts";
+import { type Macrotask, PortableDoorbell } from "./portable_doorbell.ts";
 import { BLOCK_BYTES, PortableCalls } from "./portable_calls.ts";
 import { NONE_WAITS, type PortableListener } from "./portable_listener.ts";
 import { errnoOf, type RuntimeSocket, runtimeSockets, shielded } from "./runtime_sockets.ts";
+import type { PortableStream } from "./portable_stream.ts";
 import type { Range } from "./sending_half.ts";
 import type { SlabTable } from "./slab_table.ts";
 
 const OP_CAPACITY = 1_024;
 const COMPLETION_CAPACITY = 2_048;
 const BUFFER_COUNT = 256;
+/** Turns until a stream reads on at the latest. Reactions to its bytes take one or two. */
+const HELD_TURNS_MAX = 4;
 
 export class PortableRing extends PortableCalls implements RingPort {
   readonly opCapacity = OP_CAPACITY;
@@ -41,13 +44,16 @@ export class PortableRing extends PortableCalls implements RingPort {
   readonly #queue = new CompletionQueue();
   /** The descriptors of operations in flight, by slot, for cancels. */
   readonly #flying: (Descriptor | null)[] = [];
-  readonly #schedule: Schedule;
+  readonly #macrotask: Macrotask;
   #doorbell: PortableDoorbell | null = null;
   #armed = false;
+  /** Streams whose reading waits for the reaction to their bytes. */
+  readonly #held: PortableStream[] = [];
+  #heldTurns = 0;
 
-  constructor(slabs: SlabTable, schedule: Schedule) {
+  constructor(slabs: SlabTable, macrotask: Macrotask) {
     super(slabs);
-    this.#schedule = schedule;
+    this.#macrotask = macrotask;
   }
 
   // ---- the turn ------------------------------------------------------------------------------
@@ -62,7 +68,20 @@ export class PortableRing extends PortableCalls implements RingPort {
     header[HEADER.submissions] += opCount;
     header[HEADER.completions] += count;
     header[HEADER.more] = this.#queue.count > 0 ? 1 : 0;
+    if (this.#held.length > 0 && (count === 0 || ++this.#heldTurns >= HELD_TURNS_MAX)) {
+      this.#heldTurns = 0;
+      for (const stream of this.#held) stream.read();
+      this.#held.length = 0;
+    }
     return count;
+  }
+
+  get isLone(): boolean {
+    return this.#doorbell !== null && this.#doorbell.isLone;
+  }
+
+  hold(stream: PortableStream): void {
+    this.#held.push(stream);
   }
 
   arm(): number {
@@ -73,7 +92,11 @@ export class PortableRing extends PortableCalls implements RingPort {
   }
 
   openDoorbell(onWake: () => void): DoorbellPort {
-    return this.#doorbell = new PortableDoorbell(onWake, this.#schedule);
+    return this.#doorbell = new PortableDoorbell(
+      onWake,
+      this.#macrotask,
+      () => this.#queue.count,
+    );
   }
 
   complete(slot: number, generation: number, result: number, flags: number): void {

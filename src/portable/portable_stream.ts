@@ -13,7 +13,10 @@
 import { ERRNO } from "../base/errno.ts";
 import { POLL_EVENT } from "../ring/op_writer.ts";
 import { CQE_BUFFER, CQE_BUFFER_SHIFT, CQE_SOCKET_NONEMPTY } from "../ring/port.ts";
+import type { BytePath } from "./byte_path.ts";
+import { bytePath } from "./byte_paths.ts";
 import type { BufferGroups } from "./buffer_groups.ts";
+import { Discarding, LINGER_OVER, LINGER_WAITS } from "./discarding.ts";
 import { ParkedPoll } from "./parked_poll.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import { errnoOf, type RuntimeSocket } from "./runtime_sockets.ts";
@@ -22,29 +25,18 @@ import { type SendCompletions, SendingHalf } from "./sending_half.ts";
 /** Takes completions of operations. Implemented by the ring. */
 export interface Completions extends SendCompletions {
   readonly groups: BufferGroups;
+  /** Whether sockets become ready one at a time. */
+  readonly isLone: boolean;
+  /** Called when a stream has stopped reading. `read` follows once a turn has served its bytes. */
+  hold(stream: PortableStream): void;
   /** Called when the runtime has closed the socket. */
   gone(stream: PortableStream): void;
 }
 
-/**
- * A close of a socket with unread bytes sends RST, and the kernel then drops the bytes that the
- * peer has not acknowledged. `node:net` does not tell their number. There may be some when a large
- * window was sent within the last `UNTAKEN_MS`. In that case the close waits until the peer ends or
- * was quiet for a longer time. Otherwise it waits for one quiet check, or until about as many bytes
- * were discarded as a kernel holds.
- */
-const UNTAKEN_MS = 5_000;
-const QUIET_MS = 100;
-const DISCARDED_BYTES_MAX = 4 << 20;
-
-/** Results of a check of a lingering connection. */
-const LINGER_OVER = 0;
-const LINGER_WAITS = 1;
-const LINGER_BYTES_CAME = 2;
-
 export class PortableStream {
   readonly socket: RuntimeSocket;
   readonly #to: Completions;
+  readonly #path: BytePath;
   readonly #ahead = new ReadAhead();
   readonly sending: SendingHalf;
   readonly parkedPoll: ParkedPoll;
@@ -56,10 +48,8 @@ export class PortableStream {
   /** Whether the core has shut the receiving half, so that arriving bytes are discarded. */
   #deaf = false;
   #discarding = false;
-  #bytesCame = false;
-  #untaken = false;
-  #discardedBytes = 0;
-  #quietSinceMs = 0;
+  /** Made when needed, because most connections discard nothing. */
+  #discarded: Discarding | null = null;
 
   // The pending receive. `#recvGroup` is -1 for a direct receive.
   #recvSlot = -1;
@@ -72,13 +62,13 @@ export class PortableStream {
   constructor(socket: RuntimeSocket, to: Completions) {
     this.socket = socket;
     this.#to = to;
-    this.sending = new SendingHalf(socket, to);
+    this.#path = bytePath(socket, this.#onBytes);
+    this.sending = new SendingHalf(socket, this.#path, to);
     this.parkedPoll = new ParkedPoll(to);
     socket.on("error", this.#onError);
     socket.on("close", this.#onClose);
-    socket.on("data", this.#onData);
     socket.on("end", this.#onEnd);
-    this.#read();
+    this.read();
   }
 
   /** Whether the runtime has closed the socket. */
@@ -132,7 +122,7 @@ export class PortableStream {
     this.#recvSlot = slot;
     this.#recvGeneration = generation;
     this.#recvLength = length;
-    if (!this.#serve()) this.#read();
+    if (!this.#serve()) this.read();
   }
 
   /** Completes the pending receive, if there are bytes, an end or an error for it. */
@@ -170,7 +160,7 @@ export class PortableStream {
     if (this.#ahead.length > 0) flags |= CQE_SOCKET_NONEMPTY;
     else if (this.#ended) flags |= CQE_SOCKET_NONEMPTY;
     this.#finishRecv(count, flags);
-    if (!this.#flowing && this.#ahead.low) this.#read();
+    if (!this.#flowing && this.#ahead.low) this.read();
   }
 
   #finishRecv(result: number, flags: number): void {
@@ -180,26 +170,40 @@ export class PortableStream {
   }
 
   /** Lets the runtime read, at first or after a pause. */
-  #read(): void {
+  read(): void {
     if (this.#flowing || this.#ended || this.#closed) return;
     this.#flowing = true;
-    this.socket.resume();
+    this.#path.resume();
   }
 
-  readonly #onData = (chunk: Uint8Array): void => {
+  readonly #onBytes = (bytes: Uint8Array, lent: boolean): void => {
     if (this.#discarding || this.#deaf) {
-      this.#bytesCame = true;
-      this.#discardedBytes += chunk.length;
+      (this.#discarded ??= new Discarding()).note(bytes.length);
       return;
     }
-    this.#ahead.push(chunk);
+    this.#ahead.push(bytes);
     this.#serve();
-    if (this.#ahead.length === 0) return;
-    this.#ahead.keepLast();
-    if (!this.#ahead.full || !this.#flowing) return;
-    this.#flowing = false;
-    this.socket.pause();
+    if (this.#ahead.length === 0) return this.#hold();
+    this.#ahead.keepLast(lent);
+    if (this.#ahead.full) this.#pause();
   };
+
+  /**
+   * A peer that waits for the reaction to its bytes sends no more before. So the runtime would look
+   * for bytes in vain, and sleep. Where sockets become ready one at a time, reading waits until the
+   * reaction has left, when the next bytes may be there already.
+   */
+  #hold(): void {
+    if (!this.#flowing || !this.#path.readsOn || !this.#to.isLone) return;
+    this.#pause();
+    this.#to.hold(this);
+  }
+
+  #pause(): void {
+    if (!this.#flowing) return;
+    this.#flowing = false;
+    this.#path.pause();
+  }
 
   readonly #onEnd = (): void => {
     this.#ended = true;
@@ -227,9 +231,8 @@ export class PortableStream {
     this.#ahead.clear();
     this.shutdownSend();
     this.#serveDiscarded();
-    this.#read();
-    this.#quietSinceMs = performance.now();
-    this.#untaken = this.#quietSinceMs - this.sending.largeSentAtMs < UNTAKEN_MS;
+    this.read();
+    (this.#discarded ??= new Discarding()).begin(this.sending.largeSentAtMs);
     if (this.#closed || this.#errno !== 0) return LINGER_OVER;
     return this.#ended && !this.sending.unsent ? LINGER_OVER : LINGER_WAITS;
   }
@@ -237,15 +240,7 @@ export class PortableStream {
   /** Checks again after `discard`. */
   lookAgain(): number {
     if (this.#closed || this.#errno !== 0) return LINGER_OVER;
-    const came = this.#bytesCame;
-    this.#bytesCame = false;
-    if (came) this.#quietSinceMs = performance.now();
-    if (this.sending.unsent) return came ? LINGER_BYTES_CAME : LINGER_WAITS;
-    if (this.#ended) return LINGER_OVER;
-    const more = this.#untaken || this.#discardedBytes < DISCARDED_BYTES_MAX;
-    if (came) return more ? LINGER_BYTES_CAME : LINGER_OVER;
-    const quiet = performance.now() - this.#quietSinceMs >= QUIET_MS;
-    return this.#untaken && !quiet ? LINGER_WAITS : LINGER_OVER;
+    return (this.#discarded ??= new Discarding()).look(this.sending.unsent, this.#ended);
   }
 
   /** Whether the runtime has bytes that the kernel has not taken. */

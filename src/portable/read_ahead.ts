@@ -44,13 +44,14 @@ export class ReadAhead {
   }
 
   /**
-   * Copies the last chunk if it keeps much more memory than it has bytes, because it stays for a
-   * while.
+   * Copies the last chunk if its memory is `lent`, or is much larger than the chunk, because the
+   * chunk stays for a while.
    */
-  keepLast(): void {
+  keepLast(lent: boolean): void {
     const { length } = this.#others;
     const last = length > 0 ? this.#others[length - 1] : this.#first;
-    if (last === null || last.buffer.byteLength <= 2 * last.length + CHUNK_COST_BYTES) return;
+    if (last === null) return;
+    if (!lent && last.buffer.byteLength <= 2 * last.length + CHUNK_COST_BYTES) return;
     const copy = new Uint8Array(last);
     if (length > 0) this.#others[length - 1] = copy;
     else this.#first = copy;

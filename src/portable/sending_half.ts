@@ -1,21 +1,20 @@
 /**
  * The sending half of one connected socket of `node:net`.
  *
- *   idle -> window with the runtime -> ... -> idle
- *                  \-- cancelled -> owed: the window's callback is outstanding -> idle
+ *   idle -> offered to the kernel -> window with the runtime -> ... -> idle
+ *                                     \-- cancelled -> owed: callback outstanding -> idle
  *
- * The runtime keeps the bytes of a write until its callback. So it gets copies, one window at a
- * time, and the core's memory is free as soon as the operation completes. A write cannot be
- * withdrawn. So a cancelled send reports the window that the runtime holds as taken, and the next
- * send begins after that window's callback: at most one window is owed at any time. When the kernel
- * took a window at once, the runtime holds no bytes, and the send does not wait for the later
- * callback.
+ * Memory of the core is offered to the kernel where the runtime can do so without keeping it. The
+ * rest goes to the runtime, which keeps the bytes of a write until its callback. So it gets copies,
+ * one window at a time, and the core's memory is free as soon as the operation completes. A write
+ * cannot be withdrawn. So a cancelled send reports the window that the runtime holds as taken, and
+ * the next send begins after that window's callback: at most one window is owed at any time.
  *
  * @module
  */
-import type { Buffer } from "node:buffer";
 import { ERRNO } from "../base/errno.ts";
 import { LIMITS } from "../base/limits.ts";
+import type { BytePath } from "./byte_path.ts";
 import type { RuntimeSocket } from "./runtime_sockets.ts";
 import type { SlabTable } from "./slab_table.ts";
 import type { WindowPool } from "./window_pool.ts";
@@ -39,6 +38,7 @@ const LARGE_WINDOW_BYTES = 16_384;
 
 export class SendingHalf {
   readonly #socket: RuntimeSocket;
+  readonly #path: BytePath;
   readonly #to: SendCompletions;
   #finAsked = false;
   /** The errno with which the connection ended; 0 before its end. */
@@ -56,12 +56,11 @@ export class SendingHalf {
   #sent = 0;
   /** The bytes that the runtime holds until its callback, and their memory. */
   #windowBytes = 0;
-  #window: Buffer | null = null;
-  /** Outstanding callbacks of windows that were taken at once. */
-  #callbacksLeft = 0;
+  #window: Uint8Array | null = null;
 
-  constructor(socket: RuntimeSocket, to: SendCompletions) {
+  constructor(socket: RuntimeSocket, path: BytePath, to: SendCompletions) {
     this.#socket = socket;
+    this.#path = path;
     this.#to = to;
   }
 
@@ -115,22 +114,39 @@ export class SendingHalf {
     return true;
   }
 
-  /** Passes copies of the next bytes to the runtime, until it does not take a window at once. */
+  /** Passes the next bytes on, until the kernel does not take all of a window at once. */
   #sendWindow(): void {
     for (;;) {
       if (this.#errno !== 0) return this.#finishSend(-this.#errno);
       if (this.#finAsked) return this.#finishSend(-ERRNO.EPIPE);
+      if (this.#offer()) return;
       const window = this.#copyWindow();
       if (window === null) return this.#finishSend(this.#sent > 0 ? this.#sent : -ERRNO.EFAULT);
-      if (window.length >= LARGE_WINDOW_BYTES) this.largeSentAtMs = performance.now();
+      this.#noteSize(window.length);
       this.#windowBytes = window.length;
-      this.#socket.write(window, this.#onWritten);
-      const { writableLength, errored } = this.#socket;
-      if (writableLength > 0 || errored !== null) return;
-      this.#callbacksLeft++;
+      if (!this.#path.send(window, this.#onWritten)) return;
       this.#returnWindow();
       if (this.#advance(window.length)) return;
     }
+  }
+
+  /** Offers the last range to the kernel. Returns whether the send is complete. */
+  #offer(): boolean {
+    if (this.#rangeAt !== this.#ranges.length - 1) return false;
+    const { slab, offset, length } = this.#ranges[this.#rangeAt];
+    const memory = this.#to.slabs.find(slab);
+    if (memory === null || offset + length > memory.length) return false;
+    const left = length - this.#rangeDone;
+    const taken = this.#path.offer(memory, offset + this.#rangeDone, left);
+    if (taken === 0) return false;
+    this.#noteSize(taken);
+    this.#rangeDone += taken;
+    if (taken === left) this.#rangeAt++;
+    return this.#advance(taken);
+  }
+
+  #noteSize(bytes: number): void {
+    if (bytes >= LARGE_WINDOW_BYTES) this.largeSentAtMs = performance.now();
   }
 
   /** Returns the window's memory, which the runtime does not hold any more. */
@@ -149,7 +165,7 @@ export class SendingHalf {
     return true;
   }
 
-  #copyWindow(): Buffer | null {
+  #copyWindow(): Uint8Array | null {
     let wanted = 0;
     for (let at = this.#rangeAt; at < this.#ranges.length; at++) wanted += this.#ranges[at].length;
     const size = Math.min(wanted - this.#rangeDone, LIMITS.portableWindowBytes);
@@ -163,7 +179,7 @@ export class SendingHalf {
       }
       const part = Math.min(range.length - this.#rangeDone, size - done);
       const from = range.offset + this.#rangeDone;
-      memory.copy(window, done, from, from + part);
+      window.set(memory.subarray(from, from + part), done);
       done += part;
       this.#rangeDone += part;
       if (this.#rangeDone < range.length) continue;
@@ -173,13 +189,7 @@ export class SendingHalf {
     return window.subarray(0, size);
   }
 
-  readonly #onWritten = (error?: Error | null): void => {
-    if (this.#callbacksLeft > 0) {
-      this.#callbacksLeft--;
-      return;
-    }
-    // The socket is ending. 'error' or 'close' follows with the reason.
-    if (error) return;
+  readonly #onWritten = (): void => {
     const bytes = this.#windowBytes;
     this.#returnWindow();
     if (this.#sendSlot < 0) return;

@@ -7,19 +7,18 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
 import type { SlabMemory } from "../buf/slab.ts";
 
 /** The shim numbers its slabs from 0, and has fewer than this. */
 const FIRST_OWN = 1 << 24;
 
 export class SlabTable {
-  readonly #slabs = new Map<number, WeakRef<Buffer>>();
+  readonly #slabs = new Map<number, WeakRef<Uint8Array>>();
   readonly #collected = new FinalizationRegistry<number>((id) => this.#forget(id));
   #next = FIRST_OWN;
   /** The slab of the last lookup, because most operations name the same slab. */
   #lastId = -1;
-  #last: WeakRef<Buffer> | null = null;
+  #last: WeakRef<Uint8Array> | null = null;
 
   /** Maps new memory, filled with zeros. Null when there is no memory. */
   map(sizeBytes: number): SlabMemory | null {
@@ -36,13 +35,13 @@ export class SlabTable {
 
   /** Registers memory that another source has numbered. */
   lend(id: number, memory: ArrayBuffer): void {
-    this.#slabs.set(id, new WeakRef(bufferOf(memory)));
+    this.#slabs.set(id, new WeakRef(viewOf(memory)));
     if (this.#lastId === id) this.#last = null;
     this.#collected.register(memory, id);
   }
 
   /** The memory of a slab; null when it was collected or never existed. */
-  find(id: number): Buffer | null {
+  find(id: number): Uint8Array | null {
     if (id !== this.#lastId || this.#last === null) {
       this.#lastId = id;
       this.#last = this.#slabs.get(id) ?? null;
@@ -58,16 +57,16 @@ export class SlabTable {
   }
 }
 
-const buffers = new WeakMap<ArrayBuffer, Buffer>();
+const views = new WeakMap<ArrayBuffer, Uint8Array>();
 
 /**
  * One view for the life of the memory. The table refers to the view weakly, and the memory keeps it
  * alive.
  */
-function bufferOf(memory: ArrayBuffer): Buffer {
-  const known = buffers.get(memory);
+function viewOf(memory: ArrayBuffer): Uint8Array {
+  const known = views.get(memory);
   if (known !== undefined) return known;
-  const made = Buffer.from(memory);
-  buffers.set(memory, made);
+  const made = new Uint8Array(memory);
+  views.set(memory, made);
   return made;
 }

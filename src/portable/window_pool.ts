@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
 import { LIMITS } from "../base/limits.ts";
 
 const SMALL_BYTES = 4_096;
@@ -13,16 +12,16 @@ const SMALL_KEPT = 64;
 const LARGE_KEPT = 32;
 
 export class WindowPool {
-  readonly #small: Buffer[] = [];
-  readonly #large: Buffer[] = [];
+  readonly #small: Uint8Array[] = [];
+  readonly #large: Uint8Array[] = [];
 
   /** Takes a buffer of at least `sizeBytes`, which is at most a window. */
-  take(sizeBytes: number): Buffer {
-    if (sizeBytes <= SMALL_BYTES) return this.#small.pop() ?? Buffer.alloc(SMALL_BYTES);
-    return this.#large.pop() ?? Buffer.alloc(LIMITS.portableWindowBytes);
+  take(sizeBytes: number): Uint8Array {
+    if (sizeBytes <= SMALL_BYTES) return this.#small.pop() ?? new Uint8Array(SMALL_BYTES);
+    return this.#large.pop() ?? new Uint8Array(LIMITS.portableWindowBytes);
   }
 
-  put(buffer: Buffer): void {
+  put(buffer: Uint8Array): void {
     if (buffer.length === SMALL_BYTES) {
       if (this.#small.length < SMALL_KEPT) this.#small.push(buffer);
     } else if (this.#large.length < LARGE_KEPT) {

@@ -61,7 +61,7 @@ type PumpState = "asleep" | "scheduled" | "yielding" | "spinning" | "closed";
 
 export class Pump {
   readonly #ring: PumpedRing;
-  readonly #spinner: Spinner;
+  readonly spinner: Spinner;
   readonly #doorbell: DoorbellPort;
   /** The pump that counts the calls of this one: itself, unless another pump counts for both. */
   readonly #keeper: Pump;
@@ -90,7 +90,7 @@ export class Pump {
     this.#ring = ring;
     this.#keeper = keeper ?? this;
     this.#partner = keeper;
-    this.#spinner = new Spinner(spin, ring.meter);
+    this.spinner = new Spinner(spin, ring.meter);
     this.#doorbell = ring.port.openDoorbell(this.#onWake);
     this.#doorbell.unref();
     if (keeper !== null) keeper.#partner = this;
@@ -236,7 +236,7 @@ export class Pump {
   };
 
   #spin(): void {
-    const budgetUs = this.#spinner.budgetUs;
+    const budgetUs = this.spinner.budgetUs;
     if (budgetUs === 0) return this.#arm();
     this.#state = "spinning";
     this.#spinSinceMs = this.#ring.now;
@@ -253,12 +253,12 @@ export class Pump {
     const count = this.#takeTurn(TURN_LOOK);
     if (this.#isClosed()) return;
     if (count > 0 || ring.hasMore) {
-      this.#spinner.hit(this.#spunUs);
+      this.spinner.hit(this.#spunUs);
       this.#chain();
     } else if (ring.now < this.#spinUntilMs) {
       this.#queueMacrotask();
     } else {
-      this.#spinner.miss(this.#spunUs);
+      this.spinner.miss(this.#spunUs);
       this.#arm();
     }
   }
@@ -302,7 +302,8 @@ export class Pump {
     this.#ring.meter.counts[COUNT.wakeups]++;
     if (this.#state !== "asleep") return;
     this.#chained = 0;
-    this.#spinner.woke((this.#ring.host.now() - this.#asleepSinceMs) * 1_000);
+    const { host } = this.#ring;
+    if (this.spinner.enabled) this.spinner.woke((host.now() - this.#asleepSinceMs) * 1_000);
     this.#turn();
   };
 }

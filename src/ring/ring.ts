@@ -72,7 +72,7 @@ export class Ring implements PumpedRing {
   /** Null when this ring does not receive. */
   readonly reads: ReadGroups | null;
   readonly pump: Pump;
-  /** Milliseconds at the last turn. The hot path measures durations with it. */
+  /** Milliseconds at the last turn with completions. The hot path measures durations with it. */
   now: number;
   /**
    * Submissions, cancels, and calls that needed no submission, since the ring was opened: while the
@@ -177,7 +177,8 @@ export class Ring implements PumpedRing {
     this.#stage(writer);
     const count = this.port.turn(writer.count, flags);
     assert(count >= 0, `a turn fails only on the wrong thread or after close (${count})`);
-    this.now = this.host.now();
+    // Without spins, nothing measures the time at a turn that completes nothing.
+    if (count > 0 || this.pump.spinner.enabled) this.now = this.host.now();
     if (count > 0) this.meter.batchSize.observe(count);
     const completions = this.port.completions;
     for (let i = 0, at = 0; i < count; i++, at += 4) {

@@ -61,6 +61,11 @@ export class Spinner {
     this.#config = config === null || config.budgetUs === 0 ? null : config;
   }
 
+  /** Whether there are spins. If so, each turn takes the time. */
+  get enabled(): boolean {
+    return this.#config !== null;
+  }
+
   /** Microseconds to spin in the wait that begins. With 0 the thread sleeps at once. */
   get budgetUs(): number {
     const config = this.#config;

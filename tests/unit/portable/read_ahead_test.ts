@@ -51,7 +51,7 @@ test("a chunk that stays pins no more memory than about its bytes", () => {
   const large = new Uint8Array(65_536);
   large[100] = 7;
   ahead.push(large.subarray(100, 101));
-  ahead.keepLast();
+  ahead.keepLast(false);
   large[100] = 8;
   const out = new Uint8Array(1);
   ahead.take(out, 0, 1);
