@@ -31,7 +31,7 @@ export type Macrotask = ((callback: () => void) => void) | null;
 /** After as many wakeups with one completion, sockets count as ready one at a time. */
 const LONE_COUNT = 4;
 /** Microtasks until the next trial of a macrotask. */
-const TRIAL_GAP = 64;
+const TRIAL_GAP = 256;
 
 /** The longest delay of a timer. The timer's callback does nothing. */
 const LONG_MS = 2_147_483_647;
