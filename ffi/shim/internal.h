@@ -105,7 +105,9 @@ struct ring {
   uint8_t *blocks;
   struct message *messages;
   struct io_uring_buf_ring *buffers[UR_BUFFER_GROUPS];
-  uint64_t turn_bytes; /* moved by the completions of this turn */
+  uint64_t turn_bytes;              /* moved by the completions of this turn */
+  int32_t gathering[UR_GATHER_MAX]; /* descriptors for whose bytes this turn waits */
+  uint32_t gathering_count;
   uint32_t in_flight;
   uint32_t id;
   _Atomic bool open;

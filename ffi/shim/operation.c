@@ -26,6 +26,10 @@ static bool moves_bytes(uint32_t opcode) {
   return (opcode >= UR_OP_RECV && opcode <= UR_OP_SENDMSG) || opcode == UR_OP_RECV_MULTISHOT;
 }
 
+static bool receives_once(uint32_t opcode) {
+  return opcode == UR_OP_RECV || opcode == UR_OP_RECV_SELECT;
+}
+
 static uint8_t *block_at(struct ring *ring, uint32_t block) {
   return block < UR_BLOCK_COUNT ? ring->blocks + (size_t)block * UR_BLOCK_BYTES : NULL;
 }
@@ -107,8 +111,9 @@ static int32_t prepare(struct ring *ring, const struct ur_op *op, struct io_urin
   int32_t result = fill_entry(ring, op, sqe);
   if (result < 0) return result;
   if (op->flags) {
+    uint32_t gathers = receives_once(op->opcode) ? UR_OP_FLAG_GATHER : 0;
     /* On an accept, the same bit means multishot to the kernel. */
-    if (op->flags != UR_OP_FLAG_POLL_FIRST || !moves_bytes(op->opcode)) return -EINVAL;
+    if ((op->flags & ~gathers) != UR_OP_FLAG_POLL_FIRST || !moves_bytes(op->opcode)) return -EINVAL;
     sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
   }
   return owns(op->fd) ? 0 : -EBADF;

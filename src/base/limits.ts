@@ -146,6 +146,18 @@ export const LIMITS = Object.freeze({
   bulkFromBytes: 65_536,
 
   /**
+   * A ring that receives this much, beyond one piece for each receive, while the network sends
+   * nothing and the thread never sleeps, receives a stream: its turns wait until many bytes have
+   * come. The last bytes of a stream may wait for 100 us then, 5 % of the time that this many bytes
+   * take on loopback.
+   */
+  streamFromBytes: 1 << 23,
+  streamPieceBytes: 8_192,
+
+  /** A turn that waited for bytes of a stream and got fewer was ended early, or too slow to pay. */
+  streamGatherBytesMin: 131_072,
+
+  /**
    * The limit of the bytes through a delimiter, or of a line with its end, when the call names no
    * limit. The stream buffers this many bytes for a peer that never sends the delimiter.
    */

@@ -11,6 +11,12 @@ import type { SlabSource } from "../buf/slab.ts";
 /** Flag of a receive or send record: wait for readiness before the first attempt. */
 export const OP_FLAG_POLL_FIRST = 1;
 
+/**
+ * Flag of a receive record, with the flag above: the turn sleeps until many bytes wait, another
+ * operation completes, or some 100 microseconds have passed.
+ */
+export const OP_FLAG_GATHER = 4;
+
 /** Flag of a cancel record: the target is an accept. */
 export const OP_FLAG_OF_ACCEPT = 2;
 

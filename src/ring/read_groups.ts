@@ -8,6 +8,7 @@
  * @module
  */
 import { LIMITS } from "../base/limits.ts";
+import type { Meter } from "../base/meter.ts";
 import { type BufferPool, leakTrackerOf, sizeClassFor } from "../buf/buffer_pool.ts";
 import { SizeClass } from "../buf/size_class.ts";
 import type { SlabSource } from "../buf/slab.ts";
@@ -15,6 +16,7 @@ import type { Slot } from "../buf/slot.ts";
 import type { OpWriter } from "./op_writer.ts";
 import type { RingPort } from "./port.ts";
 import { ProvidedBuffers } from "./provided_buffers.ts";
+import { StreamFlow } from "./stream_flow.ts";
 
 /** The source of read buffers. */
 export interface ReadMemory {
@@ -26,6 +28,7 @@ export interface ReadMemory {
 
 export class ReadGroups {
   readonly single: ProvidedBuffers;
+  readonly stream: StreamFlow;
   /** Null where receives complete only once, and where single buffers are not larger. */
   readonly multishot: ProvidedBuffers | null;
   /** The buffer of the current completion, until it has an owner again. */
@@ -40,7 +43,8 @@ export class ReadGroups {
   #takenGroup: ProvidedBuffers | null = null;
   #takenFlags = 0;
 
-  constructor(port: RingPort, memory: ReadMemory) {
+  constructor(port: RingPort, memory: ReadMemory, meter: Meter) {
+    this.stream = new StreamFlow(meter);
     const { pool, source, sizeBytes } = memory;
     const common = { source, countMax: port.bufferCount };
     const { multishotBufferBytes, multishotExtraCount, bulkBufferBytes } = LIMITS;

@@ -99,7 +99,7 @@ export class Ring implements PumpedRing {
     this.#writer = new OpWriter(port.ops, port.opCapacity);
     this.sendLane = new Lane(inFlightMax);
     this.recvLane = new Lane(inFlightMax);
-    this.reads = reads === null ? null : new ReadGroups(port, reads);
+    this.reads = reads === null ? null : new ReadGroups(port, reads, meter);
     this.#tracker = reads === null ? null : leakTrackerOf(reads.pool);
     // Made last, because it can fail.
     this.pump = new Pump(this, spin, keeper === null ? null : keeper.pump);
@@ -192,6 +192,7 @@ export class Ring implements PumpedRing {
   }
 
   onSleep(): void {
+    this.reads?.stream.interrupt();
     this.#tracker?.onIdle();
   }
 

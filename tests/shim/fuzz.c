@@ -107,7 +107,9 @@ static bool is_own(int32_t fd) {
 /* The errno with which the record must be refused, or 0. */
 static int32_t verdict(const struct ur_op *op) {
   const uint32_t *triple = rig_triples(&rig, op->slab % UR_BLOCK_COUNT);
-  bool poll_first = op->flags == UR_OP_FLAG_POLL_FIRST;
+  bool receives = op->opcode == UR_OP_RECV || op->opcode == UR_OP_RECV_SELECT;
+  bool gathers = receives && op->flags == (UR_OP_FLAG_POLL_FIRST | UR_OP_FLAG_GATHER);
+  bool poll_first = gathers || op->flags == UR_OP_FLAG_POLL_FIRST;
   if (op->slot >= 0x7fffffffu) return -EINVAL;
   switch (op->opcode) {
     case UR_OP_NOP:
@@ -229,7 +231,8 @@ static void stage_record(void) {
   op->slab = range[0];
   op->offset = range[1];
   op->length = range[2];
-  op->flags = chance(85) ? 0 : chance(70) ? UR_OP_FLAG_POLL_FIRST : edge();
+  op->flags = chance(80) ? 0 : chance(70) ? UR_OP_FLAG_POLL_FIRST : edge();
+  if (chance(5)) op->flags |= UR_OP_FLAG_GATHER;
   if (kind >= UR_OP_SENDMSG && kind <= UR_OP_CONNECT) stage_block(op);
   if (kind == UR_OP_RECV_SELECT) op->slab = chance(90) ? 2 * below(2) : edge();
   if (kind == UR_OP_POLL) op->length = chance(90) ? 1u << (below(2) ? 13 : 2 * below(2)) : edge();

@@ -121,6 +121,92 @@ static void poll_first(void) {
   rig_close(&rig);
 }
 
+static int mark_of(int32_t fd) {
+  int bytes = 0;
+  socklen_t size = sizeof(bytes);
+  EXPECT(getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, &size), 0);
+  return bytes;
+}
+
+static void stage_gathering(int32_t fd, uint32_t slab, uint32_t length) {
+  rig_bytes(&rig, UR_OP_RECV, fd, slab, 1000, length)->flags =
+      UR_OP_FLAG_POLL_FIRST | UR_OP_FLAG_GATHER;
+}
+
+/* The bytes are below the mark, so the kernel reports them only when the turn lowers it. */
+static void gather_few(void) {
+  int32_t pair[2];
+  rig_open(&rig, 8, 64, 0);
+  rig_pair(&rig, pair);
+  uint32_t slab = slab_map(SLAB_BYTES);
+  memcpy(slab_bytes(slab), "0123456789", 10);
+  for (uint32_t i = 0; i < 3; i++) {
+    rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, 10);
+    EXPECT(rig_result(&rig), 10);
+    stage_gathering(pair[1], slab, 20);
+    EXPECT(rig_turn(&rig), 1);
+    EXPECT(rig_result(&rig), 10);
+    EXPECT(memcmp(slab_bytes(slab) + 1000, "0123456789", 10), 0);
+    EXPECT(mark_of(pair[1]), 1);
+  }
+  rig_close(&rig);
+}
+
+/* No byte comes. The turn ends, and the receive stays in flight without a mark. */
+static void gather_none(void) {
+  int32_t pair[2];
+  rig_open(&rig, 8, 64, 0);
+  rig_pair(&rig, pair);
+  uint32_t slab = slab_map(SLAB_BYTES);
+  stage_gathering(pair[1], slab, 20);
+  uint32_t received = rig.generation;
+  EXPECT(rig_turn(&rig), 0);
+  EXPECT(mark_of(pair[1]), 1);
+  EXPECT(rig.header[UR_HEADER_ENTER_ERROR], 0);
+  rig_bytes(&rig, UR_OP_SEND, pair[0], slab, 0, 1);
+  EXPECT(rig_result(&rig), 1);
+  EXPECT(rig_await(&rig, received).result, 1);
+  rig_close(&rig);
+}
+
+/* More descriptors than a turn gathers for; those that are left over receive as usual. */
+static void gather_many(void) {
+  int32_t pairs[UR_GATHER_MAX + 2][2];
+  uint32_t received[UR_GATHER_MAX + 2];
+  rig_open(&rig, 64, 256, 0);
+  uint32_t slab = slab_map(SLAB_BYTES);
+  for (uint32_t i = 0; i < UR_GATHER_MAX + 2; i++) {
+    rig_pair(&rig, pairs[i]);
+    rig_bytes(&rig, UR_OP_SEND, pairs[i][0], slab, 0, 10);
+    EXPECT(rig_result(&rig), 10);
+  }
+  for (uint32_t i = 0; i < UR_GATHER_MAX + 2; i++) {
+    stage_gathering(pairs[i][1], slab, 20);
+    received[i] = rig.generation;
+  }
+  for (uint32_t i = 0; i < UR_GATHER_MAX + 2; i++) {
+    EXPECT(rig_await(&rig, received[i]).result, 10);
+    EXPECT(mark_of(pairs[i][1]), 1);
+  }
+  rig_close(&rig);
+}
+
+static void gather_refused(void) {
+  int32_t pair[2];
+  rig_open(&rig, 8, 64, UR_OPEN_BUFFERS);
+  rig_pair(&rig, pair);
+  uint32_t slab = slab_map(SLAB_BYTES);
+  rig_bytes(&rig, UR_OP_RECV, pair[1], slab, 0, 10)->flags = UR_OP_FLAG_GATHER;
+  EXPECT(rig_result(&rig), -EINVAL);
+  uint32_t both = UR_OP_FLAG_POLL_FIRST | UR_OP_FLAG_GATHER;
+  rig_bytes(&rig, UR_OP_SEND, pair[1], slab, 0, 10)->flags = both;
+  EXPECT(rig_result(&rig), -EINVAL);
+  rig_op(&rig, UR_OP_RECV_MULTISHOT, 1, pair[1])->flags = both;
+  EXPECT(rig_result(&rig), -EINVAL);
+  EXPECT(mark_of(pair[1]), 1);
+  rig_close(&rig);
+}
+
 static void select_buffers_of(uint32_t group) {
   int32_t pair[2];
   rig_open(&rig, 8, 64, UR_OPEN_BUFFERS);
@@ -661,6 +747,10 @@ const struct test_case operation_cases[] = {
     {"SEND and RECV carry bytes between slabs, and touch no other byte", echo},
     {"SENDMSG carries 1 to 32 ranges in order", echo_iovecs},
     {"POLL_FIRST waits, then carries", poll_first},
+    {"GATHER takes what has come when its turn ends, and leaves no mark", gather_few},
+    {"GATHER ends its turn when no byte comes, and the receive goes on", gather_none},
+    {"GATHER for more descriptors than a turn has room for", gather_many},
+    {"GATHER is refused without POLL_FIRST, for sends and multishot receives", gather_refused},
     {"RECV_SELECT fills provided buffers, 256 identifiers around, and says which", select_buffers},
     {"a turn that moved 1 MiB ends, and says that there is more", much_in_a_turn},
     {"RECV_MULTISHOT completes until its buffers run out, and loses nothing", multishot},

@@ -159,6 +159,33 @@ test("when all large buffers are held, reading goes on with those of the usual s
   });
 }, { timeoutMs: 60_000 });
 
+test("a stream gathers bytes, until the network sends", async () => {
+  const much = 2 * LIMITS.streamFromBytes;
+  const ample = { sendCapacity: 2 * much, recvCapacity: 2 * much };
+  await withPair({ kernel: ample }, async (pair) => {
+    const { server, client, network } = pair;
+    const { stream } = network.context.recvRing.reads!;
+    await arrive(pair, 1, much);
+    await drain(pair, 1, much);
+    assert.is(ringOf(pair).gatherCount, 0, "bytes were always waiting");
+    await pair.sim.sleep(50);
+    assert.is(stream.flows, false, "the thread has slept");
+    for (let i = 0; i < much / bulkBufferBytes; i++) stream.received(bulkBufferBytes);
+    assert.is(stream.flows, true);
+    const waiting = server.stream.recvSome();
+    await client.sink.send(contentOf(2, MUCH));
+    const some = await waiting as IoBuf;
+    assert.bytesEqual(some.bytes, contentOf(2, some.length));
+    assert.is(ringOf(pair).gatherCount, 1);
+    const at = some.length;
+    some.release();
+    const rest = await server.stream.recv(MUCH - at);
+    assert.bytesEqual(rest.toUint8Array(), contentOf(2, MUCH - at, at));
+    assert.is(stream.flows, false);
+    assert.is(ringOf(pair).gatherCount, 1);
+  });
+});
+
 test("the bytes of a large receive whose call has left stay for the next call", async () => {
   await withSeeds(20, { kernel }, async (pair, seed) => {
     const { client, server, sim } = pair;

@@ -18,6 +18,7 @@ import {
   CQE_SOCKET_NONEMPTY,
   HEADER,
   type NativePort,
+  OP_FLAG_GATHER,
   OP_FLAG_POLL_FIRST,
   type RingPort,
   SOCKET_OPTION,
@@ -257,6 +258,7 @@ async function playFake(body: (world: World) => Promise<void>): Promise<string[]
 }
 
 const WAIT = OP_FLAG_POLL_FIRST;
+const GATHER = OP_FLAG_POLL_FIRST | OP_FLAG_GATHER;
 
 const SCRIPTS: Readonly<Record<string, (world: World) => Promise<void>>> = {
   "without a buffer a receive ends at once, whatever the socket has": async (world) => {
@@ -304,6 +306,17 @@ const SCRIPTS: Readonly<Record<string, (world: World) => Promise<void>>> = {
     await world.arrives(1_500);
     await world.fin();
     await world.turn();
+  },
+  "a receive that gathers waits for its turn, and takes what has come": async (world) => {
+    world.give(SINGLE, 3);
+    await world.single(1, GATHER);
+    await world.arrives(10);
+    await world.turn();
+    await world.arrives(20);
+    await world.single(2, GATHER);
+    await world.arrives(30);
+    await world.fin();
+    await world.single(3, GATHER);
   },
   "FIN is not told without a buffer": async (world) => {
     world.give(MULTISHOT, 1);

@@ -28,6 +28,7 @@ import {
   CQE_SOCKET_NONEMPTY,
   type DoorbellPort,
   HEADER,
+  OP_FLAG_GATHER,
   OP_FLAG_OF_ACCEPT,
   OP_FLAG_POLL_FIRST,
   type RingOpenOptions,
@@ -148,6 +149,8 @@ export class FakeRing implements RingPort {
   moreCount = 0;
   /** The number of bulk receives. */
   bulkCount = 0;
+  /** Receives for which the kernel gathers bytes. */
+  gatherCount = 0;
   /** Connections that were accepted without the ring. */
   directCount = 0;
 
@@ -372,6 +375,7 @@ export class FakeRing implements RingPort {
     this.#inFlight.set(slot, op);
     this.#occupy(op);
     this.#own(op, slab, offset, length);
+    if ((flags & OP_FLAG_GATHER) !== 0) this.gatherCount++;
     this.#start(op, (flags & OP_FLAG_POLL_FIRST) !== 0);
     return null;
   }

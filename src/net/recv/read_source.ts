@@ -10,7 +10,8 @@
  * multishot receive. It goes back to single receives when a message fills a small buffer, when
  * bytes pile up, or when buffers run out. After a single buffer that was filled while more bytes
  * waited, it gets bulk receives, until these bring no more than a single buffer holds, or until
- * bulk buffers run out.
+ * bulk buffers run out. While the network does nothing but receive a stream, it gets bulk receives
+ * for which the kernel gathers bytes (`StreamFlow`).
  *
  * No receive holds a buffer while the connection is idle. Unix sockets take no multishot receive:
  * kernels before 2026 can miss the end of a stream there.
@@ -25,6 +26,7 @@ import {
   CQE_BUFFER,
   CQE_BUFFER_SHIFT,
   CQE_SOCKET_NONEMPTY,
+  OP_FLAG_GATHER,
   OP_FLAG_POLL_FIRST,
 } from "../../ring/port.ts";
 import type { ProvidedBuffers } from "../../ring/provided_buffers.ts";
@@ -53,15 +55,23 @@ export class ReadSource {
   #takenBefore = -1;
   /** Whether more bytes waited behind the last received ones. */
   #hasMore = false;
+  /** The bytes that the receive in flight has to gather; 0 when it does not gather. */
+  #gatherBytes = 0;
 
   constructor(groups: ReadGroups, multishot: boolean) {
     this.#groups = groups;
     this.#multishot = multishot && groups.multishot !== null;
   }
 
-  /** Flags of the next record: the kernel waits for the socket first, unless bytes are waiting. */
-  get flags(): number {
-    return this.#hasMore ? 0 : OP_FLAG_POLL_FIRST;
+  /**
+   * Flags of the record of a receive of up to `length` bytes: the kernel waits for the socket
+   * first, unless bytes are waiting. In a stream it waits for many bytes.
+   */
+  flagsFor(length: number): number {
+    if (this.#hasMore) return 0;
+    if (!this.#groups.stream.flows) return OP_FLAG_POLL_FIRST;
+    this.#gatherBytes = Math.min(length, LIMITS.streamGatherBytesMin);
+    return OP_FLAG_POLL_FIRST | OP_FLAG_GATHER;
   }
 
   /**
@@ -74,6 +84,7 @@ export class ReadSource {
     const group = this.#groupNamed(reception);
     if (group === null) return false;
     this.restart();
+    this.#groups.stream.interrupt();
     const before = this.#takenBefore;
     this.#takenBefore = group.takenCount;
     return group.provided === 0 || group.takenCount !== before;
@@ -86,7 +97,8 @@ export class ReadSource {
     if (this.#multishot && this.#trend >= LIMITS.multishotAfterCount) return "multishot";
     // A call that takes less would occupy a large buffer with a few bytes.
     const takesMuch = lengthMax > Math.max(single.sizeBytes, LIMITS.bulkFromBytes);
-    return bulk !== null && this.#trend < 0 && takesMuch ? "bulk" : "single";
+    const hasMuch = this.#trend < 0 || this.#groups.stream.flows;
+    return bulk !== null && hasMuch && takesMuch ? "bulk" : "single";
   }
 
   /** Counts a receive that will take a buffer. */
@@ -107,19 +119,22 @@ export class ReadSource {
     length: number,
     lengthMax: number,
   ): void {
-    if (provided === "multishot") return writer.recvMultishot(fd, this.flags);
+    if (provided === "multishot") {
+      return writer.recvMultishot(fd, this.#hasMore ? 0 : OP_FLAG_POLL_FIRST);
+    }
     const { group, sizeBytes } = this.#groupNamed(provided) as ProvidedBuffers;
     // The kernel refuses lengths from 2^31. A buffer brings no more than it holds anyway.
     const wanted = Math.min(
       provided === "single" ? length : Math.max(length, lengthMax),
       sizeBytes,
     );
-    writer.recvSelect(fd, group, wanted, this.flags);
+    writer.recvSelect(fd, group, wanted, this.flagsFor(wanted));
   }
 
   /** The buffer of a completion, or null. */
   take(reception: Reception, result: number, flags: number): Slot | null {
     this.#hasMore = (flags & CQE_SOCKET_NONEMPTY) !== 0;
+    if (result > 0) this.#noteStream(result);
     if ((flags & CQE_BUFFER) === 0) return null;
     const group = this.#groupNamed(reception);
     if (group === null) return null;
@@ -174,6 +189,17 @@ export class ReadSource {
    */
   restart(): void {
     this.#trend = 0;
+  }
+
+  /**
+   * A receive that gathered and brought little was not alone, or its stream is slow: for the next
+   * bytes of the stream it is cheaper not to wait.
+   */
+  #noteStream(length: number): void {
+    const { stream } = this.#groups;
+    if (length < this.#gatherBytes) stream.interrupt();
+    else stream.received(length);
+    this.#gatherBytes = 0;
   }
 
   /** The buffers of a reception; null for a reception without provided buffers. */

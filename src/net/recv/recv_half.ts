@@ -148,7 +148,7 @@ export class RecvHalf extends RecvCalls {
 
   #prepareDirect(writer: OpWriter, call: RecvCall): boolean {
     this.#direct ??= new DirectRead(this.socket.context);
-    if (this.#direct.prepare(writer, this.socket.fd, call.remaining, this.#source.flags)) {
+    if (this.#direct.prepare(writer, this.socket.fd, call.remaining, this.#source)) {
       this.#reception = call.result === null ? "directToBuffer" : "direct";
       return true;
     }

@@ -4,12 +4,15 @@
  *
  * @module
  */
-import { type NetworkConfig, NetworkError } from "../../../mod.ts";
+import { type NetworkConfig, NetworkError, type SocketAddress } from "../../../mod.ts";
 import { assert, bytesEqual, Random } from "../../harness.ts";
-import { connect, type ContractSuite, expectText, pattern, started } from "../fixture.ts";
+import { RawPeer } from "../../support/raw_peer.ts";
+import { connect, type ContractSuite, expectText, pattern, SOON_MS, started } from "../fixture.ts";
 
 const READ_BUFFER_BYTES = 65_536;
 const MESSAGE_BYTES = 1 << 20;
+/** More than it takes until a ring that receives nothing else gathers bytes: 16 MiB. */
+const STREAM_MESSAGE_COUNT = 256;
 /** Far more than it takes until a large receive finds much. */
 const MESSAGE_COUNT_MAX = 200;
 
@@ -38,6 +41,26 @@ export function bulk(test: ContractSuite, config: NetworkConfig): void {
     },
     { timeoutMs: 30_000 },
   );
+
+  test("no byte of a long stream waits for bytes that its peer does not send", async (t) => {
+    await using listener = await t.network.bind("127.0.0.1:0");
+    const { port } = listener.localAddress as SocketAddress;
+    using peer = RawPeer.connect(port);
+    await using connection = await listener.accept();
+    const text = "0123456789abcdef".repeat(READ_BUFFER_BYTES / 16);
+    for (let i = 0; i < STREAM_MESSAGE_COUNT; i++) {
+      peer.send(text);
+      for (let at = 0; at < text.length;) {
+        const some = await connection.stream.recvSome(undefined, { timeoutMs: SOON_MS });
+        assert.ok(some !== null);
+        const { length } = some;
+        assert.is(some.text(), text.slice(at, at + length));
+        at += length;
+      }
+    }
+    peer.send("tail");
+    await expectText(connection, "tail");
+  });
 
   test("a pool with a budget lends no more than it has, however much comes", async () => {
     const budgetBytes = 4 << 20;

@@ -105,8 +105,13 @@ test("options, header words and features have the numbers of the header", () => 
 });
 
 test("flags have the numbers of the header", () => {
-  const { OP_FLAG_POLL_FIRST, OP_FLAG_OF_ACCEPT, TURN_WOKEN, TURN_LOOK } = port;
-  expectSame({ pollFirst: OP_FLAG_POLL_FIRST, ofAccept: OP_FLAG_OF_ACCEPT }, family("OP_FLAG_"));
+  const { TURN_WOKEN, TURN_LOOK } = port;
+  const opFlags = {
+    pollFirst: port.OP_FLAG_POLL_FIRST,
+    ofAccept: port.OP_FLAG_OF_ACCEPT,
+    gather: port.OP_FLAG_GATHER,
+  };
+  expectSame(opFlags, family("OP_FLAG_"));
   expectSame({ woken: TURN_WOKEN, look: TURN_LOOK }, family("TURN_", "TURN_TARGET", "TURN_BYTES"));
   expectSame(OPEN, family("OPEN_"));
   const { SHUTDOWN_DISCARD, SHUTDOWN_AGAIN } = port;
@@ -142,7 +147,15 @@ test("records have the fields of the header", () => {
 });
 
 /** Constants of the header that only C uses. */
-const ONLY_C = ["TURN_TARGET", "TURN_BYTES", "DRAIN_MS", "LOOK_US"];
+const ONLY_C = [
+  "TURN_TARGET",
+  "TURN_BYTES",
+  "DRAIN_MS",
+  "LOOK_US",
+  "GATHER_BYTES",
+  "GATHER_US",
+  "GATHER_MAX",
+];
 /** Numbers of LAYOUT that are no constant of the header: of structs, or of the kernel. */
 const ONLY_LAYOUT = [
   "opBytes",
