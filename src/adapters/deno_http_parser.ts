@@ -1,17 +1,16 @@
 /**
- * In Deno, a parser of `node:http` that is not fed by Deno itself calls the program through an
- * `AsyncResource` of its own, once for each chunk. Each request then pays the cost that
- * `async_scope.ts` avoids, and the server makes another such scope for each request. So a parser
- * that is given to a socket of this library gets the cheap scope, which has the same context.
+ * Parsers of `node:http` in Deno that are given to sockets of this library.
+ *
+ * A parser that is not fed by Deno itself calls the program through an `AsyncResource` of its own,
+ * once for each chunk. Each request then pays the cost that `async_scope.ts` avoids, and the server
+ * makes another such scope for each request. So the parser gets the cheap scope, which has the same
+ * context, and the socket's handle an input that feeds the parser past the stream.
  *
  * @module
  */
 import { asyncScope } from "./async_scope.ts";
+import { DenoHttpInput, type Parser } from "./deno_http_input.ts";
 import { SocketStream, STATE } from "./socket_stream.ts";
-
-interface Parser {
-  _asyncResource?: { runInAsyncScope?: unknown } | null;
-}
 
 class ParserScope {
   readonly #scope = asyncScope.capture();
@@ -26,7 +25,12 @@ function isParser(value: unknown): value is Parser {
   return typeof (value as Parser)._asyncResource?.runInAsyncScope === "function";
 }
 
-/** Gives each parser that is assigned to a socket the cheap scope. */
+function inputOf(parser: Parser): DenoHttpInput | null {
+  const { kOnExecute } = parser.constructor;
+  return typeof kOnExecute === "number" ? new DenoHttpInput(parser, kOnExecute) : null;
+}
+
+/** Gives each parser that is assigned to a socket the cheap scope, and the handle its input. */
 function install(): void {
   if (!asyncScope.switches) return;
   Object.defineProperty(SocketStream.prototype, "parser", {
@@ -35,8 +39,11 @@ function install(): void {
       return this[STATE].parser;
     },
     set(this: SocketStream, parser: unknown): void {
-      if (isParser(parser)) parser._asyncResource = new ParserScope();
-      this[STATE].parser = parser;
+      const state = this[STATE];
+      state.parser = parser;
+      const fed = isParser(parser);
+      if (fed) parser._asyncResource = new ParserScope();
+      if (state.handle !== null) state.handle.http = fed ? inputOf(parser) : null;
     },
   });
 }

@@ -53,8 +53,7 @@ export class Socket extends SocketStream {
       if (callback !== undefined) this.removeListener("timeout", callback);
       return this;
     }
-    const now = () => state.handle?.now ?? performance.now();
-    state.idle ??= new IdleTimer(now, () => this._onTimeout());
+    state.idle ??= newIdleTimer(this);
     if (state.handle !== null) state.handle.idle = state.idle;
     state.idle.start(periodMs);
     if (callback !== undefined) this.once("timeout", callback);
@@ -230,6 +229,13 @@ export class Socket extends SocketStream {
 }
 
 denoHttpParser.install();
+
+/** Outside of `setTimeout`, which would make its functions in each call. */
+function newIdleTimer(socket: Socket): IdleTimer {
+  const state = socket[STATE];
+  const now = () => state.handle?.now ?? performance.now();
+  return new IdleTimer(now, () => socket._onTimeout());
+}
 
 interface Waiting {
   chunk: Uint8Array | string;

@@ -22,9 +22,12 @@ import { pushReceive } from "../net/recv/stream.ts";
 import type { Part, Producer, PushSend } from "../net/send/push_send.ts";
 import { pushSend } from "../net/send/sink.ts";
 import { ConnectionHandle } from "./connection_handle.ts";
+import { REPORTS_LATER, type WriteRequest } from "./deno_http_end.ts";
+import type { DenoHttpInput } from "./deno_http_input.ts";
 import type { IdleTimer } from "./idle_timer.ts";
 import { nodeError } from "./node_error.ts";
 import { type OnRead, OnReadBuffers } from "./on_read_buffers.ts";
+import { receivedChunk } from "./received_chunk.ts";
 
 /**
  * Bytes that may be queued before a write waits. A peer that does not read costs this much and the
@@ -37,6 +40,8 @@ type Done = (error?: Error | null) => void;
 export class SocketHandle extends ConnectionHandle implements Consumer, Producer {
   /** Null while the socket has no timeout. */
   idle: IdleTimer | null = null;
+  /** The server of `node:http` that the socket belongs to; only in Deno. */
+  http: DenoHttpInput | null = null;
   bytesRead = 0;
   bytesWritten = 0;
   #receive: PushReceive | null = null;
@@ -48,6 +53,8 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   /** The callback of the write that waits for room. */
   #written: Done | null = null;
   #finished: Done | null = null;
+  /** A write of a whole response that waits for room. */
+  #response: WriteRequest | null = null;
 
   /** Sets the stream whose handle this is. */
   serve(stream: Duplex, onread: OnRead | null): void {
@@ -84,6 +91,28 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     else this.#written = done;
   }
 
+  /**
+   * Whether `node:http` of Deno may write a whole response as one text. The next two members are
+   * for it as well.
+   */
+  get isStreamBase(): boolean {
+    const { http } = this;
+    return http !== null && http.writesTexts && this.connected && this.#send?.full !== true;
+  }
+
+  /** The native parser reads from native handles alone: this one counts as taken. */
+  get _consumed(): boolean {
+    return true;
+  }
+
+  writeUtf8String(request: WriteRequest, text: string): number {
+    return this.#writeText(request, text, "utf8");
+  }
+
+  writeLatin1String(request: WriteRequest, text: string): number {
+    return this.#writeText(request, text, "latin1");
+  }
+
   /** Sends FIN after the written bytes. */
   finish(done: Done): void {
     const send = this.#sender();
@@ -111,15 +140,21 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     const { context } = this;
     const lingers = !reset && (this.#send?.queuedBytes ?? 0) > 0;
     const written = this.#written;
+    const response = this.#response;
     this.#receive?.stop();
     this.#send?.stop();
-    this.connection = this.#receive = this.#send = null;
-    this.#written = this.#finished = null;
+    this.connection =
+      this.#receive =
+      this.#send =
+      this.http =
+        null;
+    this.#written = this.#finished = this.#response = null;
     if (reset) connection.reset();
     const closing = connection.close();
     // As in Node, the callback gets no error. The program may reuse the bytes, which are read no
     // more.
     if (written !== null) nextTick(() => this.scope.run(written));
+    if (response !== null) nextTick(complete, response, 0);
     if (lingers) {
       setImmediate(closed);
       return;
@@ -142,9 +177,11 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     this.bytesRead += end - start;
     this.idle?.touch();
     if (this.#reader !== null) return this.#reader.take(bytes, start, end);
-    const chunk = Buffer.allocUnsafe(end - start);
-    chunk.set(bytes.subarray(start, end));
-    return this.scope.run(push, this.#stream, chunk) as boolean;
+    const chunk = receivedChunk(bytes, start, end);
+    const stream = this.#stream as Duplex;
+    const { http } = this;
+    if (http !== null && http.mayFeed(stream)) return this.scope.run(feed, http, chunk) as boolean;
+    return this.scope.run(push, stream, chunk) as boolean;
   }
 
   end(): void {
@@ -158,8 +195,10 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
 
   drained(): void {
     const written = this.#written;
-    this.#written = null;
+    const response = this.#response;
+    this.#written = this.#response = null;
     this.idle?.touch();
+    if (response !== null) this.scope.run(complete, null, response, 0);
     if (written !== null) this.scope.run(written);
   }
 
@@ -172,7 +211,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   failed(reason: unknown): void {
     const failure = nodeError.system(nodeError.errnoOf(reason, ERRNO.EPIPE), "write");
     const waiting = this.#written ?? this.#finished;
-    this.#written = this.#finished = null;
+    this.#written = this.#finished = this.#response = null;
     if (waiting !== null) this.scope.run(waiting, undefined, failure);
     else this.scope.run(destroy, this.#stream, failure);
   }
@@ -180,6 +219,19 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   /** @internal The program resumes after a pause in the middle of a delivery. */
   pour(): void {
     if (this.#reader?.pour()) this.#receive?.resume();
+  }
+
+  #writeText(request: WriteRequest, text: string, encoding: string): number {
+    const send = this.#sender();
+    if (send === null) return -ERRNO.EBADF;
+    TEXT[0].chunk = text;
+    TEXT[0].encoding = encoding;
+    const more = send.postShort(TEXT) ? !send.full : send.post(encoded(TEXT[0]));
+    TEXT[0].chunk = "";
+    this.bytesWritten = send.postedBytes;
+    if (more) nextTick(complete, request, 0);
+    else this.#response = request;
+    return REPORTS_LATER;
   }
 
   /**
@@ -209,6 +261,9 @@ function encoded({ chunk, encoding }: Part): Uint8Array {
   return typeof chunk === "string" ? Buffer.from(chunk, encoding as BufferEncoding) : chunk;
 }
 
+/** One array for all responses: the sender does not keep it. */
+const TEXT: [{ chunk: string; encoding: string }] = [{ chunk: "", encoding: "" }];
+
 // These functions are shared by all sockets, so that a delivery makes no closure.
 
 function pour(handle: SocketHandle): void {
@@ -217,6 +272,15 @@ function pour(handle: SocketHandle): void {
 
 function push(this: Duplex, chunk: Uint8Array): boolean {
   return this.push(chunk);
+}
+
+function feed(this: DenoHttpInput, chunk: Buffer): boolean {
+  this.feed(chunk);
+  return true;
+}
+
+function complete(request: WriteRequest, status: number): void {
+  request.oncomplete(status);
 }
 
 function pushEnd(this: Duplex): void {

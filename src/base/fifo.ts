@@ -30,6 +30,10 @@ export class Fifo<T extends Linked<T>> {
     return this.#head;
   }
 
+  get tail(): T | null {
+    return this.#head === null ? null : this.#head.previous;
+  }
+
   get count(): number {
     return this.#count;
   }

@@ -299,6 +299,47 @@ test("postShort() takes short ASCII texts and arrays, and leaves all else to pos
   });
 });
 
+test("short pieces that lie behind each other are one call until the kernel has it", async () => {
+  await withPair({}, async ({ client, server, network }) => {
+    const send = pushSend(client.sink, new Teller(), LIMIT_BYTES);
+    const { buckets } = network.context.meter.sendSeconds;
+    const callCount = () => buckets.reduce((total, count) => total + count, 0);
+    const post = (seed: number) =>
+      assert.ok(send.postShort([{ chunk: contentOf(seed, 100), encoding: "buffer" }]));
+    for (let i = 0; i < 10; i++) post(i);
+    (await server.stream.recv(1_000)).release();
+    assert.is(callCount(), 1);
+    post(10);
+    (await server.stream.recv(100)).release();
+    assert.is(callCount(), 2, "a settled call takes no more bytes");
+    send.post(contentOf(11, 100));
+    post(12);
+    const received = (await server.stream.recv(200)).toUint8Array();
+    bytesEqual(received.subarray(100), contentOf(12, 100));
+    assert.is(callCount(), 4, "calls of post() are left alone");
+  });
+});
+
+test("short pieces keep their order and their bytes, however little the kernel takes", async () => {
+  const options = { kernel: { sendCapacity: 700, recvCapacity: 700 }, faults: { shortSend: 0.5 } };
+  await withSeeds(40, options, async (pair, seed) => {
+    const { client, server, sim } = pair;
+    const send = pushSend(client.sink, new Teller(), LIMIT_BYTES);
+    const sent = contentOf(seed, 12_000);
+    const receiving = server.stream.recv(sent.length);
+    for (let at = 0; at < sent.length;) {
+      const chunk = sent.subarray(at, at + 1 + (seed * 7_919 + at * 31) % 400);
+      if (at % 3 === 0) send.post(chunk);
+      else assert.ok(send.postShort([{ chunk, encoding: "buffer" }]));
+      at += chunk.length;
+      if (at % 5 === 0) await sim.sleep(at % 7);
+    }
+    assert.is(send.postedBytes, sent.length);
+    bytesEqual((await receiving).toUint8Array(), sent);
+    assert.is(send.queuedBytes, 0);
+  });
+});
+
 test("finish() sends FIN after the posted bytes, then calls finished()", async () => {
   await withPair({}, async ({ client, server }) => {
     const teller = new Teller();

@@ -59,6 +59,11 @@ export class GatherBuffer {
     this.#slot?.retain();
   }
 
+  /** The same for bytes right behind those of a piece that covers them as well from now on. */
+  extend(length: number): void {
+    this.#end += length;
+  }
+
   /** Called when the sink has become empty: the next busy period starts with a small buffer. */
   becomeIdle(): void {
     this.#grown = false;

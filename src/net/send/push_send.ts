@@ -17,6 +17,7 @@
  * @module
  */
 import { LIMITS } from "../../base/limits.ts";
+import type { Slot } from "../../buf/slot.ts";
 import type { Deliverable, DeliveryQueue } from "../socket/delivery_queue.ts";
 import { CloseReason } from "../call/close_reason.ts";
 import { loadCall } from "./load_call.ts";
@@ -63,7 +64,9 @@ function writePart({ chunk, encoding }: Part, target: Uint8Array, at: number): n
   // One byte for each character: the text is ASCII, which has the same bytes in all of these
   // encodings.
   const { length } = chunk;
-  const { read, written } = encoder.encodeInto(chunk, target.subarray(at, at + length));
+  // A view costs more than the encoding, and the first text of a buffer needs none.
+  const room = at === 0 ? target : target.subarray(at, at + length);
+  const { read, written } = encoder.encodeInto(chunk, room);
   return read === length && written === length ? length : -1;
 }
 
@@ -74,6 +77,8 @@ export class PushSend implements Deliverable {
   readonly #limitBytes: number;
   /** Whether `post` has returned false and the producer waits. */
   #full = false;
+  /** The last call of `postShort`, until a call settles: the next short piece may join it. */
+  #last: SendCall | null = null;
   /** The call that reads the caller's own memory. */
   #lent: SendCall | null = null;
   #finished = false;
@@ -116,11 +121,13 @@ export class PushSend implements Deliverable {
       if (count < 0) return false;
       at += count;
     }
+    if (this.#joinLast(slot, start, at - start)) return true;
     gather.commit(at - start);
     const call = queue.newCall();
     call.totalBytes = at - start;
     call.add(slot, start, at - start);
     this.#push(call);
+    this.#last = call;
     return true;
   }
 
@@ -193,6 +200,21 @@ export class PushSend implements Deliverable {
     }
   }
 
+  /**
+   * Adds a piece to the last call: head and body of an answer are two pieces, and one call is
+   * cheaper than two.
+   */
+  #joinLast(slot: Slot, start: number, length: number): boolean {
+    const last = this.#last;
+    const queue = this.#queue;
+    if (last === null || queue.calls.tail !== last) return false;
+    if (!queue.tryExtend(last, slot, start, length)) return false;
+    queue.gather.extend(length);
+    this.postedBytes += length;
+    this.#full = this.#lent !== null || queue.queuedBytes > this.#limitBytes;
+    return true;
+  }
+
   #push(call: SendCall): void {
     const queue = this.#queue;
     if (call.totalBytes > LIMITS.copyWindowBytes) {
@@ -218,6 +240,8 @@ export class PushSend implements Deliverable {
 
   /** One function for all sends, so that a send makes no closure. */
   readonly #sent = (): void => {
+    // The call may serve another sender from now on.
+    this.#last = null;
     if (this.#full && this.#roomy) this.#schedule();
   };
 
@@ -227,7 +251,7 @@ export class PushSend implements Deliverable {
   };
 
   readonly #failed = (reason: unknown): void => {
-    this.#lent = null;
+    this.#last = this.#lent = null;
     this.#failure ??= { reason };
     this.#schedule();
   };

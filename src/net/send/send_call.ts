@@ -175,6 +175,19 @@ export class SendCall extends Call implements Linked<SendCall> {
   }
 
   /**
+   * Lengthens the last piece by bytes that lie right behind it. Returns false when they do not.
+   * Only while the kernel has no byte of this call.
+   */
+  lengthen(slot: Slot, offset: number, length: number): boolean {
+    if (this.source !== null || this.first === this.count) return false;
+    const piece = this.#pieces[this.count - 1];
+    if (piece.slot !== slot || piece.offset + piece.length !== offset) return false;
+    piece.length += length;
+    this.totalBytes += length;
+    return true;
+  }
+
+  /**
    * Cuts the piece at `index`: its first `length` bytes stay, and the rest becomes the next piece.
    */
   cut(index: number, length: number): void {

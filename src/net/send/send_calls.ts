@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Slot } from "../../buf/slot.ts";
 import type { CloseReason } from "../call/close_reason.ts";
 import { HalfQueue } from "../socket/half_queue.ts";
 import { GatherBuffer } from "./gather_buffer.ts";
@@ -50,6 +51,18 @@ export abstract class SendCalls extends HalfQueue<SendCall> implements SendCallO
   }
 
   abstract push(call: SendCall): void;
+
+  /**
+   * Adds `length` bytes, which `slot` has at `start`, to the last call of the queue. Returns false
+   * when they are not right behind that call's bytes, or when the kernel has the call.
+   */
+  tryExtend(call: SendCall, slot: Slot, start: number, length: number): boolean {
+    if (call.isInFlight || call.settled || !call.lengthen(slot, start, length)) return false;
+    this.queuedBytes += length;
+    this.noteActivity();
+    this.socket.noteSent();
+    return true;
+  }
 
   abstract endCall(call: SendCall, ending: SendEnding): void;
 

@@ -35,6 +35,20 @@ test("Fifo.remove() of the last item leaves a queue that push() continues", () =
   assert.not.ok(fifo.remove(items[2]));
 });
 
+test("Fifo.tail is the item that was pushed last of those in the queue", () => {
+  const fifo = new Fifo<Item>();
+  assert.is(fifo.tail, null);
+  const items = [item(1), item(2), item(3)];
+  for (const entry of items) fifo.push(entry);
+  assert.is(fifo.tail, items[2]);
+  fifo.remove(items[2]);
+  assert.is(fifo.tail, items[1]);
+  fifo.shift();
+  assert.is(fifo.tail, items[1]);
+  fifo.shift();
+  assert.is(fifo.tail, null);
+});
+
 test("an item that has left a queue keeps no link to it", () => {
   const fifo = new Fifo<Item>();
   const items = [item(1), item(2), item(3)];

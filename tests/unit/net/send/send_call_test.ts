@@ -51,6 +51,17 @@ test("consume() returns the bytes that belong to the calls behind", () => {
   assert.is(call.consume(5), 5, "nothing is left to consume");
 });
 
+test("lengthen() takes bytes that lie right behind the last piece, and no others", () => {
+  const { call, add, ranges } = setUp();
+  const { slot } = add(10, 5);
+  assert.ok(call.lengthen(slot, 15, 4));
+  assert.not.ok(call.lengthen(slot, 20, 4), "a gap");
+  assert.not.ok(call.lengthen(add(3).slot, 30, 4), "another place of the slot");
+  assert.equal([ranges(), call.totalBytes], [[[5, 14], [0, 3]], 17]);
+  call.consume(17);
+  assert.not.ok(call.lengthen(slot, 19, 1), "all is sent");
+});
+
 test("consume() of nothing changes nothing", () => {
   const { call, add, ranges } = setUp();
   add(10);
