@@ -11,11 +11,11 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
 import { nextTick } from "node:process";
 import type { Duplex } from "node:stream";
 import { setImmediate } from "node:timers";
 import { ERRNO } from "../base/errno.ts";
+import type { Slot } from "../buf/slot.ts";
 import type { SocketConnection } from "../net/connection/socket_connection.ts";
 import type { Consumer, PushReceive } from "../net/recv/push_receive.ts";
 import { pushReceive } from "../net/recv/stream.ts";
@@ -28,6 +28,8 @@ import type { IdleTimer } from "./idle_timer.ts";
 import { nodeError } from "./node_error.ts";
 import { type OnRead, OnReadBuffers } from "./on_read_buffers.ts";
 import { receivedChunk } from "./received_chunk.ts";
+import type { Forwarder, SocketRelay } from "./socket_relay.ts";
+import { streamParts } from "./stream_parts.ts";
 
 /**
  * Bytes that may be queued before a write waits. A peer that does not read costs this much and the
@@ -37,11 +39,13 @@ const QUEUE_BYTES_MAX = 262_144;
 
 type Done = (error?: Error | null) => void;
 
-export class SocketHandle extends ConnectionHandle implements Consumer, Producer {
+export class SocketHandle extends ConnectionHandle implements Consumer, Producer, Forwarder {
   /** Null while the socket has no timeout. */
   idle: IdleTimer | null = null;
   /** The server of `node:http` that the socket belongs to; only in Deno. */
   http: DenoHttpInput | null = null;
+  /** The way to the socket that this one is piped into. */
+  relay: SocketRelay | null = null;
   bytesRead = 0;
   bytesWritten = 0;
   #receive: PushReceive | null = null;
@@ -85,7 +89,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
       return;
     }
     this.idle?.touch();
-    const more = send.postShort(parts) ? !send.full : send.post(bytesOf(parts));
+    const more = send.postShort(parts) ? !send.full : send.post(streamParts.encodeAll(parts));
     this.bytesWritten = send.postedBytes;
     if (more) done();
     else this.#written = done;
@@ -111,6 +115,15 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
 
   writeLatin1String(request: WriteRequest, text: string): number {
     return this.#writeText(request, text, "latin1");
+  }
+
+  /** Sends bytes that another connection has received, when they need not wait. */
+  forward(slot: Slot, start: number, end: number): boolean {
+    const send = this.#sender();
+    if (send === null || this.#written !== null || !send.postSlot(slot, start, end)) return false;
+    this.idle?.touch();
+    this.bytesWritten = send.postedBytes;
+    return true;
   }
 
   /** Sends FIN after the written bytes. */
@@ -173,13 +186,14 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
 
   // ------------------------------------------------------------------- what the network calls
 
-  data(bytes: Uint8Array, start: number, end: number): boolean {
+  data(bytes: Uint8Array, start: number, end: number, slot: Slot): boolean {
     this.bytesRead += end - start;
     this.idle?.touch();
     if (this.#reader !== null) return this.#reader.take(bytes, start, end);
-    const chunk = receivedChunk(bytes, start, end);
     const stream = this.#stream as Duplex;
-    const { http } = this;
+    const { http, relay } = this;
+    if (relay !== null && relay.take(stream, slot, start, end)) return true;
+    const chunk = receivedChunk(bytes, start, end);
     if (http !== null && http.mayFeed(stream)) return this.scope.run(feed, http, chunk) as boolean;
     return this.scope.run(push, stream, chunk) as boolean;
   }
@@ -226,7 +240,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     if (send === null) return -ERRNO.EBADF;
     TEXT[0].chunk = text;
     TEXT[0].encoding = encoding;
-    const more = send.postShort(TEXT) ? !send.full : send.post(encoded(TEXT[0]));
+    const more = send.postShort(TEXT) ? !send.full : send.post(streamParts.encode(TEXT[0]));
     TEXT[0].chunk = "";
     this.bytesWritten = send.postedBytes;
     if (more) nextTick(complete, request, 0);
@@ -253,14 +267,6 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   }
 }
 
-function bytesOf(parts: readonly Part[]): Uint8Array | Uint8Array[] {
-  return parts.length === 1 ? encoded(parts[0]) : parts.map(encoded);
-}
-
-function encoded({ chunk, encoding }: Part): Uint8Array {
-  return typeof chunk === "string" ? Buffer.from(chunk, encoding as BufferEncoding) : chunk;
-}
-
 /** One array for all responses: the sender does not keep it. */
 const TEXT: [{ chunk: string; encoding: string }] = [{ chunk: "", encoding: "" }];
 
@@ -274,7 +280,7 @@ function push(this: Duplex, chunk: Uint8Array): boolean {
   return this.push(chunk);
 }
 
-function feed(this: DenoHttpInput, chunk: Buffer): boolean {
+function feed(this: DenoHttpInput, chunk: Uint8Array): boolean {
   this.feed(chunk);
   return true;
 }

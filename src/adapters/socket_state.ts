@@ -9,6 +9,7 @@ import type { IdleTimer } from "./idle_timer.ts";
 import type { OnRead } from "./on_read_buffers.ts";
 import type { SocketHandle } from "./socket_handle.ts";
 import type { SocketName } from "./socket_name.ts";
+import type { SocketRelay } from "./socket_relay.ts";
 
 export class SocketState {
   handle: SocketHandle | null = null;
@@ -18,6 +19,8 @@ export class SocketState {
   idle: IdleTimer | null = null;
   /** Once the signal is aborted, the socket cannot be used for another connection. */
   signal: AbortSignal | null = null;
+  /** The way to the socket that this one was piped into last. */
+  relay: SocketRelay | null = null;
   /** Whether the stream has asked for bytes before there was a handle. */
   wantsRead = false;
   /** Whether the socket ends with RST. */

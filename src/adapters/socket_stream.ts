@@ -22,6 +22,7 @@ import type { OnRead } from "./on_read_buffers.ts";
 import { SocketHandle } from "./socket_handle.ts";
 import { nodeError } from "./node_error.ts";
 import { nodeNetwork } from "./node_network.ts";
+import { SocketRelay } from "./socket_relay.ts";
 import { probeDelay, SocketState } from "./socket_state.ts";
 import { type Blocker, validate } from "./validate.ts";
 
@@ -153,6 +154,7 @@ export class SocketStream extends Duplex {
     const state = this[STATE];
     state.handle = handle;
     handle.idle = state.idle;
+    handle.relay = state.relay;
     handle.serve(this, state.onread);
     if (state.wantsRead) handle.resume();
     state.wantsRead = false;
@@ -162,6 +164,16 @@ export class SocketStream extends Duplex {
     const state = this[STATE];
     if (state.handle === null) state.wantsRead = true;
     else state.handle.resume();
+  }
+
+  override pipe<T extends NodeJS.WritableStream>(target: T, options?: { end?: boolean }): T {
+    super.pipe(target, options);
+    const state = this[STATE];
+    state.relay = target instanceof SocketStream
+      ? SocketRelay.of(this, target, SocketStream.prototype._write, handleOf)
+      : null;
+    if (state.handle !== null) state.handle.relay = state.relay;
+    return target;
   }
 
   override _write(chunk: string | Uint8Array, encoding: string, done: Done): void {
@@ -263,6 +275,10 @@ function openDescriptor(socket: SocketStream, options: SocketOptions): void {
   socket._attach(handle);
   if (options.pauseOnCreate) socket.pause();
   else if (!options.manualStart && options.readable !== false) socket.read(0);
+}
+
+function handleOf(socket: Duplex): SocketHandle | null {
+  return (socket as SocketStream)[STATE].handle;
 }
 
 function hideHandle(socket: unknown): void {

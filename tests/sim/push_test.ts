@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { takeSlot } from "../../src/buf/buffer_pool.ts";
 import type { Consumer } from "../../src/net/recv/push_receive.ts";
 import { pushReceive } from "../../src/net/recv/stream.ts";
 import type { Producer } from "../../src/net/send/push_send.ts";
@@ -337,6 +338,61 @@ test("short pieces keep their order and their bytes, however little the kernel t
     assert.is(send.postedBytes, sent.length);
     bytesEqual((await receiving).toUint8Array(), sent);
     assert.is(send.queuedBytes, 0);
+  });
+});
+
+test("received bytes are forwarded in order, whatever their size, and no slot is kept", async () => {
+  const options = { kernel: { sendCapacity: 9_000, recvCapacity: 30_000 } };
+  await withSeeds(30, options, async (pair, seed) => {
+    const { client, server, network, listener, sim } = pair;
+    const dialing = network.dial(listener.localAddress);
+    const [target, behind] = await Promise.all([dialing, listener.accept()]);
+    const teller = new Teller();
+    const send = pushSend(target.sink, teller, LIMIT_BYTES);
+    let forwarded = 0;
+    const receive = pushReceive(server.stream, {
+      data(bytes, start, end, slot) {
+        if (send.postSlot(slot, start, end)) forwarded += end - start;
+        else send.post(bytes.slice(start, end));
+        return !send.full;
+      },
+      end: () => send.finish(),
+      error: () => {},
+    });
+    teller.drained = () => receive.resume();
+    receive.resume();
+    const sent = contentOf(seed, 200_000);
+    // A target that is reset gives the slots back as well; its source then ends with the pair.
+    const breaks = seed % 5 === 0;
+    const reading = behind.stream.recv(breaks ? 20_000 : sent.length);
+    const sending = client.sink.send(sent).then(() => client.sink.close()).catch(() => {});
+    const received = (await reading).toUint8Array();
+    bytesEqual(received, sent.subarray(0, received.length));
+    if (breaks) behind.reset();
+    else {
+      await sending;
+      assert.is(await behind.stream.recvSome(), null);
+      assert.ok(forwarded > 100_000, `${forwarded} bytes were forwarded`);
+    }
+    await sim.sleep(50);
+    target.reset();
+  });
+});
+
+test("postSlot() refuses while the producer waits, and behind the end", async () => {
+  await withPair({ kernel: { sendCapacity: 100, recvCapacity: 100 } }, async (pair) => {
+    const { client, network } = pair;
+    const send = pushSend(client.sink, new Teller(), 1_000);
+    const slot = takeSlot(network.context.pool, 8_192);
+    assert.is(send.postSlot(slot, 0, 8_000), true);
+    assert.is(slot.references, 2, "the slot is retained");
+    assert.is(send.postSlot(slot, 0, 8_000), false, "the producer has to wait");
+    send.finish();
+    assert.is(send.postSlot(slot, 0, 10), false);
+    assert.is(slot.references, 2);
+    client.reset();
+    await until(pair, () => slot.references === 1);
+    slot.release();
   });
 });
 

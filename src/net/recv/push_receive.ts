@@ -29,10 +29,10 @@ import type { RecvHalf } from "./recv_half.ts";
 /** One object for each connection. */
 export interface Consumer {
   /**
-   * Takes the bytes from `start` to `end` of `bytes`, valid until the function returns. Returns
-   * false to pause.
+   * Takes the bytes from `start` to `end` of `bytes`, valid until the function returns. They lie in
+   * `slot`: a consumer that retains it keeps them. Returns false to pause.
    */
-  data(bytes: Uint8Array, start: number, end: number): boolean;
+  data(bytes: Uint8Array, start: number, end: number, slot: Slot): boolean;
   /** The peer's FIN has come. No other call follows. */
   end(): void;
   /** The half has failed. No other call follows. */
@@ -125,7 +125,7 @@ export class PushReceive extends RecvCall implements Deliverable {
     this.#resumed = false;
     let more = false;
     try {
-      more = this.#consumer.data(slot.bytes, this.#start, this.#end);
+      more = this.#consumer.data(slot.bytes, this.#start, this.#end, slot);
     } finally {
       slot.release();
       // `data` may have called `stop`.

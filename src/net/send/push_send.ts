@@ -156,6 +156,29 @@ export class PushSend implements Deliverable {
     return !this.#full;
   }
 
+  /**
+   * Queues bytes of a slot as one piece: a few are copied, and of many the slot is retained until
+   * they are sent. Returns false, and queues nothing, when the producer has to wait, or when the
+   * half is closed.
+   */
+  postSlot(slot: Slot, start: number, end: number): boolean {
+    const queue = this.#queue;
+    const length = end - start;
+    if (this.#full || queue.closed) return false;
+    // A slot is not kept for a small part of its memory.
+    if (length < LIMITS.gatherCopyBytes || length * 2 < slot.capacity) {
+      const chunk = slot.bytes.subarray(start, end);
+      if (!this.postShort([{ chunk, encoding: "" }])) this.post(chunk);
+      return true;
+    }
+    const call = queue.newCall();
+    slot.retain();
+    call.totalBytes = length;
+    call.add(slot, start, length);
+    this.#push(call);
+    return true;
+  }
+
   /** Whether the last `post` returned false and the producer waits for `drained`. */
   get full(): boolean {
     return this.#full;
