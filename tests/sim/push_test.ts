@@ -341,7 +341,7 @@ test("short pieces keep their order and their bytes, however little the kernel t
   });
 });
 
-test("received bytes are forwarded in order, whatever their size, and no slot is kept", async () => {
+test("forwarded bytes keep their order, whatever their size, and no slot is kept", async () => {
   const options = { kernel: { sendCapacity: 9_000, recvCapacity: 30_000 } };
   await withSeeds(30, options, async (pair, seed) => {
     const { client, server, network, listener, sim } = pair;
