@@ -10,6 +10,7 @@
  */
 import { asyncScope } from "./async_scope.ts";
 import { DenoHttpInput, type Parser } from "./deno_http_input.ts";
+import { denoHttpRequests } from "./deno_http_requests.ts";
 import { SocketStream, STATE } from "./socket_stream.ts";
 
 class ParserScope {
@@ -42,7 +43,10 @@ function install(): void {
       const state = this[STATE];
       state.parser = parser;
       const fed = isParser(parser);
-      if (fed) parser._asyncResource = new ParserScope();
+      if (fed) {
+        parser._asyncResource = new ParserScope();
+        denoHttpRequests.keepFor(this.server);
+      }
       if (state.handle !== null) state.handle.http = fed ? inputOf(parser) : null;
     },
   });

@@ -84,10 +84,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
 
   write(parts: readonly Part[], done: Done): void {
     const send = this.#sender();
-    if (send === null) {
-      done(nodeError.system(ERRNO.EBADF, "write"));
-      return;
-    }
+    if (send === null) return done(nodeError.system(ERRNO.EBADF, "write"));
     this.idle?.touch();
     const more = send.postShort(parts) ? !send.full : send.post(streamParts.encodeAll(parts));
     this.bytesWritten = send.postedBytes;
@@ -188,14 +185,16 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
 
   data(bytes: Uint8Array, start: number, end: number, slot: Slot): boolean {
     this.bytesRead += end - start;
-    this.idle?.touch();
-    if (this.#reader !== null) return this.#reader.take(bytes, start, end);
     const stream = this.#stream as Duplex;
     const { http, relay } = this;
+    if (http !== null && http.mayFeed(stream)) {
+      // The server restarts the timeout itself.
+      return this.scope.run(feed, http, receivedChunk(bytes, start, end)) as boolean;
+    }
+    this.idle?.touch();
+    if (this.#reader !== null) return this.#reader.take(bytes, start, end);
     if (relay !== null && relay.take(stream, slot, start, end)) return true;
-    const chunk = receivedChunk(bytes, start, end);
-    if (http !== null && http.mayFeed(stream)) return this.scope.run(feed, http, chunk) as boolean;
-    return this.scope.run(push, stream, chunk) as boolean;
+    return this.scope.run(push, stream, receivedChunk(bytes, start, end)) as boolean;
   }
 
   end(): void {

@@ -24,18 +24,22 @@ class Web implements AsyncDisposable {
   readonly #listener: Server;
   readonly sockets: Socket[] = [];
 
-  private constructor(net: typeof native, handler: Handler) {
-    this.http = http.createServer(handler);
+  private constructor(net: typeof native, handler: Handler, options: http.ServerOptions) {
+    this.http = http.createServer(options, handler);
     // An http.Server that never listened closes each connection after one answer in Deno.
-    if (!inBun) (this.http as unknown as { _handle: object })._handle = {};
+    if (!inBun) (this.http as unknown as { _handle: object })._handle = { close: () => {} };
     this.#listener = net.createServer((socket) => {
       this.sockets.push(socket);
       this.http.emit("connection", socket);
     });
   }
 
-  static async start(net: typeof native, handler: Handler): Promise<Web> {
-    const web = new Web(net, handler);
+  static async start(
+    net: typeof native,
+    handler: Handler,
+    options: http.ServerOptions = {},
+  ): Promise<Web> {
+    const web = new Web(net, handler, options);
     web.#listener.listen(0, "127.0.0.1");
     await once(web.#listener, "listening");
     return web;
@@ -290,6 +294,30 @@ test.skipIf(
     assert.equal(calls, []);
     assert.is(denoHttpEnd.isKnown(), true);
     client.socket.destroy();
+  },
+);
+
+test.skipIf(
+  inBun ? "Bun has no such times for emitted connections" : null,
+  "a request that does not end times out, and a connection that waits for one does not",
+  async () => {
+    const times = { headersTimeout: 50, requestTimeout: 50, connectionsCheckingInterval: 10 };
+    await using web = await Web.start(OVER[0][1], (_, response) => response.end("text"), times);
+    // The server checks its connections from then on.
+    web.http.emit("listening");
+    const [idle, slow] = [await web.connect(), await web.connect()];
+    for (const client of [idle, slow]) {
+      client.socket.write(get("/"));
+      await client.until((text) => text.endsWith("text"));
+    }
+    slow.socket.write("GET / HTTP/1.1\r\nHost: here\r\n");
+    await slow.until((text) => text.includes("408 Request Timeout"));
+    await slow.end();
+    idle.text = "";
+    idle.socket.write(get("/"));
+    await idle.until((text) => text.endsWith("text"));
+    idle.socket.destroy();
+    web.http.close();
   },
 );
 
