@@ -8,7 +8,7 @@ import { assert, suite } from "../harness.ts";
 
 const test = suite("deno http requests");
 
-/** What the server's list has, as in Deno 2.9. */
+/** The members of the list of a server in Deno 2.9. */
 class List {
   readonly _all = new Set<object>();
   _active: unknown = new Map<object, object>();
