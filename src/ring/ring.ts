@@ -17,21 +17,16 @@
  */
 import { assert } from "../base/assert.ts";
 import { ERRNO } from "../base/errno.ts";
-import type { Host, HostTimer } from "../base/host.ts";
+import type { Host } from "../base/host.ts";
 import { LIMITS } from "../base/limits.ts";
 import { COUNT, type Meter } from "../base/meter.ts";
 import { leakTrackerOf } from "../buf/buffer_pool.ts";
 import type { LeakTracker } from "../buf/leak_tracker.ts";
 import { BlockList } from "./block_list.ts";
+import { CancelQueue } from "./cancel_queue.ts";
 import { Lane, type LaneQueue } from "./lane.ts";
 import { OpWriter } from "./op_writer.ts";
-import {
-  Operation,
-  OPERATION_IDLE,
-  OPERATION_IN_FLIGHT,
-  OPERATION_READY,
-  type OperationOwner,
-} from "./operation.ts";
+import { Operation, OPERATION_IDLE, OPERATION_READY, type OperationOwner } from "./operation.ts";
 import { OperationTable } from "./operation_table.ts";
 import { CQE_MORE, HEADER, type RingPort } from "./port.ts";
 import { Pump, type PumpedRing } from "./pump.ts";
@@ -81,11 +76,7 @@ export class Ring implements PumpedRing {
   activity = 0;
   readonly #table = new OperationTable();
   readonly #writer: OpWriter;
-  /** The cancels. Those from `#cancelsStaged` on wait for a turn with room. */
-  readonly #cancels: Operation[] = [];
-  #cancelsStaged = 0;
-  #cancelTimer: HostTimer | null = null;
-  #cancelPauseMs: number = LIMITS.cancelAgainFirstMs;
+  readonly #cancels: CancelQueue;
   readonly #tracker: LeakTracker | null;
   readonly #lastHeader = new Float64Array(4);
 
@@ -96,6 +87,7 @@ export class Ring implements PumpedRing {
     this.meter = meter;
     this.now = host.now();
     this.blocks = new BlockList(port);
+    this.#cancels = new CancelQueue(host, () => this.#activate());
     this.#writer = new OpWriter(port.ops, port.opCapacity);
     this.sendLane = new Lane(inFlightMax);
     this.recvLane = new Lane(inFlightMax);
@@ -121,28 +113,45 @@ export class Ring implements PumpedRing {
     assert(operation.state === OPERATION_IDLE, "an operation is submitted once at a time");
     operation.state = OPERATION_READY;
     operation.lane.push(operation, queue);
+    this.#activate();
+  }
+
+  #activate(): void {
     this.activity++;
     this.pump.schedule();
   }
 
   /**
    * Ends an operation early. Returns true when it had not reached the kernel and is idle again.
-   * Returns false when it is in flight: a cancel is submitted, and `complete` will be called with
-   * the result.
+   * Returns false when it is in flight: a turn follows, with a cancel unless there was one, and
+   * `complete` will be called with the result.
    */
   cancel(operation: Operation): boolean {
-    if (operation.state === OPERATION_IDLE) return true;
+    if (this.#withdraw(operation)) return true;
+    if (!operation.isCanceling) this.#cancels.push(operation);
+    operation.isCanceling = true;
+    this.#activate();
+    return false;
+  }
+
+  /**
+   * As `cancel`, before the end of the socket, which ends the operation as well: a cancel is
+   * submitted only when the operation has not landed after a pause. See {@link CancelQueue}.
+   */
+  cancelSoon(operation: Operation): boolean {
+    if (this.#withdraw(operation)) return true;
+    if (!operation.isCanceling) this.#cancels.expect(operation);
+    operation.isCanceling = true;
+    return false;
+  }
+
+  /** Takes an operation out of its lane. Returns false when it is in flight. */
+  #withdraw(operation: Operation): boolean {
     if (operation.state === OPERATION_READY) {
       operation.lane.remove(operation);
       operation.state = OPERATION_IDLE;
-      return true;
     }
-    if (operation.isCanceling) return false;
-    operation.isCanceling = true;
-    this.#cancels.push(operation);
-    this.activity++;
-    this.pump.schedule();
-    return false;
+    return operation.state === OPERATION_IDLE;
   }
 
   /** Takes an idle operation for `owner`, until `release`. */
@@ -163,12 +172,8 @@ export class Ring implements PumpedRing {
   }
 
   get canStage(): boolean {
-    return this.sendLane.canStage || this.recvLane.canAdmit || this.#cancelsWait ||
+    return this.sendLane.canStage || this.recvLane.canAdmit || this.#cancels.waits ||
       (this.#pollLane !== null && this.#pollLane.canStage);
-  }
-
-  get #cancelsWait(): boolean {
-    return this.#cancelsStaged < this.#cancels.length;
   }
 
   turn(flags: number): number {
@@ -219,7 +224,7 @@ export class Ring implements PumpedRing {
   close(): void {
     this.publish();
     this.pump.close();
-    this.#cancelTimer?.cancel();
+    this.#cancels.close();
     this.#tracker?.removeIdleReporter();
     const drained = this.port.close() >= 0;
     this.#table.eachInFlight((operation) => {
@@ -273,27 +278,11 @@ export class Ring implements PumpedRing {
   }
 
   #stage(writer: OpWriter): void {
-    if (this.#cancelsWait) this.#stageCancels(writer);
+    if (this.#cancels.waits) this.#cancels.stage(writer);
     if (this.reads !== null) this.#stageReads(this.reads, writer);
     this.#stageLane(this.sendLane, writer);
     this.#stageLane(this.recvLane, writer);
     if (this.#pollLane !== null) this.#stageLane(this.#pollLane, writer);
-  }
-
-  #stageCancels(writer: OpWriter): void {
-    const cancels = this.#cancels;
-    for (; this.#cancelsWait && !writer.full; this.#cancelsStaged++) {
-      const operation = cancels[this.#cancelsStaged];
-      if (operation.state !== OPERATION_IN_FLIGHT || !operation.isCanceling) continue;
-      writer.cancel(operation.slot, operation.generation, operation.owner.cancelFlags);
-    }
-    // Cutting off the front in each turn would be quadratic, because a turn may take only a small
-    // part.
-    if (!this.#cancelsWait) {
-      cancels.length = 0;
-      this.#cancelsStaged = 0;
-    }
-    this.#cancelTimer ??= this.host.setTimer(this.#cancelAgain, this.#cancelPauseMs);
   }
 
   /** Admits receives that wait for a buffer. All of them wait for a single buffer. */
@@ -301,23 +290,6 @@ export class Ring implements PumpedRing {
     reads.stage(writer);
     if (this.recvLane.hasBufferQueue) this.recvLane.admit(reads.single.provided);
   }
-
-  /** Cancels again the operations that have not landed since. */
-  readonly #cancelAgain = (): void => {
-    this.#cancelTimer = null;
-    // Cancels that wait for their first turn set the timer again in that turn.
-    if (this.#cancelsWait) return;
-    this.#table.eachInFlight((operation) => {
-      if (operation.isCanceling) this.#cancels.push(operation);
-    });
-    if (this.#cancels.length === 0) {
-      this.#cancelPauseMs = LIMITS.cancelAgainFirstMs;
-      return;
-    }
-    this.#cancelPauseMs = Math.min(this.#cancelPauseMs * 2, LIMITS.cancelAgainLastMs);
-    this.activity++;
-    this.pump.schedule();
-  };
 
   #stageLane(lane: Lane<Operation>, writer: OpWriter): void {
     while (lane.canStage && !writer.full) {

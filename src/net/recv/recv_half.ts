@@ -101,7 +101,7 @@ export class RecvHalf extends RecvCalls {
     if (this.#end?.kind === "closed") return;
     this.#end = { kind: "closed", reason };
     this.stopRetrying();
-    this.#withdraw();
+    if (this.cancelSoon()) this.#drop();
     this.serve();
     this.clearBuffer();
   }
@@ -341,7 +341,11 @@ export class RecvHalf extends RecvCalls {
 
   /** Ends the operation at once, or with a completion. */
   #withdraw(): void {
-    if (!this.cancel()) return;
+    if (this.cancel()) this.#drop();
+  }
+
+  /** Gives up what an operation that is not in flight has claimed. */
+  #drop(): void {
     this.#direct?.drop();
     this.#forget();
   }

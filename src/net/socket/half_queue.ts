@@ -89,6 +89,11 @@ export abstract class HalfQueue<C extends Call & Linked<C>>
     return this.#operation === null || this.ring.cancel(this.#operation);
   }
 
+  /** The same before the end of the socket, which ends the operation: see `Ring.cancelSoon`. */
+  protected cancelSoon(): boolean {
+    return this.#operation === null || this.ring.cancelSoon(this.#operation);
+  }
+
   /** Sends another cancel for this flight, whose last one may have come too late. */
   protected cancelAgain(): boolean {
     if (this.#operation !== null) this.#operation.isCanceling = false;

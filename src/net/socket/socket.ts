@@ -236,6 +236,7 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
     if (unsent > 0 && untilMs > this.context.host.now()) this.#linger(untilMs);
     else if (unsent > 0) this.port.shutdown(this.fd, 2);
     this.#sending?.cancel();
+    // Takes a turn, in which the receive lands that the shutdown has ended.
     this.#receiving?.cancel();
     this.owner?.watch?.cancel();
     this.landed();
