@@ -5,6 +5,7 @@
  */
 import { check } from "../../base/check.ts";
 import { COUNT } from "../../base/meter.ts";
+import type { NetworkError } from "../../base/network_error.ts";
 import type { SocketAddress, UnixAddress } from "../address/address.ts";
 import { AF_UNIX, unknownAddress } from "../address/sockaddr.ts";
 import type { CallOptions } from "../call/call_options.ts";
@@ -191,9 +192,9 @@ export class SocketConnection implements Connection, Closeable {
   }
 
   /** The part of `close` that ends calls which wait for the peer. `close` follows. */
-  endReceives(): void {
+  endReceives(cause: NetworkError): void {
     if (this.watch === null && !isReceiving(this.stream)) return;
-    const reason = new CloseReason("the connection was closed");
+    const reason = new CloseReason("the connection was closed", cause);
     this.watch?.abandon(reason);
     abandonStream(this.stream, reason);
   }

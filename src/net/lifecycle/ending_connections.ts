@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { NetworkError } from "../../base/network_error.ts";
 import { SocketConnection } from "../connection/socket_connection.ts";
 import type { Closeable, NetworkContext } from "../socket/network_context.ts";
 import { Step } from "./step.ts";
@@ -14,6 +15,8 @@ export class EndingConnections {
   /** Connections whose receives have ended. */
   readonly #waiting = new Set<SocketConnection>();
   readonly #closing: Promise<void>[] = [];
+  /** The cause of every call that ends here: an error costs V8 8 us, and its stack 500 bytes. */
+  #cause: NetworkError | null = null;
 
   constructor(context: NetworkContext) {
     this.#context = context;
@@ -31,7 +34,11 @@ export class EndingConnections {
     if (!(open instanceof SocketConnection)) return this.#close(open);
     if (open.debt === "unknown") open.resetSoon();
     if (open.sink.bytesQueued > 0) return this.#close(open);
-    open.endReceives();
+    this.#cause ??= new NetworkError("Cannot go on: the network was closed", {
+      code: "Closed",
+      operation: "close",
+    });
+    open.endReceives(this.#cause);
     this.#waiting.add(open);
   }
 
