@@ -14,7 +14,6 @@ import { sendClosed } from "./send_error.ts";
 export abstract class SendCalls extends HalfQueue<SendCall> implements SendCallOwner {
   // Made when first needed, because a smaller half takes less of the processor's cache.
   #gather: GatherBuffer | null = null;
-  #spare: SendCall | null = null;
   /** Bytes in the queue, which write buffering compares with its limit. */
   queuedBytes = 0;
   bytesSent = 0;
@@ -34,12 +33,12 @@ export abstract class SendCalls extends HalfQueue<SendCall> implements SendCallO
   }
 
   /**
-   * A call to fill and push: the half's own when it is free, else one that all connections share.
+   * A call to fill and push. All connections share the settled ones: with thousands of connections,
+   * a call of its own would not be in the processor's cache.
    */
   newCall(): SendCall {
-    const call = this.#spare ?? this.socket.context.spareSends.take() as SendCall | null;
+    const call = this.socket.context.spareSends.take() as SendCall | null;
     if (call === null) return new SendCall(this);
-    this.#spare = null;
     call.renew(this);
     return call;
   }
@@ -73,8 +72,7 @@ export abstract class SendCalls extends HalfQueue<SendCall> implements SendCallO
     const { ring } = this;
     ring.meter.sendSeconds.observe((ring.now - call.startedMs) / 1_000);
     call.succeed(undefined);
-    if (this.#spare === null) this.#spare = call;
-    else this.socket.context.spareSends.put(call);
+    this.socket.context.spareSends.put(call);
   }
 
   /** Removes a call from the queue, with the bytes that the kernel has not taken. */
