@@ -127,7 +127,7 @@ export class Ring implements PumpedRing {
    * `complete` will be called with the result.
    */
   cancel(operation: Operation): boolean {
-    if (this.#withdraw(operation)) return true;
+    if (this.withdraw(operation)) return true;
     if (!operation.isCanceling) this.#cancels.push(operation);
     operation.isCanceling = true;
     this.#activate();
@@ -135,18 +135,19 @@ export class Ring implements PumpedRing {
   }
 
   /**
-   * As `cancel`, before the end of the socket, which ends the operation as well: a cancel is
+   * As `cancel`, for an operation that the end of its socket has ended as well: a cancel is
    * submitted only when the operation has not landed after a pause. See {@link CancelQueue}.
    */
-  cancelSoon(operation: Operation): boolean {
-    if (this.#withdraw(operation)) return true;
+  expectEnd(operation: Operation): boolean {
+    if (this.withdraw(operation)) return true;
     if (!operation.isCanceling) this.#cancels.expect(operation);
     operation.isCanceling = true;
+    this.#activate();
     return false;
   }
 
-  /** Takes an operation out of its lane. Returns false when it is in flight. */
-  #withdraw(operation: Operation): boolean {
+  /** Takes an operation out of its lane. Returns false when it is in flight, where it stays. */
+  withdraw(operation: Operation): boolean {
     if (operation.state === OPERATION_READY) {
       operation.lane.remove(operation);
       operation.state = OPERATION_IDLE;

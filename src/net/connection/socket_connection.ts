@@ -196,7 +196,7 @@ export class SocketConnection implements Connection, Closeable {
     if (this.watch === null && !isReceiving(this.stream)) return;
     const reason = new CloseReason("the connection was closed", cause);
     this.watch?.abandon(reason);
-    abandonStream(this.stream, reason);
+    abandonStream(this.stream, reason, true);
   }
 
   /** As `reset`, for many connections at a time: RST takes turns with the event loop. */
@@ -212,7 +212,7 @@ export class SocketConnection implements Connection, Closeable {
     this.#readLocalAddress();
     this.#socket.refuseFin();
     this.watch?.abandon(reason);
-    abandonStream(this.stream, reason);
+    abandonStream(this.stream, reason, true);
     abandonSink(this.sink, reason);
   }
 
@@ -254,7 +254,7 @@ export class SocketConnection implements Connection, Closeable {
     const untilMs = context.now + (context.config.shutdownTimeoutMs ?? Infinity);
     this.#readLocalAddress();
     this.watch?.abandon(reason);
-    abandonStream(this.stream, reason);
+    abandonStream(this.stream, reason, this.sink.bytesQueued === 0);
     await closeSinkWithoutFin(this.sink, reason);
     abandonSink(this.sink, reason);
     // A FIN after a part of the queued bytes would look like a clean end to the peer.

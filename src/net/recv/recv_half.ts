@@ -97,11 +97,11 @@ export class RecvHalf extends RecvCalls {
   }
 
   /** Ends pending calls with "Closed" and drops the buffered bytes. */
-  close(reason: CloseReason): void {
+  close(reason: CloseReason, socketEnds: boolean): void {
     if (this.#end?.kind === "closed") return;
     this.#end = { kind: "closed", reason };
     this.stopRetrying();
-    if (this.cancelSoon()) this.#drop();
+    this.#withdraw(socketEnds);
     this.serve();
     this.clearBuffer();
   }
@@ -339,13 +339,9 @@ export class RecvHalf extends RecvCalls {
     this.#withdraw();
   }
 
-  /** Ends the operation at once, or with a completion. */
-  #withdraw(): void {
-    if (this.cancel()) this.#drop();
-  }
-
-  /** Gives up what an operation that is not in flight has claimed. */
-  #drop(): void {
+  /** Ends the operation at once, or with a completion, or leaves it to the end of the socket. */
+  #withdraw(socketEnds = false): void {
+    if (socketEnds ? !this.withdraw() : !this.cancel()) return;
     this.#direct?.drop();
     this.#forget();
   }

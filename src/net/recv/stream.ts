@@ -42,10 +42,10 @@ export let openStream: (socket: Socket) => Stream;
 export let pushReceive: (stream: Stream, consumer: Consumer) => PushReceive;
 
 /**
- * Ends pending calls with "Closed".
+ * Ends pending calls with "Closed". `socketEnds`: the end of the socket follows at once.
  * @internal
  */
-export let abandonStream: (stream: Stream, reason: CloseReason) => void;
+export let abandonStream: (stream: Stream, reason: CloseReason, socketEnds?: boolean) => void;
 
 /**
  * Whether a call is in the middle of a message: it has received a part of its bytes.
@@ -100,7 +100,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
     openStream = (socket) => new Stream(socket);
     pushReceive = (stream, consumer) =>
       new PushReceive(stream.#queue, consumer, stream.#someLength);
-    abandonStream = (stream, reason) => stream.#queue.close(reason);
+    abandonStream = (stream, reason, socketEnds = false) => stream.#queue.close(reason, socketEnds);
     isMidMessage = (stream) => stream.#queue.midMessage;
     isReceiving = (stream) => !stream.#queue.isQuiet;
     abortReceive = (stream, reason) => stream.#queue.abortFirst(reason);

@@ -15,10 +15,10 @@ import type { Operation, OperationOwner } from "../../ring/operation.ts";
 import type { Ring } from "../../ring/ring.ts";
 import type { Call } from "../call/call.ts";
 import { Retrier, type RetryTarget } from "../call/retrier.ts";
-import type { Socket, SocketHalf } from "./socket.ts";
+import type { Socket, SocketDirection } from "./socket.ts";
 
 export abstract class HalfQueue<C extends Call & Linked<C>>
-  implements OperationOwner, RetryTarget, SocketHalf {
+  implements OperationOwner, RetryTarget, SocketDirection {
   readonly socket: Socket;
   /** Calls that are not settled, in the order in which they came. */
   readonly calls: Fifo<C> = new Fifo<C>();
@@ -89,9 +89,14 @@ export abstract class HalfQueue<C extends Call & Linked<C>>
     return this.#operation === null || this.ring.cancel(this.#operation);
   }
 
-  /** The same before the end of the socket, which ends the operation: see `Ring.cancelSoon`. */
-  protected cancelSoon(): boolean {
-    return this.#operation === null || this.ring.cancelSoon(this.#operation);
+  /** The same behind the end of the socket: see `Ring.expectEnd`. */
+  expectEnd(): boolean {
+    return this.#operation === null || this.ring.expectEnd(this.#operation);
+  }
+
+  /** Returns true when no operation is in flight any more; one in flight goes on. */
+  protected withdraw(): boolean {
+    return this.#operation === null || this.ring.withdraw(this.#operation);
   }
 
   /** Sends another cancel for this flight, whose last one may have come too late. */

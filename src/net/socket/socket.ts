@@ -30,13 +30,18 @@ import { type PackedAddress, packedAddress } from "../address/packed_address.ts"
 import { isUnfinished, type SocketEnd, type UnfinishedEnd } from "./socket_end.ts";
 import { type SocketOption, socketOptions } from "./socket_options.ts";
 
-/** A half of the connection, or a poll, whose operation the end of the socket waits for. */
+/** A direction of the connection, or a poll, whose operation the end of the socket waits for. */
 export interface SocketHalf {
   readonly isIdle: boolean;
   /** Ends the operation, at once or with a completion. */
   cancel(): boolean;
   /** Gives the idle operation back to its ring. */
   release(): void;
+}
+
+export interface SocketDirection extends SocketHalf {
+  /** Ends the operation, which the shutdown of the socket has ended as well. */
+  expectEnd(): boolean;
 }
 
 /** The owner of the socket: the connection. */
@@ -64,8 +69,8 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
    */
   peerEnd: "none" | "doubtful" | "fin" = "none";
   answer: AnswerState = ANSWER_NEVER;
-  #sending: SocketHalf | null = null;
-  #receiving: SocketHalf | null = null;
+  #sending: SocketDirection | null = null;
+  #receiving: SocketDirection | null = null;
   /** Leaves the network's roster when the descriptor is closed, before `closed` resolves. */
   owner: SocketOwner | null = null;
   #end: SocketEnd | UnfinishedEnd | null = null;
@@ -99,7 +104,7 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
   }
 
   /** Registers a half, the sending one first: the end of the socket waits for it. */
-  attach(half: SocketHalf): void {
+  attach(half: SocketDirection): void {
     if (this.#sending === null) this.#sending = half;
     else this.#receiving = half;
   }
@@ -233,11 +238,11 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
     // find a multishot receive that is to be cancelled. Behind the peer's FIN, nothing is unread.
     const both = this.peerEnd === "fin" ? 2 : SHUTDOWN_DISCARD;
     const unsent = this.port.shutdown(this.fd, isAbrupt ? 0 : both);
-    if (unsent > 0 && untilMs > this.context.host.now()) this.#linger(untilMs);
+    const lingers = unsent > 0 && untilMs > this.context.host.now();
+    if (lingers) this.#linger(untilMs);
     else if (unsent > 0) this.port.shutdown(this.fd, 2);
     this.#sending?.cancel();
-    // Takes a turn, in which the receive lands that the shutdown has ended.
-    this.#receiving?.cancel();
+    lingers ? this.#receiving?.cancel() : this.#receiving?.expectEnd();
     this.owner?.watch?.cancel();
     this.landed();
   }
