@@ -9,7 +9,7 @@ DENO_TEST = $(DENO) test --allow-ffi --allow-env --allow-net --allow-read --allo
 .PHONY: help setup build embed test test-deno test-bun test-shim test-kernel test-musl \
 	test-clients test-fleet test-all \
 	fmt lint check publish-check bundle pack demo stress fuzz lifecycle soak soak-clients bench bench-quick \
-	bench-sockets torture verify clean
+	bench-sockets bench-scale torture verify clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
@@ -100,6 +100,9 @@ bench-quick: build ## measure a few bars in a minute and a half, less exactly
 
 bench-sockets: build ## unmodified software: CASE=http,pg RUNTIME=bun ROUNDS=5 SECONDS=2
 	@sh scripts/bench_sockets.sh
+
+bench-scale: build ## what up to a million connections cost: RUNTIME=bun SECONDS=1
+	@sh scripts/bench_scale.sh
 
 torture: build ## fail the n-th operation with every errno, n = 1 to 200 (minutes)
 	URINGNET_TORTURE=1 $(BUN) test tests/faults/nth_test.ts

@@ -25,6 +25,7 @@ import { Estimate, formatSeconds, Progress } from "./lib/progress.ts";
 import { barsReport, echoTable, replaceBlock } from "./lib/report.ts";
 import { type CaseResult, readRecord, type RunRecord, writeRecord } from "./lib/results.ts";
 import { Runner } from "./lib/runner.ts";
+import { SafetyBench, safetySeconds, safetyTable } from "./lib/safety.ts";
 import { Sweeper, sweepSeconds } from "./lib/sweeps.ts";
 import { caseTable, missingPeers, sweepTable } from "./lib/table.ts";
 import { describeVerdicts, judge } from "./lib/verdicts.ts";
@@ -101,13 +102,16 @@ class Bench {
     const estimate = new Estimate();
     const runner = new Runner(plan, this.#machine, this.#runtimes, this.#progress, estimate);
     const sweeper = new Sweeper(this.#machine, this.#runtimes, this.#progress, estimate);
+    const safety = new SafetyBench(this.#machine, this.#runtimes, this.#progress, estimate);
     for (const { work } of cases) {
       if (work.kind === "sweep") estimate.expect(sweepSeconds(work.over, { seconds, rounds }));
+      if (work.kind === "safety") estimate.expect(safetySeconds(work, plan.window, rounds));
     }
     this.#announce(cases, estimate);
     let path = "";
     for (const work of cases) {
       if (work.work.kind === "sweep") this.#addSweeps(await sweeper.run(work, { seconds, rounds }));
+      else if (work.work.kind === "safety") this.#addSafety(await safety.run(work, plan));
       else this.#add(await runner.run(work));
       path = this.#write();
     }
@@ -140,6 +144,11 @@ class Bench {
   #add(result: CaseResult): void {
     this.#record.results.push(result);
     this.print(`\n${caseTable(result)}`);
+  }
+
+  #addSafety(results: readonly CaseResult[]): void {
+    this.#record.results.push(...results);
+    for (const result of results) this.print(`\n${safetyTable(result)}`);
   }
 
   #addSweeps(sweeps: readonly CaseResult[][]): void {

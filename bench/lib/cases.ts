@@ -47,6 +47,15 @@ export interface ClosingWork {
 }
 
 /**
+ * The library without one of its parts, bench/lib/safety.ts: what a part costs an echo, over plain
+ * memory or over the kernel.
+ */
+export interface SafetyWork {
+  kind: "safety";
+  over: "memory" | "kernel";
+}
+
+/**
  * Sets of peers: those that every case has; without programs on node:net and the like, for sweeps;
  * with and without spinning and with a ring for each direction; with exact mode, metrics and a ring
  * for each direction; on each backend (with "spin" and "modes" as well); answering frames together
@@ -70,7 +79,7 @@ export interface Case {
   name: string;
   group: string;
   title: string;
-  work: ClientWork | PacedWork | StartWork | SweepWork | ClosingWork;
+  work: ClientWork | PacedWork | StartWork | SweepWork | ClosingWork | SafetyWork;
   /** The first figure: the one that ratios and charts are about. */
   primary: MetricName;
   /** The other figures, in order. */
@@ -299,6 +308,19 @@ const PIECE_SWEEPS: readonly Case[] = [
   pieceSweep("batch", "64 pieces in one send: 1 to 64 iovecs in one operation"),
 ];
 
+function safety(over: SafetyWork["over"]): Case {
+  const place = over === "memory" ? "JavaScript over plain memory" : "the whole server";
+  return {
+    name: `safety-${over}`,
+    group: "safety",
+    title: `echo, 50 x 64 B, without a part of the library, ${place}`,
+    work: { kind: "safety", over },
+    primary: over === "memory" ? "threadNs" : "cpuUs",
+    others: [],
+    peers: "none",
+  };
+}
+
 export const CASES: readonly Case[] = [
   ...[64, 4_096, 65_536].flatMap((size) => [1, 4, 50, 500].map((count) => echo(count, size))),
   echo(8, 65_536),
@@ -312,6 +334,8 @@ export const CASES: readonly Case[] = [
   ...[1, 4, 16, 50, 200, 500, 2_000, 5_000].map((count) => sweep("connections", count)),
   ...Array.from({ length: 8 }, (_, i) => sweep("size", 64 << (2 * i))),
   ...PIECE_SWEEPS,
+  safety("memory"),
+  safety("kernel"),
 ];
 
 export const QUICK_CASES: readonly string[] = [

@@ -132,6 +132,7 @@ export function measure(
     case "start":
     case "sweep":
     case "closing":
+    case "safety":
       throw new TypeError("A program that measures itself or its start is no server that runs");
   }
 }

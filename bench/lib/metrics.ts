@@ -25,6 +25,7 @@ export type Sample = Partial<Record<MetricName, number>>;
 
 export const METRICS = Object.freeze({
   cpuUs: metric("CPU/message", "us", 2, "CPU time of the server for a message"),
+  threadNs: metric("thread/message", "ns", 0, "CPU time of the thread for a message"),
   cpuUsPerPiece: metric("CPU/piece", "us", 3, "CPU time of the sender for a piece"),
   cpuMsPerGib: metric("CPU/GiB", "ms", 0, "CPU time of the server for a GiB"),
   cpuMsPerSecond: metric("CPU/s", "ms", 2, "CPU time of the server in a second"),

@@ -1,6 +1,7 @@
 /**
- * The library with other constants: a copy of its sources below bench/build/, in which single lines
- * are changed, so that a constant can be measured without becoming an option.
+ * The library with other constants, or without a part: a copy of its sources below bench/build/, in
+ * which single lines are changed, so that a constant or a check can be measured without becoming an
+ * option.
  *
  * Every copy has room for the largest batch in its shim, so that copies differ in nothing else.
  *
@@ -22,8 +23,16 @@ export interface Constants {
 export const BATCH_SIZE_MAX = 64;
 const BLOCK_BYTES = 1_024;
 
+/** The changes of one file of a copy. Each pattern is found exactly once. */
+export interface Edit {
+  file: string;
+  changes: readonly (readonly [RegExp, string])[];
+}
+
 const ROOT = join(BENCH_FOLDER, "..");
-const VARIANTS_FOLDER = join(BENCH_FOLDER, "build", "variants");
+
+/** The program that serves from a copy: its imports lead to the copy. */
+const ECHO_PROGRAM = join("bench", "peers", "uringnet_echo.ts");
 
 /** Replaces what `pattern` finds; throws unless that is one place. */
 export function replaceOnce(text: string, pattern: RegExp, replacement: string): string {
@@ -62,6 +71,11 @@ function makeBase(folder: string): void {
     [/(?<=blockBytes: )\d+/, String(BLOCK_BYTES)],
     [/(?<=iovecMax: )\d+/, String(BATCH_SIZE_MAX)],
   ]);
+  cpSync(join(ROOT, ECHO_PROGRAM), join(folder, ECHO_PROGRAM));
+  build(folder);
+}
+
+function build(folder: string): void {
   const { status, stderr } = spawnSync("sh", [join(folder, "scripts", "build.sh")], {
     encoding: "utf8",
   });
@@ -70,30 +84,49 @@ function makeBase(folder: string): void {
 
 /** Makes copies when they are first wanted; those of an earlier run are forgotten. */
 export class Variants {
+  readonly #folder: string;
   #base: string | null = null;
   readonly #made = new Map<string, string>();
+
+  /** The copies lie in a folder of this name below bench/build/. */
+  constructor(name = "variants") {
+    this.#folder = join(BENCH_FOLDER, "build", name);
+  }
 
   /** The path of the module that a program imports; null stands for the library as it is. */
   library(constants: Constants | null): string {
     if (constants === null) return join(ROOT, "mod.ts");
     const { gatherCopyBytes, iovecBatchSize } = constants;
-    const name = `gather-${gatherCopyBytes}-batch-${iovecBatchSize}`;
+    const folder = this.edited(`gather-${gatherCopyBytes}-batch-${iovecBatchSize}`, [{
+      file: join("src", "base", "limits.ts"),
+      changes: [
+        [/(?<=\n {2}gatherCopyBytes: )[\d_]+/, String(gatherCopyBytes)],
+        [/(?<=\n {2}iovecBatchSize: )\d+/, String(iovecBatchSize)],
+      ],
+    }]);
+    return join(folder, "mod.ts");
+  }
+
+  /** The folder of a copy with these edits. An edited shim is compiled. */
+  edited(name: string, edits: readonly Edit[]): string {
     const known = this.#made.get(name);
     if (known !== undefined) return known;
     if (this.#base === null) {
-      const base = join(VARIANTS_FOLDER, "base");
-      if (existsSync(VARIANTS_FOLDER)) rmSync(VARIANTS_FOLDER, { recursive: true });
+      const base = join(this.#folder, "base");
+      if (existsSync(this.#folder)) rmSync(this.#folder, { recursive: true });
       makeBase(base);
       this.#base = base;
     }
-    const folder = join(VARIANTS_FOLDER, name);
+    const folder = join(this.#folder, name);
     cpSync(this.#base, folder, { recursive: true });
-    edit(join(folder, "src", "base", "limits.ts"), [
-      [/(?<=\n {2}gatherCopyBytes: )[\d_]+/, String(gatherCopyBytes)],
-      [/(?<=\n {2}iovecBatchSize: )\d+/, String(iovecBatchSize)],
-    ]);
-    const path = join(folder, "mod.ts");
-    this.#made.set(name, path);
-    return path;
+    for (const { file, changes } of edits) edit(join(folder, file), changes);
+    if (edits.some(({ file }) => file.startsWith("ffi"))) build(folder);
+    this.#made.set(name, folder);
+    return folder;
+  }
+
+  /** The echo server of a copy. */
+  static echoProgram(folder: string): string {
+    return join(folder, ECHO_PROGRAM);
   }
 }

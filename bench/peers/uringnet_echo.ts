@@ -5,6 +5,7 @@
  *          [--mode echo|framed|recv-send|codec|joined|broadcast|sink|source|pooled]
  *          [--exact BYTES] [--spin on|off] [--metrics FILE] [--read-buffer BYTES]
  *          [--topology shared|split] [--backend io_uring|portable]
+ *          [--timeout-ms MS] [--options]
  *        deno run --allow-ffi uringnet_echo.ts PORT ...     (--metrics: --allow-write as well)
  *
  * Port 0 picks a free one; `listening PORT` on stdout says which. The modes are those of
@@ -47,6 +48,14 @@ const POOLED_PER_SEND = SOURCE_BLOCK_BYTES / POOLED_BYTES;
 
 async function echo({ stream, sink }: Connection): Promise<void> {
   for (let data; (data = await stream.recvSome()) !== null;) await sink.send(data);
+}
+
+/** The same with an object of options in every call, which says nothing. */
+async function echoWithOptions({ stream, sink }: Connection): Promise<void> {
+  const options = { timeoutMs };
+  for (let data; (data = await stream.recvSome(undefined, options)) !== null;) {
+    await sink.send(data, options);
+  }
 }
 
 /** Ends with an error at the end of the stream, as any end between or inside messages does. */
@@ -218,11 +227,15 @@ const { values, positionals } = parseArgs({
     "read-buffer": { type: "string" },
     topology: { type: "string", default: "shared" },
     backend: { type: "string", default: "io_uring" },
+    "timeout-ms": { type: "string" },
+    options: { type: "boolean", default: false },
   },
 });
 const exactly = values.exact === undefined ? null : Number(values.exact);
+const timeoutMs = values["timeout-ms"] === undefined ? null : Number(values["timeout-ms"]);
+const echoAny = values.options ? echoWithOptions : echo;
 const MODES: Record<string, Serve> = {
-  echo: exactly === null ? echo : echoExactly(exactly),
+  echo: exactly === null ? echoAny : echoExactly(exactly),
   framed,
   "recv-send": recvSend,
   codec,
@@ -250,6 +263,7 @@ const network = await Network.start({
     ...(values.spin === "off" ? { spin: false } : {}),
   },
   ...(registry === null ? {} : { registry }),
+  ...(timeoutMs === null ? {} : { readTimeoutMs: timeoutMs, writeTimeoutMs: timeoutMs }),
   ...(BUFFERED_MODES.includes(values.mode) ? { writeBufferSize: WRITE_BUFFER_BYTES } : {}),
   ...(readBytes === null ? {} : { readBufferSize: readBytes, pool: { maxSize: readBytes } }),
 });
