@@ -300,10 +300,10 @@ async function compareServers(
     assert.not.match(shown, /failed:/, name);
     const [inbound, outbound, bytesIn, bytesOut] = carried ?? [];
     if (SILENT.test(name)) continue;
-    assert.ok(inbound > 0 && outbound > 0, `${name} carried ${carried}`);
-    // Their clients say nothing.
+    assert.ok(inbound > 0, `${name} carried ${carried}`);
+    // Their clients say nothing, and may still be connecting when the step ends.
     if (name === "http: getConnections" || name === "http: maxConnections") continue;
-    assert.ok(bytesOut > 0 && bytesIn > 0, `${name} carried ${carried}`);
+    assert.ok(outbound > 0 && bytesOut > 0 && bytesIn > 0, `${name} carried ${carried}`);
   }
 }
 
