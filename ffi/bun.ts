@@ -41,6 +41,7 @@ interface BunHasher {
 interface BunNamespace {
   CryptoHasher: new (algorithm: "sha256") => BunHasher;
   connect(options: { fd: number; socket: Record<string, unknown> }): Promise<BunSocket>;
+  readonly isMainThread: boolean;
 }
 
 interface FileSystem {
@@ -186,6 +187,9 @@ export const bunRuntime: Runtime = {
   fileFacts,
   user: () => process.geteuid(),
   sha256: (bytes) => new bun.CryptoHasher("sha256").update(bytes).digest("hex"),
+  // A worker that is terminated frees its sockets while its event loop may still run, so no other
+  // descriptor may be known to that loop under the data of one of them.
+  packets: bun.isMainThread,
   openDoorbell,
   // Bun polls an eventfd only as a ReadableStream, which keeps the process alive and costs more.
   openEvent: null,

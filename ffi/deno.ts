@@ -246,6 +246,7 @@ export const denoRuntime: Runtime = {
   fileFacts,
   user,
   sha256,
+  packets: false,
   openDoorbell,
   openEvent,
   environment,

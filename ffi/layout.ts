@@ -13,10 +13,11 @@
  * compared.
  */
 export const LAYOUT = {
-  abiVersion: 4,
+  abiVersion: 5,
   buildTime: 0,
   sourceHash: 0,
   headerWords: 64,
+  rungWord: 8,
   opCapacity: 1024,
   opBytes: 32,
   completionCapacity: 2048,
@@ -35,7 +36,7 @@ export const LAYOUT = {
 } as const;
 
 /** Flags of `ur_ring_open`. */
-export const OPEN = { sqpoll: 1, buffers: 2 } as const;
+export const OPEN = { sqpoll: 1, buffers: 2, packets: 4 } as const;
 
 const BUILD_TIME_INDEX = 1;
 const SOURCE_HASH_INDEX = 2;

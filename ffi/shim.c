@@ -10,6 +10,7 @@
  *   operation.c   op records as submission queue entries; no other file but faults.c knows op codes
  *   faults.h      where tests inject faults; with -DUR_FAULTS also faults.c, their table
  *   turn.c        records in, one or more enters, completions out
+ *   watch.c       the entries of the runtime's epoll instance
  *   doorbell.c    waking an event loop that sleeps
  *   ring.c        how rings open and end, and how they end with their thread
  *   probe.c       features of the system and its kernel
@@ -32,6 +33,8 @@
 #include "shim/faults.h"
 
 #include "shim/turn.c"
+
+#include "shim/watch.c"
 
 #include "shim/doorbell.c"
 

@@ -30,7 +30,7 @@
 
 #include <stdint.h>
 
-#define UR_ABI_VERSION 4u
+#define UR_ABI_VERSION 5u
 
 /* Set by the build: seconds since 1970 (0 when reproducible), and the first 32 bits of the hash of
  * the sources, which tells builds apart. */
@@ -42,6 +42,9 @@
 #endif
 
 #define UR_HEADER_WORDS 64u
+/* The word of the header in which the caller counts the packets of the doorbell that it has
+ * received. */
+#define UR_RUNG_WORD 8u
 #define UR_OP_CAPACITY 1024u
 #define UR_COMPLETION_CAPACITY 2048u
 /* A turn stops collecting at this many completions, so that the caller can provide buffers
@@ -124,6 +127,7 @@ enum ur_header {
 /* Flags of ur_ring_open. */
 #define UR_OPEN_SQPOLL 1u
 #define UR_OPEN_BUFFERS 2u /* registers the provided-buffer rings */
+#define UR_OPEN_PACKETS 4u /* the doorbell's socket hands out one byte for each receive */
 
 /* The value of `how` of ur_shutdown for a graceful end. FIN is sent, then the bytes that the peer
  * has sent are discarded, up to 16 MiB, and further ones are refused: unread bytes would make close
@@ -232,6 +236,10 @@ UR_EXPORT int32_t ur_ring_doorbell_back(uint32_t ring);
  * Once for each ring (-EALREADY). */
 UR_EXPORT int32_t ur_ring_event(uint32_t ring);
 UR_EXPORT int32_t ur_ring_event_back(uint32_t ring);
+/* Changes how the epoll instance of the runtime watches the doorbell, so that a wakeup costs less.
+ * 0, -EAGAIN when it may work at a later wakeup, or another -errno when the doorbell goes on as it
+ * is. To be called while the doorbell is not armed. */
+UR_EXPORT int32_t ur_ring_join(uint32_t ring);
 UR_EXPORT int32_t ur_turn(uint32_t ring, uint32_t op_count, uint32_t flags);
 /* Arms the doorbell. 0: the caller may sleep. 1: there is work already, take a turn. */
 UR_EXPORT int32_t ur_arm(uint32_t ring);

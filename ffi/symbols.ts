@@ -37,6 +37,7 @@ export const SYMBOLS = {
   ur_ring_doorbell_back: calls("u32"), //                     uint32_t ring
   ur_ring_event: calls("u32"), //                             uint32_t ring
   ur_ring_event_back: calls("u32"), //                        uint32_t ring
+  ur_ring_join: calls("u32"), //                              uint32_t ring
   ur_turn: calls("u32", "u32", "u32"), //                 uint32_t ring, op_count, flags
   ur_arm: calls("u32"), //                                uint32_t ring
   ur_socket: calls("u32", "u32"), //                      uint32_t ring, family
@@ -118,6 +119,11 @@ export interface Runtime {
   user(): number | null;
   /** Hexadecimal. */
   sha256(bytes: Uint8Array): string;
+  /**
+   * Whether the runtime adopts a socket that keeps packets apart, and receives one of them at each
+   * event.
+   */
+  readonly packets: boolean;
   /** Adopts the socket, or throws. */
   openDoorbell(fd: number, onWake: () => void): Doorbell;
   /**

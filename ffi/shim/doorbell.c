@@ -6,9 +6,12 @@
  *
  *   silent --ur_arm--> armed --a completion comes--> rung --ur_turn(UR_TURN_WOKEN)--> silent
  *
- * A runtime whose event loop can read an eventfd gets a duplicate of the eventfd instead, and the
- * doorbell's ring stays idle. The wakeup then needs no chain for each sleep, and no task work on
- * this thread, which would interrupt the runtime's epoll_wait.
+ * The chain is submitted for each sleep, and it is task work of this thread, which interrupts the
+ * runtime's epoll_wait. Where that can be avoided, the doorbell's ring stays idle:
+ *
+ *   polled   a runtime whose event loop can read an eventfd has a duplicate of the eventfd
+ *   joined   the runtime's epoll instance has the eventfd itself, as if it were pair[1]. There the
+ *            runtime receives a packet, which was sent ahead of the wakeup (watch.c)
  *
  * The eventfd is enabled only while the doorbell is armed, so a busy ring causes no wakeup. One
  * chain of two entries is armed at a time, and only a broken chain leaves a completion.
@@ -63,9 +66,10 @@ int32_t ur_arm(uint32_t id) {
   if (!ring) return -EPERM;
   collect_broken(&ring->doorbell);
   int32_t result = ring->doorbell.renews ? renew_eventfd(ring) : 0;
+  if (result == 0 && ring->doorbell.joined) result = send_ahead(ring);
   if (result < 0) return result;
   io_uring_cq_eventfd_toggle(&ring->data, true);
-  if (ring->doorbell.polled)
+  if (ring->doorbell.polled || ring->doorbell.joined)
     ring->header[UR_HEADER_ARMS]++;
   else if (!ring->doorbell.armed)
     result = arm_chain(ring);
@@ -120,9 +124,9 @@ static bool signals_late(void) {
   return late;
 }
 
-static int32_t open_pair(struct doorbell *doorbell) {
+static int32_t open_pair(struct doorbell *doorbell, int type) {
   struct stat info;
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, doorbell->pair) < 0)
+  if (socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, doorbell->pair) < 0)
     return -errno;
   if (fstat(doorbell->pair[1], &info) < 0) return 0;
   doorbell->pair_device = info.st_dev;
@@ -139,7 +143,7 @@ static int32_t connect_doorbell(struct ring *ring) {
   return result < 0 ? result : io_uring_get_events(&ring->data);
 }
 
-static int32_t open_doorbell(struct ring *ring) {
+static int32_t open_doorbell(struct ring *ring, int type) {
   struct doorbell *doorbell = &ring->doorbell;
   struct io_uring_params params;
   memset(&params, 0, sizeof(params));
@@ -150,7 +154,7 @@ static int32_t open_doorbell(struct ring *ring) {
     result = -errno;
     goto close_ring;
   }
-  result = open_pair(doorbell);
+  result = open_pair(doorbell, type);
   if (result < 0) goto close_event;
   result = connect_doorbell(ring);
   if (result >= 0) return 0;
@@ -194,6 +198,7 @@ static bool has_runtime_event(const struct doorbell *doorbell) {
 
 static void close_doorbell(struct doorbell *doorbell, bool thread_ends) {
   io_uring_queue_exit(&doorbell->ring);
+  if (doorbell->joined) epoll_ctl(doorbell->epoll_fd, EPOLL_CTL_DEL, doorbell->event_fd, NULL);
   if (doorbell->polled && thread_ends && has_runtime_event(doorbell))
     close(doorbell->runtime_event);
   close(doorbell->event_fd);

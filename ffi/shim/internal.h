@@ -26,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -88,10 +89,14 @@ struct doorbell {
   dev_t pair_device;
   ino_t pair_inode;
   bool armed;
-  int runtime_event; /* the duplicate of event_fd that the runtime closes, when polled */
-  bool polled;       /* the runtime polls the eventfd itself */
-  bool taken;        /* pair[1] was handed to the runtime, which closes it */
-  bool renews;       /* the eventfd is registered again each time the doorbell is armed */
+  int runtime_event;    /* the duplicate of event_fd that the runtime closes, when polled */
+  bool polled;          /* the runtime polls the eventfd itself */
+  bool taken;           /* pair[1] was handed to the runtime, which closes it */
+  bool joined;          /* the runtime's epoll instance has the eventfd under the data of pair[1] */
+  int epoll_fd;         /* that instance */
+  uint32_t joined_rung; /* UR_RUNG_WORD when it joined */
+  uint32_t sent;        /* packets that were sent ahead since */
+  bool renews;          /* the eventfd is registered again each time the doorbell is armed */
 };
 
 struct ring {

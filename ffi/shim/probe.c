@@ -9,6 +9,7 @@ static const uint32_t layout[] = {
     UR_BUILD_TIME,
     UR_SOURCE_HASH,
     UR_HEADER_WORDS,
+    UR_RUNG_WORD,
     UR_OP_CAPACITY,
     sizeof(struct ur_op),
     UR_COMPLETION_CAPACITY,

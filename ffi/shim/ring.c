@@ -46,7 +46,8 @@ static int32_t open_data(struct ring *ring, uint32_t entries, uint32_t completio
   io_uring_register_ring_fd(&ring->data);
   for (uint32_t i = 0; flags & UR_OPEN_BUFFERS && i < UR_BUFFER_GROUPS && result == 0; i++)
     result = open_buffers(ring, i);
-  if (result == 0) result = open_doorbell(ring);
+  if (result == 0)
+    result = open_doorbell(ring, flags & UR_OPEN_PACKETS ? SOCK_SEQPACKET : SOCK_STREAM);
   if (result < 0) io_uring_queue_exit(&ring->data);
   return result;
 }
@@ -92,7 +93,8 @@ static int32_t start_ring(struct ring *ring, uint32_t entries, uint32_t completi
   ring->completions = (struct ur_completion *)(base + CONTROL_COMPLETIONS);
   ring->blocks = base + CONTROL_BLOCKS;
   ring->in_flight = 0;
-  ring->doorbell.armed = ring->doorbell.taken = ring->doorbell.polled = false;
+  ring->doorbell.armed = ring->doorbell.taken = ring->doorbell.polled = ring->doorbell.joined =
+      false;
   int32_t result = open_data(ring, entries, completion_entries, flags);
   if (result < 0) {
     ur_slab_release(ring->control);

@@ -172,7 +172,8 @@ static uint64_t number_of(const char *name, uint64_t otherwise) {
 
 int main(int argc, char **argv) {
   static const struct test_case *const tables[] = {
-      operation_cases, refusal_cases, file_cases, lifetime_cases, doorbell_cases, fuzz_cases,
+      operation_cases, refusal_cases, file_cases, lifetime_cases,
+      doorbell_cases,  join_cases,    fuzz_cases,
   };
   fuzz_seed = number_of("UR_SEED", (uint64_t)time(NULL) % 1000000000u);
   fuzz_rounds = (uint32_t)number_of("UR_ROUNDS", fuzz_rounds);

@@ -8,6 +8,7 @@
  *   refusals.c    every kind of record and argument that must not reach the kernel
  *   lifetimes.c   rings, slabs and descriptors that come and go; threads that end
  *   doorbell.c    sleeping and waking
+ *   join.c        doorbells in the epoll instance of an event loop
  *   fuzz.c        random records, compared with a second opinion about which are to be refused
  */
 #ifndef URINGNET_SHIM_DRIVER_H
@@ -33,6 +34,7 @@ extern const struct test_case refusal_cases[];
 extern const struct test_case file_cases[];
 extern const struct test_case lifetime_cases[];
 extern const struct test_case doorbell_cases[];
+extern const struct test_case join_cases[];
 extern const struct test_case fuzz_cases[];
 
 /* Ends the case when the two differ. */

@@ -299,7 +299,7 @@ static void tables(void) {
   EXPECT(ur_layout(0), UR_ABI_VERSION);
   uint32_t count = 0;
   while (count < 1000 && ur_layout(count) != -EINVAL) count++;
-  EXPECT(count, 19);
+  EXPECT(count, 20);
   EXPECT(ur_layout(UINT32_MAX), -EINVAL);
   /* The features that the core cannot do without. */
   int32_t needed = UR_FEATURE_DEFER_TASKRUN | UR_FEATURE_SINGLE_ISSUER |

@@ -55,6 +55,7 @@ class RefusingRuntime implements Runtime {
   openDoorbell = (): never => {
     throw new Error("called");
   };
+  readonly packets = false;
   openEvent = null;
   environment = () => this.#environment;
 }
