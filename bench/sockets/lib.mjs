@@ -28,7 +28,11 @@ export async function measure(seconds, lanes, operation) {
     const end = performance.now() + durationMs;
     let count = 0;
     const lane = async () => {
-      while (performance.now() < end) count += await operation();
+      while (performance.now() < end) {
+        // Not `count += await ...`, which reads the count before the other lanes have added to it.
+        const added = await operation();
+        count += added;
+      }
     };
     await Promise.all(Array.from({ length: lanes }, lane));
     return count;
