@@ -189,7 +189,9 @@ export const bunRuntime: Runtime = {
   sha256: (bytes) => new bun.CryptoHasher("sha256").update(bytes).digest("hex"),
   // A worker that is terminated frees its sockets while its event loop may still run, so no other
   // descriptor may be known to that loop under the data of one of them.
-  packets: bun.isMainThread,
+  get packets() {
+    return bun.isMainThread;
+  },
   openDoorbell,
   // Bun polls an eventfd only as a ReadableStream, which keeps the process alive and costs more.
   openEvent: null,
