@@ -5,8 +5,8 @@
  *
  *   head -> a <-> b <-> c     a.previous is c, the tail; c.next is null
  *
- * The head's `previous` is the tail, which saves the queue a field: each connection has two queues,
- * and most queues are empty.
+ * The head's `previous` is the tail, so a queue has one field. An object that is a queue, such as a
+ * half of a connection, extends the class and needs no second object.
  *
  * Invariants
  * - An item is in at most one queue; its `previous` is null exactly while the item is in no queue.
@@ -24,7 +24,6 @@ export interface Linked<T> {
 
 export class Fifo<T extends Linked<T>> {
   #head: T | null = null;
-  #count = 0;
 
   get head(): T | null {
     return this.#head;
@@ -32,10 +31,6 @@ export class Fifo<T extends Linked<T>> {
 
   get tail(): T | null {
     return this.#head === null ? null : this.#head.previous;
-  }
-
-  get count(): number {
-    return this.#count;
   }
 
   push(item: T): void {
@@ -50,7 +45,6 @@ export class Fifo<T extends Linked<T>> {
       item.previous = tail;
       head.previous = item;
     }
-    this.#count++;
   }
 
   shift(): T | null {
@@ -71,7 +65,6 @@ export class Fifo<T extends Linked<T>> {
     if (next !== null) next.previous = previous;
     else (this.#head as T).previous = previous;
     item.next = item.previous = null;
-    this.#count--;
     return true;
   }
 
@@ -80,6 +73,5 @@ export class Fifo<T extends Linked<T>> {
     if (next !== null) next.previous = item.previous;
     this.#head = next;
     item.next = item.previous = null;
-    this.#count--;
   }
 }

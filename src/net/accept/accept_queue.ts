@@ -209,7 +209,7 @@ export class AcceptQueue {
 
   get #wantsConnection(): boolean {
     const isOpen = this.#closed === null && this.#drain === null;
-    return isOpen && this.#calls.count > 0 && this.#pause === null;
+    return isOpen && this.#calls.head !== null && this.#pause === null;
   }
 
   #request(): void {
@@ -227,7 +227,7 @@ export class AcceptQueue {
   readonly #done = (accepted: Accepted): void => {
     this.#take(accepted);
     if (this.#closed !== null) {
-      if (this.#calls.count > 0 && accepted.peer === null) this.#takeLast();
+      if (this.#calls.head !== null && accepted.peer === null) this.#takeLast();
       return this.#land();
     }
     if (this.#drain !== null) return queueMicrotask(this.#drainStep);

@@ -87,7 +87,7 @@ export class PushReceive extends RecvCall implements Deliverable {
     if (before !== "waiting") return;
     this.#queue.socket.removeCall();
     // A call with a part of its result from a direct receive ends with its queue.
-    if (this.result === null) this.#queue.calls.remove(this);
+    if (this.result === null) this.#queue.remove(this);
   }
 
   /** A slot has bytes for this call alone. The slot is kept, without a handle. */

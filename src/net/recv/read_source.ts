@@ -44,7 +44,6 @@ export type Reception = "none" | Provided | "direct" | "directToBuffer";
 
 export class ReadSource {
   readonly #groups: ReadGroups;
-  readonly #multishot: boolean;
   /**
    * Above zero: the number of small messages in a row for which calls waited. Below zero: large
    * buffers suit, until as many receives did not need one. A single number keeps a connection
@@ -58,9 +57,8 @@ export class ReadSource {
   /** The bytes that the receive in flight has to gather; 0 when it does not gather. */
   #gatherBytes = 0;
 
-  constructor(groups: ReadGroups, multishot: boolean) {
+  constructor(groups: ReadGroups) {
     this.#groups = groups;
-    this.#multishot = multishot && groups.multishot !== null;
   }
 
   /**
@@ -92,9 +90,9 @@ export class ReadSource {
 
   /** The receive that suits best. `once` excludes a multishot receive. */
   choose(once: boolean, lengthMax: number): Provided {
-    const { single, bulk } = this.#groups;
+    const { single, multishot, bulk } = this.#groups;
     if (once) return "single";
-    if (this.#multishot && this.#trend >= LIMITS.multishotAfterCount) return "multishot";
+    if (multishot !== null && this.#trend >= LIMITS.multishotAfterCount) return "multishot";
     // A call that takes less would occupy a large buffer with a few bytes.
     const takesMuch = lengthMax > Math.max(single.sizeBytes, LIMITS.bulkFromBytes);
     const hasMuch = this.#trend < 0 || this.#groups.stream.flows;

@@ -16,14 +16,17 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
   #buffer: ReadBuffer | null = null;
   #spare: RecvCall | null = null;
 
-  abstract push(call: RecvCall): void;
-
   /** Ends a call whose budget ran out (`abort` is null) or whose signal was aborted. */
   abstract endCall(call: RecvCall, abort: { reason: unknown } | null): void;
 
   /** The number of bytes that have arrived and that no call has taken. */
   get buffered(): number {
     return this.#buffer === null ? 0 : this.#buffer.length;
+  }
+
+  /** The size of the read buffer. */
+  protected get capacity(): number {
+    return this.socket.context.config.readBufferSize;
   }
 
   get buffer(): ReadBuffer {
@@ -48,7 +51,7 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
 
   /** Settles the first call. */
   protected succeed(call: RecvCall, value: unknown): void {
-    this.calls.shift();
+    this.shift();
     if (value !== null) this.socket.noteReceived();
     if (call.pushes) return call.succeed(value);
     const { ring } = this;
@@ -60,7 +63,7 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
 
   /** Fails every call, and drops the bytes that were received for it so far. */
   protected failAll(end: RecvEnd): void {
-    for (let call = this.calls.shift(); call !== null; call = this.calls.shift()) {
+    for (let call = this.shift(); call !== null; call = this.shift()) {
       call.result?.release();
       call.result = null;
       call.fail(recvError(call, end, 0));
@@ -100,7 +103,7 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
       return true;
     }
     if (this.buffered < call.length) return false;
-    this.calls.shift();
+    this.shift();
     call.fail(tooLong(call, this.buffered));
     return true;
   }
@@ -111,7 +114,7 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
     try {
       value = call.give(this.buffer, length, isComplete);
     } catch (error) {
-      this.calls.shift();
+      this.shift();
       call.fail(error);
       return;
     }

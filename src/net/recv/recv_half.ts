@@ -53,7 +53,6 @@ import type { Socket } from "../socket/socket.ts";
 export class RecvHalf extends RecvCalls {
   // Made when first needed, because a smaller half takes less of the processor's cache.
   #direct: DirectRead | null = null;
-  readonly #capacity: number;
   readonly #source: ReadSource;
   #reception: Reception = "none";
   #end: RecvEnd | null = null;
@@ -61,9 +60,8 @@ export class RecvHalf extends RecvCalls {
 
   constructor(socket: Socket) {
     super(socket);
-    this.#capacity = socket.context.config.readBufferSize;
-    const multishot = socket.family !== AF_UNIX && this.#capacity > LIMITS.multishotBufferBytes;
-    this.#source = new ReadSource(socket.context.recvRing.reads as ReadGroups, multishot);
+    this.#source = new ReadSource(socket.context.recvRing.reads as ReadGroups);
+    socket.attachReceiving(this);
   }
 
   override get ring(): Ring {
@@ -84,14 +82,14 @@ export class RecvHalf extends RecvCalls {
 
   /** Whether the first call has received a part of its bytes. */
   get midMessage(): boolean {
-    const call = this.calls.head;
+    const call = this.head;
     return call !== null && (this.buffered > 0 || (call.result?.length ?? 0) > 0);
   }
 
-  push(call: RecvCall): void {
-    this.calls.push(call);
+  override push(call: RecvCall): void {
+    super.push(call);
     // Without buffered bytes and without a receive in flight, the call needs a new receive.
-    const first = this.calls.head === call && this.buffered === 0 && this.#end === null;
+    const first = this.head === call && this.buffered === 0 && this.#end === null;
     if (first && this.isFree) this.#request(call);
     else this.serve();
   }
@@ -107,7 +105,7 @@ export class RecvHalf extends RecvCalls {
   }
 
   override endCall(call: RecvCall, abort: { reason: unknown } | null): void {
-    const first = this.calls.head === call;
+    const first = this.head === call;
     this.#leave(call);
     if (abort === null) this.ring.meter.counts[COUNT.timeoutsRecv]++;
     // The buffered bytes belong to the first call. The calls behind it have none.
@@ -118,12 +116,12 @@ export class RecvHalf extends RecvCalls {
 
   /** Ends the first call, if there is one, as an abort of its signal would. */
   abortFirst(reason: unknown): void {
-    const call = this.calls.head;
+    const call = this.head;
     if (call !== null) this.endCall(call, { reason });
   }
 
   override prepare(writer: OpWriter): boolean {
-    const call = this.calls.head;
+    const call = this.head;
     if (call === null || this.#end !== null) {
       this.#forget();
       return false;
@@ -175,7 +173,7 @@ export class RecvHalf extends RecvCalls {
         if (slot !== null) this.#landProvided(slot, result);
         break;
       case "direct":
-        this.#direct?.toResult(Math.max(result, 0), this.calls.head as RecvCall);
+        this.#direct?.toResult(Math.max(result, 0), this.head as RecvCall);
         break;
       case "directToBuffer":
         this.#direct?.toBuffer(Math.max(result, 0), this.buffer);
@@ -212,8 +210,8 @@ export class RecvHalf extends RecvCalls {
 
   /** Serves the calls in order, and submits a receive for the missing bytes. */
   serve(): void {
-    let next = this.calls.head;
-    while (next !== null && this.#serveCall(next)) next = this.calls.head;
+    let next = this.head;
+    while (next !== null && this.#serveCall(next)) next = this.head;
     if (next === null || this.#end !== null) return;
     if (!this.isFree && this.#reception === "multishot" && this.#bypasses(next)) {
       this.#stopMultishot();
@@ -222,7 +220,7 @@ export class RecvHalf extends RecvCalls {
   }
 
   #bypasses(call: RecvCall): boolean {
-    return call.bypasses(this.buffered, this.#capacity);
+    return call.bypasses(this.buffered, this.capacity);
   }
 
   /** The length of a receive into a provided buffer. */
@@ -230,9 +228,9 @@ export class RecvHalf extends RecvCalls {
     if (call.result !== null) return call.remaining;
     const missing = call.length - this.buffered;
     // Without read buffering, only the missing bytes.
-    if (this.#capacity === 0) return missing;
+    if (this.capacity === 0) return missing;
     // The free part of the read buffer, or the missing bytes: receives must not become tiny.
-    return Math.min(Math.max(this.#capacity - this.buffered, missing), this.#capacity);
+    return Math.min(Math.max(this.capacity - this.buffered, missing), this.capacity);
   }
 
   /** Ends a multishot receive at once, or with a completion. More bytes may come until then. */
@@ -289,7 +287,7 @@ export class RecvHalf extends RecvCalls {
   #arrived(slot: Slot, length: number): void {
     const source = this.#source;
     const lend = source.mayLend(slot);
-    const call = this.calls.head;
+    const call = this.head;
     const fits = call !== null && this.buffered === 0 && call.result === null && call.fits(length);
     source.note(length, call !== null);
     if (this.#reception === "multishot" && this.buffered + length >= LIMITS.multishotBufferBytes) {
@@ -317,7 +315,7 @@ export class RecvHalf extends RecvCalls {
       this.#reception = "direct";
       return this.submit("fresh");
     }
-    const once = direct || this.#capacity === 0;
+    const once = direct || this.capacity === 0 || this.socket.family === AF_UNIX;
     const provided = this.#source.choose(once, call.kind === "some" ? call.length : 0);
     this.#ask(provided);
     const waits = starved || (provided === "single" && this.lane.hasBufferQueue);
@@ -331,8 +329,8 @@ export class RecvHalf extends RecvCalls {
 
   /** Removes a call. Its bytes stay, in order. */
   #leave(call: RecvCall): void {
-    const first = this.calls.head === call;
-    this.calls.remove(call);
+    const first = this.head === call;
+    this.remove(call);
     if (!first || call.result === null) return;
     this.#leaveResult(call);
     if (!this.isIdle) this.ring.meter.counts[COUNT.cancellationsRecv]++;
@@ -351,14 +349,14 @@ export class RecvHalf extends RecvCalls {
     const outcome = outcomeOf(result);
     if (outcome === "canceled" && this.isCanceling) return;
     if (outcome === "again" || outcome === "later") {
-      const call = this.calls.head;
+      const call = this.head;
       if (this.#end !== null || call === null) return;
       if (starved) {
         this.ring.meter.counts[COUNT.retriesRecv]++;
         this.progressed(); // Other receives took the buffers, so the next pause is a short one.
         return this.#request(call, true);
       }
-      const buffers = this.#capacity > 0 || !this.#bypasses(call);
+      const buffers = this.capacity > 0 || !this.#bypasses(call);
       if (call.result === null && buffers) this.#ask("single");
       if (this.retry(outcome)) return;
       this.#forget();
@@ -373,7 +371,7 @@ export class RecvHalf extends RecvCalls {
     const end = this.#end as RecvEnd;
     if (end.kind === "eof" && this.meetEndOfStream(call, end)) return true;
     this.#leaveResult(call);
-    this.calls.shift();
+    this.shift();
     call.fail(recvError(call, end, this.buffered));
     return true;
   }

@@ -10,6 +10,7 @@ import type { IoBuf } from "../../buf/io_buf.ts";
 import { IoBufs } from "../../buf/io_bufs.ts";
 import { type CallOptions, checkCall, checkSignal, checkTimeout } from "../call/call_options.ts";
 import type { CloseReason } from "../call/close_reason.ts";
+import type { ResolvedConfig } from "../config/config.ts";
 import { LineCall } from "./line_call.ts";
 import { type Consumer, PushReceive } from "./push_receive.ts";
 import type { RecvCall } from "./recv_call.ts";
@@ -91,15 +92,13 @@ export let abortReceive: (stream: Stream, reason: unknown) => void;
  */
 export class Stream implements AsyncIterable<Uint8Array> {
   readonly #queue: RecvHalf;
-  readonly #someLength: number;
-  readonly #timeoutMs: number | null;
   /** Whether `peek` shows bytes. Without read buffering, false until a call has looked ahead. */
   #canPeek: boolean;
 
   static {
     openStream = (socket) => new Stream(socket);
     pushReceive = (stream, consumer) =>
-      new PushReceive(stream.#queue, consumer, stream.#someLength);
+      new PushReceive(stream.#queue, consumer, someLength(stream.#config.readBufferSize));
     abandonStream = (stream, reason, socketEnds = false) => stream.#queue.close(reason, socketEnds);
     isMidMessage = (stream) => stream.#queue.midMessage;
     isReceiving = (stream) => !stream.#queue.isQuiet;
@@ -108,9 +107,11 @@ export class Stream implements AsyncIterable<Uint8Array> {
 
   private constructor(socket: Socket) {
     this.#queue = new RecvHalf(socket);
-    this.#timeoutMs = socket.context.config.readTimeoutMs;
-    this.#someLength = someLength(socket.context.config.readBufferSize);
     this.#canPeek = socket.context.config.readBufferSize > 0;
+  }
+
+  get #config(): ResolvedConfig {
+    return this.#queue.socket.context.config;
   }
 
   /** The number of bytes that have arrived and that a call can take without waiting. */
@@ -182,7 +183,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
   recvSome(maxLength?: number, options?: CallOptions): Promise<IoBuf | null> {
     const queue = this.#queue;
     try {
-      const length = maxLength === undefined ? this.#someLength : maxLength;
+      const length = maxLength === undefined ? someLength(this.#config.readBufferSize) : maxLength;
       check.integer("maxLength", length, 1, LIMITS.lengthMax);
       if (options === undefined && queue.isQuiet && queue.buffered > 0) {
         queue.noteActivity();
@@ -315,7 +316,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
     const maxLength = checkUntil(options);
     let each: CallOptions | undefined;
     if (options !== undefined) {
-      each = { timeoutMs: checkTimeout(options, this.#timeoutMs) };
+      each = { timeoutMs: checkTimeout(options, this.#config.readTimeoutMs) };
       const signal = checkSignal(options);
       if (signal !== null) each.signal = signal;
     }
@@ -405,7 +406,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
     extra: string | null,
   ): T | Promise<T> {
     const queue = this.#queue;
-    call.prepare(options, this.#timeoutMs, extra);
+    call.prepare(options, this.#config.readTimeoutMs, extra);
     this.#canPeek = true;
     if (queue.isQuiet && queue.buffered > 0) {
       const length = call.find(queue.buffer);
@@ -418,7 +419,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
   }
 
   #start<T>(call: RecvCall, options: CallOptions | undefined): Promise<T> {
-    call.prepare(options, this.#timeoutMs);
+    call.prepare(options, this.#config.readTimeoutMs);
     return call.start<T>();
   }
 }

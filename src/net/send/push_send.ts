@@ -230,7 +230,7 @@ export class PushSend implements Deliverable {
   #joinLast(slot: Slot, start: number, length: number): boolean {
     const last = this.#last;
     const queue = this.#queue;
-    if (last === null || queue.calls.tail !== last) return false;
+    if (last === null || queue.tail !== last) return false;
     if (!queue.tryExtend(last, slot, start, length)) return false;
     queue.gather.extend(length);
     this.postedBytes += length;

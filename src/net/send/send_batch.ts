@@ -14,7 +14,6 @@
 import { LIMITS } from "../../base/limits.ts";
 import { tryTakeSlot } from "../../buf/buffer_pool.ts";
 import { PLAIN_SLAB, type Slot } from "../../buf/slot.ts";
-import type { Fifo } from "../../base/fifo.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
 import type { Ring } from "../../ring/ring.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
@@ -33,7 +32,8 @@ const IOVEC_MAX = LIMITS.iovecBatchSize;
 export interface BatchOwner {
   readonly ring: Ring;
   readonly socket: { readonly fd: number; readonly context: NetworkContext };
-  readonly calls: Fifo<SendCall>;
+  /** The first call of the queue. */
+  readonly head: SendCall | null;
   /** The buffer in which small pieces are gathered. */
   readonly gather: GatherBuffer;
   /**
@@ -69,7 +69,7 @@ export class SendBatch {
     this.bytes = this.#count = this.#callCount = 0;
     this.#full = false;
     let windows = 0;
-    const first = this.#queue.calls.head;
+    const first = this.#queue.head;
     for (let call = first; call !== null; call = call.next) {
       if (call.settled || this.#callCount === LIMITS.batchCallCountMax) break;
       // The operation completes only when all of it is taken, and a flush must not wait for later
@@ -93,7 +93,7 @@ export class SendBatch {
     this.#callCount = 0;
     if (this.#block >= 0) this.#queue.ring.blocks.put(this.#block);
     this.#block = -1;
-    let call = this.#queue.calls.head;
+    let call = this.#queue.head;
     for (let i = 0; i < count && call !== null; i++, call = call.next) {
       call.isInFlight = false;
     }

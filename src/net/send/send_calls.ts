@@ -7,6 +7,7 @@
 import type { Slot } from "../../buf/slot.ts";
 import type { CloseReason } from "../call/close_reason.ts";
 import { HalfQueue } from "../socket/half_queue.ts";
+import type { Socket } from "../socket/socket.ts";
 import { GatherBuffer } from "./gather_buffer.ts";
 import { SendCall, type SendCallOwner, type SendEnding } from "./send_call.ts";
 import { sendClosed } from "./send_error.ts";
@@ -18,8 +19,13 @@ export abstract class SendCalls extends HalfQueue<SendCall> implements SendCallO
   queuedBytes = 0;
   bytesSent = 0;
 
+  constructor(socket: Socket) {
+    super(socket);
+    socket.attachSending(this);
+  }
+
   get empty(): boolean {
-    return this.calls.count === 0;
+    return this.head === null;
   }
 
   /** The buffer in which small sends are gathered. */
@@ -49,8 +55,6 @@ export abstract class SendCalls extends HalfQueue<SendCall> implements SendCallO
     if (this.empty && this.isIdle) this.idleGather();
   }
 
-  abstract push(call: SendCall): void;
-
   /**
    * Adds `length` bytes, which `slot` has at `start`, to the last call of the queue. Returns false
    * when they are not right behind that call's bytes, or when the kernel has the call.
@@ -67,7 +71,7 @@ export abstract class SendCalls extends HalfQueue<SendCall> implements SendCallO
 
   /** Settles the first call, whose bytes are all sent. */
   protected succeed(call: SendCall): void {
-    this.calls.shift();
+    this.shift();
     if (call.settled) return;
     const { ring } = this;
     ring.meter.sendSeconds.observe((ring.now - call.startedMs) / 1_000);
@@ -76,15 +80,16 @@ export abstract class SendCalls extends HalfQueue<SendCall> implements SendCallO
   }
 
   /** Removes a call from the queue, with the bytes that the kernel has not taken. */
-  protected remove(call: SendCall): void {
-    this.calls.remove(call);
+  override remove(call: SendCall): boolean {
+    const wasQueued = super.remove(call);
     this.queuedBytes -= call.totalBytes - call.sentBytes;
     call.dropPieces();
+    return wasQueued;
   }
 
   /** Whether one of the first `count` calls is ending, or has settled already. */
   protected anyEnding(count: number): boolean {
-    let call = this.calls.head;
+    let call = this.head;
     for (let i = 0; i < count && call !== null; i++, call = call.next) {
       if (call.ending !== null || call.settled) return true;
     }
@@ -93,14 +98,14 @@ export abstract class SendCalls extends HalfQueue<SendCall> implements SendCallO
 
   /** The half has ended: calls of which the kernel has no byte fail now, and stay queued. */
   protected failWaiting(reason: CloseReason): void {
-    for (let call = this.calls.head; call !== null; call = call.next) {
+    for (let call = this.head; call !== null; call = call.next) {
       if (!call.settled && !call.isInFlight) call.fail(sendClosed(call, reason));
     }
   }
 
   /** The half has ended and the kernel has none of its bytes: empties the queue. */
   protected failAll(reason: CloseReason): void {
-    for (let call = this.calls.shift(); call !== null; call = this.calls.shift()) {
+    for (let call = this.shift(); call !== null; call = this.shift()) {
       call.dropPieces();
       if (!call.settled) call.fail(sendClosed(call, reason));
     }

@@ -38,7 +38,6 @@ import { sendBroken, sendError, sendTimeout, sinkClosed } from "./send_error.ts"
 import { SendBatch } from "./send_batch.ts";
 import type { SendCall, SendEnding } from "./send_call.ts";
 import { SendCalls } from "./send_calls.ts";
-import type { Socket } from "../socket/socket.ts";
 
 /** The data of a half that takes no calls any more. */
 interface Ended {
@@ -66,10 +65,6 @@ export class SendHalf extends SendCalls {
   #batch: SendBatch | null = null;
   #flushes: FlushLine | null = null;
   #state: State = OPEN;
-
-  constructor(socket: Socket) {
-    super(socket);
-  }
 
   override get ring(): Ring {
     return this.socket.context.sendRing;
@@ -103,9 +98,9 @@ export class SendHalf extends SendCalls {
     return sinkClosed(this.socket.peerName, state.kind === "open" ? null : state.reason);
   }
 
-  push(call: SendCall): void {
+  override push(call: SendCall): void {
     call.flushesBefore = this.#flushes === null ? 0 : this.#flushes.count;
-    this.calls.push(call);
+    super.push(call);
     this.queuedBytes += call.totalBytes;
     this.noteActivity();
     this.socket.noteSent();
@@ -157,7 +152,7 @@ export class SendHalf extends SendCalls {
   }
 
   override prepare(writer: OpWriter): boolean {
-    const call = this.calls.head;
+    const call = this.head;
     if (call !== null && call.alone) {
       // The common case: one call with one range that the kernel can see.
       const { slot, offset, length } = call.firstPiece;
@@ -172,14 +167,14 @@ export class SendHalf extends SendCalls {
 
   override complete(result: number, _flags: number): void {
     const batchedCount = this.#batch === null ? 0 : this.#batch.land();
-    if (batchedCount === 0 && this.calls.head !== null) this.calls.head.isInFlight = false;
+    if (batchedCount === 0 && this.head !== null) this.head.isInFlight = false;
     const flightCount = Math.max(batchedCount, 1);
     if (result > 0) this.#took(result, batchedCount > 0);
     else this.#failed(result, flightCount);
     // Calls wait for this completion only when a cancel was submitted.
     if (this.isCanceling) this.#settleEndings(flightCount);
     if (this.isFree) {
-      if (this.calls.count > 0 && this.#maySend) this.submit("resubmitted");
+      if (this.head !== null && this.#maySend) this.submit("resubmitted");
       else this.#becomeIdle();
     }
     if (this.socket.ending) this.socket.landed();
@@ -190,7 +185,7 @@ export class SendHalf extends SendCalls {
     this.cancel();
     this.socket.noteBrokenSend();
     this.#batch?.land();
-    const first = this.calls.head;
+    const first = this.head;
     const error = sendBroken(this.socket.peerName, first, cause);
     if (first !== null && !first.settled) first.fail(error);
     this.#poison(error);
@@ -201,7 +196,7 @@ export class SendHalf extends SendCalls {
   refuse(error: unknown): void {
     // Deferred until prepare() has returned: only an idle operation is submitted again.
     this.ring.defer(this, () => {
-      const call = this.calls.head;
+      const call = this.head;
       if (call === null || call.isInFlight || !this.isIdle) return;
       if (error !== null) this.#failCall(call, error);
       else if (!this.retry("later")) this.#fail(-ERRNO.ENOBUFS);
@@ -210,7 +205,7 @@ export class SendHalf extends SendCalls {
   }
 
   #wake(): void {
-    if (this.isFree && this.calls.count > 0 && this.#maySend) {
+    if (this.isFree && this.head !== null && this.#maySend) {
       this.submit("fresh");
     } else if (this.empty && this.isIdle) {
       this.#becomeIdle();
@@ -235,7 +230,7 @@ export class SendHalf extends SendCalls {
     const { ring } = this;
     const flownBytes = batched
       ? (this.#batch as SendBatch).bytes
-      : (this.calls.head as SendCall).firstPiece.length;
+      : (this.head as SendCall).firstPiece.length;
     if (count < flownBytes) this.socket.noteShortSend();
     ring.meter.counts[COUNT.outboundBytes] += count;
     this.progressed();
@@ -243,11 +238,11 @@ export class SendHalf extends SendCalls {
     this.queuedBytes -= count;
     let remaining = count;
     while (remaining > 0) {
-      const call = this.calls.head as SendCall;
+      const call = this.head as SendCall;
       remaining = call.consume(remaining);
       if (call.done) this.succeed(call);
     }
-    if (this.#flushes !== null) this.#flushes.advance(this.calls.head);
+    if (this.#flushes !== null) this.#flushes.advance(this.head);
   }
 
   #failed(result: number, flightCount: number): void {
@@ -269,7 +264,7 @@ export class SendHalf extends SendCalls {
 
   /** A hard error: the first call gets the error, the others get "Closed". */
   #fail(result: number): void {
-    const call = this.calls.head;
+    const call = this.head;
     if (call === null) return;
     const transient = outcomeOf(result) === "later" || outcomeOf(result) === "again";
     this.#failCall(call, sendError(call, result), !transient);
@@ -281,7 +276,7 @@ export class SendHalf extends SendCalls {
     const partial = call.sentBytes > 0;
     if (!call.settled) call.fail(error);
     if (partial || hard) this.#poison(error instanceof NetworkError ? error : this.closedError());
-    else if (this.#flushes !== null) this.#flushes.advance(this.calls.head);
+    else if (this.#flushes !== null) this.#flushes.advance(this.head);
   }
 
   #poison(error: NetworkError): void {
@@ -324,7 +319,7 @@ export class SendHalf extends SendCalls {
 
   /** Settles the ending calls among the first `count`, which were in flight. */
   #settleEndings(count: number): void {
-    let call = this.calls.head;
+    let call = this.head;
     for (let i = 0; i < count && call !== null; i++) {
       const next: SendCall | null = call.next;
       if (call.ending !== null && !call.settled) this.#settleEnding(call, call.ending);

@@ -71,9 +71,9 @@ export let abandonSink: (sink: Sink, reason: CloseReason) => void;
  * ```
  */
 export class Sink {
-  readonly #queue: SendHalf;
-  readonly #writeBufferSize: number;
-  readonly #timeoutMs: number | null;
+  readonly #socket: Socket;
+  /** Made by the first call that sends or closes, because many connections never send. */
+  #half: SendHalf | null = null;
   #closing: Promise<void> | null = null;
   #late: LateError | null = null;
 
@@ -81,29 +81,31 @@ export class Sink {
     openSink = (socket) => new Sink(socket);
     pushSend = (sink, producer, limitBytes) => new PushSend(sink.#queue, producer, limitBytes);
     closeSinkWithoutFin = (sink, reason) => sink.#closing ??= sink.#close(reason, false);
-    sinkGaveUp = (sink) => sink.#queue.gaveUp;
+    sinkGaveUp = (sink) => sink.#half !== null && sink.#half.gaveUp;
     abandonSink = (sink, reason) => sink.#queue.closeNow(reason);
   }
 
   private constructor(socket: Socket) {
-    this.#queue = new SendHalf(socket);
-    this.#writeBufferSize = socket.context.config.writeBufferSize;
-    this.#timeoutMs = socket.context.config.writeTimeoutMs;
+    this.#socket = socket;
+  }
+
+  get #queue(): SendHalf {
+    return this.#half ??= new SendHalf(this.#socket);
   }
 
   /** True once the half is closed, by `close` or by a failure. */
   get closed(): boolean {
-    return this.#queue.closed;
+    return this.#half !== null && this.#half.closed;
   }
 
   /** The number of bytes that the kernel has taken. */
   get bytesSent(): number {
-    return this.#queue.bytesSent;
+    return this.#half === null ? 0 : this.#half.bytesSent;
   }
 
   /** The number of bytes that were given to `send` and that the kernel has not taken yet. */
   get bytesQueued(): number {
-    return this.#queue.queuedBytes;
+    return this.#half === null ? 0 : this.#half.queuedBytes;
   }
 
   /**
@@ -131,20 +133,22 @@ export class Sink {
    * @throws The reason of the signal, when the signal is aborted.
    */
   send(data: Sendable, options?: CallOptions): Promise<void> {
-    const call = this.#queue.newCall();
+    const queue = this.#queue;
+    const call = queue.newCall();
     try {
+      const { config } = this.#socket.context;
       // Before all checks, because a buffer is moved in even when the call fails.
-      loadCall(this.#queue, call, data);
-      call.prepare(options, this.#timeoutMs);
+      loadCall(queue, call, data);
+      call.prepare(options, config.writeTimeoutMs);
       this.#throwLate();
-      if (this.#queue.closed) throw this.#queue.closedError();
+      if (queue.closed) throw queue.closedError();
       if (call.totalBytes === 0) return DONE;
-      const fits = this.#queue.queuedBytes + call.totalBytes <= this.#writeBufferSize;
+      const fits = queue.queuedBytes + call.totalBytes <= config.writeBufferSize;
       const promise = fits ? this.#buffer(call) : call.promise<void>();
       call.enter();
       return promise;
     } catch (error) {
-      this.#queue.dropCall(call);
+      queue.dropCall(call);
       return Promise.reject(error);
     }
   }
@@ -164,7 +168,7 @@ export class Sink {
   flush(options?: CallOptions): Promise<void> {
     const call = new FlushCall(this.#queue, this.#late);
     try {
-      call.prepare(options, this.#timeoutMs);
+      call.prepare(options, this.#socket.context.config.writeTimeoutMs);
       this.#throwLate();
     } catch (error) {
       return Promise.reject(error);
@@ -188,7 +192,7 @@ export class Sink {
     this.#queue.closeAfterQueue(reason, fin);
     if (this.#queue.empty && this.#queue.isIdle) return;
     const call = new DrainCall(this.#queue);
-    call.timeoutMs = this.#queue.socket.context.config.shutdownTimeoutMs;
+    call.timeoutMs = this.#socket.context.config.shutdownTimeoutMs;
     await call.start<void>();
   }
 

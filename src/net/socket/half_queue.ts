@@ -3,8 +3,8 @@
  *
  *   no operation --submit()--> ready, in flight --completion--> idle --release()--> no operation
  *
- * The half takes an operation from the ring when it has something to submit. So an idle connection
- * has no operation.
+ * The queue has the calls that are not settled, in the order in which they came. The half takes an
+ * operation from the ring when it has something to submit. So an idle connection has no operation.
  *
  * @module
  */
@@ -17,19 +17,17 @@ import type { Call } from "../call/call.ts";
 import { Retrier, type RetryTarget } from "../call/retrier.ts";
 import type { Socket, SocketDirection } from "./socket.ts";
 
-export abstract class HalfQueue<C extends Call & Linked<C>>
+export abstract class HalfQueue<C extends Call & Linked<C>> extends Fifo<C>
   implements OperationOwner, RetryTarget, SocketDirection {
   readonly socket: Socket;
-  /** Calls that are not settled, in the order in which they came. */
-  readonly calls: Fifo<C> = new Fifo<C>();
   // Both are made when first needed, so that a half without them takes less of the processor's
   // cache.
   #operation: Operation | null = null;
   #retrier: Retrier | null = null;
 
   constructor(socket: Socket) {
+    super();
     this.socket = socket;
-    socket.attach(this);
   }
 
   abstract get ring(): Ring;
@@ -44,7 +42,7 @@ export abstract class HalfQueue<C extends Call & Linked<C>>
   abstract fail(cause: unknown, result: number, flags: number): void;
 
   detain(): void {
-    for (let call: C | null = this.calls.head; call !== null; call = call.next) call.detain();
+    for (let call: C | null = this.head; call !== null; call = call.next) call.detain();
   }
 
   get cancelFlags(): number {
@@ -53,7 +51,7 @@ export abstract class HalfQueue<C extends Call & Linked<C>>
 
   /** True when no call waits, so that a new call cannot overtake another one. */
   get isQuiet(): boolean {
-    return this.calls.head === null;
+    return this.head === null;
   }
 
   /** Whether this half has no operation in flight or queued. */

@@ -55,7 +55,8 @@ interface SocketOwner extends Closeable {
 const PEER_GONE_ERRNOS = [ERRNO.ENOTCONN, ERRNO.EINVAL, ERRNO.ECONNRESET];
 
 export class Socket extends LoopReference<NetworkContext> implements Lingerer, PacedEnd {
-  readonly fd: number;
+  /** The descriptor; -1 once it is closed, because another socket may have its number then. */
+  fd: number;
   readonly family: number;
   /**
    * The end of the peer, as far as it is known:
@@ -74,7 +75,6 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
   /** Leaves the network's roster when the descriptor is closed, before `closed` resolves. */
   owner: SocketOwner | null = null;
   #end: SocketEnd | UnfinishedEnd | null = null;
-  #descriptorOpen = true;
   /** Made when a caller first asks for it. */
   #closed: PromiseWithResolvers<void> | null = null;
 
@@ -87,12 +87,12 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
   /** Resolves when the descriptor is closed. */
   get closed(): Promise<void> {
     this.#closed ??= Promise.withResolvers<void>();
-    if (!this.#descriptorOpen) this.#closed.resolve();
+    if (this.isClosed) this.#closed.resolve();
     return this.#closed.promise;
   }
 
   get isClosed(): boolean {
-    return !this.#descriptorOpen;
+    return this.fd < 0;
   }
 
   get ending(): boolean {
@@ -103,10 +103,14 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
     return this.context.recvRing.port;
   }
 
-  /** Registers a half, the sending one first: the end of the socket waits for it. */
-  attach(half: SocketDirection): void {
-    if (this.#sending === null) this.#sending = half;
-    else this.#receiving = half;
+  /** Registers the sending half, made by the first send: the end of the socket waits for it. */
+  attachSending(half: SocketDirection): void {
+    this.#sending = half;
+  }
+
+  /** Registers the receiving half. */
+  attachReceiving(half: SocketDirection): void {
+    this.#receiving = half;
   }
 
   /**
@@ -144,7 +148,7 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
   }
 
   #set({ name, option, value }: SocketOption): void {
-    if (!this.#descriptorOpen || !socketOptions.suits(option, this.family)) return;
+    if (this.isClosed || !socketOptions.suits(option, this.family)) return;
     const result = this.port.setOption(this.fd, option, value);
     if (result >= 0 || PEER_GONE_ERRNOS.includes(-result)) return;
     const what = `Cannot set ${name} to ${value} on the connection to ${this.peerName}`;
@@ -181,14 +185,14 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
 
   /** Null when the descriptor is closed. */
   get localAddress(): PackedAddress | null {
-    if (!this.#descriptorOpen) return null;
+    if (this.isClosed) return null;
     return endpoint(this.context.recvRing, this.fd, LOCAL_END);
   }
 
   /** Sends FIN, unless RST is to follow. Bytes that the peer sent stay readable. */
   shutdownSend(): void {
     if (this.#end === "reset" || this.#end === "resetSoon") return;
-    if (this.#descriptorOpen) this.port.shutdown(this.fd, 1);
+    if (!this.isClosed) this.port.shutdown(this.fd, 1);
   }
 
   /**
@@ -208,7 +212,7 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
     if (this.#end === null && how === "graceful") {
       this.#end = "gracefulSoon";
       this.context.ends.end(this, untilMs);
-    } else if (how === "reset" && this.#descriptorOpen) {
+    } else if (how === "reset" && !this.isClosed) {
       this.#leaveQueues();
       this.#end = "resetSoon";
       this.endNow(0);
@@ -221,7 +225,7 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
    * linger stay what they are: RST would drop bytes that their peers have yet to read.
    */
   resetSoon(): void {
-    if (isUnfinished(this.#end) || !this.#descriptorOpen) return;
+    if (isUnfinished(this.#end) || this.isClosed) return;
     this.#end = "resetSoon";
     this.context.ends.end(this, 0);
   }
@@ -275,13 +279,12 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
   /** An operation has landed: closes the descriptor when it was the last one of an ended socket. */
   landed(): void {
     const end = this.#end;
-    if (end === null || isUnfinished(end) || !this.#descriptorOpen) return;
+    if (end === null || isUnfinished(end) || this.isClosed) return;
     const sending = this.#sending;
     const receiving = this.#receiving;
     if (sending?.isIdle === false || receiving?.isIdle === false) return;
     const watch = this.owner === null ? null : this.owner.watch;
     if (watch !== null && !watch.isIdle) return;
-    this.#descriptorOpen = false;
     this.#closeDescriptor(end);
     sending?.release();
     receiving?.release();
@@ -296,5 +299,6 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
     // With a positive linger time close(2) would block the thread; -1 lets the kernel send alone.
     if (end === "graceful" && soLinger !== null && soLinger !== 0) this.#setLinger(-1);
     this.port.closeDescriptor(this.fd);
+    this.fd = -1;
   }
 }
