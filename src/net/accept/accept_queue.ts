@@ -22,17 +22,17 @@
  *
  * @module
  */
-import { Fifo, type Linked } from "../../base/fifo.ts";
+import { Fifo } from "../../base/fifo.ts";
 import type { HostTimer } from "../../base/host.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { COUNT } from "../../base/meter.ts";
 import { NetworkError } from "../../base/network_error.ts";
 import type { PackedAddress } from "../address/packed_address.ts";
-import { Call } from "../call/call.ts";
 import type { CallOptions } from "../call/call_options.ts";
 import type { LoopReference } from "../call/loop_reference.ts";
 import type { SocketConnection } from "../connection/socket_connection.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
+import { AcceptCall, type AcceptCallOwner } from "./accept_call.ts";
 import { acceptErrors } from "./accept_errors.ts";
 import type { BacklogTaker } from "./backlog_taker.ts";
 import type { BoundSocket } from "./bound_socket.ts";
@@ -43,33 +43,7 @@ type Drain = BacklogTaker & { left: number };
 
 export type ConnectionMaker = (fd: number, peer: PackedAddress) => SocketConnection;
 
-/** One `accept()`. */
-class AcceptCall extends Call implements Linked<AcceptCall> {
-  next: AcceptCall | null = null;
-  previous: AcceptCall | null = null;
-  override readonly loopReference: LoopReference;
-  readonly #queue: AcceptQueue;
-
-  constructor(queue: AcceptQueue, loopReference: LoopReference) {
-    super();
-    this.#queue = queue;
-    this.loopReference = loopReference;
-  }
-
-  override expire(): void {
-    this.#queue.expireCall(this);
-  }
-
-  override abort(reason: unknown): void {
-    this.#queue.abortCall(this, reason);
-  }
-
-  protected override enqueue(): void {
-    this.#queue.push(this);
-  }
-}
-
-export class AcceptQueue {
+export class AcceptQueue implements AcceptCallOwner {
   readonly #context: NetworkContext;
   readonly #isShared: boolean;
   readonly #name: string;
@@ -78,6 +52,8 @@ export class AcceptQueue {
   readonly #landed: () => void;
   readonly #operation: AcceptOperation;
   readonly #calls = new Fifo<AcceptCall>();
+  /** The last step of a `for await`, which serves the next step once it has settled. */
+  #step: AcceptCall | null = null;
   /** At most one connection, because none is accepted while no call waits. */
   readonly #ready: SocketConnection[] = [];
   #closed: NetworkError | null = null;
@@ -126,13 +102,24 @@ export class AcceptQueue {
     loopReference: LoopReference,
   ): Promise<SocketConnection> {
     this.#throwClosed();
-    const call = new AcceptCall(this, loopReference);
+    const call = new AcceptCall(this, loopReference, false);
     call.prepare(options, null);
     // A getter of the options may have closed the listener.
     this.#throwClosed();
     const ready = this.#ready.shift();
     if (ready !== undefined) return Promise.resolve(ready);
     return call.start<SocketConnection>();
+  }
+
+  /** The next connection as the result of an iterator, which ends when the listener is closed. */
+  step(loopReference: LoopReference): Promise<IteratorResult<SocketConnection>> {
+    if (this.#closed !== null) return Promise.resolve({ value: undefined, done: true });
+    const ready = this.#ready.shift();
+    if (ready !== undefined) return Promise.resolve({ value: ready, done: false });
+    const isFree = this.#step !== null && this.#step.settled;
+    const call = isFree ? this.#step as AcceptCall : new AcceptCall(this, loopReference, true);
+    this.#step = call;
+    return call.start<IteratorResult<SocketConnection>>();
   }
 
   #throwClosed(): void {

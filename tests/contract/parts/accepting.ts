@@ -175,6 +175,34 @@ export function accepting(test: ContractSuite, _config: NetworkConfig): void {
     }
   });
 
+  test("steps that overlap are served in order, and end with the listener", async ({ network }) => {
+    const listener = await network.bind("127.0.0.1:0");
+    const steps = listener[Symbol.asyncIterator]();
+    const pending = [steps.next(), steps.next(), steps.next()];
+    const all: Connection[] = [];
+    for (const step of pending.slice(0, 2)) {
+      const client = await network.dial(listener.localAddress);
+      const { value, done } = await step;
+      assert.is(done, false);
+      assert.equal(value.remoteAddress, client.localAddress);
+      all.push(client, value);
+    }
+    await listener.close();
+    assert.equal(await pending[2], { value: undefined, done: true });
+    assert.equal(await steps.next(), { value: undefined, done: true });
+    await Promise.all(all.map((connection) => connection.close()));
+  });
+
+  test("an iteration that was left takes no connection any more", async ({ network }) => {
+    await using listener = await network.bind("127.0.0.1:0");
+    const steps = listener[Symbol.asyncIterator]();
+    assert.equal(await steps.return?.(), { value: undefined, done: true });
+    assert.equal(await steps.next(), { value: undefined, done: true });
+    await using client = await network.dial(listener.localAddress);
+    await using server = await listener.accept();
+    await expectAlive({ client, server });
+  });
+
   test("ref and unref of a listener, at any time", async ({ network }) => {
     await using listener = await network.bind("127.0.0.1:0");
     listener.unref();

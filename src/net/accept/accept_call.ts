@@ -1,0 +1,57 @@
+/**
+ * One call that waits for a connection of a listener.
+ *
+ *   `accept()`            the connection, or an error
+ *   a step of `for await` the connection as the result of an iterator; the end of the listener is
+ *                         the end of the iteration
+ *
+ * @module
+ */
+import type { Linked } from "../../base/fifo.ts";
+import { NetworkError } from "../../base/network_error.ts";
+import { Call } from "../call/call.ts";
+import type { LoopReference } from "../call/loop_reference.ts";
+
+/** The queue that serves the call. */
+export interface AcceptCallOwner {
+  push(call: AcceptCall): void;
+  expireCall(call: AcceptCall): void;
+  abortCall(call: AcceptCall, reason: unknown): void;
+}
+
+export class AcceptCall extends Call implements Linked<AcceptCall> {
+  next: AcceptCall | null = null;
+  previous: AcceptCall | null = null;
+  override readonly loopReference: LoopReference;
+  readonly #queue: AcceptCallOwner;
+  readonly #isStep: boolean;
+
+  constructor(queue: AcceptCallOwner, loopReference: LoopReference, isStep: boolean) {
+    super();
+    this.#queue = queue;
+    this.loopReference = loopReference;
+    this.#isStep = isStep;
+  }
+
+  override succeed(connection: unknown): void {
+    super.succeed(this.#isStep ? { value: connection, done: false } : connection);
+  }
+
+  override fail(reason: unknown): void {
+    const isEnd = this.#isStep && reason instanceof NetworkError && reason.code === "Closed";
+    if (isEnd) super.succeed({ value: undefined, done: true });
+    else super.fail(reason);
+  }
+
+  override expire(): void {
+    this.#queue.expireCall(this);
+  }
+
+  override abort(reason: unknown): void {
+    this.#queue.abortCall(this, reason);
+  }
+
+  protected override enqueue(): void {
+    this.#queue.push(this);
+  }
+}
