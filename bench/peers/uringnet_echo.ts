@@ -46,8 +46,15 @@ const POOLED_PER_SEND = SOURCE_BLOCK_BYTES / POOLED_BYTES;
 
 // ---- Echo ---------------------------------------------------------------------------------------
 
-async function echo({ stream, sink }: Connection): Promise<void> {
-  for (let data; (data = await stream.recvSome()) !== null;) await sink.send(data);
+/** As in the documentation, one function serves a connection to its end. */
+async function echo(connection: Connection): Promise<void> {
+  const { stream, sink } = connection;
+  try {
+    for (let data; (data = await stream.recvSome()) !== null;) await sink.send(data);
+  } catch {
+    // The connection is closed below, whatever ended it.
+  }
+  await connection.close();
 }
 
 /** The same with an object of options in every call, which says nothing. */
@@ -276,4 +283,7 @@ process.on("SIGTERM", async () => {
 
 const listener = await network.bind(`127.0.0.1:${positionals[0] ?? "0"}`, { backlog: 4_096 });
 console.log(`listening ${"port" in listener.localAddress ? listener.localAddress.port : ""}`);
-for await (const connection of listener) run(serve, connection);
+for await (const connection of listener) {
+  if (serve === echo) void echo(connection);
+  else void run(serve, connection);
+}
