@@ -17,7 +17,7 @@ import { ProvidedBuffers } from "../../src/ring/provided_buffers.ts";
 import { Slot } from "../../src/buf/slot.ts";
 import { ERRNO } from "../../src/base/errno.ts";
 import { LoopReference } from "../../src/net/call/loop_reference.ts";
-import { Socket } from "../../src/net/socket/socket.ts";
+import { Socket, type SocketHalf } from "../../src/net/socket/socket.ts";
 import { type Provided, ReadSource } from "../../src/net/recv/read_source.ts";
 import { OpWriter } from "../../src/ring/op_writer.ts";
 import type { Operation, OperationOwner } from "../../src/ring/operation.ts";
@@ -171,7 +171,14 @@ const MULTISHOT_CANARIES: Readonly<Record<string, Canary>> = {
 
   /** A descriptor is closed while a receive is with the kernel. */
   "closes a descriptor under a receive": () =>
-    replace(Socket.prototype, "attachReceiving", () => () => {}),
+    replace(
+      Socket.prototype,
+      "attach",
+      (attach) =>
+        function (this: Socket, half: SocketHalf, direction: "sending" | "receiving") {
+          if (direction === "sending") attach.call(this, half, direction);
+        },
+    ),
 };
 
 /** Bugs where an operation breaks, or where lengths and memory are invalid for the kernel. */

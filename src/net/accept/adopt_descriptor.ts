@@ -16,6 +16,7 @@ import { unknownAddress } from "../address/sockaddr.ts";
 import { SocketConnection } from "../connection/socket_connection.ts";
 import { endpoint, LOCAL_END, REMOTE_END } from "../socket/endpoint.ts";
 import { type Listener, openListener } from "./listener.ts";
+import { socketOrigin } from "../socket/socket_origin.ts";
 import { ANSWER_GIVEN } from "../socket/answer_state.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 import { packedAddress } from "../address/packed_address.ts";
@@ -30,7 +31,7 @@ function connection(context: NetworkContext, fd: number): SocketConnection | num
   const family = recvRing.port.adopt(fd);
   if (family < 0) return -family;
   const peer = endpoint(recvRing, fd, REMOTE_END) ?? unknownAddress(family);
-  return SocketConnection.adopt(context, fd, family, peer, ANSWER_GIVEN);
+  return SocketConnection.adopt(context, fd, socketOrigin.ofFamily(family), peer, ANSWER_GIVEN);
 }
 
 /** The listener of a bound stream socket, which listens from now on, or the positive errno. */
@@ -121,7 +122,7 @@ function adoptListeners(context: NetworkContext, fds: readonly number[]): Listen
 function adoptConnection(context: NetworkContext, fd: number): SocketConnection {
   const family = take(context, fd, "connected");
   const peer = endpoint(context.recvRing, fd, REMOTE_END) ?? unknownAddress(family);
-  return SocketConnection.adopt(context, fd, family, peer, ANSWER_GIVEN);
+  return SocketConnection.adopt(context, fd, socketOrigin.ofFamily(family), peer, ANSWER_GIVEN);
 }
 
 export const adoptDescriptor = {

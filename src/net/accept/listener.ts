@@ -14,6 +14,7 @@ import { LoopReference } from "../call/loop_reference.ts";
 import type { Closeable, NetworkContext } from "../socket/network_context.ts";
 import { ANSWER_GIVEN } from "../socket/answer_state.ts";
 import type { SocketFile } from "./socket_file.ts";
+import { socketOrigin } from "../socket/socket_origin.ts";
 
 /**
  * A listener over a socket that listens. The listener closes the socket.
@@ -134,11 +135,15 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
     this.localAddress = localAddress;
     this.#loopReference = new LoopReference(context);
     const name = formatAddress(localAddress);
+    // A shared socket may be a transparent proxy's, which accepts for any address.
+    const origin = isShared
+      ? socketOrigin.ofFamily(family)
+      : socketOrigin.ofListener(family, localAddress);
     this.#queue = new AcceptQueue(
       context,
       bound,
       name,
-      (accepted, peer) => SocketConnection.adopt(context, accepted, family, peer, ANSWER_GIVEN),
+      (accepted, peer) => SocketConnection.adopt(context, accepted, origin, peer, ANSWER_GIVEN),
       () => this.#finish(),
     );
     this.#entry = new OpenListener(this);

@@ -17,6 +17,7 @@ import { type PackedAddress, packedAddress } from "../address/packed_address.ts"
 import { abandonSink, closeSinkWithoutFin, openSink, type Sink, sinkGaveUp } from "../send/sink.ts";
 import { ANSWER_NEVER, ANSWER_OWED, type AnswerState } from "../socket/answer_state.ts";
 import { Socket } from "../socket/socket.ts";
+import type { SocketOrigin } from "../socket/socket_origin.ts";
 import { abandonStream, isReceiving, openStream, type Stream } from "../recv/stream.ts";
 import type { SocketOptions } from "../config/socket_options.ts";
 import { socketOptions } from "../socket/socket_options.ts";
@@ -65,12 +66,12 @@ export class SocketConnection implements Connection, Closeable {
   static adopt(
     context: NetworkContext,
     fd: number,
-    family: number,
+    origin: SocketOrigin,
     peer: PackedAddress,
     answer: AnswerState,
   ): SocketConnection {
     try {
-      const socket = new Socket(context, fd, family);
+      const socket = new Socket(context, fd, origin);
       socket.answer = answer;
       const connection = new SocketConnection(socket, peer);
       context.open.add(connection);
@@ -248,16 +249,21 @@ export class SocketConnection implements Connection, Closeable {
     return extra.watch;
   }
 
-  async #close(): Promise<void> {
+  #close(): Promise<void> {
     const reason = new CloseReason("the connection was closed");
     const { context } = this.#socket;
     const untilMs = context.now + (context.config.shutdownTimeoutMs ?? Infinity);
     this.#readLocalAddress();
     this.watch?.abandon(reason);
     abandonStream(this.stream, reason, this.sink.bytesQueued === 0);
-    await closeSinkWithoutFin(this.sink, reason);
+    const sent = closeSinkWithoutFin(this.sink, reason);
+    if (sent === null) return this.#endSocket(reason, untilMs);
+    return sent.then(() => this.#endSocket(reason, untilMs));
+  }
+
+  #endSocket(reason: CloseReason, untilMs: number): Promise<void> {
     abandonSink(this.sink, reason);
     // A FIN after a part of the queued bytes would look like a clean end to the peer.
-    await this.#socket.end(sinkGaveUp(this.sink) ? "reset" : "graceful", untilMs);
+    return this.#socket.end(sinkGaveUp(this.sink) ? "reset" : "graceful", untilMs);
   }
 }

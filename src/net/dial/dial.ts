@@ -31,6 +31,7 @@ import { LoopReference } from "../call/loop_reference.ts";
 import { lookUpError } from "../address/look_up.ts";
 import type { Dialing, NetworkContext } from "../socket/network_context.ts";
 import { ANSWER_NEVER } from "../socket/answer_state.ts";
+import { socketOrigin } from "../socket/socket_origin.ts";
 
 /** Errnos that concern the addresses and routes of this machine, and not the peer. */
 const UNREACHABLE_ERRNOS = [ERRNO.EADDRNOTAVAIL, ERRNO.EAFNOSUPPORT, ERRNO.ENETUNREACH];
@@ -171,7 +172,13 @@ export class Dial extends Call implements Dialing {
   #connected(fd: number, family: number, address: NumericAddress): void {
     // The kernel cannot name the peer of a connection that was reset meanwhile.
     const peer = endpoint(this.#context.recvRing, fd, REMOTE_END) ?? connectedAddress(address);
-    const connection = SocketConnection.adopt(this.#context, fd, family, peer, ANSWER_NEVER);
+    const connection = SocketConnection.adopt(
+      this.#context,
+      fd,
+      socketOrigin.ofFamily(family),
+      peer,
+      ANSWER_NEVER,
+    );
     this.#context.dials.delete(this);
     this.#context.meter.counts[COUNT.outboundConnections]++;
     this.succeed(connection);

@@ -20,6 +20,7 @@ import { SocketConnection } from "../connection/socket_connection.ts";
 import { endpoint, REMOTE_END } from "../socket/endpoint.ts";
 import { LoopReference } from "../call/loop_reference.ts";
 import { ANSWER_NEVER } from "../socket/answer_state.ts";
+import { socketOrigin } from "../socket/socket_origin.ts";
 import type { Dialing, NetworkContext } from "../socket/network_context.ts";
 
 /** The receiver of the result: one of its methods is called once, unless `cancel` came first. */
@@ -104,7 +105,13 @@ export class PushConnect implements Deliverable, Dialing {
     if (failure === null) {
       this.#context.meter.counts[COUNT.outboundConnections]++;
       const peer = endpoint(this.#context.recvRing, fd, REMOTE_END) ?? connectedAddress(address);
-      this.#connection = SocketConnection.adopt(this.#context, fd, family, peer, ANSWER_NEVER);
+      this.#connection = SocketConnection.adopt(
+        this.#context,
+        fd,
+        socketOrigin.ofFamily(family),
+        peer,
+        ANSWER_NEVER,
+      );
     }
     this.#context.deliveries.add(this);
   }

@@ -61,7 +61,7 @@ export class RecvHalf extends RecvCalls {
   constructor(socket: Socket) {
     super(socket);
     this.#source = new ReadSource(socket.context.recvRing.reads as ReadGroups);
-    socket.attachReceiving(this);
+    socket.attach(this, "receiving");
   }
 
   override get ring(): Ring {

@@ -21,11 +21,16 @@ export abstract class SendCalls extends HalfQueue<SendCall> implements SendCallO
 
   constructor(socket: Socket) {
     super(socket);
-    socket.attachSending(this);
+    socket.attach(this, "sending");
   }
 
   get empty(): boolean {
     return this.head === null;
+  }
+
+  /** Whether no call is queued or in flight. */
+  get isDrained(): boolean {
+    return this.empty && this.isIdle;
   }
 
   /** The buffer in which small sends are gathered. */
@@ -52,7 +57,7 @@ export abstract class SendCalls extends HalfQueue<SendCall> implements SendCallO
   /** Takes back a call that is not pushed after all. */
   dropCall(call: SendCall): void {
     call.dropPieces();
-    if (this.empty && this.isIdle) this.idleGather();
+    if (this.isDrained) this.idleGather();
   }
 
   /**

@@ -109,7 +109,7 @@ export class SendHalf extends SendCalls {
 
   /** Calls back when no call is queued or in flight. Only once the half takes no more calls. */
   whenDrained(callback: () => void): void {
-    if (this.empty && this.isIdle) callback();
+    if (this.isDrained) callback();
     else if (this.#state.kind !== "open") this.#state.drained.push(callback);
   }
 
@@ -207,7 +207,7 @@ export class SendHalf extends SendCalls {
   #wake(): void {
     if (this.isFree && this.head !== null && this.#maySend) {
       this.submit("fresh");
-    } else if (this.empty && this.isIdle) {
+    } else if (this.isDrained) {
       this.#becomeIdle();
     }
   }

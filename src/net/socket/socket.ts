@@ -20,13 +20,13 @@ import { formatAddress, type SocketAddress, type UnixAddress } from "../address/
 import { AF_UNIX } from "../address/sockaddr.ts";
 import { refusalCode } from "../config/backend.ts";
 import type { KeepAlive } from "../config/config.ts";
-import { endpoint, LOCAL_END } from "./endpoint.ts";
 import { LoopReference } from "../call/loop_reference.ts";
 import { ANSWER_GIVEN, ANSWER_NEVER, ANSWER_OWED, type AnswerState } from "./answer_state.ts";
 import type { PacedEnd } from "./end_pace.ts";
 import type { Lingerer } from "./lingering.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
 import { type PackedAddress, packedAddress } from "../address/packed_address.ts";
+import { type SocketOrigin, socketOrigin } from "./socket_origin.ts";
 import { isUnfinished, type SocketEnd, type UnfinishedEnd } from "./socket_end.ts";
 import { type SocketOption, socketOptions } from "./socket_options.ts";
 
@@ -54,10 +54,16 @@ interface SocketOwner extends Closeable {
 /** Errnos of setting an option that only report that the peer has ended first. */
 const PEER_GONE_ERRNOS = [ERRNO.ENOTCONN, ERRNO.EINVAL, ERRNO.ECONNRESET];
 
+/**
+ * The promise of each end that took place at once. Programs get it, so it is frozen: what one of
+ * them would write into it, all would find.
+ */
+const CLOSED: Promise<void> = Object.freeze(Promise.resolve());
+
 export class Socket extends LoopReference<NetworkContext> implements Lingerer, PacedEnd {
   /** The descriptor; -1 once it is closed, because another socket may have its number then. */
   fd: number;
-  readonly family: number;
+  readonly #origin: SocketOrigin;
   /**
    * The end of the peer, as far as it is known:
    *
@@ -78,17 +84,20 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
   /** Made when a caller first asks for it. */
   #closed: PromiseWithResolvers<void> | null = null;
 
-  constructor(context: NetworkContext, fd: number, family: number) {
+  constructor(context: NetworkContext, fd: number, origin: SocketOrigin) {
     super(context);
     this.fd = fd;
-    this.family = family;
+    this.#origin = origin;
+  }
+
+  get family(): number {
+    return this.#origin.family;
   }
 
   /** Resolves when the descriptor is closed. */
   get closed(): Promise<void> {
-    this.#closed ??= Promise.withResolvers<void>();
-    if (this.isClosed) this.#closed.resolve();
-    return this.#closed.promise;
+    if (this.isClosed) return CLOSED;
+    return (this.#closed ??= Promise.withResolvers<void>()).promise;
   }
 
   get isClosed(): boolean {
@@ -103,14 +112,10 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
     return this.context.recvRing.port;
   }
 
-  /** Registers the sending half, made by the first send: the end of the socket waits for it. */
-  attachSending(half: SocketDirection): void {
-    this.#sending = half;
-  }
-
-  /** Registers the receiving half. */
-  attachReceiving(half: SocketDirection): void {
-    this.#receiving = half;
+  /** Registers a half: the end of the socket waits for it. The first send makes the sending one. */
+  attach(half: SocketDirection, direction: "sending" | "receiving"): void {
+    if (direction === "sending") this.#sending = half;
+    else this.#receiving = half;
   }
 
   /**
@@ -186,7 +191,7 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
   /** Null when the descriptor is closed. */
   get localAddress(): PackedAddress | null {
     if (this.isClosed) return null;
-    return endpoint(this.context.recvRing, this.fd, LOCAL_END);
+    return socketOrigin.localAddress(this.#origin, this.context.recvRing, this.fd);
   }
 
   /** Sends FIN, unless RST is to follow. Bytes that the peer sent stay readable. */

@@ -83,6 +83,25 @@ export function connecting(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive(pair);
   });
 
+  const BOUND_AND_DIALED = [["127.0.0.1", "127.0.0.1"], ["0.0.0.0", "127.0.0.2"], [
+    "[::]",
+    "[::1]",
+  ]];
+  for (const [bound, dialed] of BOUND_AND_DIALED) {
+    test(`accepted on ${bound}: the own address is known after the end`, async ({ network }) => {
+      await using listener = await network.bind(`${bound}:0`);
+      const { port } = listener.localAddress as { port: number };
+      for (const end of ["close", "reset"] as const) {
+        await using client = await network.dial(`${dialed}:${port}`);
+        const server = await listener.accept();
+        await server[end]();
+        assert.equal(server.localAddress, client.remoteAddress);
+        (server.localAddress as { port: number }).port = 0;
+      }
+      assert.is((listener.localAddress as { port: number }).port, port);
+    });
+  }
+
   test("an IPv6 listener takes IPv4 as well, unless ipv6Only", async ({ network }) => {
     await using both = await network.bind("[::]:0");
     const { port } = both.localAddress as { port: number };
