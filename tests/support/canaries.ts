@@ -17,7 +17,8 @@ import { ProvidedBuffers } from "../../src/ring/provided_buffers.ts";
 import { Slot } from "../../src/buf/slot.ts";
 import { ERRNO } from "../../src/base/errno.ts";
 import { LoopReference } from "../../src/net/call/loop_reference.ts";
-import { Socket, type SocketHalf } from "../../src/net/socket/socket.ts";
+import { Socket } from "../../src/net/socket/socket.ts";
+import type { SocketDirection } from "../../src/net/socket/socket_half.ts";
 import { type Provided, ReadSource } from "../../src/net/recv/read_source.ts";
 import { OpWriter } from "../../src/ring/op_writer.ts";
 import type { Operation, OperationOwner } from "../../src/ring/operation.ts";
@@ -175,7 +176,7 @@ const MULTISHOT_CANARIES: Readonly<Record<string, Canary>> = {
       Socket.prototype,
       "attach",
       (attach) =>
-        function (this: Socket, half: SocketHalf, direction: "sending" | "receiving") {
+        function (this: Socket, half: SocketDirection, direction: "sending" | "receiving") {
           if (direction === "sending") attach.call(this, half, direction);
         },
     ),

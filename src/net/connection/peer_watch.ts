@@ -22,7 +22,8 @@ import type { CallOptions } from "../call/call_options.ts";
 import type { CloseReason } from "../call/close_reason.ts";
 import type { LoopReference } from "../call/loop_reference.ts";
 import { POLL_EVENT } from "../../ring/op_writer.ts";
-import type { Socket, SocketHalf } from "../socket/socket.ts";
+import type { Socket } from "../socket/socket.ts";
+import type { SocketHalf } from "../socket/socket_half.ts";
 import { PeerPoll, type PeerPollOwner } from "./peer_poll.ts";
 
 /** One `peerFinished()`. */

@@ -15,7 +15,8 @@ import type { Operation, OperationOwner } from "../../ring/operation.ts";
 import type { Ring } from "../../ring/ring.ts";
 import type { Call } from "../call/call.ts";
 import { Retrier, type RetryTarget } from "../call/retrier.ts";
-import type { Socket, SocketDirection } from "./socket.ts";
+import type { Socket } from "./socket.ts";
+import type { SocketDirection } from "./socket_half.ts";
 
 export abstract class HalfQueue<C extends Call & Linked<C>> extends Fifo<C>
   implements OperationOwner, RetryTarget, SocketDirection {

@@ -26,23 +26,10 @@ import type { PacedEnd } from "./end_pace.ts";
 import type { Lingerer } from "./lingering.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
 import { type PackedAddress, packedAddress } from "../address/packed_address.ts";
+import type { SocketDirection, SocketHalf } from "./socket_half.ts";
 import { type SocketOrigin, socketOrigin } from "./socket_origin.ts";
 import { isUnfinished, type SocketEnd, type UnfinishedEnd } from "./socket_end.ts";
 import { type SocketOption, socketOptions } from "./socket_options.ts";
-
-/** A direction of the connection, or a poll, whose operation the end of the socket waits for. */
-export interface SocketHalf {
-  readonly isIdle: boolean;
-  /** Ends the operation, at once or with a completion. */
-  cancel(): boolean;
-  /** Gives the idle operation back to its ring. */
-  release(): void;
-}
-
-export interface SocketDirection extends SocketHalf {
-  /** Ends the operation, which the shutdown of the socket has ended as well. */
-  expectEnd(): boolean;
-}
 
 /** The owner of the socket: the connection. */
 interface SocketOwner extends Closeable {
