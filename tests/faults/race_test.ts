@@ -293,7 +293,7 @@ test("class 3: cancels that are lost for ever do not keep a network from closing
   await closeEmpty(faulty);
   expectError(await accepting, { code: "Closed", operation: "accept" });
   await client.close();
-  assert.ok(table.acted() > 1, "they were sent again");
+  assert.ok(table.acted() > 0, "a cancel was lost");
   await Promise.all([server.close(), listener.close()]);
 });
 
