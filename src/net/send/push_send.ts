@@ -158,15 +158,16 @@ export class PushSend implements Deliverable {
 
   /**
    * Queues bytes of a slot as one piece: a few are copied, and of many the slot is retained until
-   * they are sent. Returns false, and queues nothing, when the producer has to wait, or when the
-   * half is closed.
+   * they are sent, as `post` would read some of them later, when the slot may have other bytes.
+   * Returns false, and queues nothing, when the producer has to wait, or when the half is closed.
    */
   postSlot(slot: Slot, start: number, end: number): boolean {
     const queue = this.#queue;
     const length = end - start;
     if (this.#full || queue.closed) return false;
-    // A slot is not kept for a small part of its memory.
-    if (length < LIMITS.gatherCopyBytes || length * 2 < slot.capacity) {
+    // A slot is not kept for a small part of its memory, if all of that part is copied now.
+    const small = length < LIMITS.gatherCopyBytes || length * 2 < slot.capacity;
+    if (small && length <= LIMITS.copyWindowBytes) {
       const chunk = slot.bytes.subarray(start, end);
       if (!this.postShort([{ chunk, encoding: "" }])) this.post(chunk);
       return true;
