@@ -67,7 +67,10 @@ export class Ring implements PumpedRing {
   /** Null when this ring does not receive. */
   readonly reads: ReadGroups | null;
   readonly pump: Pump;
-  /** Milliseconds at the last turn with completions. The hot path measures durations with it. */
+  /**
+   * Milliseconds at the last turn with completions, or at the end of the last sleep. The hot path
+   * measures durations with it.
+   */
   now: number;
   /**
    * Submissions, cancels, and calls that needed no submission, since the ring was opened: while the
@@ -118,6 +121,8 @@ export class Ring implements PumpedRing {
 
   #activate(): void {
     this.activity++;
+    // The clock stands still during a sleep. Calls that follow would seem to last as long.
+    if (this.pump.asleep) this.now = this.host.now();
     this.pump.schedule();
   }
 

@@ -232,4 +232,27 @@ test("many lingering connections are checked in steps, each of them in the end",
   sim.checkNothingLeft();
 });
 
+test("the budget of a close begins with the close, however long the network was idle", async () => {
+  const sim = new Sim({ kernel: { sendCapacity: 8_192, recvCapacity: 256 } });
+  await sim.run(async () => {
+    const [network, peers] = [sim.open({ shutdownTimeoutMs: 1_000 }), sim.open()];
+    const listener = await network.bind("127.0.0.1:0");
+    const { stream, sink } = await peers.dial(listener.localAddress);
+    await peers.dial(listener.localAddress);
+    const [accepted, other] = [await listener.accept(), await listener.accept()];
+    await accepted.sink.send(contentOf(0, 4_000));
+    await sim.sleep(3_000);
+    void other.sink.send("the clock of the ring goes on with the next turn");
+    const closing = accepted.close();
+    await sim.sleep(20);
+    assert.is(network.context.lingering.count, 1, "the peer gets what it has yet to read");
+    await sink.send("bytes that a closed socket answers with RST");
+    assert.bytesEqual((await stream.recv(4_000)).toUint8Array(), contentOf(0, 4_000));
+    assert.is(await stream.recvSome(), null);
+    await closing;
+    await Promise.all([network.close(), peers.close()]);
+  });
+  sim.checkNothingLeft();
+});
+
 test.run();

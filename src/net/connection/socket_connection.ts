@@ -252,7 +252,8 @@ export class SocketConnection implements Connection, Closeable {
   #close(): Promise<void> {
     const reason = new CloseReason("the connection was closed");
     const { context } = this.#socket;
-    const untilMs = context.now + (context.config.shutdownTimeoutMs ?? Infinity);
+    // The ring's clock may stand still since before the program slept or computed.
+    const untilMs = context.host.now() + (context.config.shutdownTimeoutMs ?? Infinity);
     this.#readLocalAddress();
     this.watch?.abandon(reason);
     abandonStream(this.stream, reason, this.sink.bytesQueued === 0);
