@@ -17,10 +17,13 @@ export interface SocketOrigin {
   readonly localAddress: SocketAddress | UnixAddress | null;
 }
 
-/** An accepted socket has the address of its listener, unless the listener takes all addresses. */
+/**
+ * An accepted socket has the address of its listener, unless the listener takes all addresses. A
+ * copy, because a program may change the address that the listener shows.
+ */
 function ofListener(family: number, address: SocketAddress | UnixAddress): SocketOrigin {
   const takesAll = !isUnix(address) && /^(?:::|(?:::ffff:)?0\.0\.0\.0)$/i.test(address.hostname);
-  return { family, localAddress: takesAll ? null : address };
+  return { family, localAddress: takesAll ? null : { ...address } };
 }
 
 const others = new Map<number, SocketOrigin>();

@@ -61,6 +61,16 @@ export function accepting(test: ContractSuite, _config: NetworkConfig): void {
     await Promise.all(all.map((connection) => connection.close()));
   });
 
+  test("a connection has its address, whatever becomes of the listener's", async ({ network }) => {
+    await using listener = await network.bind("127.0.0.1:0");
+    await using client = await network.dial(listener.localAddress);
+    const shown = listener.localAddress as { hostname: string; port: number };
+    shown.hostname = "changed";
+    shown.port = 1;
+    await using server = await listener.accept();
+    assert.equal(server.localAddress, client.remoteAddress);
+  });
+
   test("connections that arrived before accept() wait in order", async ({ network }) => {
     await using listener = await network.bind("127.0.0.1:0");
     const clients: Connection[] = [];
