@@ -49,3 +49,8 @@ export function formatNumber(value: number, digits: number): string {
     maximumFractionDigits: digits,
   });
 }
+
+/** "4.44..4.65" */
+export function formatRange({ min, max }: { min: number; max: number }, digits: number): string {
+  return `${formatNumber(min, digits)}..${formatNumber(max, digits)}`;
+}

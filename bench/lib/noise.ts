@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { formatNumber, type MetricName } from "./metrics.ts";
+import { formatRange, type MetricName } from "./metrics.ts";
 import { TWIN } from "./peers.ts";
 import { bestFloor, type CaseResult, findPeer, ratioTo } from "./results.ts";
 import type { Spread } from "./statistics.ts";
@@ -71,5 +71,5 @@ export function noiseBeside(
 /** "0.98..1.03", with a mark where it was measured in another case than `name`. */
 export function formatNoise({ case: measuredIn, ratio }: Noise, name: string): string {
   const mark = measuredIn === name ? "" : "~ ";
-  return `${mark}${formatNumber(ratio.min, 2)}..${formatNumber(ratio.max, 2)}`;
+  return `${mark}${formatRange(ratio, 2)}`;
 }

@@ -10,7 +10,7 @@
  */
 import { type Bar, BAR_RUNTIMES, BARS } from "../bars.ts";
 import { describeMachine } from "./machine.ts";
-import { formatNumber, METRICS } from "./metrics.ts";
+import { formatNumber, formatRange, METRICS } from "./metrics.ts";
 import { formatNoise, NOISE_METRICS, noisesOf } from "./noise.ts";
 import { formatSeconds } from "./progress.ts";
 import {
@@ -19,8 +19,8 @@ import {
   findPeer,
   type PeerResult,
   type RunRecord,
+  spreadOf,
 } from "./results.ts";
-import { spreadOf } from "./results.ts";
 import type { Spread } from "./statistics.ts";
 import {
   comparedUnit,
@@ -85,9 +85,7 @@ function noiseText([{ noise, case: name }]: Row): string {
 /** "4.51 us (4.44..4.65)" */
 function valueText(spread: Spread | null, bar: Bar): string {
   if (spread === null) return "-";
-  const { digits } = METRICS[bar.metric];
-  const range = `${formatNumber(spread.min, digits)}..${formatNumber(spread.max, digits)}`;
-  return `${formatValue(spread, bar)} (${range})`;
+  return `${formatValue(spread, bar)} (${formatRange(spread, METRICS[bar.metric].digits)})`;
 }
 
 function caseText([{ case: name }]: Row): string {
@@ -116,8 +114,6 @@ function shownTable(rows: readonly Row[]): string {
 
 /** The figures that the ratios were made from. */
 function figuresTable(rows: readonly Row[]): string {
-  const parts = ({ bar }: Verdict, show: (verdict: Verdict) => string, verdict: Verdict) =>
-    bar.against === null ? "" : withOr(verdict, show);
   return markdownTable(
     ["cell", "case", "uringnet, Bun", "the other", "uringnet, Deno", "the other"],
     rows.map((row) => [
@@ -125,7 +121,9 @@ function figuresTable(rows: readonly Row[]): string {
       caseText(row),
       ...row.flatMap((verdict) => [
         withOr(verdict, ({ ours, bar }) => valueText(ours, bar)),
-        parts(verdict, ({ theirs, bar }) => valueText(theirs, bar), verdict),
+        verdict.bar.against === null
+          ? ""
+          : withOr(verdict, ({ theirs, bar }) => valueText(theirs, bar)),
       ]),
     ]),
   );
@@ -138,8 +136,7 @@ function noiseTable(results: readonly CaseResult[]): string {
   const cell = (name: string, metric: string) => {
     const found = noises.find((noise) => noise.case === name && noise.metric === metric);
     if (found === undefined) return "-";
-    const { median, min, max } = found.ratio;
-    return `${formatNumber(median, 3)} (${formatNumber(min, 2)}..${formatNumber(max, 2)})`;
+    return `${formatNumber(found.ratio.median, 3)} (${formatRange(found.ratio, 2)})`;
   };
   return markdownTable(
     ["case", "C server", ...NOISE_METRICS.map((metric) => METRICS[metric].label)],

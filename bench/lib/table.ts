@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { formatNumber, type MetricName, METRICS } from "./metrics.ts";
+import { formatNumber, formatRange, type MetricName, METRICS } from "./metrics.ts";
 import {
   bestFloor,
   type CaseResult,
@@ -42,9 +42,7 @@ function median(peer: PeerResult, metric: MetricName): string {
 
 function range(peer: PeerResult, metric: MetricName): string {
   const found = spreadOf(peer, metric);
-  if (found === null) return "-";
-  const { digits } = METRICS[metric];
-  return `${formatNumber(found.min, digits)}..${formatNumber(found.max, digits)}`;
+  return found === null ? "-" : formatRange(found, METRICS[metric].digits);
 }
 
 function times(peer: PeerResult, other: PeerResult | null, metric: MetricName): string {

@@ -11,7 +11,9 @@
  *
  * @module
  */
+import { ERRNO } from "../../src/base/errno.ts";
 import type { SlabMemory } from "../../src/buf/slab.ts";
+import { AF_INET } from "../../src/net/address/sockaddr.ts";
 import { OP_CODE } from "../../src/ring/op_writer.ts";
 import {
   CQE_BUFFER,
@@ -38,9 +40,6 @@ const GROUP_COUNT = 3;
 const FIRST_FD = 64;
 const ADDRESS_LENGTH_WORD = 32;
 const SOCKADDR_IN_BYTES = 16;
-const AF_INET = 2;
-const EAGAIN = 11;
-const ECANCELED = 125;
 
 /** Reception of a descriptor. */
 const NONE = 0;
@@ -205,7 +204,7 @@ export class MemoryRing implements RingPort {
         return;
       case OP_CODE.cancel:
         if (this.#acceptSlot !== ops[at + 5]) return;
-        this.#landed.push([this.#acceptSlot, this.#acceptGeneration, -ECANCELED]);
+        this.#landed.push([this.#acceptSlot, this.#acceptGeneration, -ERRNO.ECANCELED]);
         this.#acceptSlot = -1;
         return;
       default:
@@ -255,7 +254,7 @@ export class MemoryRing implements RingPort {
   }
 
   accept(_fd: number, block: number): number {
-    if (this.backlog === 0) return -EAGAIN;
+    if (this.backlog === 0) return -ERRNO.EAGAIN;
     this.backlog--;
     const fd = this.#open();
     this.#writePeer(block, fd);

@@ -60,8 +60,7 @@ export abstract class ConnectionHandle {
     return this.connection !== null;
   }
 
-  /** The descriptor; -1 where there is none. */
-  /** -1 where there is none that the system knows. */
+  /** The descriptor; -1 where there is none that the system knows. */
   get fd(): number {
     const socket = this.connection?.socket;
     return socket === undefined || socket.port.ownDescriptors ? -1 : socket.fd;

@@ -13,6 +13,7 @@
  */
 import type { Duplex } from "node:stream";
 import { denoHttpEnd } from "./deno_http_end.ts";
+import { loneListener } from "./lone_listener.ts";
 
 /** The parser of one connection. Parsers of a server have a function under `kOnExecute`. */
 export interface Parser {
@@ -27,16 +28,12 @@ type Executed = (result: unknown, chunk: Uint8Array) => void;
 /** The name of the function with which the server listens to 'data'. */
 const LISTENER_NAME = "bound socketOnData";
 
-interface Listened {
-  _events: { data?: unknown };
-}
-
 export class DenoHttpInput {
   readonly #parser: Parser;
   /** The key of the function that the server wants to be called after each chunk. */
   readonly #executed: number;
   /** The server's listener, once it was seen. */
-  #listener: unknown = null;
+  #listener: object | null = null;
   /** Whether a response may be written to the handle as one text. */
   readonly writesTexts: boolean = denoHttpEnd.isKnown();
 
@@ -47,12 +44,11 @@ export class DenoHttpInput {
 
   /** Whether the server alone takes the next bytes of `stream`. */
   mayFeed(stream: Duplex): boolean {
-    if (!stream.readableFlowing || stream.readableLength > 0) return false;
-    const { data } = (stream as unknown as Listened)._events;
-    if (typeof data !== "function" || stream.readableEncoding !== null) return false;
-    if (data !== this.#listener) {
-      if (data.name !== LISTENER_NAME) return false;
-      this.#listener = data;
+    if (!loneListener.isNext(stream)) return false;
+    if (loneListener.of(stream) !== this.#listener) {
+      const found = loneListener.named(stream, LISTENER_NAME);
+      if (found === null) return false;
+      this.#listener = found;
     }
     return typeof this.#parser[this.#executed] === "function";
   }

@@ -13,6 +13,7 @@
  */
 import { Duplex } from "node:stream";
 import type { Slot } from "../buf/slot.ts";
+import { loneListener } from "./lone_listener.ts";
 
 /** The socket that is written to. */
 export interface RelayTarget extends Duplex {
@@ -25,10 +26,6 @@ export interface Forwarder {
   forward(slot: Slot, start: number, end: number): boolean;
 }
 
-interface Listened {
-  _events: { data?: unknown };
-}
-
 /** The members that the bytes pass by, as they were before any program could replace them. */
 const { emit, push, write } = Duplex.prototype;
 
@@ -36,14 +33,14 @@ const { emit, push, write } = Duplex.prototype;
 const LISTENER_NAME = "ondata";
 
 export class SocketRelay {
-  readonly #listener: unknown;
+  readonly #listener: object;
   readonly #target: RelayTarget;
   /** `_write` of the class: a program may have another one in its place. */
   readonly #write: unknown;
   readonly #handleOf: (target: RelayTarget) => Forwarder | null;
 
   private constructor(
-    listener: unknown,
+    listener: object,
     target: RelayTarget,
     write: unknown,
     handleOf: (target: RelayTarget) => Forwarder | null,
@@ -61,18 +58,16 @@ export class SocketRelay {
     write: unknown,
     handleOf: (target: RelayTarget) => Forwarder | null,
   ): SocketRelay | null {
-    const { data } = (source as unknown as Listened)._events;
-    if (typeof data !== "function" || data.name !== LISTENER_NAME) return null;
-    return new SocketRelay(data, target, write, handleOf);
+    const listener = loneListener.named(source, LISTENER_NAME);
+    return listener === null ? null : new SocketRelay(listener, target, write, handleOf);
   }
 
   /** Forwards bytes of a slot. Returns false when the streams have to do that. */
   take(source: Duplex, slot: Slot, start: number, end: number): boolean {
-    const { data } = (source as unknown as Listened)._events;
-    if (data !== this.#listener || source.emit !== emit || source.push !== push) return false;
-    if (!source.readableFlowing || source.readableLength > 0) return false;
+    if (loneListener.of(source) !== this.#listener || !loneListener.isNext(source)) return false;
+    if (source.emit !== emit || source.push !== push) return false;
     // The first chunk goes through the stream, which then counts as disturbed.
-    if (!source.readableDidRead || source.readableEncoding !== null) return false;
+    if (!source.readableDidRead) return false;
     const target = this.#target;
     const { writableLength, writableCorked, connecting, writable } = target;
     if (writableLength > 0 || writableCorked > 0 || connecting || !writable) return false;

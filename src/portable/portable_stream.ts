@@ -48,7 +48,6 @@ export class PortableStream {
   /** Whether the core has shut the receiving half, so that arriving bytes are discarded. */
   #deaf = false;
   #discarding = false;
-  /** Made when needed, because most connections discard nothing. */
   #discarded: Discarding | null = null;
 
   // The pending receive. `#recvGroup` is -1 for a direct receive.
@@ -69,6 +68,11 @@ export class PortableStream {
     socket.on("close", this.#onClose);
     socket.on("end", this.#onEnd);
     this.read();
+  }
+
+  /** Made when needed, because most connections discard nothing. */
+  get #discards(): Discarding {
+    return this.#discarded ??= new Discarding();
   }
 
   /** Whether the runtime has closed the socket. */
@@ -178,7 +182,7 @@ export class PortableStream {
 
   readonly #onBytes = (bytes: Uint8Array, lent: boolean): void => {
     if (this.#discarding || this.#deaf) {
-      (this.#discarded ??= new Discarding()).note(bytes.length);
+      this.#discards.note(bytes.length);
       return;
     }
     this.#ahead.push(bytes);
@@ -232,7 +236,7 @@ export class PortableStream {
     this.shutdownSend();
     this.#serveDiscarded();
     this.read();
-    (this.#discarded ??= new Discarding()).begin(this.sending.largeSentAtMs);
+    this.#discards.begin(this.sending.largeSentAtMs);
     if (this.#closed || this.#errno !== 0) return LINGER_OVER;
     return this.#ended && !this.sending.unsent ? LINGER_OVER : LINGER_WAITS;
   }
@@ -240,7 +244,7 @@ export class PortableStream {
   /** Checks again after `discard`. */
   lookAgain(): number {
     if (this.#closed || this.#errno !== 0) return LINGER_OVER;
-    return (this.#discarded ??= new Discarding()).look(this.sending.unsent, this.#ended);
+    return this.#discards.look(this.sending.unsent, this.#ended);
   }
 
   /** Whether the runtime has bytes that the kernel has not taken. */

@@ -133,9 +133,7 @@ export class Ring implements PumpedRing {
    */
   cancel(operation: Operation): boolean {
     if (this.withdraw(operation)) return true;
-    if (!operation.isCanceling) this.#cancels.push(operation);
-    operation.isCanceling = true;
-    this.#activate();
+    if (this.#beginsEnding(operation)) this.#cancels.push(operation);
     return false;
   }
 
@@ -145,10 +143,16 @@ export class Ring implements PumpedRing {
    */
   expectEnd(operation: Operation): boolean {
     if (this.withdraw(operation)) return true;
-    if (!operation.isCanceling) this.#cancels.expect(operation);
+    if (this.#beginsEnding(operation)) this.#cancels.expect(operation);
+    return false;
+  }
+
+  /** Marks an operation in flight as ending, and takes a turn. False when it was ending before. */
+  #beginsEnding(operation: Operation): boolean {
+    const begins = !operation.isCanceling;
     operation.isCanceling = true;
     this.#activate();
-    return false;
+    return begins;
   }
 
   /** Takes an operation out of its lane. Returns false when it is in flight, where it stays. */

@@ -170,7 +170,7 @@ function commandFor(
   program: string,
   preloads: readonly string[],
   args: readonly string[],
-  packages = FOLDER_OF_PACKAGES,
+  packages: string,
 ): string[] {
   const flags = preloads.flatMap((preload) => ["--preload", preload]);
   const runtime = inDeno
@@ -180,18 +180,26 @@ function commandFor(
 }
 
 /** Runs a program to its end: over the library in a mode, or natively. */
+function runIn(
+  mode: Mode | null,
+  program: string,
+  args: readonly string[],
+  packages = FOLDER_OF_PACKAGES,
+): Promise<Ran> {
+  // Where packages come from a registry, how to reach it stands in the environment.
+  const env = packages === CACHE ? { ...process.env } as Record<string, string> : {};
+  if (mode !== null) env.URINGNET_BACKEND = BACKENDS[mode];
+  const preloads = mode === null ? [] : PRELOADS[mode];
+  return run(commandFor(program, preloads, args, packages), { cwd: FOLDER, env });
+}
+
 function start(
   { program, argument = "" }: Software,
   server: Server | null,
   mode: Mode | null,
   packages = FOLDER_OF_PACKAGES,
 ): Promise<Ran> {
-  const args = server === null ? [] : [`${server.port}`, argument];
-  // Where packages come from a registry, how to reach it stands in the environment.
-  const env = packages === CACHE ? { ...process.env } as Record<string, string> : {};
-  if (mode !== null) env.URINGNET_BACKEND = BACKENDS[mode];
-  const preloads = mode === null ? [] : PRELOADS[mode];
-  return run(commandFor(program, preloads, args, packages), { cwd: FOLDER, env });
+  return runIn(mode, program, server === null ? [] : [`${server.port}`, argument], packages);
 }
 
 /** The line that the report adds to the output of the program. */
@@ -264,9 +272,7 @@ for (const { program, cluster, outbound } of CLUSTERS) {
       // Each run kills a member: the next one has a cluster of its own.
       await using started = await startCluster[cluster]();
       const argument = started.members.map(({ port, pid }) => `${port}:${pid}`).join(",");
-      const env: Record<string, string> = mode === null ? {} : { URINGNET_BACKEND: BACKENDS[mode] };
-      const preloads = mode === null ? [] : PRELOADS[mode];
-      const ran = await run(commandFor(program, preloads, [argument]), { cwd: FOLDER, env });
+      const ran = await runIn(mode, program, [argument]);
       if (mode === null) {
         natively = saidBy(ran);
         continue;
