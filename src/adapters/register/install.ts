@@ -15,6 +15,7 @@ import { patchBunWorkers } from "./patch_bun_workers.ts";
 import { patchAgents, patchClients } from "./patch_clients.ts";
 import { patchServers } from "./patch_servers.ts";
 import { registerLog } from "./register_log.ts";
+import { patchTlsSockets } from "./tls_sockets.ts";
 
 let installed = false;
 
@@ -29,6 +30,7 @@ export function install(net: NetModule, entry: string): void {
   const [http, https, tls, http2] = ["http", "https", "tls", "http2"].map(nodeModules);
   const realNet = nodeModules("net");
   patchServers(net, { ...realNet });
+  patchTlsSockets(net, tls);
   patchClients(net, { tls, http2 });
   if ("Deno" in globalThis) {
     patchAgents(net, http);

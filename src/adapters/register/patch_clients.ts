@@ -73,7 +73,11 @@ function ringTlsConnect(net: NetModule, original: (...args: unknown[]) => NetSoc
     const secured = original(options, ...callback === undefined ? [] : [callback]);
     // The TLS socket stands in for the connection, so programs wait for these events on it.
     if (socket.connecting && !secured.connecting) {
-      socket.once("connect", () => secured.emit("connect"));
+      secured.connecting = true;
+      socket.once("connect", () => {
+        secured.connecting = false;
+        secured.emit("connect");
+      });
     }
     // The connection ends with the TLS socket, whether or not the handshake succeeded.
     secured.once("close", () => socket.destroy());
@@ -108,8 +112,9 @@ function http2Connection(net: NetModule, tls: Exports, authority: URL, options: 
     ? 80
     : 443;
   if (plain) return net.connect({ port, host, ...options });
-  const servername = net.isIP(host) === 0 ? host : "";
-  return tls.connect(port, host, { ALPNProtocols: ["h2"], servername, ...options });
+  // No name for an address: Deno takes an empty one for the host of the session's origin.
+  const name = net.isIP(host) === 0 ? { servername: host } : {};
+  return tls.connect(port, host, { ALPNProtocols: ["h2"], ...name, ...options });
 }
 
 function patchHttp2(net: NetModule, tls: Exports, http2: Exports): void {

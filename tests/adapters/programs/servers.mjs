@@ -52,6 +52,17 @@ async function failure(emitter) {
   return [error.code, error.syscall ?? null, error.message.replace(/\d{2,}$/, "PORT")];
 }
 
+/** What a TLS socket says of its ends, with 1 in the place of a port that a socket was given. */
+function ends(socket) {
+  const { address, family, port } = socket.address();
+  return [
+    [socket.remoteAddress, socket.remoteFamily, Math.sign(socket.remotePort)],
+    [socket.localAddress, socket.localFamily, Math.sign(socket.localPort)],
+    [address, family, port === socket.localPort],
+    [socket instanceof Socket, socket instanceof net.Socket],
+  ];
+}
+
 const until = (emitter, event) => once(emitter, event).then(([value]) => value);
 
 const steps = {
@@ -444,6 +455,20 @@ const steps = {
     await closed(server);
     return text;
   },
+  "https: requests and answers name the ends of their connection": async () => {
+    let found;
+    const server = https.createServer({ key, cert }, ({ socket }, answer) => {
+      found = ends(socket).slice(0, 2);
+      answer.end();
+    });
+    const port = await listening(server);
+    const options = { port, ca: cert, servername: "localhost", agent: false };
+    const answer = await request(https, options);
+    found.push(ends(answer.socket), answer.socket.remotePort === port);
+    await body(answer);
+    await closed(server);
+    return found;
+  },
   "https: refused": () => failure(https.get({ host, port: 1 })),
   "tls: echo, events of the client": async () => {
     const server = tls.createServer({ key, cert }, (socket) => socket.pipe(socket));
@@ -494,6 +519,30 @@ const steps = {
     await closed(server);
     return text;
   },
+  "tls: sockets name their ends, and are sockets of node:net": async () => {
+    const found = [];
+    const server = tls.createServer({ key, cert }, (socket) => {
+      found.push(ends(socket));
+      socket.end();
+    });
+    const port = await listening(server);
+    const client = tls.connect({ port, host, ca: cert, servername: "localhost" });
+    found.push([client.connecting, client.pending, client.readyState]);
+    await once(client, "connect");
+    found.push([client.connecting, client.remotePort === port]);
+    await once(client, "secureConnect");
+    found.push(ends(client), client.remotePort === port);
+    client.resume();
+    await once(client, "close");
+    const below = net.connect(port, host);
+    const above = tls.connect({ socket: below, ca: cert, servername: "localhost" });
+    await once(above, "secureConnect");
+    found.push(ends(above), above.localPort === below.localPort);
+    above.resume();
+    await once(above, "close");
+    await closed(server);
+    return found.map((each) => JSON.stringify(each)).sort();
+  },
   "tls: refused": () => failure(tls.connect({ host, port: 1 })),
   "http2: clear": async () => {
     const server = http2.createServer((asked, answer) => answer.end(`h2 ${asked.url}`));
@@ -506,6 +555,22 @@ const steps = {
     await once(session, "close");
     await closed(server);
     return texts;
+  },
+  "http2: a secure session by the address of its server": async () => {
+    let peer;
+    const server = http2.createSecureServer({ key, cert }, ({ socket }, answer) => {
+      peer = [socket.remoteAddress, socket.remoteFamily, Math.sign(socket.remotePort)];
+      answer.end("hello");
+    });
+    const port = await listening(server);
+    const session = http2.connect(`https://${host}:${port}`, { rejectUnauthorized: false });
+    const text = await body(session.request({ ":path": "/" }));
+    const { socket, originSet } = session;
+    const found = [socket.remoteAddress, socket.remotePort === port, typeof socket.localPort];
+    session.close();
+    await once(session, "close");
+    await closed(server);
+    return [text, peer, found, originSet.map((origin) => origin.replace(`${port}`, "PORT"))];
   },
   "http2: secure, 1 MB": async () => {
     const server = http2.createSecureServer({ key, cert }, (asked, answer) => asked.pipe(answer));

@@ -1,0 +1,99 @@
+/**
+ * Sockets of `node:tls` over sockets of `uringnet/net`. A runtime knows the addresses of the TLS
+ * sockets that it has opened itself, and of no others.
+ *
+ *   TLSSocket -> remoteAddress, address(), ... -> _getpeername, _getsockname -> the socket below
+ *
+ * The socket below is noted when the TLS socket is made: in Deno by `_init`, which every
+ * constructor calls. Bun has no such method, but keeps the socket below in a field.
+ *
+ * @module
+ */
+import { type Exports, type NetModule, type NetSocket, replace } from "./node_modules.ts";
+
+interface Name {
+  address?: string | undefined;
+  port?: number | undefined;
+  family?: string | undefined;
+}
+
+type Naming = (socket: NetSocket) => Name;
+
+class SocketsBelow {
+  readonly #net: NetModule;
+  readonly #sockets = new WeakMap<object, NetSocket>();
+
+  constructor(net: NetModule) {
+    this.#net = net;
+  }
+
+  note(secured: object, below: unknown): void {
+    if (below === secured || !(below instanceof this.#net.Socket)) return;
+    this.#sockets.set(secured, below as NetSocket);
+  }
+
+  of(secured: object): NetSocket | null {
+    if (!this.#sockets.has(secured)) this.#search(secured as Exports);
+    return this.#sockets.get(secured) ?? null;
+  }
+
+  /** Looks through the fields that are named by symbols, which the runtime sets. */
+  #search(secured: Exports): void {
+    for (const key of Object.getOwnPropertySymbols(secured)) {
+      this.note(secured, secured[key as unknown as string]);
+    }
+  }
+}
+
+/** The name that a TLS socket gives: that of the socket below, if this library has opened it. */
+function namedBy(below: SocketsBelow, naming: Naming, original: () => Name): () => Name {
+  return function (this: object): Name {
+    const socket = below.of(this);
+    if (socket === null) return Reflect.apply(original, this, []);
+    const name = naming(socket);
+    // A socket that is still connecting has no name yet, and one of the file system never has.
+    return name.address === undefined ? {} : name;
+  };
+}
+
+const remoteName: Naming = ({ remoteAddress, remotePort, remoteFamily }) => ({
+  address: remoteAddress,
+  family: remoteFamily,
+  port: remotePort,
+});
+
+const localName: Naming = ({ localAddress, localPort, localFamily }) => ({
+  address: localAddress,
+  family: localFamily,
+  port: localPort,
+});
+
+/** A TLS socket is a socket of the replaced `net` too, as its class extends the runtime's own. */
+function includeTlsSockets(net: NetModule, tls: Exports): void {
+  const { Socket } = net;
+  const { TLSSocket } = tls;
+  const ordinary = Function.prototype[Symbol.hasInstance];
+  Object.defineProperty(Socket, Symbol.hasInstance, {
+    configurable: true,
+    value(this: unknown, value: unknown): boolean {
+      if (Reflect.apply(ordinary, this, [value])) return true;
+      return this === Socket && Reflect.apply(ordinary, TLSSocket, [value]);
+    },
+  });
+}
+
+/** Gives TLS sockets over this library the members that the runtime's own have. */
+export function patchTlsSockets(net: NetModule, tls: Exports): void {
+  const { prototype } = tls.TLSSocket;
+  const below = new SocketsBelow(net);
+  const { _init: init, _getpeername: getPeerName, _getsockname: getSocketName } = prototype;
+  if (typeof init === "function") {
+    replace(prototype, "_init", function (this: object, ...args: unknown[]) {
+      below.note(this, args[0]);
+      return Reflect.apply(init, this, args);
+    });
+  }
+  replace(prototype, "_getpeername", namedBy(below, remoteName, getPeerName));
+  replace(prototype, "_getsockname", namedBy(below, localName, getSocketName));
+  includeTlsSockets(net, tls);
+}
