@@ -24,7 +24,6 @@ const CONNECTION_FIELDS = [
   "family",
   "hints",
   "lookup",
-  "timeout",
   "noDelay",
   "keepAlive",
   "keepAliveInitialDelay",
@@ -77,11 +76,13 @@ function ringTlsConnect(net: NetModule, original: (...args: unknown[]) => NetSoc
       socket.once("connect", () => {
         secured.connecting = false;
         secured.emit("connect");
+        secured.emit("ready");
       });
     }
     // The connection ends with the TLS socket, whether or not the handshake succeeded.
     secured.once("close", () => socket.destroy());
-    if (fields.timeout !== undefined) socket.on("timeout", () => secured.emit("timeout"));
+    // The runtimes use this option only for a connection that they open.
+    if (fields.timeout) secured.setTimeout(fields.timeout as number);
     return secured;
   };
 }

@@ -528,8 +528,10 @@ const steps = {
     const port = await listening(server);
     const client = tls.connect({ port, host, ca: cert, servername: "localhost" });
     found.push([client.connecting, client.pending, client.readyState]);
+    const ready = once(client, "ready");
     await once(client, "connect");
     found.push([client.connecting, client.remotePort === port]);
+    await ready;
     await once(client, "secureConnect");
     found.push(ends(client), client.remotePort === port);
     client.resume();
@@ -542,6 +544,17 @@ const steps = {
     await once(above, "close");
     await closed(server);
     return found.map((each) => JSON.stringify(each)).sort();
+  },
+  "tls: the timeout of a connection is that of its TLS socket": async () => {
+    const server = net.createServer((socket) => socket.resume());
+    const port = await listening(server);
+    const client = tls.connect({ port, host, timeout: 50 });
+    await once(client, "timeout");
+    const found = [client.timeout, client.destroyed];
+    client.on("error", () => {});
+    client.destroy();
+    await closed(server);
+    return found;
   },
   "tls: refused": () => failure(tls.connect({ host, port: 1 })),
   "http2: clear": async () => {
