@@ -288,7 +288,14 @@ function complete(request: WriteRequest, status: number): void {
   request.oncomplete(status);
 }
 
-function pushEnd(this: Duplex): void {
+function pushEnd(this: Duplex & { _paused?: boolean }): void {
+  if (this._paused === true) {
+    // A paused socket ends at once, as in Node. But a server of node:http pauses and marks a
+    // connection whose answers wait for the peer, and cuts them when the requests end. Node stops
+    // reading for as long.
+    this.once("resume", pushEnd);
+    return;
+  }
   this.push(null);
   this.read(0);
 }
