@@ -9,7 +9,9 @@
  *
  * The first two are checked once in each `connectionsCheckingInterval`, as in Node; a request
  * begins when the check first sees bytes of it. `server.timeout` and `keepAliveTimeout` use the
- * timeout of the socket, so no timer is set for a request.
+ * timeout of the socket, so no timer is set for a request. Programs change it as well, by
+ * `response.setTimeout`: a timeout is told to the request, the response and the server, and ends
+ * the connection if none of them listens.
  *
  * @module
  */
@@ -27,6 +29,7 @@ export interface LimitedServer extends EventEmitter {
 }
 
 interface Message extends EventEmitter {
+  readonly socket: NetSocket;
   complete?: boolean;
 }
 
@@ -37,8 +40,10 @@ interface Exchange {
   sinceMs: number;
   /** Bytes that had arrived when the connection became idle. */
   bytesBefore: number;
-  /** Requests whose answer is not finished: several when they are pipelined. */
-  unanswered: number;
+  /** Requests whose answer is not finished, with the answers: several when they are pipelined. */
+  unanswered: [Message, EventEmitter][];
+  /** The socket that the program sees: a TLS socket, where there is one. */
+  shown: NetSocket;
 }
 
 const CHECK_MS = 30_000;
@@ -58,31 +63,41 @@ export class BunHttpLimits {
 
   /** A connection, before its first request. */
   add(socket: NetSocket): void {
-    const sinceMs = performance.now();
-    this.#exchanges.set(socket, { phase: "headers", sinceMs, bytesBefore: 0, unanswered: 0 });
+    const exchange: Exchange = {
+      phase: "headers",
+      sinceMs: performance.now(),
+      bytesBefore: 0,
+      unanswered: [],
+      shown: socket,
+    };
+    this.#exchanges.set(socket, exchange);
     socket.once("close", () => this.#exchanges.delete(socket));
     socket.setTimeout(this.#server.timeout ?? 0);
-    socket.on("timeout", () => {
-      if (!this.#server.emit("timeout", socket)) socket.destroy();
-    });
+    socket.on("timeout", () => this.#timedOut(exchange));
   }
 
   /** The headers of a request are complete. */
   request(socket: NetSocket, request: Message, response: EventEmitter): void {
     const exchange = this.#exchanges.get(socket);
     if (exchange === undefined) return;
+    if (exchange.shown !== request.socket) {
+      exchange.shown = request.socket;
+      exchange.shown.on("timeout", () => this.#timedOut(exchange));
+    }
     if (exchange.phase === "idle") {
       exchange.sinceMs = performance.now();
       socket.setTimeout(this.#server.timeout ?? 0);
     }
     exchange.phase = request.complete ? "answer" : "body";
-    exchange.unanswered++;
+    const entry: [Message, EventEmitter] = [request, response];
+    exchange.unanswered.push(entry);
     request.once("end", () => {
       if (exchange.phase === "body") exchange.phase = "answer";
     });
     response.once("close", () => {
-      exchange.unanswered--;
-      if (exchange.unanswered === 0 && !socket.destroyed) this.#idle(socket, exchange);
+      // Answers are finished in the order of their requests, so that the entry is the first.
+      exchange.unanswered.splice(exchange.unanswered.indexOf(entry), 1);
+      if (exchange.unanswered.length === 0 && !socket.destroyed) this.#idle(socket, exchange);
     });
   }
 
@@ -93,6 +108,17 @@ export class BunHttpLimits {
 
   close(): void {
     clearInterval(this.#timer);
+  }
+
+  /** Every listener is told, in Node's order; a connection without any is destroyed. */
+  #timedOut({ shown, unanswered }: Exchange): void {
+    const [request, response] = unanswered[0] ?? [];
+    const told = [
+      request !== undefined && !request.complete && request.emit("timeout", shown),
+      response?.emit("timeout", shown),
+      this.#server.emit("timeout", shown),
+    ];
+    if (!told.includes(true)) shown.destroy();
   }
 
   #idle(socket: NetSocket, exchange: Exchange): void {

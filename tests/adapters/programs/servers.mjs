@@ -240,6 +240,26 @@ const steps = {
     await closed(server);
     return "timeout";
   },
+  "http: the timeout of an answer, with requests on their way and none": async () => {
+    const told = [];
+    const server = createServer((asked, answer) => {
+      asked.on("timeout", () => told.push(`request ${asked.url}`));
+      answer.setTimeout(30, (socket) => {
+        told.push(`answer ${asked.url} ${socket === asked.socket}`);
+        answer.end("late");
+      });
+    });
+    server.once("timeout", () => told.push("server"));
+    const port = await listening(server);
+    const texts = [await body(await request(http, { port, path: "/a", agent: false }))];
+    const open = await request(http, { port, path: "/b", agent: false, method: "POST" }, (made) => {
+      made.flushHeaders();
+      made.on("error", () => {});
+    });
+    texts.push(await body(open));
+    await closed(server);
+    return [texts, told.slice(0, 4)];
+  },
   "http: the server's timeout ends a silent connection": async () => {
     const server = createServer(() => {});
     server.setTimeout(50);
@@ -440,6 +460,20 @@ const steps = {
     const text = await body(answer);
     await closed(server);
     return [text.length, text.at(-1)];
+  },
+  "https: the timeout of an answer": async () => {
+    const told = [];
+    const server = https.createServer({ key, cert }, (asked, answer) => {
+      answer.setTimeout(30, (socket) => {
+        told.push(socket === asked.socket);
+        answer.end("late");
+      });
+    });
+    const port = await listening(server);
+    const options = { port, ca: cert, servername: "localhost", agent: false };
+    const text = await body(await request(https, options));
+    await closed(server);
+    return [text, told];
   },
   "https: a certificate without a known authority": async () => {
     const server = https.createServer({ key, cert });
