@@ -271,7 +271,7 @@ test("a large array is borrowed until drained()", async () => {
   });
 });
 
-test("postShort() takes short ASCII texts and arrays, and leaves all else to post()", async () => {
+test("postShort() takes short arrays and ASCII texts, and leaves all else to post()", async () => {
   await withPair({}, async ({ client, server }) => {
     const send = pushSend(client.sink, new Teller(), LIMIT_BYTES);
     const text = (chunk: string, encoding = "utf8") => ({ chunk, encoding });
@@ -284,7 +284,9 @@ test("postShort() takes short ASCII texts and arrays, and leaves all else to pos
       [text("é", "latin1")],
       [text("ab"), text("日本")],
       [text("6162", "hex")],
-      [text("x".repeat(5_000))],
+      [text("x".repeat(65_537))],
+      [text("x".repeat(65_535) + "é")],
+      [text("x".repeat(2_000)), text("x".repeat(48))],
       [bytes(2_048)],
       [text("")],
     ];
@@ -293,9 +295,12 @@ test("postShort() takes short ASCII texts and arrays, and leaves all else to pos
     Object.defineProperty(lying, "length", { value: 1_000_000 });
     assert.is(send.postShort([{ chunk: lying, encoding: "buffer" }]), true);
     assert.is(send.postShort([text("tail", "latin1")]), true);
-    const received = (await server.stream.recv(119)).toUint8Array();
+    const long = "0123456789abcdef".repeat(4_096);
+    assert.is(send.postShort([text(long)]), true, "one text of a copy window");
+    assert.is(send.postedBytes, 119 + long.length);
+    const received = (await server.stream.recv(119 + long.length)).toUint8Array();
     const wanted = [...new TextEncoder().encode("head "), ...contentOf(1, 10)];
-    wanted.push(...contentOf(2, 100), ...new TextEncoder().encode("tail"));
+    wanted.push(...contentOf(2, 100), ...new TextEncoder().encode(`tail${long}`));
     bytesEqual(received, Uint8Array.from(wanted));
   });
 });

@@ -53,6 +53,15 @@ function lengthOf({ chunk }: Part): number {
   return typeof chunk === "string" ? chunk.length : typedLength.call(chunk);
 }
 
+/**
+ * The most bytes that are encoded into the send buffer. A text becomes bytes in any case, and with
+ * an array in between it is copied twice. An array is sent from where it is copied to.
+ */
+function lengthMax(parts: readonly Part[]): number {
+  const isText = parts.length === 1 && typeof parts[0].chunk === "string";
+  return isText ? LIMITS.copyWindowBytes : LIMITS.gatherCopyBytes - 1;
+}
+
 /** The number of bytes that were written at `at`, or -1 when the part is too long or not ASCII. */
 function writePart({ chunk, encoding }: Part, target: Uint8Array, at: number): number {
   if (typeof chunk !== "string") {
@@ -102,15 +111,15 @@ export class PushSend implements Deliverable {
   }
 
   /**
-   * Queues a few short texts and arrays as one piece, encoded directly into the send buffer without
-   * an object in between. Returns false, and queues nothing, when they are not short or not ASCII;
-   * `post` then takes them as bytes.
+   * Queues a few short texts and arrays, or one text of up to a copy window, as one piece, encoded
+   * directly into the send buffer without an object in between. Returns false, and queues nothing,
+   * when they are not short or not ASCII; `post` then takes them as bytes.
    */
   postShort(parts: readonly Part[]): boolean {
     const queue = this.#queue;
     let length = 0;
     for (let i = 0; i < parts.length; i++) length += lengthOf(parts[i]);
-    if (queue.closed || length === 0 || length >= LIMITS.gatherCopyBytes) return false;
+    if (queue.closed || length === 0 || length > lengthMax(parts)) return false;
     const { gather } = queue;
     const slot = gather.room(length);
     if (slot === null) return false;
