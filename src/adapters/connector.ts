@@ -19,6 +19,7 @@ import { type Connected, PushConnect } from "../net/dial/push_connect.ts";
 import { nodeError } from "./node_error.ts";
 import { nodeNetwork } from "./node_network.ts";
 import type { SocketStream } from "./socket_stream.ts";
+import { type AsyncScope, asyncScope } from "./async_scope.ts";
 import type { Connecting } from "./connection_handle.ts";
 
 /** One address to connect to, and the local address to bind first. */
@@ -49,6 +50,11 @@ export class Connector implements Connecting, Connected {
    * address.
    */
   readonly #tried: string[] | null;
+  /**
+   * The context that the results are reported in. Without it, the connects that end in one turn
+   * would all have the context of the one that woke the network.
+   */
+  readonly #scope: AsyncScope = asyncScope.capture();
   #current: PushConnect | null = null;
   #target: Target;
   #timer: ReturnType<typeof setTimeout> | null = null;
@@ -94,13 +100,13 @@ export class Connector implements Connecting, Connected {
   connected(connection: SocketConnection): void {
     this.#stopTimer();
     this.#current = null;
-    this.#owner.connected(connection);
+    this.#scope.run(this.#owner.connected, this.#owner, connection);
   }
 
   failed(errno: number, bindFailed: boolean): void {
     this.#stopTimer();
     this.#current = null;
-    this.#attemptFailed(this.#error(errno, bindFailed));
+    this.#scope.run(this.#attemptFailed, this, this.#error(errno, bindFailed));
   }
 
   get #several(): boolean {

@@ -98,4 +98,26 @@ test.skipIf(inBun, "requests of node:http have the context of their connection",
   assert.equal(stores, ["connection 0", "connection 1"]);
 });
 
+test("each of several connects at a time reports in the context of its own call", async () => {
+  const server = net.createServer((peer) => void peer.resume());
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as { port: number };
+  const calls = Array.from({ length: 6 }, (_, at) => {
+    const expected = `call ${at}`;
+    return storage.run(expected, () => {
+      // Port 1 refuses, so that half of the calls fail.
+      const socket = net.connect(at % 2 === 0 ? port : 1, "127.0.0.1");
+      const seen = new Set<unknown>();
+      for (const name of ["connect", "ready", "connectionAttemptFailed", "error", "close"]) {
+        socket.on(name, () => void seen.add(storage.getStore()));
+      }
+      socket.on("connect", () => void socket.destroy());
+      return new Promise((resolve) => socket.on("close", () => resolve([...seen])))
+        .then((stores) => assert.equal(stores, [expected]));
+    });
+  });
+  await Promise.all(calls);
+  server.close();
+});
+
 test.run();
