@@ -8,6 +8,8 @@
  * @module
  */
 import { nextTick } from "node:process";
+import { setImmediate } from "node:timers";
+import { ERRNO } from "../base/errno.ts";
 import type { SocketConnection } from "../net/connection/socket_connection.ts";
 import { parseAddress } from "../net/address/address.ts";
 import { autoSelectFamily } from "./auto_select_family.ts";
@@ -174,6 +176,19 @@ function tryTargets(socket: SocketStream, targets: Target[], attemptMs: number |
   const state = socket[STATE];
   const { handle } = state;
   if (handle === null) return;
+  if (handle.connecting !== null) {
+    const { name, to } = targets[0];
+    const port = "port" in to ? to.port : undefined;
+    socket.destroy(nodeError.system(ERRNO.EALREADY, "connect", { address: name, port }));
+    return;
+  }
+  if (handle.connected) {
+    // As in Node, the connection stays, and a connect on it succeeds.
+    setImmediate(() => {
+      if (state.handle === handle) announce(socket);
+    });
+    return;
+  }
   const tried: string[] | null = attemptMs === null ? null : [];
   if (tried !== null) socket.autoSelectFamilyAttemptedAddresses = tried;
   const connector = new Connector(socket, targets, attemptMs, {
@@ -192,10 +207,15 @@ function connected(socket: SocketStream, handle: SocketHandle, connection: Socke
   }
   handle.open(connection);
   socket.connecting = false;
-  socket._unrefTimer();
   if (state.typeOfService !== undefined) setTypeOfService(state);
   if (state.noDelay) handle.setNoDelay(true);
   if (state.keepAlive) handle.setKeepAlive(true, state.keepAliveSeconds ?? 0);
+  announce(socket);
+}
+
+function announce(socket: SocketStream): void {
+  socket.connecting = false;
+  socket._unrefTimer();
   socket.emit("connect");
   socket.emit("ready");
   // Reads even without listeners, so that the end of the stream is noticed.
