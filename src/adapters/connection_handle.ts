@@ -25,6 +25,9 @@ import { type SocketName, socketName } from "./socket_name.ts";
 const PROBE_SECONDS = 1;
 const PROBE_COUNT = 10;
 
+/** The kernel refuses longer times. */
+const IDLE_SECONDS_MAX = 32_767;
+
 /** A connect that has not finished. */
 export interface Connecting {
   cancel(): void;
@@ -84,9 +87,9 @@ export abstract class ConnectionHandle {
   }
 
   setKeepAlive(on: boolean, idleSeconds: number): number {
-    if (!on) this.connection?.setKeepAlive(false);
-    else if (idleSeconds <= 0) this.connection?.setKeepAlive(true);
-    else this.#probeAfter(idleSeconds);
+    // As in Node, a time that the kernel refuses leaves the system's, and the probes are turned on.
+    if (on && idleSeconds > 0 && idleSeconds <= IDLE_SECONDS_MAX) this.#probeAfter(idleSeconds);
+    else this.connection?.setKeepAlive(on);
     return 0;
   }
 

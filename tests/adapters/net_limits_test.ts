@@ -60,4 +60,21 @@ test("connect on a connected socket keeps the connection, and loses none", async
   assert.is(second.sockets.length, 0);
 });
 
+test("a keep-alive delay that the kernel refuses leaves the system's", async () => {
+  const refusedMs = 40_000_000;
+  const target = await peers({ keepAlive: true, keepAliveInitialDelay: refusedMs });
+  const socket = net.connect({
+    port: target.port,
+    host: "127.0.0.1",
+    keepAlive: true,
+    keepAliveInitialDelay: refusedMs,
+  });
+  await once(socket, "connect");
+  assert.is(socket.setKeepAlive(true, 1_000_000_000), socket);
+  socket.end();
+  socket.resume();
+  await once(socket, "close");
+  await drained(target);
+});
+
 test.run();
