@@ -59,7 +59,7 @@ export class OnReadBuffers {
       at += count;
       const answer = this.#scope.run(callback, stream, count, target);
       this.#target = this.#next();
-      if (answer !== false && count > 0 && !stream.isPaused()) continue;
+      if (answer !== false && count > 0 && !isPaused(stream)) continue;
       if (at < end) this.#held = bytes.slice(at, end);
       return false;
     }
@@ -70,4 +70,9 @@ export class OnReadBuffers {
     const { buffer } = this.#onread;
     return typeof buffer === "function" ? buffer() : buffer;
   }
+}
+
+/** A listener of 'readable' takes the stream out of its flow, but does not pause the socket. */
+function isPaused(stream: Duplex): boolean {
+  return stream.isPaused() && stream.listenerCount("readable") === 0;
 }

@@ -6,6 +6,7 @@
  */
 import { once } from "node:events";
 import type * as node from "node:net";
+import process from "node:process";
 import net from "../../src/adapters/net.ts";
 import { assert, suite } from "../harness.ts";
 
@@ -75,6 +76,81 @@ test("a keep-alive delay that the kernel refuses leaves the system's", async () 
   socket.resume();
   await once(socket, "close");
   await drained(target);
+});
+
+test("the high-water mark of a server is checked, and a negative one is the default", async () => {
+  const wrong = { highWaterMark: "x" } as unknown as node.ServerOpts;
+  assert.throws(() => net.createServer(wrong), /"options.highWaterMark" property must be of type/);
+  const target = await peers({ highWaterMark: -1 });
+  const socket = net.connect(target.port, "127.0.0.1");
+  await once(socket, "connect");
+  socket.end("x");
+  socket.resume();
+  await once(socket, "close");
+  assert.is(target.sockets[0].readableHighWaterMark, socket.readableHighWaterMark);
+  await drained(target);
+});
+
+test("onread delivers while something listens to 'readable'", async () => {
+  const server = net.createServer((peer) => void peer.end("hello world"));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  let text = "";
+  const socket = net.connect({
+    port: (server.address() as node.AddressInfo).port,
+    host: "127.0.0.1",
+    onread: {
+      buffer: new Uint8Array(4),
+      callback(count: number, bytes: Uint8Array) {
+        text += new TextDecoder().decode(bytes.subarray(0, count));
+        return true;
+      },
+    },
+  });
+  socket.on("readable", () => {});
+  await once(socket, "close");
+  assert.is(text, "hello world");
+  server.close();
+  await once(server, "close");
+});
+
+test("ipv6Only says nothing about a server of IPv4", async () => {
+  const server = net.createServer();
+  await once(server.listen({ port: 0, host: "127.0.0.1", ipv6Only: true }), "listening");
+  server.close();
+  await once(server, "close");
+});
+
+async function refusal(options: node.ListenOptions): Promise<unknown[]> {
+  const server = net.createServer();
+  const [error] = await once(server.listen(options), "error") as [NodeJS.ErrnoException & Place];
+  return [error.code, error.errno, error.syscall, error.address, error.port];
+}
+
+interface Place {
+  address?: string;
+  port?: number;
+}
+
+test("errors of listen on a path and on a descriptor are Node's", async () => {
+  const path = "/nowhere/at/all.sock";
+  assert.equal(await refusal({ path }), ["EACCES", -13, "listen", path, -1]);
+  assert.equal(await refusal({ path: "/tmp" }), ["EADDRINUSE", -98, "listen", "/tmp", -1]);
+});
+
+const fdReason = process.env.URINGNET_BACKEND === "portable"
+  ? "the portable backend adopts no descriptors"
+  : null;
+
+test.skipIf(fdReason, "what is no open socket is EINVAL as a descriptor", async () => {
+  for (const fd of [999, 1.5, 2 ** 40]) {
+    assert.equal(await refusal({ fd } as node.ListenOptions), [
+      "EINVAL",
+      -22,
+      "listen",
+      undefined,
+      undefined,
+    ]);
+  }
 });
 
 test.run();
