@@ -70,7 +70,7 @@ export class Server extends EventEmitter implements ListeningServer {
   ): void {
     const wrong = given !== undefined && given !== null && typeof given !== "object" &&
       typeof given !== "function";
-    if (wrong) throw nodeError.argumentType("options", "Object", given);
+    if (wrong) throw nodeError.argumentType("options", "object", given);
     const options = typeof given === "object" && given !== null ? given : {};
     const onConnection = typeof given === "function" ? given : listener;
     if (typeof onConnection === "function") server.on("connection", onConnection);
@@ -88,7 +88,7 @@ export class Server extends EventEmitter implements ListeningServer {
     // Kept in seconds, as in Node.
     const delayMs = options.keepAliveInitialDelay ?? 0;
     server.keepAliveInitialDelay = Math.max(0, Math.trunc(delayMs / 1_000));
-    server.highWaterMark = options.highWaterMark;
+    server.highWaterMark = readHighWaterMark(options);
     if (options.blockList !== undefined) {
       server.blockList = validate.blockList(options.blockList, "options.blockList");
     }
@@ -171,6 +171,13 @@ export class Server extends EventEmitter implements ListeningServer {
     if (event === "connection") socket?.destroy(error);
     else this.emit("error", error);
   }
+}
+
+/** A negative value stands for the default of the streams. */
+function readHighWaterMark({ highWaterMark }: ServerOptions): number | undefined {
+  if (highWaterMark === undefined) return undefined;
+  const bytes = validate.number(highWaterMark, "options.highWaterMark");
+  return bytes < 0 ? undefined : bytes;
 }
 
 function emitterOptions(
