@@ -36,7 +36,9 @@ export function tryListen(
   const context = nodeNetwork.get();
   const numeric = nodeNetwork.numeric(context, address);
   if (numeric === null) return ERRNO.EINVAL;
-  const { backlog, ipv6Only, reusePort, mode } = options;
+  const { backlog, reusePort, mode } = options;
+  // As in Node, the option says nothing about IPv4, where the kernel would refuse it.
+  const ipv6Only = options.ipv6Only && "hostname" in numeric && numeric.hostname.includes(":");
   const checked = checkBindOptions({ backlog, ipv6Only, reusePort, mode });
   try {
     const bound = bindSocketSoon(context, numeric, checked, () => {});

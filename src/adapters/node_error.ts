@@ -138,7 +138,7 @@ function unsupported(what: string): NodeError {
 /** The address at which an error happened, which its message ends with. */
 export interface ErrorPlace {
   address?: string | undefined;
-  /** Undefined or negative for a path. */
+  /** For a path undefined, or -1 in errors of `listen`. */
   port?: number | undefined;
 }
 
@@ -152,7 +152,7 @@ function finish(error: NodeError, errno: number, syscall: string, where: ErrorPl
   error.code = errnoName(errno);
   error.syscall = syscall;
   if (where.address !== undefined) error.address = where.address;
-  if (where.port !== undefined && where.port > 0) error.port = where.port;
+  if (where.port !== undefined && where.port !== 0) error.port = where.port;
   return error;
 }
 

@@ -141,13 +141,15 @@ function listenPath(server: ListeningServer, plan: PathPlan): void {
   try {
     address = parseAddress({ path }, 0);
   } catch {
-    failLater(server, nodeError.explained(ERRNO.EINVAL, "listen", { address: path }));
+    failLater(server, nodeError.explained(ERRNO.EINVAL, "listen", { address: path, port: -1 }));
     return;
   }
   const mode = pathMode(plan);
   listen(server, address, { backlog, ipv6Only: false, reusePort: false, mode }, (found) => {
     if (typeof found === "number") {
-      failLater(server, nodeError.explained(found, "listen", { address: path }));
+      // Like libuv, which reports a missing folder as Windows does.
+      const errno = found === ERRNO.ENOENT ? ERRNO.EACCES : found;
+      failLater(server, nodeError.explained(errno, "listen", { address: path, port: -1 }));
       return;
     }
     server._pipeName = path;

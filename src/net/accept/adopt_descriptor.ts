@@ -37,9 +37,11 @@ function connection(context: NetworkContext, fd: number): SocketConnection | num
 /** The listener of a bound stream socket, which listens from now on, or the positive errno. */
 function listener(context: NetworkContext, fd: number, backlog: number): Listener | number {
   const { recvRing } = context;
+  if (!Number.isInteger(fd) || fd > DESCRIPTOR_MAX) return ERRNO.EINVAL;
   const family = recvRing.port.adopt(fd);
-  // Node and libuv report one errno for every descriptor that is not a socket.
-  if (family < 0) return -family === ERRNO.ENOTSOCK ? ERRNO.EINVAL : -family;
+  // Node and libuv report one errno for every descriptor that is not a socket, or not open.
+  if (family === -ERRNO.ENOTSOCK || family === -ERRNO.EBADF) return ERRNO.EINVAL;
+  if (family < 0) return -family;
   const result = recvRing.port.listen(fd, backlog);
   if (result < 0) {
     recvRing.port.closeDescriptor(fd);
