@@ -129,6 +129,8 @@ export class Connector implements Connecting, Connected {
         this.#attemptFailed(nodeError.ipBlocked(hostname));
         return;
       }
+    } else {
+      this.#socket.emit("connectionAttempt", target.name, undefined, undefined);
     }
     if (this.#socket.destroyed) return;
     const context = nodeNetwork.get();
@@ -148,9 +150,11 @@ export class Connector implements Connecting, Connected {
 
   #attemptFailed(error: Error): void {
     this.#errors.push(error);
-    const { to, family } = this.#target;
-    if ("port" in to) {
-      this.#socket.emit("connectionAttemptFailed", to.hostname, to.port, family, error);
+    // As in Node, a local end that cannot be bound is no failure of an attempt.
+    if ((error as { syscall?: string }).syscall !== "bind") {
+      const { to, name, family } = this.#target;
+      const [address, port] = "port" in to ? [to.hostname, to.port] : [name, undefined];
+      this.#socket.emit("connectionAttemptFailed", address, port, family, error);
     }
     if (this.#socket.connecting) this.#next();
   }

@@ -189,8 +189,10 @@ export class Socket extends SocketStream {
 
   // ------------------------------------------------------------------------------------- ends
 
+  /** As in Node, empty once the socket is destroyed. */
   address(): SocketName | Record<string, never> {
-    return this[STATE].end("local") ?? {};
+    const state = this[STATE];
+    return state.handle === null ? {} : state.end("local") ?? {};
   }
 
   /** @internal */

@@ -90,7 +90,7 @@ function read(options: Options): Plan {
     if (typeof port !== "number" && typeof port !== "string") {
       throw nodeError.argumentType("options.port", ["number", "string"], port);
     }
-    validate.port(port, "options.port");
+    validate.port(port, "Port");
   }
   const { autoSelectFamily: select, autoSelectFamilyAttemptTimeout: attemptMs } = options;
   const several = select === undefined || select === null

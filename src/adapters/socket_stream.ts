@@ -13,7 +13,6 @@
  */
 import { nextTick } from "node:process";
 import { addAbortSignal, Duplex, type DuplexOptions } from "node:stream";
-import { ERRNO } from "../base/errno.ts";
 import { adoptDescriptor } from "../net/accept/adopt_descriptor.ts";
 import type { Part } from "../net/send/push_send.ts";
 import { bunTls } from "./bun_tls.ts";
@@ -221,7 +220,8 @@ export class SocketStream extends Duplex {
     state.resets = false;
     // Called first: 'close' follows 'error', which the stream emits in a later tick.
     done(error);
-    if (handle === null) nextTick(closed);
+    // As in Node, the event of a socket that had no handle has no argument.
+    if (handle === null) nextTick(() => this.emit("close"));
     else handle.finalize(resets, closed);
     const server = this._server;
     if (server === null) return;
@@ -253,6 +253,9 @@ function readOptions(socket: SocketStream, options: SocketOptions): void {
     state.onread = { buffer: given, callback: onread.callback };
   }
   if (noDelay) state.noDelay = true;
+  if (keepAliveInitialDelay !== undefined) {
+    validate.number(keepAliveInitialDelay, "options.keepAliveInitialDelay");
+  }
   if (keepAlive) {
     state.keepAlive = true;
     state.keepAliveSeconds = probeDelay(keepAliveInitialDelay);
@@ -264,12 +267,9 @@ function readOptions(socket: SocketStream, options: SocketOptions): void {
 
 /** Makes a descriptor of the program the connection. */
 function openDescriptor(socket: SocketStream, options: SocketOptions): void {
-  const fd = validate.integer(options.fd, "options.fd", 0);
+  const fd = validate.integer(options.fd, "fd", 0);
   const connection = adoptDescriptor.connection(nodeNetwork.get(), fd);
-  if (typeof connection === "number") {
-    if (connection === ERRNO.EBADF) throw nodeError.system(connection, "open");
-    throw nodeError.fdType("UNKNOWN");
-  }
+  if (typeof connection === "number") throw nodeError.fdType("UNKNOWN");
   const handle = new SocketHandle();
   handle.open(connection);
   socket._attach(handle);

@@ -126,6 +126,59 @@ async function refusal(options: node.ListenOptions): Promise<unknown[]> {
   return [error.code, error.errno, error.syscall, error.address, error.port];
 }
 
+test("errors of arguments name them as Node does", () => {
+  const call = (options: object) => () => new net.Socket(options);
+  assert.throws(() => net.connect(65_536), /^Port should be >= 0 and < 65536\. Received type number/);
+  assert.throws(call({ fd: -1 }), /^The value of "fd" is out of range\. It must be >= 0/);
+  assert.throws(call({ fd: 999 }), /^Unsupported fd type: UNKNOWN$/);
+  const wrong = /^The "options\.keepAliveInitialDelay" property must be of type number\./;
+  assert.throws(call({ keepAliveInitialDelay: "x" }), wrong);
+  const options = 1 as unknown as node.ServerOpts;
+  assert.throws(() => net.createServer(options), /^The "options" argument must be of type object\./);
+});
+
+const ATTEMPTS = ["connectionAttempt", "connectionAttemptFailed"] as const;
+
+async function attempts(options: node.NetConnectOpts): Promise<unknown[]> {
+  const events: unknown[] = [];
+  const socket = new net.Socket();
+  for (const name of ATTEMPTS) {
+    socket.on(name, (address, port, family) => void events.push([name, address, port, family]));
+  }
+  socket.connect(options);
+  await once(socket, "error");
+  return events;
+}
+
+test("attempts to connect to a path are reported", async () => {
+  const path = "/nowhere/at/all.sock";
+  const events = await attempts({ path });
+  assert.equal(events, ATTEMPTS.map((name) => [name, path, undefined, undefined]));
+});
+
+const bindReason = process.env.URINGNET_BACKEND === "portable"
+  ? "the portable backend reports a local end that cannot be bound as a failed connect"
+  : null;
+
+test.skipIf(bindReason, "a local end that cannot be bound is no failed attempt", async () => {
+  const events = await attempts({ port: 1, host: "127.0.0.1", localAddress: "192.0.2.1" });
+  assert.equal(events.filter((event) => (event as unknown[])[0] === ATTEMPTS[1]), []);
+});
+
+test("a destroyed socket has no local end, and that of a fresh one closes without a value", async () => {
+  const target = await peers();
+  const socket = net.connect(target.port, "127.0.0.1");
+  await once(socket, "connect");
+  assert.is(socket.address() && socket.localAddress, "127.0.0.1");
+  assert.is(socket.remoteAddress, "127.0.0.1");
+  socket.destroy();
+  assert.equal([socket.address(), socket.localAddress, socket.localPort], [{}, undefined, undefined]);
+  assert.is(socket.remoteAddress, "127.0.0.1");
+  assert.equal(await once(socket, "close"), [false]);
+  assert.equal(await once(new net.Socket().destroy(), "close"), []);
+  await drained(target);
+});
+
 interface Place {
   address?: string;
   port?: number;
