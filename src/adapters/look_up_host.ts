@@ -75,8 +75,9 @@ export function lookUpHost(query: HostQuery, done: Outcome): void {
       if (all) several(query, LOOPBACK, done);
       else one(query, ...loopback(family), done);
     } else if (error) {
-      query.told(error, undefined, undefined);
-      if (query.wanted()) done(error, []);
+      const reported = given === null ? nodeError.lookup(error) : error;
+      query.told(reported, undefined, undefined);
+      if (query.wanted()) done(reported, []);
     } else if (all) {
       several(query, address, done);
     } else {

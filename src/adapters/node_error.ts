@@ -169,6 +169,21 @@ function explained(errno: number, syscall: string, where: ErrorPlace): NodeError
   return finish(error as NodeError, errno, syscall, where);
 }
 
+/** Numbers of libuv for failed lookups, by the code of Node's error. */
+const LOOKUP_ERRNO: Readonly<Record<string, number>> = {
+  EAI_AGAIN: -3001,
+  EAI_FAIL: -3004,
+  ENOTFOUND: -3008,
+};
+
+/** The error of a failed lookup. In Bun, its name and number are not Node's. */
+function lookup(found: Error): Error {
+  const { code, errno, syscall, hostname } = found as NodeError & { hostname?: string };
+  if (found.name === "Error" && (errno === undefined || errno < 0)) return found;
+  const error = new Error(found.message, { cause: found });
+  return Object.assign(error, { errno: LOOKUP_ERRNO[code] ?? errno, code, syscall, hostname });
+}
+
 /** The positive errno of an error that the core reports by name. */
 function errnoOf(reason: unknown, otherwise: number): number {
   if (!(reason instanceof NetworkError) || reason.errno === null) return otherwise;
@@ -186,6 +201,7 @@ export const nodeError = {
   fixed,
   invalidIp,
   ipBlocked,
+  lookup,
   missing,
   outOfRange,
   system,

@@ -109,7 +109,7 @@ function listenHost(server: ListeningServer, plan: PortPlan, host: string): void
     // Closed, and perhaps listening again, meanwhile.
     if (server._lookup !== lookup) return;
     server._lookup = null;
-    if (error !== null) server.emit("error", error);
+    if (error !== null) server.emit("error", nodeError.lookup(error));
     else listenAt(server, plan, address);
   });
 }

@@ -126,6 +126,17 @@ async function refusal(options: node.ListenOptions): Promise<unknown[]> {
   return [error.code, error.errno, error.syscall, error.address, error.port];
 }
 
+test("the error of a name that does not exist is Node's", async () => {
+  const host = "does-not-exist.invalid";
+  for (const start of [() => net.connect(80, host), () => net.createServer().listen(0, host)]) {
+    const [error] = await once(start(), "error") as [NodeJS.ErrnoException & { hostname: string }];
+    assert.equal(
+      [error.name, error.message, error.code, error.errno, error.syscall, error.hostname],
+      ["Error", `getaddrinfo ENOTFOUND ${host}`, "ENOTFOUND", -3008, "getaddrinfo", host],
+    );
+  }
+});
+
 test("errors of arguments name them as Node does", () => {
   const call = (options: object) => () => new net.Socket(options);
   assert.throws(() => net.connect(65_536), /^Port should be >= 0 and < 65536\. Received type number/);
