@@ -371,6 +371,17 @@ export const CELLS: readonly Cell[] = [
     expected: [CONSUMED, CONSUMED, CONSUMED],
   },
   {
+    name: "closing the connection interrupts a read of its stream that is pending",
+    run: paired(async ({ api, client }) => {
+      const reader = client.readable.getReader();
+      const pending = outcome(api, () => reader.read());
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      client.close();
+      return await pending;
+    }),
+    expected: INTERRUPTED,
+  },
+  {
     name: "an echo by pipeTo ends by itself",
     run: paired(async ({ client, server }) => {
       const echo = server.readable.pipeTo(server.writable);

@@ -20,13 +20,15 @@ export interface StreamEnds {
 
 function readable(ends: StreamEnds): ReadableStream<Uint8Array<ArrayBuffer>> {
   const receive = async (maxLength?: number): Promise<IoBuf | null> => {
+    if (ends.closed) throw streamClosed();
+    // In Deno a receive begins a little later than the read. It rejects with "Interrupted" when the
+    // connection is closed after that, and with "BadResource" when it is closed before.
+    let pending = false;
+    queueMicrotask(() => pending = !ends.closed);
     try {
-      if (ends.closed) throw streamClosed();
       return await ends.receive(maxLength);
     } catch (error) {
-      // This side closed the connection. A pending `read` of a `DenoConn` would reject with
-      // "Interrupted".
-      throw ends.closed ? streamClosed() : error;
+      throw ends.closed && !pending ? streamClosed() : error;
     }
   };
   return new ReadableStream({
