@@ -139,13 +139,19 @@ test("the error of a name that does not exist is Node's", async () => {
 
 test("errors of arguments name them as Node does", () => {
   const call = (options: object) => () => new net.Socket(options);
-  assert.throws(() => net.connect(65_536), /^Port should be >= 0 and < 65536\. Received type number/);
+  assert.throws(
+    () => net.connect(65_536),
+    /^Port should be >= 0 and < 65536\. Received type number/,
+  );
   assert.throws(call({ fd: -1 }), /^The value of "fd" is out of range\. It must be >= 0/);
   assert.throws(call({ fd: 999 }), /^Unsupported fd type: UNKNOWN$/);
   const wrong = /^The "options\.keepAliveInitialDelay" property must be of type number\./;
   assert.throws(call({ keepAliveInitialDelay: "x" }), wrong);
   const options = 1 as unknown as node.ServerOpts;
-  assert.throws(() => net.createServer(options), /^The "options" argument must be of type object\./);
+  assert.throws(
+    () => net.createServer(options),
+    /^The "options" argument must be of type object\./,
+  );
 });
 
 const ATTEMPTS = ["connectionAttempt", "connectionAttemptFailed"] as const;
@@ -183,7 +189,11 @@ test("a destroyed socket has no local end, and that of a fresh one closes withou
   assert.is(socket.address() && socket.localAddress, "127.0.0.1");
   assert.is(socket.remoteAddress, "127.0.0.1");
   socket.destroy();
-  assert.equal([socket.address(), socket.localAddress, socket.localPort], [{}, undefined, undefined]);
+  assert.equal([socket.address(), socket.localAddress, socket.localPort], [
+    {},
+    undefined,
+    undefined,
+  ]);
   assert.is(socket.remoteAddress, "127.0.0.1");
   assert.equal(await once(socket, "close"), [false]);
   assert.equal(await once(new net.Socket().destroy(), "close"), []);
