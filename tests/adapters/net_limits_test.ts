@@ -182,7 +182,7 @@ test.skipIf(bindReason, "a local end that cannot be bound is no failed attempt",
   assert.equal(events.filter((event) => (event as unknown[])[0] === ATTEMPTS[1]), []);
 });
 
-test("a destroyed socket has no local end, and that of a fresh one closes without a value", async () => {
+test("a destroyed socket has no local end; a fresh one closes without a value", async () => {
   const target = await peers();
   const socket = net.connect(target.port, "127.0.0.1");
   await once(socket, "connect");
