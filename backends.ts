@@ -13,7 +13,7 @@
 import { bunRuntime } from "./ffi/bun.ts";
 import { denoRuntime, foreignCallRefusal } from "./ffi/deno.ts";
 import { host } from "./ffi/host.ts";
-import { openNative, warn } from "./ffi/native.ts";
+import { openNative, prepareNative, warn } from "./ffi/native.ts";
 import type { Runtime } from "./ffi/symbols.ts";
 import { messageOf } from "./src/base/network_error.ts";
 import type { SlabMemory, SlabSource } from "./src/buf/slab.ts";
@@ -42,6 +42,16 @@ export function native(): NativePort {
   const found = runtime();
   if (found === null) throw new Error("uringnet runs in Deno and in Bun; this is neither");
   return openNative(found);
+}
+
+/**
+ * Prepares {@link native} for the start of a network, without blocking, where that will be called.
+ */
+export async function prepare(config: ResolvedConfig["backend"]): Promise<void> {
+  const found = runtime();
+  if (found === null || askedBackend(config, backendVariable()) === "portable") return;
+  if ("Deno" in globalThis && foreignCallRefusal() !== null) return;
+  await prepareNative(found);
 }
 
 let portablePort: PortableNative | null = null;

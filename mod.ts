@@ -28,6 +28,7 @@ import {
   plainSource,
   poolSource,
   portableFor,
+  prepare,
   probeIoUring,
   visibleSource,
 } from "./backends.ts";
@@ -181,6 +182,7 @@ function wire(
 async function startCore(config: NetworkConfig): Promise<NetworkCore> {
   const resolved = resolveConfig(config);
   refuseUnsupported(resolved);
+  await prepare(resolved.backend);
   const { backend, fallback, mayFallBack } = chooseBackend(resolved.backend);
   if (backend === "portable") return startPortable(resolved, fallback);
   try {

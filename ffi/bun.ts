@@ -187,6 +187,7 @@ export const bunRuntime: Runtime = {
   fileFacts,
   user: () => process.geteuid(),
   sha256: (bytes) => new bun.CryptoHasher("sha256").update(bytes).digest("hex"),
+  sha256Ahead: null,
   // A worker that is terminated frees its sockets while its event loop may still run, so no other
   // descriptor may be known to that loop under the data of one of them.
   get packets() {

@@ -85,6 +85,8 @@ const TYPES: Record<ForeignType, string> = {
   count: "isize",
 };
 
+const { toHex } = Uint8Array.prototype as unknown as { toHex(): string };
+
 type Table = Record<string, ForeignFunction>;
 
 function symbols(path: string, functions: Table): Record<string, ForeignCall> {
@@ -161,6 +163,14 @@ function user(): number | null {
 function sha256(bytes: Uint8Array): string {
   const { createHash } = process.getBuiltinModule("node:crypto");
   return createHash("sha256").update(bytes).digest("hex");
+}
+
+const { subtle } = crypto;
+const { digest } = subtle;
+
+/** Web Crypto is part of every start of Deno; `node:crypto` takes 6 ms to load. */
+async function sha256Ahead(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return toHex.call(new Uint8Array(await digest.call(subtle, "SHA-256", bytes)));
 }
 
 function openDoorbell(fd: number, onWake: () => void): Doorbell {
@@ -246,6 +256,7 @@ export const denoRuntime: Runtime = {
   fileFacts,
   user,
   sha256,
+  sha256Ahead,
   packets: false,
   openDoorbell,
   openEvent,

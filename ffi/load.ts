@@ -73,16 +73,22 @@ function replaceableByOthers(runtime: Runtime, folder: string): boolean {
   return (mode & WRITABLE_BY_OTHERS) !== 0;
 }
 
+/** The path of this module where it is a file of a checkout, or null. */
+function moduleInCheckout({ standalone }: Runtime): string | null {
+  const { protocol, pathname } = new URL(import.meta.url);
+  const inCheckout = protocol === "file:" && pathname.endsWith("/ffi/load.ts");
+  if (!inCheckout || standalone || pathname.includes("/node_modules/")) return null;
+  return decodeURIComponent(pathname);
+}
+
 /**
  * The development build, where this module is a file of a checkout. Elsewhere such a file does not
  * belong to the library: a bundle and a compiled program have no `ffi` folder (`deno compile` names
  * its modules below /tmp, where every user may write), and the package has no `ffi/build`.
  */
 function besideModule(runtime: Runtime): OpenLibrary | null {
-  const { protocol, pathname } = new URL(import.meta.url);
-  const inCheckout = protocol === "file:" && pathname.endsWith("/ffi/load.ts");
-  if (!inCheckout || runtime.standalone || pathname.includes("/node_modules/")) return null;
-  const module = decodeURIComponent(pathname);
+  const module = moduleInCheckout(runtime);
+  if (module === null) return null;
   const path = module.slice(0, -"load.ts".length) + BUILD_NAME;
   const reason = distrust(runtime, path, module);
   if (reason !== null) throw new Error(`${path} ${reason}`);
@@ -105,27 +111,56 @@ function checkedCopy(runtime: Runtime, copy: EmbeddedLibrary, path: string): Ope
   return opened;
 }
 
-const { fromBase64 } = Uint8Array as unknown as { fromBase64(text: string): Uint8Array };
+const { fromBase64 } = Uint8Array as unknown as {
+  fromBase64(text: string): Uint8Array<ArrayBuffer>;
+};
+const { toBase64 } = Uint8Array.prototype as unknown as { toBase64(): string };
 
 /** Not compressed: unpacking takes 6 to 18 ms of a start, reading the longer text takes less. */
-function unpacked({ base64 }: EmbeddedLibrary): Uint8Array {
+function unpacked({ base64 }: EmbeddedLibrary): Uint8Array<ArrayBuffer> {
   return fromBase64.call(Uint8Array, base64);
+}
+
+let loadedFrom: string | null = null;
+
+/** The embedded library, once its SHA-256 is known to be that of the build; null otherwise. */
+let hashed: string | null = null;
+
+/**
+ * Hashes the embedded library without blocking, where that costs less: `node:crypto` takes 6 ms
+ * of a start in Deno. Bytes that equal those need no hash of their own. Does nothing where the
+ * library comes from another place.
+ */
+export async function hashAhead(runtime: Runtime): Promise<void> {
+  const copy = EMBEDDED[runtime.machine];
+  if (runtime.sha256Ahead === null || copy === undefined) return;
+  if (moduleInCheckout(runtime) !== null) return;
+  if ((runtime.environment(ENVIRONMENT_NAME) ?? "") !== "") return;
+  const bytes = unpacked(copy);
+  const matches = await runtime.sha256Ahead(bytes) === copy.sha256;
+  if (matches && loadedFrom === null) hashed = toBase64.call(bytes);
+}
+
+/** The SHA-256 of bytes that should be the embedded library. */
+function digest(runtime: Runtime, { sha256 }: EmbeddedLibrary, bytes: Uint8Array): string {
+  const known = hashed !== null && toBase64.call(bytes) === hashed;
+  return known ? sha256 : runtime.sha256(bytes);
 }
 
 function embedded(runtime: Runtime): OpenLibrary {
   const copy = EMBEDDED[runtime.machine];
   if (copy === undefined) throw new Error(`there is none for ${runtime.machine}: build one`);
   const { soname: name, sizeBytes, sha256 } = copy;
-  const wanted = { name, sizeBytes, sha256, digest: (bytes: Uint8Array) => runtime.sha256(bytes) };
-  return withLibraryFile(
+  const hash = (bytes: Uint8Array) => digest(runtime, copy, bytes);
+  const opened = withLibraryFile(
     runtime.libc(),
-    wanted,
+    { name, sizeBytes, sha256, digest: hash },
     () => unpacked(copy),
     (path) => checkedCopy(runtime, copy, path),
   );
+  hashed = null;
+  return opened;
 }
-
-let loadedFrom: string | null = null;
 
 /** The place from which the library of this thread was loaded; null before that. */
 export function libraryPlace(): string | null {

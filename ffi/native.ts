@@ -19,7 +19,7 @@ import { ERRNO } from "../src/base/errno.ts";
 import { markAsUntransferable } from "../src/base/untransferable.ts";
 import { decodeUtf8 } from "../src/base/utf8.ts";
 import { LAYOUT, OPEN } from "./layout.ts";
-import { loadLibrary } from "./load.ts";
+import { hashAhead, loadLibrary } from "./load.ts";
 import { host } from "./host.ts";
 import type { Library, OpenLibrary, Runtime } from "./symbols.ts";
 
@@ -264,4 +264,9 @@ let opened: Native | null = null;
 /** The port of this thread; loads the library when first called. Throws LoadError. */
 export function openNative(runtime: Runtime): NativePort {
   return opened ??= new Native(runtime, loadLibrary(runtime));
+}
+
+/** Does in advance, without blocking, what makes the first {@link openNative} cheaper. */
+export async function prepareNative(runtime: Runtime): Promise<void> {
+  if (opened === null) await hashAhead(runtime);
 }

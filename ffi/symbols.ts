@@ -119,6 +119,8 @@ export interface Runtime {
   user(): number | null;
   /** Hexadecimal. */
   sha256(bytes: Uint8Array): string;
+  /** The same, without blocking. Null where `sha256` costs as little. */
+  readonly sha256Ahead: ((bytes: Uint8Array<ArrayBuffer>) => Promise<string>) | null;
   /**
    * Whether the runtime adopts a socket that keeps packets apart, and receives one of them at each
    * event.

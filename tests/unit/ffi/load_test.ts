@@ -1,3 +1,5 @@
+import { bunRuntime } from "../../../ffi/bun.ts";
+import { denoRuntime } from "../../../ffi/deno.ts";
 import { EMBEDDED } from "../../../ffi/embedded.ts";
 import { LoadError, loadLibrary } from "../../../ffi/load.ts";
 import type { FileFacts, Runtime } from "../../../ffi/symbols.ts";
@@ -52,6 +54,7 @@ class RefusingRuntime implements Runtime {
   sha256 = (): never => {
     throw new Error("called");
   };
+  sha256Ahead: Runtime["sha256Ahead"] = null;
   openDoorbell = (): never => {
     throw new Error("called");
   };
@@ -134,6 +137,82 @@ test("every embedded copy carries the SHA-256 and the size of its bytes", () => 
     assert.match(sha256, /^[0-9a-f]{64}$/);
     assert.ok(sizeBytes > 0);
   }
+});
+
+/** This runtime in a compiled program, which takes the embedded library, and counts its hashes. */
+function counting(changes: Partial<Runtime> = {}): { runtime: Runtime; hashes: () => number } {
+  const own = "Bun" in globalThis ? bunRuntime : denoRuntime;
+  let hashes = 0;
+  const runtime = {
+    ...own,
+    standalone: true,
+    environment: () => undefined,
+    sha256(bytes: Uint8Array) {
+      hashes++;
+      return own.sha256(bytes);
+    },
+    sha256Ahead: own.sha256Ahead ?? ((bytes: Uint8Array) => Promise.resolve(own.sha256(bytes))),
+    ...changes,
+  };
+  return { runtime, hashes: () => hashes };
+}
+
+const notAhead: [name: string, changes: Partial<Runtime>][] = [
+  ["another hash", { sha256Ahead: () => Promise.resolve("0".repeat(64)) }],
+  ["no such function", { sha256Ahead: null }],
+  ["URINGNET_LIBRARY", { environment: () => "/a/b.so" }],
+  ["a checkout", { standalone: false }],
+];
+
+let instances = 0;
+
+/** The loader as a new thread has it: nothing is loaded or hashed. */
+function newLoader(): Promise<typeof import("../../../ffi/load.ts")> {
+  return import(`../../../ffi/load.ts?thread=${++instances}`);
+}
+
+for (const [name, changes] of notAhead) {
+  test(`the embedded library is hashed as it is loaded, after ${name}`, async () => {
+    const { hashAhead, loadLibrary } = await newLoader();
+    await hashAhead(counting(changes).runtime);
+    const { runtime, hashes } = counting();
+    loadLibrary(runtime);
+    assert.ok(hashes() > 0);
+  });
+}
+
+test("the embedded library is not hashed as it is loaded, if it was hashed ahead", async () => {
+  const { hashAhead, libraryPlace, loadLibrary } = await newLoader();
+  const { runtime, hashes } = counting();
+  await hashAhead(runtime);
+  loadLibrary(runtime);
+  assert.match(libraryPlace() ?? "", "embedded copy");
+  assert.is(hashes(), 0);
+});
+
+test("a file with other bytes than those hashed ahead is hashed and not taken", async () => {
+  const { hashAhead, loadLibrary } = await newLoader();
+  const opened: string[] = [];
+  const { runtime, hashes } = counting();
+  const libc = runtime.libc();
+  let read = 0;
+  const changing = {
+    ...libc,
+    pread(fd: number, bytes: Uint8Array, length: number, offset: number) {
+      const count = libc.pread(fd, bytes, length, offset);
+      if (Number(count) === EMBEDDED[runtime.machine].sizeBytes && ++read === 1) bytes[0] ^= 1;
+      return count;
+    },
+  };
+  await hashAhead(runtime);
+  const open = (path: string) => {
+    opened.push(path);
+    return runtime.open(path);
+  };
+  // The tests before this one have left such a file, whose first reading is wrong now.
+  loadLibrary({ ...runtime, open, libc: () => changing });
+  assert.is(hashes(), 1);
+  assert.is(opened.length, 1);
 });
 
 test.run();
