@@ -6,15 +6,11 @@
 import type * as dns from "node:dns/promises";
 import process from "node:process";
 import * as timers from "node:timers";
+import { builtinModule } from "../src/base/builtin_module.ts";
 import type { Host } from "../src/base/host.ts";
 import { bunRuntime } from "./bun.ts";
 import { denoRuntime, lookUpRefusal } from "./deno.ts";
 import { Macrotasks } from "./macrotasks.ts";
-
-/** Names are looked up rarely; the module for that takes 1 ms of a start. */
-const { getBuiltinModule } = process as unknown as {
-  getBuiltinModule(name: "node:dns/promises"): typeof dns;
-};
 
 interface NodeTimer {
   unref(): void;
@@ -48,7 +44,8 @@ export const host: Host = {
   },
 
   async resolve(name) {
-    const { lookup } = getBuiltinModule("node:dns/promises");
+    // Names are looked up rarely; the module for that takes 1 ms of a start.
+    const { lookup } = builtinModule<typeof dns>("node:dns/promises");
     const found = await lookup(name, { all: true }).catch((cause) => {
       const refusal = "Deno" in globalThis ? lookUpRefusal(name) : null;
       throw refusal === null ? cause : new Error(`${cause.message}: ${refusal}`, { cause });

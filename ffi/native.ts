@@ -16,7 +16,7 @@ import type {
 } from "../src/ring/port.ts";
 import type { SlabMemory } from "../src/buf/slab.ts";
 import { ERRNO } from "../src/base/errno.ts";
-import { markAsUntransferable } from "../src/base/untransferable.ts";
+import { importMarking, markAsUntransferable } from "../src/base/untransferable.ts";
 import { decodeUtf8 } from "../src/base/utf8.ts";
 import { LAYOUT, OPEN } from "./layout.ts";
 import { hashAhead, loadLibrary } from "./load.ts";
@@ -268,5 +268,6 @@ export function openNative(runtime: Runtime): NativePort {
 
 /** Does in advance, without blocking, what makes the first {@link openNative} cheaper. */
 export async function prepareNative(runtime: Runtime): Promise<void> {
-  if (opened === null) await hashAhead(runtime);
+  if (opened !== null) return;
+  await Promise.all([hashAhead(runtime), runtime.name === "deno" ? importMarking() : null]);
 }

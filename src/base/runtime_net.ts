@@ -12,7 +12,7 @@
  * @module
  */
 import type * as net from "node:net";
-import process from "node:process";
+import { builtinModule } from "./builtin_module.ts";
 
 type Net = typeof net;
 
@@ -35,14 +35,12 @@ export type RuntimeNet =
     readonly listen: net.Server["listen"];
   };
 
-const { getBuiltinModule } = process as unknown as { getBuiltinModule(name: "node:net"): Net };
-
 let kept: RuntimeNet | null = null;
 
 /** The first call decides what all calls return. */
 export function runtimeNet(): RuntimeNet {
   if (kept !== null) return kept;
-  const found = getBuiltinModule("node:net");
+  const found = builtinModule<Net>("node:net");
   kept = {
     createServer: found.createServer,
     connect: found.connect,

@@ -9,18 +9,22 @@
  * @module
  */
 import type * as workerThreads from "node:worker_threads";
-import process from "node:process";
+import { builtinModule } from "./builtin_module.ts";
 
 type WorkerThreads = Pick<typeof workerThreads, "markAsUntransferable">;
-
-const { getBuiltinModule } = process as unknown as {
-  getBuiltinModule(name: "node:worker_threads"): WorkerThreads;
-};
 
 let kept: WorkerThreads["markAsUntransferable"] | null = null;
 
 /** From now on a transfer of the buffer throws. */
 export function markAsUntransferable(buffer: ArrayBufferLike): void {
-  kept ??= getBuiltinModule("node:worker_threads").markAsUntransferable;
+  kept ??= builtinModule<WorkerThreads>("node:worker_threads").markAsUntransferable;
   kept(buffer);
+}
+
+/**
+ * Makes the first {@link markAsUntransferable} cheaper in Deno, where an import takes 0.8 ms and a
+ * call 2.5. Not for Bun, see above.
+ */
+export async function importMarking(): Promise<void> {
+  kept ??= (await import("node:worker_threads")).markAsUntransferable;
 }

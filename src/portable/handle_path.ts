@@ -9,7 +9,9 @@
  *
  * @module
  */
+import type * as util from "node:util";
 import process from "node:process";
+import { builtinModule } from "../base/builtin_module.ts";
 import type { BytePath, OnBytes } from "./byte_path.ts";
 import type { RuntimeSocket } from "./runtime_sockets.ts";
 
@@ -40,10 +42,9 @@ interface StreamBinding {
 
 interface BindingProcess {
   binding?(name: "stream_wrap"): Partial<StreamBinding>;
-  getBuiltinModule(name: "node:util"): { getSystemErrorName(code: number): string };
 }
 
-const { binding, getBuiltinModule } = process as unknown as BindingProcess;
+const { binding } = process as unknown as BindingProcess;
 
 const READ_BYTES = 65_536;
 
@@ -171,7 +172,7 @@ class HandlePath implements BytePath {
 
   /** 'error' and 'close' follow with the reason. */
   #fail(status: number): void {
-    const code = getBuiltinModule("node:util").getSystemErrorName(status);
+    const code = builtinModule<typeof util>("node:util").getSystemErrorName(status);
     this.#socket.destroy(Object.assign(new Error(`write ${code}`), { code }));
   }
 }

@@ -8,14 +8,9 @@
  */
 import type * as fs from "node:fs";
 import type * as os from "node:os";
-import process from "node:process";
+import { builtinModule } from "../base/builtin_module.ts";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
 import { AF_INET6, AF_UNIX, writeSockaddr } from "../net/address/sockaddr.ts";
-
-const { getBuiltinModule } = process as unknown as {
-  getBuiltinModule(name: "node:fs"): typeof fs;
-  getBuiltinModule(name: "node:os"): typeof os;
-};
 
 /** A block without an address: a unix socket that is not bound. */
 const UNNAMED_BYTES = 2;
@@ -36,7 +31,7 @@ function write(block: Uint8Array, address: SocketAddress | UnixAddress): number 
  */
 function interfaceNumber(name: string): number {
   try {
-    const { networkInterfaces } = getBuiltinModule("node:os");
+    const { networkInterfaces } = builtinModule<typeof os>("node:os");
     for (const entry of networkInterfaces()[name] ?? []) {
       if (entry.family === "IPv6" && entry.scopeid !== undefined && entry.scopeid > 0) {
         return entry.scopeid;
@@ -44,7 +39,7 @@ function interfaceNumber(name: string): number {
     }
     // The loopback interface has no address with a scope.
     if (!/^[\w.-]+$/.test(name)) return -1;
-    const { readFileSync } = getBuiltinModule("node:fs");
+    const { readFileSync } = builtinModule<typeof fs>("node:fs");
     return Number(readFileSync(`/sys/class/net/${name}/ifindex`, "utf8"));
   } catch {
     // Another system, no such interface, or Deno without --allow-sys or --allow-read.
