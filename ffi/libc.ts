@@ -16,15 +16,23 @@
  *
  * @module
  */
-import type { ForeignFunction } from "./symbols.ts";
+import type { ForeignFunction, ForeignType } from "./symbols.ts";
+
+/** One function, called a few times at a start. */
+function rarely<
+  const Args extends readonly ForeignType[],
+  const Returns extends ForeignType,
+>(args: Args, returns: Returns): { args: Args; returns: Returns; rare: true } {
+  return { args, returns, rare: true };
+}
 
 export const LIBC_SYMBOLS = {
-  memfd_create: { args: ["bytes", "u32"], returns: "i32" }, //          name, flags
-  write: { args: ["i32", "bytes", "size"], returns: "count" }, //       fd, from, length
-  pread: { args: ["i32", "bytes", "size", "size"], returns: "count" }, // fd, to, length, offset
-  fcntl: { args: ["i32", "i32", "size"], returns: "i32" }, //           fd, command, argument
-  poll: { args: ["bytes", "size", "i32"], returns: "i32" }, //          descriptors, count, timeout
-  close: { args: ["i32"], returns: "i32" }, //                          fd
+  memfd_create: rarely(["bytes", "u32"], "i32"), //                   name, flags
+  write: rarely(["i32", "bytes", "size"], "count"), //                fd, from, length
+  pread: rarely(["i32", "bytes", "size", "size"], "count"), //        fd, to, length, offset
+  fcntl: rarely(["i32", "i32", "size"], "i32"), //                    fd, command, argument
+  poll: rarely(["bytes", "size", "i32"], "i32"), //                   descriptors, count, timeout
+  close: rarely(["i32"], "i32"), //                                   fd
 } as const satisfies Record<string, ForeignFunction>;
 
 /** Each returns -1 on failure. Lengths that come back are numbers or bigints. */

@@ -14,6 +14,16 @@ export type ForeignType = "u32" | "i32" | "bytes" | "address" | "size" | "count"
 export interface ForeignFunction {
   readonly args: readonly ForeignType[];
   readonly returns: ForeignType;
+  /** Called so seldom that a fast call is not worth the preparation of one. */
+  readonly rare?: true;
+}
+
+function rarely<const Args extends readonly ForeignType[]>(...args: Args): {
+  readonly args: Args;
+  readonly returns: "i32";
+  readonly rare: true;
+} {
+  return { args, returns: "i32", rare: true };
 }
 
 function calls<const Args extends readonly ForeignType[]>(...args: Args): {
@@ -24,28 +34,28 @@ function calls<const Args extends readonly ForeignType[]>(...args: Args): {
 }
 
 export const SYMBOLS = {
-  ur_layout: calls("u32"), //                             uint32_t index
-  ur_system: calls("bytes", "u32"), //                    void *text, uint32_t capacity
-  ur_probe: calls(),
-  ur_slab_map: calls("u32"), //                           uint32_t size
+  ur_layout: rarely("u32"), //                            uint32_t index
+  ur_system: rarely("bytes", "u32"), //                   void *text, uint32_t capacity
+  ur_probe: rarely(),
+  ur_slab_map: rarely("u32"), //                          uint32_t size
   ur_slab_address: { args: ["u32"], returns: "address" }, // uint32_t slab
-  ur_slab_release: calls("u32"), //                       uint32_t slab
-  ur_ring_open: calls("u32", "u32", "u32"), //            uint32_t entries, completions, flags
-  ur_ring_close: calls("u32"), //                         uint32_t ring
-  ur_ring_control: calls("u32"), //                       uint32_t ring
-  ur_ring_doorbell: calls("u32"), //                          uint32_t ring
-  ur_ring_doorbell_back: calls("u32"), //                     uint32_t ring
-  ur_ring_event: calls("u32"), //                             uint32_t ring
-  ur_ring_event_back: calls("u32"), //                        uint32_t ring
-  ur_ring_join: calls("u32"), //                              uint32_t ring
+  ur_slab_release: rarely("u32"), //                      uint32_t slab
+  ur_ring_open: rarely("u32", "u32", "u32"), //           uint32_t entries, completions, flags
+  ur_ring_close: rarely("u32"), //                        uint32_t ring
+  ur_ring_control: rarely("u32"), //                      uint32_t ring
+  ur_ring_doorbell: rarely("u32"), //                     uint32_t ring
+  ur_ring_doorbell_back: rarely("u32"), //                uint32_t ring
+  ur_ring_event: rarely("u32"), //                        uint32_t ring
+  ur_ring_event_back: rarely("u32"), //                   uint32_t ring
+  ur_ring_join: rarely("u32"), //                         uint32_t ring
   ur_turn: calls("u32", "u32", "u32"), //                 uint32_t ring, op_count, flags
   ur_arm: calls("u32"), //                                uint32_t ring
   ur_socket: calls("u32", "u32"), //                      uint32_t ring, family
-  ur_adopt: calls("u32", "i32"), //                       ring, fd
-  ur_disown: calls("u32", "i32"), //                      ring, fd
+  ur_adopt: rarely("u32", "i32"), //                      ring, fd
+  ur_disown: rarely("u32", "i32"), //                     ring, fd
   ur_state: calls("u32", "i32"), //                       ring, fd
-  ur_bind: calls("u32", "i32", "u32", "u32"), //          ring, int32_t fd, block, length
-  ur_listen: calls("u32", "i32", "u32"), //               ring, fd, backlog
+  ur_bind: rarely("u32", "i32", "u32", "u32"), //         ring, int32_t fd, block, length
+  ur_listen: rarely("u32", "i32", "u32"), //              ring, fd, backlog
   ur_accept: calls("u32", "i32", "u32"), //               ring, fd, block
   ur_address: calls("u32", "i32", "u32", "u32"), //       ring, fd, which, block
   ur_set_option: calls("u32", "i32", "u32", "i32"), //    ring, fd, option, int32_t value
@@ -53,10 +63,10 @@ export const SYMBOLS = {
   ur_cut_off: calls("u32", "i32"), //                     ring, fd
   ur_shutdown: calls("u32", "i32", "u32"), //             ring, fd, how
   ur_close: calls("u32", "i32"), //                       ring, fd
-  ur_interface: calls("u32", "u32", "u32"), //            ring, block, length
-  ur_file_bind: calls("u32", "i32", "bytes", "u32", "u32"), // ring, fd, file, size, mode
-  ur_file_remove: calls("u32", "bytes", "u32"), //        ring, file, size
-  ur_file_stale: calls("u32", "bytes", "u32", "u32"), //  ring, file, size, remove
+  ur_interface: rarely("u32", "u32", "u32"), //           ring, block, length
+  ur_file_bind: rarely("u32", "i32", "bytes", "u32", "u32"), // ring, fd, file, size, mode
+  ur_file_remove: rarely("u32", "bytes", "u32"), //       ring, file, size
+  ur_file_stale: rarely("u32", "bytes", "u32", "u32"), // ring, file, size, remove
 } as const satisfies Record<string, ForeignFunction>;
 
 type Argument<T> = T extends "bytes" ? Uint8Array : number;
