@@ -1,11 +1,15 @@
 /**
  * The bytes that a closed connection still gets, and how long they are awaited.
  *
- * A close of a socket with unread bytes sends RST, and the kernel then drops the bytes that the
- * peer has not acknowledged. `node:net` does not tell their number. There may be some when a large
- * window was sent within the last `UNTAKEN_MS`. In that case the close waits until the peer ends or
- * was quiet for a longer time. Otherwise it waits for one quiet check, or until about as many bytes
- * were discarded as a kernel holds.
+ * A close of a socket with unread bytes sends RST, and so does a byte that arrives after the close.
+ * The kernel then drops the bytes that the peer has not acknowledged. `node:net` does not tell
+ * their number. So bytes are read and discarded until the peer ends, or is quiet:
+ *
+ * - A peer that got only a few bytes has room for them. It is read until it pauses, or until about
+ *   as many bytes were discarded as a kernel holds.
+ * - A peer that got more is read for as long as the close may take. When it has sent nothing for
+ *   `QUIET_MS`, it counts as one that has everything. So does one that is quiet from the beginning
+ *   and got nothing for `UNTAKEN_MS`.
  *
  * A program that blocks its event loop reads nothing meanwhile, and the check after that may come
  * before the next read. So a single check proves no long quiet.
@@ -14,7 +18,8 @@
  */
 
 const UNTAKEN_MS = 5_000;
-const QUIET_MS = 100;
+/** Long even for a peer on a busy machine. */
+const QUIET_MS = 1_000;
 const QUIET_CHECKS = 2;
 const DISCARDED_BYTES_MAX = 4 << 20;
 
@@ -23,17 +28,26 @@ export const LINGER_OVER = 0;
 export const LINGER_WAITS = 1;
 export const LINGER_BYTES_CAME = 2;
 
+/** The state of the sending half when a connection closes. */
+export interface SentBytes {
+  /** Whether the runtime has bytes that the kernel has not taken. */
+  readonly unsent: boolean;
+  /** When more than a few bytes were last sent, on the clock of `performance.now()`. */
+  readonly sentAtMs: number;
+}
+
 export class Discarding {
   #bytesCame = false;
+  #sentSome = false;
   #untaken = false;
   #discardedBytes = 0;
   #quietSinceMs = 0;
   #quietChecks = 0;
 
-  /** Begins the wait of a connection that last sent a large window at `largeSentAtMs`. */
-  begin(largeSentAtMs: number): void {
+  begin({ unsent, sentAtMs }: SentBytes): void {
     this.#quietSinceMs = performance.now();
-    this.#untaken = this.#quietSinceMs - largeSentAtMs < UNTAKEN_MS;
+    this.#sentSome = unsent || sentAtMs > -Infinity;
+    this.#untaken = unsent || this.#quietSinceMs - sentAtMs < UNTAKEN_MS;
   }
 
   note(bytes: number): void {
@@ -49,10 +63,13 @@ export class Discarding {
     if (came) this.#quietSinceMs = performance.now();
     if (unsent) return came ? LINGER_BYTES_CAME : LINGER_WAITS;
     if (ended) return LINGER_OVER;
-    const more = this.#untaken || this.#discardedBytes < DISCARDED_BYTES_MAX;
-    if (came) return more ? LINGER_BYTES_CAME : LINGER_OVER;
+    if (came) {
+      const more = this.#sentSome || this.#discardedBytes < DISCARDED_BYTES_MAX;
+      return more ? LINGER_BYTES_CAME : LINGER_OVER;
+    }
+    const talks = this.#sentSome && this.#discardedBytes > 0;
     const quiet = this.#quietChecks >= QUIET_CHECKS &&
       performance.now() - this.#quietSinceMs >= QUIET_MS;
-    return this.#untaken && !quiet ? LINGER_WAITS : LINGER_OVER;
+    return (this.#untaken || talks) && !quiet ? LINGER_WAITS : LINGER_OVER;
   }
 }

@@ -236,7 +236,7 @@ export class PortableStream {
     this.shutdownSend();
     this.#serveDiscarded();
     this.read();
-    this.#discards.begin(this.sending.largeSentAtMs);
+    this.#discards.begin(this.sending);
     if (this.#closed || this.#errno !== 0) return LINGER_OVER;
     return this.#ended && !this.sending.unsent ? LINGER_OVER : LINGER_WAITS;
   }

@@ -15,6 +15,7 @@
 import { ERRNO } from "../base/errno.ts";
 import { LIMITS } from "../base/limits.ts";
 import type { BytePath } from "./byte_path.ts";
+import type { SentBytes } from "./discarding.ts";
 import type { RuntimeSocket } from "./runtime_sockets.ts";
 import type { SlabTable } from "./slab_table.ts";
 import type { WindowPool } from "./window_pool.ts";
@@ -33,18 +34,19 @@ export interface SendCompletions {
   complete(slot: number, generation: number, result: number, flags: number): void;
 }
 
-/** A window of this size may be larger than the free space of the peer's buffers. */
-const LARGE_WINDOW_BYTES = 16_384;
+/** As many bytes fit into the smallest buffer that a peer can have. */
+const FEW_BYTES = 1_024;
 
-export class SendingHalf {
+export class SendingHalf implements SentBytes {
   readonly #socket: RuntimeSocket;
   readonly #path: BytePath;
   readonly #to: SendCompletions;
   #finAsked = false;
   /** The errno with which the connection ended; 0 before its end. */
   #errno = 0;
-  /** When a large window was last sent, on the clock of `performance.now()`. */
-  largeSentAtMs = -Infinity;
+  /** When more than {@link FEW_BYTES} were last sent, on the clock of `performance.now()`. */
+  sentAtMs = -Infinity;
+  #fewBytes = 0;
 
   // The pending send, and the part of it that has been taken.
   #sendSlot = -1;
@@ -122,9 +124,9 @@ export class SendingHalf {
       if (this.#offer()) return;
       const window = this.#copyWindow();
       if (window === null) return this.#finishSend(this.#sent > 0 ? this.#sent : -ERRNO.EFAULT);
-      this.#noteSize(window.length);
       this.#windowBytes = window.length;
       if (!this.#path.send(window, this.#onWritten)) return;
+      this.#noteBytes(window.length);
       this.#returnWindow();
       if (this.#advance(window.length)) return;
     }
@@ -139,14 +141,18 @@ export class SendingHalf {
     const left = length - this.#rangeDone;
     const taken = this.#path.offer(memory, offset + this.#rangeDone, left);
     if (taken === 0) return false;
-    this.#noteSize(taken);
+    this.#noteBytes(taken);
     this.#rangeDone += taken;
     if (taken === left) this.#rangeAt++;
     return this.#advance(taken);
   }
 
-  #noteSize(bytes: number): void {
-    if (bytes >= LARGE_WINDOW_BYTES) this.largeSentAtMs = performance.now();
+  /** Notes bytes that left. The clock is not read for each small send. */
+  #noteBytes(bytes: number): void {
+    this.#fewBytes += bytes;
+    if (this.#fewBytes <= FEW_BYTES) return;
+    this.#fewBytes = 0;
+    this.sentAtMs = performance.now();
   }
 
   /** Returns the window's memory, which the runtime does not hold any more. */
@@ -191,6 +197,7 @@ export class SendingHalf {
 
   readonly #onWritten = (): void => {
     const bytes = this.#windowBytes;
+    this.#noteBytes(bytes);
     this.#returnWindow();
     if (this.#sendSlot < 0) return;
     const own = this.#rangeAt > 0 || this.#rangeDone > 0;

@@ -21,6 +21,7 @@ import { connecting } from "./parts/connecting.ts";
 import { cutOff } from "./parts/cut_off.ts";
 import { delimiters } from "./parts/delimiters.ts";
 import { ended } from "./parts/ended.ts";
+import { flooded } from "./parts/flooded.ts";
 import { flushing } from "./parts/flushing.ts";
 import { hostile } from "./parts/hostile.ts";
 import { networks } from "./parts/networks.ts";
@@ -96,6 +97,7 @@ export function contract(
   ended(test, config);
   cutOff(test, config);
   closing(test, config);
+  flooded(test, config);
   peerFinishing(test, config);
   webStreams(test, config);
   peerEnd(test, config);

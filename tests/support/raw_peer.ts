@@ -17,6 +17,13 @@ const SOL_SOCKET = 1;
 const SO_RCVBUF = 8;
 const SO_LINGER = 13;
 
+/** include/uapi/linux/in.h, include/uapi/linux/tcp.h, include/net/tcp_states.h */
+const IPPROTO_TCP = 6;
+const TCP_INFO = 11;
+const TCP_CLOSE = 7;
+
+const FLOOD = new Uint8Array(60_000);
+
 const encoder = new TextEncoder();
 
 export class RawPeer implements Disposable {
@@ -43,6 +50,25 @@ export class RawPeer implements Disposable {
   /** The last byte of `text` is urgent: it is out of band unless the receiver asks for it. */
   urgent(text: string): void {
     this.#send(text, MSG_NOSIGNAL | MSG_OOB);
+  }
+
+  /** Sends as much as the kernel takes. Returns the number of bytes. */
+  flood(): number {
+    let sent = 0;
+    for (;;) {
+      const length = BigInt(FLOOD.length);
+      const count = Number(libc.send(this.#fd, FLOOD, length, MSG_DONTWAIT | MSG_NOSIGNAL));
+      if (count <= 0) return sent;
+      sent += count;
+    }
+  }
+
+  /** Whether the connection is over on this side, after both FINs or a reset. */
+  get isClosed(): boolean {
+    const info = new Uint8Array(4);
+    const size = new Uint8Array(new Uint32Array([info.length]).buffer);
+    assert.is(libc.getsockopt(this.#fd, IPPROTO_TCP, TCP_INFO, info, size), 0, "getsockopt");
+    return info[0] === TCP_CLOSE;
   }
 
   /** Takes what has arrived: how many bytes. */
