@@ -44,4 +44,8 @@ test("memory in flight is kept, even if the caller drops all references", async 
   await expectRight("in flight");
 });
 
+test("closed connections, their calls and the memory of their callers are kept by nothing", async () => {
+  await expectRight("closed");
+});
+
 test.run();

@@ -70,7 +70,8 @@ export type { Piece };
 export class SendCall extends Call implements Linked<SendCall> {
   next: SendCall | null = null;
   previous: SendCall | null = null;
-  #queue: SendCallOwner;
+  /** Null while the call is spare: a spare call keeps no closed connection in memory. */
+  #queue: SendCallOwner | null;
   /** Reused from call to call: only those from `first` to `count` are in use. */
   readonly #pieces: Piece[] = [new Piece()];
   /** The index of the first piece that is not sent. */
@@ -98,28 +99,33 @@ export class SendCall extends Call implements Linked<SendCall> {
   renew(queue: SendCallOwner): void {
     this.#queue = queue;
     this.totalBytes = this.sentBytes = 0;
+  }
+
+  /** Drops what a settled call refers to, before it becomes spare. */
+  retire(): void {
+    this.#queue = null;
     this.ending = null;
   }
 
   override get loopReference(): LoopReference {
-    return this.#queue.socket;
+    return (this.#queue as SendCallOwner).socket;
   }
 
   override expire(): void {
-    this.#queue.endCall(this, { kind: "timeout" });
+    (this.#queue as SendCallOwner).endCall(this, { kind: "timeout" });
   }
 
   protected override enqueue(): void {
-    this.#queue.push(this);
+    (this.#queue as SendCallOwner).push(this);
   }
 
   override abort(reason: unknown): void {
-    this.#queue.endCall(this, { kind: "abort", reason });
+    (this.#queue as SendCallOwner).endCall(this, { kind: "abort", reason });
   }
 
   /** The other end, for messages. */
   get peerName(): string {
-    return this.#queue.socket.peerName;
+    return (this.#queue as SendCallOwner).socket.peerName;
   }
 
   get done(): boolean {

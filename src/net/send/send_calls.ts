@@ -81,6 +81,7 @@ export abstract class SendCalls extends HalfQueue<SendCall> implements SendCallO
     const { ring } = this;
     ring.meter.sendSeconds.observe((ring.now - call.startedMs) / 1_000);
     call.succeed(undefined);
+    call.retire();
     this.socket.context.spareSends.put(call);
   }
 

@@ -14,9 +14,6 @@ import type { SendCall } from "./send_call.ts";
 import { SendHalf } from "./send_half.ts";
 import type { Socket } from "../socket/socket.ts";
 
-/** The promise of every send that is complete when `send` returns. */
-const DONE: Promise<void> = Promise.resolve();
-
 function ignore(): void {}
 
 /**
@@ -146,7 +143,7 @@ export class Sink {
       call.prepare(options, config.writeTimeoutMs);
       this.#throwLate();
       if (queue.closed) throw queue.closedError();
-      if (call.totalBytes === 0) return DONE;
+      if (call.totalBytes === 0) return Promise.resolve();
       const fits = queue.queuedBytes + call.totalBytes <= config.writeBufferSize;
       const promise = fits ? this.#buffer(call) : call.promise<void>();
       call.enter();
@@ -177,7 +174,7 @@ export class Sink {
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.#queue.empty ? DONE : call.start<void>();
+    return this.#queue.empty ? Promise.resolve() : call.start<void>();
   }
 
   /**
@@ -195,7 +192,7 @@ export class Sink {
   #close(reason: CloseReason, fin: boolean): Promise<void> {
     const queue = this.#queue;
     queue.closeAfterQueue(reason, fin);
-    if (queue.isDrained) return DONE;
+    if (queue.isDrained) return Promise.resolve();
     const call = new DrainCall(queue);
     call.timeoutMs = this.#socket.context.config.shutdownTimeoutMs;
     return call.start<void>();
@@ -206,7 +203,7 @@ export class Sink {
     this.#late ??= new LateError();
     call.forgetOptions();
     call.take(ignore, this.#late.keep);
-    return DONE;
+    return this.#late.done;
   }
 
   #throwLate(): void {

@@ -251,6 +251,72 @@ async function inFlight(): Promise<void> {
   assert.is(allocated(network), 0, "everything came back");
 }
 
+// ---------------------------------------------------------------------------------------- closed
+
+/** Something that nothing may keep any more. */
+type Gone = [what: string, reference: WeakRef<object>];
+
+/**
+ * Every way to send, at once on each connection, so that as many calls become spare. No reference
+ * is left in the frame of the caller.
+ */
+async function useAndClose(network: Network, index: number): Promise<Gone[]> {
+  const pair = await connect(network);
+  const { client, server } = pair;
+  const gone: Gone[] = [];
+  const watch = <T extends object>(what: string, value: T): T => {
+    gone.push([what, new WeakRef(value)]);
+    return value;
+  };
+  watch("a client", client);
+  watch("a server", server);
+  const aborts = watch("a signal", new AbortController()).signal;
+  const expected: Uint8Array[] = [];
+  const sends: Promise<void>[] = [];
+  for (const size of [10, 3_000, 200_000]) {
+    const bytes = watch(`an array of ${size} bytes`, pattern(size, index));
+    expected.push(bytes);
+    sends.push(watch("a send", client.sink.send(bytes, { signal: aborts, timeoutMs: 10_000 })));
+  }
+  const received = server.stream.recv(203_010, { timeoutMs: 10_000 });
+  const result = watch("a result", await watch("a receive", received));
+  assert.bytesEqual(result.toUint8Array(), concat(expected));
+  await Promise.all(sends);
+  const aborted = new AbortController();
+  const waiting = client.stream.recvSome(undefined, { signal: aborted.signal });
+  aborted.abort(watch("a reason", new Error("enough")));
+  await waiting.then(() => assert.unreachable(), () => {});
+  const closed = server.stream.recvSome(100).then(() => assert.unreachable(), () => {});
+  await pair[Symbol.asyncDispose]();
+  await closed;
+  return gone;
+}
+
+/** A stack that is scanned for anything like a pointer may keep some. */
+const KEPT_PART_MAX = 0.1;
+
+async function closed(writeBufferSize: number): Promise<void> {
+  const network = await Network.start({ writeBufferSize });
+  const count = 60;
+  const each = Array.from({ length: count }, (_, index) => useAndClose(network, index));
+  const gone = (await Promise.all(each)).flat();
+  const kept = () => {
+    const counts = new Map<string, number>();
+    for (const [what, reference] of gone) {
+      if (reference.deref() !== undefined) counts.set(what, (counts.get(what) ?? 0) + 1);
+    }
+    return [...counts].filter(([, left]) => left > count * KEPT_PART_MAX);
+  };
+  for (let rounds = 0; rounds < 100 && kept().length > 0; rounds++) {
+    // What deref() returned lives until the end of the job.
+    await pause(0);
+    await collectHard(1);
+  }
+  assert.is(kept().join(" "), "", "what closed connections leave behind");
+  await expectAlive(await connect(network));
+  await network.close();
+}
+
 switch (kind) {
   case "shared":
   case "split":
@@ -264,6 +330,10 @@ switch (kind) {
     break;
   case "in flight":
     await inFlight();
+    break;
+  case "closed":
+    await closed(0);
+    await closed(64 << 10);
     break;
   default:
     throw new Error(`Unknown: ${kind}`);
