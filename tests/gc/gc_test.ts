@@ -44,7 +44,7 @@ test("memory in flight is kept, even if the caller drops all references", async 
   await expectRight("in flight");
 });
 
-test("closed connections, their calls and the memory of their callers are kept by nothing", async () => {
+test("nothing keeps closed connections, their calls and the memory of callers", async () => {
   await expectRight("closed");
 });
 

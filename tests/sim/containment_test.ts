@@ -17,7 +17,7 @@ import { DirectRead } from "../../src/net/recv/direct_read.ts";
 import { GatherBuffer } from "../../src/net/send/gather_buffer.ts";
 import { packedAddress } from "../../src/net/address/packed_address.ts";
 import { ReadBuffer } from "../../src/net/recv/read_buffer.ts";
-import { ReadSource } from "../../src/net/recv/read_source.ts";
+import { ReadSource } from "../../src/ring/read_source.ts";
 import { RecvHalf } from "../../src/net/recv/recv_half.ts";
 import { SendBatch } from "../../src/net/send/send_batch.ts";
 import { SendCall } from "../../src/net/send/send_call.ts";

@@ -19,7 +19,7 @@ import { ERRNO } from "../../src/base/errno.ts";
 import { LoopReference } from "../../src/net/call/loop_reference.ts";
 import { Socket } from "../../src/net/socket/socket.ts";
 import type { SocketDirection } from "../../src/net/socket/socket_half.ts";
-import { type Provided, ReadSource } from "../../src/net/recv/read_source.ts";
+import { type Provided, ReadSource, type ReadState } from "../../src/ring/read_source.ts";
 import { OpWriter } from "../../src/ring/op_writer.ts";
 import type { Operation, OperationOwner } from "../../src/ring/operation.ts";
 import { OPERATION_IN_FLIGHT } from "../../src/ring/operation.ts";
@@ -222,13 +222,14 @@ const BREAKING_CANARIES: Readonly<Record<string, Canary>> = {
           fd: number,
           length: number,
           lengthMax: number,
+          state: ReadState,
         ) {
           const recvSelect = writer.recvSelect;
           writer.recvSelect = (fd, group, wanted, flags) => {
             const asked = group === 2 ? Math.max(length, lengthMax) : wanted;
             recvSelect.call(writer, fd, group, asked, flags);
           };
-          write.call(this, writer, provided, fd, length, lengthMax);
+          write.call(this, writer, provided, fd, length, lengthMax, state);
           writer.recvSelect = recvSelect;
         },
     ),

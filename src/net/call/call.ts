@@ -29,15 +29,19 @@ function execute(resolve: Resolve, reject: Reject): void {
 }
 
 /**
- * The entry of a call in the timing wheel. A call makes its entry when the call first has a budget,
- * and keeps the entry when the call is used again: most calls have no budget, and are half as large
- * without these fields.
+ * The fields that few calls need: a budget with its entry in the timing wheel, a signal, a part of
+ * the result. A call makes them when it first needs one, and keeps them when it is used again.
+ * Most calls need none, and are half as large without these fields.
  */
-class CallDeadline implements Deadline {
+class CallExtras implements Deadline {
   deadlineNext: Deadline | null = null;
   deadlinePrevious: Deadline | null = null;
   deadlineMs = 0;
   deadlineTick = -1;
+  timeoutMs: number | null = null;
+  subscription: AbortSubscription | null = null;
+  /** The result under construction, which the kind of call knows. */
+  result: unknown = null;
   readonly #call: { expire(): void };
 
   constructor(call: { expire(): void }) {
@@ -52,12 +56,10 @@ class CallDeadline implements Deadline {
 export abstract class Call {
   /** Milliseconds of the ring's clock at the beginning. */
   startedMs = 0;
-  timeoutMs: number | null = null;
   #resolve: Resolve | null = null;
   #reject: Reject | null = null;
-  // Both are made when first needed: a call without options stays small.
-  #deadline: CallDeadline | null = null;
-  #subscription: AbortSubscription | null = null;
+  /** Read by the kinds of calls; null until `madeExtras` is first read. */
+  protected extras: CallExtras | null = null;
 
   /** The reference that counts this call. The call's queue knows the reference; no copy is kept. */
   abstract get loopReference(): LoopReference;
@@ -70,6 +72,20 @@ export abstract class Call {
 
   /** Keeps the memory of this call for good: see `Operation.detain`. */
   detain(): void {}
+
+  /** The budget of the call; null without one. */
+  get timeoutMs(): number | null {
+    return this.extras === null ? null : this.extras.timeoutMs;
+  }
+
+  set timeoutMs(timeoutMs: number | null) {
+    if (timeoutMs !== null) this.madeExtras.timeoutMs = timeoutMs;
+    else if (this.extras !== null) this.extras.timeoutMs = null;
+  }
+
+  protected get madeExtras(): CallExtras {
+    return this.extras ??= new CallExtras(this);
+  }
 
   get settled(): boolean {
     return this.#resolve === null;
@@ -121,7 +137,7 @@ export abstract class Call {
     checkOptions(options, extra);
     this.timeoutMs = checkTimeout(options, fallbackMs);
     const signal = checkSignal(options);
-    if (signal !== null) this.#subscription = new AbortSubscription(signal, this);
+    if (signal !== null) this.madeExtras.subscription = new AbortSubscription(signal, this);
   }
 
   /**
@@ -129,14 +145,15 @@ export abstract class Call {
    * the call.
    */
   forgetOptions(): void {
-    this.timeoutMs = null;
-    this.#subscription = null;
+    if (this.extras === null) return;
+    this.extras.timeoutMs = null;
+    this.extras.subscription = null;
   }
 
   /** The milliseconds that remain of the budget; infinite without a budget. */
   protected get leftMs(): number {
-    if (this.#deadline === null) return Infinity;
-    return this.#deadline.deadlineMs - this.loopReference.context.host.now();
+    if (this.extras === null || this.extras.timeoutMs === null) return Infinity;
+    return this.extras.deadlineMs - this.loopReference.context.host.now();
   }
 
   /**
@@ -144,13 +161,12 @@ export abstract class Call {
    * caller.
    */
   begin(): void {
-    if (this.#subscription !== null) this.#subscription.begin();
-    const { loopReference } = this;
+    const { extras, loopReference } = this;
+    if (extras !== null && extras.subscription !== null) extras.subscription.begin();
     this.startedMs = loopReference.context.now;
     loopReference.addCall();
-    if (this.timeoutMs !== null) {
-      this.#deadline ??= new CallDeadline(this);
-      loopReference.context.wheel.add(this.#deadline, this.timeoutMs);
+    if (extras !== null && extras.timeoutMs !== null) {
+      loopReference.context.wheel.add(extras, extras.timeoutMs);
     }
   }
 
@@ -170,10 +186,12 @@ export abstract class Call {
 
   /** Ends the budget and the subscription. The completion decides how the call settles. */
   disarm(): void {
-    if (this.#deadline !== null) this.loopReference.context.wheel.remove(this.#deadline);
-    if (this.#subscription === null) return;
-    this.#subscription.end();
-    this.#subscription = null;
+    const { extras } = this;
+    if (extras === null) return;
+    this.loopReference.context.wheel.remove(extras);
+    if (extras.subscription === null) return;
+    extras.subscription.end();
+    extras.subscription = null;
   }
 
   #end(): void {

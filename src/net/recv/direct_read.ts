@@ -11,7 +11,7 @@ import type { Slot } from "../../buf/slot.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 import type { ReadBuffer } from "./read_buffer.ts";
-import type { ReadSource } from "./read_source.ts";
+import type { ReadState } from "../../ring/read_source.ts";
 import type { RecvCall } from "./recv_call.ts";
 
 export class DirectRead {
@@ -28,7 +28,7 @@ export class DirectRead {
   /**
    * Writes the record for up to `missing` bytes. Returns false when there is no memory for it now.
    */
-  prepare(writer: OpWriter, fd: number, missing: number, source: ReadSource): boolean {
+  prepare(writer: OpWriter, fd: number, missing: number, state: ReadState): boolean {
     const slot = this.#slot ?? this.#take(missing);
     if (slot === null) {
       this.starved = true;
@@ -36,7 +36,8 @@ export class DirectRead {
     }
     this.#slot = slot;
     const length = Math.min(missing, slot.capacity - this.#filled);
-    writer.recv(fd, slot.slab, slot.offset + this.#filled, length, source.flagsFor(length));
+    const flags = this.#context.readSource.flagsFor(length, state);
+    writer.recv(fd, slot.slab, slot.offset + this.#filled, length, flags);
     return true;
   }
 

@@ -23,7 +23,7 @@ import type { BufferPool } from "../../buf/buffer_pool.ts";
 import type { IoBuf } from "../../buf/io_buf.ts";
 import type { Slot } from "../../buf/slot.ts";
 import type { Deliverable, DeliveryQueue } from "../socket/delivery_queue.ts";
-import { RecvCall } from "./recv_call.ts";
+import { RecvCall, type RecvKind } from "./recv_call.ts";
 import type { RecvHalf } from "./recv_half.ts";
 
 /** One object for each connection. */
@@ -61,6 +61,10 @@ export class PushReceive extends RecvCall implements Deliverable {
     this.#consumer = consumer;
     this.#deliveries = queue.socket.context.deliveries;
     this.length = lengthMax;
+  }
+
+  override get kind(): RecvKind {
+    return "some";
   }
 
   override get pushes(): boolean {

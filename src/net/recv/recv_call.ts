@@ -28,24 +28,33 @@ export interface RecvCallOwner {
   endCall(call: RecvCall, abort: { reason: unknown } | null): void;
 }
 
-export class RecvCall extends Call implements Linked<RecvCall> {
+export abstract class RecvCall extends Call implements Linked<RecvCall> {
   next: RecvCall | null = null;
   previous: RecvCall | null = null;
   readonly #queue: RecvCallOwner;
-  kind: RecvKind = "some";
   length = 0;
-  /** The result under construction: only calls that bypass the read buffer have one. */
-  result: IoBufs | null = null;
 
   constructor(queue: RecvCallOwner) {
     super();
     this.#queue = queue;
   }
 
+  /** A class for each kind: a field would make the call a size class larger in Bun. */
+  abstract get kind(): RecvKind;
+
+  /** The result under construction: only calls that bypass the read buffer have one. */
+  get result(): IoBufs | null {
+    return this.extras === null ? null : this.extras.result as IoBufs | null;
+  }
+
+  set result(result: IoBufs | null) {
+    if (result !== null) this.madeExtras.result = result;
+    else if (this.extras !== null) this.extras.result = null;
+  }
+
   /** Prepares a new or settled call. */
-  renew(length: number, kind: RecvKind): this {
+  renew(length: number): this {
     this.length = length;
-    this.kind = kind;
     this.result = null;
     return this;
   }
@@ -135,5 +144,37 @@ export class RecvCall extends Call implements Linked<RecvCall> {
 
   override abort(reason: unknown): void {
     this.#queue.endCall(this, { reason });
+  }
+}
+
+class ExactCall extends RecvCall {
+  override get kind(): RecvKind {
+    return "exact";
+  }
+}
+
+class SomeCall extends RecvCall {
+  override get kind(): RecvKind {
+    return "some";
+  }
+}
+
+class WaitCall extends RecvCall {
+  override get kind(): RecvKind {
+    return "wait";
+  }
+}
+
+/** A new call. Those with a delimiter are made by their callers. */
+export function newRecvCall(queue: RecvCallOwner, kind: Exclude<RecvKind, "until">): RecvCall {
+  switch (kind) {
+    case "exact":
+      return new ExactCall(queue);
+    case "some":
+      return new SomeCall(queue);
+    case "wait":
+      return new WaitCall(queue);
+    default:
+      return unreachable(kind);
   }
 }

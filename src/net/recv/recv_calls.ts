@@ -5,16 +5,19 @@
  * @module
  */
 import { unreachable } from "../../base/assert.ts";
+import type { RareReadState, ReadState } from "../../ring/read_source.ts";
 import { HalfQueue } from "../socket/half_queue.ts";
-import { RecvCall, type RecvCallOwner, type RecvKind } from "./recv_call.ts";
+import { newRecvCall, type RecvCall, type RecvCallOwner, type RecvKind } from "./recv_call.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import { type RecvEnd, recvError, tooLong } from "./recv_error.ts";
 import type { UntilCall } from "./until_call.ts";
 
-export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallOwner {
+export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallOwner, ReadState {
   // Made when first needed, because a smaller half takes less of the processor's cache.
   #buffer: ReadBuffer | null = null;
   #spare: RecvCall | null = null;
+  readTrend = 0;
+  rareReads: RareReadState | null = null;
 
   /** Ends a call whose budget ran out (`abort` is null) or whose signal was aborted. */
   abstract endCall(call: RecvCall, abort: { reason: unknown } | null): void;
@@ -37,11 +40,12 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
     this.#buffer?.clear();
   }
 
-  /** A call to push. Reuses the last settled one when it is free. */
-  newCall(length: number, kind: RecvKind): RecvCall {
-    const call = this.#spare ?? new RecvCall(this);
+  /** A call to push. Reuses the last settled one when it is free and of the same kind. */
+  newCall(length: number, kind: Exclude<RecvKind, "until">): RecvCall {
+    const spare = this.#spare;
     this.#spare = null;
-    return call.renew(length, kind);
+    const fits = spare !== null && spare.kind === kind;
+    return (fits ? spare : newRecvCall(this, kind)).renew(length);
   }
 
   override noteActivity(): void {

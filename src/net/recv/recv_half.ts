@@ -38,13 +38,12 @@ import { Slot } from "../../buf/slot.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
 import type { Lane } from "../../ring/lane.ts";
 import type { Operation } from "../../ring/operation.ts";
-import type { ReadGroups } from "../../ring/read_groups.ts";
 import type { Ring } from "../../ring/ring.ts";
 import { AF_UNIX } from "../address/sockaddr.ts";
 import type { CloseReason } from "../call/close_reason.ts";
 import { DirectRead } from "./direct_read.ts";
 import { outcomeOf } from "../call/outcome.ts";
-import { type Provided, ReadSource, type Reception } from "./read_source.ts";
+import type { Provided, ReadSource, Reception } from "../../ring/read_source.ts";
 import type { RecvCall } from "./recv_call.ts";
 import { RecvCalls } from "./recv_calls.ts";
 import { forgets, type RecvEnd, recvError, recvTimeout } from "./recv_error.ts";
@@ -53,15 +52,17 @@ import type { Socket } from "../socket/socket.ts";
 export class RecvHalf extends RecvCalls {
   // Made when first needed, because a smaller half takes less of the processor's cache.
   #direct: DirectRead | null = null;
-  readonly #source: ReadSource;
   #reception: Reception = "none";
   #end: RecvEnd | null = null;
   bytesReceived = 0;
 
   constructor(socket: Socket) {
     super(socket);
-    this.#source = new ReadSource(socket.context.recvRing.reads as ReadGroups);
     socket.attach(this, "receiving");
+  }
+
+  get #source(): ReadSource {
+    return this.socket.context.readSource;
   }
 
   override get ring(): Ring {
@@ -132,7 +133,7 @@ export class RecvHalf extends RecvCalls {
       case "multishot":
       case "bulk": {
         const length = this.#providedLength(call);
-        this.#source.write(writer, reception, this.socket.fd, length, call.length);
+        this.#source.write(writer, reception, this.socket.fd, length, call.length, this);
         return true;
       }
       case "none": // A pause has ended, and the call for which it began may have left.
@@ -146,7 +147,7 @@ export class RecvHalf extends RecvCalls {
 
   #prepareDirect(writer: OpWriter, call: RecvCall): boolean {
     this.#direct ??= new DirectRead(this.socket.context);
-    if (this.#direct.prepare(writer, this.socket.fd, call.remaining, this.#source)) {
+    if (this.#direct.prepare(writer, this.socket.fd, call.remaining, this)) {
       this.#reception = call.result === null ? "directToBuffer" : "direct";
       return true;
     }
@@ -158,8 +159,8 @@ export class RecvHalf extends RecvCalls {
 
   override complete(result: number, flags: number): void {
     const reception = this.#reception;
-    const slot = this.#source.take(reception, result, flags);
-    const starved = result === -ERRNO.ENOBUFS && this.#source.contended(reception);
+    const slot = this.#source.take(reception, result, flags, this);
+    const starved = result === -ERRNO.ENOBUFS && this.#source.contended(reception, this);
     if (this.isIdle) this.#forget();
     if (result > 0) {
       this.bytesReceived += result;
@@ -194,7 +195,7 @@ export class RecvHalf extends RecvCalls {
 
   /** The half ends. The buffered bytes are dropped, because bytes may be missing among them. */
   override fail(cause: unknown, _result: number, flags: number): void {
-    this.#source.reclaim(this.#reception, flags);
+    this.#source.reclaim(this.#reception, flags, this);
     this.stopRetrying();
     this.#withdraw();
     if (this.#reception === "direct") this.#reception = "directToBuffer";
@@ -235,7 +236,7 @@ export class RecvHalf extends RecvCalls {
 
   /** Ends a multishot receive at once, or with a completion. More bytes may come until then. */
   #stopMultishot(): void {
-    this.#source.restart();
+    this.#source.restart(this);
     if (this.cancelAgain()) this.#forget();
   }
 
@@ -289,7 +290,7 @@ export class RecvHalf extends RecvCalls {
     const lend = source.mayLend(slot);
     const call = this.head;
     const fits = call !== null && this.buffered === 0 && call.result === null && call.fits(length);
-    source.note(length, call !== null);
+    source.note(length, call !== null, this);
     if (this.#reception === "multishot" && this.buffered + length >= LIMITS.multishotBufferBytes) {
       this.#stopMultishot();
     }
@@ -316,7 +317,7 @@ export class RecvHalf extends RecvCalls {
       return this.submit("fresh");
     }
     const once = direct || this.capacity === 0 || this.socket.family === AF_UNIX;
-    const provided = this.#source.choose(once, call.kind === "some" ? call.length : 0);
+    const provided = this.#source.choose(once, call.kind === "some" ? call.length : 0, this);
     this.#ask(provided);
     const waits = starved || (provided === "single" && this.lane.hasBufferQueue);
     this.submit(waits ? "awaitingBuffer" : "fresh");

@@ -17,7 +17,7 @@
  */
 import type { DelimiterSearch } from "../../base/delimiter_search.ts";
 import type { ReadBuffer } from "./read_buffer.ts";
-import { RecvCall, type RecvCallOwner } from "./recv_call.ts";
+import { RecvCall, type RecvCallOwner, type RecvKind } from "./recv_call.ts";
 
 export class UntilCall extends RecvCall {
   readonly #search: DelimiterSearch;
@@ -28,8 +28,11 @@ export class UntilCall extends RecvCall {
   constructor(queue: RecvCallOwner, search: DelimiterSearch, lengthMax: number) {
     super(queue);
     this.#search = search;
-    this.kind = "until";
     this.length = lengthMax;
+  }
+
+  override get kind(): RecvKind {
+    return "until";
   }
 
   /** Whether the end of the stream completes the call, as the delimiter does. */

@@ -16,8 +16,8 @@ interface Failure {
 export class LateError {
   /**
    * The promise of every buffered send of the sink. Each sink has its own, because programs get it:
-   * what one of them writes into it, such as a `then`, reaches nobody else. A frozen promise would
-   * cost 12 ns more for each await in Deno.
+   * a property that one of them writes, such as `then`, reaches no other connection. A frozen
+   * promise would cost 12 ns more for each await in Deno.
    */
   readonly done: Promise<void> = Promise.resolve();
   #failure: Failure | null = null;

@@ -10,6 +10,8 @@ import type { Meter } from "../../base/meter.ts";
 import { Roster, type Rostered } from "../../base/roster.ts";
 import type { BufferPool } from "../../buf/buffer_pool.ts";
 import type { SizeClass } from "../../buf/size_class.ts";
+import type { ReadGroups } from "../../ring/read_groups.ts";
+import { ReadSource } from "../../ring/read_source.ts";
 import type { Ring } from "../../ring/ring.ts";
 import type { TimingWheel } from "../../ring/timing_wheel.ts";
 import type { SocketAddress, UnixAddress } from "../address/address.ts";
@@ -63,6 +65,8 @@ export class NetworkContext implements NetworkContextParts, CallContext {
   readonly wheel: TimingWheel;
   readonly sendRing: Ring;
   readonly recvRing: Ring;
+  /** Chooses the buffers of all receives. */
+  readonly readSource: ReadSource;
   /** Connections and listeners that are not closed yet. */
   readonly open: Roster<Closeable> = new Roster<Closeable>();
   /** Servers that have not ended. */
@@ -89,6 +93,7 @@ export class NetworkContext implements NetworkContextParts, CallContext {
     this.wheel = parts.wheel;
     this.sendRing = parts.sendRing;
     this.recvRing = parts.recvRing;
+    this.readSource = new ReadSource(parts.recvRing.reads as ReadGroups);
     this.lingering = new Lingering(parts.host);
     this.ends = new EndPace(parts.host);
   }

@@ -51,6 +51,23 @@ export function writeBuffering(test: ContractSuite, config: NetworkConfig): void
     await expectEnd(pair.server);
   });
 
+  test("what a program writes into a promise of one connection reaches no other", async () => {
+    await using own = await started({ ...config, writeBufferSize: 1 << 20 });
+    await using one = await connect(own.network);
+    await using other = await connect(own.network);
+    const { sink } = one.client;
+    for (const made of [sink.send("x"), sink.send(""), sink.flush(), sink.close()]) {
+      await made;
+      Object.assign(made, { then: () => assert.unreachable(), mark: "mine" });
+    }
+    const { sink: far } = other.client;
+    for (const made of [far.send("x"), far.send(""), far.flush(), far.close()]) {
+      assert.is(Object.hasOwn(made, "mark"), false);
+      await made;
+    }
+    await expectText(other.server, "x");
+  });
+
   test("many small sends leave in few operations", async () => {
     await using own = await started({ ...config, writeBufferSize: 1 << 20 });
     await using pair = await connect(own.network);

@@ -308,7 +308,7 @@ async function closed(writeBufferSize: number): Promise<void> {
     return [...counts].filter(([, left]) => left > count * KEPT_PART_MAX);
   };
   for (let rounds = 0; rounds < 100 && kept().length > 0; rounds++) {
-    // What deref() returned lives until the end of the job.
+    // The results of deref() live until the end of the job.
     await pause(0);
     await collectHard(1);
   }

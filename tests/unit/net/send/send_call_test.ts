@@ -154,6 +154,7 @@ test("a renewed call starts from nothing", () => {
   add(10);
   call.consume(10);
   call.ending = { kind: "timeout" };
+  call.retire();
   call.renew({} as SendHalf);
   assert.equal([call.totalBytes, call.sentBytes, call.ending, ranges()], [0, 0, null, []]);
   add(7);

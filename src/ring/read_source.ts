@@ -13,24 +13,27 @@
  * bulk buffers run out. While the network does nothing but receive a stream, it gets bulk receives
  * for which the kernel gathers bytes (`StreamFlow`).
  *
+ * The receives of a ring share one source. The state of each connection is in the receiving half
+ * itself (`ReadState`), because an object of its own would cost 64 bytes for each connection.
+ *
  * No receive holds a buffer while the connection is idle. Unix sockets take no multishot receive:
  * kernels before 2026 can miss the end of a stream there.
  *
  * @module
  */
-import { unreachable } from "../../base/assert.ts";
-import { LIMITS } from "../../base/limits.ts";
-import type { Slot } from "../../buf/slot.ts";
-import type { OpWriter } from "../../ring/op_writer.ts";
+import { unreachable } from "../base/assert.ts";
+import { LIMITS } from "../base/limits.ts";
+import type { Slot } from "../buf/slot.ts";
+import type { OpWriter } from "./op_writer.ts";
 import {
   CQE_BUFFER,
   CQE_BUFFER_SHIFT,
   CQE_SOCKET_NONEMPTY,
   OP_FLAG_GATHER,
   OP_FLAG_POLL_FIRST,
-} from "../../ring/port.ts";
-import type { ProvidedBuffers } from "../../ring/provided_buffers.ts";
-import type { ReadGroups } from "../../ring/read_groups.ts";
+} from "./port.ts";
+import type { ProvidedBuffers } from "./provided_buffers.ts";
+import type { ReadGroups } from "./read_groups.ts";
 
 /** Trends below zero: after a single buffer that was filled, and after many large receives. */
 const TREND_FULL = -2;
@@ -42,20 +45,45 @@ export type Provided = "single" | "multishot" | "bulk";
 /** The receive that a half has submitted: see `RecvHalf`. */
 export type Reception = "none" | Provided | "direct" | "directToBuffer";
 
+/** State that few connections need, made when first needed. */
+export interface RareReadState {
+  /** The `takenCount` of the buffers when a flight last found no buffer. */
+  takenBefore: number;
+  /** The bytes that the receive in flight has to gather; 0 when it does not gather. */
+  gatherBytes: number;
+}
+
+/** The part of a receiving half that only its source reads and writes. */
+export interface ReadState {
+  /**
+   * Twice the trend, plus 1 when more bytes waited behind the last received ones. One number keeps
+   * a connection small.
+   *
+   * A trend above zero is the number of small messages in a row for which calls waited. Below zero,
+   * large buffers suit, until as many receives did not need one.
+   */
+  readTrend: number;
+  rareReads: RareReadState | null;
+}
+
+function trendOf(state: ReadState): number {
+  return state.readTrend >> 1;
+}
+
+function setTrend(state: ReadState, trend: number): void {
+  state.readTrend = trend * 2 + (state.readTrend & 1);
+}
+
+function hasMore(state: ReadState): boolean {
+  return (state.readTrend & 1) !== 0;
+}
+
+function rareOf(state: ReadState): RareReadState {
+  return state.rareReads ??= { takenBefore: -1, gatherBytes: 0 };
+}
+
 export class ReadSource {
   readonly #groups: ReadGroups;
-  /**
-   * Above zero: the number of small messages in a row for which calls waited. Below zero: large
-   * buffers suit, until as many receives did not need one. A single number keeps a connection
-   * small.
-   */
-  #trend = 0;
-  /** The `takenCount` of the buffers when a flight last found no buffer. */
-  #takenBefore = -1;
-  /** Whether more bytes waited behind the last received ones. */
-  #hasMore = false;
-  /** The bytes that the receive in flight has to gather; 0 when it does not gather. */
-  #gatherBytes = 0;
 
   constructor(groups: ReadGroups) {
     this.#groups = groups;
@@ -65,10 +93,10 @@ export class ReadSource {
    * Flags of the record of a receive of up to `length` bytes: the kernel waits for the socket
    * first, unless bytes are waiting. In a stream it waits for many bytes.
    */
-  flagsFor(length: number): number {
-    if (this.#hasMore) return 0;
+  flagsFor(length: number, state: ReadState): number {
+    if (hasMore(state)) return 0;
     if (!this.#groups.stream.flows) return OP_FLAG_POLL_FIRST;
-    this.#gatherBytes = Math.min(length, LIMITS.streamGatherBytesMin);
+    rareOf(state).gatherBytes = Math.min(length, LIMITS.streamGatherBytesMin);
     return OP_FLAG_POLL_FIRST | OP_FLAG_GATHER;
   }
 
@@ -78,24 +106,26 @@ export class ReadSource {
    * failure, however often it happens. Returns false when there is no such reason. Linux 6.1
    * reports failures before the flights that took the buffers, so a single time proves nothing.
    */
-  contended(reception: Reception): boolean {
+  contended(reception: Reception, state: ReadState): boolean {
     const group = this.#groupNamed(reception);
     if (group === null) return false;
-    this.restart();
+    this.restart(state);
     this.#groups.stream.interrupt();
-    const before = this.#takenBefore;
-    this.#takenBefore = group.takenCount;
+    const rare = rareOf(state);
+    const before = rare.takenBefore;
+    rare.takenBefore = group.takenCount;
     return group.provided === 0 || group.takenCount !== before;
   }
 
   /** The receive that suits best. `once` excludes a multishot receive. */
-  choose(once: boolean, lengthMax: number): Provided {
+  choose(once: boolean, lengthMax: number, state: ReadState): Provided {
     const { single, multishot, bulk } = this.#groups;
     if (once) return "single";
-    if (multishot !== null && this.#trend >= LIMITS.multishotAfterCount) return "multishot";
+    const trend = trendOf(state);
+    if (multishot !== null && trend >= LIMITS.multishotAfterCount) return "multishot";
     // A call that takes less would occupy a large buffer with a few bytes.
     const takesMuch = lengthMax > Math.max(single.sizeBytes, LIMITS.bulkFromBytes);
-    const hasMuch = this.#trend < 0 || this.#groups.stream.flows;
+    const hasMuch = trend < 0 || this.#groups.stream.flows;
     return bulk !== null && hasMuch && takesMuch ? "bulk" : "single";
   }
 
@@ -116,9 +146,10 @@ export class ReadSource {
     fd: number,
     length: number,
     lengthMax: number,
+    state: ReadState,
   ): void {
     if (provided === "multishot") {
-      return writer.recvMultishot(fd, this.#hasMore ? 0 : OP_FLAG_POLL_FIRST);
+      return writer.recvMultishot(fd, hasMore(state) ? 0 : OP_FLAG_POLL_FIRST);
     }
     const { group, sizeBytes } = this.#groupNamed(provided) as ProvidedBuffers;
     // The kernel refuses lengths from 2^31. A buffer brings no more than it holds anyway.
@@ -126,17 +157,18 @@ export class ReadSource {
       provided === "single" ? length : Math.max(length, lengthMax),
       sizeBytes,
     );
-    writer.recvSelect(fd, group, wanted, this.flagsFor(wanted));
+    writer.recvSelect(fd, group, wanted, this.flagsFor(wanted, state));
   }
 
   /** The buffer of a completion, or null. */
-  take(reception: Reception, result: number, flags: number): Slot | null {
-    this.#hasMore = (flags & CQE_SOCKET_NONEMPTY) !== 0;
-    if (result > 0) this.#noteStream(result);
+  take(reception: Reception, result: number, flags: number, state: ReadState): Slot | null {
+    const more = (flags & CQE_SOCKET_NONEMPTY) !== 0 ? 1 : 0;
+    state.readTrend = (state.readTrend & ~1) | more;
+    if (result > 0) this.#noteStream(result, state);
     if ((flags & CQE_BUFFER) === 0) return null;
     const group = this.#groupNamed(reception);
     if (group === null) return null;
-    this.#groups.noteTaken(this, group, flags);
+    this.#groups.noteTaken(state, group, flags);
     return this.#groups.inHand = group.take(flags >>> CQE_BUFFER_SHIFT, Math.max(result, 0));
   }
 
@@ -149,10 +181,10 @@ export class ReadSource {
    * Called when the half broke while it handled a completion with these flags. Gives back the
    * buffer of the completion, if it was not taken or has no owner yet.
    */
-  reclaim(reception: Reception, flags: number): void {
+  reclaim(reception: Reception, flags: number, state: ReadState): void {
     // A half that broke after `take` may have another reception by now, from another group. The
     // kernel still has that group's buffer of the same number.
-    const current = this.#groups.takenFrom(this, flags) ?? this.#groupNamed(reception);
+    const current = this.#groups.takenFrom(state, flags) ?? this.#groupNamed(reception);
     const id = flags >>> CQE_BUFFER_SHIFT;
     if ((flags & CQE_BUFFER) !== 0 && current !== null && current.holds(id)) {
       current.giveBack(current.take(id, 0));
@@ -172,32 +204,33 @@ export class ReadSource {
   }
 
   /** Notes that `length` bytes came, and whether a call waited for them. */
-  note(length: number, awaited: boolean): void {
+  note(length: number, awaited: boolean, state: ReadState): void {
     const { sizeBytes } = this.#groups.single;
-    const trend = this.#trend;
-    if (length > sizeBytes) this.#trend = Math.max(Math.min(trend, 0) - 1, TREND_BULK);
-    else if (length === sizeBytes && this.#hasMore) this.#trend = Math.min(trend, TREND_FULL);
+    const trend = trendOf(state);
+    if (length > sizeBytes) setTrend(state, Math.max(Math.min(trend, 0) - 1, TREND_BULK));
+    else if (length === sizeBytes && hasMore(state)) setTrend(state, Math.min(trend, TREND_FULL));
     else if (trend < 0 || (awaited && length < LIMITS.multishotBufferBytes)) {
-      this.#trend = trend + 1;
-    } else this.#trend = 0;
+      // Without a limit, the number would overflow after a billion messages.
+      setTrend(state, Math.min(trend + 1, LIMITS.multishotAfterCount));
+    } else setTrend(state, 0);
   }
 
   /**
    * Goes back to single receives, until the next row of small messages, or the next large message.
    */
-  restart(): void {
-    this.#trend = 0;
+  restart(state: ReadState): void {
+    setTrend(state, 0);
   }
 
   /**
    * A receive that gathered and brought little was not alone, or its stream is slow: for the next
    * bytes of the stream it is cheaper not to wait.
    */
-  #noteStream(length: number): void {
+  #noteStream(length: number, { rareReads }: ReadState): void {
     const { stream } = this.#groups;
-    if (length < this.#gatherBytes) stream.interrupt();
+    if (rareReads !== null && length < rareReads.gatherBytes) stream.interrupt();
     else stream.received(length);
-    this.#gatherBytes = 0;
+    if (rareReads !== null) rareReads.gatherBytes = 0;
   }
 
   /** The buffers of a reception; null for a reception without provided buffers. */
