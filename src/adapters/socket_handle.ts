@@ -28,6 +28,7 @@ import type { IdleTimer } from "./idle_timer.ts";
 import { nodeError } from "./node_error.ts";
 import { type OnRead, OnReadBuffers } from "./on_read_buffers.ts";
 import { receivedChunk } from "./received_chunk.ts";
+import { receivedEnd } from "./received_end.ts";
 import type { Forwarder, SocketRelay } from "./socket_relay.ts";
 import { streamParts } from "./stream_parts.ts";
 
@@ -198,7 +199,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   }
 
   end(): void {
-    this.scope.run(pushEnd, this.#stream);
+    this.scope.run(receivedEnd.push, this.#stream);
   }
 
   error(reason: unknown): void {
@@ -286,18 +287,6 @@ function feed(this: DenoHttpInput, chunk: Uint8Array): boolean {
 
 function complete(request: WriteRequest, status: number): void {
   request.oncomplete(status);
-}
-
-function pushEnd(this: Duplex & { _paused?: boolean }): void {
-  if (this._paused === true) {
-    // A paused socket ends at once, as in Node. But a server of node:http pauses and marks a
-    // connection whose answers wait for the peer, and cuts them when the requests end. Node stops
-    // reading for as long.
-    this.once("resume", pushEnd);
-    return;
-  }
-  this.push(null);
-  this.read(0);
 }
 
 function destroy(this: Duplex, error: Error): void {
