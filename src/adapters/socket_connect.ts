@@ -191,12 +191,18 @@ function tryTargets(socket: SocketStream, targets: Target[], attemptMs: number |
   }
   const tried: string[] | null = attemptMs === null ? null : [];
   if (tried !== null) socket.autoSelectFamilyAttemptedAddresses = tried;
+  let starting = true;
   const connector = new Connector(socket, targets, attemptMs, {
     connected: (connection) => connected(socket, handle, connection),
-    failed: (error) => void socket.destroy(error),
+    failed(error) {
+      // A program that is still inside of connect() has no listener of "error" yet.
+      if (starting) nextTick(() => socket.destroy(error));
+      else socket.destroy(error);
+    },
   }, tried);
   handle.connecting = connector;
   connector.start(handle.hasRef());
+  starting = false;
 }
 
 function connected(socket: SocketStream, handle: SocketHandle, connection: SocketConnection): void {

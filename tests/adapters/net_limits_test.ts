@@ -61,6 +61,21 @@ test("connect on a connected socket keeps the connection, and loses none", async
   assert.is(second.sockets.length, 0);
 });
 
+test("an attempt that fails inside of connect() is told after the tick of the call", async () => {
+  const blockList = new net.BlockList();
+  blockList.addAddress("127.0.0.1");
+  // As node:http does: it hears of errors one tick after it has got the socket.
+  const lookup = ((_host, _options, callback) => callback(null, "127.0.0.1", 4)) as NonNullable<
+    node.TcpSocketConnectOpts["lookup"]
+  >;
+  const options = { port: 1, host: "name.test", autoSelectFamily: false, blockList, lookup };
+  const socket = net.connect(options);
+  const error = await new Promise<NodeJS.ErrnoException>((resolve) => {
+    process.nextTick(() => socket.once("error", resolve));
+  });
+  assert.is(error.code, "ERR_IP_BLOCKED");
+});
+
 test("a keep-alive delay that the kernel refuses leaves the system's", async () => {
   const refusedMs = 40_000_000;
   const target = await peers({ keepAlive: true, keepAliveInitialDelay: refusedMs });

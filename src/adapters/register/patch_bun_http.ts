@@ -53,9 +53,11 @@ const tlsOptions = new WeakMap<object, Fields>();
 const ownListeners = new WeakMap<object, Set<unknown>>();
 
 function finishClose(server: HttpServer, state: Listening): void {
-  if (!state.closing || state.sockets.size > 0 || listening.get(server) !== state) return;
-  listening.delete(server);
+  if (!state.closing || state.sockets.size > 0) return;
   state.limits.close();
+  // A server may listen again while its connections end: then its "close" comes later.
+  if (listening.get(server) !== state) return;
+  listening.delete(server);
   queueMicrotask(() => server.emit("close"));
 }
 
@@ -265,7 +267,7 @@ export function patchBunHttp(
       // The original refuses a second `listen` once it has a listener of its own. Until then this
       // does.
       if (ownTls) return Reflect.apply(original, this, args);
-      if (listening.has(this)) {
+      if (listening.get(this)?.closing === false) {
         throw Object.assign(
           new Error("Listen method has been called more than once without closing."),
           { code: "ERR_SERVER_ALREADY_LISTEN" },

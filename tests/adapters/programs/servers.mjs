@@ -351,6 +351,18 @@ const steps = {
     }
     return texts;
   },
+  "http: listens again in the turn of its close": async () => {
+    const server = createServer((_, answer) => answer.end("again"));
+    const agent = new http.Agent({ keepAlive: true });
+    const port = await listening(server);
+    const texts = [await body(await request(http, { port, agent }))];
+    server.close();
+    const later = await listening(server);
+    texts.push(await body(await request(http, { port: later, agent: false })));
+    agent.destroy();
+    await closed(server);
+    return [...texts, server.listening];
+  },
   "http: close waits for the request under way": async () => {
     const server = createServer((_, answer) => setTimeout(() => answer.end("late"), 40));
     const port = await listening(server);
