@@ -144,6 +144,9 @@ const SOFTWARE: readonly Software[] = [
   { program: "fastify", modes: PRELOAD, bytesMin: 1_000, outbound: 0, inbound: 4 },
   { program: "hono", modes: PRELOAD, bytesMin: 400, outbound: 0, inbound: 2 },
   { program: "ws", modes: PRELOAD, bytesMin: 16 * MEBIBYTE, outbound: 21, inbound: 21 },
+  // Its WebSocket client imports ws by the bare name, which is Bun's own in Bun: half the bytes.
+  { program: "socket_io", modes: PRELOAD, bytesMin: 400_000, outbound: 3, inbound: 3 },
+  { program: "grpc", modes: PRELOAD, bytesMin: 2_000_000, outbound: 1, inbound: 1 },
   { program: "undici", modes: BOTH, bytesMin: 9_000_000, outbound: 6, inbound: 6 },
   { program: "nodemailer", modes: BOTH, bytesMin: 400_000, outbound: 1, inbound: 1 },
   { program: "kafkajs", modes: BOTH, bytesMin: 60, outbound: 1, inbound: 1 },
