@@ -61,7 +61,7 @@ export function lookUpHost(query: HostQuery, done: Outcome): void {
   const lookup = given === null
     ? dns.lookup as unknown as Lookup
     : validate.callback(given, "options.lookup");
-  const family = query.family ?? 0;
+  const { family } = query;
   const hints = Number(query.hints ?? 0);
   const options: LookupOptions = { family, hints };
   // Leaves out the addresses of a family that this machine cannot reach, unless the program has set

@@ -24,6 +24,7 @@ const CONNECTION_FIELDS = [
   "family",
   "hints",
   "lookup",
+  "allowHalfOpen",
   "noDelay",
   "keepAlive",
   "keepAliveInitialDelay",
@@ -69,7 +70,15 @@ function ringTlsConnect(net: NetModule, original: (...args: unknown[]) => NetSoc
     if (options.servername === undefined && typeof host === "string" && net.isIP(host) === 0) {
       options.servername = host;
     }
-    const secured = original(options, ...callback === undefined ? [] : [callback]);
+    let secured: NetSocket;
+    try {
+      secured = original(options, ...callback === undefined ? [] : [callback]);
+    } catch (error) {
+      // A wrong option of TLS: the program has no socket whose errors it could hear of.
+      socket.on("error", () => {});
+      socket.destroy();
+      throw error;
+    }
     // The TLS socket stands in for the connection, so programs wait for these events on it.
     if (socket.connecting && !secured.connecting) {
       secured.connecting = true;

@@ -613,6 +613,40 @@ const steps = {
     await closed(server);
     return found;
   },
+  "tls: a client that throws for its options leaves no connection": async () => {
+    const server = net.createServer((socket) => socket.resume());
+    const port = await listening(server);
+    let thrown;
+    try {
+      tls.connect({ port, host, ciphers: "no-such-cipher" }).on("error", () => {});
+    } catch (error) {
+      thrown = error.code;
+    }
+    await closed(server);
+    return typeof thrown;
+  },
+  "tls: a client with allowHalfOpen writes after the server has ended": async () => {
+    const texts = [];
+    const server = tls.createServer({ key, cert }, (socket) => {
+      socket.setEncoding("utf8");
+      socket.on("data", (text) => {
+        texts.push(text);
+        if (text === "hello") socket.end("first");
+      });
+    });
+    const port = await listening(server);
+    const options = { port, host, ca: cert, servername: "localhost", allowHalfOpen: true };
+    const client = tls.connect(options);
+    client.on("error", (error) => texts.push(error.code));
+    client.write("hello");
+    client.resume();
+    await until(client, "end");
+    const ended = new Promise((resolve) => client.once("close", resolve));
+    client.end("last");
+    await ended;
+    await closed(server);
+    return texts;
+  },
   "tls: refused": () => failure(tls.connect({ host, port: 1 })),
   "http2: clear": async () => {
     const server = http2.createServer((asked, answer) => answer.end(`h2 ${asked.url}`));
