@@ -68,6 +68,23 @@ const localName: Naming = ({ localAddress, localPort, localFamily }) => ({
   port: localPort,
 });
 
+/**
+ * Bytes that wait in a connection when it is upgraded may be no TLS. Then Deno destroys the TLS
+ * socket in the middle of its `_start`, whose next line reads a field of the handle that is gone.
+ * That error would end the process, at the will of the peer.
+ */
+function survivesFailedStart(start: () => void): () => void {
+  return function (this: { _handle: unknown }): void {
+    const begun = this._handle !== null;
+    try {
+      Reflect.apply(start, this, []);
+    } catch (error) {
+      const { message = "" } = error as Error;
+      if (!begun || this._handle !== null || !message.includes("_flushEncOut")) throw error;
+    }
+  };
+}
+
 /** A TLS socket is a socket of the replaced `net` too, as its class extends the runtime's own. */
 function includeTlsSockets(net: NetModule, tls: Exports): void {
   const { Socket } = net;
@@ -86,12 +103,14 @@ function includeTlsSockets(net: NetModule, tls: Exports): void {
 export function patchTlsSockets(net: NetModule, tls: Exports): void {
   const { prototype } = tls.TLSSocket;
   const below = new SocketsBelow(net);
-  const { _init: init, _getpeername: getPeerName, _getsockname: getSocketName } = prototype;
+  const { _init: init, _start: start } = prototype;
+  const { _getpeername: getPeerName, _getsockname: getSocketName } = prototype;
   if (typeof init === "function") {
     replace(prototype, "_init", function (this: object, ...args: unknown[]) {
       below.note(this, args[0]);
       return Reflect.apply(init, this, args);
     });
+    replace(prototype, "_start", survivesFailedStart(start));
   }
   replace(prototype, "_getpeername", namedBy(below, remoteName, getPeerName));
   replace(prototype, "_getsockname", namedBy(below, localName, getSocketName));

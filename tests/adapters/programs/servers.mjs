@@ -647,6 +647,23 @@ const steps = {
     await closed(server);
     return texts;
   },
+  "tls: bytes that are no TLS and wait for the upgrade of their connection": async () => {
+    const server = net.createServer();
+    const port = await listening(server);
+    const client = net.connect(port, host, () => client.write(Buffer.alloc(1024, 42)));
+    client.on("error", () => {});
+    const [socket] = await once(server, "connection");
+    await once(socket, "readable");
+    const secured = new tls.TLSSocket(socket, { isServer: true, key, cert });
+    const code = await new Promise((resolve) => {
+      secured.on("error", (error) => resolve(error.code));
+      secured.on("close", () => resolve("closed"));
+    });
+    client.destroy();
+    socket.destroy();
+    await closed(server);
+    return code;
+  },
   "tls: refused": () => failure(tls.connect({ host, port: 1 })),
   "http2: clear": async () => {
     const server = http2.createServer((asked, answer) => answer.end(`h2 ${asked.url}`));
