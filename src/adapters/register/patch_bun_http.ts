@@ -94,9 +94,28 @@ function secure(tls: Exports, server: HttpServer, state: Listening, socket: NetS
   });
 }
 
+/** The options of an https server that concern HTTP. */
+const HTTP_OPTIONS = [
+  "IncomingMessage",
+  "ServerResponse",
+  "highWaterMark",
+  "insecureHTTPParser",
+  "joinDuplicateHeaders",
+  "maxHeaderSize",
+  "rejectNonStandardBodyWrites",
+  "uniqueHeaders",
+] as const;
+
+function httpOptions(server: HttpServer): Fields {
+  const given = tlsOptions.get(server) ?? {};
+  return Object.fromEntries(
+    HTTP_OPTIONS.filter((name) => given[name] !== undefined).map((name) => [name, given[name]]),
+  );
+}
+
 /** A plain server whose events are those of `server`, with its limits. */
 function plainServer(http: Exports, server: HttpServer): HttpServer {
-  const plain = http.createServer() as HttpServer;
+  const plain = http.createServer(httpOptions(server)) as HttpServer;
   const own = plain.emit;
   const kept = new Set(["connection", "listening", "close"]);
   plain.emit = function emit(this: EventEmitter, name: string | symbol, ...args: unknown[]) {

@@ -473,6 +473,18 @@ const steps = {
     await closed(server);
     return [text.length, text.at(-1)];
   },
+  "https: classes of HTTP among the options": async () => {
+    class Asked extends http.IncomingMessage {
+      own = "own class";
+    }
+    const options = { key, cert, IncomingMessage: Asked };
+    const server = https.createServer(options, (asked, answer) => answer.end(asked.own));
+    const port = await listening(server);
+    const to = { port, ca: cert, servername: "localhost", agent: false };
+    const text = await body(await request(https, to));
+    await closed(server);
+    return text;
+  },
   "https: the timeout of an answer": async () => {
     const told = [];
     const server = https.createServer({ key, cert }, (asked, answer) => {
