@@ -268,8 +268,10 @@ const DIFFERENT: Readonly<Record<string, RegExp>> = inDeno
   };
 
 /** Steps that only fail to connect: nothing is carried. */
-const SILENT =
-  /refused|an address in use|listen twice|with options and a signal|right after listen|leaves no connection/;
+const SILENT = new RegExp(
+  "refused|an address in use|listen twice|with options and a signal|right after listen|" +
+    "leaves no connection",
+);
 
 interface Step {
   name: string;
