@@ -14,6 +14,7 @@
  * Invariants
  * - The consumer runs in a microtask after the turn, never inside it, and never after `stop`.
  * - The bytes are in memory of the pool, and are valid until `data` returns.
+ * - An error of the consumer is reported by the runtime, and costs no later bytes.
  * - A waiting receive keeps the process alive, as a pending call does.
  *
  * @module
@@ -127,7 +128,8 @@ export class PushReceive extends RecvCall implements Deliverable {
     }
     this.#slot = null;
     this.#resumed = false;
-    let more = false;
+    // A consumer that throws has not paused: its error is the program's, and the next bytes come.
+    let more = true;
     try {
       more = this.#consumer.data(slot.bytes, this.#start, this.#end, slot);
     } finally {

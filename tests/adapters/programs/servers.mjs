@@ -75,6 +75,29 @@ const steps = {
     await closed(server);
     return [text, client instanceof Socket, client instanceof net.Socket];
   },
+  "net: an error of a listener is told as uncaught, and the later bytes come": async () => {
+    const told = [];
+    const tell = (error) => told.push(error.message);
+    process.on("uncaughtException", tell);
+    const server = net.createServer((socket) => socket.pipe(socket));
+    const port = await listening(server);
+    const client = net.connect(port, host);
+    const answered = new Promise((resolve) => {
+      client.on("data", (chunk) => {
+        told.push(String(chunk));
+        if (told.length > 1) return resolve();
+        setTimeout(() => client.write("second"));
+        throw new Error("of the listener");
+      });
+    });
+    client.write("first");
+    await answered;
+    process.off("uncaughtException", tell);
+    client.end();
+    await once(client, "close");
+    await closed(server);
+    return told;
+  },
   "http: address and listening are there right after listen": async () => {
     const server = createServer().listen(0, host);
     const now = [server.listening, typeof server.address()?.port, server.address()?.family];
