@@ -64,12 +64,6 @@ export const LIMITS = Object.freeze({
    */
   endStepMs: 1,
 
-  /**
-   * Connections of a closing network whose calls end in one round of the event loop. The handlers
-   * of these calls run in the same round, 16 us for each with cold caches.
-   */
-  callsEndedCountMax: 64,
-
   /** The wait of a closing network for its operations once all of them are cancelled. */
   handBackMs: 1_000,
 

@@ -175,48 +175,6 @@ test("without a budget all calls get Closed, although the ends come in steps", a
   });
 });
 
-for (const shutdownTimeoutMs of [0, 5_000]) {
-  for (const reaction of ["close", "reset", "none"] as const) {
-    const name = `calls end in rounds, none behind another end: ${shutdownTimeoutMs}, ${reaction}`;
-    test(name, async () => {
-      const sim = new Sim();
-      await sim.run(async () => {
-        // Both ends in one network, so that every end could be seen by another call.
-        const network = sim.open({ shutdownTimeoutMs });
-        const listener = await network.bind("127.0.0.1:0");
-        const codes: string[] = [];
-        let settled = 0;
-        const receive = async (connection: Connection) => {
-          const end = await outcomeOf(connection.stream.recv(10));
-          settled++;
-          codes.push((end as { error?: { code: string } }).error?.code ?? "a clean end");
-          if (reaction !== "none") await connection[reaction]();
-        };
-        const receiving: Promise<void>[] = [];
-        while (receiving.length < 3 * LIMITS.callsEndedCountMax) {
-          const pair = await Promise.all([network.dial(listener.localAddress), listener.accept()]);
-          receiving.push(...pair.map(receive));
-        }
-        let most = 0;
-        let isOver = false;
-        const look = () => {
-          most = Math.max(most, settled);
-          settled = 0;
-          if (!isOver) sim.host.setMacrotask(look);
-        };
-        sim.host.setMacrotask(look);
-        await network.close();
-        await Promise.all(receiving);
-        isOver = true;
-        look();
-        assert.equal(codes, receiving.map(() => "Closed"));
-        assert.ok(most > 0 && most <= LIMITS.callsEndedCountMax, `${most} calls in one round`);
-      });
-      sim.checkNothingLeft();
-    });
-  }
-}
-
 test("a reset overtakes a graceful end that waits for its turn", async () => {
   await withCrowd({}, async ({ accepted, dialed }) => {
     const closing = accepted.map((connection) => connection.close());

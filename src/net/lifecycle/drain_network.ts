@@ -20,10 +20,8 @@
  * - Where the peer is a connection of the same network that does not receive, no answer can be
  *   awaited.
  *
- * The calls of all connections that are not busy end first, a number of them in each round of the
- * event loop. The ends of the connections are held meanwhile, so that none of these calls sees the
- * end of another connection first. The connections themselves end in steps afterwards
- * (`EndingConnections`).
+ * The calls of all connections that are not busy end in one step, so that none of them sees the end
+ * of another connection first. The connections themselves end in steps (`EndingConnections`).
  *
  * @module
  */
@@ -47,71 +45,31 @@ export async function drainNetwork(context: NetworkContext): Promise<void> {
   context.dialing = false;
   const overdue = Promise.withResolvers<void>();
   const ending = new EndingConnections(context);
-  const resets = new Resets(context, ending);
+  let expired = false;
   let isOver = false;
   let last: HostTimer | null = null;
   const force = () => {
-    void resets.begin().then(() => {
+    expired = true;
+    for (const dial of context.dials.all()) dial.giveUp(closedError(dial));
+    // Lingering sockets have sent FIN. RST would drop bytes that their peers have yet to read.
+    context.lingering.end();
+    for (const open of context.open.all()) if (!ending.finish(open)) open.resetSoon();
+    void context.ends.emptied().then(() => {
       if (!isOver) last = context.host.setTimer(overdue.resolve, LIMITS.handBackMs);
     });
   };
   context.addReference();
+  // Without a budget all calls end in one step: none sees another connection's end first.
   if (shutdownTimeoutMs === 0) force();
   const timer = shutdownTimeoutMs ? context.host.setTimer(force, shutdownTimeoutMs) : null;
   try {
-    await Promise.race([finish(context, ending, resets), overdue.promise]);
+    await Promise.race([finish(context, ending, () => expired), overdue.promise]);
     await handBack(context);
   } finally {
     isOver = true;
-    context.ends.letGo();
     timer?.cancel();
     (last as HostTimer | null)?.cancel();
     context.removeReference();
-  }
-}
-
-/** The end of the budget: the connections that are left are reset, in steps as well. */
-class Resets {
-  readonly #context: NetworkContext;
-  readonly #ending: EndingConnections;
-  /** Whether the budget is over. */
-  begun = false;
-  #calls: Promise<void> | null = null;
-
-  constructor(context: NetworkContext, ending: EndingConnections) {
-    this.#context = context;
-    this.#ending = ending;
-  }
-
-  /** Resolves when all connections that were open have ended. */
-  async begin(): Promise<void> {
-    this.begun = true;
-    const { dials, lingering, ends } = this.#context;
-    for (const dial of dials.all()) dial.giveUp(closedError(dial));
-    // Lingering sockets have sent FIN. RST would drop bytes that their peers have yet to read.
-    lingering.end();
-    this.#calls = this.#endCalls();
-    await this.#calls;
-    this.#calls = null;
-    await ends.emptied();
-  }
-
-  /** The promise that all calls have ended, while they end. */
-  get pending(): Promise<void> | null {
-    return this.#calls;
-  }
-
-  /** The resets are held until the last call has ended with "Closed". */
-  async #endCalls(): Promise<void> {
-    const { ends, open } = this.#context;
-    const step = new Step(this.#context);
-    ends.hold();
-    for (const one of open.all()) {
-      if (step.isOver) await step.next();
-      if (!this.#ending.finish(one)) one.resetSoon();
-      step.noteEnded();
-    }
-    ends.letGo();
   }
 }
 
@@ -131,16 +89,14 @@ async function drainServers(context: NetworkContext): Promise<void> {
 async function finish(
   context: NetworkContext,
   ending: EndingConnections,
-  resets: Resets,
+  expired: () => boolean,
 ): Promise<void> {
   await Promise.all(context.open.all().filter(isListener).map((open) => open.close()));
-  while (context.dials.size > 0 && !resets.begun) await pause(context);
-  const step = new Step(context);
-  await endAll(context, isAccepted, resets, ending, step);
-  await endAll(context, () => true, resets, ending, step);
+  while (context.dials.size > 0 && !expired()) await pause(context);
+  await endAll(context, isAccepted, expired, ending);
+  await endAll(context, () => true, expired, ending);
   await ending.closeAll();
   await ending.closed();
-  await resets.pending;
 }
 
 function isAccepted(open: Closeable): boolean {
@@ -169,30 +125,21 @@ function closedError({ name }: Dialing): NetworkError {
   });
 }
 
-/**
- * Ends the chosen objects, and each busy connection once it is not busy any more. Ends are still
- * held when none was busy.
- */
+/** Ends the chosen objects, and each busy connection once it is not busy any more. */
 async function endAll(
   context: NetworkContext,
   isChosen: (open: Closeable) => boolean,
-  resets: Resets,
+  expired: () => boolean,
   ending: EndingConnections,
-  step: Step,
 ): Promise<void> {
   const nearby = new NearbyPeers(context);
-  let waiting = context.open.all();
+  let waiting = context.open.all().filter((open) => isChosen(open) && !ending.has(open));
   for (;;) {
+    if (!nearby.isKnown && waiting.some(preparesAnswer)) await nearby.learn();
     const busy: Closeable[] = [];
-    context.ends.hold();
     for (const open of waiting) {
-      if (step.isOver) await step.next();
-      if (!isChosen(open) || ending.has(open)) continue;
-      if (!nearby.isKnown && preparesAnswer(open)) await nearby.learn();
-      if (resets.pending !== null) await resets.pending;
-      if (!resets.begun && isBusy(open, nearby)) busy.push(open);
+      if (!expired() && isBusy(open, nearby)) busy.push(open);
       else ending.add(open);
-      step.noteEnded();
     }
     waiting = busy;
     if (waiting.length === 0) return;

@@ -2,7 +2,6 @@
  * The connections of a closing network, from the end of their calls to their own end.
  *
  *   add: receives end, or everything where sends are queued -> closeAll: in steps -> closed
- *        `-- ends are held --------------------------------'
  *
  * @module
  */
@@ -43,9 +42,8 @@ export class EndingConnections {
     this.#waiting.add(open);
   }
 
-  /** Closes the connections that have been added. Ends are not held any more. */
+  /** Closes the connections that have been added. */
   async closeAll(): Promise<void> {
-    this.#context.ends.letGo();
     const step = new Step(this.#context);
     for (const open of this.#waiting) {
       if (step.isOver) await step.next();

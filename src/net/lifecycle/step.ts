@@ -10,7 +10,6 @@ import type { NetworkContext } from "../socket/network_context.ts";
 export class Step {
   readonly #context: NetworkContext;
   #endMs = 0;
-  #endedCount = 0;
 
   constructor(context: NetworkContext) {
     this.#context = context;
@@ -18,13 +17,7 @@ export class Step {
   }
 
   get isOver(): boolean {
-    return this.#endedCount >= LIMITS.callsEndedCountMax ||
-      this.#context.host.now() >= this.#endMs;
-  }
-
-  /** Counts a connection whose calls have ended. Handlers of these calls run after the step. */
-  noteEnded(): void {
-    this.#endedCount++;
+    return this.#context.host.now() >= this.#endMs;
   }
 
   async next(): Promise<void> {
@@ -34,6 +27,5 @@ export class Step {
 
   #begin(): void {
     this.#endMs = this.#context.host.now() + LIMITS.endStepMs;
-    this.#endedCount = 0;
   }
 }

@@ -12,9 +12,6 @@
  * never queued, and no macrotask is needed to notice a round of the event loop. A queued end keeps
  * the process alive as a pending call does.
  *
- * While a network ends the calls of its connections, in rounds of the event loop, all ends are
- * held: none of these calls sees the end of a connection whose turn came first.
- *
  * A queued end still has its descriptor. So a dial, a bind and a drain that find no descriptor left
  * end some sockets at once, and try again.
  *
@@ -39,7 +36,6 @@ export class EndPace {
   /** The last moment that `#spentMs` accounts for. */
   #seenMs = 0;
   #isScheduled = false;
-  #isHeld = false;
   #emptied: PromiseWithResolvers<void> | null = null;
 
   constructor(host: Host) {
@@ -48,9 +44,7 @@ export class EndPace {
 
   /** Ends `socket` at once, or soon when no time is left. */
   end(socket: PacedEnd, untilMs: number): void {
-    if (!this.#isHeld && this.#queue.size === 0 && this.#hasTime()) {
-      return this.#run(socket, untilMs);
-    }
+    if (this.#queue.size === 0 && this.#hasTime()) return this.#run(socket, untilMs);
     this.#queue.set(socket, untilMs);
     socket.addCall();
     this.#schedule();
@@ -61,22 +55,6 @@ export class EndPace {
     if (!this.#queue.delete(socket)) return;
     socket.removeCall();
     if (this.#queue.size === 0) this.#emptied?.resolve();
-  }
-
-  /** Whether every end is queued, also one that would not have to wait. */
-  get isHeld(): boolean {
-    return this.#isHeld;
-  }
-
-  /** Queues all ends until `letGo`. */
-  hold(): void {
-    this.#isHeld = true;
-  }
-
-  /** The counterpart of `hold`. */
-  letGo(): void {
-    this.#isHeld = false;
-    if (this.#queue.size > 0) this.#schedule();
   }
 
   /**
@@ -97,7 +75,7 @@ export class EndPace {
   }
 
   #schedule(): void {
-    if (this.#isScheduled || this.#isHeld) return;
+    if (this.#isScheduled) return;
     this.#isScheduled = true;
     this.#host.setMacrotask(this.#serve);
   }
@@ -119,7 +97,6 @@ export class EndPace {
 
   readonly #serve = (): void => {
     this.#isScheduled = false;
-    if (this.#isHeld) return;
     this.#endStep();
     if (this.#queue.size > 0) this.#schedule();
   };

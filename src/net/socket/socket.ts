@@ -207,8 +207,7 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
     } else if (how === "reset" && !this.isClosed) {
       this.#leaveQueues();
       this.#end = "resetSoon";
-      if (this.context.ends.isHeld) this.context.ends.end(this, 0);
-      else this.endNow(0);
+      this.endNow(0);
     }
     return this.closed;
   }
