@@ -94,12 +94,8 @@ export const LIMITS = Object.freeze({
    */
   gatherRoundCountMax: 256,
 
-  /**
-   * Turns in microtasks before the runtime's own timers and I/O may run, and the time after which
-   * no further turn is chained. A turn of small messages takes 0.3 ms, one that closes sockets 2.
-   */
+  /** Turns in microtasks before the runtime's own timers and I/O may run. */
   chainedTurnCountMax: 16,
-  chainedTurnsMs: 4,
 
   /** The tick of deadlines: a deadline is never early, and at most about one tick late. */
   deadlineTickMs: 5,

@@ -10,16 +10,17 @@
  *   message after message out of the read buffer and answers each has a limited number of rounds:
  *   its first answers must not wait for its last.
  * - Fairness: turns chain in microtasks, but after some of them the pump gives way to the timers
- *   and the I/O of the runtime: see `TurnChain`. Only a macrotask or the doorbell restarts it: a
- *   chain of microtasks that wakes a sleeping or spinning pump has not given way.
+ *   and the I/O of the runtime. Only a macrotask or the doorbell resets that count, because a chain
+ *   of microtasks that wakes a sleeping or spinning pump has not given way.
  * - A spinning pump polls in the shim for some microseconds, then lets the event loop run a round.
  * - Arm, then recheck: the doorbell is armed before the last check, so no wakeup is lost.
  * - The doorbell keeps the process alive exactly while calls are pending (see `addReference`). The
  *   macrotasks of a busy pump keep the process alive too. When no call is pending, one of
  *   {@link UNREFERENCED_GAP} macrotasks is a timer that does not: a process without other work ends
  *   there.
- * - A network with a ring for each direction counts its calls at one pump, the keeper, whose
- *   doorbell or macrotask keeps the process alive. The other never references its own doorbell.
+ * - A network with a ring for each direction counts its calls at one pump, the keeper. The other
+ *   pump asks the keeper whether a call is pending, and never references its own doorbell: the
+ *   keeper's doorbell or macrotask keeps the process alive for both.
  *
  * @module
  */
@@ -28,7 +29,6 @@ import { LIMITS } from "../base/limits.ts";
 import { COUNT, type Meter } from "../base/meter.ts";
 import { type DoorbellPort, type RingPort, TURN_LOOK, TURN_WOKEN } from "./port.ts";
 import { type SpinConfig, Spinner } from "./spinner.ts";
-import { TurnChain } from "./turn_chain.ts";
 
 /** Microtask rounds without a call that count as quiet: `await` chains take up to three. */
 const QUIET_ROUND_COUNT = 2;
@@ -75,7 +75,7 @@ export class Pump {
   /** Rounds of microtasks for which the next turn still waits. */
   #roundsLeft = 0;
   /** Turns since the pump last gave way to timers and I/O of the runtime. */
-  readonly #turns = new TurnChain();
+  #chained = 0;
   #spinSinceMs = 0;
   #spinUntilMs = 0;
   #asleepSinceMs = 0;
@@ -109,7 +109,6 @@ export class Pump {
   /** Called when an operation was submitted. A turn follows. */
   schedule(): void {
     if (this.#state !== "asleep" && this.#state !== "spinning") return;
-    this.#turns.resume(this.#ring.now);
     this.#chain();
   }
 
@@ -176,8 +175,8 @@ export class Pump {
 
   #turn(): void {
     const ring = this.#ring;
+    this.#chained++;
     const count = this.#takeTurn(0);
-    this.#turns.note(ring.now);
     if (this.#isClosed()) return;
     if (ring.hasMore || ring.canStage || (count > 0 && !this.#mayRest)) this.#chain();
     else if (ring.inFlight === 0) this.#sleep();
@@ -194,7 +193,7 @@ export class Pump {
 
   /** Takes another turn, in a microtask, or after the runtime's timers and I/O. */
   #chain(): void {
-    if (this.#turns.mayGoOn) {
+    if (this.#chained < LIMITS.chainedTurnCountMax) {
       this.#state = "scheduled";
       this.#queueStep();
       return;
@@ -227,7 +226,7 @@ export class Pump {
   readonly #onMacrotask = (): void => {
     this.#macrotaskQueued = false;
     this.#gap = null;
-    this.#turns.restart();
+    this.#chained = 0;
     if (this.#state === "spinning") {
       this.#spinStep();
     } else if (this.#state === "yielding") {
@@ -302,7 +301,7 @@ export class Pump {
     this.#wakeupFlag = TURN_WOKEN;
     this.#ring.meter.counts[COUNT.wakeups]++;
     if (this.#state !== "asleep") return;
-    this.#turns.restart();
+    this.#chained = 0;
     const { host } = this.#ring;
     if (this.spinner.enabled) this.spinner.woke((host.now() - this.#asleepSinceMs) * 1_000);
     this.#turn();
