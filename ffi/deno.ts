@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { builtinModule } from "../src/base/builtin_module.ts";
 import { runtimeNet } from "../src/base/runtime_net.ts";
 import { type Libc, LIBC_SYMBOLS, muslLoaderPath } from "./libc.ts";
 import {
@@ -51,7 +52,6 @@ interface NodeCrypto {
 }
 
 interface ProcessNamespace {
-  getBuiltinModule(name: "node:crypto"): NodeCrypto;
   binding(name: "pipe_wrap"): { Pipe: new (type: number) => PipeHandle };
 }
 
@@ -180,7 +180,7 @@ function user(): number | null {
 }
 
 function sha256(bytes: Uint8Array): string {
-  const { createHash } = process.getBuiltinModule("node:crypto");
+  const { createHash } = builtinModule<NodeCrypto>("node:crypto");
   return createHash("sha256").update(bytes).digest("hex");
 }
 

@@ -16,23 +16,22 @@
  *
  * @module
  */
-import type { ForeignFunction, ForeignType } from "./symbols.ts";
+import type { ForeignFunction } from "./symbols.ts";
 
-/** One function, called a few times at a start. */
-function rarely<
-  const Args extends readonly ForeignType[],
-  const Returns extends ForeignType,
->(args: Args, returns: Returns): { args: Args; returns: Returns; rare: true } {
-  return { args, returns, rare: true };
-}
-
+/** All of them are called a few times at a start. */
 export const LIBC_SYMBOLS = {
-  memfd_create: rarely(["bytes", "u32"], "i32"), //                   name, flags
-  write: rarely(["i32", "bytes", "size"], "count"), //                fd, from, length
-  pread: rarely(["i32", "bytes", "size", "size"], "count"), //        fd, to, length, offset
-  fcntl: rarely(["i32", "i32", "size"], "i32"), //                    fd, command, argument
-  poll: rarely(["bytes", "size", "i32"], "i32"), //                   descriptors, count, timeout
-  close: rarely(["i32"], "i32"), //                                   fd
+  // name, flags
+  memfd_create: { args: ["bytes", "u32"], returns: "i32", rare: true },
+  // fd, from, length
+  write: { args: ["i32", "bytes", "size"], returns: "count", rare: true },
+  // fd, to, length, offset
+  pread: { args: ["i32", "bytes", "size", "size"], returns: "count", rare: true },
+  // fd, command, argument
+  fcntl: { args: ["i32", "i32", "size"], returns: "i32", rare: true },
+  // descriptors, count, timeout
+  poll: { args: ["bytes", "size", "i32"], returns: "i32", rare: true },
+  // fd
+  close: { args: ["i32"], returns: "i32", rare: true },
 } as const satisfies Record<string, ForeignFunction>;
 
 /** Each returns -1 on failure. Lengths that come back are numbers or bigints. */

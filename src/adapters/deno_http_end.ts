@@ -12,7 +12,7 @@
  */
 import { EventEmitter } from "node:events";
 import type * as http from "node:http";
-import process from "node:process";
+import { builtinModule } from "../base/builtin_module.ts";
 
 /** The object that the runtime passes with a write. */
 export interface WriteRequest {
@@ -21,10 +21,6 @@ export interface WriteRequest {
 
 /** The answer of a handle to a write of which it reports the end by `oncomplete`. */
 export const REPORTS_LATER = 1;
-
-const { getBuiltinModule } = process as unknown as {
-  getBuiltinModule(name: "node:http"): typeof http;
-};
 
 /** The members of a socket that a response touches. */
 class StandIn extends EventEmitter {
@@ -58,7 +54,7 @@ class StandIn extends EventEmitter {
 }
 
 function tryResponse(): boolean {
-  const { ServerResponse } = getBuiltinModule("node:http");
+  const { ServerResponse } = builtinModule<typeof http>("node:http");
   const request = { method: "GET", httpVersionMajor: 1, httpVersionMinor: 1, headers: {} };
   const response = new ServerResponse(request as http.IncomingMessage);
   const socket = new StandIn();

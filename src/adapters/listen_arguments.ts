@@ -5,7 +5,7 @@
  *
  * @module
  */
-import process from "node:process";
+import { builtinModule } from "../base/builtin_module.ts";
 import { nodeError } from "./node_error.ts";
 import { type Callback, socketArguments } from "./socket_arguments.ts";
 import { validate } from "./validate.ts";
@@ -44,10 +44,7 @@ function anyPort(args: readonly unknown[], options: Record<string, unknown>): bo
  * distributes the connections.
  */
 function isWorker(): boolean {
-  const { getBuiltinModule } = process as unknown as {
-    getBuiltinModule(name: string): { isWorker?: boolean };
-  };
-  return getBuiltinModule("node:cluster").isWorker === true;
+  return builtinModule<{ isWorker?: boolean }>("node:cluster").isWorker === true;
 }
 
 /** Throws Node's errors for arguments that name nothing to listen on. */

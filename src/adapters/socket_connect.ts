@@ -212,7 +212,6 @@ function connected(socket: SocketStream, handle: SocketHandle, connection: Socke
     return;
   }
   handle.open(connection);
-  socket.connecting = false;
   if (state.typeOfService !== undefined) setTypeOfService(state);
   if (state.noDelay) handle.setNoDelay(true);
   if (state.keepAlive) handle.setKeepAlive(true, state.keepAliveSeconds ?? 0);

@@ -22,6 +22,7 @@ import {
 } from "./node_modules.ts";
 import { BunHttpLimits, type LimitedServer } from "./bun_http_limits.ts";
 import { listenOnRing, type OuterServer } from "./listen_on_ring.ts";
+import { socketsBelow } from "./tls_sockets.ts";
 
 type Fields = Record<string, unknown>;
 
@@ -42,9 +43,6 @@ interface Listening {
   closing: boolean;
   limits: BunHttpLimits;
 }
-
-/** The socket of `uringnet/net` below a TLS socket. */
-const below = new WeakMap<object, NetSocket>();
 
 const listening = new WeakMap<object, Listening>();
 /** The options with which an https server was made. */
@@ -75,7 +73,7 @@ function tellConnection(server: HttpServer, socket: NetSocket): void {
 /** Sockets of an https server become TLS sockets first. */
 function secure(tls: Exports, server: HttpServer, state: Listening, socket: NetSocket): void {
   const secured = new tls.TLSSocket(socket, { isServer: true, ...tlsOptions.get(server) });
-  below.set(secured, socket);
+  socketsBelow.set(secured, socket);
   const failed = (error: Error) => {
     if (!server.emit("tlsClientError", error, secured)) socket.destroy();
     else if (!server.emit("clientError", error, secured)) secured.destroy(error);
@@ -188,7 +186,7 @@ function noteExchange(server: HttpServer, name: unknown, args: readonly unknown[
   const limits = listening.get(server)?.limits;
   if (limits === undefined) return;
   const request = args[0] as EventEmitter & { socket: NetSocket };
-  const socket = below.get(request.socket) ?? request.socket;
+  const socket = socketsBelow.get(request.socket) ?? request.socket;
   if (name === "request") limits.request(socket, request, args[1] as EventEmitter);
   else limits.release(socket);
 }

@@ -19,9 +19,11 @@ interface Name {
 
 type Naming = (socket: NetSocket) => Name;
 
-class SocketsBelow {
+/** The socket of `uringnet/net` below a TLS socket, as far as it is known. */
+export const socketsBelow = new WeakMap<object, NetSocket>();
+
+class SocketFinder {
   readonly #net: NetModule;
-  readonly #sockets = new WeakMap<object, NetSocket>();
 
   constructor(net: NetModule) {
     this.#net = net;
@@ -29,12 +31,12 @@ class SocketsBelow {
 
   note(secured: object, below: unknown): void {
     if (below === secured || !(below instanceof this.#net.Socket)) return;
-    this.#sockets.set(secured, below as NetSocket);
+    socketsBelow.set(secured, below as NetSocket);
   }
 
   of(secured: object): NetSocket | null {
-    if (!this.#sockets.has(secured)) this.#search(secured as Exports);
-    return this.#sockets.get(secured) ?? null;
+    if (!socketsBelow.has(secured)) this.#search(secured as Exports);
+    return socketsBelow.get(secured) ?? null;
   }
 
   /** Looks through the fields that are named by symbols, which the runtime sets. */
@@ -46,9 +48,9 @@ class SocketsBelow {
 }
 
 /** The name that a TLS socket gives: that of the socket below, if this library has opened it. */
-function namedBy(below: SocketsBelow, naming: Naming, original: () => Name): () => Name {
+function namedBy(finder: SocketFinder, naming: Naming, original: () => Name): () => Name {
   return function (this: object): Name {
-    const socket = below.of(this);
+    const socket = finder.of(this);
     if (socket === null) return Reflect.apply(original, this, []);
     const name = naming(socket);
     // A socket that is still connecting has no name yet, and one of the file system never has.
@@ -102,17 +104,17 @@ function includeTlsSockets(net: NetModule, tls: Exports): void {
 /** Gives TLS sockets over this library the members that the runtime's own have. */
 export function patchTlsSockets(net: NetModule, tls: Exports): void {
   const { prototype } = tls.TLSSocket;
-  const below = new SocketsBelow(net);
+  const finder = new SocketFinder(net);
   const { _init: init, _start: start } = prototype;
   const { _getpeername: getPeerName, _getsockname: getSocketName } = prototype;
   if (typeof init === "function") {
     replace(prototype, "_init", function (this: object, ...args: unknown[]) {
-      below.note(this, args[0]);
+      finder.note(this, args[0]);
       return Reflect.apply(init, this, args);
     });
     replace(prototype, "_start", survivesFailedStart(start));
   }
-  replace(prototype, "_getpeername", namedBy(below, remoteName, getPeerName));
-  replace(prototype, "_getsockname", namedBy(below, localName, getSocketName));
+  replace(prototype, "_getpeername", namedBy(finder, remoteName, getPeerName));
+  replace(prototype, "_getsockname", namedBy(finder, localName, getSocketName));
   includeTlsSockets(net, tls);
 }
