@@ -4,6 +4,7 @@
 #   scripts/soak.sh                          20 minutes in Deno, then 20 in Bun
 #   MINUTES=2 RUNTIME=bun scripts/soak.sh    also: make soak MINUTES=2 RUNTIME=bun
 #   SOFTWARE=yes MINUTES=20 scripts/soak.sh  HTTP, Redis and PostgreSQL; see tests/soak/software.ts
+#   SOFTWARE=yes SOCKETS=native ...          the control: the same over the runtime's own node:net
 #   FAULTS=no SLOWNESS=3 SEED=7 ...          the ordinary library; longer pauses; the same again
 #
 # Exit code: 0 when all runs were right.
@@ -32,7 +33,7 @@ for runtime in ${RUNTIME:-deno bun}; do
   # shellcheck disable=SC2086 # words
   URINGNET_LIBRARY=$library DENO_NO_UPDATE_CHECK=1 sh scripts/tool.sh "$runtime" $run \
     "$program" --minutes "$minutes" ${SLOWNESS:+--slowness "$SLOWNESS"} \
-    ${SEED:+--seed "$SEED"} || status=1
+    ${SEED:+--seed "$SEED"} ${SOCKETS:+--sockets "$SOCKETS"} || status=1
 done
 [ "$status" = 0 ] || echo "soak: at least one run failed" >&2
 exit "$status"

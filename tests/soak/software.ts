@@ -2,12 +2,14 @@
  * Growth under unmodified software: HTTP, Redis and PostgreSQL over `uringnet/net`, with real
  * servers, while peers are killed on both sides.
  *
- *   software.ts [--minutes N] [--seed N]
+ *   software.ts [--minutes N] [--seed N] [--sockets native]
  *
  * It plays in rounds of ten seconds. In each, clients come and go: some end in order, some are
  * destroyed or reset in the middle of an answer, and servers end some of theirs (CLIENT KILL,
  * pg_terminate_backend, a destroyed request). At the end of a round everything is closed. Then the
  * descriptors must be as many as after the first round, and the resident memory is looked at.
+ *
+ * `--sockets native` is the control: the same over the runtime's own `node:net`.
  *
  * Prints a line for each round and a verdict. Exit code: 0 when every answer was right, no
  * descriptor was left and memory did not grow (judged from a run of ten minutes on).
@@ -19,7 +21,8 @@ import { createRequire } from "node:module";
 import { once } from "node:events";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import net, { netNetwork } from "../../src/adapters/net.ts";
+import * as native from "node:net";
+import ours, { netNetwork } from "../../src/adapters/net.ts";
 import { type Server, startServer } from "../clients/servers.ts";
 import { descriptors, pause } from "../contract/fixture.ts";
 import { Random } from "../harness.ts";
@@ -39,7 +42,11 @@ const STUCK_MS = 30_000;
 
 const { values } = parseArgs({
   args: process.argv.slice(2),
-  options: { minutes: { type: "string", default: "20" }, seed: { type: "string" } },
+  options: {
+    minutes: { type: "string", default: "20" },
+    seed: { type: "string" },
+    sockets: { type: "string", default: "ours" },
+  },
 });
 const minutes = Number(values.minutes);
 const seed = values.seed === undefined
@@ -48,6 +55,11 @@ const seed = values.seed === undefined
 if (!(minutes > 0) || !Number.isInteger(seed)) {
   throw new RangeError("Wanted: --minutes above 0, --seed an integer");
 }
+if (values.sockets !== "ours" && values.sockets !== "native") {
+  throw new RangeError(`Wanted: --sockets ours or native, given: ${values.sockets}`);
+}
+const overRing = values.sockets === "ours";
+const net = overRing ? ours : native as unknown as typeof ours;
 const random = new Random(seed);
 const require = createRequire(new URL("../clients/package.json", import.meta.url));
 // deno-lint-ignore no-explicit-any
@@ -84,7 +96,7 @@ function isGone(error: unknown): boolean {
     /terminat|closed|hang up|aborted|ended|Socket|writeable/i.test(message ?? "");
 }
 
-/** A server of node:http whose connections come from the ring. */
+/** A server of node:http whose connections come from the sockets under test. */
 async function startHttp() {
   const server = createServer((asked, answer) => {
     if (asked.url === "/killed") {
@@ -257,13 +269,14 @@ async function main(): Promise<number> {
   await using postgres = await startServer("postgres");
   const watchdog = setInterval(() => {
     if (performance.now() - movedMs < STUCK_MS) return;
-    console.error(`stuck: ${JSON.stringify(tally)} ${JSON.stringify(netNetwork().stats())}`);
+    const stats = overRing ? netNetwork().stats() : "native sockets";
+    console.error(`stuck: ${JSON.stringify(tally)} ${JSON.stringify(stats)}`);
     process.exit(1);
   }, 5_000);
   const startMs = performance.now();
   const samples: Sample[] = [];
   let open = -1;
-  console.log(`software: ${minutes} minutes, seed ${seed}`);
+  console.log(`software: ${minutes} minutes, seed ${seed}, ${values.sockets} sockets`);
   while (performance.now() - startMs < minutes * 60_000) {
     await playRound(redis, postgres);
     await rest();
@@ -274,7 +287,6 @@ async function main(): Promise<number> {
     const now = descriptors().size;
     if (open === -1) open = now;
     if (now > open) wrong.push(`${now} descriptors at rest, ${open} after the first round`);
-    const { connections } = netNetwork().stats() as unknown as { connections?: number };
     const shown = Object.entries(tally).map(([name, count]) => `${name} ${count}`).join(", ");
     const rssMib = (rssBytes / (1 << 20)).toFixed(1);
     const heapMib = (process.memoryUsage().heapUsed / (1 << 20)).toFixed(1);
@@ -282,7 +294,7 @@ async function main(): Promise<number> {
       `${
         seconds.toFixed(0)
       } s: ${shown}; at rest ${rssMib} MiB, heap ${heapMib}, ${now} descriptors` +
-        (connections === undefined ? "" : `, ${connections} connections`),
+        (overRing ? `, ${netNetwork().stats().connections} connections` : ""),
     );
   }
   clearInterval(watchdog);
