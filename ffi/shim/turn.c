@@ -11,6 +11,9 @@
  * - The low-water mark of a descriptor is above 1 only within a turn, so no byte waits for others
  *   while the thread does anything else.
  *
+ * - A turn that only submits collects nothing, whatever is ready: the completion records hold no
+ *   more than the records that were refused.
+ *
  * Limits: a turn ends after UR_TURN_TARGET completions, UR_TURN_BYTES bytes, or ENTER_MAX enters.
  */
 
@@ -63,6 +66,12 @@ static void enter_kernel(struct ring *ring, bool sleeps) {
 
 static void enter(struct ring *ring) { enter_kernel(ring, false); }
 
+/* Submits the staged entries, and runs no deferred completions. */
+static void submit_only(struct ring *ring) {
+  unsigned ready = io_uring_sq_ready(&ring->data);
+  note_enter(ring, io_uring_submit(&ring->data), ready);
+}
+
 /* ---- gathering --------------------------------------------------------------------------- */
 
 static bool set_mark(int32_t fd, uint32_t bytes) {
@@ -93,8 +102,7 @@ static void gather(struct ring *ring) {
 static struct io_uring_sqe *take_entry(struct ring *ring) {
   struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->data);
   if (sqe) return sqe;
-  unsigned ready = io_uring_sq_ready(&ring->data);
-  note_enter(ring, io_uring_submit(&ring->data), ready);
+  submit_only(ring);
   sqe = io_uring_get_sqe(&ring->data);
   for (uint32_t i = 0; !sqe && ring->polled && i < ROOM_WAIT_MAX; i++) {
     io_uring_sqring_wait(&ring->data);
@@ -234,7 +242,11 @@ int32_t ur_turn(uint32_t id, uint32_t op_count, uint32_t flags) {
     if (result != STAGED) put(ring, count++, user_data(op->slot, op->generation), result, 0);
   }
   gather(ring);
-  count = drain(ring, count);
+  if (flags & UR_TURN_SUBMIT) {
+    if (io_uring_sq_ready(&ring->data)) submit_only(ring);
+  } else {
+    count = drain(ring, count);
+  }
   if (count == 0 && flags & UR_TURN_LOOK) {
     look(ring);
     count = drain(ring, count);

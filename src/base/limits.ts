@@ -94,8 +94,12 @@ export const LIMITS = Object.freeze({
    */
   gatherRoundCountMax: 256,
 
-  /** Turns in microtasks before the runtime's own timers and I/O may run. */
+  /**
+   * Turns in microtasks before the runtime's own timers and I/O may run, and the time after which
+   * no further turn is taken before that. Both are checked after the reactions to a turn.
+   */
   chainedTurnCountMax: 16,
+  chainedTurnsMs: 2,
 
   /** The tick of deadlines: a deadline is never early, and at most about one tick late. */
   deadlineTickMs: 5,

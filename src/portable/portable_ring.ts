@@ -16,7 +16,7 @@ import { ERRNO } from "../base/errno.ts";
 import { isUnix, type SocketAddress, type UnixAddress } from "../net/address/address.ts";
 import { AF_INET6, readSockaddr } from "../net/address/sockaddr.ts";
 import { OP_CODE } from "../ring/op_writer.ts";
-import { CQE_MORE, type DoorbellPort, HEADER, type RingPort } from "../ring/port.ts";
+import { CQE_MORE, type DoorbellPort, HEADER, type RingPort, TURN_SUBMIT } from "../ring/port.ts";
 import { CompletionQueue } from "./completion_queue.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { type Macrotask, PortableDoorbell } from "./portable_doorbell.ts";
@@ -58,16 +58,18 @@ export class PortableRing extends PortableCalls implements RingPort {
 
   // ---- the turn ------------------------------------------------------------------------------
 
-  turn(opCount: number, _flags: number): number {
+  turn(opCount: number, flags: number): number {
     if (this.closed) return -ERRNO.EBADF;
     this.#armed = false;
     for (let i = 0; i < opCount; i++) this.#start(i * 8);
-    const count = this.#queue.moveTo(this.completions, COMPLETION_CAPACITY);
+    const submitsOnly = (flags & TURN_SUBMIT) !== 0;
+    const count = submitsOnly ? 0 : this.#queue.moveTo(this.completions, COMPLETION_CAPACITY);
     const { header } = this;
     header[HEADER.enters]++;
     header[HEADER.submissions] += opCount;
     header[HEADER.completions] += count;
     header[HEADER.more] = this.#queue.count > 0 ? 1 : 0;
+    if (submitsOnly) return 0;
     if (this.#held.length > 0 && (count === 0 || ++this.#heldTurns >= HELD_TURNS_MAX)) {
       this.#heldTurns = 0;
       for (const stream of this.#held) stream.read();

@@ -20,9 +20,13 @@ export const OP_FLAG_GATHER = 4;
 /** Flag of a cancel record: the target is an accept. */
 export const OP_FLAG_OF_ACCEPT = 2;
 
-/** Flags of {@link RingPort.turn}: the doorbell has rung; poll for work for a few microseconds. */
+/**
+ * Flags of {@link RingPort.turn}: the doorbell has rung; poll for work for a few microseconds; only
+ * submit, and leave the completions to the next turn. Records that are refused complete at once.
+ */
 export const TURN_WOKEN = 1;
 export const TURN_LOOK = 2;
+export const TURN_SUBMIT = 4;
 
 /**
  * Shuts both halves for good: sends FIN, discards the bytes that the peer has sent, so that no RST

@@ -5,35 +5,29 @@
  *                                                                         |
  *                   asleep, doorbell armed <- spin until the budget ends <-+-> no completion
  *
- * - Quiescence: a turn waits for a round of microtasks without a call, so that all calls of the
- *   user's code in reaction to one batch go to the kernel in one system call. A program that takes
- *   message after message out of the read buffer and answers each has a limited number of rounds:
- *   its first answers must not wait for its last.
+ * - Quiescence: a turn waits until the user's code makes no more calls: see `QuietRounds`.
  * - Fairness: turns chain in microtasks, but after some of them the pump gives way to the timers
- *   and the I/O of the runtime. Only a macrotask or the doorbell resets that count, because a chain
- *   of microtasks that wakes a sleeping or spinning pump has not given way.
+ *   and the I/O of the runtime: see `TurnChain`. Calls that come from then on are submitted, by
+ *   turns that collect nothing: no timer of the program runs while its last calls wait.
  * - A spinning pump polls in the shim for some microseconds, then lets the event loop run a round.
  * - Arm, then recheck: the doorbell is armed before the last check, so no wakeup is lost.
  * - The doorbell keeps the process alive exactly while calls are pending (see `addReference`). The
  *   macrotasks of a busy pump keep the process alive too. When no call is pending, one of
  *   {@link UNREFERENCED_GAP} macrotasks is a timer that does not: a process without other work ends
  *   there.
- * - A network with a ring for each direction counts its calls at one pump, the keeper. The other
- *   pump asks the keeper whether a call is pending, and never references its own doorbell: the
- *   keeper's doorbell or macrotask keeps the process alive for both.
+ * - A network with a ring for each direction counts its calls at one pump, the keeper, whose
+ *   doorbell or macrotask keeps the process alive. The other never references its own doorbell.
  *
  * @module
  */
 import type { Host, HostTimer } from "../base/host.ts";
-import { LIMITS } from "../base/limits.ts";
 import { COUNT, type Meter } from "../base/meter.ts";
-import { type DoorbellPort, type RingPort, TURN_LOOK, TURN_WOKEN } from "./port.ts";
+import { type DoorbellPort, type RingPort, TURN_LOOK, TURN_SUBMIT, TURN_WOKEN } from "./port.ts";
+import { QuietRounds } from "./quiet_rounds.ts";
 import { type SpinConfig, Spinner } from "./spinner.ts";
+import { TurnChain } from "./turn_chain.ts";
 
-/** Microtask rounds without a call that count as quiet: `await` chains take up to three. */
-const QUIET_ROUND_COUNT = 2;
-
-/** A timer may be 1 ms late, and 32 chained turns of busy connections take some 20 ms. */
+/** A timer may be 1 ms late, and the turns between two macrotasks take some 2 ms. */
 const UNREFERENCED_GAP = 2;
 
 /** The ring whose turns a pump takes. */
@@ -57,7 +51,8 @@ export interface PumpedRing {
   onSleep(): void;
 }
 
-type PumpState = "asleep" | "scheduled" | "yielding" | "spinning" | "closed";
+/** `yielding` waits for a macrotask, and `leaving` submits calls before that macrotask. */
+type PumpState = "asleep" | "scheduled" | "yielding" | "leaving" | "spinning" | "closed";
 
 export class Pump {
   readonly #ring: PumpedRing;
@@ -70,12 +65,9 @@ export class Pump {
   #state: PumpState = "asleep";
   #referenceCount = 0;
   #referenced = false;
-  #seen = 0;
-  #quietRounds = 0;
-  /** Rounds of microtasks for which the next turn still waits. */
-  #roundsLeft = 0;
+  readonly #quiet: QuietRounds;
   /** Turns since the pump last gave way to timers and I/O of the runtime. */
-  #chained = 0;
+  readonly #turns: TurnChain;
   #spinSinceMs = 0;
   #spinUntilMs = 0;
   #asleepSinceMs = 0;
@@ -90,6 +82,8 @@ export class Pump {
     this.#ring = ring;
     this.#keeper = keeper ?? this;
     this.#partner = keeper;
+    this.#quiet = new QuietRounds(() => this.#activity, () => this.#onQuiet());
+    this.#turns = new TurnChain(ring.now);
     this.spinner = new Spinner(spin, ring.meter);
     this.#doorbell = ring.port.openDoorbell(this.#onWake);
     this.#doorbell.unref();
@@ -108,8 +102,13 @@ export class Pump {
 
   /** Called when an operation was submitted. A turn follows. */
   schedule(): void {
-    if (this.#state !== "asleep" && this.#state !== "spinning") return;
-    this.#chain();
+    if (this.#state === "asleep" || this.#state === "spinning") {
+      this.#turns.resume(this.#ring.now);
+      this.#chain();
+    } else if (this.#state === "yielding") {
+      this.#state = "leaving";
+      this.#quiet.begin();
+    }
   }
 
   /** Whether a call is pending that keeps the process alive. */
@@ -145,26 +144,12 @@ export class Pump {
     return this.#partner === null ? activity : activity + this.#partner.#ring.activity;
   }
 
-  #queueStep(): void {
-    this.#seen = this.#activity;
-    this.#roundsLeft = LIMITS.gatherRoundCountMax;
-    this.#quietRounds = 0;
-    queueMicrotask(this.#step);
-  }
-
-  readonly #step = (): void => {
+  #onQuiet(): void {
+    if (this.#state === "leaving") this.#giveWay();
     if (this.#state !== "scheduled") return;
-    const activity = this.#activity;
-    if (activity !== this.#seen && --this.#roundsLeft > 0) {
-      this.#seen = activity;
-      this.#quietRounds = 0;
-      queueMicrotask(this.#step);
-    } else if (++this.#quietRounds < QUIET_ROUND_COUNT) {
-      queueMicrotask(this.#step);
-    } else {
-      this.#turn();
-    }
-  };
+    if (this.#turns.mayGoOn(this.#ring.host.now())) this.#turn();
+    else this.#giveWay();
+  }
 
   /** Takes a turn. After a wakeup, a flag tells the shim to arm the doorbell again. */
   #takeTurn(look: number): number {
@@ -175,7 +160,7 @@ export class Pump {
 
   #turn(): void {
     const ring = this.#ring;
-    this.#chained++;
+    this.#turns.count();
     const count = this.#takeTurn(0);
     if (this.#isClosed()) return;
     if (ring.hasMore || ring.canStage || (count > 0 && !this.#mayRest)) this.#chain();
@@ -191,15 +176,15 @@ export class Pump {
     return this.#keeper !== this && this.#ring.inFlight === 0;
   }
 
-  /** Takes another turn, in a microtask, or after the runtime's timers and I/O. */
   #chain(): void {
-    if (this.#chained < LIMITS.chainedTurnCountMax) {
-      this.#state = "scheduled";
-      this.#queueStep();
-      return;
-    }
-    this.#state = "yielding";
-    this.#queueMacrotask();
+    this.#state = "scheduled";
+    this.#quiet.begin();
+  }
+
+  /** Submits the last calls, and takes the next turn after the runtime's timers and I/O. */
+  #giveWay(): void {
+    if (this.#ring.canStage) this.#takeTurn(TURN_SUBMIT);
+    if (!this.#isClosed()) this.#yieldAndRetry();
   }
 
   /** Queues at most one macrotask, whose work depends on the state that it finds. */
@@ -226,13 +211,9 @@ export class Pump {
   readonly #onMacrotask = (): void => {
     this.#macrotaskQueued = false;
     this.#gap = null;
-    this.#chained = 0;
-    if (this.#state === "spinning") {
-      this.#spinStep();
-    } else if (this.#state === "yielding") {
-      this.#state = "scheduled";
-      this.#queueStep();
-    }
+    this.#turns.restart(this.#ring.host.now());
+    if (this.#state === "spinning") this.#spinStep();
+    else if (this.#state === "yielding") this.#chain();
   };
 
   #spin(): void {
@@ -301,9 +282,9 @@ export class Pump {
     this.#wakeupFlag = TURN_WOKEN;
     this.#ring.meter.counts[COUNT.wakeups]++;
     if (this.#state !== "asleep") return;
-    this.#chained = 0;
-    const { host } = this.#ring;
-    if (this.spinner.enabled) this.spinner.woke((host.now() - this.#asleepSinceMs) * 1_000);
+    const nowMs = this.#ring.host.now();
+    this.#turns.restart(nowMs);
+    if (this.spinner.enabled) this.spinner.woke((nowMs - this.#asleepSinceMs) * 1_000);
     this.#turn();
   };
 }

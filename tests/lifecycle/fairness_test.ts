@@ -4,12 +4,21 @@
  *
  * @module
  */
+import { setImmediate } from "node:timers";
 import { Network } from "../../mod.ts";
+import { LIMITS } from "../../src/base/limits.ts";
 import { closeChecked, connect, pattern } from "../contract/fixture.ts";
 import { assert, suite } from "../harness.ts";
 
-/** Timers get their chance after each 16 turns; this many rounds take a thousand turns or more. */
+/** Timers get their chance after each 16 turns at the latest; these rounds take 1,000 or more. */
 const ROUNDS_MAX = 1_000;
+
+/** Messages whose handlers hold the thread for longer than turns may follow each other. */
+const LONG_HANDLER_COUNT = 24;
+
+function holdThread(ms: number): void {
+  for (const endMs = performance.now() + ms; performance.now() < endMs;);
+}
 
 const test = suite("fairness");
 
@@ -47,6 +56,30 @@ for (const topology of ["shared", "split"] as const) {
       await listener.close();
       await closeChecked(network);
       assert.ok(rounds < ROUNDS_MAX, "the timer never fired");
+    });
+
+    test(`immediates run between messages whose handlers are long (${title})`, async () => {
+      const network = await Network.start({ ring });
+      const { client, server, listener } = await connect(network);
+      await listener.close();
+      let rounds = 0;
+      let counts = true;
+      const round = () => {
+        rounds++;
+        if (counts) setImmediate(round);
+      };
+      setImmediate(round);
+      for (let i = 0; i < LONG_HANDLER_COUNT; i++) {
+        await client.sink.send("x");
+        (await server.stream.recv(1)).release();
+        holdThread(LIMITS.chainedTurnsMs * 1.5);
+      }
+      counts = false;
+      await Promise.all([client.close(), server.close()]);
+      await closeChecked(network);
+      // A handler may end where its turn's time has just begun.
+      const wanted = LONG_HANDLER_COUNT / 2;
+      assert.ok(rounds >= wanted, `wanted ${wanted} rounds of the event loop, saw ${rounds}`);
     });
 
     test(`sends, one awaited after the other, leave timers their chance (${title})`, async () => {

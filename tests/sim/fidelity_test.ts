@@ -22,6 +22,7 @@ import {
   OP_FLAG_POLL_FIRST,
   type RingPort,
   SOCKET_OPTION,
+  TURN_SUBMIT,
 } from "../../src/ring/port.ts";
 import { assert, Random, suite } from "../harness.ts";
 import { FakeHost } from "../support/fake_host.ts";
@@ -187,6 +188,21 @@ class World {
     return this.turn();
   }
 
+  /** A send in a turn that only submits, and what the far end has before the next turn. */
+  async submit(slot: number, length: number): Promise<void> {
+    const { port, writer } = this.#near;
+    writer.address(slot, 0);
+    writer.send(this.#fd, this.#slab.id, SEND_AT, length);
+    const count = port.turn(writer.count, TURN_SUBMIT);
+    writer.clear();
+    this.log.push(`completions: ${count}`);
+    const far = this.#far;
+    far.writer.address(1, 0);
+    far.writer.recv(this.#farFd, this.#slab.id, RECV_AT, length, 0);
+    await far.settle();
+    this.log.push(`the far end received ${far.results.get(1)}`);
+  }
+
   cancel(slot: number): Promise<void> {
     this.#near.writer.cancel(slot, 0, 0);
     return this.turn();
@@ -305,6 +321,15 @@ const SCRIPTS: Readonly<Record<string, (world: World) => Promise<void>>> = {
     await world.multishot(1, WAIT);
     await world.arrives(1_500);
     await world.fin();
+    await world.turn();
+  },
+  "a turn that only submits performs the send, and leaves all completions to the next": async (
+    world,
+  ) => {
+    world.give(MULTISHOT, 2);
+    await world.multishot(1, WAIT);
+    await world.arrives(10);
+    await world.submit(2, 20);
     await world.turn();
   },
   "a receive that gathers waits for its turn, and takes what has come": async (world) => {

@@ -34,6 +34,7 @@ import {
   type RingOpenOptions,
   type RingPort,
   type ShutdownHow,
+  TURN_SUBMIT,
   TURN_WOKEN,
 } from "../../src/ring/port.ts";
 import type { FakeKernel } from "./fake_kernel.ts";
@@ -143,6 +144,7 @@ export class FakeRing implements RingPort {
   stuck = false;
   /** Sockets of this ring, which closes the remaining ones. */
   readonly #owned = new Set<FakeSocket>();
+  /** Turns, without those that only submit. */
   turnCount = 0;
   /** Multishot receives that were started, and their completions without the last. */
   multishotCount = 0;
@@ -212,7 +214,8 @@ export class FakeRing implements RingPort {
     const kernel = this.#kernel;
     kernel.require(!this.closed, "a turn after close");
     kernel.require(opCount <= this.opCapacity, "more records than fit");
-    this.turnCount++;
+    const submitsOnly = (flags & TURN_SUBMIT) !== 0;
+    if (!submitsOnly) this.turnCount++;
     if ((flags & TURN_WOKEN) !== 0) this.#armed = false;
     this.#eventEnabled = false;
     let count = 0;
@@ -220,7 +223,7 @@ export class FakeRing implements RingPort {
       const failed = this.#stage(at * 8);
       if (failed !== null) this.#put(count++, failed.slot, failed.generation, failed.result, 0);
     }
-    if (!this.stuck) count = this.#drain(count);
+    if (!this.stuck && !submitsOnly) count = this.#drain(count);
     const { header } = this;
     header[HEADER.submissions] += opCount;
     header[HEADER.completions] += count;
