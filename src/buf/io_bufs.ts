@@ -86,10 +86,17 @@ export class IoBufs implements Disposable {
    * Joins parts to one byte string.
    *
    * @param parts Buffers are moved in. Arrays and text are copied.
-   * @throws {TypeError} A part has another type, or is a buffer that was released or moved.
+   * @throws {TypeError} A part has another type, or is a buffer that was released or moved. The
+   * buffers before that part were moved in, and are released.
    */
   constructor(...parts: IoBufsPart[]) {
-    for (const part of parts) this.append(part);
+    try {
+      for (const part of parts) this.append(part);
+    } catch (error) {
+      // The parts before have no other owner.
+      this.release();
+      throw error;
+    }
   }
 
   /**

@@ -10,10 +10,9 @@
  *                                     --(released)--> unregistered
  *                                     --(collected)--> reclaimed, counted
  *
- * The nursery keeps its handles reachable for at most {@link NURSERY_MS}, or until it is full.
- *
- * A timer sweeps the nursery. A ring that reports when its thread becomes idle saves most timers:
- * where no handle is open, the nursery is emptied at that moment instead.
+ * A timer sweeps the nursery, {@link NURSERY_MS} after the first handle. A busy ring saves most
+ * timers, because it reports when it becomes idle: where no handle is open, the nursery is emptied
+ * at that moment instead. While no ring is busy, no report comes, and a new handle sets the timer.
  *
  * @module
  */
@@ -34,7 +33,8 @@ export class LeakTracker implements HandleTracker {
   #count = 0;
   /** Handles that are open and not registered. */
   #unregisteredCount = 0;
-  #idleReporterCount = 0;
+  /** Rings that will call `onIdle`. */
+  #busyCount = 0;
   #isTimerSet = false;
   #hasWarned = false;
   /** Buffers that the garbage collector found. */
@@ -48,7 +48,7 @@ export class LeakTracker implements HandleTracker {
     this.#unregisteredCount++;
     this.#nursery[this.#count++] = handle;
     if (this.#count === NURSERY_COUNT_MAX) this.sweep();
-    if (this.#idleReporterCount === 0) this.#startTimer();
+    if (this.#busyCount === 0) this.#startTimer();
   }
 
   /** A handle that is not registered was released or moved. */
@@ -62,19 +62,14 @@ export class LeakTracker implements HandleTracker {
     this.#registry.unregister(handle);
   }
 
-  /** The caller promises to call `onIdle` whenever its thread becomes idle. */
-  addIdleReporter(): void {
-    this.#idleReporterCount++;
+  /** The caller becomes busy, and promises one call of `onIdle`. */
+  onBusy(): void {
+    this.#busyCount++;
   }
 
-  /** The caller takes back the promise of `addIdleReporter`. */
-  removeIdleReporter(): void {
-    this.#idleReporterCount--;
-    this.onIdle();
-  }
-
-  /** The thread becomes idle. Handles that are still open are swept later, by the timer. */
+  /** The caller becomes idle. Handles that are still open are swept later, by the timer. */
   onIdle(): void {
+    this.#busyCount--;
     if (this.#unregisteredCount > 0) this.#startTimer();
     else this.#empty();
   }

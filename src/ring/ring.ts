@@ -81,6 +81,8 @@ export class Ring implements PumpedRing {
   readonly #writer: OpWriter;
   readonly #cancels: CancelQueue;
   readonly #tracker: LeakTracker | null;
+  /** Whether the tracker waits for the next sleep. */
+  #isBusy = false;
   readonly #lastHeader = new Float64Array(4);
 
   constructor(options: RingOptions) {
@@ -98,7 +100,6 @@ export class Ring implements PumpedRing {
     this.#tracker = reads === null ? null : leakTrackerOf(reads.pool);
     // Made last, because it can fail.
     this.pump = new Pump(this, spin, keeper === null ? null : keeper.pump);
-    this.#tracker?.addIdleReporter();
   }
 
   /** The number of operations in flight. */
@@ -122,8 +123,19 @@ export class Ring implements PumpedRing {
   #activate(): void {
     this.activity++;
     // The clock stands still during a sleep. Calls that follow would seem to last as long.
-    if (this.pump.asleep) this.now = this.host.now();
+    if (this.pump.asleep) {
+      this.now = this.host.now();
+      this.#setBusy(true);
+    }
     this.pump.schedule();
+  }
+
+  /** Tells the tracker when a busy time begins, and when it ends. */
+  #setBusy(busy: boolean): void {
+    if (busy === this.#isBusy) return;
+    this.#isBusy = busy;
+    if (busy) this.#tracker?.onBusy();
+    else this.#tracker?.onIdle();
   }
 
   /**
@@ -188,6 +200,8 @@ export class Ring implements PumpedRing {
 
   turn(flags: number): number {
     const writer = this.#writer;
+    // A wakeup by the doorbell needs no submission.
+    this.#setBusy(true);
     writer.clear();
     this.#stage(writer);
     const count = this.port.turn(writer.count, flags);
@@ -208,7 +222,7 @@ export class Ring implements PumpedRing {
 
   onSleep(): void {
     this.reads?.stream.interrupt();
-    this.#tracker?.onIdle();
+    this.#setBusy(false);
   }
 
   /** Adds the shim's counts since the last call. The shim's words wrap at 2^32. */
@@ -235,7 +249,7 @@ export class Ring implements PumpedRing {
     this.publish();
     this.pump.close();
     this.#cancels.close();
-    this.#tracker?.removeIdleReporter();
+    this.#setBusy(false);
     const drained = this.port.close() >= 0;
     this.#table.eachInFlight((operation) => {
       if (!drained) operation.owner.detain();

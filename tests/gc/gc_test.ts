@@ -36,6 +36,11 @@ test("dropped buffers are reclaimed, counted in pool and metrics, and warned of 
   assert.is(output.split(WARNING).length - 1, 1, output);
 });
 
+test("buffers dropped while the network sleeps are reclaimed too, and warned of once", async () => {
+  const { output } = await expectRight("dropped asleep");
+  assert.is(output.split(WARNING).length - 1, 1, output);
+});
+
 test("a stale view shows the pattern in debug mode, and a stale handle throws", async () => {
   await expectRight("stale");
 });

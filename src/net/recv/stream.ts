@@ -244,8 +244,9 @@ export class Stream implements AsyncIterable<Uint8Array> {
    * @throws {NetworkError} `"TooLong"`: `maxLength` bytes have come without a complete delimiter.
    *   `"RecvFailed"`: the peer closed before the delimiter (`endOfStream` is true), or
    * the kernel reports an errno. `"Timeout"`: the budget ran out. `"Closed"`: the half is closed.
-   * @throws {TypeError} The delimiter or an option has a wrong type, or the delimiter is empty.
-   * @throws {RangeError} The delimiter is longer than `maxLength`, or an option is out of range.
+   * @throws {TypeError} The delimiter or an option has a wrong type.
+   * @throws {RangeError} The delimiter is empty or longer than `maxLength`, or an option is out of
+   * range.
    * @throws The reason of the signal, when the signal is aborted.
    *
    * @example

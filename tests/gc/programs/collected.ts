@@ -163,6 +163,24 @@ async function dropped(): Promise<void> {
   console.log(`<leaked ${leaked}>`);
 }
 
+/** Buffers that are dropped while the network sleeps, and no call wakes it afterwards. */
+async function droppedAsleep(): Promise<void> {
+  const network = await Network.start();
+  const pair = await connect(network);
+  await expectAlive(pair);
+  await pair[Symbol.asyncDispose]();
+  // Long enough for every spin to end.
+  await pause(50);
+  for (let i = 0; i < 50; i++) network.pool.alloc(100).bytes.fill(i);
+  for (let round = 0; network.pool.stats().leaked < 40 && round < 200; round++) {
+    await collectHard(1);
+  }
+  // A conservative collector may keep a few.
+  const { leaked } = network.pool.stats();
+  assert.ok(leaked >= 40 && leaked <= 50, `${leaked} leaked`);
+  await network.close();
+}
+
 // ----------------------------------------------------------------------------------------- stale
 
 async function stale(): Promise<void> {
@@ -324,6 +342,9 @@ switch (kind) {
     break;
   case "dropped":
     await dropped();
+    break;
+  case "dropped asleep":
+    await droppedAsleep();
     break;
   case "stale":
     await stale();

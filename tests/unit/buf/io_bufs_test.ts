@@ -68,6 +68,23 @@ test("empty parts become no chunk and hold no memory", () => {
   bufs.release();
 });
 
+test("a part that is refused releases the buffers that were moved in before it", () => {
+  const pool = makePool();
+  const buffer = pool.alloc(5);
+  const gone = new Uint8Array(4);
+  structuredClone(gone.buffer, { transfer: [gone.buffer] });
+  for (const refused of [5, null, gone, buffer]) {
+    const [single, many] = [pooled(pool, "a"), joined(pool, "b", "c")];
+    buffer.release();
+    thrown(() => new IoBufs(single, many, refused as string), TypeError, "");
+    assert.ok(single.released && many.released);
+    assert.is(inUse(pool), 0);
+  }
+  const twice = pooled(pool, "a");
+  thrown(() => new IoBufs(twice, twice), TypeError, "moved");
+  assert.is(inUse(pool), 0);
+});
+
 test("a buffer given to append() is moved: its handle is over, its memory is not", () => {
   const pool = makePool();
   const [single, many] = [pooled(pool, "a"), joined(pool, "b", "c")];

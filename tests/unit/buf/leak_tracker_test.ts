@@ -102,6 +102,39 @@ test("one timer serves many handles, and none is set while nothing is new", () =
   for (const buffer of [...buffers, late]) buffer.release();
 });
 
+test("while a ring is busy no timer is set, and its next sleep finds what is open", () => {
+  const { source, pool } = makePool();
+  const tracker = leakTrackerOf(pool);
+  tracker.onBusy();
+  pool.alloc(1).release();
+  tracker.onIdle();
+  assert.is(source.timers.length, 0, "no handle is open");
+  tracker.onBusy();
+  const held = pool.alloc(1);
+  assert.is(source.timers.length, 0);
+  tracker.onIdle();
+  source.runTimers();
+  assert.ok(isRegistered(held));
+  held.release();
+});
+
+test("a handle that is made while every ring is idle sets the timer, because no sleep follows", () => {
+  const { source, pool } = makePool();
+  const tracker = leakTrackerOf(pool);
+  tracker.onBusy();
+  tracker.onBusy();
+  tracker.onIdle();
+  const first = pool.alloc(1);
+  assert.is(source.timers.length, 0, "one ring is busy");
+  tracker.onIdle();
+  source.runTimers();
+  assert.ok(isRegistered(first));
+  const second = pool.alloc(1);
+  source.runTimers();
+  assert.ok(isRegistered(second));
+  for (const buffer of [first, second]) buffer.release();
+});
+
 test("sweep() registers open handles without waiting for the timer", () => {
   const { pool } = makePool();
   const [first, second] = [pool.alloc(1), pool.alloc(1)];
