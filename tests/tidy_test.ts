@@ -22,7 +22,7 @@ const SOURCE_LINES_MAX = 300;
  * than that the limit was reached, as pieces moved out for that alone make a worse house.
  */
 const LONGER_SOURCES: Readonly<Record<string, readonly [linesMax: number, reason: string]>> = {
-  "src/buf/io_bufs.ts": [365, "a public class with the documentation of its members"],
+  "src/buf/io_bufs.ts": [370, "a public class with the documentation of its members"],
   "src/buf/buffer_pool.ts": [310, "a public class with the documentation of its members"],
   "src/net/accept/accept_queue.ts": [325, "the accepting half is one state machine"],
   "src/net/config/config.ts": [390, "the configuration with the documentation of its fields"],

@@ -85,6 +85,19 @@ function isDetached(buffer: ArrayBuffer): boolean {
   return apply(detachedAccessor, buffer, NO_ARGUMENTS);
 }
 
+/**
+ * Whether a value is a signal, which proxies and objects that only inherit from AbortSignal are
+ * not.
+ */
+function isSignal(value: unknown): value is AbortSignal {
+  try {
+    apply(abortedAccessor, value, NO_ARGUMENTS);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Whether a signal is aborted. Throws TypeError for a value that is not a signal. */
 function isAborted(signal: AbortSignal): boolean {
   return apply(abortedAccessor, signal, NO_ARGUMENTS);
@@ -133,6 +146,7 @@ export const intrinsics = Object.freeze({
   viewOf,
   isArrayBuffer,
   isDetached,
+  isSignal,
   isAborted,
   abortReason,
   listenToAbort,

@@ -144,7 +144,8 @@ export class NetworkError extends Error {
     this.bytesDone = (intrinsics.optionOf(details, "bytesDone") as number | undefined) ?? 0;
     this.endOfStream = (intrinsics.optionOf(details, "endOfStream") as boolean | undefined) ??
       false;
-    this.#errors = details.errors ?? NO_ERRORS;
+    const errors = intrinsics.optionOf(details, "errors") as readonly NetworkError[] | undefined;
+    this.#errors = errors ?? NO_ERRORS;
   }
 
   /** Of a failed dial: one error for each address, in the order of the attempts. Else empty. */

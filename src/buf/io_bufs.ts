@@ -90,13 +90,7 @@ export class IoBufs implements Disposable {
    * buffers before that part were moved in, and are released.
    */
   constructor(...parts: IoBufsPart[]) {
-    try {
-      for (const part of parts) this.append(part);
-    } catch (error) {
-      // The parts before have no other owner.
-      this.release();
-      throw error;
-    }
+    if (parts.length > 0) IoBufs.#join(this, parts);
   }
 
   /**
@@ -299,6 +293,16 @@ export class IoBufs implements Disposable {
   /** Releases the buffers, for `using`. */
   [Symbol.dispose](): void {
     this.release();
+  }
+
+  static #join(bufs: IoBufs, parts: readonly IoBufsPart[]): void {
+    try {
+      for (const part of parts) bufs.append(part);
+    } catch (error) {
+      // The parts before have no other owner.
+      bufs.release();
+      throw error;
+    }
   }
 
   static #moveOut(bufs: IoBufs): IoBuf[] {

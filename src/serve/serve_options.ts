@@ -4,6 +4,7 @@
  * @module
  */
 import { check } from "../base/check.ts";
+import { intrinsics } from "../base/intrinsics.ts";
 import { LIMITS } from "../base/limits.ts";
 import type { Connection } from "../net/connection/connection.ts";
 
@@ -62,7 +63,7 @@ export function checkServeOptions(options: unknown): CheckedServeOptions {
   if (onError !== undefined && typeof onError !== "function") {
     check.fail("options.onError", "a function", onError);
   }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+  if (signal !== undefined && !intrinsics.isSignal(signal)) {
     check.fail("options.signal", "an AbortSignal", signal);
   }
   return {

@@ -52,7 +52,7 @@ export function checkTimeout(options: CallOptions, fallback: number | null): num
 export function checkSignal(options: CallOptions): AbortSignal | null {
   const signal = intrinsics.optionOf(options, "signal");
   if (signal === undefined || signal === null) return null;
-  if (!(signal instanceof AbortSignal)) return check.fail("signal", "an AbortSignal", signal);
+  if (!intrinsics.isSignal(signal)) return check.fail("signal", "an AbortSignal", signal);
   if (intrinsics.isAborted(signal)) throw intrinsics.abortReason(signal);
   return signal;
 }

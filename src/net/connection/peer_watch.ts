@@ -9,7 +9,8 @@
  * Invariants
  * - The poll is in flight only while a call or the signal waits for an event. The socket closes its
  *   descriptor when the poll is idle.
- * - The signal is aborted once, in a microtask: listeners never run inside a turn.
+ * - The signal is aborted once, in a microtask: listeners never run inside a turn. A signal that is
+ *   made after the end is aborted at once, because it has no listener yet.
  * - Only pending calls keep the process alive, not the signal.
  *
  * @module
@@ -61,6 +62,11 @@ class FinishedCall extends Call implements Linked<FinishedCall> {
   }
 }
 
+function abortNow(controller: AbortController, peer: string, happened: string): void {
+  const what = `Cannot use the connection to ${peer}: ${happened}`;
+  controller.abort(new NetworkError(what, { code: "Closed", operation: "close" }));
+}
+
 export class PeerWatch implements SocketHalf, PeerPollOwner {
   readonly socket: Socket;
   readonly #calls = new Fifo<FinishedCall>();
@@ -96,7 +102,10 @@ export class PeerWatch implements SocketHalf, PeerPollOwner {
     if (this.#controller === null) {
       this.#controller = new AbortController();
       if (this.#reason === null) this.#request();
-      else if (this.socket.isClosed) this.release();
+      else if (this.socket.isClosed) {
+        this.#isOver = true;
+        abortNow(this.#controller, this.socket.peerName, this.#reason.happened);
+      }
     }
     return this.#controller.signal;
   }
@@ -171,10 +180,7 @@ export class PeerWatch implements SocketHalf, PeerPollOwner {
     if (controller === null || this.#isOver) return;
     this.#isOver = true;
     const { peerName } = this.socket;
-    queueMicrotask(() => {
-      const what = `Cannot use the connection to ${peerName}: ${happened}`;
-      controller.abort(new NetworkError(what, { code: "Closed", operation: "close" }));
-    });
+    queueMicrotask(() => abortNow(controller, peerName, happened));
   }
 
   #closedError(reason: CloseReason): NetworkError {

@@ -136,11 +136,17 @@ export function peerEnd(test: ContractSuite, config: NetworkConfig): void {
     }
   });
 
-  test("signal: first used after the end, it is aborted", async ({ network }) => {
-    await using pair = await connect(network);
-    await pair.server.close();
-    await aborted(pair.server);
-    assert.is(pair.server.signal.aborted, true);
+  test("signal: first used after the end, it is aborted already", async ({ network }) => {
+    for (const end of ["close", "reset"] as const) {
+      await using pair = await connect(network);
+      void pair.server[end]();
+      await pair.server.close();
+      const { signal } = pair.server;
+      assert.is(signal.aborted, true);
+      assert.is((signal.reason as NetworkError).code, "Closed");
+      await pause(1);
+      assert.is(pair.server.signal.reason, signal.reason, "aborted once");
+    }
   });
 
   test("signal: a call that has it ends with the connection", async ({ network }) => {

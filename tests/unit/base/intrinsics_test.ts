@@ -11,6 +11,7 @@ const {
   isArrayBuffer,
   isDetached,
   isAborted,
+  isSignal,
   abortReason,
   optionOf,
 } = intrinsics;
@@ -105,6 +106,10 @@ test("isAborted() and abortReason() do not ask the signal", () => {
   assert.ok(isAborted(signal));
   assert.is(abortReason(signal), reason);
   thrown(() => isAborted({} as AbortSignal), TypeError);
+  assert.ok(isSignal(signal));
+  for (const value of [{}, null, 5, new EventTarget(), Object.create(AbortSignal.prototype)]) {
+    assert.not.ok(isSignal(value));
+  }
 });
 
 test("optionOf() reads own fields and fields of a class, but not of Object.prototype", () => {

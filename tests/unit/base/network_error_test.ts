@@ -42,4 +42,23 @@ test("an errno of zero or null is no errno, and an unknown one keeps its number"
   assert.equal([make(0), make(null), make(512)], [null, null, "E512"]);
 });
 
+test("no field comes from a polluted Object.prototype", () => {
+  const polluted: Record<string, unknown> = Object.prototype as never;
+  const fields = { errno: 32, bytesDone: 3, endOfStream: true, cause: "below", errors: [5] };
+  for (const [name, value] of Object.entries(fields)) polluted[name] = value;
+  try {
+    const error = new NetworkError("Cannot alloc", { code: "PoolExhausted", operation: "alloc" });
+    const { errno, bytesDone, endOfStream, cause, errors } = error;
+    assert.equal([errno, bytesDone, endOfStream, cause, errors.length], [
+      null,
+      0,
+      false,
+      undefined,
+      0,
+    ]);
+  } finally {
+    for (const name of Object.keys(fields)) delete polluted[name];
+  }
+});
+
 test.run();

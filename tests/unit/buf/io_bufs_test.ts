@@ -76,7 +76,7 @@ test("a part that is refused releases the buffers that were moved in before it",
   for (const refused of [5, null, gone, buffer]) {
     const [single, many] = [pooled(pool, "a"), joined(pool, "b", "c")];
     buffer.release();
-    thrown(() => new IoBufs(single, many, refused as string), TypeError, "");
+    thrown(() => new IoBufs(single, many, refused as never), TypeError, "");
     assert.ok(single.released && many.released);
     assert.is(inUse(pool), 0);
   }

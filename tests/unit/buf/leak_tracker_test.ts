@@ -118,7 +118,7 @@ test("while a ring is busy no timer is set, and its next sleep finds what is ope
   held.release();
 });
 
-test("a handle that is made while every ring is idle sets the timer, because no sleep follows", () => {
+test("a handle that is made while every ring is idle sets the timer: no sleep follows", () => {
   const { source, pool } = makePool();
   const tracker = leakTrackerOf(pool);
   tracker.onBusy();

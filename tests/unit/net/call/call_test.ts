@@ -183,7 +183,9 @@ test("prepare() refuses wrong options, budgets and signals by name", () => {
     thrown(prepare({ timeoutMs }), RangeError, `"timeoutMs"`);
   }
   thrown(prepare({ timeoutMs: "5" }), TypeError, `"timeoutMs"`);
-  thrown(prepare({ signal: {} }), TypeError, `"signal": wanted an AbortSignal`);
+  for (const signal of [{}, 5, new EventTarget(), Object.create(AbortSignal.prototype)]) {
+    thrown(prepare({ signal }), TypeError, `"signal": wanted an AbortSignal`);
+  }
   for (const options of [null, 5, "fast"]) thrown(prepare(options), TypeError, `"options"`);
 });
 
