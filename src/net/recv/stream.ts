@@ -169,8 +169,8 @@ export class Stream implements AsyncIterable<Uint8Array> {
    * it.
    *
    * @param maxLength The largest number of bytes to return, 1 to 4,294,967,295. Defaults to
-   *   256 KiB, or to
-   * `readBufferSize` where that is larger, or below 64 KiB.
+   * 256 KiB, or to `readBufferSize` where that is larger, or below 64 KiB. Defaults to 64 KiB with
+   * `readBufferSize: 0`.
    * @param options A signal, and a budget. The budget defaults to `readTimeoutMs`.
    * @returns 1 to `maxLength` bytes, or null at a clean end of the stream, and at each call after
    * that.
