@@ -174,10 +174,12 @@ export class RunningServer implements Server, NetworkServer {
     try {
       await this.#handler(connection, context);
     } catch (error) {
-      // The drain's signal has ended the handler's call, so the handler has finished.
-      const hasFinished = error === this.#drain.signal.reason && !owesAnswer(connection);
-      if (!hasFinished) connection.reset();
-      if (!served.ended && error !== this.#drain.signal.reason) this.#tell(error, connection);
+      // The drain's signal has ended the handler's call, so the handler has finished. Before the
+      // drain there is no reason, and a handler may throw undefined.
+      const { aborted, reason } = this.#drain.signal;
+      const isDrained = aborted && error === reason;
+      if (!isDrained || owesAnswer(connection)) connection.reset();
+      if (!isDrained && !served.ended) this.#tell(error, connection);
     }
     await connection.close();
     this.#leave(served);

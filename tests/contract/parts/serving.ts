@@ -98,6 +98,25 @@ export function serving(test: ContractSuite, config: NetworkConfig): void {
     assert.is(await ask(first, "two"), "two");
   });
 
+  test("a handler that fails with undefined, now or later, has failed", async () => {
+    await using own = await started(config);
+    const listener = await own.network.bind("127.0.0.1:0");
+    const { errors, onError } = told();
+    const nothing: unknown = undefined;
+    let isFirst = true;
+    await using server = serve(listener, () => {
+      if (!isFirst) return Promise.reject();
+      isFirst = false;
+      throw nothing;
+    }, { onError });
+    await using now = await own.network.dial(listener.localAddress);
+    await using later = await own.network.dial(listener.localAddress);
+    assert.is(await lastWords(now), "ECONNRESET");
+    assert.is(await lastWords(later), "ECONNRESET");
+    await until(() => server.connections === 0, "both connections are gone");
+    assert.equal(errors, [undefined, undefined]);
+  });
+
   test("an onError that throws or rejects ends nothing", async () => {
     await using own = await started(config);
     const listener = await own.network.bind("127.0.0.1:0");
