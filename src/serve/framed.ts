@@ -8,14 +8,17 @@
 import { check } from "../base/check.ts";
 import type { CallOptions } from "../net/call/call_options.ts";
 import type { Connection } from "../net/connection/connection.ts";
-import type { Stream } from "../net/recv/stream.ts";
+import { Stream } from "../net/recv/stream.ts";
 import type { Sendable } from "../net/send/load_call.ts";
+import { CallBudget } from "./call_budget.ts";
+import { MessageTurns } from "./message_turns.ts";
 
 /** Writes messages to a byte stream and reads them from it. A program may have its own codec. */
 export interface Codec<In, Out> {
   /**
    * Receives one message. Consumes nothing when it rejects, so that the program can repeat a call
-   * that timed out.
+   * that timed out. {@link Framed} makes one such call at a time for each stream; a program that
+   * calls the codec itself does so as well.
    *
    * @param stream The source of the bytes.
    * @param options A signal, and a budget.
@@ -36,7 +39,8 @@ export interface Framed<In, Out = In> extends AsyncIterable<In>, AsyncDisposable
   /** The connection underneath. */
   readonly connection: Connection;
   /**
-   * Receives one message. Rejects with the errors of the codec's `decode`.
+   * Receives one message. Rejects with the errors of the codec's `decode`. Calls may overlap, with
+   * each other and with an iteration. They are served in order.
    *
    * @param options A signal, and a budget. The budget defaults to `readTimeoutMs`.
    * @returns The message, or null at a clean end of the stream.
@@ -85,7 +89,7 @@ export function framed<In, Out = In>(
   connection: Connection,
   codec: Codec<In, Out>,
 ): Framed<In, Out> {
-  if (connection === null || typeof connection !== "object" || !("stream" in connection)) {
+  if (!((connection as Partial<Connection> | null)?.stream instanceof Stream)) {
     check.fail("connection", "a Connection", connection);
   }
   if (typeof codec?.decode !== "function" || typeof codec.encode !== "function") {
@@ -97,14 +101,29 @@ export function framed<In, Out = In>(
 class FramedConnection<In, Out> implements Framed<In, Out> {
   readonly connection: Connection;
   readonly #codec: Codec<In, Out>;
+  readonly #turns: MessageTurns;
 
   constructor(connection: Connection, codec: Codec<In, Out>) {
     this.connection = connection;
     this.#codec = codec;
+    this.#turns = MessageTurns.of(connection.stream);
   }
 
   receive(options?: CallOptions): Promise<In | null> {
-    return this.#codec.decode(this.connection.stream, options);
+    if (this.#turns.begin()) return this.#receive(options);
+    try {
+      const budget = new CallBudget(options);
+      return this.#turns.wait(budget.left).then(() => this.#receive(budget.left));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Has the turn. */
+  #receive(options: CallOptions | undefined): Promise<In | null> {
+    const decoded = decode(this.#codec, this.connection.stream, options);
+    void decoded.then(this.#turns.end, this.#turns.end);
+    return decoded;
   }
 
   send(value: Out, options?: CallOptions): Promise<void> {
@@ -124,7 +143,20 @@ class FramedConnection<In, Out> implements Framed<In, Out> {
   }
 
   [Symbol.asyncIterator](): AsyncIterator<In> {
-    return new Messages(this.#codec, this.connection.stream);
+    return new Messages(this.#codec, this.connection.stream, this.#turns);
+  }
+}
+
+/** Never throws, whatever the codec of a program does. */
+function decode<In>(
+  codec: Codec<In, never>,
+  stream: Stream,
+  options?: CallOptions,
+): Promise<In | null> {
+  try {
+    return Promise.resolve(codec.decode(stream, options));
+  } catch (error) {
+    return Promise.reject(error);
   }
 }
 
@@ -132,16 +164,18 @@ class FramedConnection<In, Out> implements Framed<In, Out> {
 class Messages<In> implements AsyncIterator<In> {
   readonly #codec: Codec<In, never>;
   readonly #stream: Stream;
+  readonly #turns: MessageTurns;
   #ended = false;
 
-  constructor(codec: Codec<In, never>, stream: Stream) {
+  constructor(codec: Codec<In, never>, stream: Stream, turns: MessageTurns) {
     this.#codec = codec;
     this.#stream = stream;
+    this.#turns = turns;
   }
 
   next(): Promise<IteratorResult<In>> {
     if (this.#ended) return Promise.resolve({ done: true, value: undefined });
-    return this.#codec.decode(this.#stream).then(this.#wrap, this.#fail);
+    return this.#turns.begin() ? this.#decode() : this.#nextInTurn();
   }
 
   return(): Promise<IteratorResult<In>> {
@@ -149,7 +183,20 @@ class Messages<In> implements AsyncIterator<In> {
     return Promise.resolve({ done: true, value: undefined });
   }
 
+  async #nextInTurn(): Promise<IteratorResult<In>> {
+    await this.#turns.wait(undefined);
+    if (!this.#ended) return this.#decode();
+    this.#turns.end();
+    return { done: true, value: undefined };
+  }
+
+  /** Has the turn. */
+  #decode(): Promise<IteratorResult<In>> {
+    return decode(this.#codec, this.#stream).then(this.#wrap, this.#fail);
+  }
+
   readonly #wrap = (value: In | null): IteratorResult<In> => {
+    this.#turns.end();
     if (value !== null) return { done: false, value };
     this.#ended = true;
     return { done: true, value: undefined };
@@ -157,6 +204,7 @@ class Messages<In> implements AsyncIterator<In> {
 
   /** Ends the iterator after a failure. */
   readonly #fail = (error: unknown): never => {
+    this.#turns.end();
     this.#ended = true;
     throw error;
   };

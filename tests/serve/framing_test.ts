@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { setImmediate } from "node:timers";
 import {
   type Codec,
   type Connection,
@@ -287,6 +288,81 @@ test("a custom codec: its errors reach caller and iterator", async ({ network })
   await assert.rejects(iterator.next(), /no digit/);
   assert.equal(await iterator.next(), { done: true, value: undefined });
   assert.equal(seen, [7, 3]);
+});
+
+test("calls that overlap get messages in order, however these arrive", async ({ network }) => {
+  const codecs: [string, Codec<{ length: number } | null, Sendable>][] = [
+    ["lengthPrefixed", lengthPrefixed({ lengthBytes: 2 })],
+    ["delimited", delimited({ delimiter: "||" })],
+  ];
+  for (const [name, codec] of codecs) {
+    await using pair = await connect(network);
+    const [one, other] = [framed(pair.server, codec), framed(pair.server, codec)];
+    const iterator = one[Symbol.asyncIterator]();
+    const receiving = [
+      one.receive(SOON),
+      other.receive(),
+      iterator.next().then(({ value }) => value),
+      one.receive(),
+      iterator.next().then(({ done }) => done ? null : undefined),
+      other.receive(SOON),
+    ];
+    const sizes = [5, 0, 5_000, 3];
+    for (const size of sizes) {
+      const frame = bytesOf(codec.encode(pattern(size).map((byte) => byte & 63)));
+      // The peer has each byte of the head and of the delimiter alone.
+      for (const part of [frame.subarray(0, 1), frame.subarray(1, 3), frame.subarray(3)]) {
+        await pair.client.sink.send(part);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    await pair.client.sink.close();
+    const got = (await Promise.all(receiving)).map((message) => message && message.length);
+    assert.equal(got, [...sizes, null, null], name);
+  }
+});
+
+test("a call that waits for its turn ends with its budget and its signal", async ({ network }) => {
+  await using pair = await connect(network);
+  const frames = framed(pair.server, lengthPrefixed());
+  const first = frames.receive();
+  const abort = new AbortController();
+  const aborted = frames.receive({ signal: abort.signal });
+  const late = frames.receive({ timeoutMs: 1 });
+  const last = frames.receive();
+  await assert.rejects(late, { code: "Timeout", operation: "decode" });
+  abort.abort(new Error("enough"));
+  await assert.rejects(aborted, /enough/);
+  await assert.rejects(frames.receive({ signal: abort.signal }), /enough/);
+  await assert.rejects(
+    frames.receive({ timeoutMs: -1 }),
+    (error) => isInputError(error, /timeoutMs/),
+  );
+  await framed(pair.client, lengthPrefixed()).send("one");
+  await framed(pair.client, lengthPrefixed()).send("two");
+  assert.is((await first)?.text(), "one");
+  assert.is((await last)?.text(), "two");
+  const closed = [frames.receive(), frames.receive(), frames.receive()];
+  await pair.server.close();
+  for (const call of closed) await assert.rejects(call, { code: "Closed" });
+});
+
+test("a codec that throws at once: its calls reject, and the next one has its turn", async (context) => {
+  await using pair = await connect(context.network);
+  let isBroken = true;
+  const codec: Codec<string, string> = {
+    decode(stream, options) {
+      if (isBroken) throw new Error("broken");
+      return stream.recv(1, options).then((bytes) => bytes.text());
+    },
+    encode: (value) => value,
+  };
+  const server = framed(pair.server, codec);
+  await assert.rejects(server.receive(), /broken/);
+  await assert.rejects(server[Symbol.asyncIterator]().next(), /broken/);
+  isBroken = false;
+  await pair.client.sink.send("a");
+  assert.is(await server.receive(SOON), "a");
 });
 
 test("random frames, cut at random, arrive as they were sent", async ({ network }) => {

@@ -68,6 +68,12 @@ export let isReceiving: (stream: Stream) => boolean;
 export let abortReceive: (stream: Stream, reason: unknown) => void;
 
 /**
+ * The socket of a stream.
+ * @internal
+ */
+export let socketOf: (stream: Stream) => Socket;
+
+/**
  * The receiving half of a {@link Connection}.
  *
  * Calls may overlap. They are served in order. A call that times out or is aborted loses no byte:
@@ -103,6 +109,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
     isMidMessage = (stream) => stream.#queue.midMessage;
     isReceiving = (stream) => !stream.#queue.isQuiet;
     abortReceive = (stream, reason) => stream.#queue.abortFirst(reason);
+    socketOf = (stream) => stream.#queue.socket;
   }
 
   private constructor(socket: Socket) {
