@@ -174,8 +174,7 @@ export class RunningServer implements Server, NetworkServer {
     try {
       await this.#handler(connection, context);
     } catch (error) {
-      // The drain's signal has ended the handler's call, so the handler has finished. Before the
-      // drain there is no reason, and a handler may throw undefined.
+      // The drain's signal has ended the handler's call, so the handler has finished.
       const { aborted, reason } = this.#drain.signal;
       const isDrained = aborted && error === reason;
       if (!isDrained || owesAnswer(connection)) connection.reset();

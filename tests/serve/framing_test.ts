@@ -347,7 +347,7 @@ test("a call that waits for its turn ends with its budget and its signal", async
   for (const call of closed) await assert.rejects(call, { code: "Closed" });
 });
 
-test("a codec that throws at once: its calls reject, and the next one has its turn", async (context) => {
+test("a codec that throws at once: its calls reject, the next has its turn", async (context) => {
   await using pair = await connect(context.network);
   let isBroken = true;
   const codec: Codec<string, string> = {

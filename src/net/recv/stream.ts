@@ -67,10 +67,7 @@ export let isReceiving: (stream: Stream) => boolean;
  */
 export let abortReceive: (stream: Stream, reason: unknown) => void;
 
-/**
- * The socket of a stream.
- * @internal
- */
+/** The socket of a stream. @internal */
 export let socketOf: (stream: Stream) => Socket;
 
 /**
