@@ -1,10 +1,10 @@
 /**
  * The documents say what is so: every export, code and metric has its place, and each metric and
- * each `make` target that is named exists.
+ * each `make` target that is named exists, and each command can be run.
  *
  * @module
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { DEFINITIONS } from "../src/metrics/definitions.ts";
 import { assert, suite } from "./harness.ts";
@@ -84,6 +84,30 @@ test.skipIf(noMakefile, "each make target that a document or a workflow names ex
   const named = documents().flatMap((path) => makeTargets(read(path)));
   assert.ok(named.length > 30 && named.includes("lifecycle"), `${named}`);
   assert.equal(named.filter((target) => !known.includes(target)), []);
+});
+
+test.skipIf(noMakefile, "each script that has an interpreter can be run by its path", () => {
+  const folder = fileURLToPath(new URL("../scripts/", import.meta.url));
+  const scripts = readdirSync(folder).filter((name) => name.endsWith(".sh"));
+  const isOwn = (name: string) => readFileSync(folder + name, "utf8").startsWith("#!");
+  assert.ok(scripts.filter(isOwn).length > 10);
+  const isLocked = (name: string) => (statSync(folder + name).mode & 0o111) === 0;
+  assert.equal(scripts.filter((name) => isOwn(name) && isLocked(name)), []);
+});
+
+/** Lines of a shell block that run no command, or hide one in their comment. */
+function emptyCommands(text: string): string[] {
+  const blocks = [...text.matchAll(/^ *```sh\n([\s\S]*?)^ *```/gm)];
+  return blocks.flatMap(([, block]) => block.split("\n")).filter((line) => {
+    const [, command, comment] = /^(.*?)(?:\s# ?(.*))?$/.exec(line.trim()) as RegExpExecArray;
+    return /^(?:\w+=\S*\s*)+$/.test(command) || /\bmake [\w-]+ [A-Z]+=/.test(comment ?? "");
+  });
+}
+
+test.skipIf(noMakefile, "each line of a shell block in a document is one command", () => {
+  assert.equal(emptyCommands("```sh\nA=1 make x # y\n# make x A=1\n```\n"), []);
+  assert.is(emptyCommands("```sh\nmake x # y make z A=1\nB=2 # c\n```\n").length, 2);
+  assert.equal(documents().flatMap((path) => emptyCommands(read(path))), []);
 });
 
 test.run();

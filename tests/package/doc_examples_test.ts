@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
@@ -14,6 +14,8 @@ import { assert, suite } from "../harness.ts";
 import { ROOT } from "./program.ts";
 import { examplesOf, publicDeclarations } from "./public_declarations.ts";
 import { emptyDirectory, run, tool } from "./tools.ts";
+
+const rootUrl = pathToFileURL(ROOT).href.replace(/\/$/, "");
 
 /** A program that waits for connections until it is ended. */
 const ENDLESS = new Set(["mod"]);
@@ -78,6 +80,59 @@ test("every example runs, ends by itself, and prints what it says", async (conte
     if (ENDLESS.has(name)) continue;
     assert.equal(await printed(folder.path, name), expected(code), name);
   }
+});
+
+/** Names that a sample of a document leaves to its reader. */
+const PRELUDES: Readonly<Record<string, string>> = {
+  "docs/ERRORS.md": `import type { Connection } from "uringnet";
+declare const connection: Connection;
+declare function retryLater(): void;
+`,
+};
+
+/** The part of prom-client that the samples use: no package may be fetched. */
+const PROM_CLIENT = `export class Registry {
+  registerMetric(_metric: unknown): void {}
+  metrics(): Promise<string> {
+    return Promise.resolve("");
+  }
+}
+`;
+
+/** The samples of the documents that import something, by the name of a file for each. */
+function samples(): [file: string, code: string][] {
+  const inside = readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"));
+  return ["README.md", ...inside.map((name) => `docs/${name}`)].flatMap((path) => {
+    const text = readFileSync(join(ROOT, path), "utf8");
+    const codes = [...text.matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code]) => code);
+    return codes.filter((code) => /^import /m.test(code)).map((code, index) => {
+      const file = `${path.replaceAll(/\W/g, "_")}_${index}.ts`;
+      return [file, (PRELUDES[path] ?? "") + code] as [string, string];
+    });
+  });
+}
+
+test("every sample of the documents is a whole program for the type checker", async () => {
+  using folder = emptyDirectory();
+  const { exports, compilerOptions } = JSON.parse(readFileSync(join(ROOT, "deno.json"), "utf8"));
+  const own = Object.entries<string>(exports).map(([subpath, path]) => [
+    `uringnet${subpath.slice(1)}`,
+    pathToFileURL(join(ROOT, path)).href,
+  ]);
+  const imports = {
+    ...Object.fromEntries(own),
+    "https://host/path/": `${rootUrl}/`,
+    "prom-client": "./prom_client.ts",
+  };
+  const config = { imports, compilerOptions: { ...compilerOptions, noUnusedLocals: false } };
+  writeFileSync(join(folder.path, "prom_client.ts"), PROM_CLIENT);
+  writeFileSync(join(folder.path, "deno.json"), JSON.stringify(config));
+  const found = samples();
+  assert.ok(found.length >= 7, `${found.length} samples`);
+  for (const [file, code] of found) writeFileSync(join(folder.path, file), code);
+  const files = found.map(([file]) => file);
+  const ran = await run([tool("deno"), "check", ...files], { cwd: folder.path });
+  assert.is(ran.code, 0, ran.errors);
 });
 
 test.run();
