@@ -8,7 +8,7 @@
 import { check } from "../base/check.ts";
 import type { CallOptions } from "../net/call/call_options.ts";
 import type { Connection } from "../net/connection/connection.ts";
-import { Stream } from "../net/recv/stream.ts";
+import type { Stream } from "../net/recv/stream.ts";
 import type { Sendable } from "../net/send/load_call.ts";
 import { CallBudget } from "./call_budget.ts";
 import { MessageTurns } from "./message_turns.ts";
@@ -89,7 +89,8 @@ export function framed<In, Out = In>(
   connection: Connection,
   codec: Codec<In, Out>,
 ): Framed<In, Out> {
-  if (!((connection as Partial<Connection> | null)?.stream instanceof Stream)) {
+  const stream: unknown = (connection as Partial<Connection> | null)?.stream;
+  if (stream === null || typeof stream !== "object") {
     check.fail("connection", "a Connection", connection);
   }
   if (typeof codec?.decode !== "function" || typeof codec.encode !== "function") {

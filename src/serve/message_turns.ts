@@ -14,23 +14,25 @@
  *
  * @module
  */
+import { assert } from "../base/assert.ts";
 import { Fifo, type Linked } from "../base/fifo.ts";
 import { COUNT } from "../base/meter.ts";
 import { NetworkError } from "../base/network_error.ts";
 import { Call } from "../net/call/call.ts";
 import type { CallOptions } from "../net/call/call_options.ts";
-import { socketOf, type Stream } from "../net/recv/stream.ts";
+import { socketOf, Stream } from "../net/recv/stream.ts";
 import type { Socket } from "../net/socket/socket.ts";
 
 const known = new WeakMap<Stream, MessageTurns>();
 
 export class MessageTurns {
-  readonly #socket: Socket;
+  /** Null for a stand-in of a program, whose calls are in the program's own order. */
+  readonly #socket: Socket | null;
   readonly #waiting = new Fifo<TurnCall>();
   #isTaken = false;
 
   private constructor(stream: Stream) {
-    this.#socket = socketOf(stream);
+    this.#socket = stream instanceof Stream ? socketOf(stream) : null;
   }
 
   /** The turns of a stream, which all its users share. */
@@ -42,7 +44,7 @@ export class MessageTurns {
 
   /** Takes the turn, unless another call has it. */
   begin(): boolean {
-    if (this.#isTaken) return false;
+    if (this.#isTaken && this.#socket !== null) return false;
     return this.#isTaken = true;
   }
 
@@ -51,6 +53,7 @@ export class MessageTurns {
    * Throws the errors of wrong options.
    */
   wait(options: CallOptions | undefined): Promise<void> {
+    assert(this.#socket !== null, "a turn that is taken belongs to a socket");
     const call = new TurnCall(this.#waiting, this.#socket);
     call.prepare(options, this.#socket.context.config.readTimeoutMs);
     return call.start<void>();

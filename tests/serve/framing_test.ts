@@ -317,7 +317,11 @@ test("calls that overlap get messages in order, however these arrive", async ({ 
       }
     }
     await pair.client.sink.close();
-    const got = (await Promise.all(receiving)).map((message) => message && message.length);
+    const got = (await Promise.all(receiving)).map((message) => {
+      const length = message && message.length;
+      if (message instanceof IoBufs) message.release();
+      return length;
+    });
     assert.equal(got, [...sizes, null, null], name);
   }
 });
