@@ -68,6 +68,11 @@ test("every metric has a row in docs/METRICS.md, and no other has one", () => {
   assert.equal(rows.sort(), DEFINITIONS.map(({ name }) => name).sort());
 });
 
+test("the README has the number of metrics", () => {
+  const [, count] = /\b(\d+) Prometheus metrics/.exec(read("README.md")) ?? [];
+  assert.is(Number(count), DEFINITIONS.length);
+});
+
 test("docs/OPERATIONS.md names only metrics that exist", () => {
   const known = new Set(DEFINITIONS.map(({ name }) => name));
   const named = [...read("docs/OPERATIONS.md").matchAll(/\buringnet_(\w+)/g)]
