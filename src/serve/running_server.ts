@@ -24,7 +24,7 @@ import { Roster } from "../base/roster.ts";
 import type { BacklogTaker } from "../net/accept/backlog_taker.ts";
 import { drainListener, type Listener, listenerContext } from "../net/accept/listener.ts";
 import type { Connection } from "../net/connection/connection.ts";
-import { SocketConnection } from "../net/connection/socket_connection.ts";
+import type { SocketConnection } from "../net/connection/socket_connection.ts";
 import type { NetworkContext, Server as NetworkServer } from "../net/socket/network_context.ts";
 import { LateConnections, owesAnswer } from "./late_connections.ts";
 import type { ConnectionHandler, ServeContext, Server } from "./server.ts";
@@ -194,10 +194,7 @@ export class RunningServer implements Server, NetworkServer {
 
   /** Resets a connection. The server does not wait for a handler that never ends. */
   #end(served: Served): void {
-    served.ended = true;
-    if (served.connection instanceof SocketConnection) served.connection.resetSoon();
-    else served.connection.reset();
-    void served.connection.close().then(() => this.#leave(served));
+    void served.end().then(() => this.#leave(served));
   }
 
   #startDrain(timeoutMs: number | null | undefined): void {
@@ -242,6 +239,7 @@ export class RunningServer implements Server, NetworkServer {
     void this.#listener.close();
     this.#late?.end();
     for (const served of this.#served.all()) this.#end(served);
+    this.#context.endedCalls.tellSome();
   };
 
   #finishIfDone(): void {

@@ -5,6 +5,7 @@
  */
 import type { Rostered } from "../base/roster.ts";
 import type { Connection } from "../net/connection/connection.ts";
+import { SocketConnection } from "../net/connection/socket_connection.ts";
 
 /** One connection, and its progress at the last check. */
 export class Served implements Rostered {
@@ -19,6 +20,18 @@ export class Served implements Rostered {
     this.connection = connection;
     this.bytesSeen = this.bytes;
     this.movedMs = nowMs;
+  }
+
+  /** Resets the connection, perhaps one of many. Resolves when the descriptor is closed. */
+  end(): Promise<void> {
+    const { connection } = this;
+    this.ended = true;
+    if (connection instanceof SocketConnection) {
+      connection.resetSoon();
+      return connection.closeSoon();
+    }
+    connection.reset();
+    return connection.close();
   }
 
   /** The number of bytes of both directions so far. */

@@ -175,6 +175,192 @@ test("without a budget all calls get Closed, although the ends come in steps", a
   });
 });
 
+/** The largest number of calls that settle in one round of the event loop. */
+class Rounds {
+  most = 0;
+  #settled = 0;
+  #isOver = false;
+
+  constructor({ host }: Sim) {
+    const look = () => {
+      this.most = Math.max(this.most, this.#settled);
+      this.#settled = 0;
+      if (!this.#isOver) host.setMacrotask(look);
+    };
+    host.setMacrotask(look);
+  }
+
+  noteSettled(): void {
+    this.#settled++;
+  }
+
+  end(): void {
+    this.#isOver = true;
+    this.most = Math.max(this.most, this.#settled);
+  }
+}
+
+function codeOf(end: unknown): string {
+  return (end as { error?: { code: string } }).error?.code ?? "a clean end";
+}
+
+/** The reactions of handlers to an ended receive, while the handlers of others have not run. */
+const REACTIONS: Record<string, (connection: Connection) => Promise<unknown> | void> = {
+  "nothing": () => {},
+  "a half close": ({ sink }) => outcomeOf(sink.close()),
+  "a send": ({ sink }) => outcomeOf(sink.send("a farewell")),
+  "another receive": async ({ stream }) => {
+    assert.is(codeOf(await outcomeOf(stream.recv(1))), "Closed");
+  },
+  "a close": (connection) => connection.close(),
+  "a reset": (connection) => connection.reset(),
+};
+
+for (const shutdownTimeoutMs of [0, 5_000]) {
+  for (const [name, react] of Object.entries(REACTIONS)) {
+    test(`callers are told in rounds, then ${name}: ${shutdownTimeoutMs} ms`, async () => {
+      const sim = new Sim();
+      await sim.run(async () => {
+        // Both ends in one network, so that a call could meet what the handler of another does.
+        const network = sim.open({ shutdownTimeoutMs });
+        const listener = await network.bind("127.0.0.1:0");
+        const rounds = new Rounds(sim);
+        const codes: string[] = [];
+        const receive = async (connection: Connection) => {
+          // One of them with a part of its result, which was received directly.
+          const length = codes.length === 0 ? 100_000 : 10;
+          const end = await outcomeOf(connection.stream.recv(length, { timeoutMs: 60_000 }));
+          rounds.noteSettled();
+          codes.push(codeOf(end));
+          await react(connection);
+        };
+        const receiving: Promise<void>[] = [];
+        while (receiving.length < 4 * LIMITS.toldCountMax) {
+          const pair = await Promise.all([network.dial(listener.localAddress), listener.accept()]);
+          receiving.push(...pair.map(receive));
+        }
+        await network.close();
+        await Promise.all(receiving);
+        rounds.end();
+        assert.equal(codes, receiving.map(() => "Closed"));
+        assert.ok(rounds.most <= 2 * LIMITS.toldCountMax, `${rounds.most} calls in one round`);
+      });
+      sim.checkNothingLeft();
+    });
+  }
+}
+
+interface Late {
+  sim: Sim;
+  network: SimNetwork;
+  /** All accepted connections but one. */
+  others: Connection[];
+  /** Is told in a later round than the first of the others. */
+  last: Connection;
+  /** The other end of the last connection. */
+  peer: Connection;
+}
+
+async function withLast(config: NetworkConfig, body: (late: Late) => Promise<void>) {
+  const sim = new Sim();
+  await sim.run(async () => {
+    const [network, peers] = [sim.open(config), sim.open()];
+    const listener = await network.bind("127.0.0.1:0");
+    const pair = () => Promise.all([listener.accept(), peers.dial(listener.localAddress)]);
+    const others: Connection[] = [];
+    while (others.length < LIMITS.toldCountMax) others.push((await pair())[0]);
+    const [last, peer] = await pair();
+    // The listener's place among the open objects goes to the object behind all others.
+    others.push((await pair())[0]);
+    await body({ sim, network, others, last, peer });
+    await Promise.all([network.close(), peers.close()]);
+    sim.checkNoTimers();
+  });
+  sim.checkNothingLeft();
+}
+
+for (const how of ["bytes", "an abort", "the end of its budget"] as const) {
+  test(`a call that has ended gets Closed, although ${how} comes before its turn`, async () => {
+    await withLast({}, async ({ sim, network, others, last, peer }) => {
+      const abort = new AbortController();
+      const options = {
+        timeoutMs: how === "the end of its budget" ? 50 : null,
+        ...how === "an abort" ? { signal: sim.watchSignal(abort.signal) } : {},
+      };
+      const ends = others.map(({ stream }) => outcomeOf(stream.recv(1)));
+      let isTold = false;
+      const end = outcomeOf(last.stream.recv(1, options)).finally(() => isTold = true);
+      const closing = network.close();
+      await ends[0];
+      assert.not(isTold, "the last call waits for its turn");
+      if (how === "bytes") await peer.sink.send("!");
+      if (how === "the end of its budget") sim.host.clockMs += 100;
+      abort.abort(new Error("too late"));
+      for (const one of await Promise.all([...ends, end])) assert.is(codeOf(one), "Closed");
+      await closing;
+    });
+  });
+}
+
+test("a part of a message counts in the error of a call that ends with many others", async () => {
+  const sim = new Sim();
+  await sim.run(async () => {
+    const [network, peers] = [sim.open({ shutdownTimeoutMs: 20 }), sim.open()];
+    const listener = await network.bind("127.0.0.1:0");
+    const pair = await Promise.all([listener.accept(), peers.dial(listener.localAddress)]);
+    const end = outcomeOf(pair[0].stream.recv(200_000));
+    await pair[1].sink.send(contentOf(1, 70_000));
+    while (pair[0].stream.bytesReceived < 70_000) await sim.sleep(1);
+    await network.close();
+    const { error } = await end as { error: { code: string; bytesDone: number } };
+    assert.equal([error.code, error.bytesDone], ["Closed", 70_000]);
+    await peers.close();
+  });
+  sim.checkNothingLeft();
+});
+
+for (const shutdownTimeoutMs of [0, 5_000]) {
+  for (const what of ["close", "recv"] as const) {
+    const name = `an ended receive is told before a ${what} that follows: ${shutdownTimeoutMs} ms`;
+    test(name, async () => {
+      await withLast({ shutdownTimeoutMs }, async ({ network, others, last }) => {
+        const order: string[] = [];
+        const ends = others.map(({ stream }) => outcomeOf(stream.recv(1)));
+        const end = outcomeOf(last.stream.recv(1)).then(() => order.push("the first"));
+        const closing = network.close();
+        await ends[0];
+        assert.equal(order, [], "the last call waits for its turn");
+        await outcomeOf<unknown>(what === "close" ? last.close() : last.stream.recv(2));
+        order.push(what);
+        await Promise.all([closing, end]);
+        assert.equal(order, ["the first", what]);
+      });
+    });
+  }
+}
+
+test("a server at the end of its budget tells the callers of its handlers in rounds", async () => {
+  const sim = new Sim();
+  await sim.run(async () => {
+    const [network, peers] = [sim.open(), sim.open()];
+    const listener = await network.bind("127.0.0.1:0");
+    const rounds = new Rounds(sim);
+    const handler = async ({ stream }: Connection) => {
+      assert.is(codeOf(await outcomeOf(stream.recv(1))), "Closed");
+      rounds.noteSettled();
+    };
+    const server = serve(listener, handler, { drainTimeoutMs: 10 });
+    const count = 3 * LIMITS.toldCountMax;
+    for (let i = 0; i < count; i++) await peers.dial(listener.localAddress);
+    while (server.connections < count) await sim.sleep(1);
+    await server.close();
+    rounds.end();
+    assert.ok(rounds.most > 0 && rounds.most <= LIMITS.toldCountMax, `${rounds.most} in one round`);
+    await Promise.all([network.close(), peers.close()]);
+  });
+  sim.checkNothingLeft();
+});
+
 test("a reset overtakes a graceful end that waits for its turn", async () => {
   await withCrowd({}, async ({ accepted, dialed }) => {
     const closing = accepted.map((connection) => connection.close());

@@ -5,7 +5,6 @@
  */
 import { check } from "../../base/check.ts";
 import { COUNT } from "../../base/meter.ts";
-import type { NetworkError } from "../../base/network_error.ts";
 import type { SocketAddress, UnixAddress } from "../address/address.ts";
 import { AF_UNIX, unknownAddress } from "../address/sockaddr.ts";
 import type { CallOptions } from "../call/call_options.ts";
@@ -18,7 +17,7 @@ import { abandonSink, closeSinkWithoutFin, openSink, type Sink, sinkGaveUp } fro
 import { ANSWER_NEVER, ANSWER_OWED, type AnswerState } from "../socket/answer_state.ts";
 import { Socket } from "../socket/socket.ts";
 import type { SocketOrigin } from "../socket/socket_origin.ts";
-import { abandonStream, isReceiving, openStream, type Stream } from "../recv/stream.ts";
+import { abandonStream, isReceiving, openStream, type Stream, tellEnded } from "../recv/stream.ts";
 import type { SocketOptions } from "../config/socket_options.ts";
 import { socketOptions } from "../socket/socket_options.ts";
 import { PeerWatch } from "./peer_watch.ts";
@@ -162,10 +161,17 @@ export class SocketConnection implements Connection, Closeable {
    */
   close(): Promise<void> {
     const { closing } = this.#extra;
-    if (closing !== null) return closing;
-    const { context, family } = this.#socket;
-    if (context.config.soLinger === 0 && family !== AF_UNIX) this.reset();
-    return this.#extra.closing ??= this.#close();
+    if (closing === null) return this.#closeNowOrSoon(false);
+    tellEnded(this.stream);
+    return closing;
+  }
+
+  /**
+   * As `close`, for many connections at a time: the callers of receives are told in turns with the
+   * event loop.
+   */
+  closeSoon(): Promise<void> {
+    return this.#extra.closing ?? this.#closeNowOrSoon(true);
   }
 
   /** The watch of the peer's end; null until it is first used. */
@@ -187,33 +193,42 @@ export class SocketConnection implements Connection, Closeable {
 
   /** Abrupt end: pending calls get "Closed", the peer gets RST. */
   reset(): void {
-    this.#abandon();
-    void this.#socket.end("reset");
-    this.#extra.closing ??= this.#socket.closed;
+    this.#resetNowOrSoon(false);
   }
 
-  /** The part of `close` that ends calls which wait for the peer. `close` follows. */
-  endReceives(cause: NetworkError): void {
+  /**
+   * The part of `close` that ends calls which wait for the peer, for many connections at a time:
+   * callers are told in turns with the event loop. `close` follows.
+   */
+  endReceives(reason: CloseReason): void {
     if (this.watch === null && !isReceiving(this.stream)) return;
-    const reason = new CloseReason("the connection was closed", cause);
     this.watch?.abandon(reason);
-    abandonStream(this.stream, reason, true);
+    abandonStream(this.stream, reason, true, true);
   }
 
-  /** As `reset`, for many connections at a time: RST takes turns with the event loop. */
+  /**
+   * As `reset`, for many connections at a time: RST takes turns with the event loop, and so do the
+   * callers of receives.
+   */
   resetSoon(): void {
-    this.#abandon();
+    this.#abandon(true);
     this.#socket.resetSoon();
     this.#extra.closing ??= this.#socket.closed;
   }
 
+  #resetNowOrSoon(soon: boolean): void {
+    this.#abandon(soon);
+    void this.#socket.end("reset");
+    this.#extra.closing ??= this.#socket.closed;
+  }
+
   /** Before a reset. */
-  #abandon(): void {
+  #abandon(soon: boolean): void {
     const reason = new CloseReason("the connection was reset");
     this.#readLocalAddress();
     this.#socket.refuseFin();
     this.watch?.abandon(reason);
-    abandonStream(this.stream, reason, true);
+    abandonStream(this.stream, reason, true, soon);
     abandonSink(this.sink, reason);
   }
 
@@ -249,14 +264,20 @@ export class SocketConnection implements Connection, Closeable {
     return extra.watch;
   }
 
-  #close(): Promise<void> {
+  #closeNowOrSoon(soon: boolean): Promise<void> {
+    const { context, family } = this.#socket;
+    if (context.config.soLinger === 0 && family !== AF_UNIX) this.#resetNowOrSoon(soon);
+    return this.#extra.closing ??= this.#close(soon);
+  }
+
+  #close(soon: boolean): Promise<void> {
     const reason = new CloseReason("the connection was closed");
     const { context } = this.#socket;
     // The ring's clock may stand still since before the program slept or computed.
     const untilMs = context.host.now() + (context.config.shutdownTimeoutMs ?? Infinity);
     this.#readLocalAddress();
     this.watch?.abandon(reason);
-    abandonStream(this.stream, reason, this.sink.bytesQueued === 0);
+    abandonStream(this.stream, reason, this.sink.bytesQueued === 0, soon);
     const sent = closeSinkWithoutFin(this.sink, reason);
     if (sent === null) return this.#endSocket(reason, untilMs);
     return sent.then(() => this.#endSocket(reason, untilMs));

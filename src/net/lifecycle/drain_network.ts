@@ -21,7 +21,8 @@
  *   awaited.
  *
  * The calls of all connections that are not busy end in one step, so that none of them sees the end
- * of another connection first. The connections themselves end in steps (`EndingConnections`).
+ * of another connection first. Callers are told in rounds of the event loop (`EndedCalls`), and the
+ * connections themselves end in steps afterwards (`EndingConnections`).
  *
  * @module
  */
@@ -53,8 +54,7 @@ export async function drainNetwork(context: NetworkContext): Promise<void> {
     for (const dial of context.dials.all()) dial.giveUp(closedError(dial));
     // Lingering sockets have sent FIN. RST would drop bytes that their peers have yet to read.
     context.lingering.end();
-    for (const open of context.open.all()) if (!ending.finish(open)) open.resetSoon();
-    void context.ends.emptied().then(() => {
+    void ending.expire().then(() => context.ends.emptied()).then(() => {
       if (!isOver) last = context.host.setTimer(overdue.resolve, LIMITS.handBackMs);
     });
   };

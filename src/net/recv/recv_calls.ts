@@ -8,6 +8,7 @@ import { unreachable } from "../../base/assert.ts";
 import type { RareReadState, ReadState } from "../../ring/read_source.ts";
 import { HalfQueue } from "../socket/half_queue.ts";
 import { newRecvCall, type RecvCall, type RecvCallOwner, type RecvKind } from "./recv_call.ts";
+import { EndedReceives } from "./ended_receives.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import { type RecvEnd, recvError, tooLong } from "./recv_error.ts";
 import type { UntilCall } from "./until_call.ts";
@@ -63,6 +64,21 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
     call.succeed(value);
     // The maker of a call with a delimiter keeps that call for itself.
     if (call.kind !== "until") this.#spare = call;
+  }
+
+  /** Takes all calls out of the queue, so that nothing reaches them, and fails them soon. */
+  protected tellSoon(end: RecvEnd): void {
+    const ended = new EndedReceives(end, this.buffered);
+    for (let call = this.shift(); call !== null; call = this.shift()) {
+      call.disarm();
+      ended.push(call);
+    }
+    this.socket.context.endedCalls.add(this, ended);
+  }
+
+  /** Fails the calls of `tellSoon` now: nothing later may come before them. */
+  tellEnded(): void {
+    this.socket.context.endedCalls.tell(this);
   }
 
   /** Fails every call, and drops the bytes that were received for it so far. */

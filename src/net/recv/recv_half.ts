@@ -88,6 +88,7 @@ export class RecvHalf extends RecvCalls {
   }
 
   override push(call: RecvCall): void {
+    if (this.#end !== null) this.tellEnded();
     super.push(call);
     // Without buffered bytes and without a receive in flight, the call needs a new receive.
     const first = this.head === call && this.buffered === 0 && this.#end === null;
@@ -95,14 +96,24 @@ export class RecvHalf extends RecvCalls {
     else this.serve();
   }
 
-  /** Ends pending calls with "Closed" and drops the buffered bytes. */
-  close(reason: CloseReason, socketEnds: boolean): void {
-    if (this.#end?.kind === "closed") return;
+  /**
+   * Ends pending calls with "Closed" and drops the buffered bytes. `soon`: callers are told in
+   * turns with the event loop, because many halves end at a time.
+   */
+  close(reason: CloseReason, socketEnds: boolean, soon: boolean): void {
+    if (this.#end?.kind === "closed") return soon ? undefined : this.tellEnded();
     this.#end = { kind: "closed", reason };
     this.stopRetrying();
     this.#withdraw(socketEnds);
+    if (soon && this.head !== null) this.#endSoon(this.head, this.#end);
     this.serve();
     this.clearBuffer();
+  }
+
+  #endSoon(first: RecvCall, end: RecvEnd): void {
+    if (first.pushes) return;
+    this.#leaveResult(first);
+    this.tellSoon(end);
   }
 
   override endCall(call: RecvCall, abort: { reason: unknown } | null): void {

@@ -43,10 +43,22 @@ export let openStream: (socket: Socket) => Stream;
 export let pushReceive: (stream: Stream, consumer: Consumer) => PushReceive;
 
 /**
- * Ends pending calls with "Closed". `socketEnds`: the end of the socket follows at once.
+ * Ends pending calls with "Closed". `socketEnds`: the end of the socket follows. `soon`: callers
+ * are told in turns with the event loop, because many streams end at a time.
  * @internal
  */
-export let abandonStream: (stream: Stream, reason: CloseReason, socketEnds?: boolean) => void;
+export let abandonStream: (
+  stream: Stream,
+  reason: CloseReason,
+  socketEnds: boolean,
+  soon: boolean,
+) => void;
+
+/**
+ * Tells the callers of calls that have ended but are to be told soon.
+ * @internal
+ */
+export let tellEnded: (stream: Stream) => void;
 
 /**
  * Whether a call is in the middle of a message: it has received a part of its bytes.
@@ -102,7 +114,9 @@ export class Stream implements AsyncIterable<Uint8Array> {
     openStream = (socket) => new Stream(socket);
     pushReceive = (stream, consumer) =>
       new PushReceive(stream.#queue, consumer, someLength(stream.#config.readBufferSize));
-    abandonStream = (stream, reason, socketEnds = false) => stream.#queue.close(reason, socketEnds);
+    abandonStream = (stream, reason, socketEnds, soon) =>
+      stream.#queue.close(reason, socketEnds, soon);
+    tellEnded = (stream) => stream.#queue.tellEnded();
     isMidMessage = (stream) => stream.#queue.midMessage;
     isReceiving = (stream) => !stream.#queue.isQuiet;
     abortReceive = (stream, reason) => stream.#queue.abortFirst(reason);

@@ -17,6 +17,7 @@ import type { TimingWheel } from "../../ring/timing_wheel.ts";
 import type { SocketAddress, UnixAddress } from "../address/address.ts";
 import { interfaceIndex, lookUp } from "../address/look_up.ts";
 import type { Call } from "../call/call.ts";
+import { EndedCalls } from "../call/ended_calls.ts";
 import type { CallContext } from "../call/loop_reference.ts";
 import { SpareCalls } from "../call/spare_calls.ts";
 import type { ResolvedConfig } from "../config/config.ts";
@@ -27,7 +28,10 @@ import { Lingering } from "./lingering.ts";
 /** An object that the network closes when the network itself closes. */
 export interface Closeable extends Rostered {
   close(): Promise<void>;
-  /** Ends calls at once and the object soon; `close` then resolves. */
+  /**
+   * Ends calls at once and the object soon; `close` then resolves. Callers of receives are told
+   * soon.
+   */
   resetSoon(): void;
 }
 
@@ -79,6 +83,8 @@ export class NetworkContext implements NetworkContextParts, CallContext {
   /** Settled sends. Only send queues put and take them, and know them as `SendCall`. */
   readonly spareSends: SpareCalls<Call> = new SpareCalls<Call>();
   readonly deliveries: DeliveryQueue = new DeliveryQueue();
+  /** Shares the rounds of the event loop out to the callers of calls that ended all at once. */
+  readonly endedCalls: EndedCalls;
   /** False from the beginning of `Network.close`. */
   accepting = true;
   /** False once the network's servers have drained, because their handlers may dial until then. */
@@ -96,6 +102,7 @@ export class NetworkContext implements NetworkContextParts, CallContext {
     this.readSource = new ReadSource(parts.recvRing.reads as ReadGroups);
     this.lingering = new Lingering(parts.host);
     this.ends = new EndPace(parts.host);
+    this.endedCalls = new EndedCalls(parts.host);
   }
 
   get now(): number {
