@@ -22,10 +22,22 @@ export interface CallContext {
   removeReference(): void;
 }
 
+/** The bit of `bits` that is set after `unref`. */
+const UNREFERENCED = 1;
+/** One pending call in `bits`: with less than 2 to the 20th of them, `bits` is no double. */
+const CALL = 1 << 11;
+
+function callCount(bits: number): number {
+  return Math.floor(bits / CALL);
+}
+
 export class LoopReference<Context extends CallContext = CallContext> {
   readonly context: Context;
-  #callCount = 0;
-  #isReferenced = true;
+  /**
+   * Bit 0 is `UNREFERENCED`, the ten bits above belong to the class that extends this one, and the
+   * remaining ones count the pending calls.
+   */
+  protected bits = 0;
 
   constructor(context: Context) {
     this.context = context;
@@ -33,25 +45,25 @@ export class LoopReference<Context extends CallContext = CallContext> {
 
   /** Counts a call that is pending from now on. */
   addCall(): void {
-    this.#callCount++;
-    if (this.#isReferenced) this.context.addReference();
+    this.bits += CALL;
+    if ((this.bits & UNREFERENCED) === 0) this.context.addReference();
   }
 
   /** Counts a call that is no longer pending. */
   removeCall(): void {
-    this.#callCount--;
-    if (this.#isReferenced) this.context.removeReference();
+    this.bits -= CALL;
+    if ((this.bits & UNREFERENCED) === 0) this.context.removeReference();
   }
 
   ref(): void {
-    if (this.#isReferenced) return;
-    this.#isReferenced = true;
-    for (let i = 0; i < this.#callCount; i++) this.context.addReference();
+    if ((this.bits & UNREFERENCED) === 0) return;
+    this.bits -= UNREFERENCED;
+    for (let i = callCount(this.bits); i > 0; i--) this.context.addReference();
   }
 
   unref(): void {
-    if (!this.#isReferenced) return;
-    this.#isReferenced = false;
-    for (let i = 0; i < this.#callCount; i++) this.context.removeReference();
+    if ((this.bits & UNREFERENCED) !== 0) return;
+    this.bits += UNREFERENCED;
+    for (let i = callCount(this.bits); i > 0; i--) this.context.removeReference();
   }
 }

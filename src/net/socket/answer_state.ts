@@ -14,4 +14,6 @@
 export const ANSWER_NEVER = 0;
 export const ANSWER_GIVEN = 1;
 export const ANSWER_OWED = 2;
+/** The bits of any of these. */
+export const ANSWER_MASK = 3;
 export type AnswerState = typeof ANSWER_NEVER | typeof ANSWER_GIVEN | typeof ANSWER_OWED;

@@ -20,16 +20,16 @@ import { formatAddress, type SocketAddress, type UnixAddress } from "../address/
 import { AF_UNIX } from "../address/sockaddr.ts";
 import { refusalCode } from "../config/backend.ts";
 import type { KeepAlive } from "../config/config.ts";
-import { LoopReference } from "../call/loop_reference.ts";
-import { ANSWER_GIVEN, ANSWER_NEVER, ANSWER_OWED, type AnswerState } from "./answer_state.ts";
+import { ANSWER_GIVEN, ANSWER_OWED } from "./answer_state.ts";
 import type { PacedEnd } from "./end_pace.ts";
 import type { Lingerer } from "./lingering.ts";
 import type { Closeable, NetworkContext } from "./network_context.ts";
 import { type PackedAddress, packedAddress } from "../address/packed_address.ts";
 import type { SocketDirection, SocketHalf } from "./socket_half.ts";
 import { type SocketOrigin, socketOrigin } from "./socket_origin.ts";
-import { isUnfinished, type SocketEnd, type UnfinishedEnd } from "./socket_end.ts";
+import { isUnfinished, type SocketEnd } from "./socket_end.ts";
 import { type SocketOption, socketOptions } from "./socket_options.ts";
+import { SocketState } from "./socket_state.ts";
 
 /** The owner of the socket: the connection. */
 interface SocketOwner extends Closeable {
@@ -47,27 +47,14 @@ const PEER_GONE_ERRNOS = [ERRNO.ENOTCONN, ERRNO.EINVAL, ERRNO.ECONNRESET];
  */
 const CLOSED: Promise<void> = Object.freeze(Promise.resolve());
 
-export class Socket extends LoopReference<NetworkContext> implements Lingerer, PacedEnd {
+export class Socket extends SocketState implements Lingerer, PacedEnd {
   /** The descriptor; -1 once it is closed, because another socket may have its number then. */
   fd: number;
   readonly #origin: SocketOrigin;
-  /**
-   * The end of the peer, as far as it is known:
-   *
-   *   none -> doubtful -> fin
-   *     +------------------^
-   *
-   * "fin": FIN came, and all bytes before it were received. "doubtful": a send failed or stopped
-   * early. The kernel reports the error of a connection once, so this send may have consumed the
-   * report of a reset. The receive then returns 0 as if FIN had come: see `cutOff`.
-   */
-  peerEnd: "none" | "doubtful" | "fin" = "none";
-  answer: AnswerState = ANSWER_NEVER;
   #sending: SocketDirection | null = null;
   #receiving: SocketDirection | null = null;
   /** Leaves the network's roster when the descriptor is closed, before `closed` resolves. */
   owner: SocketOwner | null = null;
-  #end: SocketEnd | UnfinishedEnd | null = null;
   /** Made when a caller first asks for it. */
   #closed: PromiseWithResolvers<void> | null = null;
 
@@ -89,10 +76,6 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
 
   get isClosed(): boolean {
     return this.fd < 0;
-  }
-
-  get ending(): boolean {
-    return this.#end !== null;
   }
 
   get port(): RingPort {
@@ -183,7 +166,7 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
 
   /** Sends FIN, unless RST is to follow. Bytes that the peer sent stay readable. */
   shutdownSend(): void {
-    if (this.#end === "reset" || this.#end === "resetSoon") return;
+    if (this.lastEnd === "reset" || this.lastEnd === "resetSoon") return;
     if (!this.isClosed) this.port.shutdown(this.fd, 1);
   }
 
@@ -192,7 +175,7 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
    * half close waits for, and FIN, which hides the RST behind it, would look like a clean end.
    */
   refuseFin(): void {
-    this.#end ??= "reset";
+    this.lastEnd ??= "reset";
   }
 
   /**
@@ -201,12 +184,12 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
    * the latest. Many graceful ends at a time take turns with the event loop: see `EndPace`.
    */
   end(how: SocketEnd, untilMs = 0): Promise<void> {
-    if (this.#end === null && how === "graceful") {
-      this.#end = "gracefulSoon";
+    if (this.lastEnd === null && how === "graceful") {
+      this.lastEnd = "gracefulSoon";
       this.context.ends.end(this, untilMs);
     } else if (how === "reset" && !this.isClosed) {
       this.#leaveQueues();
-      this.#end = "resetSoon";
+      this.lastEnd = "resetSoon";
       this.endNow(0);
     }
     return this.closed;
@@ -217,14 +200,14 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
    * linger stay what they are: RST would drop bytes that their peers have yet to read.
    */
   resetSoon(): void {
-    if (isUnfinished(this.#end) || this.isClosed) return;
-    this.#end = "resetSoon";
+    if (isUnfinished(this.lastEnd) || this.isClosed) return;
+    this.lastEnd = "resetSoon";
     this.context.ends.end(this, 0);
   }
 
   endNow(untilMs: number): void {
-    const how = this.#end === "resetSoon" ? "reset" : "graceful";
-    this.#end = how;
+    const how = this.lastEnd === "resetSoon" ? "reset" : "graceful";
+    this.lastEnd = how;
     const { soLinger } = this.context.config;
     // The kernel never refuses SO_LINGER. A refusal would make the end graceful, which is harmless.
     if (how === "reset" && soLinger !== 0) this.#setLinger(0);
@@ -244,12 +227,12 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
   }
 
   #leaveQueues(): void {
-    if (this.#end === "lingering") this.context.lingering.delete(this);
-    else if (isUnfinished(this.#end)) this.context.ends.delete(this);
+    if (this.lastEnd === "lingering") this.context.lingering.delete(this);
+    else if (isUnfinished(this.lastEnd)) this.context.ends.delete(this);
   }
 
   #linger(untilMs: number): void {
-    this.#end = "lingering";
+    this.lastEnd = "lingering";
     this.context.lingering.add(this, untilMs);
   }
 
@@ -258,7 +241,7 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
   }
 
   endLingering(): void {
-    this.#end = "graceful";
+    this.lastEnd = "graceful";
     // When the budget has ended, this ends a receive that no cancel has found.
     this.port.shutdown(this.fd, 0);
     this.landed();
@@ -270,7 +253,7 @@ export class Socket extends LoopReference<NetworkContext> implements Lingerer, P
 
   /** An operation has landed: closes the descriptor when it was the last one of an ended socket. */
   landed(): void {
-    const end = this.#end;
+    const end = this.lastEnd;
     if (end === null || isUnfinished(end) || this.isClosed) return;
     const sending = this.#sending;
     const receiving = this.#receiving;
