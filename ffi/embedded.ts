@@ -16,8 +16,11 @@ export interface EmbeddedLibrary {
   readonly sizeBytes: number;
   /** The SHA-256 of the library, hexadecimal. */
   readonly sha256: string;
-  /** The library, in lines. */
-  readonly base64: string;
+  /**
+   * The library, in lines. A function, because V8 keeps the text of a field in the code cache of
+   * the module, which every start of Deno reads.
+   */
+  readonly base64: () => string;
 }
 
 /** The copies by the name that `uname -m` prints. */

@@ -118,7 +118,7 @@ const { toBase64 } = Uint8Array.prototype as unknown as { toBase64(): string };
 
 /** Not compressed: unpacking takes 6 to 18 ms of a start, reading the longer text takes less. */
 function unpacked({ base64 }: EmbeddedLibrary): Uint8Array<ArrayBuffer> {
-  return fromBase64.call(Uint8Array, base64);
+  return fromBase64.call(Uint8Array, base64());
 }
 
 let loadedFrom: string | null = null;

@@ -134,7 +134,7 @@ export const $(machine) = {
   compiler: "$(compiler_line)",
   sizeBytes: $(wc -c <"$library" | tr -d ' '),
   sha256: "$hash",
-  base64: \`
+  base64: () => \`
 HEADER
     base64 -w 100 "$library"
     printf '`,\n} as const;\n'

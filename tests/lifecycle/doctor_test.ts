@@ -185,7 +185,7 @@ const [foreign, foreignNumber] = process.arch === "arm64"
 /** The copy of the library that is carried along for another machine. */
 function foreignLibrary(): string {
   const path = join(folder, "foreign.so");
-  writeFileSync(path, Buffer.from(foreign.base64, "base64"));
+  writeFileSync(path, Buffer.from(foreign.base64(), "base64"));
   return path;
 }
 

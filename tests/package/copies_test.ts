@@ -20,7 +20,7 @@ const TAG_SONAME = 14n;
 const MACHINES: Record<string, number> = { x86_64: 62, aarch64: 183 };
 
 function bytesOf({ base64 }: EmbeddedLibrary): Uint8Array {
-  return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  return Uint8Array.from(atob(base64()), (c) => c.charCodeAt(0));
 }
 
 interface Section {
