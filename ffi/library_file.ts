@@ -21,11 +21,13 @@ import type { Libc } from "./libc.ts";
 /** One system call tells which of these are open, once for each thread. */
 export const DESCRIPTOR_SEARCH_MAX = 1_024;
 
-/** `struct pollfd` in words of 16 bits: an int, the events, the events that came back. */
-const POLL_WORDS = 4;
-const POLL_CAME_BACK_AT = 3;
-/** The number is no open descriptor. */
-const POLLNVAL = 0x20;
+/**
+ * `struct pollfd` in words of 32 bits: an int, and the events in one word, of which the upper half
+ * comes back: zero for a regular file, which has nothing to say when it is asked for no event, and
+ * POLLNVAL for a number that is no open descriptor.
+ */
+const POLL_WORDS = 2;
+const POLL_EVENTS_AT = 1;
 
 /** Descriptor numbers tried before giving up: each clash means one more library in the process. */
 const PATH_TRIES_MAX = 8;
@@ -67,23 +69,21 @@ export function isWanted(libc: Libc, fd: number, wanted: WantedFile): boolean {
 }
 
 /**
- * Tells which numbers below `end` may be open descriptors, from one system call: all of them where
- * the limit on descriptors is lower, since the kernel refuses to look at so many then.
+ * The lowest descriptor with the wanted file, of those that are searched below `end`, or null. One
+ * system call says which numbers may be a regular file: all of them where the limit on descriptors
+ * is lower, since the kernel refuses to look at so many then. A loop that looks at each answer
+ * takes 0.4 ms of a start in Deno.
  */
-function openDescriptors(libc: Libc, end: number): (fd: number) => boolean {
-  const words = new Int16Array(end * POLL_WORDS);
-  const numbers = new Int32Array(words.buffer);
-  for (let fd = 0; fd < end; fd++) numbers[fd * 2] = fd;
-  if (libc.poll(new Uint8Array(words.buffer), end, 0) < 0) return () => true;
-  return (fd) => (words[fd * POLL_WORDS + POLL_CAME_BACK_AT] & POLLNVAL) === 0;
-}
-
-/** The lowest descriptor with the wanted file, of those that are searched below `end`, or null. */
 function findFile(libc: Libc, wanted: WantedFile, end: number): number | null {
   const searchEnd = Math.min(end, DESCRIPTOR_SEARCH_MAX);
-  const mayBeOpen = openDescriptors(libc, searchEnd);
-  for (let fd = 0; fd < searchEnd; fd++) {
-    if (mayBeOpen(fd) && isWanted(libc, fd, wanted)) return fd;
+  const words = new Int32Array(searchEnd * POLL_WORDS);
+  for (let fd = 0; fd < searchEnd; fd++) words[fd * POLL_WORDS] = fd;
+  if (libc.poll(new Uint8Array(words.buffer), searchEnd, 0) < 0) words.fill(0);
+  for (let at = words.indexOf(0); at >= 0; at = words.indexOf(0, at + 1)) {
+    // A descriptor's own number is zero as well.
+    if (at % POLL_WORDS !== POLL_EVENTS_AT) continue;
+    const fd = (at - POLL_EVENTS_AT) / POLL_WORDS;
+    if (isWanted(libc, fd, wanted)) return fd;
   }
   return null;
 }
