@@ -4,8 +4,9 @@
  *   deno run --allow-ffi --allow-env --allow-read --allow-net .../src/doctor.ts [OPTION...]
  *   bunx uringnet doctor [--json] [--selftest]
  *
- * Exit codes: 0 when io_uring works, 1 when only the portable backend works, 2 when neither works
- * or the self-test failed. The doctor works without any permission, and lists the missing ones.
+ * Exit codes: 0 when io_uring works, 1 when only the portable backend works, 2 when neither works,
+ * when `URINGNET_BACKEND` names none that works, or when the self-test failed. The doctor works
+ * without any permission, and lists the missing ones.
  *
  * @module
  */

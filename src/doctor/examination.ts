@@ -20,7 +20,10 @@ import { Network } from "../../mod.ts";
 import { messageOf } from "../base/network_error.ts";
 import type { Features } from "../net/config/capabilities.ts";
 
-/** 0: io_uring works. 1: only the portable backend works. 2: neither works. */
+/**
+ * 0: io_uring works. 1: only the portable backend works. 2: neither works, or `URINGNET_BACKEND`
+ * names no backend that works, so that no network without a named backend starts.
+ */
 export type ExitCode = 0 | 1 | 2;
 
 export interface Examination {
@@ -63,7 +66,7 @@ export async function examine(): Promise<Examination> {
   const ioUring = { works: supported, refusal: reason, features };
   const portable = await examinePortable(runtime);
   const backend = chosen(ioUring.works, portable.works);
-  const exitCode = ioUring.works ? 0 : portable.works ? 1 : 2;
+  const exitCode = backend === null ? 2 : ioUring.works ? 0 : 1;
   return {
     runtime,
     system: examineSystem(runtime, library.refusal === null),

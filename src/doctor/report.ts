@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isBackend } from "../net/config/backend.ts";
 import type { Examination } from "./examination.ts";
 import type { SelfTest } from "./self_test.ts";
 
@@ -39,7 +40,10 @@ export function advice(found: Examination): string[] {
   const { ioUring, portable, backend, variable } = found;
   const said: string[] = [];
   if (backend === null && variable !== null) {
-    said.push(`URINGNET_BACKEND is "${variable}", which cannot be used here: unset it`);
+    const why = isBackend(variable)
+      ? "which cannot be used here: unset it"
+      : "which names no backend: set it to auto, io_uring or portable, or unset it";
+    said.push(`URINGNET_BACKEND is "${variable}", ${why}`);
   }
   if (ioUring.refusal !== null) said.push(`for io_uring: ${ioUring.refusal}`);
   if (!portable.works) said.push(`for the portable backend: ${portable.refusal}`);

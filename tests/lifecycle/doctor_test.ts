@@ -210,12 +210,26 @@ test("URINGNET_BACKEND names a backend, and a wrong name is reported", () => {
   assert.match(ran.output, "<portable portable true>");
   assert.not.match(ran.errors, "uringnet:");
   const wrong = examined({ env: { URINGNET_BACKEND: "fast" } });
-  assert.is(wrong.found.backend, null);
-  assert.match(wrong.found.advice[0], 'URINGNET_BACKEND is "fast"');
+  assert.equal([wrong.code, wrong.found.exitCode, wrong.found.backend], [2, 2, null]);
+  assert.is(
+    wrong.found.advice[0],
+    'URINGNET_BACKEND is "fast", which names no backend: set it to auto, io_uring or portable, ' +
+      "or unset it",
+  );
   const refused = run("tests/lifecycle/programs/fallback.ts", {
     env: { URINGNET_BACKEND: "fast" },
   });
   assert.match(refused.errors, 'wanted one of auto, io_uring, portable, given "fast"');
+});
+
+test("URINGNET_BACKEND names a backend that cannot be used: exit code 2, as no network starts", () => {
+  const env = { URINGNET_BACKEND: "io_uring", URINGNET_LIBRARY: join(folder, "none.so") };
+  const { code, found } = examined({ env });
+  assert.equal([code, found.backend, found.portable.works], [2, null, true]);
+  assert.is(
+    found.advice[0],
+    'URINGNET_BACKEND is "io_uring", which cannot be used here: unset it',
+  );
 });
 
 const denoOnly = inDeno ? null : "Bun has no permissions";

@@ -18,13 +18,18 @@ export const BACKEND_VARIABLE = "URINGNET_BACKEND";
 
 const BACKENDS = ["auto", "io_uring", "portable"] as const;
 
+/** Whether the variable may have this value. */
+export function isBackend(name: string): boolean {
+  return (BACKENDS as readonly string[]).includes(name);
+}
+
 /** The backend that was asked for. Throws RangeError for a variable that names no backend. */
 export function askedBackend(
   config: ResolvedConfig["backend"],
   variable: string | undefined,
 ): ResolvedConfig["backend"] {
   if (config !== "auto" || variable === undefined || variable === "") return config;
-  if (!(BACKENDS as readonly string[]).includes(variable)) {
+  if (!isBackend(variable)) {
     throw new RangeError(
       `Cannot use environment variable ${BACKEND_VARIABLE}: wanted one of ` +
         `${BACKENDS.join(", ")}, given ${shown(variable)}`,
