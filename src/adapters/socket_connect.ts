@@ -20,7 +20,7 @@ import { runtimeNet } from "./runtime_net.ts";
 import type { Callback } from "./socket_arguments.ts";
 import { SocketHandle } from "./socket_handle.ts";
 import { probeDelay, type SocketState } from "./socket_state.ts";
-import { type SocketStream, STATE } from "./socket_stream.ts";
+import { openDescriptor, type SocketStream, STATE } from "./socket_stream.ts";
 import { validate } from "./validate.ts";
 
 type Options = Record<string, unknown>;
@@ -37,8 +37,12 @@ interface Plan {
 
 function connect(socket: SocketStream, options: Options, callback: Callback | null): void {
   const { path } = options;
-  // The descriptor is connected already, as in Bun's child processes.
-  if (typeof options.fd === "number" && socket[STATE].handle?.connected) return;
+  if (typeof options.fd === "number") {
+    // The descriptor is connected already, as in Bun's child processes.
+    if (socket[STATE].handle?.connected) return;
+    // Bun has received the descriptor from another process.
+    if (options.fdIsRawSocket === true) return openDescriptor(socket, { fd: options.fd });
+  }
   if (options.port === undefined && (path === undefined || path === null)) {
     throw nodeError.missing(["options", "port", "path"]);
   }

@@ -266,7 +266,7 @@ function readOptions(socket: SocketStream, options: SocketOptions): void {
 }
 
 /** Makes a descriptor of the program the connection. */
-function openDescriptor(socket: SocketStream, options: SocketOptions): void {
+export function openDescriptor(socket: SocketStream, options: SocketOptions): void {
   const fd = validate.integer(options.fd, "fd", 0);
   const connection = adoptDescriptor.connection(nodeNetwork.get(), fd);
   if (typeof connection === "number") throw nodeError.fdType("UNKNOWN");

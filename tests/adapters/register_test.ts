@@ -71,6 +71,77 @@ import * as all from "node:net";
 export const run = () => ping(net, createServer, connect);
 export const same = Socket === net.Socket && all.connect === connect && all.default === net;
 `,
+  "sent.mjs": `import { fork } from "node:child_process";
+import { once } from "node:events";
+import net from "node:net";
+import { fileURLToPath } from "node:url";
+function refused(send) {
+  try {
+    send();
+    return "sent";
+  } catch ({ name, code }) {
+    return name + " " + code;
+  }
+}
+if (process.env.SENT_CHILD) {
+  process.on("message", (message) => {
+    process.send(message);
+    process.disconnect();
+  });
+} else {
+  const env = { ...process.env, SENT_CHILD: "1" };
+  // The child's own report would stand among the lines of this process.
+  const stdio = ["ignore", "ignore", "inherit", "ipc"];
+  const child = fork(fileURLToPath(import.meta.url), [], { env, stdio });
+  const server = net.createServer((socket) => {
+    console.log(refused(() => child.send("socket", socket)));
+    socket.destroy();
+    server.close();
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  console.log(refused(() => child.send("server", server)));
+  console.log(refused(() => child.send("server", server, {}, () => {})));
+  await once(net.connect(server.address().port, "127.0.0.1").resume(), "close");
+  child.send("plain");
+  console.log("the child got " + (await once(child, "message"))[0]);
+}
+`,
+  // The parent is the runtime's alone, the child has the library.
+  "received.mjs": `import { fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+if (process.env.RECEIVED_CHILD) {
+  await import(process.env.RECEIVED_REGISTER);
+  process.on("message", (kind, handle) => {
+    if (kind === "socket") return handle.end("from the child");
+    handle.on("connection", (socket) => socket.end("from the child"));
+    process.send("serving");
+  });
+  process.send("ready");
+} else {
+  const { default: net } = await import("node:net");
+  const program = fileURLToPath(import.meta.url);
+  const child = fork(program, [], { env: { ...process.env, RECEIVED_CHILD: "1" } });
+  child.once("exit", (code, signal) => signal === "SIGTERM" || process.exit(1));
+  await once(child, "message");
+  for (const kind of ["server", "socket"]) {
+    const server = net.createServer({ pauseOnConnect: true }, (socket) => child.send(kind, socket));
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const { port } = server.address();
+    if (kind === "server") {
+      child.send(kind, server);
+      await once(child, "message");
+      server.close();
+    }
+    let text = "";
+    for await (const chunk of net.connect(port, "127.0.0.1")) text += chunk;
+    console.log(kind + ": " + text);
+    if (kind === "socket") server.close();
+  }
+  process.kill(child.pid, "SIGTERM");
+  await once(child, "exit");
+}
+`,
   "esm.mjs": `${PING}
 import net, { connect as dial, createServer as make } from "node:net";
 import { run as fromEsm, same } from "with-esm";
@@ -216,6 +287,36 @@ test.skipIf(noPreload, "a worker gets it as well, and its own network", async (c
   assert.is(printed(ran), "ping true\nping true\nping true\n", ran.errors);
   // Each thread counts for itself: this is the report of the main one.
   assert.equal(carried(ran), { inbound: 1, outbound: 1, bytes: 8 });
+});
+
+const BACKENDS = ["io_uring", "portable"] as const;
+
+for (const backend of BACKENDS) {
+  test(`node:cluster shares ports as without it, beside ${backend}`, async (context) => {
+    const file = join(ROOT, "tests", "adapters", "programs", "cluster.mjs");
+    const ran = await program(context, file, { env: { URINGNET_BACKEND: backend } });
+    const answers = Array(8).fill("worker").join(" ");
+    const expected = ["net", "http"].map((kind) => `${kind} true\n${answers}\nprimary\n`).join("");
+    assert.is(printed(ran), expected, ran.errors);
+    assert.is(ran.code, 0);
+    // The primary dials, and serves by itself; its workers are the runtime's.
+    const { inbound, outbound } = carried(ran);
+    assert.ok(inbound >= 2 && outbound >= 18, `${inbound} inbound, ${outbound} outbound`);
+  });
+}
+
+test("a handle for another process is refused, as it cannot be sent", async (context) => {
+  const ran = await program(context, "sent.mjs");
+  const refused = "TypeError ERR_INVALID_HANDLE_TYPE\n";
+  assert.is(printed(ran), refused.repeat(3) + "the child got plain\n", ran.errors);
+  assert.is(ran.code, 0);
+});
+
+test("handles that another process sends are served", async (context) => {
+  const env = { RECEIVED_REGISTER: pathToFileURL(REGISTER).href };
+  const ran = await program(context, "received.mjs", { env, preload: false });
+  assert.is(ran.output, "server: from the child\nsocket: from the child\n", ran.errors);
+  assert.is(ran.code, 0);
 });
 
 test("a program that uses no network ends, and opens none", async (context) => {

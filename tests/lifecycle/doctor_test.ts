@@ -222,7 +222,7 @@ test("URINGNET_BACKEND names a backend, and a wrong name is reported", () => {
   assert.match(refused.errors, 'wanted one of auto, io_uring, portable, given "fast"');
 });
 
-test("URINGNET_BACKEND names a backend that cannot be used: exit code 2, as no network starts", () => {
+test("URINGNET_BACKEND names a backend that cannot be used: exit code 2", () => {
   const env = { URINGNET_BACKEND: "io_uring", URINGNET_LIBRARY: join(folder, "none.so") };
   const { code, found } = examined({ env });
   assert.equal([code, found.backend, found.portable.works], [2, null, true]);

@@ -8,9 +8,11 @@
  *
  * @module
  */
+import { clusterProcesses } from "./cluster_processes.ts";
 import { denoHooks } from "./deno_hooks.ts";
 import { type NetModule, nodeModules, replace } from "./node_modules.ts";
 import { patchBunHttp } from "./patch_bun_http.ts";
+import { patchBunSend } from "./patch_bun_send.ts";
 import { patchBunWorkers } from "./patch_bun_workers.ts";
 import { patchAgents, patchClients } from "./patch_clients.ts";
 import { patchServers } from "./patch_servers.ts";
@@ -20,12 +22,14 @@ import { patchTlsSockets } from "./tls_sockets.ts";
 let installed = false;
 
 /**
- * Installs `net`, the default export of `uringnet/net`. Once for each thread. `entry` is the URL of
+ * Installs `net`, the default export of `uringnet/net`. Once for each thread, and not in a worker
+ * process of `node:cluster`. `entry` is the URL of
  * the preload: workers get it too, and its folder is that of the adapters, as it stands in stacks.
  */
 export function install(net: NetModule, entry: string): void {
   if (installed) return;
   installed = true;
+  if (clusterProcesses.isWorker()) return;
   // All of them are evaluated before any is replaced: their classes extend the runtime's own.
   const [http, https, tls, http2] = ["http", "https", "tls", "http2"].map(nodeModules);
   const realNet = nodeModules("net");
@@ -38,15 +42,17 @@ export function install(net: NetModule, entry: string): void {
     return;
   }
   patchBunHttp(net, { http, https, tls });
+  patchBunSend(net, nodeModules("child_process"));
   patchBunWorkers(nodeModules("worker_threads"), new URL(entry));
   if (registerLog.wanted()) {
     const folder = new URL(".", entry).pathname;
     registerLog.tellCallers(net.Socket.prototype, "connect", folder);
     registerLog.tellCallers(net.Server.prototype, "listen", folder);
   }
+  const createServer = clusterProcesses.createServerBeside(net.createServer, realNet.createServer);
   for (const name of Object.keys(net)) {
     // Bun's own modules call these with arguments that only Bun's own functions understand.
     const internal = name.startsWith("_") && name in realNet;
-    if (!internal) replace(realNet, name, net[name]);
+    if (!internal) replace(realNet, name, name === "createServer" ? createServer : net[name]);
   }
 }

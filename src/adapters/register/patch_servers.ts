@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { clusterProcesses } from "./cluster_processes.ts";
 import { type Exports, type NetModule, replace } from "./node_modules.ts";
 import { listenAsNetServer, type OuterServer } from "./listen_on_ring.ts";
 
@@ -14,8 +15,18 @@ import { listenAsNetServer, type OuterServer } from "./listen_on_ring.ts";
 function namesHandle(args: readonly unknown[]): boolean {
   const [first] = args;
   if (first === null || typeof first !== "object") return false;
-  const { _handle, handle } = first as { _handle?: unknown; handle?: unknown };
-  return Boolean(_handle ?? handle);
+  const { _handle, handle, listen, getAsyncId } = first as Record<string, unknown>;
+  if (_handle ?? handle) return true;
+  // The argument is a handle itself, such as one that Deno has received from another process.
+  return typeof listen === "function" && typeof getAsyncId === "function";
+}
+
+/**
+ * Whether a server of exactly the runtime's `net.Server` stands for workers of `node:cluster`:
+ * programs get the class of `uringnet/net`, or one that extends the runtime's.
+ */
+function standsForWorkers(server: object, prototype: object): boolean {
+  return Object.getPrototypeOf(server) === prototype && clusterProcesses.hasWorkers();
 }
 
 /** `realNet` is the runtime's own module. */
@@ -24,7 +35,9 @@ export function patchServers(net: NetModule, realNet: Exports): void {
   const original = prototype.listen;
   replace(prototype, "listen", function listen(this: OuterServer, ...args: unknown[]) {
     // For a server that listens already, the original throws.
-    if (this._handle || namesHandle(args)) return Reflect.apply(original, this, args);
+    if (this._handle || namesHandle(args) || standsForWorkers(this, prototype)) {
+      return Reflect.apply(original, this, args);
+    }
     listenAsNetServer(net, this, args);
     return this;
   });

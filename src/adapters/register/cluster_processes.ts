@@ -1,0 +1,42 @@
+/**
+ * The processes of `node:cluster`. Their servers share ports through the primary, by messages and
+ * handles that only the runtime's own servers understand. So a worker process keeps the runtime's
+ * modules, and in a primary the server that stands for its workers stays the runtime's.
+ *
+ * @module
+ */
+import { type Exports, nodeModules } from "./node_modules.ts";
+
+type CreateServer = (...args: unknown[]) => unknown;
+
+/** The name of the listener with which Bun's primary makes a server for its workers. */
+const PRIMARY_LISTENER = "bound onServerConnection";
+
+/** Whether `node:cluster` has forked this process. */
+function isWorker(): boolean {
+  return nodeModules("cluster").isWorker === true;
+}
+
+/** Whether this process has forked workers that may share servers. */
+function hasWorkers(): boolean {
+  const { isPrimary, workers } = nodeModules("cluster") as Exports;
+  return isPrimary === true && Object.keys(workers ?? {}).length > 0;
+}
+
+/**
+ * `createServer` for Bun, whose primary makes its servers by the replaced module: those are made by
+ * `original`, all others by `ours`.
+ */
+function createServerBeside(ours: CreateServer, original: CreateServer): CreateServer {
+  const name = "createServer";
+  return {
+    [name](...args: unknown[]): unknown {
+      const listener = args[1];
+      const standsForWorkers = typeof listener === "function" &&
+        listener.name === PRIMARY_LISTENER && hasWorkers();
+      return Reflect.apply(standsForWorkers ? original : ours, null, args);
+    },
+  }[name];
+}
+
+export const clusterProcesses = { isWorker, hasWorkers, createServerBeside };
