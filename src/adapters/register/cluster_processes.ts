@@ -5,6 +5,7 @@
  *
  * @module
  */
+import process from "node:process";
 import { type Exports, nodeModules } from "./node_modules.ts";
 
 type CreateServer = (...args: unknown[]) => unknown;
@@ -12,9 +13,12 @@ type CreateServer = (...args: unknown[]) => unknown;
 /** The name of the listener with which Bun's primary makes a server for its workers. */
 const PRIMARY_LISTENER = "bound onServerConnection";
 
-/** Whether `node:cluster` has forked this process. */
+/**
+ * Whether `node:cluster` has forked this process. A worker has a channel to its primary, so a
+ * process without one does not load the module.
+ */
 function isWorker(): boolean {
-  return nodeModules("cluster").isWorker === true;
+  return typeof process.send === "function" && nodeModules("cluster").isWorker === true;
 }
 
 /** Whether this process has forked workers that may share servers. */
