@@ -148,8 +148,8 @@ enum ur_header {
 #define UR_STATE_CONNECTED 2u
 
 /* Flags of ur_turn. */
-#define UR_TURN_WOKEN 1u /* the doorbell rang: it must be armed again before sleeping */
-#define UR_TURN_LOOK 2u  /* spin for work for up to UR_LOOK_US microseconds when there is none */
+#define UR_TURN_WOKEN 1u  /* the doorbell rang: it must be armed again before sleeping */
+#define UR_TURN_LOOK 2u   /* spin for work for up to UR_LOOK_US microseconds when there is none */
 #define UR_TURN_SUBMIT 4u /* only submit: the completions are left to the next turn */
 
 /* Options of ur_set_option. */

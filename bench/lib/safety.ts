@@ -103,8 +103,8 @@ const ARGUMENTS: readonly Edit[] = [{
 const REFERENCES: readonly Edit[] = [{
   file: "src/net/call/loop_reference.ts",
   changes: [
-    [/this\.#callCount\+\+;\n\s+if \(this\.#isReferenced\) this\.context\.addReference\(\);/, ""],
-    [/this\.#callCount--;\n\s+if \(this\.#isReferenced\) this\.context\.removeReference\(\);/, ""],
+    [/this\.bits \+= CALL;\n\s+if \(.* === 0\) this\.context\.addReference\(\);/, ""],
+    [/this\.bits -= CALL;\n\s+if \(.* === 0\) this\.context\.removeReference\(\);/, ""],
   ],
 }];
 

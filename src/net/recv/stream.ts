@@ -54,10 +54,7 @@ export let abandonStream: (
   soon: boolean,
 ) => void;
 
-/**
- * Tells the callers of calls that have ended but are to be told soon.
- * @internal
- */
+/** Tells the callers of ended calls now. @internal */
 export let tellEnded: (stream: Stream) => void;
 
 /**
@@ -66,10 +63,7 @@ export let tellEnded: (stream: Stream) => void;
  */
 export let isMidMessage: (stream: Stream) => boolean;
 
-/**
- * Whether a call waits.
- * @internal
- */
+/** Whether a call waits. @internal */
 export let isReceiving: (stream: Stream) => boolean;
 
 /**
@@ -79,7 +73,7 @@ export let isReceiving: (stream: Stream) => boolean;
  */
 export let abortReceive: (stream: Stream, reason: unknown) => void;
 
-/** The socket of a stream. @internal */
+/** @internal */
 export let socketOf: (stream: Stream) => Socket;
 
 /**
