@@ -10,7 +10,6 @@
  *   descriptor has an owner from the moment at which its completion is collected.
  * - The low-water mark of a descriptor is above 1 only within a turn, so no byte waits for others
  *   while the thread does anything else.
- *
  * - A turn that only submits collects nothing, whatever is ready: the completion records hold no
  *   more than the records that were refused.
  *

@@ -67,7 +67,7 @@ export class Pump {
   #referenced = false;
   readonly #quiet: QuietRounds;
   /** Turns since the pump last gave way to timers and I/O of the runtime. */
-  readonly #turns: TurnChain;
+  readonly #turns = new TurnChain();
   #spinSinceMs = 0;
   #spinUntilMs = 0;
   #asleepSinceMs = 0;
@@ -83,7 +83,6 @@ export class Pump {
     this.#keeper = keeper ?? this;
     this.#partner = keeper;
     this.#quiet = new QuietRounds(() => this.#activity, () => this.#onQuiet());
-    this.#turns = new TurnChain(ring.now);
     this.spinner = new Spinner(spin, ring.meter);
     this.#doorbell = ring.port.openDoorbell(this.#onWake);
     this.#doorbell.unref();

@@ -11,16 +11,12 @@ import { LIMITS } from "../base/limits.ts";
 export class TurnChain {
   #count = 0;
   /** Milliseconds of the host's clock from which the time of the chain counts. */
-  #sinceMs: number;
-
-  constructor(nowMs: number) {
-    this.#sinceMs = nowMs;
-  }
+  #sinceMs = 0;
 
   /** Called when the runtime has had its turn. */
   restart(nowMs: number): void {
     this.#count = 0;
-    this.#sinceMs = nowMs;
+    this.resume(nowMs);
   }
 
   /**

@@ -123,7 +123,7 @@ test("calls that come after the pump gave way are submitted before timers run", 
 });
 
 test("a rest of the pump is no time of its turns, and the turns before the rest count", () => {
-  const chain = new TurnChain(0);
+  const chain = new TurnChain();
   const turn = (nowMs: number) => {
     chain.count();
     return chain.mayGoOn(nowMs);
@@ -141,7 +141,7 @@ test("a rest of the pump is no time of its turns, and the turns before the rest 
 });
 
 test("the first turn after timers is taken, however late it is", () => {
-  const chain = new TurnChain(0);
+  const chain = new TurnChain();
   chain.restart(10);
   assert.ok(chain.mayGoOn(10 + 10 * LIMITS.chainedTurnsMs));
 });
