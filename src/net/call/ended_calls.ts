@@ -18,6 +18,7 @@
  */
 import type { Host } from "../../base/host.ts";
 import { LIMITS } from "../../base/limits.ts";
+import { Rounds } from "../../base/rounds.ts";
 
 /** The ended calls of one half. */
 export interface EndedQueue {
@@ -26,14 +27,12 @@ export interface EndedQueue {
 }
 
 export class EndedCalls {
-  readonly #host: Host;
   /** In the order in which the halves have ended. */
   readonly #queues = new Map<object, EndedQueue>();
-  #isScheduled = false;
-  #emptied: PromiseWithResolvers<void> | null = null;
+  readonly #rounds: Rounds;
 
   constructor(host: Host) {
-    this.#host = host;
+    this.#rounds = new Rounds(host, () => this.tellSome(), () => this.#queues.size);
   }
 
   /** The number of halves whose calls have not been told. */
@@ -44,7 +43,7 @@ export class EndedCalls {
   /** Tells the calls of `half` soon. Once for each half. */
   add(half: object, calls: EndedQueue): void {
     this.#queues.set(half, calls);
-    this.#schedule();
+    this.#rounds.begin();
   }
 
   /** Tells the calls of `half` now, if it has some: a later call must not end before them. */
@@ -53,7 +52,7 @@ export class EndedCalls {
     if (calls === undefined) return;
     this.#queues.delete(half);
     calls.tell();
-    if (this.#queues.size === 0) this.#emptied?.resolve();
+    this.#rounds.noteServed();
   }
 
   /** Tells the calls of as many halves as one round of the event loop has time for. */
@@ -66,23 +65,7 @@ export class EndedCalls {
   }
 
   /** Resolves when all calls have been told. */
-  async emptied(): Promise<void> {
-    while (this.#queues.size > 0) {
-      this.#emptied ??= Promise.withResolvers<void>();
-      await this.#emptied.promise;
-      this.#emptied = null;
-    }
+  emptied(): Promise<void> {
+    return this.#rounds.emptied();
   }
-
-  #schedule(): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    this.#host.setMacrotask(this.#serve);
-  }
-
-  readonly #serve = (): void => {
-    this.#isScheduled = false;
-    this.tellSome();
-    if (this.#queues.size > 0) this.#schedule();
-  };
 }

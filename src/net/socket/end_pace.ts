@@ -19,6 +19,7 @@
  */
 import type { Host } from "../../base/host.ts";
 import { LIMITS } from "../../base/limits.ts";
+import { Rounds } from "../../base/rounds.ts";
 
 /** A socket whose end may have to wait. */
 export interface PacedEnd {
@@ -35,11 +36,11 @@ export class EndPace {
   #spentMs = 0;
   /** The last moment that `#spentMs` accounts for. */
   #seenMs = 0;
-  #isScheduled = false;
-  #emptied: PromiseWithResolvers<void> | null = null;
+  readonly #rounds: Rounds;
 
   constructor(host: Host) {
     this.#host = host;
+    this.#rounds = new Rounds(host, () => this.#endStep(), () => this.#queue.size);
   }
 
   /** Ends `socket` at once, or soon when no time is left. */
@@ -47,14 +48,14 @@ export class EndPace {
     if (this.#queue.size === 0 && this.#hasTime()) return this.#run(socket, untilMs);
     this.#queue.set(socket, untilMs);
     socket.addCall();
-    this.#schedule();
+    this.#rounds.begin();
   }
 
   /** Removes a socket that ends in another way. */
   delete(socket: PacedEnd): void {
     if (!this.#queue.delete(socket)) return;
     socket.removeCall();
-    if (this.#queue.size === 0) this.#emptied?.resolve();
+    this.#rounds.noteServed();
   }
 
   /**
@@ -68,16 +69,8 @@ export class EndPace {
   }
 
   /** Resolves when no end is queued. */
-  async emptied(): Promise<void> {
-    if (this.#queue.size === 0) return;
-    this.#emptied ??= Promise.withResolvers<void>();
-    await this.#emptied.promise;
-  }
-
-  #schedule(): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    this.#host.setMacrotask(this.#serve);
+  emptied(): Promise<void> {
+    return this.#rounds.emptied();
   }
 
   /** Whether ends may go on in this round of the event loop. */
@@ -94,12 +87,6 @@ export class EndPace {
     this.#spentMs += nowMs - this.#seenMs;
     this.#seenMs = nowMs;
   }
-
-  readonly #serve = (): void => {
-    this.#isScheduled = false;
-    this.#endStep();
-    if (this.#queue.size > 0) this.#schedule();
-  };
 
   #endStep(): void {
     this.#spentMs = 0;
