@@ -85,17 +85,24 @@ function isDetached(buffer: ArrayBuffer): boolean {
   return apply(detachedAccessor, buffer, NO_ARGUMENTS);
 }
 
+/** The state of a value that should be a signal. */
+export type SignalState = "noSignal" | "active" | "aborted";
+
 /**
- * Whether a value is a signal, which proxies and objects that only inherit from AbortSignal are
- * not.
+ * The state of a signal, read once. Proxies and objects that only inherit from AbortSignal are no
+ * signals.
  */
-function isSignal(value: unknown): value is AbortSignal {
+function signalState(value: unknown): SignalState {
   try {
-    apply(abortedAccessor, value, NO_ARGUMENTS);
-    return true;
+    return apply(abortedAccessor, value, NO_ARGUMENTS) ? "aborted" : "active";
   } catch {
-    return false;
+    return "noSignal";
   }
+}
+
+/** Whether a value is a signal. */
+function isSignal(value: unknown): value is AbortSignal {
+  return signalState(value) !== "noSignal";
 }
 
 /** Whether a signal is aborted. Throws TypeError for a value that is not a signal. */
@@ -146,6 +153,7 @@ export const intrinsics = Object.freeze({
   viewOf,
   isArrayBuffer,
   isDetached,
+  signalState,
   isSignal,
   isAborted,
   abortReason,

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { unreachable } from "../../base/assert.ts";
 import { check } from "../../base/check.ts";
 import { intrinsics } from "../../base/intrinsics.ts";
 import { LIMITS } from "../../base/limits.ts";
@@ -52,9 +53,17 @@ export function checkTimeout(options: CallOptions, fallback: number | null): num
 export function checkSignal(options: CallOptions): AbortSignal | null {
   const signal = intrinsics.optionOf(options, "signal");
   if (signal === undefined || signal === null) return null;
-  if (!intrinsics.isSignal(signal)) return check.fail("signal", "an AbortSignal", signal);
-  if (intrinsics.isAborted(signal)) throw intrinsics.abortReason(signal);
-  return signal;
+  const state = intrinsics.signalState(signal);
+  switch (state) {
+    case "active":
+      return signal as AbortSignal;
+    case "aborted":
+      throw intrinsics.abortReason(signal as AbortSignal);
+    case "noSignal":
+      return check.fail("signal", "an AbortSignal", signal);
+    default:
+      return unreachable(state);
+  }
 }
 
 /**

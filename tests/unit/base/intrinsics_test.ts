@@ -12,6 +12,7 @@ const {
   isDetached,
   isAborted,
   isSignal,
+  signalState,
   abortReason,
   optionOf,
 } = intrinsics;
@@ -98,7 +99,7 @@ test("isArrayBuffer() and isDetached() do not ask the object", () => {
   }
 });
 
-test("isAborted() and abortReason() do not ask the signal", () => {
+test("signalState(), isAborted() and abortReason() do not ask the signal", () => {
   const reason = new Error("enough");
   const signal = AbortSignal.abort(reason);
   Object.defineProperty(signal, "aborted", { value: false });
@@ -107,8 +108,13 @@ test("isAborted() and abortReason() do not ask the signal", () => {
   assert.is(abortReason(signal), reason);
   thrown(() => isAborted({} as AbortSignal), TypeError);
   assert.ok(isSignal(signal));
-  for (const value of [{}, null, 5, new EventTarget(), Object.create(AbortSignal.prototype)]) {
+  assert.is(signalState(signal), "aborted");
+  assert.is(signalState(new AbortController().signal), "active");
+  const proxy = new Proxy(AbortSignal.abort(), {});
+  const looks = [proxy, Object.create(AbortSignal.prototype)];
+  for (const value of [...looks, {}, null, undefined, 5, new EventTarget()]) {
     assert.not.ok(isSignal(value));
+    assert.is(signalState(value), "noSignal");
   }
 });
 
