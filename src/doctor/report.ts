@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isBackend } from "../net/config/backend.ts";
+import { BACKENDS, isBackend } from "../net/config/backend.ts";
 import type { Examination } from "./examination.ts";
 import type { SelfTest } from "./self_test.ts";
 
@@ -35,6 +35,11 @@ function features({ ioUring }: Examination): string {
   return names.join(", ") || "none";
 }
 
+/** "a, b or c" */
+function choices(names: readonly string[]): string {
+  return [names.slice(0, -1).join(", "), ...names.slice(-1)].join(" or ");
+}
+
 /** The changes that help, the most useful first. */
 export function advice(found: Examination): string[] {
   const { ioUring, portable, backend, variable } = found;
@@ -42,7 +47,7 @@ export function advice(found: Examination): string[] {
   if (backend === null && variable !== null) {
     const why = isBackend(variable)
       ? "which cannot be used here: unset it"
-      : "which names no backend: set it to auto, io_uring or portable, or unset it";
+      : `which names no backend: set it to ${choices(BACKENDS)}, or unset it`;
     said.push(`URINGNET_BACKEND is "${variable}", ${why}`);
   }
   if (ioUring.refusal !== null) said.push(`for io_uring: ${ioUring.refusal}`);

@@ -16,7 +16,8 @@ export type Backend = "io_uring" | "portable";
 /** The environment variable that names a backend for networks that name none. */
 export const BACKEND_VARIABLE = "URINGNET_BACKEND";
 
-const BACKENDS = ["auto", "io_uring", "portable"] as const;
+/** The values of the variable. */
+export const BACKENDS = ["auto", "io_uring", "portable"] as const;
 
 /** Whether the variable may have this value. */
 export function isBackend(name: string): boolean {
