@@ -20,6 +20,12 @@ import type { Host } from "../../base/host.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { Rounds } from "../../base/rounds.ts";
 
+/**
+ * The moment at which the callers of ended calls hear of it. "inRounds" is for ends of many halves
+ * at a time.
+ */
+export type Telling = "atOnce" | "inRounds";
+
 /** The ended calls of one half. */
 export interface EndedQueue {
   /** Fails the calls, in order. Never throws. */

@@ -9,6 +9,7 @@ import type { SocketAddress, UnixAddress } from "../address/address.ts";
 import { AF_UNIX, unknownAddress } from "../address/sockaddr.ts";
 import type { CallOptions } from "../call/call_options.ts";
 import { CloseReason } from "../call/close_reason.ts";
+import type { Telling } from "../call/ended_calls.ts";
 import { checkKeepAlive, type KeepAlive } from "../config/config.ts";
 import type { Connection } from "./connection.ts";
 import type { Closeable, NetworkContext } from "../socket/network_context.ts";
@@ -161,7 +162,7 @@ export class SocketConnection implements Connection, Closeable {
    */
   close(): Promise<void> {
     const { closing } = this.#extra;
-    if (closing === null) return this.#closeNowOrSoon(false);
+    if (closing === null) return this.#beginClose("atOnce");
     tellEnded(this.stream);
     return closing;
   }
@@ -171,7 +172,7 @@ export class SocketConnection implements Connection, Closeable {
    * event loop.
    */
   closeSoon(): Promise<void> {
-    return this.#extra.closing ?? this.#closeNowOrSoon(true);
+    return this.#extra.closing ?? this.#beginClose("inRounds");
   }
 
   /** The watch of the peer's end; null until it is first used. */
@@ -193,7 +194,7 @@ export class SocketConnection implements Connection, Closeable {
 
   /** Abrupt end: pending calls get "Closed", the peer gets RST. */
   reset(): void {
-    this.#resetNowOrSoon(false);
+    this.#reset("atOnce");
   }
 
   /**
@@ -203,7 +204,7 @@ export class SocketConnection implements Connection, Closeable {
   endReceives(reason: CloseReason): void {
     if (this.watch === null && !isReceiving(this.stream)) return;
     this.watch?.abandon(reason);
-    abandonStream(this.stream, reason, true, true);
+    abandonStream(this.stream, reason, "endsWithSocket", "inRounds");
   }
 
   /**
@@ -211,24 +212,24 @@ export class SocketConnection implements Connection, Closeable {
    * callers of receives.
    */
   resetSoon(): void {
-    this.#abandon(true);
+    this.#abandon("inRounds");
     this.#socket.resetSoon();
     this.#extra.closing ??= this.#socket.closed;
   }
 
-  #resetNowOrSoon(soon: boolean): void {
-    this.#abandon(soon);
+  #reset(telling: Telling): void {
+    this.#abandon(telling);
     void this.#socket.end("reset");
     this.#extra.closing ??= this.#socket.closed;
   }
 
   /** Before a reset. */
-  #abandon(soon: boolean): void {
+  #abandon(telling: Telling): void {
     const reason = new CloseReason("the connection was reset");
     this.#readLocalAddress();
     this.#socket.refuseFin();
     this.watch?.abandon(reason);
-    abandonStream(this.stream, reason, true, soon);
+    abandonStream(this.stream, reason, "endsWithSocket", telling);
     abandonSink(this.sink, reason);
   }
 
@@ -264,20 +265,21 @@ export class SocketConnection implements Connection, Closeable {
     return extra.watch;
   }
 
-  #closeNowOrSoon(soon: boolean): Promise<void> {
+  #beginClose(telling: Telling): Promise<void> {
     const { context, family } = this.#socket;
-    if (context.config.soLinger === 0 && family !== AF_UNIX) this.#resetNowOrSoon(soon);
-    return this.#extra.closing ??= this.#close(soon);
+    if (context.config.soLinger === 0 && family !== AF_UNIX) this.#reset(telling);
+    return this.#extra.closing ??= this.#close(telling);
   }
 
-  #close(soon: boolean): Promise<void> {
+  #close(telling: Telling): Promise<void> {
     const reason = new CloseReason("the connection was closed");
     const { context } = this.#socket;
     // The ring's clock may stand still since before the program slept or computed.
     const untilMs = context.host.now() + (context.config.shutdownTimeoutMs ?? Infinity);
     this.#readLocalAddress();
     this.watch?.abandon(reason);
-    abandonStream(this.stream, reason, this.sink.bytesQueued === 0, soon);
+    const flight = this.sink.bytesQueued === 0 ? "endsWithSocket" : "cancelled";
+    abandonStream(this.stream, reason, flight, telling);
     const sent = closeSinkWithoutFin(this.sink, reason);
     if (sent === null) return this.#endSocket(reason, untilMs);
     return sent.then(() => this.#endSocket(reason, untilMs));

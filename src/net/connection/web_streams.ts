@@ -54,7 +54,8 @@ function readable(stream: Stream): ReadableStream<Uint8Array<ArrayBuffer>> {
         : receiveInto(stream, controller, request);
     },
     cancel() {
-      abandonStream(stream, new CloseReason("the readable stream was cancelled"), false, false);
+      const reason = new CloseReason("the readable stream was cancelled");
+      abandonStream(stream, reason, "cancelled", "atOnce");
     },
   });
 }

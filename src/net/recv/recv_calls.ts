@@ -6,12 +6,19 @@
  */
 import { unreachable } from "../../base/assert.ts";
 import type { RareReadState, ReadState } from "../../ring/read_source.ts";
+import type { Telling } from "../call/ended_calls.ts";
 import { HalfQueue } from "../socket/half_queue.ts";
 import { newRecvCall, type RecvCall, type RecvCallOwner, type RecvKind } from "./recv_call.ts";
 import { EndedReceives } from "./ended_receives.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import { type RecvEnd, recvError, tooLong } from "./recv_error.ts";
 import type { UntilCall } from "./until_call.ts";
+
+/**
+ * The end of a receive that is in flight. "cancelled": now. "endsWithSocket": the end of the socket
+ * follows, which ends the receive without a cancel.
+ */
+export type FlightEnd = "cancelled" | "endsWithSocket";
 
 export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallOwner, ReadState {
   // Made when first needed, because a smaller half takes less of the processor's cache.
@@ -22,6 +29,12 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
 
   /** Ends a call whose budget ran out (`abort` is null) or whose signal was aborted. */
   abstract endCall(call: RecvCall, abort: { reason: unknown } | null): void;
+
+  /** Serves the calls in order. Those of a half that has ended fail. */
+  abstract serve(): void;
+
+  /** Moves the bytes that a call holds to the read buffer. */
+  protected abstract leaveResult(call: RecvCall): void;
 
   /** The number of bytes that have arrived and that no call has taken. */
   get buffered(): number {
@@ -66,8 +79,35 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
     if (call.kind !== "until") this.#spare = call;
   }
 
-  /** Takes all calls out of the queue, so that nothing reaches them, and fails them soon. */
-  protected tellSoon(end: RecvEnd): void {
+  /** Returns true when no receive is in flight any more, and false when one will still land. */
+  protected endFlight(how: FlightEnd): boolean {
+    switch (how) {
+      case "cancelled":
+        return this.cancel();
+      case "endsWithSocket":
+        return this.withdraw();
+      default:
+        return unreachable(how);
+    }
+  }
+
+  /** Fails the calls of a half that has ended. A call that pushes is told at once. */
+  protected tell(end: RecvEnd, telling: Telling): void {
+    const first = this.head;
+    if (first === null) return;
+    switch (telling) {
+      case "atOnce":
+        return this.serve();
+      case "inRounds":
+        return first.pushes ? this.serve() : this.#tellInRounds(first, end);
+      default:
+        unreachable(telling);
+    }
+  }
+
+  /** Takes all calls out of the queue, so that nothing reaches them, and fails them in rounds. */
+  #tellInRounds(first: RecvCall, end: RecvEnd): void {
+    this.leaveResult(first);
     const ended = new EndedReceives(end, this.buffered);
     for (let call = this.shift(); call !== null; call = this.shift()) {
       call.disarm();
@@ -76,7 +116,7 @@ export abstract class RecvCalls extends HalfQueue<RecvCall> implements RecvCallO
     this.socket.context.endedCalls.add(this, ended);
   }
 
-  /** Fails the calls of `tellSoon` now: nothing later may come before them. */
+  /** Fails the calls that were left to rounds: nothing later may come before them. */
   tellEnded(): void {
     this.socket.context.endedCalls.tell(this);
   }

@@ -41,11 +41,12 @@ import type { Operation } from "../../ring/operation.ts";
 import type { Ring } from "../../ring/ring.ts";
 import { AF_UNIX } from "../address/sockaddr.ts";
 import type { CloseReason } from "../call/close_reason.ts";
+import type { Telling } from "../call/ended_calls.ts";
 import { DirectRead } from "./direct_read.ts";
 import { outcomeOf } from "../call/outcome.ts";
 import type { Provided, ReadSource, Reception } from "../../ring/read_source.ts";
 import type { RecvCall } from "./recv_call.ts";
-import { RecvCalls } from "./recv_calls.ts";
+import { type FlightEnd, RecvCalls } from "./recv_calls.ts";
 import { forgets, type RecvEnd, recvError, recvTimeout } from "./recv_error.ts";
 import type { Socket } from "../socket/socket.ts";
 
@@ -96,24 +97,14 @@ export class RecvHalf extends RecvCalls {
     else this.serve();
   }
 
-  /**
-   * Ends pending calls with "Closed" and drops the buffered bytes. `soon`: callers are told in
-   * turns with the event loop, because many halves end at a time.
-   */
-  close(reason: CloseReason, socketEnds: boolean, soon: boolean): void {
-    if (this.#end?.kind === "closed") return soon ? undefined : this.tellEnded();
+  /** Ends pending calls with "Closed" and drops the buffered bytes. */
+  close(reason: CloseReason, flight: FlightEnd, telling: Telling): void {
+    if (this.#end?.kind === "closed") return telling === "atOnce" ? this.tellEnded() : undefined;
     this.#end = { kind: "closed", reason };
     this.stopRetrying();
-    this.#withdraw(socketEnds);
-    if (soon && this.head !== null) this.#endSoon(this.head, this.#end);
-    this.serve();
+    this.#withdraw(flight);
+    this.tell(this.#end, telling);
     this.clearBuffer();
-  }
-
-  #endSoon(first: RecvCall, end: RecvEnd): void {
-    if (first.pushes) return;
-    this.#leaveResult(first);
-    this.tellSoon(end);
   }
 
   override endCall(call: RecvCall, abort: { reason: unknown } | null): void {
@@ -221,7 +212,7 @@ export class RecvHalf extends RecvCalls {
   }
 
   /** Serves the calls in order, and submits a receive for the missing bytes. */
-  serve(): void {
+  override serve(): void {
     let next = this.head;
     while (next !== null && this.#serveCall(next)) next = this.head;
     if (next === null || this.#end !== null) return;
@@ -344,14 +335,14 @@ export class RecvHalf extends RecvCalls {
     const first = this.head === call;
     this.remove(call);
     if (!first || call.result === null) return;
-    this.#leaveResult(call);
+    this.leaveResult(call);
     if (!this.isIdle) this.ring.meter.counts[COUNT.cancellationsRecv]++;
     this.#withdraw();
   }
 
-  /** Ends the operation at once, or with a completion, or leaves it to the end of the socket. */
-  #withdraw(socketEnds = false): void {
-    if (socketEnds ? !this.withdraw() : !this.cancel()) return;
+  /** Ends the operation at once, or with a completion. */
+  #withdraw(how: FlightEnd = "cancelled"): void {
+    if (!this.endFlight(how)) return;
     this.#direct?.drop();
     this.#forget();
   }
@@ -382,14 +373,14 @@ export class RecvHalf extends RecvCalls {
   #failFirst(call: RecvCall): boolean {
     const end = this.#end as RecvEnd;
     if (end.kind === "eof" && this.meetEndOfStream(call, end)) return true;
-    this.#leaveResult(call);
+    this.leaveResult(call);
     this.shift();
     call.fail(recvError(call, end, this.buffered));
     return true;
   }
 
   /** Moves the bytes of the result to the read buffer. Those of a flight follow when it lands. */
-  #leaveResult(call: RecvCall): void {
+  protected override leaveResult(call: RecvCall): void {
     const held = call.result;
     if (held === null) return;
     call.result = null;

@@ -10,10 +10,12 @@ import type { IoBuf } from "../../buf/io_buf.ts";
 import { IoBufs } from "../../buf/io_bufs.ts";
 import { type CallOptions, checkCall, checkSignal, checkTimeout } from "../call/call_options.ts";
 import type { CloseReason } from "../call/close_reason.ts";
+import type { Telling } from "../call/ended_calls.ts";
 import type { ResolvedConfig } from "../config/config.ts";
 import { LineCall } from "./line_call.ts";
 import { type Consumer, PushReceive } from "./push_receive.ts";
 import type { RecvCall } from "./recv_call.ts";
+import type { FlightEnd } from "./recv_calls.ts";
 import { RecvHalf } from "./recv_half.ts";
 import type { Socket } from "../socket/socket.ts";
 import { UntilCall } from "./until_call.ts";
@@ -42,16 +44,12 @@ export let openStream: (socket: Socket) => Stream;
  */
 export let pushReceive: (stream: Stream, consumer: Consumer) => PushReceive;
 
-/**
- * Ends pending calls with "Closed". `socketEnds`: the end of the socket follows. `soon`: callers
- * are told in turns with the event loop, because many streams end at a time.
- * @internal
- */
+/** Ends pending calls with "Closed", and the receive in flight. @internal */
 export let abandonStream: (
   stream: Stream,
   reason: CloseReason,
-  socketEnds: boolean,
-  soon: boolean,
+  flight: FlightEnd,
+  telling: Telling,
 ) => void;
 
 /** Tells the callers of ended calls now. @internal */
@@ -108,8 +106,8 @@ export class Stream implements AsyncIterable<Uint8Array> {
     openStream = (socket) => new Stream(socket);
     pushReceive = (stream, consumer) =>
       new PushReceive(stream.#queue, consumer, someLength(stream.#config.readBufferSize));
-    abandonStream = (stream, reason, socketEnds, soon) =>
-      stream.#queue.close(reason, socketEnds, soon);
+    abandonStream = (stream, reason, flight, telling) =>
+      stream.#queue.close(reason, flight, telling);
     tellEnded = (stream) => stream.#queue.tellEnded();
     isMidMessage = (stream) => stream.#queue.midMessage;
     isReceiving = (stream) => !stream.#queue.isQuiet;
