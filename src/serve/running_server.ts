@@ -67,8 +67,10 @@ export class RunningServer implements Server, NetworkServer {
     this.#serveContext = Object.freeze({ signal: this.#drain.signal });
     this.#context.servers.add(this);
     const { signal } = options;
-    if (signal !== undefined && intrinsics.isAborted(signal)) this.#onAbort();
-    else signal?.addEventListener("abort", this.#onAbort, { once: true });
+    if (signal !== undefined) {
+      if (intrinsics.isAborted(signal)) this.#onAbort();
+      else intrinsics.listenToAbort(signal, this.#onAbort);
+    }
     void this.#accept();
   }
 
@@ -216,7 +218,8 @@ export class RunningServer implements Server, NetworkServer {
   #beginDrain(isOver: boolean): void {
     this.#state = "draining";
     this.#context.addReference();
-    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    const { signal } = this.#options;
+    if (signal !== undefined) intrinsics.ignoreAbort(signal, this.#onAbort);
     const reason = serveErrors.drainReason();
     this.#late = new LateConnections(this.#context.host, reason);
     if (isOver) void this.#listener.close();

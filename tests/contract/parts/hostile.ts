@@ -13,6 +13,7 @@ import {
   Network,
   type NetworkConfig,
   NetworkError,
+  serve,
 } from "../../../mod.ts";
 import { assert, patience } from "../../harness.ts";
 import {
@@ -431,6 +432,23 @@ export function hostile(test: ContractSuite, config: NetworkConfig): void {
     }
     client.reset();
     await filling;
+  });
+
+  test("listener functions of the signal of a server are not called", async () => {
+    await using own = await started(config);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const ownMember = () => {
+      throw new Error("a member of the signal's own was called");
+    };
+    for (const name of ["addEventListener", "removeEventListener"]) {
+      Object.defineProperty(signal, name, { value: ownMember });
+    }
+    const server = serve(await own.network.bind("127.0.0.1:0"), () => {}, { signal });
+    assert.is(server.draining, false);
+    controller.abort();
+    assert.is(server.draining, true);
+    await server.finished;
   });
 
   test("a registry that throws never makes close() reject", async () => {
