@@ -11,6 +11,7 @@
  */
 import { EventEmitter } from "node:events";
 import { nextTick } from "node:process";
+import { closeOnAbort } from "./close_on_abort.ts";
 import { listenArguments } from "./listen_arguments.ts";
 import type { Listening } from "./listening.ts";
 import { nodeError } from "./node_error.ts";
@@ -100,7 +101,7 @@ export class Server extends EventEmitter implements ListeningServer {
     }
     const plan = listenArguments(args);
     if (plan.callback !== null) this.once("listening", plan.callback);
-    watchSignal(this, plan.signal);
+    if (plan.signal !== undefined) closeOnAbort(plan.signal, this);
     serverListen(this, plan);
     return this;
   }
@@ -184,14 +185,4 @@ function emitterOptions(
   { captureRejections }: ServerOptions,
 ): { captureRejections: boolean } | undefined {
   return captureRejections === undefined ? undefined : { captureRejections };
-}
-
-function watchSignal(server: Server, signal: AbortSignal | undefined): void {
-  if (signal === undefined) return;
-  const aborted = () => void server.close();
-  if (signal.aborted) nextTick(aborted);
-  else {
-    signal.addEventListener("abort", aborted, { once: true });
-    server.once("close", () => signal.removeEventListener("abort", aborted));
-  }
 }

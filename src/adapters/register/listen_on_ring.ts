@@ -13,8 +13,8 @@
  * @module
  */
 import type { EventEmitter } from "node:events";
-import { nextTick } from "node:process";
 import { ERRNO } from "../../base/errno.ts";
+import { closeOnAbort } from "../close_on_abort.ts";
 import type { NetModule, NetServer, NetSocket } from "./node_modules.ts";
 
 /** The fields of a server that both runtimes have. */
@@ -117,13 +117,7 @@ function takeSignal(args: unknown[], outer: OuterServer): void {
   const { signal, ...rest } = options as { signal?: AbortSignal };
   if (!(signal instanceof AbortSignal)) return;
   args[0] = rest;
-  const close = () => void outer.close();
-  if (signal.aborted) {
-    nextTick(close);
-    return;
-  }
-  signal.addEventListener("abort", close, { once: true });
-  outer.once("close", () => signal.removeEventListener("abort", close));
+  closeOnAbort(signal, outer);
 }
 
 /** The differences between classes of servers. */
