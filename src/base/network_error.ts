@@ -35,7 +35,6 @@ export type OperationName =
   | "peerFinished"
   | "option"
   | "adopt"
-  | "peerFinished"
   | "serve"
   | "copy"
   | "decode"

@@ -1,5 +1,6 @@
 /**
- * The interface that `ffi/` implements: all that the core may call there. Types only.
+ * The interface that `ffi/` implements: all that the core may call there. Types, and the constants
+ * of arguments and results.
  *
  * Numbers are counts or -errno, as in C. No member throws unless its comment says so, and only the
  * doorbell calls back.

@@ -19,7 +19,7 @@ import { bodyLength, bodyViews, messageBody, withTail } from "./message_body.ts"
 /** Options of {@link delimited}. */
 export interface DelimitedOptions {
   /**
-   * One byte or more. Text stands for its UTF-8 bytes.
+   * 1 to 1,024 bytes. Text stands for its UTF-8 bytes.
    * @default {"\n"}
    */
   delimiter?: string | Uint8Array;
@@ -70,7 +70,7 @@ export function delimited(options?: DelimitedOptions): Codec<Uint8Array<ArrayBuf
 }
 
 function checkDelimiter(field: string, value: unknown): Uint8Array {
-  const wanted = "a string or a Uint8Array of at least one byte";
+  const wanted = `a string or a Uint8Array of 1 to ${LIMITS.delimiterBytesMax} bytes`;
   if (typeof value !== "string" && !(value instanceof Uint8Array)) {
     return check.fail(field, wanted, value);
   }

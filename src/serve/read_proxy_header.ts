@@ -40,9 +40,8 @@ const pathDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
  * @param options A signal, and a budget. The budget defaults to `readTimeoutMs`.
  * @returns The header.
  * @throws {NetworkError} `"RecvFailed"`: the bytes are not a PROXY header (errno EPROTO), the
- *   stream
- * ends before the header does (`endOfStream` is true), or the kernel reports an errno. `"Timeout"`:
- * the budget ran out. `"Closed"`: the half is closed.
+ * stream ends before the header does (`endOfStream` is true), or the kernel reports an errno.
+ * `"Timeout"`: the budget ran out. `"Closed"`: the half is closed.
  * @throws {TypeError} An argument has a wrong type.
  * @throws {RangeError} `timeoutMs` is out of range.
  * @throws The reason of the signal, when the signal is aborted.
