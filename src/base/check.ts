@@ -39,15 +39,21 @@ function kindOf(value: object): string {
   }
 }
 
-function fail(field: string, wanted: string, value: unknown, wrongType: boolean): never {
-  const message = `Cannot use "${field}": wanted ${wanted}, given ${shown(value)}`;
-  throw wrongType ? new TypeError(message) : new RangeError(message);
+type InputError = typeof TypeError | typeof RangeError;
+
+function fail(field: string, wanted: string, value: unknown, Failure: InputError): never {
+  throw new Failure(`Cannot use "${field}": wanted ${wanted}, given ${shown(value)}`);
+}
+
+/** The class of the error for a value that is no number, or a number that is not wanted. */
+function numberFailure(value: unknown): InputError {
+  return typeof value === "number" ? RangeError : TypeError;
 }
 
 /** The checks. Each check returns the value, so that a list of fields reads like a table. */
 export const check = {
   fail(field: string, wanted: string, value: unknown): never {
-    fail(field, wanted, value, true);
+    fail(field, wanted, value, TypeError);
   },
 
   integer(field: string, value: unknown, min: number, max: number): number {
@@ -55,7 +61,7 @@ export const check = {
     if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) {
       return value as number;
     }
-    return fail(field, `an integer from ${min} to ${max}`, value, typeof value !== "number");
+    return fail(field, `an integer from ${min} to ${max}`, value, numberFailure(value));
   },
 
   integerOrNull(field: string, value: unknown, min: number, max: number): number | null {
@@ -63,28 +69,24 @@ export const check = {
     if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) {
       return value as number;
     }
-    return fail(
-      field,
-      `null or an integer from ${min} to ${max}`,
-      value,
-      typeof value !== "number",
-    );
+    const wanted = `null or an integer from ${min} to ${max}`;
+    return fail(field, wanted, value, numberFailure(value));
   },
 
   boolean(field: string, value: unknown): boolean {
-    if (typeof value !== "boolean") fail(field, "true or false", value, true);
+    if (typeof value !== "boolean") fail(field, "true or false", value, TypeError);
     return value;
   },
 
   text(field: string, value: unknown): string {
-    if (typeof value !== "string") fail(field, "a string", value, true);
+    if (typeof value !== "string") fail(field, "a string", value, TypeError);
     return value;
   },
 
   oneOf<T extends string>(field: string, value: unknown, choices: readonly T[]): T {
     const wanted = choices.map((choice) => `"${choice}"`).join(" or ");
-    if (typeof value !== "string") fail(field, wanted, value, true);
-    if (!choices.includes(value as T)) fail(field, wanted, value, false);
+    if (typeof value !== "string") fail(field, wanted, value, TypeError);
+    if (!choices.includes(value as T)) fail(field, wanted, value, RangeError);
     return value as T;
   },
 
@@ -100,7 +102,7 @@ export const check = {
       // A proxy, or an object with the prototype of an array: refused below.
     }
     if (length > 0) return length;
-    if (length < 0) fail(field, wanted, value, true);
+    if (length < 0) fail(field, wanted, value, TypeError);
     if (intrinsics.isGone(value as Uint8Array)) {
       throw new TypeError(
         `Cannot use "${field}": wanted ${wanted}, ` +
@@ -122,7 +124,7 @@ export const check = {
       value === null || typeof value !== "object" || Array.isArray(value) ||
       foreignKind(value) !== null
     ) {
-      fail(field, "an object", value, true);
+      fail(field, "an object", value, TypeError);
     }
     for (const key of Object.keys(value)) {
       if (!known.includes(key)) check.unknown(field, key, known);
