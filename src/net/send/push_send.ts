@@ -198,7 +198,7 @@ export class PushSend implements Deliverable {
   finish(): void {
     const { socket } = this.#queue;
     socket.addCall();
-    this.#queue.closeAfterQueue(new CloseReason("the sink was closed"), true);
+    this.#queue.finishAfterQueue(new CloseReason("the sink was closed"));
     this.#queue.whenDrained(() => {
       socket.removeCall();
       this.#finished = true;

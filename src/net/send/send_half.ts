@@ -113,10 +113,15 @@ export class SendHalf extends SendCalls {
     else if (this.#state.kind !== "open") this.#state.drained.push(callback);
   }
 
-  /** Later calls get "Closed". Queued bytes still go out, then FIN. */
-  closeAfterQueue(reason: CloseReason, fin: boolean): void {
+  /** Later calls get "Closed". Queued bytes still go out. */
+  closeAfterQueue(reason: CloseReason): void {
     this.#close(reason);
-    if (fin) this.whenDrained(() => this.#finish());
+  }
+
+  /** As `closeAfterQueue`, and FIN is wanted behind the queued bytes. */
+  finishAfterQueue(reason: CloseReason): void {
+    this.#close(reason);
+    this.whenDrained(() => this.#finish());
   }
 
   /** Ends every call now, for this reason. Calls in flight end when the flight lands. */

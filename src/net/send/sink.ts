@@ -79,8 +79,10 @@ export class Sink {
     openSink = (socket) => new Sink(socket);
     pushSend = (sink, producer, limitBytes) => new PushSend(sink.#queue, producer, limitBytes);
     closeSinkWithoutFin = (sink, reason) => {
-      const closing = sink.#closing ??= sink.#close(reason, false);
-      return sink.#queue.isDrained ? null : closing;
+      const queue = sink.#queue;
+      if (sink.#closing === null) queue.closeAfterQueue(reason);
+      const closing = sink.#closing ??= sink.#drained();
+      return queue.isDrained ? null : closing;
     };
     sinkGaveUp = (sink) => sink.#half !== null && sink.#half.gaveUp;
     abandonSink = (sink, reason) => sink.#queue.closeNow(reason);
@@ -184,14 +186,17 @@ export class Sink {
    * @throws {NetworkError} The error of a buffered send that no earlier call has shown.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#close(new CloseReason("the sink was closed"), true);
+    if (this.#closing === null) {
+      this.#queue.finishAfterQueue(new CloseReason("the sink was closed"));
+    }
+    this.#closing ??= this.#drained();
     if (this.#late === null) return this.#closing;
     return this.#closing.then(() => this.#throwLate());
   }
 
-  #close(reason: CloseReason, fin: boolean): Promise<void> {
+  /** Resolves when all bytes of a closed half have left, or when the budget is over. */
+  #drained(): Promise<void> {
     const queue = this.#queue;
-    queue.closeAfterQueue(reason, fin);
     if (queue.isDrained) return Promise.resolve();
     const call = new DrainCall(queue);
     call.timeoutMs = this.#socket.context.config.shutdownTimeoutMs;
