@@ -5,6 +5,7 @@
  * @module
  */
 import * as dns from "node:dns";
+import { interleave } from "../net/address/interleave.ts";
 import { nodeError } from "./node_error.ts";
 import { runtimeNet } from "./runtime_net.ts";
 import { validate } from "./validate.ts";
@@ -106,17 +107,15 @@ function one(
 /** Orders the addresses so that families alternate, beginning with that of the first address. */
 function several(query: HostQuery, answer: unknown, done: Outcome): void {
   const found = Array.isArray(answer) ? answer as Partial<FoundAddress>[] : [];
-  const first: FoundAddress[] = [];
-  const second: FoundAddress[] = [];
+  const addresses: FoundAddress[] = [];
   for (const { address, family } of found) {
     query.told(null, address, family);
     if (!query.wanted()) return;
     if (typeof address !== "string" || runtimeNet.isIP(address) === 0) continue;
     if (family !== 4 && family !== 6) continue;
-    const entry = { address, family } as const;
-    (first.length === 0 || first[0].family === family ? first : second).push(entry);
+    addresses.push({ address, family });
   }
-  if (first.length === 0) {
+  if (addresses.length === 0) {
     const [entry] = found;
     const usable = typeof entry?.address === "string" && runtimeNet.isIP(entry.address) !== 0;
     done(
@@ -127,10 +126,5 @@ function several(query: HostQuery, answer: unknown, done: Outcome): void {
     );
     return;
   }
-  const result: FoundAddress[] = [];
-  for (let at = 0; at < Math.max(first.length, second.length); at++) {
-    if (at < first.length) result.push(first[at]);
-    if (at < second.length) result.push(second[at]);
-  }
-  done(null, result);
+  done(null, interleave(addresses, ({ family }) => family));
 }

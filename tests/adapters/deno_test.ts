@@ -5,7 +5,7 @@
  */
 import { Network } from "../../mod.ts";
 import { connect, errors, listen, toDenoConn, toDenoListener } from "../../src/adapters/deno.ts";
-import { happyEyeballs, interleave } from "../../src/adapters/deno/happy_eyeballs.ts";
+import { happyEyeballs } from "../../src/adapters/deno/happy_eyeballs.ts";
 import { sharedNetwork } from "../../src/adapters/shared_network.ts";
 import { assert, suite } from "../harness.ts";
 import { type Api, CELLS } from "./deno_cells.ts";
@@ -123,15 +123,6 @@ test("memory that is taken away during a read fails that read only", async () =>
   await assert.rejects(reading, /was transferred away meanwhile/);
   await client.write(Uint8Array.of(2));
   assert.is(await server.read(new Uint8Array(8)), 1);
-});
-
-test("interleave() alternates the families and keeps the order in each", () => {
-  const found = [6, 6, 4, 4, 4].map((family, index) => ({
-    hostname: `${index}`,
-    family: family as 4 | 6,
-  }));
-  assert.equal(interleave(found).map(({ hostname }) => hostname).join(""), "02134");
-  assert.equal(interleave([]), []);
 });
 
 const FOUND = [{ hostname: "a", family: 6 }, { hostname: "b", family: 4 }] as const;

@@ -5,10 +5,11 @@
  */
 import { lookup } from "node:dns/promises";
 import type { Connection } from "../../net/connection/connection.ts";
+import { interleave } from "../../net/address/interleave.ts";
 import { parseIp } from "../../net/address/ip.ts";
 import type { Network } from "../../../mod.ts";
 import { denoError } from "./errors.ts";
-import { type Candidate, happyEyeballs, interleave } from "./happy_eyeballs.ts";
+import { type Candidate, happyEyeballs } from "./happy_eyeballs.ts";
 import {
   type AnyOptions,
   checkHostname,
@@ -64,7 +65,7 @@ export async function connectOver(
   };
   const numeric = parseIp(hostname.replace(/^\[(.*)\]$/, "$1")) !== null;
   if (numeric || !autoSelectFamily) return await dial(hostname, signal);
-  const candidates = interleave(await addressesOf(hostname));
+  const candidates = interleave(await addressesOf(hostname), ({ family }) => family);
   const delayMs = Number(autoSelectFamilyAttemptDelay ?? ATTEMPT_DELAY_MS);
   return await happyEyeballs(
     candidates,

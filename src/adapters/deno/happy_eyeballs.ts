@@ -12,21 +12,6 @@ export interface Candidate {
 }
 
 /**
- * The order of attempts: families alternate, beginning with that of the first address, and each
- * family keeps its order.
- */
-export function interleave(found: readonly Candidate[]): Candidate[] {
-  const first = found.filter(({ family }) => family === found[0].family);
-  const second = found.filter(({ family }) => family !== found[0].family);
-  const ordered: Candidate[] = [];
-  for (let index = 0; index < Math.max(first.length, second.length); index++) {
-    if (index < first.length) ordered.push(first[index]);
-    if (index < second.length) ordered.push(second[index]);
-  }
-  return ordered;
-}
-
-/**
  * Runs attempts over `candidates`, the next one when `delayMs` has passed or all before it have
  * failed. Resolves with the first success; `attempt` must reject once its signal is aborted.
  * Rejects with the error of the first candidate when all have failed, or with the reason of

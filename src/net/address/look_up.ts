@@ -10,6 +10,7 @@ import { LIMITS } from "../../base/limits.ts";
 import { NetworkError } from "../../base/network_error.ts";
 import type { Ring } from "../../ring/ring.ts";
 import { isUnix, type SocketAddress, type UnixAddress } from "./address.ts";
+import { interleave } from "./interleave.ts";
 import { parseIp } from "./ip.ts";
 
 /** RFC 6761: "localhost" is the loopback interface; no resolver is asked. */
@@ -62,7 +63,7 @@ export async function lookUp(
   const { port } = address;
   const found = await hostnames(host, address.hostname, interfaceIndex);
   const wanted = found.filter((one) => family === null || familyOf(one) === family);
-  const chosen = interleaved(wanted).slice(0, LIMITS.dialAddressCountMax);
+  const chosen = interleave(wanted, familyOf).slice(0, LIMITS.dialAddressCountMax);
   return chosen.map((hostname) => ({ hostname, port }));
 }
 
@@ -105,22 +106,4 @@ export function lookUpError(
 
 function familyOf(hostname: string): 4 | 6 {
   return hostname.includes(":") ? 6 : 4;
-}
-
-/**
- * Orders the addresses so that families alternate, beginning with that of the first address (RFC
- * 8305, section 4). So a family that does not work costs one delay, not one for each of its
- * addresses.
- */
-function interleaved(hostnames: readonly string[]): string[] {
-  if (hostnames.length < 3) return [...hostnames];
-  const first = familyOf(hostnames[0]);
-  const ours = hostnames.filter((one) => familyOf(one) === first);
-  const others = hostnames.filter((one) => familyOf(one) !== first);
-  const result: string[] = [];
-  for (let i = 0; i < Math.max(ours.length, others.length); i++) {
-    if (i < ours.length) result.push(ours[i]);
-    if (i < others.length) result.push(others[i]);
-  }
-  return result;
 }
