@@ -131,10 +131,6 @@ function fdType(type: string): NodeError {
   return make(TypeError, "ERR_INVALID_FD_TYPE", `Unsupported fd type: ${type}`);
 }
 
-function handleType(): NodeError {
-  return make(TypeError, "ERR_INVALID_HANDLE_TYPE", "This handle type cannot be sent");
-}
-
 function unsupported(what: string): NodeError {
   return make(Error, "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM", what);
 }
@@ -203,7 +199,6 @@ export const nodeError = {
   explained,
   fdType,
   fixed,
-  handleType,
   invalidIp,
   ipBlocked,
   lookup,

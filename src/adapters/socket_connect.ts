@@ -119,7 +119,7 @@ function connectPath(socket: SocketStream, path: string): void {
     target = { to: parseAddress({ path }, 1), name: path, family: undefined, from: null };
   } catch {
     // The path does not fit a socket address. Like libuv, this reports EINVAL at once.
-    socket.destroy(nodeError.system(22, "connect", { address: path }));
+    socket.destroy(nodeError.system(ERRNO.EINVAL, "connect", { address: path }));
     return;
   }
   tryTargets(socket, [target], null);

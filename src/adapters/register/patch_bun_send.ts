@@ -14,7 +14,9 @@ type Send = (...args: unknown[]) => unknown;
 function refusing(net: NetModule, original: Send): Send {
   return function send(this: unknown, ...args: unknown[]): unknown {
     const handle = args[1];
-    if (handle instanceof net.Server || handle instanceof net.Socket) throw nodeError.handleType();
+    if (handle instanceof net.Server || handle instanceof net.Socket) {
+      throw nodeError.fixed("ERR_INVALID_HANDLE_TYPE");
+    }
     return Reflect.apply(original, this, args);
   };
 }

@@ -4,25 +4,13 @@
  * @module
  */
 import { writeSync } from "node:fs";
-import process from "node:process";
+import { environment } from "../environment.ts";
 
 const VARIABLE = "URINGNET_REGISTER_LOG";
 
-interface DenoPermissions {
-  permissions: { querySync(descriptor: { name: "env"; variable: string }): { state: string } };
-}
-
-/** Whether the environment asks for lines; never prompts for the permission to look. */
+/** Whether the environment asks for lines. */
 function wanted(): boolean {
-  const { Deno: deno } = globalThis as { Deno?: DenoPermissions };
-  if (deno?.permissions.querySync({ name: "env", variable: VARIABLE }).state === "prompt") {
-    return false;
-  }
-  try {
-    return process.env[VARIABLE] === "1";
-  } catch {
-    return false;
-  }
+  return environment(VARIABLE) === "1";
 }
 
 const told = new Set<string>();
