@@ -126,7 +126,7 @@ function unsupported(cause: unknown): NetworkError {
 
 let hasWarnedOfRegistry = false;
 
-/** Warns once, because a registry that throws may do so for each of 30 metrics. */
+/** Warns once, because a registry that throws may do so for each metric. */
 function warnOfRegistry(port: NativePort, error: unknown): void {
   if (hasWarnedOfRegistry) return;
   hasWarnedOfRegistry = true;
@@ -292,12 +292,14 @@ export class Network implements AsyncDisposable {
   }
 
   /**
-   * Loads the shared library, if that has not happened in this thread, and opens the rings.
+   * Loads the shared library, if that has not happened in this thread, and opens the rings. Where
+   * io_uring cannot be used, the network runs over `node:net`, unless `backend` names io_uring.
    *
    * @param config See {@link NetworkConfig}.
    * @returns A network.
-   * @throws {NetworkError} `"Unsupported"`: io_uring cannot be used here. The message says why, and
-   * what to do.
+   * @throws {NetworkError} `"Unsupported"`: the backend that was named cannot be used here, or the
+   * backend that was chosen lacks an option of the configuration. The message says why, and what to
+   * do.
    * @throws {TypeError} A field of the configuration is unknown or has a wrong type.
    * @throws {RangeError} A value of the configuration is out of range.
    */

@@ -17,7 +17,7 @@ let current: NetworkContext | null = null;
  */
 const LAST_TURN_COUNT_MAX = 64;
 
-/** Throws a NetworkError "Unsupported" where io_uring cannot be used. */
+/** Throws the errors of `sharedNetwork`. */
 function get(): NetworkContext {
   if (current !== null) return current;
   const context = networkAccess().coreOf(sharedNetwork()).internals();

@@ -12,7 +12,7 @@ import { networkAccess } from "../net/lifecycle/network_access.ts";
 
 let network: Network | null = null;
 
-/** Throws a NetworkError "Unsupported" when io_uring cannot be used. */
+/** Throws a NetworkError "Unsupported" when `URINGNET_BACKEND` names one that cannot be used. */
 export function sharedNetwork(): Network {
   if (network !== null) return network;
   // The defaults of the runtimes: no budget for a connect, and TCP_NODELAY off.

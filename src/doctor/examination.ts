@@ -18,6 +18,7 @@ import {
 import { loadedLibrary, type RuntimeFacts, runtimeFacts } from "../../ffi/inspect.ts";
 import { Network } from "../../mod.ts";
 import { messageOf } from "../base/network_error.ts";
+import type { Backend } from "../net/config/backend.ts";
 import type { Features } from "../net/config/capabilities.ts";
 
 /**
@@ -49,7 +50,7 @@ export interface Examination {
   /** The value of `URINGNET_BACKEND`; null when it is not set. */
   readonly variable: string | null;
   /** The backend of a network whose configuration names none; null: none works. */
-  readonly backend: "io_uring" | "portable" | null;
+  readonly backend: Backend | null;
   readonly exitCode: ExitCode;
 }
 

@@ -22,6 +22,7 @@ import {
 } from "../accept/bind_options.ts";
 import { adoptDescriptor } from "../accept/adopt_descriptor.ts";
 import { bindSocket, bindSocketSoon } from "../accept/bound_socket.ts";
+import type { Backend } from "../config/backend.ts";
 import type { Connection } from "../connection/connection.ts";
 import { Dial } from "../dial/dial.ts";
 import { checkDialOptions, type DialOptions } from "../dial/dial_options.ts";
@@ -76,7 +77,7 @@ function unsupportedBind(
  */
 export class NetworkCore implements AsyncDisposable {
   readonly pool: BufferPool;
-  readonly backend: "io_uring" | "portable";
+  readonly backend: Backend;
   readonly #context: NetworkContext;
   readonly #afterClose: () => void;
   #closing: Promise<void> | null = null;
@@ -84,7 +85,7 @@ export class NetworkCore implements AsyncDisposable {
   /** `afterClose` runs once, when nothing of the network remains. */
   constructor(
     context: NetworkContext,
-    backend: "io_uring" | "portable",
+    backend: Backend,
     afterClose: () => void,
   ) {
     this.#context = context;
