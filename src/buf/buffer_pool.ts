@@ -163,10 +163,11 @@ export class BufferPool {
   #oversized = 0;
 
   /**
-   * Loads the shared library, if that has not happened in this thread, and makes a pool.
+   * Makes a pool. Loads the shared library, if that has not happened in this thread, unless
+   * io_uring cannot be used: the pool then serves portable networks only.
    *
    * @param config The size of the pool. Defaults to {@link BufferPoolConfig.forNetwork}.
-   * @throws {NetworkError} `"Unsupported"`: the shared library cannot be loaded.
+   * @throws {NetworkError} `"Unsupported"`: `URINGNET_BACKEND` names io_uring, which does not work.
    * `"PoolExhausted"`: the system has no memory for the buffers that `prefill` wants.
    * @throws {TypeError} A field of the configuration is unknown or has a wrong type.
    * @throws {RangeError} A value of the configuration is out of range.

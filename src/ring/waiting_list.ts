@@ -26,8 +26,8 @@ import { LIMITS } from "../base/limits.ts";
 /** An operation that can wait, in one list at a time. */
 export interface Waiting {
   /**
-   * The place of the operation in its list, which only the list reads. Undefined while it is in no
-   * list.
+   * The place of the operation in its list, which only the list reads. Without a meaning while the
+   * operation is in no list.
    */
   place: number;
 }
