@@ -1,6 +1,6 @@
 /**
- * Variables of the environment, read only where that asks no question: Deno prompts for a permission
- * that was not granted.
+ * Variables of the environment, read only where that asks no question: Deno prompts for a
+ * permission that was not granted.
  *
  * @module
  */

@@ -12,6 +12,9 @@ import { NetworkError } from "../../base/network_error.ts";
 import { Call } from "../call/call.ts";
 import type { LoopReference } from "../call/loop_reference.ts";
 
+/** The kind of a call: `accept()`, or a step of `for await`. */
+export type AcceptKind = "accept" | "step";
+
 /** The queue that serves the call. */
 export interface AcceptCallOwner {
   push(call: AcceptCall): void;
@@ -24,22 +27,22 @@ export class AcceptCall extends Call implements Linked<AcceptCall> {
   previous: AcceptCall | null = null;
   override readonly loopReference: LoopReference;
   readonly #queue: AcceptCallOwner;
-  readonly #isStep: boolean;
+  readonly #kind: AcceptKind;
 
-  constructor(queue: AcceptCallOwner, loopReference: LoopReference, isStep: boolean) {
+  constructor(queue: AcceptCallOwner, loopReference: LoopReference, kind: AcceptKind) {
     super();
     this.#queue = queue;
     this.loopReference = loopReference;
-    this.#isStep = isStep;
+    this.#kind = kind;
   }
 
   override succeed(connection: unknown): void {
-    super.succeed(this.#isStep ? { value: connection, done: false } : connection);
+    super.succeed(this.#kind === "step" ? { value: connection, done: false } : connection);
   }
 
   override fail(reason: unknown): void {
-    const isEnd = this.#isStep && reason instanceof NetworkError && reason.code === "Closed";
-    if (isEnd) super.succeed({ value: undefined, done: true });
+    const isClosed = reason instanceof NetworkError && reason.code === "Closed";
+    if (isClosed && this.#kind === "step") super.succeed({ value: undefined, done: true });
     else super.fail(reason);
   }
 

@@ -102,7 +102,7 @@ export class AcceptQueue implements AcceptCallOwner {
     loopReference: LoopReference,
   ): Promise<SocketConnection> {
     this.#throwClosed();
-    const call = new AcceptCall(this, loopReference, false);
+    const call = new AcceptCall(this, loopReference, "accept");
     call.prepare(options, null);
     // A getter of the options may have closed the listener.
     this.#throwClosed();
@@ -117,7 +117,7 @@ export class AcceptQueue implements AcceptCallOwner {
     const ready = this.#ready.shift();
     if (ready !== undefined) return Promise.resolve({ value: ready, done: false });
     const isFree = this.#step !== null && this.#step.settled;
-    const call = isFree ? this.#step as AcceptCall : new AcceptCall(this, loopReference, true);
+    const call = isFree ? this.#step as AcceptCall : new AcceptCall(this, loopReference, "step");
     this.#step = call;
     return call.start<IteratorResult<SocketConnection>>();
   }
