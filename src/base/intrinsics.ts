@@ -7,7 +7,8 @@
  * internal slots of an object, and throw TypeError for objects without them, such as proxies.
  *
  * Invariants
- * - No code of the caller runs in this module, except getters of options (`optionOf`).
+ * - No code of the caller runs in this module, except getters of options (`optionOf`) and, in Deno,
+ *   traps of a proxy of a signal (`signalState`).
  * - A typed array that passed `lengthOf` is safe as the source of `%TypedArray%.prototype.set` on
  *   an array of this library: `set` reads internal slots as well.
  *
@@ -89,8 +90,9 @@ function isDetached(buffer: ArrayBuffer): boolean {
 export type SignalState = "noSignal" | "active" | "aborted";
 
 /**
- * The state of a signal, read once. Proxies and objects that only inherit from AbortSignal are no
- * signals.
+ * The state of a signal, read once. Objects that only inherit from AbortSignal are no signals, and
+ * neither is a proxy of one in Bun. Deno keeps the state in properties that are named by symbols: a
+ * proxy counts as its signal there, and its traps run.
  */
 function signalState(value: unknown): SignalState {
   try {
