@@ -6,6 +6,7 @@
  */
 import { NetworkError, type OperationName } from "../base/network_error.ts";
 import { type CallOptions, readCallOptions } from "../net/call/call_options.ts";
+import { socketOf, type Stream } from "../net/recv/stream.ts";
 
 export class CallBudget {
   readonly #signal: AbortSignal | undefined;
@@ -15,16 +16,26 @@ export class CallBudget {
   readonly #fixed: CallOptions | undefined;
 
   /**
-   * Reads the options once. Throws TypeError or RangeError for wrong options, and the signal's
-   * reason when the signal is already aborted.
+   * Reads the options once. `fallbackMs` is the budget where the options name none. Throws
+   * TypeError or RangeError for wrong options, and the signal's reason when the signal is already
+   * aborted.
    */
-  constructor(options: CallOptions | undefined) {
+  constructor(options: CallOptions | undefined, fallbackMs: number | null = null) {
     const checked = readCallOptions(options);
-    const { signal, timeoutMs } = checked;
+    const { signal, timeoutMs = fallbackMs } = checked;
     this.#signal = signal;
-    this.#timeoutMs = timeoutMs ?? null;
-    this.#endMs = typeof timeoutMs === "number" ? performance.now() + timeoutMs : null;
+    this.#timeoutMs = timeoutMs;
+    this.#endMs = timeoutMs === null ? null : performance.now() + timeoutMs;
     this.#fixed = options === undefined ? undefined : checked;
+  }
+
+  /**
+   * The budget of one message, by default that of one receive of the network: with a default for
+   * each of its receives, a peer that sends byte by byte would never run out of time.
+   */
+  static ofMessage(stream: Stream, options: CallOptions | undefined): CallBudget {
+    const socket = socketOf(stream);
+    return new CallBudget(options, socket === null ? null : socket.context.config.readTimeoutMs);
   }
 
   /** The options of the next call. */

@@ -94,7 +94,7 @@ class Delimited implements Codec<Uint8Array<ArrayBuffer>, Sendable> {
   }
 
   async decode(stream: Stream, options?: CallOptions): Promise<Uint8Array<ArrayBuffer> | null> {
-    const budget = new CallBudget(options);
+    const budget = CallBudget.ofMessage(stream, options);
     // The end of the stream is clean when no byte of another message has come.
     if (stream.buffered === 0 && !(await stream.wait(1, budget.left))) return null;
     const message = await stream.recvUntil(this.#delimiter, {

@@ -113,7 +113,7 @@ class FramedConnection<In, Out> implements Framed<In, Out> {
   receive(options?: CallOptions): Promise<In | null> {
     if (this.#turns.begin()) return this.#receive(options);
     try {
-      const budget = new CallBudget(options);
+      const budget = CallBudget.ofMessage(this.connection.stream, options);
       return this.#turns.wait(budget.left).then(() => this.#receive(budget.left));
     } catch (error) {
       return Promise.reject(error);
@@ -185,15 +185,16 @@ class Messages<In> implements AsyncIterator<In> {
   }
 
   async #nextInTurn(): Promise<IteratorResult<In>> {
-    await this.#turns.wait(undefined);
-    if (!this.#ended) return this.#decode();
+    const budget = CallBudget.ofMessage(this.#stream, undefined);
+    await this.#turns.wait(budget.left);
+    if (!this.#ended) return this.#decode(budget.left);
     this.#turns.end();
     return { done: true, value: undefined };
   }
 
   /** Has the turn. */
-  #decode(): Promise<IteratorResult<In>> {
-    return decode(this.#codec, this.#stream).then(this.#wrap, this.#fail);
+  #decode(options?: CallOptions): Promise<IteratorResult<In>> {
+    return decode(this.#codec, this.#stream, options).then(this.#wrap, this.#fail);
   }
 
   readonly #wrap = (value: In | null): IteratorResult<In> => {

@@ -125,7 +125,7 @@ class LengthPrefixed implements Codec<IoBufs, Sendable> {
 
   async #decode(stream: Stream, options: CallOptions | undefined): Promise<IoBufs | null> {
     const width = this.#width;
-    const budget = new CallBudget(options);
+    const budget = CallBudget.ofMessage(stream, options);
     if (!(await stream.wait(width, budget.left))) {
       if (stream.buffered === 0) return null;
       return stream.recv(width, budget.left); // Rejects: the stream ended inside a length.

@@ -20,7 +20,7 @@ import { COUNT } from "../base/meter.ts";
 import { NetworkError } from "../base/network_error.ts";
 import { Call } from "../net/call/call.ts";
 import type { CallOptions } from "../net/call/call_options.ts";
-import { socketOf, Stream } from "../net/recv/stream.ts";
+import { socketOf, type Stream } from "../net/recv/stream.ts";
 import type { Socket } from "../net/socket/socket.ts";
 
 const known = new WeakMap<Stream, MessageTurns>();
@@ -32,7 +32,7 @@ export class MessageTurns {
   #isTaken = false;
 
   private constructor(stream: Stream) {
-    this.#socket = stream instanceof Stream ? socketOf(stream) : null;
+    this.#socket = socketOf(stream);
   }
 
   /** The turns of a stream, which all its users share. */

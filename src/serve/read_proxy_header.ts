@@ -67,7 +67,7 @@ export async function readProxyHeader(
   stream: Stream,
   options?: CallOptions,
 ): Promise<ProxyHeader> {
-  const budget = new CallBudget(options);
+  const budget = CallBudget.ofMessage(stream, options);
   let wanted = 1;
   for (;;) {
     if (!(await stream.wait(wanted, budget.left))) throw endError(stream.buffered);

@@ -71,8 +71,8 @@ export let isReceiving: (stream: Stream) => boolean;
  */
 export let abortReceive: (stream: Stream, reason: unknown) => void;
 
-/** @internal */
-export let socketOf: (stream: Stream) => Socket;
+/** Null for a stand-in of a program, such as a proxy of a stream. @internal */
+export let socketOf: (stream: Stream) => Socket | null;
 
 /**
  * The receiving half of a {@link Connection}.
@@ -112,7 +112,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
     isMidMessage = (stream) => stream.#queue.midMessage;
     isReceiving = (stream) => !stream.#queue.isQuiet;
     abortReceive = (stream, reason) => stream.#queue.abortFirst(reason);
-    socketOf = (stream) => stream.#queue.socket;
+    socketOf = (stream) => #queue in stream ? stream.#queue.socket : null;
   }
 
   private constructor(socket: Socket) {
