@@ -7,6 +7,8 @@
  *       |                        +---------- first byte ------ idle <--finished---+
  *       headersTimeout, requestTimeout: 408       keepAliveTimeout and its buffer: the end
  *
+ *   any phase --"upgrade", "connect"--> released: the connection is the program's
+ *
  * The first two are checked once in each `connectionsCheckingInterval`, as in Node; a request
  * begins when the check first sees bytes of it. `server.timeout` and `keepAliveTimeout` use the
  * timeout of the socket, so no timer is set for a request. Programs change it as well, by
@@ -35,7 +37,7 @@ interface Message extends EventEmitter {
 
 /** The state of one connection. */
 interface Exchange {
-  phase: "headers" | "body" | "answer" | "idle";
+  phase: "headers" | "body" | "answer" | "idle" | "released";
   /** When the request began, on the clock of `performance.now()`; -1 while none has. */
   sinceMs: number;
   /** Bytes that had arrived when the connection became idle. */
@@ -76,10 +78,10 @@ export class BunHttpLimits {
     socket.on("timeout", () => this.#timedOut(exchange));
   }
 
-  /** The headers of a request are complete. */
+  /** The headers of a request are complete. A program may emit "request" again for one request. */
   request(socket: NetSocket, request: Message, response: EventEmitter): void {
     const exchange = this.#exchanges.get(socket);
-    if (exchange === undefined) return;
+    if (exchange === undefined || exchange.unanswered.some(([known]) => known === request)) return;
     if (exchange.shown !== request.socket) {
       exchange.shown = request.socket;
       exchange.shown.on("timeout", () => this.#timedOut(exchange));
@@ -101,8 +103,15 @@ export class BunHttpLimits {
     });
   }
 
-  /** Forgets a socket that is not an HTTP connection any more, because it was upgraded. */
+  /**
+   * Forgets a socket that is not an HTTP connection any more, because it was upgraded. As in Node,
+   * the limit of an idle connection ends, and no timeout ends the connection.
+   */
   release(socket: NetSocket): void {
+    const exchange = this.#exchanges.get(socket);
+    if (exchange === undefined) return;
+    if (exchange.phase === "idle") socket.setTimeout(this.#server.timeout ?? 0);
+    exchange.phase = "released";
     this.#exchanges.delete(socket);
   }
 
@@ -111,7 +120,8 @@ export class BunHttpLimits {
   }
 
   /** Every listener is told, in Node's order; a connection without any is destroyed. */
-  #timedOut({ shown, unanswered }: Exchange): void {
+  #timedOut({ phase, shown, unanswered }: Exchange): void {
+    if (phase === "released") return;
     const [request, response] = unanswered[0] ?? [];
     const told = [
       request !== undefined && !request.complete && request.emit("timeout", shown),

@@ -187,11 +187,13 @@ function noteExchange(server: HttpServer, name: unknown, args: readonly unknown[
   if (limits === undefined) return;
   const request = args[0] as EventEmitter & { socket: NetSocket };
   const socket = socketsBelow.get(request.socket) ?? request.socket;
-  if (name === "request") limits.request(socket, request, args[1] as EventEmitter);
+  if (REQUESTS.has(name)) limits.request(socket, request, args[1] as EventEmitter);
   else limits.release(socket);
 }
 
-const EXCHANGES = new Set<unknown>(["request", "upgrade", "connect"]);
+/** A program that listens to one of the last two gets no "request" where it applies. */
+const REQUESTS = new Set<unknown>(["request", "checkContinue", "checkExpectation"]);
+const EXCHANGES = new Set<unknown>([...REQUESTS, "upgrade", "connect"]);
 
 function patchLifecycle(prototype: Exports): void {
   wrap(prototype, "emit", (original) =>

@@ -200,6 +200,63 @@ const steps = {
     await closed(server);
     return [answer.statusCode, text];
   },
+  "http: the limits of an idle connection end with its upgrade": async () => {
+    const { promise: idle, resolve } = Promise.withResolvers();
+    const server = createServer((_, answer) => answer.once("close", resolve).end("ok"));
+    server.keepAliveTimeout = 60;
+    server.keepAliveTimeoutBuffer = 0;
+    server.on("upgrade", (_, socket) => {
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+      socket.pipe(socket);
+    });
+    const port = await listening(server);
+    const client = net.connect(port, host);
+    client.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    await Promise.all([until(client, "data"), idle]);
+    client.write("GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n");
+    await until(client, "data");
+    const silent = new Promise((resolve) => setTimeout(resolve, 250, "open"));
+    const state = await Promise.race([silent, once(client, "close").then(() => "closed")]);
+    client.write("ping");
+    const text = state === "open" ? String(await until(client, "data")) : "";
+    client.destroy();
+    await closed(server);
+    return [state, text];
+  },
+  "http: the server's timeout does not end an upgraded connection": async () => {
+    const server = createServer();
+    server.setTimeout(60);
+    server.on("connect", (_, socket) => {
+      socket.write("HTTP/1.1 200 Connected\r\n\r\n");
+      socket.pipe(socket);
+    });
+    const port = await listening(server);
+    const client = net.connect(port, host);
+    client.write("CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n");
+    await until(client, "data");
+    const silent = new Promise((resolve) => setTimeout(resolve, 250, "open"));
+    const state = await Promise.race([silent, once(client, "close").then(() => "closed")]);
+    client.write("ping");
+    const text = state === "open" ? String(await until(client, "data")) : "";
+    client.destroy();
+    await closed(server);
+    return [state, text];
+  },
+  "http: a slow body behind checkContinue is no slow head": async () => {
+    const server = createServer({ headersTimeout: 60, connectionsCheckingInterval: 20 });
+    server.on("checkContinue", async (asked, answer) => {
+      answer.writeContinue();
+      answer.end(await body(asked));
+    });
+    const port = await listening(server);
+    const client = net.connect(port, host);
+    client.write("PUT / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 2\r\n");
+    client.write("connection: close\r\n\r\na");
+    setTimeout(() => client.write("b"), 250);
+    const text = await body(client);
+    await closed(server);
+    return text.split("\r\n").filter((line) => line.startsWith("HTTP") || line === "ab");
+  },
   "http: CONNECT": async () => {
     const server = createServer();
     server.on("connect", (asked, socket) => {
