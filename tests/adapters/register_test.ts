@@ -71,6 +71,34 @@ import * as all from "node:net";
 export const run = () => ping(net, createServer, connect);
 export const same = Socket === net.Socket && all.connect === connect && all.default === net;
 `,
+  "no_delay.mjs": `import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import http2 from "node:http2";
+import net from "node:net";
+const [key, cert] = process.argv.slice(2).map((file) => readFileSync(file));
+const socket = net.connect(1, "127.0.0.1").on("error", () => {});
+const handles = Object.getPrototypeOf(socket._handle);
+const { setNoDelay } = handles;
+let without = new Set();
+handles.setNoDelay = function (on) {
+  if (on) without.add(this);
+  return setNoDelay.call(this, on);
+};
+for (const [protocol, server] of [
+  ["http", http2.createServer()],
+  ["https", http2.createSecureServer({ key, cert })],
+]) {
+  without = new Set();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const accepted = once(server, "session");
+  const session = http2.connect(protocol + "://localhost:" + server.address().port, { ca: cert });
+  await Promise.all([accepted, once(session, "connect")]);
+  console.log(protocol + ": " + without.size);
+  session.close();
+  server.close();
+}
+`,
   "sent.mjs": `import { fork } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
@@ -304,6 +332,12 @@ for (const backend of BACKENDS) {
     assert.ok(inbound >= 2 && outbound >= 18, `${inbound} inbound, ${outbound} outbound`);
   });
 }
+
+test("sockets of HTTP/2 send without delay, at both ends", async (context) => {
+  const ran = await program(context, "no_delay.mjs", { args: ["key.pem", "cert.pem"] });
+  assert.is(printed(ran), "http: 2\nhttps: 2\n", ran.errors);
+  assert.is(ran.code, 0);
+});
 
 test("a handle for another process is refused, as it cannot be sent", async (context) => {
   const ran = await program(context, "sent.mjs");

@@ -31,7 +31,6 @@ export interface LimitedServer extends EventEmitter {
 }
 
 interface Message extends EventEmitter {
-  readonly socket: NetSocket;
   complete?: boolean;
 }
 
@@ -44,8 +43,8 @@ interface Exchange {
   bytesBefore: number;
   /** Requests whose answer is not finished, with the answers: several when they are pipelined. */
   unanswered: [Message, EventEmitter][];
-  /** The socket that the program sees: a TLS socket, where there is one. */
-  shown: NetSocket;
+  /** The socket that the program sees. Null before the end of a TLS handshake. */
+  shown: NetSocket | null;
 }
 
 const CHECK_MS = 30_000;
@@ -63,14 +62,14 @@ export class BunHttpLimits {
     (this.#timer as unknown as { unref(): void }).unref();
   }
 
-  /** A connection, before its first request. */
-  add(socket: NetSocket): void {
+  /** A connection, before its first request, and before its handshake if it gets one of TLS. */
+  add(socket: NetSocket, getsTls: boolean): void {
     const exchange: Exchange = {
       phase: "headers",
       sinceMs: performance.now(),
       bytesBefore: 0,
       unanswered: [],
-      shown: socket,
+      shown: getsTls ? null : socket,
     };
     this.#exchanges.set(socket, exchange);
     socket.once("close", () => this.#exchanges.delete(socket));
@@ -78,14 +77,19 @@ export class BunHttpLimits {
     socket.on("timeout", () => this.#timedOut(exchange));
   }
 
+  /** The TLS handshake of a connection is finished. As in Node, the first request begins here. */
+  secured(socket: NetSocket, shown: NetSocket): void {
+    const exchange = this.#exchanges.get(socket);
+    if (exchange === undefined) return;
+    exchange.shown = shown;
+    exchange.sinceMs = performance.now();
+    shown.on("timeout", () => this.#timedOut(exchange));
+  }
+
   /** The headers of a request are complete. A program may emit "request" again for one request. */
   request(socket: NetSocket, request: Message, response: EventEmitter): void {
     const exchange = this.#exchanges.get(socket);
     if (exchange === undefined || exchange.unanswered.some(([known]) => known === request)) return;
-    if (exchange.shown !== request.socket) {
-      exchange.shown = request.socket;
-      exchange.shown.on("timeout", () => this.#timedOut(exchange));
-    }
     if (exchange.phase === "idle") {
       exchange.sinceMs = performance.now();
       socket.setTimeout(this.#server.timeout ?? 0);
@@ -121,7 +125,7 @@ export class BunHttpLimits {
 
   /** Every listener is told, in Node's order; a connection without any is destroyed. */
   #timedOut({ phase, shown, unanswered }: Exchange): void {
-    if (phase === "released") return;
+    if (phase === "released" || shown === null) return;
     const [request, response] = unanswered[0] ?? [];
     const told = [
       request !== undefined && !request.complete && request.emit("timeout", shown),
@@ -154,19 +158,21 @@ export class BunHttpLimits {
       const tookMs = now - exchange.sinceMs;
       const late = (limitMs: number) => limitMs > 0 && tookMs > limitMs;
       if (late(requestTimeout) || (exchange.phase === "headers" && late(headersTimeout))) {
-        this.#refuse(socket);
+        this.#refuse(socket, exchange.shown);
       }
     }
   }
 
   /** A limit has passed: emits the server's "clientError", or answers 408. */
-  #refuse(socket: NetSocket): void {
+  #refuse(socket: NetSocket, shown: NetSocket | null): void {
     this.#exchanges.delete(socket);
+    // An answer that is not encrypted would be no TLS.
+    if (shown === null) return void socket.destroy();
     const error = Object.assign(new Error("Request timeout"), {
       code: "ERR_HTTP_REQUEST_TIMEOUT",
     });
-    if (this.#server.emit("clientError", error, socket)) return;
-    if (socket.writable) socket.write(TIMED_OUT);
-    socket.destroySoon();
+    if (this.#server.emit("clientError", error, shown)) return;
+    if (shown.writable) shown.write(TIMED_OUT);
+    shown.destroySoon();
   }
 }

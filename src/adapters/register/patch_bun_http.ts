@@ -87,6 +87,7 @@ function secure(tls: Exports, server: HttpServer, state: Listening, socket: NetS
   secured.once("secure", () => {
     state.handshaking.delete(socket);
     secured.removeListener("error", failed);
+    state.limits.secured(socket, secured);
     server.emit("secureConnection", secured);
     state.plain.emit("connection", secured);
   });
@@ -155,7 +156,7 @@ function startListening(
       state.sockets.delete(socket);
       finishClose(server, state);
     });
-    state.limits.add(socket);
+    state.limits.add(socket, isSecure);
     if (isSecure) {
       tellConnection(server, socket);
       secure(tls, server, state, socket);

@@ -6,6 +6,10 @@
  *                                their own, uses net.connect and tls.connect
  *   http2.connect(url)        -> its `createConnection` option
  *
+ * A session of HTTP/2 turns Nagle's algorithm off at its socket, in Node. The runtimes do so at
+ * their own sockets, or at all of them. So the sockets of sessions have `noDelay` here: without it
+ * the small frames of flow control wait for acknowledgements, 40 ms each.
+ *
  * Options that name a socket or a `createConnection` of their own are left unchanged.
  *
  * @module
@@ -121,10 +125,10 @@ function http2Connection(net: NetModule, tls: Exports, authority: URL, options: 
     : plain
     ? 80
     : 443;
-  if (plain) return net.connect({ port, host, ...options });
+  if (plain) return net.connect({ port, host, ...options, noDelay: true });
   // No name for an address: Deno takes an empty one for the host of the session's origin.
   const name = net.isIP(host) === 0 ? { servername: host } : {};
-  return tls.connect(port, host, { ALPNProtocols: ["h2"], ...name, ...options });
+  return tls.connect(port, host, { ALPNProtocols: ["h2"], ...name, ...options, noDelay: true });
 }
 
 function patchHttp2(net: NetModule, tls: Exports, http2: Exports): void {
@@ -138,6 +142,11 @@ function patchHttp2(net: NetModule, tls: Exports, http2: Exports): void {
       : (url: URL, all: Fields) => http2Connection(net, tls, url, all);
     return original(authority, { ...options, createConnection }, listener);
   });
+  for (const name of ["createServer", "createSecureServer"]) {
+    const make = http2[name];
+    const made = (...args: unknown[]): unknown => Object.assign(make(...args), { noDelay: true });
+    replace(http2, name, Object.defineProperty(made, "name", { value: name }));
+  }
 }
 
 /** Replaces what connects; `tls` and `http2` are replaced in place. */

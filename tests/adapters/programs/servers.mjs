@@ -587,6 +587,17 @@ const steps = {
     await closed(server);
     return result[0];
   },
+  "https: a head that does not end gets 408 in TLS, or the end": async () => {
+    const options = { key, cert, headersTimeout: 60, connectionsCheckingInterval: 20 };
+    const server = https.createServer(options, (_, answer) => answer.end("ok"));
+    const port = await listening(server);
+    const client = tlsConnect({ host, port, ca: cert, servername: "localhost" });
+    await once(client, "secureConnect");
+    client.write("GET / HTTP/1.1\r\nhost: a\r\n");
+    const text = await body(client).catch((error) => error.code);
+    await closed(server);
+    return ["", "HTTP/1.1 408 Request Timeout"].includes(text.split("\r\n")[0]) ? "ended" : text;
+  },
   "https: upgrade": async () => {
     const server = https.createServer({ key, cert });
     server.on("upgrade", (_, socket) => {
