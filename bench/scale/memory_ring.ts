@@ -26,6 +26,7 @@ import {
   type RingOpenOptions,
   type RingPort,
   type SystemFacts,
+  TURN_SUBMIT,
 } from "../../src/ring/port.ts";
 
 const OP_CAPACITY = 1_024;
@@ -99,8 +100,8 @@ export class MemoryRing implements RingPort {
   readonly #generation: Uint32Array;
   /** Bytes of which the core knows nothing yet; a message each. */
   readonly #ready: Numbers;
-  /** Sends that complete in this turn: slot, generation, descriptor, length. */
-  readonly #sent = new Uint32Array(OP_CAPACITY * 4);
+  /** Sends that complete in the next turn that collects: slot, generation, descriptor, length. */
+  readonly #sent: Uint32Array;
   readonly #groups = Array.from({ length: GROUP_COUNT }, () => new Numbers(BUFFER_COUNT));
   /** Sends, then failures and cancelled receives: [slot, generation, result]. */
   readonly #landed: [number, number, number][] = [];
@@ -120,6 +121,8 @@ export class MemoryRing implements RingPort {
     this.#slot = new Uint32Array(size);
     this.#generation = new Uint32Array(size);
     this.#ready = new Numbers(size);
+    // A connection has one send at a time.
+    this.#sent = new Uint32Array(size * 4);
     const blocks = new ArrayBuffer(BLOCK_COUNT * BLOCK_BYTES);
     this.blocks = new Uint8Array(blocks);
     this.blockWords = new Uint32Array(blocks);
@@ -142,16 +145,18 @@ export class MemoryRing implements RingPort {
     this.#wake();
   }
 
-  turn(opCount: number): number {
+  turn(opCount: number, flags: number): number {
     this.#count = 0;
-    this.#sentCount = 0;
     for (let i = 0; i < opCount; i++) this.#stage(i * 8);
+    // As in the shim, a turn that only submits brings no completion.
+    if ((flags & TURN_SUBMIT) !== 0) return 0;
     for (let i = 0; i < this.#sentCount; i++) {
       const at = i * 4;
       this.#put(this.#sent[at], this.#sent[at + 1], this.#sent[at + 3], 0);
       if (this.#sent[at + 2] < FIRST_FD + this.active) this.#ready.push(this.#sent[at + 2]);
     }
     this.sendCount += this.#sentCount;
+    this.#sentCount = 0;
     const landing = Math.min(this.#landed.length, COMPLETION_CAPACITY - this.#count - TURN_TARGET);
     for (const [slot, generation, result] of this.#landed.splice(0, landing)) {
       this.#put(slot, generation, result, 0);
