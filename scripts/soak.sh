@@ -25,7 +25,8 @@ if [ "${FAULTS:-yes}" = yes ]; then
   library=${LIBRARY:-$PWD/ffi/build/liburingnet-faults.so}
 fi
 # Large arrays come and go. What the C library would keep of them for later is no growth: it gives
-# them back at once.
+# those of 64 KiB and more back at once. Smaller ones leave free memory in its heap, as much as was
+# in use at one time.
 export MALLOC_MMAP_THRESHOLD_=65536 MALLOC_TRIM_THRESHOLD_=65536 MALLOC_ARENA_MAX=2
 status=0
 for runtime in ${RUNTIME:-deno bun}; do
