@@ -162,8 +162,9 @@ export class Server extends EventEmitter implements ListeningServer {
   /** @internal */
   _emitCloseIfDrained(): void {
     if (this._handle !== null || this._connections > 0) return;
+    // Also when the server listens again by then, as the end of the first listener is waited for.
     nextTick(() => {
-      if (this._handle === null && this._connections === 0) this.emit("close");
+      if (this._connections === 0) this.emit("close");
     });
   }
 

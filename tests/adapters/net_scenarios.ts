@@ -563,6 +563,20 @@ export const SCENARIOS: readonly Scenario[] = [
     expected: ["AggregateError ECONNREFUSED 2"],
   },
   {
+    claim: "close() calls back when the server listens again in the same turn",
+    async play(net, log) {
+      const server = net.createServer();
+      await listening(server);
+      server.close((error) => log(`closed ${error}`));
+      await listening(server);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      log(`listens ${server.listening}`);
+      server.close();
+      await closed(server);
+    },
+    expected: ["closed undefined", "listens true"],
+  },
+  {
     claim: "onread fills the program's own buffer, and pauses when told",
     async play(net, log) {
       const server = net.createServer((peer) => peer.end("abcdefghij"));
