@@ -84,18 +84,19 @@ function listen(
 /** Listens on both families where the machine has IPv6, else on IPv4. */
 function listenAnywhere(server: ListeningServer, plan: PortPlan): void {
   const { port } = plan;
-  const finish = (found: Found, everywhere: string) => {
+  const finish = (found: Found, hostname: string) => {
     if (typeof found === "number") {
-      failLater(server, nodeError.explained(found, "listen", { address: "::", port }));
+      failLater(server, nodeError.explained(found, "listen", { address: hostname, port }));
       return;
     }
-    server._connectionKey = `${everywhere}:${port}`;
+    server._connectionKey = `${runtimeNet.isIP(hostname)}:${hostname}:${port}`;
     start(server, found);
   };
   listen(server, { hostname: "::", port }, plan, (dual) => {
-    if (typeof dual !== "number") return finish(dual, "6:::");
+    // A port that is in use on IPv6 alone is in use: on IPv4, the server would miss connections.
+    if (typeof dual !== "number" || dual === ERRNO.EADDRINUSE) return finish(dual, "::");
     const any = { hostname: "0.0.0.0", port };
-    listen(server, any, plan, (found) => finish(found, "4:0.0.0.0"));
+    listen(server, any, plan, (found) => finish(found, "0.0.0.0"));
   });
 }
 

@@ -577,6 +577,25 @@ export const SCENARIOS: readonly Scenario[] = [
     expected: ["closed undefined", "listens true"],
   },
   {
+    claim: "without a host, a port that is in use on IPv6 alone is in use",
+    async play(net, log) {
+      const first = net.createServer();
+      first.listen(0, "::1");
+      await once(first, "listening");
+      const second = net.createServer();
+      const failed = new Promise<NodeJS.ErrnoException & { address?: string }>((resolve) =>
+        second.once("error", resolve).once("listening", () => resolve(new Error("listens")))
+      );
+      second.listen(portOf(first));
+      const { code, address } = await failed;
+      log(`${code} ${address}`);
+      second.close();
+      first.close();
+      await closed(first);
+    },
+    expected: ["EADDRINUSE ::"],
+  },
+  {
     claim: "onread fills the program's own buffer, and pauses when told",
     async play(net, log) {
       const server = net.createServer((peer) => peer.end("abcdefghij"));
