@@ -124,6 +124,11 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     return true;
   }
 
+  /** Bytes that the kernel has not taken yet. */
+  get queuedBytes(): number {
+    return this.#send?.queuedBytes ?? 0;
+  }
+
   /** Sends FIN after the written bytes. */
   finish(done: Done): void {
     const send = this.#sender();
@@ -149,7 +154,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
       return;
     }
     const { context } = this;
-    const lingers = !reset && (this.#send?.queuedBytes ?? 0) > 0;
+    const lingers = !reset && this.queuedBytes > 0;
     const written = this.#written;
     const response = this.#response;
     this.#receive?.stop();

@@ -32,6 +32,8 @@ export class SocketState {
   typeOfService: number | undefined;
   /** The parser that `node:http` keeps at a socket, in Deno. */
   parser: unknown = undefined;
+  /** Bytes that were queued when the idle timeout last passed. */
+  queuedBytes = 0;
   /** Counts of the handle that the socket had. */
   bytesRead = 0;
   bytesWritten = 0;

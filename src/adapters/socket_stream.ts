@@ -235,9 +235,14 @@ export class SocketStream extends Duplex {
     this[STATE].idle?.touch();
   }
 
-  /** @internal Called when there was no traffic for the time of the timeout. */
+  /** @internal Called when nothing was received or written for the time of the timeout. */
   _onTimeout(): void {
-    this.emit("timeout");
+    const state = this[STATE];
+    const before = state.queuedBytes;
+    const queued = state.queuedBytes = state.handle?.queuedBytes ?? 0;
+    // As in Node, bytes that leave slowly are traffic too.
+    if (queued > 0 && queued !== before) this._unrefTimer();
+    else this.emit("timeout");
   }
 }
 

@@ -364,6 +364,35 @@ export const SCENARIOS: readonly Scenario[] = [
     differs: { deno: "one timeout more in Deno, behind setTimeout(0)" },
   },
   {
+    claim: "a write that the peer takes slowly is no silence for setTimeout()",
+    async play(net, log) {
+      const { server, client, peer } = await pair(net, { pauseOnConnect: true });
+      const bytes = 16_000_000;
+      let timeouts = 0;
+      client.setTimeout(400, () => timeouts++);
+      let written = false;
+      client.write(Buffer.alloc(bytes), () => {
+        written = true;
+        log(`${timeouts}`);
+      });
+      for (let left = bytes; !written;) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        for (let taken = 0; !written && left > 0 && taken < 1_000_000;) {
+          const chunk = peer.read() as Buffer | null;
+          if (chunk === null) await once(peer, "readable");
+          taken += chunk?.length ?? 0;
+          left -= chunk?.length ?? 0;
+        }
+      }
+      client.destroy();
+      peer.destroy();
+      server.close();
+      await closed(server);
+    },
+    expected: ["0"],
+    differs: { deno: "Deno emits a timeout while the bytes leave" },
+  },
+  {
     claim: "a paused socket receives nothing beyond its buffers, and all of it when resumed",
     async play(net, log) {
       const { server, client, peer } = await pair(net);
