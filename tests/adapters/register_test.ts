@@ -99,6 +99,36 @@ for (const [protocol, server] of [
   server.close();
 }
 `,
+  "waiting.mjs": `import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import https from "node:https";
+import tls from "node:tls";
+const [key, cert] = process.argv.slice(2).map((file) => readFileSync(file));
+setTimeout(() => {
+  console.log("a connection keeps the process alive");
+  process.exit();
+}, 2_000).unref();
+// The servers' ends do not keep the process alive either.
+const silent = (server) => server.on("connection", (socket) => socket.unref()).unref();
+const host = "127.0.0.1";
+const secure = silent(tls.createServer({ key, cert }, (socket) => socket.write("x")));
+await once(secure.listen(0, host), "listening");
+const client = tls.connect({ port: secure.address().port, host, ca: cert });
+const [data] = await once(client, "data");
+console.log("tls: " + data);
+client.unref();
+const served = silent(https.createServer({ key, cert }, (_, response) => response.end("y")));
+served.keepAliveTimeout = 0;
+await once(served.listen(0, host), "listening");
+const agent = new https.Agent({ keepAlive: true });
+const where = { port: served.address().port, host, ca: cert, agent };
+for (const use of ["first", "second"]) {
+  const [answer] = await once(https.get(where), "response");
+  answer.setEncoding("utf8");
+  for await (const text of answer) console.log(use + " answer: " + text);
+  await new Promise((resolve) => setTimeout(resolve, 10));
+}
+`,
   "sent.mjs": `import { fork } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
@@ -337,6 +367,14 @@ test("sockets of HTTP/2 send without delay, at both ends", async (context) => {
   const ran = await program(context, "no_delay.mjs", { args: ["key.pem", "cert.pem"] });
   assert.is(printed(ran), "http: 2\nhttps: 2\n", ran.errors);
   assert.is(ran.code, 0);
+});
+
+test("a client of TLS with unref(), or in an agent, lets the process end", async (context) => {
+  const ran = await program(context, "waiting.mjs", { args: ["key.pem", "cert.pem"] });
+  assert.is(printed(ran), "tls: x\nfirst answer: y\nsecond answer: y\n", ran.errors);
+  assert.is(ran.code, 0);
+  // The agent has used its connection twice.
+  assert.is(carried(ran).outbound, 2);
 });
 
 test("a handle for another process is refused, as it cannot be sent", async (context) => {

@@ -3,6 +3,7 @@
  * sockets that it has opened itself, and of no others.
  *
  *   TLSSocket -> remoteAddress, address(), ... -> _getpeername, _getsockname -> the socket below
+ *   TLSSocket -> ref, unref, setNoDelay, setKeepAlive -> the same of the socket below
  *
  * The socket below is noted when the TLS socket is made: in Deno by `_init`, which every
  * constructor calls. Bun has no such method, but keeps the socket below in a field.
@@ -17,6 +18,7 @@ interface Name {
   family?: string | undefined;
 }
 
+type Method = (...args: unknown[]) => unknown;
 type Naming = (socket: NetSocket) => Name;
 
 /** The socket of `uringnet/net` below a TLS socket, as far as it is known. */
@@ -101,6 +103,22 @@ function includeTlsSockets(net: NetModule, tls: Exports): void {
   });
 }
 
+/**
+ * Methods that concern the connection. Without `unref` a connection that waits in an agent of
+ * `node:https` would keep the process alive.
+ */
+const CONNECTION_METHODS = ["ref", "unref", "setNoDelay", "setKeepAlive"] as const;
+
+/** Such a method, which then calls that of the socket below as well. */
+function calledBelow(finder: SocketFinder, name: string, original: Method): Method {
+  return function (this: object, ...args: unknown[]): unknown {
+    const result = Reflect.apply(original, this, args);
+    const socket = finder.of(this) as Exports | null;
+    socket?.[name](...args);
+    return result;
+  };
+}
+
 /** Gives TLS sockets over this library the members that the runtime's own have. */
 export function patchTlsSockets(net: NetModule, tls: Exports): void {
   const { prototype } = tls.TLSSocket;
@@ -116,5 +134,8 @@ export function patchTlsSockets(net: NetModule, tls: Exports): void {
   }
   replace(prototype, "_getpeername", namedBy(finder, remoteName, getPeerName));
   replace(prototype, "_getsockname", namedBy(finder, localName, getSocketName));
+  for (const name of CONNECTION_METHODS) {
+    replace(prototype, name, calledBelow(finder, name, prototype[name]));
+  }
   includeTlsSockets(net, tls);
 }
