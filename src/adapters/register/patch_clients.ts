@@ -37,6 +37,14 @@ const CONNECTION_FIELDS = [
   "blockList",
 ] as const;
 
+/** The events of a connection before it is there. */
+const CONNECTING_EVENTS = [
+  "lookup",
+  "connectionAttempt",
+  "connectionAttemptFailed",
+  "connectionAttemptTimeout",
+] as const;
+
 /** `[port[, host]][, options]`, `path[, options]` or `options`, then a callback. */
 function normalize(args: readonly unknown[]): [Fields, unknown] {
   const callback = typeof args.at(-1) === "function" ? args.at(-1) : undefined;
@@ -86,6 +94,9 @@ function ringTlsConnect(net: NetModule, original: (...args: unknown[]) => NetSoc
     // The TLS socket stands in for the connection, so programs wait for these events on it.
     if (socket.connecting && !secured.connecting) {
       secured.connecting = true;
+      for (const name of CONNECTING_EVENTS) {
+        socket.on(name, (...about: unknown[]) => secured.emit(name, ...about));
+      }
       socket.once("connect", () => {
         secured.connecting = false;
         secured.emit("connect");

@@ -768,6 +768,14 @@ const steps = {
     return code;
   },
   "tls: refused": () => failure(tls.connect({ host, port: 1 })),
+  "tls: the look-up of a client that is refused": async () => {
+    const lookup = (_, { all }, done) =>
+      void setTimeout(() => all ? done(null, [{ address: host, family: 4 }]) : done(null, host, 4));
+    const client = tls.connect({ host: "somewhere.test", port: 1, lookup });
+    client.on("error", () => {});
+    const found = await Promise.race([once(client, "lookup"), once(client, "close")]);
+    return found;
+  },
   "http2: clear": async () => {
     const server = http2.createServer((asked, answer) => answer.end(`h2 ${asked.url}`));
     const port = await listening(server);
