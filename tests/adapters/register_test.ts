@@ -129,6 +129,27 @@ for (const use of ["first", "second"]) {
   await new Promise((resolve) => setTimeout(resolve, 10));
 }
 `,
+  "refused.mjs": `import http from "node:http";
+import https from "node:https";
+const { setInterval: set, clearInterval: clear } = globalThis;
+const timers = new Set();
+globalThis.setInterval = (...args) => {
+  const timer = set(...args);
+  timers.add(timer);
+  return timer;
+};
+globalThis.clearInterval = (timer) => {
+  timers.delete(timer);
+  clear(timer);
+};
+for (const server of [http.createServer(), https.createServer()]) {
+  try {
+    server.listen(65_536);
+  } catch ({ code }) {
+    console.log(code + " " + timers.size);
+  }
+}
+`,
   "sent.mjs": `import { fork } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
@@ -375,6 +396,12 @@ test("a client of TLS with unref(), or in an agent, lets the process end", async
   assert.is(ran.code, 0);
   // The agent has used its connection twice.
   assert.is(carried(ran).outbound, 2);
+});
+
+test("a port that listen refuses leaves no timer at a server of HTTP", async (context) => {
+  const ran = await program(context, "refused.mjs");
+  assert.is(printed(ran), "ERR_SOCKET_BAD_PORT 0\n".repeat(2), ran.errors);
+  assert.is(ran.code, 0);
 });
 
 test("a handle for another process is refused, as it cannot be sent", async (context) => {

@@ -136,20 +136,11 @@ function plainServer(http: Exports, server: HttpServer): HttpServer {
 
 function startListening(
   net: NetModule,
-  modules: { http: Exports; tls: Exports },
+  { http, tls }: { http: Exports; tls: Exports },
   server: HttpServer,
   args: readonly unknown[],
 ): void {
-  const { http, tls } = modules;
   const isSecure = tlsOptions.has(server);
-  const state: Listening = {
-    inner: null as unknown as NetServer,
-    sockets: new Set(),
-    handshaking: new Set(),
-    plain: isSecure ? plainServer(http, server) : server,
-    closing: false,
-    limits: new BunHttpLimits(server),
-  };
   const take = (socket: NetSocket): void => {
     state.sockets.add(socket);
     socket.once("close", () => {
@@ -164,9 +155,18 @@ function startListening(
       server.emit("connection", socket);
     }
   };
-  state.inner = listenOnRing(net, server, args, { halfOpen: !isSecure, take });
-  state.inner.on("error", (error: Error) => {
-    if (state.inner.address() === null) {
+  // First, as it throws for wrong arguments: then no timer of the limits is left.
+  const inner = listenOnRing(net, server, args, { halfOpen: !isSecure, take });
+  const state: Listening = {
+    inner,
+    sockets: new Set(),
+    handshaking: new Set(),
+    plain: isSecure ? plainServer(http, server) : server,
+    closing: false,
+    limits: new BunHttpLimits(server),
+  };
+  inner.on("error", (error: Error) => {
+    if (inner.address() === null) {
       listening.delete(server);
       state.limits.close();
     }
