@@ -150,6 +150,28 @@ for (const server of [http.createServer(), https.createServer()]) {
   }
 }
 `,
+  "plain.mjs": `import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import https from "node:https";
+import net from "node:net";
+const [key, cert] = process.argv.slice(2).map((file) => readFileSync(file));
+for (const heard of [[], ["clientError"], ["tlsClientError"], ["tlsClientError", "clientError"]]) {
+  const server = https.createServer({ key, cert });
+  const told = [];
+  for (const name of heard) {
+    server.on(name, (error, socket) => {
+      told.push(name + " " + (error instanceof Error));
+      if (name === "clientError") socket.destroy();
+    });
+  }
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const client = net.connect(server.address().port, "127.0.0.1").on("error", () => {}).resume();
+  client.write("GET / HTTP/1.1\\r\\n\\r\\n");
+  await new Promise((resolve) => client.once("close", resolve));
+  await new Promise((resolve) => server.close(resolve));
+  console.log(told.join(", ") || "closed");
+}
+`,
   "sent.mjs": `import { fork } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
@@ -401,6 +423,14 @@ test("a client of TLS with unref(), or in an agent, lets the process end", async
 test("a port that listen refuses leaves no timer at a server of HTTP", async (context) => {
   const ran = await program(context, "refused.mjs");
   assert.is(printed(ran), "ERR_SOCKET_BAD_PORT 0\n".repeat(2), ran.errors);
+  assert.is(ran.code, 0);
+});
+
+test("a failed handshake of https is a clientError, as in Node, and ends", async (context) => {
+  const ran = await program(context, "plain.mjs", { args: ["key.pem", "cert.pem"] });
+  const [clear, secure] = ["clientError true", "tlsClientError true"];
+  const expected = ["closed", clear, secure, `${clear}, ${secure}`];
+  assert.is(printed(ran), `${expected.join("\n")}\n`, ran.errors);
   assert.is(ran.code, 0);
 });
 

@@ -75,8 +75,9 @@ function secure(tls: Exports, server: HttpServer, state: Listening, socket: NetS
   const secured = new tls.TLSSocket(socket, { isServer: true, ...tlsOptions.get(server) });
   socketsBelow.set(secured, socket);
   const failed = (error: Error) => {
-    if (!server.emit("tlsClientError", error, secured)) socket.destroy();
-    else if (!server.emit("clientError", error, secured)) secured.destroy(error);
+    // In this order, as Node's servers of https listen to "tlsClientError" before the program.
+    if (!server.emit("clientError", error, secured)) secured.destroy(error);
+    server.emit("tlsClientError", error, secured);
   };
   secured.once("error", failed);
   state.handshaking.add(socket);
@@ -284,8 +285,7 @@ export function patchBunHttp(
     function (...args) {
       const [options] = args as [Fields | undefined];
       const ownTls = options !== null && typeof options === "object" && "tls" in options;
-      // The original refuses a second `listen` once it has a listener of its own. Until then this
-      // does.
+      // The original refuses a second `listen` only where it has a listener of its own.
       if (ownTls) return Reflect.apply(original, this, args);
       if (listening.get(this)?.closing === false) {
         throw Object.assign(
