@@ -305,6 +305,19 @@ test("postShort() takes short arrays and ASCII texts, and leaves all else to pos
   });
 });
 
+test("a post has no budget, although its call has served a send with one", async () => {
+  const kernel = { sendCapacity: 4_096, recvCapacity: 4_096 };
+  await withPair({ kernel }, async ({ client, server, sim }) => {
+    await client.sink.send("x", { timeoutMs: 20 });
+    const teller = new Teller();
+    pushSend(client.sink, teller, LIMIT_BYTES).post(contentOf(1, 30_000));
+    await sim.sleep(200);
+    assert.equal(teller.events, []);
+    const received = (await server.stream.recv(30_001)).toUint8Array();
+    bytesEqual(received.subarray(1), contentOf(1, 30_000));
+  });
+});
+
 test("short pieces that lie behind each other are one call until the kernel has it", async () => {
   await withPair({}, async ({ client, server, network }) => {
     const send = pushSend(client.sink, new Teller(), LIMIT_BYTES);

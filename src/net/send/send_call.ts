@@ -101,8 +101,12 @@ export class SendCall extends Call implements Linked<SendCall> {
     this.totalBytes = this.sentBytes = 0;
   }
 
-  /** Drops what a settled call refers to, before it becomes spare. */
+  /**
+   * Drops what a settled call refers to, before it becomes spare. The next use may be one without
+   * options, which the budget of this use must not end.
+   */
   retire(): void {
+    this.forgetOptions();
     this.#queue = null;
     this.ending = null;
   }
