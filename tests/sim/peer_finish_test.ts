@@ -3,11 +3,17 @@
  *
  * @module
  */
+import { LIMITS } from "../../src/base/limits.ts";
 import { assert, suite } from "../harness.ts";
 import { contentOf } from "../support/content.ts";
 import { outcomeOf, withPair, withSeeds } from "../support/pair.ts";
 
 const test = suite("sim/peer_finish");
+
+function abortable(): { abort: (reason: unknown) => void; signal: AbortSignal } {
+  const controller = new AbortController();
+  return { abort: (reason) => controller.abort(reason), signal: controller.signal };
+}
 
 test("one poll serves all calls, and the next call after them polls again", async () => {
   await withPair({}, async ({ client, server, serverSocket, sim }) => {
@@ -22,6 +28,26 @@ test("one poll serves all calls, and the next call after them polls again", asyn
     await later;
     await sim.sleep(10);
     assert.is(polls(), 0, "polls that are left");
+  });
+});
+
+test("calls that replace aborted ones wait on, however many there were", async () => {
+  await withPair({}, async ({ client, server, sim }) => {
+    const begin = () => {
+      const { abort, signal } = abortable();
+      return { abort, end: outcomeOf(server.peerFinished({ signal })) };
+    };
+    let call = begin();
+    for (let i = 0; i < 2 * LIMITS.retryCountMax; i++) {
+      const last = call;
+      await sim.sleep(1);
+      // The cancel of the poll is still on its way when the next call begins.
+      last.abort("left");
+      call = begin();
+      assert.equal(await last.end, { error: "left" });
+    }
+    await client.sink.close();
+    assert.equal(await call.end, { value: undefined });
   });
 });
 

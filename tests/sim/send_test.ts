@@ -150,6 +150,18 @@ test("ENOBUFS retries are bounded and then fail with errno", async () => {
   });
 });
 
+test("a send behind one that used up its retries has retries of its own", async () => {
+  await withPair({}, async (pair) => {
+    const { sim, client } = pair;
+    sim.faults.plan("memory", 1_000);
+    await assert.rejects(client.sink.send(contentOf(1, 100)), { code: "SendFailed" });
+    sim.faults.plan("memory", 0);
+    sim.faults.plan("again", 3);
+    await client.sink.send(contentOf(2, 100));
+    await receives(pair, contentOf(2, 100));
+  });
+});
+
 test("a send that takes nothing is an error, not an endless loop", async () => {
   await withPair({}, async ({ sim, client }) => {
     sim.faults.plan("zeroSend", 1);

@@ -1,6 +1,7 @@
 /**
  * Bounded retries of one operation: at once after EAGAIN and EINTR, with growing pauses after
- * ENOBUFS and ENOMEM. Progress resets the count.
+ * ENOBUFS and ENOMEM. Progress resets the count, and so does the moment at which no call waits: the
+ * next call has the whole bound for itself.
  *
  * @module
  */
@@ -55,9 +56,10 @@ export class Retrier {
     return true;
   }
 
-  /** Ends a pause without submitting. */
+  /** No call waits any more: ends a pause without submitting, and forgets the attempts so far. */
   stop(): void {
     this.#timer?.cancel();
     this.#timer = null;
+    this.progress();
   }
 }

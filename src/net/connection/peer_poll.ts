@@ -101,6 +101,8 @@ export class PeerPoll implements OperationOwner, RetryTarget {
     // The cancel was meant for calls that have left. Other calls wait now.
     const how = outcome === "canceled" ? "again" : outcome;
     if ((how === "again" || how === "later") && this.#retrier.retry(how)) return;
+    // All calls fail. The next one has the whole bound for itself.
+    this.#retrier.stop();
     this.#owner.failed(-result, undefined);
   }
 }

@@ -129,7 +129,7 @@ export abstract class HalfQueue<C extends Call & Linked<C>> extends Fifo<C>
     if (this.#retrier !== null) this.#retrier.progress();
   }
 
-  /** Ends a pause without submitting. */
+  /** No call waits any more: ends a pause without submitting, and forgets the attempts so far. */
   protected stopRetrying(): void {
     this.#retrier?.stop();
   }
