@@ -99,6 +99,11 @@ export class Pump {
     return this.#state === "asleep";
   }
 
+  /** Also read within the pump: the compiler would assume that the state has not changed. */
+  get isClosed(): boolean {
+    return this.#state === "closed";
+  }
+
   /** Called when an operation was submitted. A turn follows. */
   schedule(): void {
     if (this.#state === "asleep" || this.#state === "spinning") {
@@ -161,7 +166,7 @@ export class Pump {
     const ring = this.#ring;
     this.#turns.count();
     const count = this.#takeTurn(0);
-    if (this.#isClosed()) return;
+    if (this.isClosed) return;
     if (ring.hasMore || ring.canStage || (count > 0 && !this.#mayRest)) this.#chain();
     else if (ring.inFlight === 0) this.#sleep();
     else this.#spin();
@@ -183,7 +188,7 @@ export class Pump {
   /** Submits the last calls, and takes the next turn after the runtime's timers and I/O. */
   #giveWay(): void {
     if (this.#ring.canStage) this.#takeTurn(TURN_SUBMIT);
-    if (!this.#isClosed()) this.#yieldAndRetry();
+    if (!this.isClosed) this.#yieldAndRetry();
   }
 
   /** Queues at most one macrotask, whose work depends on the state that it finds. */
@@ -231,7 +236,7 @@ export class Pump {
   #spinStep(): void {
     const ring = this.#ring;
     const count = this.#takeTurn(TURN_LOOK);
-    if (this.#isClosed()) return;
+    if (this.isClosed) return;
     if (count > 0 || ring.hasMore) {
       this.spinner.hit(this.#spunUs);
       this.#chain();
@@ -254,11 +259,6 @@ export class Pump {
   #yieldAndRetry(): void {
     this.#state = "yielding";
     this.#queueMacrotask();
-  }
-
-  /** Reads the state in a method, because the compiler would assume that it has not changed. */
-  #isClosed(): boolean {
-    return this.#state === "closed";
   }
 
   #sleep(): void {

@@ -6,6 +6,8 @@
  * @module
  */
 import { type Listener, Network, serve } from "../../mod.ts";
+import { ERRNO } from "../../src/base/errno.ts";
+import { networkAccess } from "../../src/net/lifecycle/network_access.ts";
 import { AF_INET, writeSockaddr } from "../../src/net/address/sockaddr.ts";
 import { SOON_MS } from "../contract/fixture.ts";
 import { assert, suite } from "../harness.ts";
@@ -79,6 +81,35 @@ test("no connection is lost to the process that stops", async () => {
     await stopped;
     await successor.close();
   }
+});
+
+/**
+ * A direct accept is a poll and a blocking call: another process that takes the connection in
+ * between leaves this thread in the kernel until the next connection arrives.
+ */
+test("no accept of a shared socket can block the thread", async () => {
+  await using network = await Network.start();
+  const { port } = networkAccess().coreOf(network).internals().recvRing;
+  let directCount = 0;
+  const countDirect = () => {
+    directCount++;
+    return -ERRNO.EAGAIN;
+  };
+  Object.defineProperty(port, "accept", { value: countDirect });
+  const listener = await network.adoptListener(listening()[0]);
+  const dial = () => Array.from({ length: 3 }, () => network.dial(listener.localAddress, SOON));
+  const clients = await Promise.all(dial());
+  for (const _ of clients) await (await listener.accept(SOON)).close();
+  const late = await Promise.all(dial());
+  const server = answering(listener);
+  const answers = late.map(async ({ sink, stream }) => {
+    await sink.send("?");
+    return (await stream.recv(1, SOON)).text();
+  });
+  await server.close();
+  assert.equal(await Promise.all(answers), ["!", "!", "!"]);
+  assert.is(directCount, 0);
+  await Promise.all([...clients, ...late].map((client) => client.close()));
 });
 
 test.run();

@@ -3,6 +3,10 @@
  * the backlog. The kernel writes the peer's address into a block, which the operation owns until
  * its completion.
  *
+ * A direct accept of a shared socket could keep the thread: another process may take the connection
+ * between the moment at which it is seen and the accept, which then waits for the next one. A
+ * shared backlog is looked into by an accept on the ring with a cancel right behind it.
+ *
  * @module
  */
 import { ERRNO } from "../../base/errno.ts";
@@ -38,6 +42,8 @@ export class AcceptOperation implements OperationOwner {
   #block = -1;
   /** Whether the owner has taken over the descriptor of the completion, to use or to close it. */
   isClaimed = false;
+  #lookCount = 0;
+  #isLook = false;
 
   constructor(ring: Ring, fd: number, owner: AcceptOwner) {
     this.#ring = ring;
@@ -51,6 +57,19 @@ export class AcceptOperation implements OperationOwner {
   }
 
   submit(): void {
+    this.#isLook = false;
+    this.#ring.submit(this.#operation);
+  }
+
+  /** Whether the last flight, or the one under way, is a look. */
+  get isLook(): boolean {
+    return this.#isLook;
+  }
+
+  /** Accepts a connection that waits already; ECANCELED when the backlog is empty. */
+  look(): void {
+    this.#isLook = true;
+    this.#lookCount++;
     this.#ring.submit(this.#operation);
   }
 
@@ -69,7 +88,10 @@ export class AcceptOperation implements OperationOwner {
     return OP_FLAG_OF_ACCEPT;
   }
 
-  /** Takes a connection from the backlog; null when the backlog is empty. Only while idle. */
+  /**
+   * Takes a connection from the backlog; null when the backlog is empty. Only while idle, and not
+   * for a shared socket.
+   */
   takeWaiting(): Accepted | null {
     const { blocks, port } = this.#ring;
     this.#block = blocks.take();
@@ -94,7 +116,21 @@ export class AcceptOperation implements OperationOwner {
       return false;
     }
     writer.accept(this.#fd, this.#block);
+    if (this.#isLook) this.#endLook(writer);
     return true;
+  }
+
+  /**
+   * Cancels the accept in the same system call, because a process that waits for a connection gets
+   * the only wakeup for it. Cancels again what has not landed after the turn.
+   */
+  #endLook(writer: OpWriter): void {
+    const { slot, generation } = this.#operation;
+    if (!writer.full) writer.cancel(slot, generation, this.cancelFlags);
+    const number = this.#lookCount;
+    this.#ring.defer(this, () => {
+      if (this.#isLook && number === this.#lookCount) this.cancel();
+    });
   }
 
   complete(result: number, _flags: number): void {

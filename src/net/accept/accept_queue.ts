@@ -17,6 +17,8 @@
  *   arrives goes to the next call, or waits in `#ready`, so that no connection is lost.
  * - A socket that other processes share loses no connection when it is closed here: the calls wait
  *   until the operation has landed, and get the connection that it brings.
+ * - Connections of such a socket are accepted on the ring only, because another process may take
+ *   the connection for which a direct accept was about to be made.
  * - EMFILE and the other errors of exhaustion do not end calls: accepting pauses, with growing
  *   pauses, and the peers wait in the backlog until descriptors are free again.
  *
@@ -34,12 +36,10 @@ import type { SocketConnection } from "../connection/socket_connection.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
 import { AcceptCall, type AcceptCallOwner } from "./accept_call.ts";
 import { acceptErrors } from "./accept_errors.ts";
+import { BacklogDrain } from "./backlog_drain.ts";
 import type { BacklogTaker } from "./backlog_taker.ts";
 import type { BoundSocket } from "./bound_socket.ts";
 import { type Accepted, AcceptOperation } from "./accept_operation.ts";
-
-/** `left` is the number of connections that it may still take. */
-type Drain = BacklogTaker & { left: number };
 
 export type ConnectionMaker = (fd: number, peer: PackedAddress) => SocketConnection;
 
@@ -57,7 +57,7 @@ export class AcceptQueue implements AcceptCallOwner {
   /** At most one connection, because none is accepted while no call waits. */
   readonly #ready: SocketConnection[] = [];
   #closed: NetworkError | null = null;
-  #drain: Drain | null = null;
+  #drain: BacklogDrain | null = null;
   #pauseMs: number = LIMITS.acceptBackOffFirstMs;
   #pause: HostTimer | null = null;
   #failures = 0;
@@ -169,11 +169,11 @@ export class AcceptQueue implements AcceptCallOwner {
   }
 
   /** Accepts the connections of the backlog: first for the waiting calls, then for `taker`. */
-  drain({ take, done }: BacklogTaker): void {
+  drain(taker: BacklogTaker): void {
     this.#pause?.cancel();
     this.#pause = null;
     this.#burst = 0;
-    this.#drain = { take, done, left: LIMITS.backlogDrainCountMax };
+    this.#drain = new BacklogDrain(taker);
     this.#operation.cancel();
     if (this.#operation.isIdle) queueMicrotask(this.#drainStep);
   }
@@ -212,13 +212,17 @@ export class AcceptQueue implements AcceptCallOwner {
   }
 
   readonly #done = (accepted: Accepted): void => {
+    const wasLook = this.#operation.isLook;
     this.#take(accepted);
     if (this.#closed !== null) {
-      if (this.#calls.head !== null && accepted.peer === null) this.#takeLast();
-      return this.#land();
+      const mayMiss = this.#calls.head !== null && accepted.peer === null && !wasLook;
+      return mayMiss && this.#look() ? undefined : this.#land();
     }
-    if (this.#drain !== null) return queueMicrotask(this.#drainStep);
-    if (accepted.result >= 0) this.#burst = LIMITS.acceptBurstCountMax;
+    if (this.#drain !== null) {
+      this.#drain.note(accepted.result, wasLook);
+      return queueMicrotask(this.#drainStep);
+    }
+    if (accepted.result >= 0 && !this.#isShared) this.#burst = LIMITS.acceptBurstCountMax;
     this.#request();
   };
 
@@ -228,14 +232,15 @@ export class AcceptQueue implements AcceptCallOwner {
    */
   readonly #drainStep = (): void => {
     const drain = this.#drain;
-    if (drain === null || this.#closed !== null) return;
+    if (drain === null || this.#closed !== null || !this.#operation.isIdle) return;
     const endMs = this.#context.host.now() + LIMITS.endStepMs;
     try {
       do {
         for (const connection of this.#ready.splice(0)) drain.take(connection);
         // The handler of a connection may have closed the listener.
         if (this.closed) return;
-        const accepted = drain.left-- > 0 ? this.#operation.takeWaiting() : null;
+        if (this.#isShared) return this.#lookOn(drain);
+        const accepted = drain.count() ? this.#operation.takeWaiting() : null;
         if (accepted === null) return this.#endDrain(null);
         if (acceptErrors.exhausted.has(-accepted.result) && !this.#context.ends.endSome()) {
           return this.#endDrain(acceptErrors.failed(this.#name, -accepted.result));
@@ -260,13 +265,24 @@ export class AcceptQueue implements AcceptCallOwner {
     this.#request();
   };
 
+  /** Goes on with the drain of a shared backlog. */
+  #lookOn(drain: BacklogDrain): void {
+    if (drain.errno !== 0 && !this.#context.ends.endSome()) {
+      this.#endDrain(acceptErrors.failed(this.#name, drain.errno));
+    } else if (!drain.count() || !this.#look()) {
+      this.#endDrain(null);
+    }
+  }
+
   /**
    * The kernel wakes one process for each connection. Where it woke this one, whose operation was
-   * cancelled before it could accept, no other process would look into the backlog.
+   * cancelled before it could accept, no other process would look into the backlog. Returns false
+   * when the ring is closed.
    */
-  #takeLast(): void {
-    const last = this.#operation.takeWaiting();
-    if (last !== null) this.#take(last);
+  #look(): boolean {
+    if (this.#context.recvRing.pump.isClosed) return false;
+    this.#operation.look();
+    return true;
   }
 
   #take({ result, peer }: Accepted): void {
