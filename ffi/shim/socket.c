@@ -141,7 +141,12 @@ int32_t ur_set_option(uint32_t id, int32_t fd, uint32_t option, int32_t value) {
   socklen_t size = lingers ? sizeof(linger) : sizeof(value);
   int level, name;
   locate_option(fd, option, &level, &name);
-  return setsockopt(fd, level, name, bytes, size) < 0 ? -errno : 0;
+  if (setsockopt(fd, level, name, bytes, size) < 0) return -errno;
+  /* An IPv6 socket with an IPv4 peer sends IPv4 packets. With an IPv6 peer, only the priority in
+   * the queue of the interface follows this, as it does on an IPv4 socket. */
+  if (level == IPPROTO_IPV6 && name == IPV6_TCLASS)
+    setsockopt(fd, IPPROTO_IP, IP_TOS, bytes, size);
+  return 0;
 }
 
 int32_t ur_get_option(uint32_t id, int32_t fd, uint32_t option) {

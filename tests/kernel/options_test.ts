@@ -157,6 +157,20 @@ for (const host of ["127.0.0.1", "[::1]"]) {
   });
 }
 
+test("trafficClass of an IPv6 socket applies to an IPv4 peer as well", async () => {
+  await using own = await started({});
+  const { network } = own;
+  const [listener] = await added(() => network.bind("127.0.0.1:0"));
+  const { port } = listener.localAddress as { port: number };
+  const mapped = `[::ffff:127.0.0.1]:${port}`;
+  const [dialled, [fd]] = await added(() => network.dial(mapped, { trafficClass: 0x10 }));
+  assert.equal([read(fd, "trafficClass"), read(fd, "tos")], [0x10, 0x10]);
+  dialled.setOptions({ trafficClass: 0x20 });
+  assert.equal([read(fd, "trafficClass"), read(fd, "tos")], [0x20, 0x20]);
+  dialled.reset();
+  await Promise.all([dialled.close(), listener.close()]);
+});
+
 test("bind: the kernel has each option", async () => {
   await using own = await started({});
   const [listener, [fd]] = await added(() =>
