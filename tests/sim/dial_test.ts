@@ -6,9 +6,11 @@
  */
 import type { NetworkError } from "../../src/base/network_error.ts";
 import type { Listener } from "../../src/net/accept/listener.ts";
+import { ConnectOperation } from "../../src/net/dial/connect_operation.ts";
 import { SOCKET_OPTION } from "../../src/ring/port.ts";
 import { assert, suite } from "../harness.ts";
 import { outcomeOf } from "../support/pair.ts";
+import { plantThrow } from "../support/planted_throw.ts";
 import { seedCount } from "../support/seed_count.ts";
 import { Sim, type SimNetwork } from "../support/sim.ts";
 
@@ -59,6 +61,18 @@ async function withFates(
   });
   sim.checkNothingLeft();
 }
+
+test("an error inside the library ends the dial, and no other address is tried after it", async () => {
+  for (const attemptDelayMs of [0, 40]) {
+    await withFates(["listens", "listens"], async ({ sim, network }) => {
+      using planted = plantThrow(ConnectOperation.prototype, "submit", "before");
+      const end = await outcomeOf(network.dial("name:80", { attemptDelayMs }));
+      assert.ok("error" in end && (end.error as Error).cause === planted.error);
+      await sim.sleep(100);
+      assert.is(network.stats().connections, 0);
+    });
+  }
+});
 
 test("an address that does not answer costs attemptDelayMs, not its budget", async () => {
   for (const options of [{}, { attemptDelayMs: 40 }]) {

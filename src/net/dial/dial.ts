@@ -130,6 +130,8 @@ export class Dial extends Call implements Dialing {
       if (candidate === undefined) break;
       this.#startedCount++;
       this.#attempt(candidate);
+      // An error inside the library has ended the dial at once.
+      if (this.settled) return;
     } while (attemptDelayMs === 0);
     if (this.#pendingCount === 0) return this.giveUp(this.#failure());
     if (this.#startedCount === this.#candidates.length) return;
