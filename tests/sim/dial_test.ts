@@ -62,7 +62,7 @@ async function withFates(
   sim.checkNothingLeft();
 }
 
-test("an error inside the library ends the dial, and no other address is tried after it", async () => {
+test("an error inside the library ends the dial, and no other address is tried", async () => {
   for (const attemptDelayMs of [0, 40]) {
     await withFates(["listens", "listens"], async ({ sim, network }) => {
       using planted = plantThrow(ConnectOperation.prototype, "submit", "before");
