@@ -259,7 +259,7 @@ UR_EXPORT int32_t ur_state(uint32_t ring, int32_t fd);
 UR_EXPORT int32_t ur_bind(uint32_t ring, int32_t fd, uint32_t block, uint32_t length);
 UR_EXPORT int32_t ur_listen(uint32_t ring, int32_t fd, uint32_t backlog);
 /* Takes a connection from the backlog and fills the block as an accept on the ring does, or returns
- * -EAGAIN. Only while no accept on the ring has this descriptor. */
+ * -EAGAIN. Only while no accept on the ring has this descriptor, and never for a shared socket. */
 UR_EXPORT int32_t ur_accept(uint32_t ring, int32_t fd, uint32_t block);
 /* which: 0 local, 1 peer. Writes the address into the block, returns its length. */
 UR_EXPORT int32_t ur_address(uint32_t ring, int32_t fd, uint32_t which, uint32_t block);

@@ -72,9 +72,9 @@ int32_t ur_listen(uint32_t id, int32_t fd, uint32_t backlog) {
   return listen(fd, backlog > INT32_MAX ? INT32_MAX : (int)backlog) < 0 ? -errno : 0;
 }
 
-/* accept4 would block on an empty backlog. No other thread accepts from this backlog, and a
- * connection that was reset stays in it. So a connection that poll has reported is there for
- * accept4. */
+/* accept4 would block on an empty backlog. No other thread or process accepts from this backlog, as
+ * shared sockets never come here, and a connection that was reset stays in it. So a connection that
+ * poll has reported is there for accept4. */
 int32_t ur_accept(uint32_t id, int32_t fd, uint32_t block) {
   int32_t result = refusal(id, fd);
   if (result < 0) return result;
@@ -144,8 +144,7 @@ int32_t ur_set_option(uint32_t id, int32_t fd, uint32_t option, int32_t value) {
   if (setsockopt(fd, level, name, bytes, size) < 0) return -errno;
   /* An IPv6 socket with an IPv4 peer sends IPv4 packets. With an IPv6 peer, only the priority in
    * the queue of the interface follows this, as it does on an IPv4 socket. */
-  if (level == IPPROTO_IPV6 && name == IPV6_TCLASS)
-    setsockopt(fd, IPPROTO_IP, IP_TOS, bytes, size);
+  if (level == IPPROTO_IPV6 && name == IPV6_TCLASS) setsockopt(fd, IPPROTO_IP, IP_TOS, bytes, size);
   return 0;
 }
 
