@@ -80,9 +80,11 @@ export class Sink {
     pushSend = (sink, producer, limitBytes) => new PushSend(sink.#queue, producer, limitBytes);
     closeSinkWithoutFin = (sink, reason) => {
       const queue = sink.#queue;
-      if (sink.#closing === null) queue.closeAfterQueue(reason);
-      const closing = sink.#closing ??= sink.#drained();
-      return queue.isDrained ? null : closing;
+      if (sink.#closing === null) {
+        queue.closeAfterQueue(reason);
+        sink.#closing = sink.#drained();
+      }
+      return queue.isDrained ? null : sink.#closing;
     };
     sinkGaveUp = (sink) => sink.#half !== null && sink.#half.gaveUp;
     abandonSink = (sink, reason) => sink.#queue.closeNow(reason);
@@ -188,8 +190,8 @@ export class Sink {
   close(): Promise<void> {
     if (this.#closing === null) {
       this.#queue.finishAfterQueue(new CloseReason("the sink was closed"));
+      this.#closing = this.#drained();
     }
-    this.#closing ??= this.#drained();
     if (this.#late === null) return this.#closing;
     return this.#closing.then(() => this.#throwLate());
   }

@@ -65,6 +65,16 @@ function ends(socket) {
 
 const until = (emitter, event) => once(emitter, event).then(([value]) => value);
 
+/** The state of a connection that was silent for a while, and its echo of "ping". Destroys it. */
+async function afterSilence(client) {
+  const silent = new Promise((resolve) => setTimeout(resolve, 250, "open"));
+  const state = await Promise.race([silent, once(client, "close").then(() => "closed")]);
+  client.write("ping");
+  const text = state === "open" ? String(await until(client, "data")) : "";
+  client.destroy();
+  return [state, text];
+}
+
 const steps = {
   "net: echo": async () => {
     const server = net.createServer((socket) => socket.pipe(socket));
@@ -215,13 +225,9 @@ const steps = {
     await Promise.all([until(client, "data"), idle]);
     client.write("GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n");
     await until(client, "data");
-    const silent = new Promise((resolve) => setTimeout(resolve, 250, "open"));
-    const state = await Promise.race([silent, once(client, "close").then(() => "closed")]);
-    client.write("ping");
-    const text = state === "open" ? String(await until(client, "data")) : "";
-    client.destroy();
+    const answer = await afterSilence(client);
     await closed(server);
-    return [state, text];
+    return answer;
   },
   "http: the server's timeout does not end an upgraded connection": async () => {
     const server = createServer();
@@ -234,13 +240,9 @@ const steps = {
     const client = net.connect(port, host);
     client.write("CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n");
     await until(client, "data");
-    const silent = new Promise((resolve) => setTimeout(resolve, 250, "open"));
-    const state = await Promise.race([silent, once(client, "close").then(() => "closed")]);
-    client.write("ping");
-    const text = state === "open" ? String(await until(client, "data")) : "";
-    client.destroy();
+    const answer = await afterSilence(client);
     await closed(server);
-    return [state, text];
+    return answer;
   },
   "http: a slow body behind checkContinue is no slow head": async () => {
     const server = createServer({ headersTimeout: 60, connectionsCheckingInterval: 20 });
