@@ -32,7 +32,7 @@ test("of several processes that take a stale file at once, one listens there", a
   for (const [index, path] of paths.entries()) {
     const ends = results.map((each) => each[index]).sort();
     const lost = Array(PROCESS_COUNT - 1).fill("EADDRINUSE");
-    assert.equal(ends, [...lost, "bound"], `path ${index}`);
+    assert.equal(ends, [...lost, "bound"], `path ${index}: ${ends.join(", ")}`);
     await (await network.dial({ path })).close();
   }
   assert.is(readdirSync(folder).length, PATH_COUNT, "nothing else is left");

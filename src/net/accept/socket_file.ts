@@ -13,7 +13,8 @@
  * - Only the file that `bind` made is removed, identified by device and inode, in the directory
  *   that the path named at that time. The open socket keeps the inode, so no other file can have
  *   its number.
- * - A file is stale when no socket of the system is bound to it. A stale file stays stale.
+ * - A file is stale when no socket of the system is bound to it and no `bind` is making it. Such a
+ *   file stays stale.
  *
  * @module
  */
