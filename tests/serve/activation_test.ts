@@ -5,13 +5,15 @@
  * @module
  */
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { Network, type SocketAddress } from "../../mod.ts";
+import { Network, type NetworkError, type SocketAddress } from "../../mod.ts";
+import { adoptDescriptor } from "../../src/net/accept/adopt_descriptor.ts";
 import { AF_INET, AF_UNIX, writeSockaddr } from "../../src/net/address/sockaddr.ts";
+import { networkAccess } from "../../src/net/lifecycle/network_access.ts";
 import {
   closeChecked,
   type ContractContext,
@@ -20,7 +22,7 @@ import {
   SOON_MS,
 } from "../contract/fixture.ts";
 import { assert, patience, suite } from "../harness.ts";
-import { libc } from "../support/libc.ts";
+import { libc, socketOption } from "../support/libc.ts";
 
 const test = suite<ContractContext>("adopted descriptors", {} as ContractContext, {
   timeoutMs: 40_000,
@@ -30,6 +32,9 @@ const SOON = { timeoutMs: SOON_MS };
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const SOCK_SEQPACKET = 5;
+const SOCK_NONBLOCK = 0o4000;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
 
 test.before(async (context) => {
   context.network = await Network.start();
@@ -37,8 +42,8 @@ test.before(async (context) => {
 test.after(({ network }) => closeChecked(network));
 
 /** A listening socket of the C library, whose descriptor has no owner. */
-function listening(): { fd: number; port: number } {
-  const fd = libc.socket(AF_INET, SOCK_STREAM, 0);
+function listening(type = SOCK_STREAM): { fd: number; port: number } {
+  const fd = libc.socket(AF_INET, type, 0);
   const address = new Uint8Array(128);
   const { length } = writeSockaddr(address, { hostname: "127.0.0.1", port: 0 });
   assert.is(libc.bind(fd, address, length), 0);
@@ -121,6 +126,22 @@ test("a wrong descriptor is a typed error, and stays open and as it was", async 
   await assert.rejects(network.adoptListener(listener), { errno: "EBUSY" });
   await adopted.close();
   for (const fd of [fresh, datagrams, packets]) assert.is(libc.close(fd), 0);
+});
+
+test("a set with a wrong descriptor leaves the ones before it unchanged", async ({ network }) => {
+  const { fd } = listening(SOCK_STREAM | SOCK_NONBLOCK);
+  const datagrams = libc.socket(AF_INET, SOCK_DGRAM, 0);
+  const stateOf = () => [
+    readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"),
+    socketOption(fd, IPPROTO_TCP, TCP_NODELAY)?.[0],
+  ];
+  const before = stateOf();
+  const context = networkAccess().coreOf(network).internals();
+  const adopting = () => adoptDescriptor.adoptListeners(context, [fd, datagrams]);
+  assert.throws(adopting, (error: NetworkError) => error.errno === "EPROTOTYPE");
+  assert.equal(stateOf(), before);
+  await (await network.adoptListener(fd)).close();
+  assert.is(libc.close(datagrams), 0);
 });
 
 test("a closed network adopts nothing, and the descriptor stays open", async () => {

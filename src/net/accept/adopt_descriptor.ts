@@ -69,31 +69,48 @@ const WANTED = {
   },
 } as const;
 
+/** Throws the error of a descriptor that is refused with this errno. */
+function refuse(
+  fd: number,
+  wanted: keyof typeof WANTED,
+  errno: number,
+  reason = errnoText(errno),
+): never {
+  throw new NetworkError(`Cannot adopt descriptor ${fd}: ${reason}`, {
+    code: refusalCode(errno, WANTED[wanted].code),
+    operation: "adopt",
+    errno,
+  });
+}
+
+/**
+ * Checks that a descriptor is in the state `wanted`, and changes nothing. Throws TypeError,
+ * RangeError or a NetworkError.
+ */
+function checkState(context: NetworkContext, fd: number, wanted: keyof typeof WANTED): void {
+  check.integer("fd", fd, 0, DESCRIPTOR_MAX);
+  const { state, errno, refusal } = WANTED[wanted];
+  const found = context.recvRing.port.stateOf(fd);
+  if (found < 0) refuse(fd, wanted, -found);
+  if (found !== state) refuse(fd, wanted, errno, refusal);
+}
+
 /**
  * Takes over a descriptor in the state `wanted`, with the options of the network. Returns its
- * family. Throws TypeError, RangeError or a NetworkError, and then leaves the descriptor unchanged.
+ * family. Throws as `checkState` does.
  */
 function take(context: NetworkContext, fd: number, wanted: keyof typeof WANTED): number {
-  check.integer("fd", fd, 0, DESCRIPTOR_MAX);
+  checkState(context, fd, wanted);
   const { port } = context.recvRing;
-  const { state, code, errno, refusal } = WANTED[wanted];
-  const refuse = (errno: number, reason = errnoText(errno)): never => {
-    throw new NetworkError(`Cannot adopt descriptor ${fd}: ${reason}`, {
-      code: refusalCode(errno, code),
-      operation: "adopt",
-      errno,
-    });
-  };
-  const found = port.stateOf(fd);
-  if (found < 0) refuse(-found);
-  if (found !== state) refuse(errno, refusal);
   const family = port.adopt(fd);
-  if (family === -ERRNO.EBUSY) refuse(ERRNO.EBUSY, "a network of this process has it");
-  if (family < 0) refuse(-family);
+  if (family === -ERRNO.EBUSY) {
+    refuse(fd, wanted, ERRNO.EBUSY, "a network of this process has it");
+  }
+  if (family < 0) refuse(fd, wanted, -family);
   const result = socketOptions.apply(port, fd, family, context.config);
   if (result < 0) {
     port.disown(fd);
-    refuse(-result);
+    refuse(fd, wanted, -result);
   }
   return family;
 }
@@ -111,6 +128,8 @@ function adoptListener(context: NetworkContext, fd: number): Listener {
 
 /** All of these descriptors, or none. */
 function adoptListeners(context: NetworkContext, fds: readonly number[]): Listener[] {
+  // All of them first: what is taken over is changed, and giving it back does not undo that.
+  for (const fd of fds) checkState(context, fd, "listening");
   const families: number[] = [];
   try {
     for (const fd of fds) families.push(take(context, fd, "listening"));
