@@ -66,6 +66,19 @@ test("a poll races bytes, FIN and resets, and loses neither a byte nor a call", 
   });
 });
 
+test("the signal hears of a reset, however often the poll reported FIN before", async () => {
+  await withPair({ faults: { multishotEnds: 1 } }, async ({ client, server, sim }) => {
+    const { signal } = server;
+    await client.sink.close();
+    const pauseMs = LIMITS.backOffLastMs + 1;
+    for (let i = 0; i < 2 * LIMITS.retryCountMax; i++) await sim.sleep(pauseMs);
+    assert.ok(!signal.aborted, "one half is open");
+    client.reset();
+    await sim.sleep(2 * pauseMs);
+    assert.ok(signal.aborted);
+  });
+});
+
 test("close() and reset() fail pending calls with Closed, whatever the cancel meets", async () => {
   const faults = { late: 0.5, cancelLoses: 0.5, cancelInterrupts: 0.3 };
   await withSeeds(60, { faults }, async ({ client, server, sim }) => {

@@ -94,7 +94,10 @@ export class PeerPoll implements OperationOwner, RetryTarget {
   #continue(result: number): void {
     const outcome = outcomeOf(result);
     if (outcome === "progress") {
-      // The next poll would report the same events at once, and no event after FIN is urgent.
+      // The next poll would report the same events at once, and no event after FIN is urgent. The
+      // bound is for failures: at the bound, the pauses begin anew.
+      if (this.#retrier.retry("later")) return;
+      this.#retrier.progress();
       this.#retrier.retry("later");
       return;
     }
