@@ -67,6 +67,28 @@ test("an abort that races a cancel loses no byte and no order", async () => {
   }
 });
 
+test("without a read buffer no call over-reads, whoever was to be tried again", async () => {
+  const options = { config: { readBufferSize: 0 } };
+  await withSeeds(20, options, async ({ client, server, sim }) => {
+    const controller = new AbortController();
+    const first = outcomeOf(server.stream.recv(100, { signal: controller.signal }));
+    await client.sink.send(contentOf(1, 4));
+    await sim.sleep(5);
+    // The next receive is tried again after a pause, in which its call leaves.
+    sim.faults.rates.memory = 1;
+    await client.sink.send(contentOf(1, 1, 4));
+    await sim.sleep(sim.random.float());
+    sim.faults.rates.memory = 0;
+    controller.abort("left");
+    assert.equal(await first, { error: "left" });
+    const second = server.stream.recv(10);
+    await client.sink.send(contentOf(1, 15, 5));
+    assert.bytesEqual((await second).toUint8Array(), contentOf(1, 10));
+    assert.is(server.stream.buffered, 0);
+    assert.bytesEqual((await server.stream.recv(10)).toUint8Array(), contentOf(1, 10, 10));
+  });
+});
+
 test("recv() past the read buffer asks for exactly what is missing", async () => {
   await withPair({ config: { readBufferSize: 4_096 } }, async ({ client, server, sim }) => {
     const sending = client.sink.send(contentOf(1, 100_050));

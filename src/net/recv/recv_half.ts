@@ -149,7 +149,9 @@ export class RecvHalf extends RecvCalls {
 
   #prepareDirect(writer: OpWriter, call: RecvCall): boolean {
     this.#direct ??= new DirectRead(this.socket.context);
-    if (this.#direct.prepare(writer, this.socket.fd, call.remaining, this)) {
+    // Without a result, the call takes buffered bytes first.
+    const missing = call.result === null ? call.length - this.buffered : call.remaining;
+    if (this.#direct.prepare(writer, this.socket.fd, missing, this)) {
       this.#reception = call.result === null ? "directToBuffer" : "direct";
       return true;
     }
