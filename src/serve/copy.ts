@@ -22,7 +22,8 @@ import { CallBudget } from "./call_budget.ts";
 /**
  * Sends every byte that `from` receives to `to`, until the end of the stream. Neither end is closed
  * or half-closed. No other call may receive from `from` meanwhile. A copy that fails may have
- * received more bytes than it has sent.
+ * received more bytes than it has sent. When its receive fails, its last send may still be pending:
+ * `close` of the target waits for that send.
  *
  * @param from A connection, or its receiving half.
  * @param to A connection, or its sending half.
@@ -138,8 +139,13 @@ async function copyBytes(stream: Stream, sink: Sink, budget: CallBudget): Promis
   for (;;) {
     budget.check("copy", "copy", total);
     receiving = true;
-    const chunk: IoBuf | null = await stream.recvSome(undefined, budget.left);
-    receiving = false;
+    let chunk: IoBuf | null;
+    try {
+      chunk = await stream.recvSome(undefined, budget.left);
+    } finally {
+      // After a failed receive, the end of the send must not end a receive of the program.
+      receiving = false;
+    }
     await sending;
     if (failure !== null) {
       chunk?.release();

@@ -9,7 +9,7 @@ import type { NetworkError } from "../../src/base/network_error.ts";
 import type { Connection } from "../../src/net/connection/connection.ts";
 import type { Listener } from "../../src/net/accept/listener.ts";
 import { formatAddress } from "../../src/net/address/address.ts";
-import { copyBidirectional } from "../../src/serve/copy.ts";
+import { copy, copyBidirectional } from "../../src/serve/copy.ts";
 import { delimited } from "../../src/serve/delimited.ts";
 import { framed } from "../../src/serve/framed.ts";
 import { lengthPrefixed } from "../../src/serve/length_prefixed.ts";
@@ -17,7 +17,7 @@ import { serve } from "../../src/serve/serve.ts";
 import type { Server } from "../../src/serve/server.ts";
 import { assert, suite } from "../harness.ts";
 import { contentOf } from "../support/content.ts";
-import { outcomeOf, withSeeds } from "../support/pair.ts";
+import { outcomeOf, withPair, withSeeds } from "../support/pair.ts";
 import { seedCount } from "../support/seed_count.ts";
 import { Sim } from "../support/sim.ts";
 
@@ -32,6 +32,29 @@ interface BacklogParts {
 }
 
 const FAULTS = { shortRecv: 0.3, shortSend: 0.3, late: 0.2, cancelLoses: 0.3, deferred: 0.2 };
+
+test("a copy that was aborted leaves later receives of its source alone", async () => {
+  const narrow = { sendCapacity: 100, recvCapacity: 100 };
+  await withPair({ kernel: narrow }, async ({ client, server, sim }) => {
+    const controller = new AbortController();
+    const copied = outcomeOf(copy(server, server, { signal: controller.signal }));
+    // The third piece cannot leave, because the client does not read.
+    for (let i = 0; i < 3; i++) {
+      await client.sink.send(contentOf(i, 100));
+      await sim.sleep(5);
+    }
+    assert.is(server.sink.bytesQueued, 100);
+    // The end of the send comes after the end of the copy.
+    sim.faults.rates.late = 1;
+    controller.abort("enough");
+    assert.equal(await copied, { error: "enough" });
+    const later = server.stream.recv(5);
+    await sim.sleep(50);
+    assert.is(server.sink.bytesQueued, 0, "the send has been aborted as well");
+    await client.sink.send("later");
+    assert.is((await later).text(), "later");
+  });
+});
 
 test("frames survive timeouts and aborts at any step, whatever the cuts", async () => {
   let repeated = 0;
