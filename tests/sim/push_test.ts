@@ -103,6 +103,24 @@ test("a consumer gets every byte in order, then the end", async () => {
   });
 });
 
+test("short pieces have their true lengths when Function.prototype.call was replaced", async () => {
+  await withPair({}, async ({ client, server }) => {
+    const sender = pushSend(client.sink, new Teller(), LIMIT_BYTES);
+    const { call } = Function.prototype;
+    Function.prototype.call = function (target, ...rest) {
+      return this.name.endsWith("length") ? 1_000 : Reflect.apply(this, target, rest);
+    };
+    try {
+      assert.ok(sender.postShort([{ chunk: contentOf(1, 8), encoding: "" }]));
+    } finally {
+      Function.prototype.call = call;
+    }
+    await client.sink.close();
+    bytesEqual((await server.stream.recv(8)).toUint8Array(), contentOf(1, 8));
+    assert.is(await server.stream.recvSome(), null);
+  });
+});
+
 test("a consumer is never called inside a turn", async () => {
   await withPair({}, async ({ client, server, network }) => {
     const { recvRing } = network.context;

@@ -16,6 +16,7 @@
  *
  * @module
  */
+import { intrinsics } from "../../base/intrinsics.ts";
 import { LIMITS } from "../../base/limits.ts";
 import type { Slot } from "../../buf/slot.ts";
 import type { Deliverable, DeliveryQueue } from "../socket/delivery_queue.ts";
@@ -43,14 +44,8 @@ export interface Part {
 
 const encoder = new TextEncoder();
 
-/** Reads the true length of an array: an own property may have another value. */
-const typedLength = Object.getOwnPropertyDescriptor(
-  Object.getPrototypeOf(Uint8Array.prototype),
-  "length",
-)?.get as () => number;
-
 function lengthOf({ chunk }: Part): number {
-  return typeof chunk === "string" ? chunk.length : typedLength.call(chunk);
+  return typeof chunk === "string" ? chunk.length : intrinsics.lengthOf(chunk);
 }
 
 /**
@@ -66,7 +61,7 @@ function lengthMax(parts: readonly Part[]): number {
 function writePart({ chunk, encoding }: Part, target: Uint8Array, at: number): number {
   if (typeof chunk !== "string") {
     target.set(chunk, at);
-    return typedLength.call(chunk);
+    return intrinsics.lengthOf(chunk);
   }
   if (chunk === "") return 0;
   if (encoding !== "utf8" && encoding !== "latin1" && encoding !== "utf-8") return -1;
