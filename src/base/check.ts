@@ -50,7 +50,10 @@ function numberFailure(value: unknown): InputError {
   return typeof value === "number" ? RangeError : TypeError;
 }
 
-/** The checks. Each check returns the value, so that a list of fields reads like a table. */
+/**
+ * The checks. Each check returns the value, so that a list of fields reads like a table. Integers
+ * are returned without the sign of -0, which the foreign calls of Deno refuse.
+ */
 export const check = {
   fail(field: string, wanted: string, value: unknown): never {
     fail(field, wanted, value, TypeError);
@@ -59,7 +62,7 @@ export const check = {
   integer(field: string, value: unknown, min: number, max: number): number {
     // The message is made only for a failure: this check runs for every receive.
     if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) {
-      return value as number;
+      return (value as number) + 0;
     }
     return fail(field, `an integer from ${min} to ${max}`, value, numberFailure(value));
   },
@@ -67,7 +70,7 @@ export const check = {
   integerOrNull(field: string, value: unknown, min: number, max: number): number | null {
     if (value === null) return null;
     if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) {
-      return value as number;
+      return (value as number) + 0;
     }
     const wanted = `null or an integer from ${min} to ${max}`;
     return fail(field, wanted, value, numberFailure(value));

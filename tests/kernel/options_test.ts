@@ -249,4 +249,18 @@ test("options without effect on an address, and wrong ones, are refused", async 
   }
 });
 
+test("-0 is 0 for each option", async () => {
+  await using own = await started({ soLinger: -0 });
+  const { network } = own;
+  const listener = await network.bind("127.0.0.1:0", { backlog: -0, deferAcceptSeconds: -0 });
+  const options = { userTimeoutMs: -0, trafficClass: -0, attemptDelayMs: -0, timeoutMs: 1_000 };
+  const [client, server] = await Promise.all([
+    network.dial(listener.localAddress, options),
+    listener.accept(),
+  ]);
+  await using _ = new Pair(client, server, listener);
+  client.setOptions({ userTimeoutMs: -0, trafficClass: -0 });
+  await assert.rejects(network.adoptListener(-0), { operation: "adopt" });
+});
+
 test.run();

@@ -84,11 +84,9 @@ function refuse(
 }
 
 /**
- * Checks that a descriptor is in the state `wanted`, and changes nothing. Throws TypeError,
- * RangeError or a NetworkError.
+ * Checks that a descriptor is in the state `wanted`, and changes nothing. Throws a NetworkError.
  */
 function checkState(context: NetworkContext, fd: number, wanted: keyof typeof WANTED): void {
-  check.integer("fd", fd, 0, DESCRIPTOR_MAX);
   const { state, errno, refusal } = WANTED[wanted];
   const found = context.recvRing.port.stateOf(fd);
   if (found < 0) refuse(fd, wanted, -found);
@@ -122,7 +120,8 @@ function listenerOf(context: NetworkContext, fd: number, family: number): Listen
   return openListener(context, { fd, family, localAddress, file: null, isShared: true });
 }
 
-function adoptListener(context: NetworkContext, fd: number): Listener {
+function adoptListener(context: NetworkContext, given: number): Listener {
+  const fd = check.integer("fd", given, 0, DESCRIPTOR_MAX);
   return listenerOf(context, fd, take(context, fd, "listening"));
 }
 
@@ -140,7 +139,8 @@ function adoptListeners(context: NetworkContext, fds: readonly number[]): Listen
   return fds.map((fd, i) => listenerOf(context, fd, families[i]));
 }
 
-function adoptConnection(context: NetworkContext, fd: number): SocketConnection {
+function adoptConnection(context: NetworkContext, given: number): SocketConnection {
+  const fd = check.integer("fd", given, 0, DESCRIPTOR_MAX);
   const family = take(context, fd, "connected");
   const peer = endpoint(context.recvRing, fd, REMOTE_END) ?? unknownAddress(family);
   return SocketConnection.adopt(context, fd, socketOrigin.ofFamily(family), peer, ANSWER_GIVEN);

@@ -9,6 +9,11 @@ test("check.integer() returns every integer from min to max", () => {
   assert.is(check.integer("size", 2 ** 53 - 1, 0, Number.MAX_SAFE_INTEGER), 2 ** 53 - 1);
 });
 
+test("check.integer() and check.integerOrNull() return 0 for -0", () => {
+  assert.ok(Object.is(check.integer("size", -0, 0, 10), 0));
+  assert.ok(Object.is(check.integerOrNull("ms", -0, 0, 10), 0));
+});
+
 test("check.integer() throws RangeError naming field, range and value", () => {
   for (const value of [0, 11, 1.5, NaN, Infinity, -Infinity, -1]) {
     const { message } = thrown(() => check.integer("a.size", value, 1, 10), RangeError);
