@@ -5,6 +5,7 @@
  */
 import { COUNT } from "../../src/base/meter.ts";
 import { HEADER } from "../../src/ring/port.ts";
+import { IoBuf } from "../../src/buf/io_buf.ts";
 import { IoBufs } from "../../src/buf/io_bufs.ts";
 import type { Sendable } from "../../src/net/send/load_call.ts";
 import { assert, suite } from "../harness.ts";
@@ -40,6 +41,28 @@ async function fill({ client, sim }: Pair): Promise<void> {
   await client.sink.send(contentOf(9, NARROW_BYTES));
   await sim.sleep(10);
 }
+
+test("a send whose memory is gone fails alone, also when it leaves at that moment", async () => {
+  await withPair({}, async ({ client, server, network }) => {
+    const { sendRing } = network.context;
+    const { turn } = sendRing;
+    const controller = new AbortController();
+    const lost = IoBuf.from(contentOf(1, 3_000));
+    const { buffer } = lost.bytes;
+    const first = outcomeOf(client.sink.send(lost, { signal: controller.signal }));
+    const second = outcomeOf(client.sink.send(IoBuf.from(contentOf(2, 3_000))));
+    structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
+    // The caller leaves between the turn and what follows it.
+    sendRing.turn = (flags) => {
+      const count = turn.call(sendRing, flags);
+      controller.abort("left");
+      return count;
+    };
+    assert.equal(await first, { error: "left" });
+    assert.equal(await second, { value: undefined });
+    assert.bytesEqual((await server.stream.recv(3_000)).toUint8Array(), contentOf(2, 3_000));
+  });
+});
 
 test("Sink.send() resumes inside an iovec after a short write", async () => {
   // Cuts at the edges of three iovecs, beside them, and inside.

@@ -166,8 +166,7 @@ export class SendHalf extends SendCalls {
       writer.send(this.socket.fd, slot.slab, slot.offset + offset, length);
       return true;
     }
-    this.#batch ??= new SendBatch(this);
-    return this.#batch.prepare(writer);
+    return (this.#batch ??= new SendBatch(this)).prepare(writer);
   }
 
   override complete(result: number, _flags: number): void {
@@ -199,12 +198,14 @@ export class SendHalf extends SendCalls {
 
   /** The batch could not be built, because memory is short or the caller's memory is gone. */
   refuse(error: unknown): void {
+    const refused = this.head;
     // Deferred until prepare() has returned: only an idle operation is submitted again.
     this.ring.defer(this, () => {
       const call = this.head;
       if (call === null || call.isInFlight || !this.isIdle) return;
-      if (error !== null) this.#failCall(call, error);
-      else if (!this.retry("later")) this.#fail(-ERRNO.ENOBUFS);
+      // The refused call may have left meanwhile: the error is not that of the next one.
+      if (error !== null && call === refused) this.#failCall(call, error);
+      else if (error === null && !this.retry("later")) this.#fail(-ERRNO.ENOBUFS);
       this.#wake();
     });
   }
@@ -232,12 +233,11 @@ export class SendHalf extends SendCalls {
   }
 
   #took(count: number, batched: boolean): void {
-    const { ring } = this;
     const flownBytes = batched
       ? (this.#batch as SendBatch).bytes
       : (this.head as SendCall).firstPiece.length;
     if (count < flownBytes) this.socket.noteShortSend();
-    ring.meter.counts[COUNT.outboundBytes] += count;
+    this.ring.meter.counts[COUNT.outboundBytes] += count;
     this.progressed();
     this.bytesSent += count;
     this.queuedBytes -= count;
