@@ -205,10 +205,15 @@ test("listeners: their own address", async () => {
 });
 
 test("binding and dialing: the address as it was given", async () => {
-  await withPair({}, async ({ network }) => {
+  await withPair({}, async ({ network, sim }) => {
     assert.equal(await said(network.bind("nobody:80")), [
       "Cannot bind nobody:80: name lookup failed: no such name: nobody",
       "no such name: nobody",
+    ]);
+    sim.host.names.set("nowhere", []);
+    assert.equal(await said(network.bind("nowhere:80")), [
+      "Cannot bind nowhere:80: name lookup failed: the name has no address",
+      "the name has no address",
     ]);
     const closing = network.close();
     assert.equal(await said(network.bind("name:80")), [

@@ -103,6 +103,10 @@ export class NetworkCore implements AsyncDisposable {
       throw lookUpError("BindFailed", formatAddress(parsed), cause);
     });
     this.#throwClosed("bind", parsed);
+    if (numeric === undefined) {
+      const cause = new Error("the name has no address");
+      throw lookUpError("BindFailed", formatAddress(parsed), cause);
+    }
     this.#refuseUnsupported(checked, numeric);
     if (checked.unlinkStale && isFile(numeric)) {
       await fileReleased(this.#context, numeric);
