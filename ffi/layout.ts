@@ -13,7 +13,7 @@
  * compared.
  */
 export const LAYOUT = {
-  abiVersion: 5,
+  abiVersion: 6,
   buildTime: 0,
   sourceHash: 0,
   headerWords: 64,

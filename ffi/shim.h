@@ -30,7 +30,7 @@
 
 #include <stdint.h>
 
-#define UR_ABI_VERSION 5u
+#define UR_ABI_VERSION 6u
 
 /* Set by the build: seconds since 1970 (0 when reproducible), and the first 32 bits of the hash of
  * the sources, which tells builds apart. */
@@ -55,6 +55,7 @@
 #define UR_TURN_BYTES (1u << 20)
 #define UR_BLOCK_COUNT 1024u
 #define UR_BLOCK_BYTES 512u
+#define UR_BLOCK_NONE UINT32_MAX /* in ACCEPT: the address is not wanted */
 #define UR_IOVEC_MAX 32u
 #define UR_ADDRESS_BYTES 128u /* sizeof(struct sockaddr_storage) */
 #define UR_BUFFER_MAX 256u    /* entries of each provided-buffer ring */
@@ -71,7 +72,7 @@ enum ur_opcode {
   UR_OP_RECV_SELECT = 2,    /* into a provided buffer of group `slab`, at most length bytes */
   UR_OP_SEND = 3,           /* from slab/offset/length */
   UR_OP_SENDMSG = 4,        /* block: `length` triples (slab, offset, length) */
-  UR_OP_ACCEPT = 5,         /* block: receives the peer's address, length word behind it */
+  UR_OP_ACCEPT = 5,         /* block: receives the peer's address, length word behind it; or none */
   UR_OP_CONNECT = 6,        /* block: holds the address of `length` bytes */
   UR_OP_CANCEL = 7,         /* target: offset = slot, length = generation; has no completion */
   UR_OP_PROVIDE = 8,        /* slab/offset/length is buffer `slot` of group `fd`; no completion */

@@ -84,6 +84,10 @@ static int32_t fill_entry(struct ring *ring, const struct ur_op *op, struct io_u
       io_uring_prep_sendmsg(sqe, op->fd, header, MSG_NOSIGNAL | MSG_WAITALL);
       return 0;
     case UR_OP_ACCEPT:
+      if (op->slab == UR_BLOCK_NONE) {
+        io_uring_prep_accept(sqe, op->fd, NULL, NULL, SOCK_CLOEXEC);
+        return 0;
+      }
       if (!(bytes = block_at(ring, op->slab))) return -EFAULT;
       *(uint32_t *)(bytes + UR_ADDRESS_BYTES) = UR_ADDRESS_BYTES;
       io_uring_prep_accept(sqe, op->fd, (struct sockaddr *)bytes,

@@ -188,10 +188,11 @@ export const LIMITS = Object.freeze({
   sendReserveCount: 1 << 20,
 
   /**
-   * Address and iovec blocks that vectored sends and dials leave for other operations. A send goes
-   * on without a block and a dial waits; accepting and binding need a block, however many peers do
-   * not read.
+   * Address and iovec blocks that waiting accepts, vectored sends and dials leave for other
+   * operations. An accept and a send go on without a block and a dial waits; binding needs a block,
+   * however many listeners wait and peers do not read.
    */
+  blocksKeptByAccepts: 256,
   blocksKeptBySends: 128,
   blocksKeptByDials: 64,
 

@@ -10,6 +10,7 @@ import { decodeUtf8 } from "../base/utf8.ts";
 import { isUnix } from "../net/address/address.ts";
 import { AF_INET, AF_INET6, AF_UNIX, readSockaddr } from "../net/address/sockaddr.ts";
 import {
+  BLOCK_NONE,
   FILE_RECORD,
   MODE_DEFAULT,
   SHUTDOWN_AGAIN,
@@ -216,8 +217,8 @@ export abstract class PortableCalls implements Completions {
   }
 
   /**
-   * Returns a descriptor for a waiting connection, and writes the peer's address into the block.
-   * Else returns -errno.
+   * Returns a descriptor for a waiting connection, and writes the peer's address into the block, if
+   * there is one. Else returns -errno.
    */
   protected take(found: Descriptor, block: number): number {
     const socket = found.listener?.take() ?? null;
@@ -228,6 +229,7 @@ export abstract class PortableCalls implements Completions {
     accepted.local = found.local;
     found.inheritTo(accepted);
     this.adoptSocket(accepted, socket);
+    if (block === BLOCK_NONE) return this.number(accepted);
     const bytes = this.block(block);
     const length = socketAddresses.write(bytes, accepted.remote ?? { path: "" });
     this.blockWords[(block * BLOCK_BYTES + LENGTH_OFFSET) / 4] = length;

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { BLOCK_NONE } from "./port.ts";
 
 /** Codes of op records: `enum ur_opcode` of `ffi/shim.h`. */
 export const OP_CODE = Object.freeze({
@@ -89,8 +90,9 @@ export class OpWriter {
     this.#write(OP_CODE.sendmsg, fd, block, 0, iovecCount, 0);
   }
 
+  /** The block gets the address of the peer; -1 for none. */
   accept(fd: number, block: number): void {
-    this.#write(OP_CODE.accept, fd, block, 0, 0, 0);
+    this.#write(OP_CODE.accept, fd, block < 0 ? BLOCK_NONE : block, 0, 0, 0);
   }
 
   connect(fd: number, block: number, addressBytes: number): void {

@@ -21,6 +21,9 @@ export const OP_FLAG_GATHER = 4;
 /** Flag of a cancel record: the target is an accept. */
 export const OP_FLAG_OF_ACCEPT = 2;
 
+/** In place of the block of an accept record: the peer's address is not wanted. */
+export const BLOCK_NONE = 0xffff_ffff;
+
 /**
  * Flags of {@link RingPort.turn}: the doorbell has rung; poll for work for a few microseconds; only
  * submit, and leave the completions to the next turn. Records that are refused complete at once.

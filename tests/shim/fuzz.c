@@ -134,9 +134,11 @@ static int32_t verdict(const struct ur_op *op) {
         if (!in_range(triple[0], triple[1], triple[2])) return -EFAULT;
       break;
     case UR_OP_CONNECT:
-      if (op->length > UR_ADDRESS_BYTES) return -EFAULT; /* fall through */
+      if (op->length > UR_ADDRESS_BYTES || op->slab >= UR_BLOCK_COUNT) return -EFAULT;
+      poll_first = false;
+      break;
     case UR_OP_ACCEPT:
-      if (op->slab >= UR_BLOCK_COUNT) return -EFAULT;
+      if (op->slab >= UR_BLOCK_COUNT && op->slab != UR_BLOCK_NONE) return -EFAULT;
       poll_first = false;
       break;
     default:

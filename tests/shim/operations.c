@@ -300,6 +300,20 @@ static void addresses(void) {
   EXPECT(memcmp(block, rig.blocks + 2 * UR_BLOCK_BYTES, sizeof(struct sockaddr_in)), 0);
   EXPECT(ur_address(rig.id, server, 1, 3), sizeof(struct sockaddr_in));
   EXPECT(memcmp(block, rig.blocks + 3 * UR_BLOCK_BYTES, sizeof(struct sockaddr_in)), 0);
+  /* An accept without a block writes nothing, and the address can be asked for. */
+  connects = rig_op(&rig, UR_OP_CONNECT, 1, ur_socket(rig.id, AF_INET));
+  connects->slab = 0;
+  connects->length = sizeof(struct sockaddr_in);
+  connected = connects->generation;
+  client = connects->fd;
+  memset(block, GUARD, UR_BLOCK_BYTES);
+  rig_op(&rig, UR_OP_ACCEPT, 2, listener)->slab = UR_BLOCK_NONE;
+  server = rig_result(&rig);
+  EXPECT(rig_await(&rig, connected).result, 0);
+  for (uint32_t i = 0; i < UR_BLOCK_BYTES; i++) EXPECT(block[i], GUARD);
+  EXPECT(ur_address(rig.id, client, 0, 2), sizeof(struct sockaddr_in));
+  EXPECT(ur_address(rig.id, server, 1, 3), sizeof(struct sockaddr_in));
+  EXPECT(memcmp(block + UR_BLOCK_BYTES, block + 2 * UR_BLOCK_BYTES, sizeof(struct sockaddr_in)), 0);
   /* The listener is closed. */
   EXPECT(ur_close(rig.id, listener), 0);
   connects = rig_op(&rig, UR_OP_CONNECT, 1, ur_socket(rig.id, AF_INET));

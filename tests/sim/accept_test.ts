@@ -6,6 +6,7 @@
 import { ERRNO } from "../../src/base/errno.ts";
 import { LIMITS } from "../../src/base/limits.ts";
 import { COUNT } from "../../src/base/meter.ts";
+import type { Listener } from "../../src/net/accept/listener.ts";
 import type { Connection } from "../../src/net/connection/connection.ts";
 import { assert, suite } from "../harness.ts";
 import { outcomeOf, type Pair, withPair, withSeeds } from "../support/pair.ts";
@@ -295,6 +296,27 @@ test("a dial that is given up while it waits for memory leaves no timer", async 
     await network.close();
     sim.checkNoTimers();
     await Promise.all(dials);
+  });
+});
+
+test("however many listeners wait, others bind, accept and dial", async () => {
+  await withPair({ sizes: { blockCount: 258 } }, async ({ network, sim }) => {
+    const listeners: Listener[] = [];
+    const accepting: Promise<Connection>[] = [];
+    for (let i = 0; i < 300; i++) {
+      const listener = await network.bind("127.0.0.1:0");
+      listeners.push(listener);
+      accepting.push(listener.accept());
+      await sim.sleep(1);
+    }
+    for (const [index, listener] of listeners.entries()) {
+      const client = await network.dial(listener.localAddress);
+      const server = await accepting[index];
+      assert.equal(server.remoteAddress, client.localAddress);
+      client.reset();
+      server.reset();
+    }
+    await Promise.all(listeners.map((listener) => listener.close()));
   });
 });
 

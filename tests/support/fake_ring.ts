@@ -22,6 +22,7 @@ import { decodeUtf8 } from "../../src/base/utf8.ts";
 import { readSockaddr, writeSockaddr } from "../../src/net/address/sockaddr.ts";
 import { OP_CODE, POLL_EVENT } from "../../src/ring/op_writer.ts";
 import {
+  BLOCK_NONE,
   CQE_BUFFER,
   CQE_BUFFER_SHIFT,
   CQE_MORE,
@@ -428,6 +429,8 @@ export class FakeRing implements RingPort {
         }
         break;
       case "accept":
+        if (op.block !== BLOCK_NONE) this.#ownBlock(op);
+        break;
       case "connect":
         this.#ownBlock(op);
         break;
@@ -633,6 +636,7 @@ export class FakeRing implements RingPort {
     const result = kernel.accept(socket);
     if (result < 0) return result;
     this.#adopt(result);
+    if (blockIndex === BLOCK_NONE) return result;
     const block = this.#blockAt(blockIndex);
     const peer = (kernel.at(result) as FakeSocket).remote;
     const { length } = writeSockaddr(block, peer ?? { path: "?" });

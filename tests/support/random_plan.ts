@@ -82,7 +82,7 @@ export function drawPlan(random: Random): Plan {
     sizes: {
       opCapacity: random.pick([8, 32, 1_024]),
       completionCapacity: random.pick([16, 64, 2_048]),
-      blockCount: random.pick([66, 130, 1_024]),
+      blockCount: random.pick([66, 130, 258, 1_024]),
       bufferCount: random.pick([2, 8, 256]),
       multishot: random.chance(0.75),
     },

@@ -8,6 +8,7 @@
 import { NetworkError } from "../../src/base/network_error.ts";
 import type { Connection } from "../../src/net/connection/connection.ts";
 import type { Listener } from "../../src/net/accept/listener.ts";
+import type { SocketConnection } from "../../src/net/connection/socket_connection.ts";
 import { Random } from "../harness.ts";
 import { contentOf } from "./content.ts";
 import type { FakeSocket } from "./fake_socket.ts";
@@ -225,17 +226,23 @@ class Scenario {
   }
 
   #begin(network: SimNetwork, connection: Connection): Side {
-    const local = connection.localAddress as { port: number };
-    const remote = connection.remoteAddress as { port: number };
-    const socket = this.#sim.kernel.all.find((socket) =>
-      (socket.local as { port: number } | null)?.port === local.port &&
-      (socket.remote as { port: number } | null)?.port === remote.port
-    );
-    const side = new Side(this.#sim, this.#plan, network, connection, socket as FakeSocket);
+    const socket = this.#socketOf(connection as SocketConnection) as FakeSocket;
+    const side = new Side(this.#sim, this.#plan, network, connection, socket);
     // Awaited at the end; until then a failure is not an unhandled rejection.
     side.end.catch(() => {});
     this.sides.push(side);
     return side;
+  }
+
+  /** By its descriptor, as a peer may have no address; by its ports when it is closed. */
+  #socketOf({ socket, localAddress, remoteAddress }: SocketConnection): FakeSocket | undefined {
+    const { kernel } = this.#sim;
+    const open = kernel.at(socket.fd);
+    if (open !== null) return open;
+    const portOf = (address: unknown) => (address as { port: number } | null)?.port;
+    return kernel.all.find(({ local, remote }) =>
+      portOf(local) === portOf(localAddress) && portOf(remote) === portOf(remoteAddress)
+    );
   }
 
   #disrupt(server: SimNetwork, client: SimNetwork): void {

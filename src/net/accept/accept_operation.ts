@@ -1,7 +1,8 @@
 /**
  * One accept on the ring, or a direct accept without the ring when a connection already waits in
  * the backlog. The kernel writes the peer's address into a block, which the operation owns until
- * its completion.
+ * its completion. An accept may wait for ever, so the accepts of many listeners leave blocks for
+ * other operations: further ones have no block, and the address is asked for afterwards.
  *
  * A direct accept of a shared socket could keep the thread: another process may take the connection
  * between the moment at which it is seen and the accept, which then waits for the next one. A
@@ -10,11 +11,15 @@
  * @module
  */
 import { ERRNO } from "../../base/errno.ts";
+import { LIMITS } from "../../base/limits.ts";
 import type { OpWriter } from "../../ring/op_writer.ts";
 import type { Operation, OperationOwner } from "../../ring/operation.ts";
 import { OP_FLAG_OF_ACCEPT } from "../../ring/port.ts";
 import type { Ring } from "../../ring/ring.ts";
 import { type PackedAddress, packedAddress } from "../address/packed_address.ts";
+import { unknownAddress } from "../address/sockaddr.ts";
+import { endpoint, REMOTE_END } from "../socket/endpoint.ts";
+import type { BoundSocket } from "./bound_socket.ts";
 
 /**
  * The index of the word in the block that has the length of the address (after `UR_ADDRESS_BYTES`).
@@ -38,6 +43,7 @@ export class AcceptOperation implements OperationOwner {
   readonly #ring: Ring;
   readonly #operation: Operation;
   readonly #fd: number;
+  readonly #family: number;
   readonly #owner: AcceptOwner;
   #block = -1;
   /** Whether the owner has taken over the descriptor of the completion, to use or to close it. */
@@ -45,10 +51,11 @@ export class AcceptOperation implements OperationOwner {
   #lookCount = 0;
   #isLook = false;
 
-  constructor(ring: Ring, fd: number, owner: AcceptOwner) {
+  constructor(ring: Ring, { fd, family }: BoundSocket, owner: AcceptOwner) {
     this.#ring = ring;
     this.#operation = ring.acquire(ring.recvLane, this);
     this.#fd = fd;
+    this.#family = family;
     this.#owner = owner;
   }
 
@@ -108,13 +115,7 @@ export class AcceptOperation implements OperationOwner {
 
   prepare(writer: OpWriter): boolean {
     this.isClaimed = false;
-    this.#block = this.#ring.blocks.take();
-    if (this.#block < 0) {
-      // Other operations have all blocks. ENOBUFS makes the queue try again after a pause.
-      const accepted = { result: -ERRNO.ENOBUFS, peer: null };
-      this.#ring.defer(this, () => this.#owner.accepted(accepted));
-      return false;
-    }
+    this.#block = this.#ring.blocks.take(LIMITS.blocksKeptByAccepts);
     writer.accept(this.#fd, this.#block);
     if (this.#isLook) this.#endLook(writer);
     return true;
@@ -134,7 +135,7 @@ export class AcceptOperation implements OperationOwner {
   }
 
   complete(result: number, _flags: number): void {
-    this.#owner.accepted(this.#readBlock(result));
+    this.#owner.accepted(this.#block < 0 ? this.#askPeer(result) : this.#readBlock(result));
   }
 
   fail(cause: unknown, result: number, _flags: number): void {
@@ -146,6 +147,15 @@ export class AcceptOperation implements OperationOwner {
     }
     if (result >= 0 && !this.isClaimed) port.closeDescriptor(result);
     this.#owner.broken(cause);
+  }
+
+  /** The kernel cannot name a peer that has reset the connection meanwhile. */
+  #askPeer(result: number): Accepted {
+    if (result < 0) return { result, peer: null };
+    return {
+      result,
+      peer: endpoint(this.#ring, result, REMOTE_END) ?? unknownAddress(this.#family),
+    };
   }
 
   #readBlock(result: number): Accepted {

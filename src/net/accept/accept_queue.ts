@@ -68,17 +68,17 @@ export class AcceptQueue implements AcceptCallOwner {
 
   constructor(
     context: NetworkContext,
-    { fd, isShared }: BoundSocket,
+    bound: BoundSocket,
     name: string,
     make: ConnectionMaker,
     landed: () => void,
   ) {
     this.#context = context;
-    this.#isShared = isShared;
+    this.#isShared = bound.isShared;
     this.#name = name;
     this.#make = make;
     this.#landed = landed;
-    this.#operation = new AcceptOperation(context.recvRing, fd, {
+    this.#operation = new AcceptOperation(context.recvRing, bound, {
       accepted: this.#done,
       broken: this.#broken,
     });

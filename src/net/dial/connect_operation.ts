@@ -69,7 +69,7 @@ export class ConnectOperation implements OperationOwner {
     const { blocks } = this.#ring;
     this.#block = blocks.take(LIMITS.blocksKeptByDials);
     if (this.#block < 0) {
-      // Other dials have all blocks. Each dial ends, so a block becomes free.
+      // Dials have all blocks that accepts and sends leave. Each dial ends, so one becomes free.
       this.#pause = this.#ring.host.setTimer(() => {
         this.#pause = null;
         this.#ring.submit(this.#operation, "resubmitted");

@@ -144,10 +144,12 @@ test("records have the fields of the header", () => {
   assert.is(bytes, port.FILE_RECORD.bytes);
   assert.is(port.CQE_SOCKET_NONEMPTY, LAYOUT.cqeSockNonempty);
   assert.is(port.CQE_BUFFER_SHIFT, LAYOUT.cqeBufferShift);
+  assert.is(port.BLOCK_NONE, constants.get("BLOCK_NONE"));
 });
 
-/** Constants of the header that only C uses. */
+/** Constants of the header that only C uses, or that are no number of LAYOUT. */
 const ONLY_C = [
+  "BLOCK_NONE",
   "TURN_TARGET",
   "TURN_BYTES",
   "DRAIN_MS",
