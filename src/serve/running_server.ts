@@ -22,10 +22,16 @@ import { intrinsics } from "../base/intrinsics.ts";
 import { LIMITS } from "../base/limits.ts";
 import { Roster } from "../base/roster.ts";
 import type { BacklogTaker } from "../net/accept/backlog_taker.ts";
-import { drainListener, type Listener, listenerContext } from "../net/accept/listener.ts";
+import {
+  drainListener,
+  type Listener,
+  listenerContext,
+  listenerReference,
+} from "../net/accept/listener.ts";
 import type { Connection } from "../net/connection/connection.ts";
 import type { SocketConnection } from "../net/connection/socket_connection.ts";
 import type { NetworkContext, Server as NetworkServer } from "../net/socket/network_context.ts";
+import { AcceptPause } from "./accept_pause.ts";
 import { LateConnections, owesAnswer } from "./late_connections.ts";
 import type { ConnectionHandler, ServeContext, Server } from "./server.ts";
 import { serveErrors } from "./serve_errors.ts";
@@ -46,14 +52,13 @@ export class RunningServer implements Server, NetworkServer {
   readonly #served = new Roster<Served>();
   readonly #drain = new AbortController();
   readonly #serveContext: ServeContext;
+  readonly #pause: AcceptPause;
   readonly #finished = Promise.withResolvers<void>();
   #state: ServerState = "accepting";
   /** Null until the server drains. */
   #late: LateConnections | null = null;
   /** False once the accept loop has ended. Until then it may return one more connection. */
   #accepts = true;
-  /** Ends a pause of the accept loop. */
-  #resume: (() => void) | null = null;
   #drainTimer: HostTimer | null = null;
   #drainEndMs = Infinity;
   #drainIsOver = false;
@@ -64,6 +69,7 @@ export class RunningServer implements Server, NetworkServer {
     this.#handler = handler;
     this.#options = options;
     this.#context = listenerContext(listener);
+    this.#pause = new AcceptPause(listenerReference(listener));
     this.#serveContext = Object.freeze({ signal: this.#drain.signal });
     this.#context.servers.add(this);
     const { signal } = options;
@@ -106,7 +112,7 @@ export class RunningServer implements Server, NetworkServer {
     let pauseMs: number = LIMITS.acceptBackOffFirstMs;
     while (!this.#listener.closed && !this.draining) {
       if (this.#served.size >= this.#options.maxConnections) {
-        await this.#pauseAccepting(null);
+        await this.#pause.wait(null);
         continue;
       }
       try {
@@ -116,7 +122,7 @@ export class RunningServer implements Server, NetworkServer {
       } catch (error) {
         if (this.#listener.closed || this.draining) break;
         this.#tell(error, null);
-        await this.#pauseAccepting(pauseMs);
+        await this.#pause.wait(pauseMs);
         pauseMs = Math.min(pauseMs * 2, LIMITS.acceptBackOffLastMs);
       }
     }
@@ -125,22 +131,6 @@ export class RunningServer implements Server, NetworkServer {
     if (this.#state === "accepting") this.#startDrain(undefined);
     this.#startHeld();
     this.#finishIfDone();
-  }
-
-  /** Waits until a connection ends, the server drains, or `pauseMs` have passed. */
-  async #pauseAccepting(pauseMs: number | null): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#resume = resolve;
-    const timer = pauseMs === null ? null : this.#context.host.setTimer(resolve, pauseMs);
-    this.#context.addReference();
-    await promise;
-    this.#context.removeReference();
-    timer?.cancel();
-  }
-
-  #resumeAccepting(): void {
-    this.#resume?.();
-    this.#resume = null;
   }
 
   #start(connection: Connection): void {
@@ -190,7 +180,7 @@ export class RunningServer implements Server, NetworkServer {
     if (!this.#served.delete(served)) return;
     this.#late?.forget(served.connection);
     this.#startHeld();
-    this.#resumeAccepting();
+    this.#pause.end();
     this.#finishIfDone();
   }
 
@@ -224,7 +214,7 @@ export class RunningServer implements Server, NetworkServer {
     this.#late = new LateConnections(this.#context.host, reason);
     if (isOver) void this.#listener.close();
     else void drainListener(this.#listener, this.#backlog);
-    this.#resumeAccepting();
+    this.#pause.end();
     this.#drain.abort(reason);
   }
 

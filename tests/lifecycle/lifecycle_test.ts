@@ -22,7 +22,14 @@ async function expectSoonEnd(program: Program, limitMs: number): Promise<void> {
 }
 
 for (
-  const kind of ["nothing", "unref'd recv", "unref'd accept", "unref'd send", "closed network"]
+  const kind of [
+    "nothing",
+    "unref'd recv",
+    "unref'd accept",
+    "unref'd send",
+    "an unref'd server that is full",
+    "closed network",
+  ]
 ) {
   test(`a process ends within a second when it leaves ${kind}`, async () => {
     await expectSoonEnd(start("pending", { args: [kind] }), 1_000);

@@ -24,7 +24,14 @@ test.after(() => {
 });
 
 for (
-  const kind of ["nothing", "unref'd recv", "unref'd accept", "unref'd send", "closed network"]
+  const kind of [
+    "nothing",
+    "unref'd recv",
+    "unref'd accept",
+    "unref'd send",
+    "an unref'd server that is full",
+    "closed network",
+  ]
 ) {
   test(`a process ends within a second when it leaves ${kind}`, async () => {
     const program = start("pending", { args: [kind] });

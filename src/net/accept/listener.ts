@@ -29,6 +29,12 @@ export let openListener: (context: NetworkContext, bound: BoundSocket) => Listen
 export let listenerContext: (listener: Listener) => NetworkContext;
 
 /**
+ * The reference of a listener's calls, for servers.
+ * @internal
+ */
+export let listenerReference: (listener: Listener) => LoopReference;
+
+/**
  * Gives what waits in the backlog to `taker`, and then closes the listener, at once: a handshake
  * that ends between the two is lost. Resolves when the descriptor is closed.
  * @internal
@@ -110,6 +116,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
   static {
     openListener = (context, bound) => new Listener(context, bound);
     listenerContext = (listener) => listener.#context;
+    listenerReference = (listener) => listener.#loopReference;
     drainListener = (listener, taker) => listener.#drain(taker);
     closeUnlessDraining = (listener) =>
       listener.#queue.draining ? listener.#ended.promise : listener.close();

@@ -4,7 +4,7 @@
  * @module
  */
 import process from "node:process";
-import { Network } from "../../../mod.ts";
+import { type Connection, Network, serve } from "../../../mod.ts";
 
 const kind = process.argv.at(-1);
 const network = await Network.start();
@@ -46,6 +46,19 @@ switch (kind) {
     listener.unref();
     void listener.accept();
     break;
+  case "an unref'd server that is full": {
+    listener.unref();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const handler = async (connection: Connection): Promise<void> => {
+      connection.unref();
+      resolve();
+      await connection.stream.recvSome();
+    };
+    serve(listener, handler, { maxConnections: 1 });
+    await network.dial(listener.localAddress);
+    await promise;
+    break;
+  }
   case "send":
     void client.sink.send(new Uint8Array(24 << 20));
     break;
