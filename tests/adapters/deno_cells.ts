@@ -6,6 +6,7 @@
  * @module
  */
 import { rmSync, statSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -143,6 +144,7 @@ const BAD = "BadResource of errors: Bad resource ID";
 const CONSUMED = "BadResource of errors: The stream's underlying resource was closed or consumed";
 const INTERRUPTED = "Interrupted of errors EINTR: operation canceled";
 const BROKEN = "BrokenPipe of errors EPIPE: Broken pipe (os error 32)";
+const RESET = "ConnectionReset of errors ECONNRESET: Connection reset by peer (os error 104)";
 const LISTENER_CLOSED = "BadResource of errors: Listener has been closed";
 
 export const CELLS: readonly Cell[] = [
@@ -314,6 +316,18 @@ export const CELLS: readonly Cell[] = [
       ];
     }),
     expected: [BAD, null],
+  },
+  {
+    name: "a reset that readable meets closes the connection",
+    run: listening(async (listener, api) => {
+      const peer = connect(listener.addr.port, "127.0.0.1");
+      await new Promise<void>((resolve) => peer.once("connect", resolve));
+      using server = await listener.accept();
+      const pending = outcome(api, () => server.readable.getReader().read());
+      peer.resetAndDestroy();
+      return [await pending, await outcomeNow(api, () => server.close())];
+    }),
+    expected: [RESET, BAD],
   },
   {
     name: "closing writable sends what was written and closes the connection",

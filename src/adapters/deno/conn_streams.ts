@@ -1,6 +1,7 @@
 /**
  * `readable` and `writable` of a connection, with Deno's rules: the whole connection closes when
- * the readable stream ends or is cancelled, and when the writable stream is closed or aborted.
+ * the readable stream ends or is cancelled, when the writable stream is closed or aborted, and when
+ * either fails.
  *
  * @module
  */
@@ -28,7 +29,10 @@ function readable(ends: StreamEnds): ReadableStream<Uint8Array<ArrayBuffer>> {
     try {
       return await ends.receive(maxLength);
     } catch (error) {
-      throw ends.closed && !pending ? streamClosed() : error;
+      const isLate = ends.closed && !pending;
+      // A stream that has failed cannot be cancelled, which would close the connection.
+      ends.finish();
+      throw isLate ? streamClosed() : error;
     }
   };
   return new ReadableStream({

@@ -106,7 +106,7 @@ export class DenoConn<A extends Addr = Addr> implements Disposable {
   }
 
   /**
-   * The received bytes as a byte stream. The connection closes when the stream ends or is
+   * The received bytes as a byte stream. The connection closes when the stream ends, fails or is
    * cancelled.
    */
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
@@ -115,7 +115,7 @@ export class DenoConn<A extends Addr = Addr> implements Disposable {
 
   /**
    * A stream that sends the chunks that are written to it. The connection closes when it is closed
-   * or aborted.
+   * or aborted, or fails.
    */
   get writable(): WritableStream<Uint8Array<ArrayBufferLike>> {
     return this.#writable ??= connStreams.writable(this.#ends());
