@@ -136,13 +136,13 @@ export const DEFINITIONS: readonly Definition[] = [
   {
     kind: "histogram",
     name: "send_seconds",
-    help: "From the call of send to its end",
+    help: "From the call of send to its success",
     read: ({ meter }) => meter.sendSeconds,
   },
   {
     kind: "histogram",
     name: "recv_seconds",
-    help: "From the call of a receive that had to wait to its end",
+    help: "From the call of a receive that had to wait to its success",
     read: ({ meter }) => meter.recvSeconds,
   },
 ];

@@ -124,6 +124,8 @@ test("names, with the prefix, and types are as documented", async ({ registry })
   const expected = Object.entries(DOCUMENTED).map(([name, type]) => [`my_${name}`, type]);
   assert.equal(types, Object.fromEntries(expected));
   for (const [name] of expected) assert.ok(help[name].length > 5, name);
+  // Calls that fail are not counted.
+  for (const name of ["send_seconds", "recv_seconds"]) assert.match(help[`my_${name}`], "success");
 });
 
 test("a network that did nothing has every series, at zero", async ({ registry }) => {
