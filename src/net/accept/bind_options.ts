@@ -33,12 +33,12 @@ export interface BindOptions {
    */
   backlog?: number;
   /**
-   * Lets several listeners, in any process of this user, share the port.
+   * Lets several listeners, in any process of this user, share the port. No effect on unix sockets.
    * @default {false}
    */
   reusePort?: boolean;
   /**
-   * Keeps IPv4 connections away from an IPv6 listener.
+   * Keeps IPv4 connections away from an IPv6 listener. No effect on other addresses.
    * @default {false}
    */
   ipv6Only?: boolean;

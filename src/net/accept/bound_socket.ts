@@ -9,7 +9,7 @@ import { NetworkError } from "../../base/network_error.ts";
 import { refusalCode } from "../config/backend.ts";
 import { SOCKET_OPTION } from "../../ring/port.ts";
 import { formatAddress, isFile, type SocketAddress, type UnixAddress } from "../address/address.ts";
-import { AF_UNIX, readSockaddr, writeSockaddr } from "../address/sockaddr.ts";
+import { AF_INET6, AF_UNIX, readSockaddr, writeSockaddr } from "../address/sockaddr.ts";
 import type { CheckedBindOptions } from "./bind_options.ts";
 import { endpoint, LOCAL_END } from "../socket/endpoint.ts";
 import { packedAddress } from "../address/packed_address.ts";
@@ -80,10 +80,14 @@ export function bindSocket(
   try {
     const { family, length } = writeSockaddr(blocks.bytes(block), address);
     fd = must(context.openSocket(family));
-    if (family !== AF_UNIX) must(port.setOption(fd, SOCKET_OPTION.reuseAddress, 1));
-    if (options.reusePort) must(port.setOption(fd, SOCKET_OPTION.reusePort, 1));
+    if (family !== AF_UNIX) {
+      must(port.setOption(fd, SOCKET_OPTION.reuseAddress, 1));
+      if (options.reusePort) must(port.setOption(fd, SOCKET_OPTION.reusePort, 1));
+    }
     must(socketOptions.apply(port, fd, family, context.config));
-    if (options.ipv6Only) must(port.setOption(fd, SOCKET_OPTION.ipv6Only, 1));
+    if (options.ipv6Only && family === AF_INET6) {
+      must(port.setOption(fd, SOCKET_OPTION.ipv6Only, 1));
+    }
     const { deferAcceptSeconds, interfaceName } = options;
     if (deferAcceptSeconds > 0) {
       must(port.setOption(fd, SOCKET_OPTION.deferAcceptSeconds, deferAcceptSeconds));

@@ -123,6 +123,18 @@ export function connecting(test: ContractSuite, config: NetworkConfig): void {
     }
   });
 
+  test("ipv6Only has no effect without IPv6, reusePort none without a port", async (context) => {
+    const { network } = context;
+    const path = socketPath();
+    for (const address of ["127.0.0.1:0", { path }, { path: `\0${path}` }]) {
+      const options = { ipv6Only: true, reusePort: typeof address !== "string" };
+      await using listener = await network.bind(address, options);
+      await using client = await network.dial(listener.localAddress);
+      await using server = await listener.accept();
+      await expectAlive({ client, server });
+    }
+  });
+
   test("localhost is a name for both loopback addresses", async ({ network }) => {
     await using pair = await connect(network, "localhost:0");
     await expectAlive(pair);
