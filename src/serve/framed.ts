@@ -114,7 +114,10 @@ class FramedConnection<In, Out> implements Framed<In, Out> {
     if (this.#turns.begin()) return this.#receive(options);
     try {
       const budget = CallBudget.ofMessage(this.connection.stream, options);
-      return this.#turns.wait(budget.left).then(() => this.#receive(budget.left));
+      const turn = this.#turns.wait(budget.left);
+      return settled(turn, (resolve, reject) => {
+        void this.#receive(budget.left).then(resolve, reject);
+      });
     } catch (error) {
       return Promise.reject(error);
     }
@@ -148,6 +151,20 @@ class FramedConnection<In, Out> implements Framed<In, Out> {
   }
 }
 
+/**
+ * A promise that `call` settles once the turn has come, in the same step in which the turn ends.
+ * A promise of `then` or of an async function would settle a little later, behind that of a call
+ * that begins meanwhile, and the program would see its message first.
+ */
+function settled<T>(
+  turn: Promise<void>,
+  call: (resolve: (value: T) => void, reject: (error: unknown) => void) => void,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    turn.then(() => call(resolve, reject), reject);
+  });
+}
+
 /** Never throws, whatever the codec of a program does. */
 function decode<In>(
   codec: Codec<In, never>,
@@ -176,7 +193,8 @@ class Messages<In> implements AsyncIterator<In> {
 
   next(): Promise<IteratorResult<In>> {
     if (this.#ended) return Promise.resolve({ done: true, value: undefined });
-    return this.#turns.begin() ? this.#decode() : this.#nextInTurn();
+    if (!this.#turns.begin()) return this.#nextInTurn();
+    return decode(this.#codec, this.#stream).then(this.#wrap, this.#fail);
   }
 
   return(): Promise<IteratorResult<In>> {
@@ -184,17 +202,18 @@ class Messages<In> implements AsyncIterator<In> {
     return Promise.resolve({ done: true, value: undefined });
   }
 
-  async #nextInTurn(): Promise<IteratorResult<In>> {
+  #nextInTurn(): Promise<IteratorResult<In>> {
     const budget = CallBudget.ofMessage(this.#stream, undefined);
-    await this.#turns.wait(budget.left);
-    if (!this.#ended) return this.#decode(budget.left);
-    this.#turns.end();
-    return { done: true, value: undefined };
-  }
-
-  /** Has the turn. */
-  #decode(options?: CallOptions): Promise<IteratorResult<In>> {
-    return decode(this.#codec, this.#stream, options).then(this.#wrap, this.#fail);
+    return settled(this.#turns.wait(budget.left), (resolve, reject) => {
+      if (this.#ended) {
+        this.#turns.end();
+        return resolve({ done: true, value: undefined });
+      }
+      void decode(this.#codec, this.#stream, budget.left).then(
+        (value) => resolve(this.#wrap(value)),
+        (error) => reject(this.#failure(error)),
+      );
+    });
   }
 
   readonly #wrap = (value: In | null): IteratorResult<In> => {
@@ -204,10 +223,14 @@ class Messages<In> implements AsyncIterator<In> {
     return { done: true, value: undefined };
   };
 
-  /** Ends the iterator after a failure. */
   readonly #fail = (error: unknown): never => {
+    throw this.#failure(error);
+  };
+
+  /** Ends the iterator after a failure, which it returns. */
+  #failure(error: unknown): unknown {
     this.#turns.end();
     this.#ended = true;
-    throw error;
-  };
+    return error;
+  }
 }

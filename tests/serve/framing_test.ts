@@ -326,6 +326,32 @@ test("calls that overlap get messages in order, however these arrive", async ({ 
   }
 });
 
+test("a call that waited for its turn settles before later calls", async ({ network }) => {
+  const codec = lengthPrefixed({ lengthBytes: 1 });
+  for (const kinds of ["rrr", "rir", "rri", "iir", "iii"]) {
+    for (let ticks = 0; ticks < 8; ticks++) {
+      await using pair = await connect(network);
+      const messages = framed(pair.server, codec);
+      const settled: string[] = [];
+      const note = async (kind: string) => {
+        const message = kind === "r"
+          ? await messages.receive()
+          : (await messages[Symbol.asyncIterator]().next()).value as IoBufs;
+        settled.push(message!.text());
+      };
+      const first = note(kinds[0]);
+      const second = note(kinds[1]);
+      const third = first.then(async () => {
+        for (let i = 0; i < ticks; i++) await null;
+        await note(kinds[2]);
+      });
+      await pair.client.sink.send("\x01a\x01b\x01c");
+      await Promise.all([second, third]);
+      assert.equal(settled, ["a", "b", "c"], `${kinds}, ${ticks}`);
+    }
+  }
+});
+
 test("a call that waits for its turn ends with its budget and its signal", async ({ network }) => {
   await using pair = await connect(network);
   const frames = framed(pair.server, lengthPrefixed());
