@@ -48,13 +48,13 @@ async function selfTest(): Promise<void> {
   await speaker.sink.send("good morning\n");
   const heard = [one, other].map(async ({ stream }) => (await stream.recvUntil("\n")).text());
   console.log("heard:", (await Promise.all(heard)).map((line) => line.trimEnd()).join(", "));
-  const reading = [one, other].map(async ({ stream }) => {
+  const reading = Promise.allSettled([one, other].map(async ({ stream }) => {
     for await (const _ of stream);
-  });
+  }));
   const long = `${"x".repeat(60_000)}\n`;
   while (guests.size === 4) await speaker.sink.send(long);
   console.log("the slow reader was shown out, and the others read on:", guests.size === 3);
   await Promise.all([speaker, one, other, slow].map((visitor) => visitor.close()));
-  await Promise.allSettled(reading);
+  await reading;
   void server.close();
 }

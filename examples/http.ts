@@ -7,13 +7,13 @@
 import process from "node:process";
 import { type Connection, Network, serve } from "../mod.ts";
 
-const HEAD_BYTES_MAX = 16_384;
-const BODY_BYTES_MAX = 1 << 20;
+const [HEAD_BYTES_MAX, BODY_BYTES_MAX] = [16_384, 1 << 20];
 
-function answer(status: string, body: string, keep: boolean): string {
+function answer(status: string, body: string, keep: boolean, method = ""): string {
   const { length } = new TextEncoder().encode(body);
+  const sent = method === "HEAD" ? "" : body; // Such an answer has the length alone.
   return `HTTP/1.1 ${status}\r\ncontent-type: text/plain; charset=utf-8\r\n` +
-    `content-length: ${length}\r\nconnection: ${keep ? "keep-alive" : "close"}\r\n\r\n${body}`;
+    `content-length: ${length}\r\nconnection: ${keep ? "keep-alive" : "close"}\r\n\r\n${sent}`;
 }
 
 /** One request and its answer. False when the connection ends. */
@@ -34,9 +34,10 @@ async function exchange({ stream, sink }: Connection, draining: AbortSignal): Pr
   }
   const body = (await stream.recv(Number(length))).text();
   const keep = headers.get("connection")?.toLowerCase() !== "close" && !draining.aborted;
-  if (path === "/echo") await sink.send(answer("200 OK", body, keep));
-  else if (path === "/") await sink.send(answer("200 OK", `${method} from uringnet\n`, keep));
-  else await sink.send(answer("404 Not Found", "nothing here\n", keep));
+  if (path === "/echo") await sink.send(answer("200 OK", body, keep, method));
+  else if (path === "/") {
+    await sink.send(answer("200 OK", `${method} from uringnet\n`, keep, method));
+  } else await sink.send(answer("404 Not Found", "nothing here\n", keep, method));
   return keep;
 }
 
@@ -47,12 +48,12 @@ const server = serve(listener, async (connection, { signal }) => {
   while (await exchange(connection, signal));
 }, { idleTimeoutMs: 60_000 });
 if (once) {
-  const { port } = listener.localAddress as { port: number };
-  await using client = await network.dial(`127.0.0.1:${port}`);
+  await using client = await network.dial(listener.localAddress);
+  await client.sink.send("HEAD / HTTP/1.1\r\nhost: a\r\n\r\n");
   const post = "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello";
   await client.sink.send(`${post}GET /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n`);
   for await (const line of client.stream.lines()) {
-    if (/^HTTP|hello|here/.test(line)) console.log(line);
+    if (/^HTTP|hello|here|from/.test(line)) console.log(line);
   }
   void server.close();
 }

@@ -34,7 +34,12 @@ const EXPECTED: Readonly<Record<string, Expectation>> = {
     output: ["draining 50 connections", "bye", "all are answered: true"],
   },
   "http.ts": {
-    output: ["HTTP/1.1 200 OK", "helloHTTP/1.1 404 Not Found", "nothing here"],
+    output: [
+      "HTTP/1.1 200 OK",
+      "HTTP/1.1 200 OK",
+      "helloHTTP/1.1 404 Not Found",
+      "nothing here",
+    ],
   },
   "metrics.ts": {
     permissions: ["--allow-net"],
@@ -69,12 +74,16 @@ const EXPECTED: Readonly<Record<string, Expectation>> = {
   },
 };
 
-function runExample(name: string, permissions: string[]): Promise<Ran> {
+function runExample(
+  name: string,
+  permissions: string[],
+  env: Record<string, string> = {},
+): Promise<Ran> {
   const path = join(root, "examples", name);
-  const options = ["run", "--quiet", "--no-prompt", "--allow-ffi", ...permissions];
+  const options = ["run", "--quiet", "--no-prompt", ...permissions];
   const command = "Bun" in globalThis ? [path, "--once"] : [...options, path, "--once"];
   // A limit, so that one that hangs is ended and not left behind.
-  return run(["timeout", "25", process.execPath, ...command], { cwd: root });
+  return run(["timeout", "25", process.execPath, ...command], { cwd: root, env });
 }
 
 /** Code that a reader of the README sees: without indentation and blank lines. */
@@ -91,7 +100,15 @@ test("each example has an expectation", () => {
 
 for (const [name, { output, permissions = [] }] of Object.entries(EXPECTED)) {
   test(`examples/${name} prints what it should, and nothing to stderr`, async () => {
-    const result = await runExample(name, permissions);
+    const result = await runExample(name, ["--allow-ffi", ...permissions]);
+    assert.is(result.errors, "");
+    assert.is(result.code, 0);
+    assert.equal(statements(result.output), output);
+  });
+
+  test(`examples/${name} prints the same on the portable backend`, async () => {
+    const env = { URINGNET_BACKEND: "portable" };
+    const result = await runExample(name, ["--allow-net", "--allow-env"], env);
     assert.is(result.errors, "");
     assert.is(result.code, 0);
     assert.equal(statements(result.output), output);
