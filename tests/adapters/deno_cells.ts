@@ -462,6 +462,15 @@ export const CELLS: readonly Cell[] = [
     ],
   },
   {
+    name: "a hostname of null stands for the default",
+    run: async (api) => {
+      using listener = api.listen({ hostname: null, port: 0 });
+      const { hostname, port } = listener.addr;
+      return [hostname, await connectOutcome({ hostname: null, port })(api)];
+    },
+    expected: ["0.0.0.0", "connected"],
+  },
+  {
     name: "an aborted signal ends connect with its reason",
     run: listening(async (listener, api) => {
       const { port } = listener.addr;

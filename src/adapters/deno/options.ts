@@ -100,7 +100,7 @@ export function checkPort(value: unknown, min: 0 | 1): number {
 
 /** A hostname that is not empty; `preset` where none is given. */
 export function checkHostname(value: unknown, preset: string): string {
-  const hostname = value === undefined ? preset : String(value);
+  const hostname = String(value ?? preset);
   if (hostname === "") throw new URIError(`invalid empty host: ''`);
   return hostname;
 }
