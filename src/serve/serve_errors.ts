@@ -22,10 +22,16 @@ function idleError(idleTimeoutMs: number, bytesDone: number): NetworkError {
   });
 }
 
+/** Most peers of a unix socket have no name. */
+function peerName({ remoteAddress, localAddress }: Connection): string {
+  const isUnnamed = "path" in remoteAddress && remoteAddress.path === "";
+  return formatAddress(isUnnamed ? localAddress : remoteAddress);
+}
+
 function errorLine(error: unknown, connection: Connection | null): string {
   const subject = connection === null
     ? "accepting a connection"
-    : `serving ${formatAddress(connection.remoteAddress)}`;
+    : `serving ${peerName(connection)}`;
   return `uringnet: ${subject} failed: ${messageOf(error).replaceAll("\n", " ")}`;
 }
 
