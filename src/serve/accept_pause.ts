@@ -29,7 +29,7 @@ export class AcceptPause {
     timer?.cancel();
   }
 
-  /** Ends the pause, if there is one: a connection has ended, or the server drains. */
+  /** Ends the pause, if there is one: a connection or the listener has ended, or a drain begins. */
   end(): void {
     this.#end?.();
     this.#end = null;

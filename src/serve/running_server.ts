@@ -26,6 +26,7 @@ import {
   drainListener,
   type Listener,
   listenerContext,
+  listenerEnd,
   listenerReference,
 } from "../net/accept/listener.ts";
 import type { Connection } from "../net/connection/connection.ts";
@@ -78,6 +79,8 @@ export class RunningServer implements Server, NetworkServer {
       else intrinsics.listenToAbort(signal, this.#onAbort);
     }
     void this.#accept();
+    // While the server is full, no accept ends with the listener.
+    void listenerEnd(listener).then(() => this.#pause.end());
   }
 
   get connections(): number {

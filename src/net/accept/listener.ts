@@ -35,6 +35,12 @@ export let listenerContext: (listener: Listener) => NetworkContext;
 export let listenerReference: (listener: Listener) => LoopReference;
 
 /**
+ * Resolves when a listener is closed, by whomever.
+ * @internal
+ */
+export let listenerEnd: (listener: Listener) => Promise<void>;
+
+/**
  * Gives what waits in the backlog to `taker`, and then closes the listener, at once: a handshake
  * that ends between the two is lost. Resolves when the descriptor is closed.
  * @internal
@@ -117,6 +123,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
     openListener = (context, bound) => new Listener(context, bound);
     listenerContext = (listener) => listener.#context;
     listenerReference = (listener) => listener.#loopReference;
+    listenerEnd = (listener) => listener.#ended.promise;
     drainListener = (listener, taker) => listener.#drain(taker);
     closeUnlessDraining = (listener) =>
       listener.#queue.draining ? listener.#ended.promise : listener.close();

@@ -357,6 +357,20 @@ export function serving(test: ContractSuite, config: NetworkConfig): void {
     await late.finished;
   });
 
+  test("a server that is full ends with its listener", async () => {
+    await using own = await started(config);
+    const listener = await own.network.bind("127.0.0.1:0");
+    const server = serve(listener, async ({ stream }, { signal }) => {
+      await stream.recvSome(undefined, { signal });
+    }, { maxConnections: 1 });
+    await using client = await own.network.dial(listener.localAddress);
+    await until(() => server.connections === 1, "the server is full");
+    await listener.close();
+    assert.is(await lastWords(client), "a clean end");
+    await server.finished;
+    assert.ok(server.draining);
+  });
+
   test("network.close() drains servers first, and their handlers may dial", async () => {
     await using upstream = await started(config);
     const source = await upstream.network.bind("127.0.0.1:0");
