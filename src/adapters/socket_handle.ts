@@ -24,6 +24,7 @@ import { pushSend } from "../net/send/sink.ts";
 import { ConnectionHandle } from "./connection_handle.ts";
 import { REPORTS_LATER, type WriteRequest } from "./deno_http_end.ts";
 import type { DenoHttpInput } from "./deno_http_input.ts";
+import { handleCalls } from "./handle_calls.ts";
 import type { IdleTimer } from "./idle_timer.ts";
 import { nodeError } from "./node_error.ts";
 import { type OnRead, OnReadBuffers } from "./on_read_buffers.ts";
@@ -79,7 +80,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   /** Called when the stream takes more bytes. */
   resume(): void {
     if (this.#receive === null) this.#wantsRead = true;
-    else if (this.#reader?.holds) nextTick(pour, this);
+    else if (this.#reader?.holds) nextTick(handleCalls.pour, this);
     else this.#receive.resume();
   }
 
@@ -170,7 +171,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     // As in Node, the callback gets no error. The program may reuse the bytes, which are read no
     // more.
     if (written !== null) nextTick(() => this.scope.run(written));
-    if (response !== null) nextTick(complete, response, 0);
+    if (response !== null) nextTick(handleCalls.complete, response, 0);
     if (lingers) {
       setImmediate(closed);
       return;
@@ -195,12 +196,12 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     const { http, relay } = this;
     if (http !== null && http.mayFeed(stream)) {
       // The server restarts the timeout itself.
-      return this.scope.run(feed, http, receivedChunk(bytes, start, end)) as boolean;
+      return this.scope.run(handleCalls.feed, http, receivedChunk(bytes, start, end)) as boolean;
     }
     this.idle?.touch();
     if (this.#reader !== null) return this.#reader.take(bytes, start, end);
     if (relay !== null && relay.take(stream, slot, start, end)) return true;
-    return this.scope.run(push, stream, receivedChunk(bytes, start, end)) as boolean;
+    return this.scope.run(handleCalls.push, stream, receivedChunk(bytes, start, end)) as boolean;
   }
 
   end(): void {
@@ -209,7 +210,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
 
   error(reason: unknown): void {
     const failure = nodeError.system(nodeError.errnoOf(reason, ERRNO.ECONNRESET), "read");
-    this.scope.run(destroy, this.#stream, failure);
+    this.scope.run(handleCalls.destroy, this.#stream, failure);
   }
 
   drained(): void {
@@ -217,7 +218,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     const response = this.#response;
     this.#written = this.#response = null;
     this.idle?.touch();
-    if (response !== null) this.scope.run(complete, null, response, 0);
+    if (response !== null) this.scope.run(handleCalls.complete, null, response, 0);
     if (written !== null) this.scope.run(written);
   }
 
@@ -232,7 +233,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     const waiting = this.#written ?? this.#finished;
     this.#written = this.#finished = this.#response = null;
     if (waiting !== null) this.scope.run(waiting, undefined, failure);
-    else this.scope.run(destroy, this.#stream, failure);
+    else this.scope.run(handleCalls.destroy, this.#stream, failure);
   }
 
   /** @internal The program resumes after a pause in the middle of a delivery. */
@@ -248,7 +249,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     const more = send.postShort(TEXT) ? !send.full : send.post(streamParts.encode(TEXT[0]));
     TEXT[0].chunk = "";
     this.bytesWritten = send.postedBytes;
-    if (more) nextTick(complete, request, 0);
+    if (more) nextTick(handleCalls.complete, request, 0);
     else this.#response = request;
     return REPORTS_LATER;
   }
@@ -263,37 +264,21 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     return this.#send ??= pushSend(connection.sink, this, QUEUE_BYTES_MAX);
   }
 
-  /** Starts to receive once there are both a connection and a stream. */
+  /**
+   * Starts to receive once there are both a connection and a stream, in a later tick: as in Node,
+   * the ticks of listeners of 'connect' and 'connection' run before the first bytes come.
+   */
   #begin(): void {
-    const connection = this.connection;
+    const { connection } = this;
     if (connection === null || this.#stream === undefined) return;
-    this.#receive = pushReceive(connection.stream, this);
-    if (this.#wantsRead) this.#receive.resume();
+    nextTick(() => {
+      // The socket was destroyed meanwhile.
+      if (this.connection === null) return;
+      this.#receive = pushReceive(connection.stream, this);
+      if (this.#wantsRead) this.#receive.resume();
+    });
   }
 }
 
 /** One array for all responses: the sender does not keep it. */
 const TEXT: [{ chunk: string; encoding: string }] = [{ chunk: "", encoding: "" }];
-
-// These functions are shared by all sockets, so that a delivery makes no closure.
-
-function pour(handle: SocketHandle): void {
-  handle.pour();
-}
-
-function push(this: Duplex, chunk: Uint8Array): boolean {
-  return this.push(chunk);
-}
-
-function feed(this: DenoHttpInput, chunk: Uint8Array): boolean {
-  this.feed(chunk);
-  return true;
-}
-
-function complete(request: WriteRequest, status: number): void {
-  request.oncomplete(status);
-}
-
-function destroy(this: Duplex, error: Error): void {
-  this.destroy(error);
-}

@@ -8,6 +8,7 @@
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import type * as node from "node:net";
+import { nextTick } from "node:process";
 
 export type Net = typeof node;
 
@@ -604,6 +605,32 @@ export const SCENARIOS: readonly Scenario[] = [
       await closed(server);
     },
     expected: ["closed undefined", "listens true"],
+  },
+  {
+    claim: "the ticks of 'connect' and 'connection' run before the first bytes are told of",
+    async play(net, log) {
+      // A peer that speaks first, so that both sides have bytes to receive from the beginning.
+      const server = net.createServer((peer) => {
+        peer.write("greeting");
+        peer.once("data", () => void lines.push("peer data"));
+        nextTick(() => nextTick(() => void lines.push("peer tick")));
+        peer.on("end", () => peer.end());
+      });
+      const lines: string[] = [];
+      const client = net.connect(await listening(server), "127.0.0.1");
+      client.write("hello");
+      client.once("connect", () => nextTick(() => nextTick(() => void lines.push("client tick"))));
+      client.once("data", () => {
+        lines.push("client data");
+        client.end();
+      });
+      await closed(client);
+      // The sides are told of their events in any order.
+      for (const side of ["client", "peer"]) log(lines.filter((e) => e.startsWith(side)).join());
+      server.close();
+      await closed(server);
+    },
+    expected: ["client tick,client data", "peer tick,peer data"],
   },
   {
     claim: "without a host, a port that is in use on IPv6 alone is in use",
