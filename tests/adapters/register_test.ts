@@ -150,6 +150,38 @@ for (const server of [http.createServer(), https.createServer()]) {
   }
 }
 `,
+  "looked_up.mjs": `import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import http from "node:http";
+import http2 from "node:http2";
+import https from "node:https";
+import tls from "node:tls";
+const [key, cert] = process.argv.slice(2).map((file) => readFileSync(file));
+for (const server of [
+  http.createServer(),
+  https.createServer({ key, cert }),
+  tls.createServer({ key, cert }),
+  http2.createServer(),
+]) {
+  const told = [];
+  const tell = () => told.push(server.listening + " " + typeof (server.address() ?? "none").port);
+  server.listen(0, "localhost");
+  tell();
+  await once(server, "listening");
+  tell();
+  server.close();
+  await once(server, "close");
+  server.on("listening", () => told.push("listens after close"));
+  server.listen(0, "localhost");
+  server.close((error) => told.push(error?.code ?? "closed"));
+  await once(server, "close");
+  // A lookup of the same name that begins later ends later.
+  await once(http.createServer().listen(0, "localhost").unref(), "listening");
+  tell();
+  console.log(told.join(", "));
+}
+process.exit();
+`,
   "plain.mjs": `import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import https from "node:https";
@@ -431,6 +463,18 @@ test("a failed handshake of https is a clientError, as in Node, and ends", async
   const [clear, secure] = ["clientError true", "tlsClientError true"];
   const expected = ["closed", clear, secure, `${clear}, ${secure}`];
   assert.is(printed(ran), `${expected.join("\n")}\n`, ran.errors);
+  assert.is(ran.code, 0);
+});
+
+test("a server listens once its host is looked up, unless it is closed meanwhile", async (context) => {
+  const ran = await program(context, "looked_up.mjs", { args: ["key.pem", "cert.pem"] });
+  const expected = [
+    "false undefined",
+    "true number",
+    "ERR_SERVER_NOT_RUNNING",
+    "false undefined",
+  ];
+  assert.is(printed(ran), `${expected.join(", ")}\n`.repeat(4), ran.errors);
   assert.is(ran.code, 0);
 });
 

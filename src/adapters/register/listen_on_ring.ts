@@ -15,6 +15,7 @@
 import type { EventEmitter } from "node:events";
 import { ERRNO } from "../../base/errno.ts";
 import { closeOnAbort } from "../close_on_abort.ts";
+import { nodeError } from "../node_error.ts";
 import type { NetModule, NetServer, NetSocket } from "./node_modules.ts";
 
 /** The fields of a server that both runtimes have. */
@@ -171,17 +172,39 @@ export function listenAsNetServer(
     });
     outer.emit("connection", socket);
   };
+  // A name is looked up, or the backend binds later: meanwhile the server may not listen again.
+  if (waiting.get(outer)?._lookup) throw nodeError.fixed("ERR_SERVER_ALREADY_LISTEN");
   const inner = listenOnRing(net, outer, args, { halfOpen: false, take });
   const handle = new RingHandle(inner);
-  outer._handle = handle;
-  const namePath = (): void => {
+  const begin = (): void => {
+    endWaiting(outer, inner);
+    outer._handle = handle;
     if (handle.unix !== undefined) outer._pipeName = handle.unix;
+    if (outer._unref) inner.unref();
   };
-  namePath();
-  // A backend that binds later knows the path before the outer server's listeners run.
-  inner.prependListener("listening", namePath);
+  if (inner.listening) {
+    begin();
+  } else {
+    waiting.set(outer, inner);
+    // Before the listeners of the outer server run.
+    inner.prependOnceListener("listening", begin);
+  }
   inner.on("error", (error: Error) => {
-    if (outer._handle === handle && inner.address() === null) outer._handle = null;
+    endWaiting(outer, inner);
+    if (outer._handle === handle && !inner.listening) outer._handle = null;
     outer.emit("error", error);
   });
+}
+
+/** Servers that are to listen but have no handle yet, with the server that will listen for them. */
+const waiting = new WeakMap<object, NetServer>();
+
+function endWaiting(outer: object, inner: NetServer): void {
+  if (waiting.get(outer) === inner) waiting.delete(outer);
+}
+
+/** Called when a server is closed: without a handle, its class would leave it to listen later. */
+export function cancelListen(outer: object): void {
+  waiting.get(outer)?.close();
+  waiting.delete(outer);
 }

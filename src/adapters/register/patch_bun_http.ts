@@ -20,6 +20,7 @@ import {
   replace,
   replaceGetter,
 } from "./node_modules.ts";
+import { nodeError } from "../node_error.ts";
 import { BunHttpLimits, type LimitedServer } from "./bun_http_limits.ts";
 import { listenOnRing, type OuterServer } from "./listen_on_ring.ts";
 import { socketsBelow } from "./tls_sockets.ts";
@@ -208,7 +209,11 @@ function patchLifecycle(prototype: Exports): void {
     function (callback) {
       const state = listening.get(this);
       if (state === undefined || state.closing) return Reflect.apply(original, this, [callback]);
-      if (typeof callback === "function") this.once("close", callback as () => void);
+      if (typeof callback === "function") {
+        // A host that is looked up still, or an address that is in use.
+        const failure = state.inner.listening ? [] : [nodeError.fixed("ERR_SERVER_NOT_RUNNING")];
+        this.once("close", () => callback(...failure));
+      }
       state.closing = true;
       state.inner.close();
       // The original finds no listener of its own, so it only ends idle connections.
@@ -221,7 +226,7 @@ function patchLifecycle(prototype: Exports): void {
     function () {
       const state = listening.get(this);
       if (state === undefined) return Reflect.apply(original, this, []);
-      return state.closing ? null : state.inner.address();
+      return state.inner.address();
     });
   wrap(prototype, "getConnections", (original) =>
     function (callback) {
@@ -250,7 +255,7 @@ function patchLifecycle(prototype: Exports): void {
   const original = Object.getOwnPropertyDescriptor(prototype, "listening")?.get;
   replaceGetter(prototype, "listening", function (this: HttpServer) {
     const state = listening.get(this);
-    if (state !== undefined) return !state.closing;
+    if (state !== undefined) return state.inner.listening;
     return original === undefined ? false : Reflect.apply(original, this, []);
   });
 }
@@ -288,10 +293,7 @@ export function patchBunHttp(
       // The original refuses a second `listen` only where it has a listener of its own.
       if (ownTls) return Reflect.apply(original, this, args);
       if (listening.get(this)?.closing === false) {
-        throw Object.assign(
-          new Error("Listen method has been called more than once without closing."),
-          { code: "ERR_SERVER_ALREADY_LISTEN" },
-        );
+        throw nodeError.fixed("ERR_SERVER_ALREADY_LISTEN");
       }
       startListening(net, modules, this, args);
       return this;

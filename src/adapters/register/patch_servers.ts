@@ -6,7 +6,7 @@
  */
 import { clusterProcesses } from "./cluster_processes.ts";
 import { type Exports, type NetModule, replace } from "./node_modules.ts";
-import { listenAsNetServer, type OuterServer } from "./listen_on_ring.ts";
+import { cancelListen, listenAsNetServer, type OuterServer } from "./listen_on_ring.ts";
 
 /**
  * Whether the arguments of `listen` name a handle of the runtime, which then serves the call
@@ -32,7 +32,11 @@ function standsForWorkers(server: object, prototype: object): boolean {
 /** `realNet` is the runtime's own module. */
 export function patchServers(net: NetModule, realNet: Exports): void {
   const { prototype } = realNet.Server;
-  const original = prototype.listen;
+  const { close, listen: original } = prototype;
+  replace(prototype, "close", function (this: OuterServer, ...args: unknown[]) {
+    cancelListen(this);
+    return Reflect.apply(close, this, args);
+  });
   replace(prototype, "listen", function listen(this: OuterServer, ...args: unknown[]) {
     // For a server that listens already, the original throws.
     if (this._handle || namesHandle(args) || standsForWorkers(this, prototype)) {
