@@ -30,6 +30,8 @@ export function callable<C extends AnyClass>(
     return this;
   } as unknown as C;
   Object.defineProperty(target, "name", { value: name, configurable: true });
+  // `inherit` has the parameters of the constructor, and the object before them.
+  Object.defineProperty(target, "length", { value: Class.inherit.length - 1, configurable: true });
   Object.setPrototypeOf(target, Object.getPrototypeOf(Class));
   Object.defineProperty(target, "prototype", { value: Class.prototype });
   Object.defineProperty(Class.prototype, "constructor", {

@@ -98,15 +98,25 @@ export const isIPv4: typeof node.isIPv4 = runtimeNet.isIPv4;
 export const isIPv6: typeof node.isIPv6 = runtimeNet.isIPv6;
 
 /** Whether sockets choose between IPv4 and IPv6 by default. */
-export const getDefaultAutoSelectFamily: () => boolean = autoSelectFamily.getDefault;
+export const getDefaultAutoSelectFamily: () => boolean = named(
+  autoSelectFamily.getDefault,
+  "getDefaultAutoSelectFamily",
+);
 /** Sets whether sockets choose between IPv4 and IPv6 by default. */
-export const setDefaultAutoSelectFamily: (value: boolean) => void = autoSelectFamily.setDefault;
+export const setDefaultAutoSelectFamily: (value: boolean) => void = named(
+  autoSelectFamily.setDefault,
+  "setDefaultAutoSelectFamily",
+);
 /** The default time limit of one attempt to connect, in milliseconds. */
-export const getDefaultAutoSelectFamilyAttemptTimeout: () => number =
-  autoSelectFamily.getAttemptTimeout;
+export const getDefaultAutoSelectFamilyAttemptTimeout: () => number = named(
+  autoSelectFamily.getAttemptTimeout,
+  "getDefaultAutoSelectFamilyAttemptTimeout",
+);
 /** Sets the default time limit of one attempt to connect, in milliseconds. */
-export const setDefaultAutoSelectFamilyAttemptTimeout: (value: number) => void =
-  autoSelectFamily.setAttemptTimeout;
+export const setDefaultAutoSelectFamilyAttemptTimeout: (value: number) => void = named(
+  autoSelectFamily.setAttemptTimeout,
+  "setDefaultAutoSelectFamilyAttemptTimeout",
+);
 
 /** Normalizes the arguments of `connect`. Called by modules of Node, and not documented by Node. */
 export function _normalizeArgs(

@@ -150,6 +150,15 @@ for (const server of [http.createServer(), https.createServer()]) {
   }
 }
 `,
+  "shapes.mjs": `import process from "node:process";
+for (const name of ["net", "http", "https", "tls", "http2"]) {
+  const module = process.getBuiltinModule(name);
+  for (const key of ["Server", "Socket", "connect", "createServer", "createSecureServer"]) {
+    if (typeof module[key] !== "function") continue;
+    console.log(name + "." + key + " " + module[key].length + " " + module[key].name);
+  }
+}
+`,
   "looked_up.mjs": `import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import http from "node:http";
@@ -464,6 +473,19 @@ test("a failed handshake of https is a clientError, as in Node, and ends", async
   const expected = ["closed", clear, secure, `${clear}, ${secure}`];
   assert.is(printed(ran), `${expected.join("\n")}\n`, ran.errors);
   assert.is(ran.code, 0);
+});
+
+test("functions keep their names and the number of their parameters", async (context) => {
+  const [natively, onRing] = await Promise.all(
+    [false, true].map((preload) => program(context, "shapes.mjs", { preload })),
+  );
+  // Bun's own `connect` has the name of its other name.
+  const expected = natively.output.replace(
+    "net.connect 0 createConnection",
+    "net.connect 0 connect",
+  );
+  assert.ok(expected.includes("net.Server 2 Server"), expected);
+  assert.is(printed(onRing), expected, onRing.errors);
 });
 
 test("a server listens once its host is looked up, unless it is closed meanwhile", async (context) => {

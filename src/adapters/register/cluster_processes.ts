@@ -34,11 +34,10 @@ function hasWorkers(): boolean {
 function createServerBeside(ours: CreateServer, original: CreateServer): CreateServer {
   const name = "createServer";
   return {
-    [name](...args: unknown[]): unknown {
-      const listener = args[1];
+    [name](options: unknown, listener: unknown): unknown {
       const standsForWorkers = typeof listener === "function" &&
         listener.name === PRIMARY_LISTENER && hasWorkers();
-      return Reflect.apply(standsForWorkers ? original : ours, null, args);
+      return (standsForWorkers ? original : ours)(options, listener);
     },
   }[name];
 }

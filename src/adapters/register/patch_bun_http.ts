@@ -18,6 +18,7 @@ import {
   type NetServer,
   type NetSocket,
   replace,
+  replaceFunction,
   replaceGetter,
 } from "./node_modules.ts";
 import { nodeError } from "../node_error.ts";
@@ -181,7 +182,7 @@ type Method = (this: HttpServer, ...args: unknown[]) => unknown;
 
 /** Replaces methods; each gets the original for servers that do not listen on the ring. */
 function wrap(prototype: Exports, name: string, make: (original: Method) => Method): void {
-  replace(prototype, name, make(prototype[name]));
+  replaceFunction(prototype, name, make(prototype[name]));
 }
 
 /** Updates the state of a connection from a request or an upgrade. */
@@ -276,7 +277,7 @@ function noteTlsOptions(https: Exports): void {
     construct: (_target, args, newTarget) => make(args, newTarget),
   });
   replace(https, "Server", Server);
-  replace(https, "createServer", (...args: unknown[]) => make(args, undefined));
+  replaceFunction(https, "createServer", (...args: unknown[]) => make(args, undefined));
 }
 
 /** Replaces how servers of `node:http` and `node:https` listen in Bun. */

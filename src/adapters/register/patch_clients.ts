@@ -14,7 +14,7 @@
  *
  * @module
  */
-import { type Exports, type NetModule, type NetSocket, replace } from "./node_modules.ts";
+import { type Exports, type NetModule, type NetSocket, replaceFunction } from "./node_modules.ts";
 
 type Fields = Record<string, unknown>;
 
@@ -118,7 +118,7 @@ function ringTlsConnect(net: NetModule, original: (...args: unknown[]) => NetSoc
 export function patchAgents(net: NetModule, http: Exports): void {
   const { prototype } = http.Agent;
   const original = prototype.createConnection;
-  replace(prototype, "createConnection", function (this: unknown, ...args: unknown[]) {
+  replaceFunction(prototype, "createConnection", function (this: unknown, ...args: unknown[]) {
     const [options] = args;
     const proxied = (options as { _proxy?: unknown } | null)?._proxy;
     if (proxied) return Reflect.apply(original, this, args);
@@ -144,7 +144,7 @@ function http2Connection(net: NetModule, tls: Exports, authority: URL, options: 
 
 function patchHttp2(net: NetModule, tls: Exports, http2: Exports): void {
   const original = http2.connect;
-  replace(http2, "connect", function connect(authority: unknown, ...args: unknown[]) {
+  replaceFunction(http2, "connect", function connect(authority: unknown, ...args: unknown[]) {
     const options = (typeof args[0] === "object" && args[0] !== null ? args[0] : {}) as Fields;
     const listener = args.find((arg) => typeof arg === "function");
     const given = options.createConnection !== undefined || options.socket !== undefined;
@@ -156,7 +156,7 @@ function patchHttp2(net: NetModule, tls: Exports, http2: Exports): void {
   for (const name of ["createServer", "createSecureServer"]) {
     const make = http2[name];
     const made = (...args: unknown[]): unknown => Object.assign(make(...args), { noDelay: true });
-    replace(http2, name, Object.defineProperty(made, "name", { value: name }));
+    replaceFunction(http2, name, made);
   }
 }
 
@@ -165,6 +165,6 @@ export function patchClients(
   net: NetModule,
   { tls, http2 }: { tls: Exports; http2: Exports },
 ): void {
-  replace(tls, "connect", ringTlsConnect(net, tls.connect));
+  replaceFunction(tls, "connect", ringTlsConnect(net, tls.connect));
   patchHttp2(net, tls, http2);
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import { clusterProcesses } from "./cluster_processes.ts";
-import { type Exports, type NetModule, replace } from "./node_modules.ts";
+import { type Exports, type NetModule, replaceFunction } from "./node_modules.ts";
 import { cancelListen, listenAsNetServer, type OuterServer } from "./listen_on_ring.ts";
 
 /**
@@ -33,11 +33,11 @@ function standsForWorkers(server: object, prototype: object): boolean {
 export function patchServers(net: NetModule, realNet: Exports): void {
   const { prototype } = realNet.Server;
   const { close, listen: original } = prototype;
-  replace(prototype, "close", function (this: OuterServer, ...args: unknown[]) {
+  replaceFunction(prototype, "close", function (this: OuterServer, ...args: unknown[]) {
     cancelListen(this);
     return Reflect.apply(close, this, args);
   });
-  replace(prototype, "listen", function listen(this: OuterServer, ...args: unknown[]) {
+  replaceFunction(prototype, "listen", function listen(this: OuterServer, ...args: unknown[]) {
     // For a server that listens already, the original throws.
     if (this._handle || namesHandle(args) || standsForWorkers(this, prototype)) {
       return Reflect.apply(original, this, args);

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { type Exports, type NetModule, type NetSocket, replace } from "./node_modules.ts";
+import { type Exports, type NetModule, type NetSocket, replaceFunction } from "./node_modules.ts";
 
 interface Name {
   address?: string | undefined;
@@ -126,16 +126,16 @@ export function patchTlsSockets(net: NetModule, tls: Exports): void {
   const { _init: init, _start: start } = prototype;
   const { _getpeername: getPeerName, _getsockname: getSocketName } = prototype;
   if (typeof init === "function") {
-    replace(prototype, "_init", function (this: object, ...args: unknown[]) {
+    replaceFunction(prototype, "_init", function (this: object, ...args: unknown[]) {
       finder.note(this, args[0]);
       return Reflect.apply(init, this, args);
     });
-    replace(prototype, "_start", survivesFailedStart(start));
+    replaceFunction(prototype, "_start", survivesFailedStart(start));
   }
-  replace(prototype, "_getpeername", namedBy(finder, remoteName, getPeerName));
-  replace(prototype, "_getsockname", namedBy(finder, localName, getSocketName));
+  replaceFunction(prototype, "_getpeername", namedBy(finder, remoteName, getPeerName));
+  replaceFunction(prototype, "_getsockname", namedBy(finder, localName, getSocketName));
   for (const name of CONNECTION_METHODS) {
-    replace(prototype, name, calledBelow(finder, name, prototype[name]));
+    replaceFunction(prototype, name, calledBelow(finder, name, prototype[name]));
   }
   includeTlsSockets(net, tls);
 }
