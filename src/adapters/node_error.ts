@@ -106,6 +106,7 @@ const FIXED = {
     "Socket closed before the connection was established",
   ],
   ERR_SOCKET_CONNECTION_TIMEOUT: [Error, "Socket connection timeout"],
+  ECONNRESET: [Error, "socket hang up"],
   ERR_INVALID_HANDLE_TYPE: [TypeError, "This handle type cannot be sent"],
 } as const satisfies Record<string, readonly [ErrorClass, string]>;
 

@@ -159,6 +159,28 @@ for (const name of ["net", "http", "https", "tls", "http2"]) {
   }
 }
 `,
+  "left.mjs": `import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import https from "node:https";
+import net from "node:net";
+const [key, cert] = process.argv.slice(2).map((file) => readFileSync(file));
+for (const leave of ["resetAndDestroy", "end"]) {
+  const server = https.createServer({ key, cert });
+  const told = [];
+  for (const name of ["clientError", "tlsClientError"]) {
+    server.on(name, ({ message }) => told.push(name + " " + message));
+  }
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const accepted = once(server, "connection");
+  const client = net.connect(server.address().port, "127.0.0.1").on("error", () => {});
+  client.write(Uint8Array.of(22, 3));
+  const [socket] = await accepted;
+  client[leave]();
+  if (!socket.closed) await new Promise((resolve) => socket.once("close", resolve));
+  await new Promise((resolve) => server.close(resolve));
+  console.log(told.join(", "));
+}
+`,
   "looked_up.mjs": `import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import http from "node:http";
@@ -475,20 +497,26 @@ test("a failed handshake of https is a clientError, as in Node, and ends", async
   assert.is(ran.code, 0);
 });
 
+test("a client that leaves in the middle of its handshake is told of by https", async (context) => {
+  const ran = await program(context, "left.mjs", { args: ["key.pem", "cert.pem"] });
+  const [reset, ended] = ["read ECONNRESET", "socket hang up"].map((message) =>
+    `clientError ${message}, tlsClientError ${message}\n`
+  );
+  assert.is(printed(ran), reset + ended, ran.errors);
+  assert.is(ran.code, 0);
+});
+
 test("functions keep their names and the number of their parameters", async (context) => {
   const [natively, onRing] = await Promise.all(
     [false, true].map((preload) => program(context, "shapes.mjs", { preload })),
   );
   // Bun's own `connect` has the name of its other name.
-  const expected = natively.output.replace(
-    "net.connect 0 createConnection",
-    "net.connect 0 connect",
-  );
+  const expected = natively.output.replace("connect 0 createConnection", "connect 0 connect");
   assert.ok(expected.includes("net.Server 2 Server"), expected);
   assert.is(printed(onRing), expected, onRing.errors);
 });
 
-test("a server listens once its host is looked up, unless it is closed meanwhile", async (context) => {
+test("a server listens once its host is looked up, unless it was closed", async (context) => {
   const ran = await program(context, "looked_up.mjs", { args: ["key.pem", "cert.pem"] });
   const expected = [
     "false undefined",

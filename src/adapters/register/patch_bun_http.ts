@@ -22,6 +22,7 @@ import {
   replaceGetter,
 } from "./node_modules.ts";
 import { nodeError } from "../node_error.ts";
+import { plainServer } from "./plain_server.ts";
 import { BunHttpLimits, type LimitedServer } from "./bun_http_limits.ts";
 import { listenOnRing, type OuterServer } from "./listen_on_ring.ts";
 import { socketsBelow } from "./tls_sockets.ts";
@@ -77,11 +78,15 @@ function secure(tls: Exports, server: HttpServer, state: Listening, socket: NetS
   const secured = new tls.TLSSocket(socket, { isServer: true, ...tlsOptions.get(server) });
   socketsBelow.set(secured, socket);
   const failed = (error: Error) => {
+    socket.removeListener("close", hungUp);
     // In this order, as Node's servers of https listen to "tlsClientError" before the program.
     if (!server.emit("clientError", error, secured)) secured.destroy(error);
     server.emit("tlsClientError", error, secured);
   };
+  // A client that leaves in the middle of the handshake is told of in Node's words.
+  const hungUp = () => failed(socket.errored ?? nodeError.fixed("ECONNRESET"));
   secured.once("error", failed);
+  socket.once("close", hungUp);
   state.handshaking.add(socket);
   secured.once("close", () => {
     state.handshaking.delete(socket);
@@ -90,51 +95,11 @@ function secure(tls: Exports, server: HttpServer, state: Listening, socket: NetS
   secured.once("secure", () => {
     state.handshaking.delete(socket);
     secured.removeListener("error", failed);
+    socket.removeListener("close", hungUp);
     state.limits.secured(socket, secured);
     server.emit("secureConnection", secured);
     state.plain.emit("connection", secured);
   });
-}
-
-/** The options of an https server that concern HTTP. */
-const HTTP_OPTIONS = [
-  "IncomingMessage",
-  "ServerResponse",
-  "highWaterMark",
-  "insecureHTTPParser",
-  "joinDuplicateHeaders",
-  "maxHeaderSize",
-  "rejectNonStandardBodyWrites",
-  "uniqueHeaders",
-] as const;
-
-function httpOptions(server: HttpServer): Fields {
-  const given = tlsOptions.get(server) ?? {};
-  return Object.fromEntries(
-    HTTP_OPTIONS.filter((name) => given[name] !== undefined).map((name) => [name, given[name]]),
-  );
-}
-
-/** A plain server whose events are those of `server`, with its limits. */
-function plainServer(http: Exports, server: HttpServer): HttpServer {
-  const plain = http.createServer(httpOptions(server)) as HttpServer;
-  const own = plain.emit;
-  const kept = new Set(["connection", "listening", "close"]);
-  plain.emit = function emit(this: EventEmitter, name: string | symbol, ...args: unknown[]) {
-    if (kept.has(name as string)) return Reflect.apply(own, this, [name, ...args]);
-    return server.emit(name, ...args);
-  };
-  // Bun handles an upgrade or a malformed request according to which events have listeners.
-  plain.listenerCount = (name) => server.listenerCount(name);
-  const limits = ["timeout", "keepAliveTimeout", "headersTimeout", "requestTimeout"];
-  limits.push("maxHeadersCount", "maxRequestsPerSocket");
-  for (const name of limits) {
-    Object.defineProperty(plain, name, {
-      get: () => (server as unknown as Fields)[name],
-      set: () => {},
-    });
-  }
-  return plain;
 }
 
 function startListening(
@@ -164,7 +129,7 @@ function startListening(
     inner,
     sockets: new Set(),
     handshaking: new Set(),
-    plain: isSecure ? plainServer(http, server) : server,
+    plain: isSecure ? plainServer(http, server, tlsOptions.get(server) ?? {}) : server,
     closing: false,
     limits: new BunHttpLimits(server),
   };
