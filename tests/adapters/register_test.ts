@@ -181,6 +181,30 @@ for (const leave of ["resetAndDestroy", "end"]) {
   console.log(told.join(", "));
 }
 `,
+  "reset.mjs": `import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import net from "node:net";
+import tls from "node:tls";
+const [key, cert] = process.argv.slice(2).map((file) => readFileSync(file));
+const server = tls.createServer({ key, cert });
+await once(server.listen(0, "127.0.0.1"), "listening");
+for (const side of ["server", "client"]) {
+  const secured = once(server, "secureConnection");
+  const accepted = once(server, "connection");
+  const socket = net.connect(server.address().port, "127.0.0.1");
+  const client = tls.connect({ socket, ca: cert, servername: "localhost" });
+  const [[below], [peer]] = await Promise.all([accepted, secured, once(client, "secureConnect")]);
+  const told = side === "server" ? peer : client;
+  const lines = [];
+  told.on("end", () => lines.push("end")).on("error", ({ code }) => lines.push("error " + code));
+  told.resume();
+  const closed = new Promise((resolve) => told.once("close", resolve));
+  (side === "server" ? socket : below).resetAndDestroy();
+  lines.push("close " + await closed);
+  console.log(side + ": " + lines.join(", "));
+}
+server.close();
+`,
   "looked_up.mjs": `import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import http from "node:http";
@@ -503,6 +527,13 @@ test("a client that leaves in the middle of its handshake is told of by https", 
     `clientError ${message}, tlsClientError ${message}\n`
   );
   assert.is(printed(ran), reset + ended, ran.errors);
+  assert.is(ran.code, 0);
+});
+
+test("a reset below a TLS socket is its error, named by close, and no end", async (context) => {
+  const ran = await program(context, "reset.mjs", { args: ["key.pem", "cert.pem"] });
+  const told = ["server", "client"].map((side) => `${side}: error ECONNRESET, close true\n`);
+  assert.is(printed(ran), told.join(""), ran.errors);
   assert.is(ran.code, 0);
 });
 

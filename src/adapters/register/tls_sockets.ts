@@ -119,11 +119,28 @@ function calledBelow(finder: SocketFinder, name: string, original: Method): Meth
   };
 }
 
+interface FailingSocket extends NetSocket {
+  /** Returns the error, or null before the end of the handshake. */
+  _tlsError(error: Error): Error | null;
+}
+
+/**
+ * An error of the connection destroys the TLS socket, whose "close" names it then. The runtimes only
+ * emit it, so that the socket closed without an error, and in Bun with a clean end before.
+ */
+function failsWithConnection(finder: SocketFinder, original: (error: Error) => void): Method {
+  return function (this: FailingSocket, error: unknown): void {
+    if (finder.of(this)?.errored !== error) return Reflect.apply(original, this, [error]);
+    const told = this._tlsError(error as Error);
+    if (told !== null) this.destroy(told);
+  } as Method;
+}
+
 /** Gives TLS sockets over this library the members that the runtime's own have. */
 export function patchTlsSockets(net: NetModule, tls: Exports): void {
   const { prototype } = tls.TLSSocket;
   const finder = new SocketFinder(net);
-  const { _init: init, _start: start } = prototype;
+  const { _init: init, _start: start, _emitTLSError: emitTlsError } = prototype;
   const { _getpeername: getPeerName, _getsockname: getSocketName } = prototype;
   if (typeof init === "function") {
     replaceFunction(prototype, "_init", function (this: object, ...args: unknown[]) {
@@ -132,6 +149,7 @@ export function patchTlsSockets(net: NetModule, tls: Exports): void {
     });
     replaceFunction(prototype, "_start", survivesFailedStart(start));
   }
+  replaceFunction(prototype, "_emitTLSError", failsWithConnection(finder, emitTlsError));
   replaceFunction(prototype, "_getpeername", namedBy(finder, remoteName, getPeerName));
   replaceFunction(prototype, "_getsockname", namedBy(finder, localName, getSocketName));
   for (const name of CONNECTION_METHODS) {
