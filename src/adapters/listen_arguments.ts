@@ -14,6 +14,8 @@ import { validate } from "./validate.ts";
 const BACKLOG = 511;
 
 interface Common {
+  /** The arguments as one object. */
+  options: object;
   backlog: number;
   callback: Callback | null;
   signal: AbortSignal | undefined;
@@ -54,7 +56,12 @@ export function listenArguments(args: readonly unknown[]): ListenPlan {
   const { signal } = options;
   if (signal !== undefined) validate.signal(signal, "options.signal");
   const backlog = Number(options.backlog || byPlace) || BACKLOG;
-  const common: Common = { backlog, callback, signal: signal as AbortSignal | undefined };
+  const common: Common = {
+    options,
+    backlog,
+    callback,
+    signal: signal as AbortSignal | undefined,
+  };
   if (typeof options.fd === "number" && options.fd >= 0) {
     return { ...common, kind: "fd", fd: options.fd };
   }

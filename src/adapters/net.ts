@@ -19,6 +19,7 @@ import type * as node from "node:net";
 import type { Network } from "../../mod.ts";
 import { autoSelectFamily } from "./auto_select_family.ts";
 import { callable } from "./callable.ts";
+import { netChannels } from "./net_channels.ts";
 import { nodeError } from "./node_error.ts";
 import { runtimeNet } from "./runtime_net.ts";
 import { Server as ServerClass, type ServerOptions } from "./server.ts";
@@ -69,6 +70,7 @@ function makeConnection(...args: unknown[]): node.Socket {
   const normalized = socketArguments.normalize(args);
   const [options] = normalized;
   const socket = new (Socket as unknown as typeof SocketClass)(options as SocketOptions);
+  netChannels.tellSocket("client", socket);
   if (options.timeout) socket.setTimeout(options.timeout as number);
   return socket.connect(normalized) as unknown as node.Socket;
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { EventEmitter } from "node:events";
+import { netChannels } from "./net_channels.ts";
 import { Socket } from "./socket.ts";
 import type { SocketHandle } from "./socket_handle.ts";
 import { type SocketServer, STATE } from "./socket_stream.ts";
@@ -59,6 +60,7 @@ export function serverAccept(server: AcceptingServer, handle: SocketHandle): voi
   server._connections++;
   socket.server = socket._server = server;
   server.emit("connection", socket);
+  netChannels.tellSocket("accepted", socket);
 }
 
 function isBlocked(list: Blocker, handle: SocketHandle): boolean {

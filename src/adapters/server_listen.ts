@@ -12,6 +12,7 @@ import { adoptDescriptor } from "../net/accept/adopt_descriptor.ts";
 import type { Listener } from "../net/accept/listener.ts";
 import type { ListenPlan } from "./listen_arguments.ts";
 import { Listening, type ListenOptions, tryListen } from "./listening.ts";
+import { netChannels } from "./net_channels.ts";
 import { nodeError } from "./node_error.ts";
 import { nodeNetwork } from "./node_network.ts";
 import { runtimeNet } from "./runtime_net.ts";
@@ -33,6 +34,7 @@ export interface ListeningServer extends AcceptingServer {
 
 /** Failures are emitted later, as 'error'. */
 export function serverListen(server: ListeningServer, plan: ListenPlan): void {
+  netChannels.tellListen("listens", server, { options: plan.options });
   switch (plan.kind) {
     case "fd":
       return listenDescriptor(server, plan);
@@ -45,6 +47,7 @@ export function serverListen(server: ListeningServer, plan: ListenPlan): void {
 }
 
 function failLater(server: ListeningServer, error: Error): void {
+  netChannels.tellListen("failed", server, { error });
   nextTick(() => server.emit("error", error));
 }
 
@@ -163,6 +166,7 @@ function start(server: ListeningServer, listener: Listener): void {
   const listening = new Listening(listener, (handle) => serverAccept(server, handle));
   server._handle = listening;
   if (server._unref) listening.unref();
+  netChannels.tellListening(server);
   nextTick(() => {
     if (server._handle === listening) server.emit("listening");
   });

@@ -5,6 +5,7 @@
  * @module
  */
 import { execFileSync, spawn } from "node:child_process";
+import diagnostics from "node:diagnostics_channel";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import type * as node from "node:net";
@@ -229,6 +230,38 @@ test("a block list refuses peers of a server, and targets of a client", async ()
   );
   assert.is(error.code, "ERR_IP_BLOCKED");
   await closed(server);
+});
+
+test("channels of diagnostics_channel tell of sockets and of listening", async () => {
+  const told: string[] = [];
+  const listen = "tracing:net.server.listen";
+  const names = ["net.client.socket", "net.server.socket"];
+  names.push(`${listen}:asyncStart`, `${listen}:asyncEnd`, `${listen}:error`);
+  const listeners = names.map((name) => (message: unknown) => {
+    const { socket, server, options, error } = message as Record<string, never>;
+    // On the portable backend, the runtime tells of its own sockets as well.
+    const subject: object = socket ?? server;
+    if (!(subject instanceof net.Socket || subject instanceof net.Server)) return;
+    const state = socket ? socket["connecting"] : server["listening"];
+    told.push([name.replace(listen, "listen"), state, Boolean(options), error?.["code"]].join(" "));
+  });
+  names.forEach((name, index) => diagnostics.subscribe(name, listeners[index]));
+  const server = net.createServer((socket) => socket.end());
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as node.AddressInfo;
+  await once(net.connect(port, "127.0.0.1").resume(), "close");
+  const second = net.createServer();
+  await new Promise((resolve) => second.listen(port, "127.0.0.1").once("error", resolve));
+  await closed(server);
+  names.forEach((name, index) => diagnostics.unsubscribe(name, listeners[index]));
+  assert.equal(told, [
+    "listen:asyncStart false true ",
+    "listen:asyncEnd true false ",
+    "net.client.socket false false ",
+    "net.server.socket false false ",
+    "listen:asyncStart false true ",
+    "listen:error false false EADDRINUSE",
+  ]);
 });
 
 test("localAddress and localPort are where a connection comes from", async () => {

@@ -205,6 +205,22 @@ for (const side of ["server", "client"]) {
 }
 server.close();
 `,
+  "channels.mjs": `import diagnostics from "node:diagnostics_channel";
+import { once } from "node:events";
+import http from "node:http";
+const server = http.createServer((_, answer) => answer.end());
+for (const event of ["asyncStart", "asyncEnd"]) {
+  diagnostics.subscribe("tracing:net.server.listen:" + event, (told) => {
+    console.log(event + " " + (told.server === server) + " " + server.listening);
+  });
+}
+diagnostics.subscribe("net.server.socket", ({ socket }) => console.log(socket.server === server));
+await once(server.listen(0, "127.0.0.1"), "listening");
+const { port } = server.address();
+const [answer] = await once(http.get({ port, host: "127.0.0.1", agent: false }), "response");
+await once(answer.resume(), "end");
+server.close();
+`,
   "looked_up.mjs": `import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import http from "node:http";
@@ -534,6 +550,12 @@ test("a reset below a TLS socket is its error, named by close, and no end", asyn
   const ran = await program(context, "reset.mjs", { args: ["key.pem", "cert.pem"] });
   const told = ["server", "client"].map((side) => `${side}: error ECONNRESET, close true\n`);
   assert.is(printed(ran), told.join(""), ran.errors);
+  assert.is(ran.code, 0);
+});
+
+test("channels of diagnostics_channel name the server of the program", async (context) => {
+  const ran = await program(context, "channels.mjs");
+  assert.is(printed(ran), "asyncStart true false\nasyncEnd true true\ntrue\n", ran.errors);
   assert.is(ran.code, 0);
 });
 

@@ -15,6 +15,7 @@
 import type { EventEmitter } from "node:events";
 import { ERRNO } from "../../base/errno.ts";
 import { closeOnAbort } from "../close_on_abort.ts";
+import { netChannels } from "../net_channels.ts";
 import { nodeError } from "../node_error.ts";
 import type { NetModule, NetServer, NetSocket } from "./node_modules.ts";
 
@@ -98,6 +99,7 @@ function innerServer(net: NetModule, outer: OuterServer, halfOpen: boolean): Net
   const options: Record<string, unknown> = { allowHalfOpen: outer.allowHalfOpen ?? halfOpen };
   for (const name of OPTIONS) if (outer[name] !== undefined) options[name] = outer[name];
   const inner = new net.Server(options);
+  netChannels.standFor(inner, outer);
   Object.defineProperty(inner, "maxConnections", { get: () => outer.maxConnections });
   return inner;
 }
@@ -145,7 +147,10 @@ export function listenOnRing(
     socket.server = outer;
     take(socket);
   });
-  inner.on("listening", () => outer.emit("listening"));
+  inner.on("listening", () => {
+    netChannels.tellListening(outer);
+    outer.emit("listening");
+  });
   inner.on("drop", (data: unknown) => outer.emit("drop", data));
   if (callback !== null) outer.once("listening", callback);
   try {

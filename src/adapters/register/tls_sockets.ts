@@ -125,8 +125,8 @@ interface FailingSocket extends NetSocket {
 }
 
 /**
- * An error of the connection destroys the TLS socket, whose "close" names it then. The runtimes only
- * emit it, so that the socket closed without an error, and in Bun with a clean end before.
+ * An error of the connection destroys the TLS socket, whose "close" names it then. The runtimes
+ * only emit it, so that the socket closed without an error, and in Bun with a clean end before.
  */
 function failsWithConnection(finder: SocketFinder, original: (error: Error) => void): Method {
   return function (this: FailingSocket, error: unknown): void {
