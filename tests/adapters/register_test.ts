@@ -221,6 +221,28 @@ const [answer] = await once(http.get({ port, host: "127.0.0.1", agent: false }),
 await once(answer.resume(), "end");
 server.close();
 `,
+  "inherits.mjs": `import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import http from "node:http";
+import https from "node:https";
+import { inherits } from "node:util";
+const [key, cert] = process.argv.slice(2).map((file) => readFileSync(file));
+for (const module of [http, https]) {
+  function Mine(options) {
+    module.Server.call(this, options);
+    this.on("request", (_, answer) => answer.end());
+  }
+  inherits(Mine, module.Server);
+  const server = new Mine({ key, cert });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address();
+  const where = { port, host: "127.0.0.1", ca: cert, agent: false };
+  const [answer] = await once(module.get(where), "response");
+  console.log(answer.statusCode);
+  await once(answer.resume(), "end");
+  server.close();
+}
+`,
   "looked_up.mjs": `import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import http from "node:http";
@@ -556,6 +578,12 @@ test("a reset below a TLS socket is its error, named by close, and no end", asyn
 test("channels of diagnostics_channel name the server of the program", async (context) => {
   const ran = await program(context, "channels.mjs");
   assert.is(printed(ran), "asyncStart true false\nasyncEnd true true\ntrue\n", ran.errors);
+  assert.is(ran.code, 0);
+});
+
+test("servers are inherited from without class syntax", async (context) => {
+  const ran = await program(context, "inherits.mjs", { args: ["key.pem", "cert.pem"] });
+  assert.is(printed(ran), "200\n200\n", ran.errors);
   assert.is(ran.code, 0);
 });
 

@@ -229,16 +229,22 @@ function patchLifecycle(prototype: Exports): void {
 /** An https server is made by its class or by `createServer`: both note its options. */
 function noteTlsOptions(https: Exports): void {
   const Original = https.Server as new (...args: unknown[]) => object;
-  const make = (args: unknown[], newTarget: unknown): object => {
-    const subclass = newTarget === undefined || newTarget === Server ? Original : newTarget;
-    const server = Reflect.construct(Original, args, subclass as typeof Original);
-    const [options] = args;
+  const note = (server: object, [options]: unknown[]): object => {
     ownListeners.set(server, new Set((server as HttpServer).rawListeners("connection")));
     tlsOptions.set(server, options !== null && typeof options === "object" ? { ...options } : {});
     return server;
   };
+  const make = (args: unknown[], newTarget: unknown): object => {
+    const subclass = newTarget === undefined || newTarget === Server ? Original : newTarget;
+    return note(Reflect.construct(Original, args, subclass as typeof Original), args);
+  };
   const Server: unknown = new Proxy(Original, {
-    apply: (_target, _self, args) => make(args, undefined),
+    apply(_target, self, args) {
+      if (!(self instanceof Original)) return make(args, undefined);
+      // In the constructor of a class that inherits without `class` syntax.
+      Reflect.apply(Original, self, args);
+      return note(self, args);
+    },
     construct: (_target, args, newTarget) => make(args, newTarget),
   });
   replace(https, "Server", Server);
