@@ -243,6 +243,29 @@ for (const module of [http, https]) {
   server.close();
 }
 `,
+  "whole.mjs": `import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import https from "node:https";
+const [key, cert] = process.argv.slice(2).map((file) => readFileSync(file));
+const server = https.createServer({ key, cert }, (_, answer) => {
+  answer.setHeader("connection", "close");
+  answer.end(Buffer.alloc(2_000_000));
+});
+await once(server.listen(0, "127.0.0.1"), "listening");
+const { port } = server.address();
+for (const waitMs of [0, 50]) {
+  const where = { port, host: "127.0.0.1", ca: cert, agent: false };
+  const [answer] = await once(https.get(where), "response");
+  let count = 0;
+  answer.on("data", ({ length }) => void (count += length)).pause();
+  // The server is done meanwhile, and the connection ends behind bytes that nobody has read.
+  setTimeout(() => answer.resume(), waitMs);
+  const [end] = await Promise.race(["end", "error"].map((name) => 
+    new Promise((resolve) => answer.once(name, (error) => resolve([error?.code ?? "whole"])))));
+  console.log(end + " " + count);
+}
+server.close();
+`,
   "looked_up.mjs": `import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import http from "node:http";
@@ -584,6 +607,12 @@ test("channels of diagnostics_channel name the server of the program", async (co
 test("servers are inherited from without class syntax", async (context) => {
   const ran = await program(context, "inherits.mjs", { args: ["key.pem", "cert.pem"] });
   assert.is(printed(ran), "200\n200\n", ran.errors);
+  assert.is(ran.code, 0);
+});
+
+test("an answer of https that ends its connection arrives whole", async (context) => {
+  const ran = await program(context, "whole.mjs", { args: ["key.pem", "cert.pem"] });
+  assert.is(printed(ran), "whole 2000000\n".repeat(2), ran.errors);
   assert.is(ran.code, 0);
 });
 

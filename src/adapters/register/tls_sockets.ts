@@ -136,6 +136,37 @@ function failsWithConnection(finder: SocketFinder, original: (error: Error) => v
   } as Method;
 }
 
+/**
+ * A connection below TLS does not end by itself when its peer does: it would be closed, and in Deno
+ * the TLS socket with it, before the program has read the bytes that came.
+ */
+function leaveEndToTls(below: NetSocket | null): void {
+  if (below !== null) below.allowHalfOpen = true;
+}
+
+/** Calls `done` once the connection has taken all bytes that TLS has written to it. */
+function whenWritten(below: NetSocket, done: () => void): void {
+  if (below.destroyed || below.writableFinished) done();
+  else if (below.writableEnded) below.once("finish", done);
+  else below.write(new Uint8Array(0), done);
+}
+
+/**
+ * Both runtimes take the bytes that TLS has written for sent, and destroy the connection while they
+ * wait in it: the rest of an answer with "Connection: close" was lost.
+ */
+function destroyedWhenSent(finder: SocketFinder, original: Method): Method {
+  return function (this: NetSocket): unknown {
+    const below = finder.of(this);
+    if (below === null) return Reflect.apply(original, this, []);
+    if (this.writable) this.end();
+    const sent = () => whenWritten(below, () => this.destroy());
+    if (this.writableFinished) sent();
+    else this.once("finish", sent);
+    return undefined;
+  } as Method;
+}
+
 /** Gives TLS sockets over this library the members that the runtime's own have. */
 export function patchTlsSockets(net: NetModule, tls: Exports): void {
   const { prototype } = tls.TLSSocket;
@@ -145,6 +176,7 @@ export function patchTlsSockets(net: NetModule, tls: Exports): void {
   if (typeof init === "function") {
     replaceFunction(prototype, "_init", function (this: object, ...args: unknown[]) {
       finder.note(this, args[0]);
+      leaveEndToTls(finder.of(this));
       return Reflect.apply(init, this, args);
     });
     replaceFunction(prototype, "_start", survivesFailedStart(start));
@@ -152,6 +184,7 @@ export function patchTlsSockets(net: NetModule, tls: Exports): void {
   replaceFunction(prototype, "_emitTLSError", failsWithConnection(finder, emitTlsError));
   replaceFunction(prototype, "_getpeername", namedBy(finder, remoteName, getPeerName));
   replaceFunction(prototype, "_getsockname", namedBy(finder, localName, getSocketName));
+  replaceFunction(prototype, "destroySoon", destroyedWhenSent(finder, prototype.destroySoon));
   for (const name of CONNECTION_METHODS) {
     replaceFunction(prototype, name, calledBelow(finder, name, prototype[name]));
   }
