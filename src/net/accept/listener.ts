@@ -35,7 +35,7 @@ export let listenerContext: (listener: Listener) => NetworkContext;
 export let listenerReference: (listener: Listener) => LoopReference;
 
 /**
- * Resolves when a listener is closed, by whomever.
+ * Resolves when a listener is closed, by a server or by the program.
  * @internal
  */
 export let listenerEnd: (listener: Listener) => Promise<void>;
