@@ -115,6 +115,11 @@ export class Pump {
     }
   }
 
+  /** The next turn comes after the ticks that are queued until then: see `QuietRounds`. */
+  waitForTicks(nextTick: (callback: () => void) => void): void {
+    this.#quiet.waitForTicks(nextTick);
+  }
+
   /** Whether a call is pending that keeps the process alive. */
   get isReferenced(): boolean {
     return this.#keeper.#referenceCount > 0;

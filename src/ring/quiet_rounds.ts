@@ -7,6 +7,9 @@
  * program that takes message after message out of the read buffer and answers each has a limited
  * number of rounds: its first answers must not wait for its last.
  *
+ * The runtime runs its ticks when no microtask is left. Turns that follow each other in microtasks
+ * come before them, unless a caller asks for the opposite.
+ *
  * @module
  */
 import { LIMITS } from "../base/limits.ts";
@@ -21,6 +24,8 @@ export class QuietRounds {
   #quietCount = 0;
   /** Rounds that may still have calls in them. */
   #left = 0;
+  /** Queues a tick; null while `onQuiet` need not wait for ticks. */
+  #nextTick: ((callback: () => void) => void) | null = null;
 
   /** `activity` grows with each call. */
   constructor(activity: () => number, onQuiet: () => void) {
@@ -36,6 +41,11 @@ export class QuietRounds {
     queueMicrotask(this.#round);
   }
 
+  /** The next `onQuiet` comes after all ticks of `nextTick` that are queued until it is quiet. */
+  waitForTicks(nextTick: (callback: () => void) => void): void {
+    this.#nextTick = nextTick;
+  }
+
   readonly #round = (): void => {
     const activity = this.#activity();
     if (activity !== this.#seen && --this.#left > 0) {
@@ -45,7 +55,10 @@ export class QuietRounds {
     } else if (++this.#quietCount < QUIET_ROUND_COUNT) {
       queueMicrotask(this.#round);
     } else {
-      this.#onQuiet();
+      const nextTick = this.#nextTick;
+      this.#nextTick = null;
+      if (nextTick === null) this.#onQuiet();
+      else nextTick(this.#onQuiet);
     }
   };
 }
