@@ -23,6 +23,7 @@ import { nodeError } from "./node_error.ts";
 import { nodeNetwork } from "./node_network.ts";
 import { SocketRelay } from "./socket_relay.ts";
 import { probeDelay, SocketState } from "./socket_state.ts";
+import { undecoded } from "./undecoded.ts";
 import { type Blocker, validate } from "./validate.ts";
 
 /** Internal keys: the socket's own state, and the option that hides its handle. */
@@ -149,7 +150,7 @@ export class SocketStream extends Duplex {
 
   /** @internal Gives the socket its handle, which may be connected already. */
   _attach(handle: SocketHandle): void {
-    bunTls(hideHandle);
+    bunTls(takenByTls);
     const state = this[STATE];
     state.handle = handle;
     handle.idle = state.idle;
@@ -286,8 +287,10 @@ function handleOf(socket: Duplex): SocketHandle | null {
   return (socket as SocketStream)[STATE].handle;
 }
 
-function hideHandle(socket: unknown): void {
-  if (socket instanceof SocketStream) socket[STATE].hidesHandle = true;
+function takenByTls(socket: unknown): void {
+  if (!(socket instanceof SocketStream)) return;
+  socket[STATE].hidesHandle = true;
+  undecoded(socket);
 }
 
 function isUsable({ buffer, callback }: OnRead): boolean {

@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { undecoded } from "../undecoded.ts";
 import { type Exports, type NetModule, type NetSocket, replaceFunction } from "./node_modules.ts";
 
 interface Name {
@@ -176,7 +177,9 @@ export function patchTlsSockets(net: NetModule, tls: Exports): void {
   if (typeof init === "function") {
     replaceFunction(prototype, "_init", function (this: object, ...args: unknown[]) {
       finder.note(this, args[0]);
-      leaveEndToTls(finder.of(this));
+      const below = finder.of(this);
+      leaveEndToTls(below);
+      if (below !== null) undecoded(below);
       return Reflect.apply(init, this, args);
     });
     replaceFunction(prototype, "_start", survivesFailedStart(start));

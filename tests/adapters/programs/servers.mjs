@@ -769,6 +769,45 @@ const steps = {
     await closed(server);
     return code;
   },
+  "tls: over connections that gave texts before": async () => {
+    const upgrades = [
+      (socket) => tls.connect({ socket, rejectUnauthorized: false }),
+      // Of a client's socket that no `connect` has made, Deno begins the handshake when told so.
+      (socket) => {
+        const secured = new tls.TLSSocket(socket, { rejectUnauthorized: false });
+        secured._start();
+        return secured;
+      },
+    ];
+    const server = net.createServer((socket) => {
+      socket.setEncoding("utf8");
+      socket.once("data", (asked) => {
+        socket.write(asked);
+        const secured = new tls.TLSSocket(socket, { isServer: true, key, cert });
+        secured.on("data", (chunk) => secured.write(chunk));
+        secured.on("error", () => socket.destroy());
+      });
+    });
+    const port = await listening(server);
+    const told = [];
+    for (const upgrade of upgrades) {
+      const socket = net.connect(port, host, () => socket.write("upgrade"));
+      socket.setEncoding("utf8");
+      const [asked] = await once(socket, "data");
+      const secured = upgrade(socket);
+      secured.write("secret");
+      const answer = await new Promise((resolve) => {
+        secured.once("data", (chunk) => resolve(chunk));
+        secured.once("error", (error) => resolve(error.code));
+        secured.once("close", () => resolve("closed"));
+      });
+      told.push(asked, String(answer));
+      secured.destroy();
+      socket.destroy();
+    }
+    await closed(server);
+    return told;
+  },
   "tls: refused": () => failure(tls.connect({ host, port: 1 })),
   "tls: the look-up of a client that is refused": async () => {
     const lookup = (_, { all }, done) =>
