@@ -53,7 +53,7 @@ function ping(net, createServer = net.createServer, connect = net.connect) {
 /** Files below the folder. Each package exports its ping as \`run\`. */
 const FILES: Readonly<Record<string, string>> = {
   "package.json": `{ "name": "app", "type": "module", "dependencies": {
-    "with-commonjs": "1.0.0", "with-esm": "1.0.0" } }`,
+    "with-commonjs": "1.0.0", "with-esm": "1.0.0", "required-esm": "1.0.0" } }`,
   "report.ts": REPORT,
   "node_modules/with-commonjs/package.json":
     `{ "name": "with-commonjs", "version": "1.0.0", "main": "./index.js" }`,
@@ -70,6 +70,18 @@ import net, { connect, createServer, Socket } from "net";
 import * as all from "node:net";
 export const run = () => ping(net, createServer, connect);
 export const same = Socket === net.Socket && all.connect === connect && all.default === net;
+`,
+  "node_modules/required-esm/package.json":
+    `{ "name": "required-esm", "version": "1.0.0", "type": "module",
+      "exports": { ".": "./index.js", "./package.json": "./package.json" } }`,
+  "node_modules/required-esm/index.js": `export { one } from "./one.js";
+`,
+  "node_modules/required-esm/one.js": `import { createRequire } from "node:module";
+export const one = createRequire(import.meta.url)("required-esm/package.json").version;
+`,
+  "required_esm.cjs": `
+console.log(require("required-esm").one);
+import("./dynamic.mjs");
 `,
   "no_delay.mjs": `import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -516,6 +528,12 @@ test("a CommonJS program gets it, and so do its packages", async (context) => {
   assert.is(printed(ran), "true\nping true\nping true\n", ran.errors);
   assert.is(ran.code, 0);
   assert.equal(carried(ran), { inbound: 2, outbound: 2, bytes: 16 });
+});
+
+test("a CommonJS program may require an ES module that imports others", async (context) => {
+  const ran = await program(context, "required_esm.cjs");
+  assert.is(printed(ran), "1.0.0\nping true ping true ping true\ntrue true\n", ran.errors);
+  assert.equal(carried(ran), { inbound: 3, outbound: 3, bytes: 24 });
 });
 
 test("import(), createRequire() and process.getBuiltinModule() lead to it", async (context) => {

@@ -45,6 +45,53 @@ export const { ${names.join(", ")} } = exports;
   return `data:text/javascript,${encodeURIComponent(source)}`;
 }
 
+interface Hook {
+  deregister(): void;
+}
+
+type Method = (this: unknown, ...args: unknown[]) => unknown;
+
+/** The hook for imports, which is away while `require` loads, and there while its modules run. */
+class ImportHook {
+  readonly #module: Exports;
+  readonly #resolve: Resolve;
+  #hook: Hook | null = null;
+
+  constructor(module: Exports, resolve: Resolve) {
+    this.#module = module;
+    this.#resolve = resolve;
+    this.#set(true);
+    const { prototype } = module.Module;
+    const { _compile: compile } = prototype;
+    const running = this.#during(true, compile);
+    replace(prototype, "_compile", function (this: unknown, ...args: unknown[]) {
+      return Reflect.apply(args[2] === "module" ? compile : running, this, args);
+    });
+    replace(module, "_load", this.#during(false, module._load));
+  }
+
+  #set(present: boolean): void {
+    if (present === (this.#hook !== null)) return;
+    this.#hook?.deregister();
+    this.#hook = present ? this.#module.registerHooks({ resolve: this.#resolve }) as Hook : null;
+  }
+
+  /** The method, with or without the hook while it runs. */
+  #during(present: boolean, method: Method): Method {
+    const set = (value: boolean): void => this.#set(value);
+    const isSet = (): boolean => this.#hook !== null;
+    return function (...args) {
+      const before = isSet();
+      set(present);
+      try {
+        return Reflect.apply(method, this, args);
+      } finally {
+        set(before);
+      }
+    };
+  }
+}
+
 /** Replaces the modules for everything that is loaded from now on. */
 export function denoHooks(replaced: Replaced, realNet: Exports): void {
   Object.defineProperty(globalThis, Symbol.for(KEY), { value: replaced });
@@ -61,7 +108,7 @@ export function denoHooks(replaced: Replaced, realNet: Exports): void {
     if (logged) registerLog.tell(specifier, parentURL);
     return { url, format: "module", shortCircuit: true };
   };
-  module.registerHooks({ resolve });
+  new ImportHook(module, resolve);
   const load = module._load;
   replace(module, "_load", function (this: unknown, ...args: unknown[]) {
     const [request, parent] = args as [unknown, { filename?: string } | undefined];
