@@ -78,6 +78,14 @@ const SOFTWARE: readonly Software[] = [
     inbound: 0,
   },
   {
+    program: "bullmq",
+    server: "redis",
+    modes: PRELOAD,
+    bytesMin: 900_000,
+    outbound: 4,
+    inbound: 0,
+  },
+  {
     program: "mysql2",
     server: "mariadb",
     modes: BOTH,
@@ -144,6 +152,7 @@ const SOFTWARE: readonly Software[] = [
   { program: "fastify", modes: PRELOAD, bytesMin: 1_000, outbound: 0, inbound: 4 },
   { program: "hono", modes: PRELOAD, bytesMin: 400, outbound: 0, inbound: 2 },
   { program: "ws", modes: PRELOAD, bytesMin: 16 * MEBIBYTE, outbound: 21, inbound: 21 },
+  { program: "http_proxy", modes: PRELOAD, bytesMin: 6_000_000, outbound: 6, inbound: 11 },
   // Its WebSocket client imports ws by the bare name, which is Bun's own in Bun: half the bytes.
   { program: "socket_io", modes: PRELOAD, bytesMin: 400_000, outbound: 3, inbound: 3 },
   { program: "grpc", modes: PRELOAD, bytesMin: 2_000_000, outbound: 1, inbound: 1 },
