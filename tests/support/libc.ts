@@ -23,6 +23,7 @@ interface Symbols {
   shutdown(fd: number, how: number): number;
   close(fd: number): number;
   dup(fd: number): number;
+  fcntl(fd: number, command: number, argument: number): number;
   open(path: Uint8Array, flags: number): number;
   unshare(flags: number): number;
   setns(fd: number, kind: number): number;
@@ -45,6 +46,7 @@ const SIGNATURES: Readonly<Record<keyof Symbols, string>> = {
   shutdown: "iii",
   close: "ii",
   dup: "ii",
+  fcntl: "iiii",
   open: "pii",
   unshare: "ii",
   setns: "iii",
