@@ -19,6 +19,7 @@ const QUIET_ROUND_COUNT = 2;
 
 export class QuietRounds {
   readonly #activity: () => number;
+  readonly #submit: () => void;
   readonly #onQuiet: () => void;
   #seen = 0;
   #quietCount = 0;
@@ -27,9 +28,10 @@ export class QuietRounds {
   /** Queues a tick; null while `onQuiet` need not wait for ticks. */
   #nextTick: ((callback: () => void) => void) | null = null;
 
-  /** `activity` grows with each call. */
-  constructor(activity: () => number, onQuiet: () => void) {
+  /** `activity` grows with each call. `submit` is called before `onQuiet` waits for ticks. */
+  constructor(activity: () => number, submit: () => void, onQuiet: () => void) {
     this.#activity = activity;
+    this.#submit = submit;
     this.#onQuiet = onQuiet;
   }
 
@@ -57,8 +59,10 @@ export class QuietRounds {
     } else {
       const nextTick = this.#nextTick;
       this.#nextTick = null;
-      if (nextTick === null) this.#onQuiet();
-      else nextTick(this.#onQuiet);
+      if (nextTick === null) return this.#onQuiet();
+      nextTick(this.#onQuiet);
+      // A tick of the program may take long, or end the process: the calls do not wait for it.
+      this.#submit();
     }
   };
 }

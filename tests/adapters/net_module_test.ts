@@ -340,24 +340,33 @@ test.skipIf(noAdoption, adopts, async () => {
   await closed(server);
 });
 
+/** The number of bytes that the program `last_words.ts` sends before its process ends. */
+async function lastWords(length: number, answers = false): Promise<number> {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as node.AddressInfo;
+  const accepted = once(server, "connection");
+  const program = fileURLToPath(new URL("programs/last_words.ts", import.meta.url));
+  const deno = ["run", "-A", "--no-check", "--quiet", program];
+  const start = "Bun" in globalThis ? [program] : deno;
+  const args = [...start, String(port), String(length), ...answers ? ["1"] : []];
+  const child = spawn(process.execPath, args, { stdio: "inherit" });
+  const [peer] = await accepted as [node.Socket];
+  let count = 0;
+  peer.on("data", (chunk) => count += chunk.length).on("error", () => {});
+  if (answers) peer.write("x");
+  await once(peer, "close");
+  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  await closed(server);
+  return count;
+}
+
 test("a process that exits right after a write has sent it", async () => {
-  for (const length of [5, 100_000]) {
-    const server = net.createServer().listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const { port } = server.address() as node.AddressInfo;
-    const accepted = once(server, "connection");
-    const program = fileURLToPath(new URL("programs/last_words.ts", import.meta.url));
-    const deno = ["run", "-A", "--no-check", "--quiet", program];
-    const args = [..."Bun" in globalThis ? [program] : deno, String(port), String(length)];
-    const child = spawn(process.execPath, args, { stdio: "inherit" });
-    const [peer] = await accepted as [node.Socket];
-    let count = 0;
-    peer.on("data", (chunk) => count += chunk.length).on("error", () => {});
-    await once(peer, "close");
-    assert.is(count, length);
-    if (child.exitCode === null) await once(child, "exit");
-    await closed(server);
-  }
+  for (const length of [5, 100_000]) assert.is(await lastWords(length), length);
+});
+
+test("the bytes of a write leave before its callback runs", async () => {
+  assert.is(await lastWords(5, true), 5);
 });
 
 test("workers of node:cluster share a port", () => {
