@@ -256,12 +256,11 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
 
   /**
    * The sender, made for the first write, so that an idle socket has none. Null without a
-   * connection. The callback of the write comes in a tick: before the peer's answer, as in Node.
+   * connection.
    */
   #sender(): PushSend | null {
     const { connection } = this;
     if (connection === null) return null;
-    this.context.recvRing.pump.waitForTicks(nextTick);
     return this.#send ??= pushSend(connection.sink, this, QUEUE_BYTES_MAX);
   }
 

@@ -82,7 +82,7 @@ export class Pump {
     this.#ring = ring;
     this.#keeper = keeper ?? this;
     this.#partner = keeper;
-    this.#quiet = new QuietRounds(() => this.#activity, () => this.#submit(), this.#onQuiet);
+    this.#quiet = new QuietRounds(() => this.#activity, () => this.#onQuiet());
     this.spinner = new Spinner(spin, ring.meter);
     this.#doorbell = ring.port.openDoorbell(this.#onWake);
     this.#doorbell.unref();
@@ -113,11 +113,6 @@ export class Pump {
       this.#state = "leaving";
       this.#quiet.begin();
     }
-  }
-
-  /** The next turn comes after the ticks that are queued until then: see `QuietRounds`. */
-  waitForTicks(nextTick: (callback: () => void) => void): void {
-    this.#quiet.waitForTicks(nextTick);
   }
 
   /** Whether a call is pending that keeps the process alive. */
@@ -153,12 +148,12 @@ export class Pump {
     return this.#partner === null ? activity : activity + this.#partner.#ring.activity;
   }
 
-  readonly #onQuiet = (): void => {
+  #onQuiet(): void {
     if (this.#state === "leaving") this.#giveWay();
     if (this.#state !== "scheduled") return;
     if (this.#turns.mayGoOn(this.#ring.host.now())) this.#turn();
     else this.#giveWay();
-  };
+  }
 
   /** Takes a turn. After a wakeup, a flag tells the shim to arm the doorbell again. */
   #takeTurn(look: number): number {
@@ -190,14 +185,9 @@ export class Pump {
     this.#quiet.begin();
   }
 
-  /** Submits calls, and leaves their completions to the next turn. */
-  #submit(): void {
-    if (!this.isClosed && this.#ring.canStage) this.#takeTurn(TURN_SUBMIT);
-  }
-
   /** Submits the last calls, and takes the next turn after the runtime's timers and I/O. */
   #giveWay(): void {
-    this.#submit();
+    if (this.#ring.canStage) this.#takeTurn(TURN_SUBMIT);
     if (!this.isClosed) this.#yieldAndRetry();
   }
 

@@ -7,9 +7,6 @@
  * program that takes message after message out of the read buffer and answers each has a limited
  * number of rounds: its first answers must not wait for its last.
  *
- * The runtime runs its ticks when no microtask is left. Turns that follow each other in microtasks
- * come before them, unless a caller asks for the opposite.
- *
  * @module
  */
 import { LIMITS } from "../base/limits.ts";
@@ -19,19 +16,15 @@ const QUIET_ROUND_COUNT = 2;
 
 export class QuietRounds {
   readonly #activity: () => number;
-  readonly #submit: () => void;
   readonly #onQuiet: () => void;
   #seen = 0;
   #quietCount = 0;
   /** Rounds that may still have calls in them. */
   #left = 0;
-  /** Queues a tick; null while `onQuiet` need not wait for ticks. */
-  #nextTick: ((callback: () => void) => void) | null = null;
 
-  /** `activity` grows with each call. `submit` is called before `onQuiet` waits for ticks. */
-  constructor(activity: () => number, submit: () => void, onQuiet: () => void) {
+  /** `activity` grows with each call. */
+  constructor(activity: () => number, onQuiet: () => void) {
     this.#activity = activity;
-    this.#submit = submit;
     this.#onQuiet = onQuiet;
   }
 
@@ -43,11 +36,6 @@ export class QuietRounds {
     queueMicrotask(this.#round);
   }
 
-  /** The next `onQuiet` comes after all ticks of `nextTick` that are queued until it is quiet. */
-  waitForTicks(nextTick: (callback: () => void) => void): void {
-    this.#nextTick = nextTick;
-  }
-
   readonly #round = (): void => {
     const activity = this.#activity();
     if (activity !== this.#seen && --this.#left > 0) {
@@ -57,12 +45,7 @@ export class QuietRounds {
     } else if (++this.#quietCount < QUIET_ROUND_COUNT) {
       queueMicrotask(this.#round);
     } else {
-      const nextTick = this.#nextTick;
-      this.#nextTick = null;
-      if (nextTick === null) return this.#onQuiet();
-      nextTick(this.#onQuiet);
-      // A tick of the program may take long, or end the process: the calls do not wait for it.
-      this.#submit();
+      this.#onQuiet();
     }
   };
 }

@@ -232,51 +232,6 @@ export const SCENARIOS: readonly Scenario[] = [
     expected: ["listening again"],
   },
   {
-    claim: "the callback of a write comes before the answer to it",
-    async play(net, log) {
-      const server = net.createServer((peer) => peer.pipe(peer));
-      const port = await listening(server);
-      const client = net.connect(port, "127.0.0.1");
-      let left = 3;
-      const ask = () => client.write(`${left}`, () => log("written"));
-      client.on("data", (answer) => {
-        log(`answer ${answer}`);
-        if (--left > 0) ask();
-        else client.end();
-      });
-      ask();
-      await closed(client);
-      server.close();
-      await closed(server);
-    },
-    expected: ["written", "answer 3", "written", "answer 2", "written", "answer 1"],
-  },
-  {
-    claim: "the callback of a write comes before the answer, in promises too",
-    async play(net, log) {
-      const server = net.createServer((peer) => {
-        peer.on("data", async (asked) => {
-          await Promise.resolve();
-          peer.write(asked);
-        });
-        peer.on("end", () => peer.end());
-      });
-      const port = await listening(server);
-      const client = net.connect(port, "127.0.0.1");
-      await once(client, "connect");
-      for (let i = 0; i < 3; i++) {
-        const answered = once(client, "data");
-        client.write(`${i}`, () => log("written"));
-        log(`answer ${(await answered)[0]}`);
-      }
-      client.end();
-      await closed(client);
-      server.close();
-      await closed(server);
-    },
-    expected: ["written", "answer 0", "written", "answer 1", "written", "answer 2"],
-  },
-  {
     claim: "writes before the connection are sent in order, and counted",
     async play(net, log) {
       const server = net.createServer();
