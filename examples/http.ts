@@ -7,7 +7,7 @@
 import process from "node:process";
 import { type Connection, Network, serve } from "../mod.ts";
 
-const [HEAD_BYTES_MAX, BODY_BYTES_MAX] = [16_384, 1 << 20];
+const BYTES_MAX = { head: 16_384, body: 1 << 20 };
 
 function answer(status: string, body: string, keep: boolean, method = ""): string {
   const { length } = new TextEncoder().encode(body);
@@ -19,7 +19,7 @@ function answer(status: string, body: string, keep: boolean, method = ""): strin
 /** One request and its answer. False when the connection ends. */
 async function exchange({ stream, sink }: Connection, draining: AbortSignal): Promise<boolean> {
   if (!(await stream.wait(1, { signal: draining }))) return false; // An end between requests.
-  const head = (await stream.recvUntil("\r\n\r\n", { maxLength: HEAD_BYTES_MAX })).text();
+  const head = (await stream.recvUntil("\r\n\r\n", { maxLength: BYTES_MAX.head })).text();
   const [start, ...lines] = head.trimEnd().split("\r\n");
   const [, method, path] = /^([A-Z]+) (\S+) HTTP\/1\.1$/.exec(start) ?? [];
   const headers = new Map(lines.map((line) => {
@@ -28,16 +28,16 @@ async function exchange({ stream, sink }: Connection, draining: AbortSignal): Pr
   }));
   const length = headers.get("content-length") ?? "0";
   const isSimple = /^\d{1,7}$/.test(length) && !headers.has("transfer-encoding");
-  if (method === undefined || !isSimple || Number(length) > BODY_BYTES_MAX) {
+  if (method === undefined || !isSimple || Number(length) > BYTES_MAX.body) {
     await sink.send(answer("400 Bad Request", "what is this?\n", false));
     return false;
   }
   const body = (await stream.recv(Number(length))).text();
   const keep = headers.get("connection")?.toLowerCase() !== "close" && !draining.aborted;
-  if (path === "/echo") await sink.send(answer("200 OK", body, keep, method));
-  else if (path === "/") {
-    await sink.send(answer("200 OK", `${method} from uringnet\n`, keep, method));
-  } else await sink.send(answer("404 Not Found", "nothing here\n", keep, method));
+  let [status, text] = ["404 Not Found", "nothing here\n"];
+  if (path === "/echo") [status, text] = ["200 OK", body];
+  if (path === "/") [status, text] = ["200 OK", `${method} from uringnet\n`];
+  await sink.send(answer(status, text, keep, method));
   return keep;
 }
 
