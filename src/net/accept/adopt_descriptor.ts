@@ -94,11 +94,10 @@ function checkState(context: NetworkContext, fd: number, wanted: keyof typeof WA
 }
 
 /**
- * Takes over a descriptor in the state `wanted`, with the options of the network. Returns its
- * family. Throws as `checkState` does.
+ * Takes over a descriptor, which is in the state `wanted`, with the options of the network. Returns
+ * its family. Throws a NetworkError.
  */
 function take(context: NetworkContext, fd: number, wanted: keyof typeof WANTED): number {
-  checkState(context, fd, wanted);
   const { port } = context.recvRing;
   const family = port.adopt(fd);
   if (family === -ERRNO.EBUSY) {
@@ -122,6 +121,7 @@ function listenerOf(context: NetworkContext, fd: number, family: number): Listen
 
 function adoptListener(context: NetworkContext, given: number): Listener {
   const fd = check.integer("fd", given, 0, DESCRIPTOR_MAX);
+  checkState(context, fd, "listening");
   return listenerOf(context, fd, take(context, fd, "listening"));
 }
 
@@ -141,6 +141,7 @@ function adoptListeners(context: NetworkContext, fds: readonly number[]): Listen
 
 function adoptConnection(context: NetworkContext, given: number): SocketConnection {
   const fd = check.integer("fd", given, 0, DESCRIPTOR_MAX);
+  checkState(context, fd, "connected");
   const family = take(context, fd, "connected");
   const peer = endpoint(context.recvRing, fd, REMOTE_END) ?? unknownAddress(family);
   return SocketConnection.adopt(context, fd, socketOrigin.ofFamily(family), peer, ANSWER_GIVEN);

@@ -99,14 +99,12 @@ export class NetworkCore implements AsyncDisposable {
     const parsed = parseAddress(address, 0);
     checkBindAddress(checked, parsed);
     this.#throwClosed("bind", parsed);
-    const [numeric] = await this.#context.lookUp(parsed).catch((cause) => {
+    const failed = (cause: unknown): never => {
       throw lookUpError("BindFailed", formatAddress(parsed), cause);
-    });
+    };
+    const [numeric] = await this.#context.lookUp(parsed).catch(failed);
     this.#throwClosed("bind", parsed);
-    if (numeric === undefined) {
-      const cause = new Error("the name has no address");
-      throw lookUpError("BindFailed", formatAddress(parsed), cause);
-    }
+    if (numeric === undefined) return failed(new Error("the name has no address"));
     this.#refuseUnsupported(checked, numeric);
     if (checked.unlinkStale && isFile(numeric)) {
       await fileReleased(this.#context, numeric);
