@@ -5,36 +5,15 @@
  */
 import { assert, Random, suite } from "../harness.ts";
 import { pause } from "../contract/fixture.ts";
-import { endChildren, type Program, start } from "./child.ts";
+import { endChildren, start } from "./child.ts";
 import { ENDINGS, endOnce, endsAtOnce, median, terminateWorkers } from "./endings.ts";
+import { expectSoonEnd, soonEndTests } from "./soon_end.ts";
 
 const test = suite("lifecycle", {}, { timeoutMs: 40_000 });
 
 test.after(() => endChildren());
 
-/** A program that waits for nothing ends by itself, soon after its last line. */
-async function expectSoonEnd(program: Program, limitMs: number): Promise<void> {
-  await program.line(/<left>/);
-  const left = performance.now();
-  const { code, output, at } = await program.ended;
-  assert.is(code, 0, output);
-  assert.ok(at - left < limitMs, `it took ${Math.round(at - left)} ms to end:\n${output}`);
-}
-
-for (
-  const kind of [
-    "nothing",
-    "unref'd recv",
-    "unref'd accept",
-    "unref'd send",
-    "an unref'd server that is full",
-    "closed network",
-  ]
-) {
-  test(`a process ends within a second when it leaves ${kind}`, async () => {
-    await expectSoonEnd(start("pending", { args: [kind] }), 1_000);
-  });
-}
+soonEndTests(test);
 
 test("a pending recv, accept or send keeps the process alive", async () => {
   const programs = ["recv", "accept", "send"].map((kind) => start("pending", { args: [kind] }));

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { pause } from "../contract/fixture.ts";
 import { assert, suite } from "../harness.ts";
 import { endChildren, start } from "./child.ts";
+import { soonEndTests } from "./soon_end.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const inDeno = "Deno" in globalThis;
@@ -23,25 +24,7 @@ test.after(() => {
   endChildren();
 });
 
-for (
-  const kind of [
-    "nothing",
-    "unref'd recv",
-    "unref'd accept",
-    "unref'd send",
-    "an unref'd server that is full",
-    "closed network",
-  ]
-) {
-  test(`a process ends within a second when it leaves ${kind}`, async () => {
-    const program = start("pending", { args: [kind] });
-    await program.line(/<left>/);
-    const left = performance.now();
-    const { code, output, at } = await program.ended;
-    assert.is(code, 0, output);
-    assert.ok(at - left < 1_000, `it took ${Math.round(at - left)} ms to end`);
-  });
-}
+soonEndTests(test);
 
 test("a pending recv, accept or send keeps the process alive", async () => {
   const programs = ["recv", "accept", "send"].map((kind) => start("pending", { args: [kind] }));
