@@ -143,8 +143,8 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
 
   /**
    * Ends the connection with RST, or with FIN after the written bytes. `closed` is called when the
-   * descriptor is closed, or soon when bytes are still to be sent. It is never called before the
-   * program could react to an error: in Node, handles close at the end of the event loop.
+   * descriptor is closed, or soon when the peer has yet to take bytes. It is never called before
+   * the program could react to an error: in Node, handles close at the end of the event loop.
    */
   finalize(reset: boolean, closed: () => void): void {
     this.connecting?.cancel();
@@ -167,7 +167,10 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
         null;
     this.#written = this.#finished = this.#response = null;
     if (reset) connection.reset();
-    const closing = connection.close();
+    const closing = new Promise<void>((resolve) => {
+      connection.socket.whenLingering = resolve;
+      void connection.close().then(resolve);
+    });
     // As in Node, the callback gets no error. The program may reuse the bytes, which are read no
     // more.
     if (written !== null) nextTick(() => this.scope.run(written));
@@ -178,7 +181,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     }
     // Keeps the process alive until the callback was called.
     context.addReference();
-    void closing.finally(() => {
+    void closing.then(() => {
       context.removeReference();
       setImmediate(closed);
     });

@@ -47,6 +47,24 @@ for (const scenario of SCENARIOS) {
   );
 }
 
+test("a destroyed socket closes at once, although its peer has yet to take the bytes", async () => {
+  const server = ring.createServer({ pauseOnConnect: true });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const accepted = once(server, "connection");
+  const client = ring.connect((server.address() as AddressInfo).port, "127.0.0.1");
+  const [peer] = await accepted as [Socket];
+  client.write(Buffer.alloc(1_048_576));
+  const { _handle: handle } = client as unknown as { _handle: { queuedBytes: number } };
+  await until(() => client.writableLength === 0 && handle.queuedBytes === 0);
+  const { connections } = netNetwork().stats();
+  client.destroy();
+  await once(client, "close");
+  assert.is(netNetwork().stats().connections, connections, "the connection lingers");
+  peer.destroy();
+  server.close();
+  await once(server, "close");
+});
+
 test("a large write that is destroyed calls back, and its memory is read no more", async () => {
   const server = ring.createServer({ allowHalfOpen: true });
   await once(server.listen(0, "127.0.0.1"), "listening");

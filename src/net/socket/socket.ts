@@ -55,6 +55,8 @@ export class Socket extends SocketState implements Lingerer, PacedEnd {
   #receiving: SocketDirection | null = null;
   /** Leaves the network's roster when the descriptor is closed, before `closed` resolves. */
   owner: SocketOwner | null = null;
+  /** Called when the end begins to wait for the peer to take bytes that the kernel has. */
+  whenLingering: (() => void) | null = null;
   /** Made when a caller first asks for it. */
   #closed: PromiseWithResolvers<void> | null = null;
 
@@ -234,6 +236,7 @@ export class Socket extends SocketState implements Lingerer, PacedEnd {
   #linger(untilMs: number): void {
     this.lastEnd = "lingering";
     this.context.lingering.add(this, untilMs);
+    this.whenLingering?.();
   }
 
   checkUnsent(): number {
