@@ -62,12 +62,16 @@ function connect(socket: SocketStream, options: Options, callback: Callback | nu
   }
 }
 
-/** Prepares a socket for another connection after it was destroyed or its peer has ended it. */
+/**
+ * Prepares a socket for another connection after it was destroyed or its peer has ended it, or for
+ * the first one: as in Node, an end or a failed write before that does not count.
+ */
 function revive(socket: SocketStream): void {
   // Removes the own `write`, set at the end of the stream, which hides that of the class.
   delete (socket as { write?: unknown }).write;
-  if (!socket.destroyed) return;
-  socket[STATE].forget();
+  const state = socket[STATE];
+  if (socket.destroyed) state.forget();
+  else if (state.handle !== null) return;
   (socket as unknown as { _undestroy(): void })._undestroy();
 }
 

@@ -510,6 +510,30 @@ export const SCENARIOS: readonly Scenario[] = [
     differs: { bun: "bytesRead goes on counting in Bun" },
   },
   {
+    claim: "an end before connect() does not count, and neither does a failed write",
+    async play(net, log) {
+      const server = net.createServer((peer) => peer.on("error", () => {}).pipe(peer));
+      const port = await listening(server);
+      const client = new net.Socket();
+      client.end();
+      client.connect(port, "127.0.0.1");
+      await once(client, "connect");
+      log(`${client.writableEnded} ${client.write("x")}`);
+      log(String((await once(client, "data"))[0]));
+      client.destroy();
+      await closed(client);
+      const failing = new net.Socket();
+      failing.on("error", (error) => log((error as NodeJS.ErrnoException).code as string));
+      failing.write("x");
+      failing.connect(port, "127.0.0.1");
+      log(`${failing.errored} ${failing.write("yz")} ${failing.bytesWritten}`);
+      await closed(failing);
+      server.close();
+      await closed(server);
+    },
+    expected: ["false true", "x", "null true 2", "ERR_SOCKET_CLOSED"],
+  },
+  {
     claim: "the ends have names while there is a connection",
     async play(net, log) {
       const { server, client, peer } = await pair(net);
