@@ -37,6 +37,8 @@ export interface Connecting {
 
 export abstract class ConnectionHandle {
   connecting: Connecting | null = null;
+  /** Whether the connection is, or will be, one of unix sockets. */
+  hasPath = false;
   protected connection: SocketConnection | null = null;
   /** The context that the program's functions run in. */
   protected readonly scope: AsyncScope = asyncScope.capture();

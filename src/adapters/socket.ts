@@ -124,13 +124,13 @@ export class Socket extends SocketStream {
     else this.once("finish", this.destroy);
   }
 
-  /** Destroys the socket with RST. */
+  /** Destroys the socket with RST, which a socket with a path does not have. */
   resetAndDestroy(): this {
-    const state = this[STATE];
-    if (state.handle?.connected) return this._reset();
-    if (this.connecting) this.once("connect", () => this._reset());
-    else this.destroy(nodeError.fixed("ERR_SOCKET_CLOSED"));
-    return this;
+    const { handle } = this[STATE];
+    if (handle === null) return this.destroy(nodeError.fixed("ERR_SOCKET_CLOSED"));
+    if (handle.hasPath) throw nodeError.fixed("ERR_INVALID_HANDLE_TYPE");
+    if (!this.connecting) return this._reset();
+    return this.once("connect", () => this._reset());
   }
 
   /** @internal */

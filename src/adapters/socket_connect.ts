@@ -53,7 +53,7 @@ function connect(socket: SocketStream, options: Options, callback: Callback | nu
   socket._unrefTimer();
   if (path) {
     const name = validate.text(path, "options.path");
-    begin(socket);
+    begin(socket).hasPath = true;
     connectPath(socket, name);
   } else {
     const plan = read(options);
@@ -175,9 +175,13 @@ function target(plan: Plan, { address, family }: FoundAddress): Target {
   return { to: { hostname: address, port }, name: address, family, from };
 }
 
-function begin(socket: SocketStream): void {
+function begin(socket: SocketStream): SocketHandle {
   socket.connecting = true;
-  if (socket[STATE].handle === null) socket._attach(new SocketHandle());
+  const { handle } = socket[STATE];
+  if (handle !== null) return handle;
+  const made = new SocketHandle();
+  socket._attach(made);
+  return made;
 }
 
 function tryTargets(socket: SocketStream, targets: Target[], attemptMs: number | null): void {

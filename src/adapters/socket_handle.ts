@@ -16,6 +16,7 @@ import type { Duplex } from "node:stream";
 import { setImmediate } from "node:timers";
 import { ERRNO } from "../base/errno.ts";
 import type { Slot } from "../buf/slot.ts";
+import { AF_UNIX } from "../net/address/sockaddr.ts";
 import type { SocketConnection } from "../net/connection/socket_connection.ts";
 import type { Consumer, PushReceive } from "../net/recv/push_receive.ts";
 import { pushReceive } from "../net/recv/stream.ts";
@@ -73,6 +74,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   open(connection: SocketConnection): void {
     this.connecting = null;
     this.connection = connection;
+    this.hasPath = connection.socket.family === AF_UNIX;
     if (!this.referenced) connection.unref();
     this.#begin();
   }

@@ -8,7 +8,7 @@
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import type * as node from "node:net";
-import { nextTick } from "node:process";
+import process, { nextTick } from "node:process";
 
 export type Net = typeof node;
 
@@ -296,6 +296,32 @@ export const SCENARIOS: readonly Scenario[] = [
       await closed(server);
     },
     expected: ["peer error ECONNRESET", "peer close true", "client close false"],
+  },
+  {
+    claim: "resetAndDestroy() on a path throws, because unix sockets have no RST",
+    async play(net, log) {
+      const path = `/tmp/uringnet-reset-${process.pid}-${Math.random()}.sock`;
+      const server = net.createServer((peer) => peer.on("error", () => {}).resume());
+      server.listen(path);
+      await once(server, "listening");
+      const client = net.connect(path);
+      const reset = () => {
+        try {
+          client.resetAndDestroy();
+        } catch (error) {
+          log(`${(error as NodeJS.ErrnoException).code} ${client.destroyed}`);
+        }
+      };
+      reset();
+      await once(client, "connect");
+      reset();
+      client.destroy();
+      await closed(client);
+      server.close();
+      await closed(server);
+    },
+    expected: ["ERR_INVALID_HANDLE_TYPE false", "ERR_INVALID_HANDLE_TYPE false"],
+    differs: { bun: "Bun destroys the socket", deno: "Deno destroys the socket" },
   },
   {
     claim: "a write behind end() fails, and one behind destroy() does",
