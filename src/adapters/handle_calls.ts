@@ -8,14 +8,6 @@ import type { Duplex } from "node:stream";
 import type { WriteRequest } from "./deno_http_end.ts";
 import type { DenoHttpInput } from "./deno_http_input.ts";
 
-interface Pouring {
-  pour(): void;
-}
-
-function pour(handle: Pouring): void {
-  handle.pour();
-}
-
 function push(this: Duplex, chunk: Uint8Array): boolean {
   return this.push(chunk);
 }
@@ -33,4 +25,4 @@ function destroy(this: Duplex, error: Error): void {
   this.destroy(error);
 }
 
-export const handleCalls = { pour, push, feed, complete, destroy };
+export const handleCalls = { push, feed, complete, destroy };

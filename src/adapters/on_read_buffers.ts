@@ -2,11 +2,14 @@
  * The `onread` option of sockets: bytes are delivered to a function, in a buffer of the program,
  * and not through the stream.
  *
- * When the program pauses in the middle of a delivery, the rest waits here and is delivered first
- * afterwards.
+ *   flowing --pause(), or the function returns false--> paused --resume()--> flowing
+ *
+ * When the program pauses or throws in the middle of a delivery, the rest waits here. It is
+ * delivered first afterwards.
  *
  * @module
  */
+import { nextTick } from "node:process";
 import type { Duplex } from "node:stream";
 import type { AsyncScope } from "./async_scope.ts";
 
@@ -18,31 +21,37 @@ export interface OnRead {
   callback(bytesRead: number, buffer: Uint8Array): boolean | void;
 }
 
+/** The handle that receives the bytes. */
+export interface OnReadSource {
+  bytesRead: number;
+  receiveMore(): void;
+}
+
 export class OnReadBuffers {
+  readonly #source: OnReadSource;
   readonly #stream: Duplex;
   readonly #onread: OnRead;
   readonly #scope: AsyncScope;
   /** The buffer for the next bytes. */
   #target: Uint8Array | null = null;
   #held: Uint8Array | null = null;
+  #isPaused = false;
 
-  constructor(stream: Duplex, onread: OnRead, scope: AsyncScope) {
+  constructor(source: OnReadSource, stream: Duplex, onread: OnRead, scope: AsyncScope) {
+    this.#source = source;
     this.#stream = stream;
     this.#onread = onread;
     this.#scope = scope;
   }
 
-  /** Whether bytes wait for the program to resume. */
-  get holds(): boolean {
-    return this.#held !== null;
+  pause(): void {
+    this.#isPaused = true;
   }
 
-  /** Delivers the waiting bytes. Returns true when all are delivered and the program takes more. */
-  pour(): boolean {
-    const held = this.#held;
-    if (held === null) return false;
-    this.#held = null;
-    return this.take(held, 0, held.length);
+  resume(): void {
+    this.#isPaused = false;
+    if (this.#held === null) this.#source.receiveMore();
+    else nextTick(this.#pour);
   }
 
   /**
@@ -52,27 +61,37 @@ export class OnReadBuffers {
   take(bytes: Uint8Array, start: number, end: number): boolean {
     const { callback } = this.#onread;
     const stream = this.#stream;
-    for (let at = start; at < end && !stream.destroyed;) {
-      const target = this.#target ?? this.#next();
-      const count = Math.min(target.length, end - at);
-      target.set(bytes.subarray(at, at + count));
-      at += count;
-      const answer = this.#scope.run(callback, stream, count, target);
-      this.#target = this.#next();
-      if (answer !== false && count > 0 && !isPaused(stream)) continue;
-      if (at < end) this.#held = bytes.slice(at, end);
-      return false;
+    let at = start;
+    try {
+      while (at < end && !this.#isPaused && !stream.destroyed) {
+        const target = this.#target ?? this.#next();
+        const count = Math.min(target.length, end - at);
+        target.set(bytes.subarray(at, at + count));
+        at += count;
+        this.#source.bytesRead += count;
+        const answer = this.#scope.run(callback, stream, count, target);
+        this.#target = this.#next();
+        if (answer === false || count === 0) this.#isPaused = true;
+      }
+    } finally {
+      if (at < end && !stream.destroyed) {
+        this.#held = bytes.slice(at, end);
+        // The program has thrown: its error is reported first.
+        if (!this.#isPaused) nextTick(this.#pour);
+      }
     }
-    return true;
+    return !this.#isPaused;
   }
+
+  readonly #pour = (): void => {
+    const held = this.#held;
+    if (held === null || this.#isPaused) return;
+    this.#held = null;
+    if (this.take(held, 0, held.length)) this.#source.receiveMore();
+  };
 
   #next(): Uint8Array {
     const { buffer } = this.#onread;
     return typeof buffer === "function" ? buffer() : buffer;
   }
-}
-
-/** A listener of 'readable' takes the stream out of its flow, but does not pause the socket. */
-function isPaused(stream: Duplex): boolean {
-  return stream.isPaused() && stream.listenerCount("readable") === 0;
 }

@@ -28,10 +28,17 @@ export class Socket extends SocketStream {
     return this;
   }
 
+  override pause(): this {
+    const { handle, onread } = this[STATE];
+    if (onread !== null && handle?.connected) handle.pause();
+    return super.pause();
+  }
+
   /** With `onread`, the stream asks for no bytes by itself, so this does. */
   override resume(): this {
+    super.resume();
     askForMore(this);
-    return super.resume();
+    return this;
   }
 
   override read(size?: number): unknown {

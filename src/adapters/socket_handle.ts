@@ -66,7 +66,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   /** Sets the stream whose handle this is. */
   serve(stream: Duplex, onread: OnRead | null): void {
     this.#stream = stream;
-    if (onread !== null) this.#reader = new OnReadBuffers(stream, onread, this.scope);
+    if (onread !== null) this.#reader = new OnReadBuffers(this, stream, onread, this.scope);
     this.#begin();
   }
 
@@ -81,8 +81,17 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
 
   /** Called when the stream takes more bytes. */
   resume(): void {
+    if (this.#reader !== null) this.#reader.resume();
+    else this.receiveMore();
+  }
+
+  /** Called when the program pauses the socket. The stream does not, but `onread` passes it by. */
+  pause(): void {
+    this.#reader?.pause();
+  }
+
+  receiveMore(): void {
     if (this.#receive === null) this.#wantsRead = true;
-    else if (this.#reader?.holds) nextTick(handleCalls.pour, this);
     else this.#receive.resume();
   }
 
@@ -196,15 +205,18 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   // ------------------------------------------------------------------- what the network calls
 
   data(bytes: Uint8Array, start: number, end: number, slot: Slot): boolean {
-    this.bytesRead += end - start;
     const stream = this.#stream as Duplex;
+    if (this.#reader !== null) {
+      this.idle?.touch();
+      return this.#reader.take(bytes, start, end);
+    }
+    this.bytesRead += end - start;
     const { http, relay } = this;
     if (http !== null && http.mayFeed(stream)) {
       // The server restarts the timeout itself.
       return this.scope.run(handleCalls.feed, http, receivedChunk(bytes, start, end)) as boolean;
     }
     this.idle?.touch();
-    if (this.#reader !== null) return this.#reader.take(bytes, start, end);
     if (relay !== null && relay.take(stream, slot, start, end)) return true;
     return this.scope.run(handleCalls.push, stream, receivedChunk(bytes, start, end)) as boolean;
   }
@@ -239,11 +251,6 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     this.#written = this.#finished = this.#response = null;
     if (waiting !== null) this.scope.run(waiting, undefined, failure);
     else this.scope.run(handleCalls.destroy, this.#stream, failure);
-  }
-
-  /** @internal The program resumes after a pause in the middle of a delivery. */
-  pour(): void {
-    if (this.#reader?.pour()) this.#receive?.resume();
   }
 
   #writeText(request: WriteRequest, text: string, encoding: string): number {

@@ -730,4 +730,39 @@ export const SCENARIOS: readonly Scenario[] = [
     expected: ["abcdefghij 3"],
     differs: { bun: "Bun goes on without resume()" },
   },
+  {
+    claim: "pause() stops onread until resume(), also while something listens to 'readable'",
+    async play(net, log) {
+      const server = net.createServer((peer) => peer.on("end", () => peer.end("ij")).resume());
+      const port = await listening(server);
+      const accepted = once(server, "connection");
+      const buffer = Buffer.alloc(4);
+      const client = net.connect({
+        port,
+        host: "127.0.0.1",
+        allowHalfOpen: true,
+        onread: {
+          buffer,
+          callback(count: number, filled: Uint8Array) {
+            log(Buffer.from(filled.subarray(0, count)).toString());
+            client.pause();
+            setTimeout(() => {
+              log(`after ${client.bytesRead}`);
+              client.resume();
+            }, 10);
+          },
+        },
+      } as node.NetConnectOpts);
+      await once(client, "connect");
+      client.on("readable", () => {});
+      const [peer] = await accepted as [node.Socket];
+      await new Promise((resolve) => peer.write("abcdefgh", resolve));
+      client.end();
+      await closed(client);
+      server.close();
+      await closed(server);
+    },
+    expected: ["abcd", "after 4", "efgh", "after 8", "ij", "after 10"],
+    differs: { bun: "Bun goes on without resume()" },
+  },
 ];
