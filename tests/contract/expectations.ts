@@ -38,6 +38,10 @@ export const PORTABLE_DIFFERENCES: readonly Difference[] = [
     tests: ["setOptions() sets all options or none, and refuses wrong ones"],
   },
   {
+    heading: "Names of dialing unix sockets",
+    tests: ["unix sockets: a dial from an abstract name has it at both ends"],
+  },
+  {
     heading: "A reset behind FIN",
     runtime: "deno",
     tests: ["signal: a reset by the peer aborts it, FIN alone does not"],

@@ -5,7 +5,13 @@
  * @module
  */
 import { existsSync } from "node:fs";
-import { BufferPool, Network, NetworkError } from "../../mod.ts";
+import {
+  type BindOptions,
+  BufferPool,
+  type DialOptions,
+  Network,
+  NetworkError,
+} from "../../mod.ts";
 import { assert, suite } from "../harness.ts";
 import {
   connect,
@@ -68,12 +74,45 @@ test("unlinkStale and mode of a socket file are Unsupported and leave none", asy
   }
 });
 
+test("an option of a call that node:net lacks is Unsupported, by name", async ({ network }) => {
+  await using listener = await network.bind("127.0.0.1:0");
+  const unix = `unix:${socketPath()}`;
+  const binds: [string, BindOptions, string?][] = [
+    ["deferAcceptSeconds", { deferAcceptSeconds: 1 }],
+    ["interfaceName", { interfaceName: "lo" }],
+    ["unlinkStale", { unlinkStale: true }, unix],
+    ["mode", { mode: 0o600 }, unix],
+  ];
+  for (const [name, options, address] of binds) {
+    const refused = network.bind(address ?? "127.0.0.1:0", options);
+    const { message } = await assert.rejects(refused, { code: "Unsupported", operation: "bind" });
+    assert.match(message, name);
+  }
+  const dials: [string, DialOptions, string?][] = [
+    ["sendBufferBytes", { noDelay: true, sendBufferBytes: 4_096 }],
+    ["recvBufferBytes", { recvBufferBytes: 4_096 }],
+    ["userTimeoutMs", { userTimeoutMs: 1_000 }],
+    ["trafficClass", { trafficClass: 8 }],
+    ["keepAlive", { keepAlive: { count: 3 } }],
+    ["localAddress", { localAddress: "unix:@uringnet-from" }, unix],
+  ];
+  for (const [name, options, address] of dials) {
+    const refused = network.dial(address ?? listener.localAddress, options);
+    const { message } = await assert.rejects(refused, { code: "Unsupported", operation: "dial" });
+    assert.match(message, name);
+  }
+  // Options of TCP have no effect on a unix socket, on any backend.
+  const none = network.dial(unix, { userTimeoutMs: 1_000, trafficClass: 8 });
+  await assert.rejects(none, { code: "ConnectionFailed", errno: "ENOENT" });
+});
+
 test("ipv6Only works, or is Unsupported", async ({ network }) => {
   let listener;
   try {
     listener = await network.bind("[::]:0", { ipv6Only: true });
   } catch (error) {
     assert.is((error as NetworkError).code, "Unsupported");
+    assert.match((error as NetworkError).message, "ipv6Only");
     return;
   }
   const { port } = listener.localAddress as { port: number };

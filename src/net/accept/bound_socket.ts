@@ -46,7 +46,7 @@ export function bindSocketSoon(
   if (port.listening === undefined) return bound;
   const finish = (result: number): BoundSocket => {
     try {
-      if (result < 0) throw bindError(address, -result, "");
+      if (result < 0) throw bindError(address, -result, adviceOn(result, options));
       mayFinish();
       const local = endpoint(context.recvRing, bound.fd, LOCAL_END);
       return local === null ? bound : { ...bound, localAddress: packedAddress.unpack(local) };
@@ -113,6 +113,11 @@ export function bindSocket(
   } finally {
     blocks.put(block);
   }
+}
+
+/** The option behind a refusal of the portable backend that only its `listen` can notice. */
+function adviceOn(result: number, { ipv6Only }: CheckedBindOptions): string {
+  return result === -ERRNO.EOPNOTSUPP && ipv6Only ? "the runtime ignores ipv6Only" : "";
 }
 
 function bindError(

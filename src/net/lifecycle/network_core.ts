@@ -14,12 +14,7 @@ import {
   type SocketAddress,
   type UnixAddress,
 } from "../address/address.ts";
-import {
-  type BindOptions,
-  checkBindAddress,
-  checkBindOptions,
-  type CheckedBindOptions,
-} from "../accept/bind_options.ts";
+import { type BindOptions, checkBindAddress, checkBindOptions } from "../accept/bind_options.ts";
 import { adoptDescriptor } from "../accept/adopt_descriptor.ts";
 import { bindSocket, bindSocketSoon } from "../accept/bound_socket.ts";
 import type { Backend } from "../config/backend.ts";
@@ -28,6 +23,7 @@ import { Dial } from "../dial/dial.ts";
 import { checkDialOptions, type DialOptions } from "../dial/dial_options.ts";
 import { drainNetwork } from "./drain_network.ts";
 import { fileReleased } from "../accept/file_release.ts";
+import { portableRefusals } from "./portable_refusals.ts";
 import { type Listener, openListener } from "../accept/listener.ts";
 import { lookUpError } from "../address/look_up.ts";
 import type { NetworkContext } from "../socket/network_context.ts";
@@ -60,15 +56,6 @@ export interface NetworkStats {
   ringOverflows: number;
   /** Send operations of which the kernel took only a part. */
   shortSends: number;
-}
-
-function unsupportedBind(
-  address: SocketAddress | UnixAddress,
-  how: string,
-  reason: string,
-): NetworkError {
-  const what = `Cannot bind ${formatAddress(address)} ${how} on the portable backend`;
-  return new NetworkError(`${what}: ${reason}`, { code: "Unsupported", operation: "bind" });
 }
 
 /**
@@ -105,7 +92,7 @@ export class NetworkCore implements AsyncDisposable {
     const [numeric] = await this.#context.lookUp(parsed).catch(failed);
     this.#throwClosed("bind", parsed);
     if (numeric === undefined) return failed(new Error("the name has no address"));
-    this.#refuseUnsupported(checked, numeric);
+    this.#throwRefusal(portableRefusals.ofBind(checked, numeric));
     if (checked.unlinkStale && isFile(numeric)) {
       await fileReleased(this.#context, numeric);
       this.#throwClosed("bind", parsed);
@@ -127,7 +114,7 @@ export class NetworkCore implements AsyncDisposable {
     checkBindAddress(checked, parsed);
     this.#throwClosed("bind", parsed);
     if (this.#context.recvRing.port.listening !== undefined) {
-      throw unsupportedBind(parsed, "at once", "the runtime listens from its event loop");
+      throw portableRefusals.ofBindNow(parsed);
     }
     return openListener(this.#context, bindSocket(this.#context, parsed, checked));
   }
@@ -139,6 +126,7 @@ export class NetworkCore implements AsyncDisposable {
       const dial = new Dial(this.#context, parsed, checked);
       dial.prepare(checked.call, this.#context.config.connectTimeoutMs);
       this.#throwClosed("dial", parsed);
+      this.#throwRefusal(portableRefusals.ofDial(checked, parsed));
       return dial.start();
     } catch (error) {
       return Promise.reject(error);
@@ -209,16 +197,8 @@ export class NetworkCore implements AsyncDisposable {
   }
 
   /** Throws for options that `node:net` does not have. */
-  #refuseUnsupported(options: CheckedBindOptions, address: SocketAddress | UnixAddress): void {
-    if (this.backend !== "portable" || !isFile(address)) return;
-    if (options.unlinkStale) {
-      const reason = "whether a socket is bound to a file is known to the kernel alone";
-      throw unsupportedBind(address, "with unlinkStale", reason);
-    }
-    if (options.mode !== null) {
-      const reason = "the runtime makes the file with the permissions of the umask";
-      throw unsupportedBind(address, "with a mode", reason);
-    }
+  #throwRefusal(refusal: NetworkError | null): void {
+    if (this.backend === "portable" && refusal !== null) throw refusal;
   }
 
   /** Brings the counts of the rings up to date. */

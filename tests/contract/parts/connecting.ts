@@ -280,6 +280,15 @@ export function connecting(test: ContractSuite, config: NetworkConfig): void {
     await assert.rejects(network.bind({ path }), { code: "BindFailed", errno: "EADDRINUSE" });
   });
 
+  test("unix sockets: a dial from an abstract name has it at both ends", async ({ network }) => {
+    const name = { path: `\0${socketPath().slice(5)}` };
+    const from = { path: `${name.path}-from` };
+    await using listener = await network.bind(name);
+    await using client = await network.dial(name, { localAddress: from });
+    await using server = await listener.accept();
+    assert.equal([client.localAddress, server.remoteAddress], [from, from]);
+  });
+
   test("unix sockets: paths of at most 107 bytes", async ({ network }) => {
     const base = socketPath();
     const path = base + "x".repeat(107 - base.length);
