@@ -101,11 +101,9 @@ export class AcceptQueue implements AcceptCallOwner {
     options: CallOptions | undefined,
     loopReference: LoopReference,
   ): Promise<SocketConnection> {
-    this.#throwClosed();
     const call = new AcceptCall(this, loopReference, "accept");
     call.prepare(options, null);
-    // A getter of the options may have closed the listener.
-    this.#throwClosed();
+    if (this.#closed !== null) throw acceptErrors.closed(this.#name, this.#closed);
     const ready = this.#ready.shift();
     if (ready !== undefined) return Promise.resolve(ready);
     return call.start<SocketConnection>();
@@ -120,10 +118,6 @@ export class AcceptQueue implements AcceptCallOwner {
     const call = isFree ? this.#step as AcceptCall : new AcceptCall(this, loopReference, "step");
     this.#step = call;
     return call.start<IteratorResult<SocketConnection>>();
-  }
-
-  #throwClosed(): void {
-    if (this.#closed !== null) throw acceptErrors.closed(this.#name, this.#closed);
   }
 
   push(call: AcceptCall): void {

@@ -119,8 +119,12 @@ function listenerOf(context: NetworkContext, fd: number, family: number): Listen
   return openListener(context, { fd, family, localAddress, file: null, isShared: true });
 }
 
-function adoptListener(context: NetworkContext, given: number): Listener {
-  const fd = check.integer("fd", given, 0, DESCRIPTOR_MAX);
+/** A descriptor of the caller. Throws TypeError or RangeError for any other value. */
+function checkDescriptor(given: unknown): number {
+  return check.integer("fd", given, 0, DESCRIPTOR_MAX);
+}
+
+function adoptListener(context: NetworkContext, fd: number): Listener {
   checkState(context, fd, "listening");
   return listenerOf(context, fd, take(context, fd, "listening"));
 }
@@ -139,8 +143,7 @@ function adoptListeners(context: NetworkContext, fds: readonly number[]): Listen
   return fds.map((fd, i) => listenerOf(context, fd, families[i]));
 }
 
-function adoptConnection(context: NetworkContext, given: number): SocketConnection {
-  const fd = check.integer("fd", given, 0, DESCRIPTOR_MAX);
+function adoptConnection(context: NetworkContext, fd: number): SocketConnection {
   checkState(context, fd, "connected");
   const family = take(context, fd, "connected");
   const peer = endpoint(context.recvRing, fd, REMOTE_END) ?? unknownAddress(family);
@@ -148,6 +151,7 @@ function adoptConnection(context: NetworkContext, given: number): SocketConnecti
 }
 
 export const adoptDescriptor = {
+  check: checkDescriptor,
   connection,
   listener,
   adoptListener,

@@ -134,11 +134,11 @@ export class NetworkCore implements AsyncDisposable {
   }
 
   adoptListener(fd: number): Promise<Listener> {
-    return this.#adopt("listening", () => adoptDescriptor.adoptListener(this.#context, fd));
+    return this.#adopt("listening", fd, adoptDescriptor.adoptListener);
   }
 
   adoptConnection(fd: number): Promise<Connection> {
-    return this.#adopt("connected", () => adoptDescriptor.adoptConnection(this.#context, fd));
+    return this.#adopt("connected", fd, adoptDescriptor.adoptConnection);
   }
 
   stats(): NetworkStats {
@@ -181,8 +181,13 @@ export class NetworkCore implements AsyncDisposable {
     this.#afterClose();
   }
 
-  async #adopt<T>(what: string, take: () => T): Promise<T> {
-    if (this.#context.accepting) return await take();
+  async #adopt<T>(
+    what: string,
+    given: number,
+    take: (context: NetworkContext, fd: number) => T,
+  ): Promise<T> {
+    const fd = adoptDescriptor.check(given);
+    if (this.#context.accepting) return await take(this.#context, fd);
     throw new NetworkError(`Cannot adopt a ${what} descriptor: the network is closed`, {
       code: "Closed",
       operation: "adopt",

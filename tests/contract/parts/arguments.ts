@@ -322,6 +322,36 @@ export function arguments_(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive(pair);
   });
 
+  test("wrong arguments and an aborted signal come before the end of the object", async () => {
+    const own = await Network.start(config);
+    const { client, listener } = await connect(own);
+    await own.close();
+    const calls: Record<string, (options: Anything) => Promise<unknown>> = {
+      accept: (options) => listener.accept(options),
+      dial: (options) => own.dial(listener.localAddress, options),
+      recv: (options) => client.stream.recv(1, options),
+      recvSome: (options) => client.stream.recvSome(1, options),
+      recvUntil: (options) => client.stream.recvUntil("x", options),
+      wait: (options) => client.stream.wait(1, options),
+      send: (options) => client.sink.send("x", options),
+      flush: (options) => client.sink.flush(options),
+      peerFinished: (options) => client.peerFinished(options),
+    };
+    const reason = new Error("the reason");
+    for (const [name, call] of Object.entries(calls)) {
+      const range = await assert.rejects(call({ timeoutMs: -1 }));
+      assert.instance(range, RangeError, `${name}: ${range}`);
+      assert.is(await assert.rejects(call({ signal: AbortSignal.abort(reason) })), reason, name);
+    }
+    const adopting = own as Anything;
+    for (const [value, wanted] of NO_NUMBER) {
+      for (const name of ["adoptListener", "adoptConnection"]) {
+        const error = await assert.rejects(adopting[name](value));
+        assert.instance(error, wanted, `${name} ${shown(value)}: ${error}`);
+      }
+    }
+  });
+
   test("socket options refuse wrong values, and go on", async ({ network }) => {
     await using pair = await connect(network);
     const client = pair.client as Anything;
