@@ -125,6 +125,20 @@ test("memory that is taken away during a read fails that read only", async () =>
   assert.is(await server.read(new Uint8Array(8)), 1);
 });
 
+test("an abort during the lookup of a name ends connect at once", async () => {
+  using listener = listen({ hostname: "127.0.0.1", port: 0 });
+  const aborter = new AbortController();
+  const connecting = connect({
+    hostname: "localhost",
+    port: listener.addr.port,
+    signal: aborter.signal,
+  });
+  aborter.abort(new Error("enough"));
+  await assert.rejects(connecting, /enough/);
+});
+
+const none = () => assert.unreachable("no attempt is late");
+
 const FOUND = [{ hostname: "a", family: 6 }, { hostname: "b", family: 4 }] as const;
 
 test("happyEyeballs() starts the next attempt after the delay and ends the loser", async () => {
@@ -139,7 +153,7 @@ test("happyEyeballs() starts the next attempt after the delay and ends the loser
         reject(signal.reason);
       })
     );
-  });
+  }, none);
   assert.equal([winner, started, aborted], ["b", ["a", "b"], true]);
 });
 
@@ -149,6 +163,7 @@ test("happyEyeballs() goes on at once after a failure, fails with the first erro
     60_000,
     undefined,
     ({ hostname }) => Promise.reject(new Error(hostname)),
+    none,
   );
   await assert.rejects(failing, /^a$/);
 });
@@ -163,9 +178,32 @@ test("happyEyeballs() ends with the reason of its signal", async () => {
       new Promise<never>((_resolve, reject) =>
         signal.addEventListener("abort", () => reject(signal.reason))
       ),
+    none,
   );
   aborter.abort(new Error("enough"));
   await assert.rejects(racing, /enough/);
+});
+
+test("happyEyeballs() hands a second success back, and begins nothing after an abort", async () => {
+  const first = Promise.withResolvers<string>();
+  const late: string[] = [];
+  const racing = happyEyeballs(
+    FOUND,
+    0,
+    undefined,
+    ({ hostname }) => {
+      if (hostname === "a") return first.promise;
+      first.resolve(hostname);
+      return Promise.resolve(hostname);
+    },
+    (value) => late.push(value),
+  );
+  assert.is(await racing, "b");
+  await first.promise;
+  assert.equal(late, ["b"]);
+  const attempt = () => Promise.reject(new Error("an attempt began"));
+  const aborted = happyEyeballs(FOUND, 0, AbortSignal.abort(new Error("done")), attempt, none);
+  await assert.rejects(aborted, /done/);
 });
 
 test.run();

@@ -37,6 +37,19 @@ async function addressesOf(hostname: string): Promise<Candidate[]> {
   }
 }
 
+/** As `promise`, but the reason of the signal as soon as it is aborted. */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await promise;
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
 /** Connects within the network's own time limit. Rejects with an error of `Deno.errors`. */
 export async function connectOver(
   network: Network,
@@ -65,12 +78,14 @@ export async function connectOver(
   };
   const numeric = parseIp(hostname.replace(/^\[(.*)\]$/, "$1")) !== null;
   if (numeric || !autoSelectFamily) return await dial(hostname, signal);
-  const candidates = interleave(await addressesOf(hostname), ({ family }) => family);
+  const found = await orAborted(addressesOf(hostname), signal);
+  const candidates = interleave(found, ({ family }) => family);
   const delayMs = Number(autoSelectFamilyAttemptDelay ?? ATTEMPT_DELAY_MS);
   return await happyEyeballs(
     candidates,
     delayMs,
     signal,
     (candidate, attemptSignal) => dial(candidate.hostname, attemptSignal),
+    (late) => void late.close(),
   );
 }
