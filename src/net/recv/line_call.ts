@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { LIMITS } from "../../base/limits.ts";
 import { DelimiterSearch } from "../../base/delimiter_search.ts";
 import type { ReadBuffer } from "./read_buffer.ts";
 import type { RecvCallOwner } from "./recv_call.ts";
@@ -17,6 +18,8 @@ export class LineCall extends UntilCall {
 
   constructor(queue: RecvCallOwner, lengthMax: number) {
     super(queue, new DelimiterSearch(Uint8Array.of(LINE_FEED)), lengthMax);
+    // A last line of `lengthMax` bytes has no line break: only one more byte makes a line too long.
+    this.length = Math.min(lengthMax + 1, LIMITS.lengthMax);
   }
 
   override get endsWithStream(): boolean {

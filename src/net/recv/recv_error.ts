@@ -12,6 +12,7 @@ import { errnoText } from "../../base/errno.ts";
 import { internalReason, NetworkError } from "../../base/network_error.ts";
 import type { CloseReason } from "../call/close_reason.ts";
 import type { RecvCall } from "./recv_call.ts";
+import type { UntilCall } from "./until_call.ts";
 
 /** The end of a half. `shown` is true once a call has met it. */
 export type RecvEnd =
@@ -77,10 +78,10 @@ function reasonOf(end: Exclude<RecvEnd, { kind: "closed" }>): string {
   }
 }
 
-/** The error of a call whose delimiter does not end within the first `call.length` bytes. */
-export function tooLong(call: RecvCall, bytesDone: number): NetworkError {
-  const { operation, peerName, length } = call;
-  const happened = `no delimiter ends within ${length} bytes`;
+/** The error of a call whose delimiter does not end within the longest result. */
+export function tooLong(call: UntilCall, bytesDone: number): NetworkError {
+  const { operation, peerName, lengthMax } = call;
+  const happened = `no delimiter ends within ${lengthMax} bytes`;
   return new NetworkError(`${subject(call, peerName)}: ${happened}`, {
     code: "TooLong",
     operation,

@@ -294,8 +294,8 @@ export class Stream implements AsyncIterable<Uint8Array> {
    * or "\r\n". A last line without a line break is yielded as well. U+FEFF is kept.
    *
    * The options apply to each line: `timeoutMs` is the budget of one line, and `maxLength` the
-   * largest number of bytes of one line with its line break. Bytes behind a line stay buffered, so
-   * a program may leave the loop and continue with other calls.
+   * largest number of bytes of one line with its line break, where it has one. Bytes behind a line
+   * stay buffered, so a program may leave the loop and continue with other calls.
    *
    * The iteration throws the errors of `recvUntil`, except at the end of the stream, and TypeError
    * for a line that is not UTF-8. A line that fails is not consumed.

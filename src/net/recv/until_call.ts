@@ -2,7 +2,7 @@
  * A receive that ends behind a delimiter: `recvUntil`, and the base of a line.
  *
  *   arrival -> read buffer -> find(): new bytes only -> behind the delimiter: give()
- *                                                   \-> `length` bytes without it: "TooLong"
+ *                                                   \-> `length` bytes come without it: "TooLong"
  *
  * Invariants
  * - The bytes stay in the read buffer until the delimiter is complete, so a failure, a timeout or
@@ -10,8 +10,8 @@
  * - Each byte is searched once: the search remembers how much of the delimiter it has matched, also
  *   across two arrivals. Only the first call of a queue searches, and only the bytes that it has
  *   not seen.
- * - At most `length` bytes are searched. The read buffer holds no more than these and the bytes of
- *   one further receive.
+ * - At most `lengthMax` bytes are searched. The read buffer holds no more than these and the bytes
+ *   of one further receive.
  *
  * @module
  */
@@ -21,6 +21,8 @@ import { RecvCall, type RecvCallOwner, type RecvKind } from "./recv_call.ts";
 
 export class UntilCall extends RecvCall {
   readonly #search: DelimiterSearch;
+  /** The largest number of bytes of a result, which are searched. */
+  readonly lengthMax: number;
   /** The number of bytes at the front of the read buffer that were searched. */
   #seen = 0;
 
@@ -28,6 +30,7 @@ export class UntilCall extends RecvCall {
   constructor(queue: RecvCallOwner, search: DelimiterSearch, lengthMax: number) {
     super(queue);
     this.#search = search;
+    this.lengthMax = lengthMax;
     this.length = lengthMax;
   }
 
@@ -49,7 +52,7 @@ export class UntilCall extends RecvCall {
   /** Searches the new bytes of the buffer. Returns the length including the delimiter, or -1. */
   find(buffer: ReadBuffer): number {
     const from = this.#seen;
-    this.#seen = Math.min(buffer.length, this.length);
+    this.#seen = Math.min(buffer.length, this.lengthMax);
     return buffer.find(this.#search, from, this.#seen);
   }
 

@@ -226,6 +226,25 @@ export function delimiters(test: ContractSuite, config: NetworkConfig): void {
     await expectText(pair.server, "much too long\n");
   });
 
+  test("a last line without a line break may have maxLength bytes, and no more", async (c) => {
+    for (const [length, kind] of [[3, "whole"], [4, "whole"], [5, "too long"]] as const) {
+      await using pair = await connect(c.network);
+      const text = "x".repeat(length);
+      await pair.client.sink.send(`abc\n${text}`);
+      await pair.client.sink.close();
+      const lines = pair.server.stream.lines({ maxLength: 4 })[Symbol.asyncIterator]();
+      assert.equal(await lines.next(), { done: false, value: "abc" });
+      if (kind === "whole") {
+        assert.equal(await lines.next(), { done: false, value: text });
+        assert.equal(await lines.next(), { done: true, value: undefined });
+      } else {
+        const error = await assert.rejects(lines.next(), { code: "TooLong" });
+        assert.match(error.message, /: no delimiter ends within 4 bytes$/);
+        await expectText(pair.server, text);
+      }
+    }
+  });
+
   test("the budget of lines() applies to each line", async ({ network }) => {
     await using pair = await connect(network);
     await pair.client.sink.send("one\ntw");
