@@ -19,7 +19,10 @@ export type ConnectionHandler = (
 
 /** A running server, made by {@link serve}. */
 export interface Server extends AsyncDisposable {
-  /** Connections that are not closed yet. */
+  /**
+   * Connections whose handlers have not ended, or that are not closed yet. A handler that closes
+   * its connection and goes on counts.
+   */
   readonly connections: number;
   /** True once the server accepts no more connections. */
   readonly draining: boolean;
