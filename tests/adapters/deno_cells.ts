@@ -534,10 +534,14 @@ export const CELLS: readonly Cell[] = [
     run: async (api) => [
       await listenOutcome({ transport: "unix", path: join(socketPath(), "x") })(api),
       await listenOutcome({ transport: "unix", path: `/${"x".repeat(200)}` })(api),
+      await listenOutcome({ transport: "unix", path: "/tmp/a\0b" })(api),
+      await connectOutcome({ transport: "unix", path: "/tmp/a\0b" })(api),
     ],
     expected: [
       "NotFound of errors ENOENT: No such file or directory (os error 2)",
       "TypeError EINVAL: path must be shorter than SUN_LEN",
+      "TypeError EINVAL: paths must not contain interior null bytes",
+      "TypeError EINVAL: paths must not contain interior null bytes",
     ],
   },
   {

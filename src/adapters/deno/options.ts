@@ -109,10 +109,12 @@ export function checkHostname(value: unknown, preset: string): string {
 export function checkPath(value: unknown): string {
   const text = typeof value === "string" ? value : "";
   const sizeBytes = new TextEncoder().encode(text).length;
-  if (text !== "" && sizeBytes <= 107) return text;
-  const reason = text === ""
-    ? "Invalid argument (os error 22)"
-    : "path must be shorter than SUN_LEN";
+  // A NUL at the front makes an abstract name, which may have further ones.
+  const isCut = !text.startsWith("\0") && text.includes("\0");
+  if (text !== "" && sizeBytes <= 107 && !isCut) return text;
+  let reason = "path must be shorter than SUN_LEN";
+  if (text === "") reason = "Invalid argument (os error 22)";
+  if (isCut) reason = "paths must not contain interior null bytes";
   throw Object.assign(new TypeError(reason), { code: "EINVAL" });
 }
 
