@@ -60,6 +60,7 @@ export class PortableListener {
       ipv6Only,
       reusePort: reusePort ? true : undefined,
     });
+    guardListen(this.server, (error) => opened.resolve(-listenErrno(error)));
     try {
       // Not `server.listen`, which `uringnet/register` has replaced by a method that leads here.
       Reflect.apply(runtimeSockets.listen, this.server, [options]);
@@ -104,6 +105,25 @@ export class PortableListener {
     }
     this.#waiting.push(socket);
     this.#onConnection();
+  };
+}
+
+type Method = (...args: unknown[]) => unknown;
+
+/**
+ * Deno's `listen` binds in a later tick, where the refusal of a permission is thrown past every
+ * listener and would end the process.
+ */
+function guardListen(server: RuntimeServer, refused: (error: unknown) => void): void {
+  const inside = server as unknown as { _listen2?: Method };
+  const bind = inside._listen2;
+  if (typeof bind !== "function") return;
+  inside._listen2 = function (...args) {
+    try {
+      return Reflect.apply(bind, this, args);
+    } catch (error) {
+      return refused(error);
+    }
   };
 }
 

@@ -65,4 +65,23 @@ test("listen() on a path, readable and writable for all, needs --allow-ffi alone
   assert.equal(await output([], SOCKET_FILE), ["listening", "closed"]);
 });
 
+/** Prints the answers of the portable backend for addresses, of which the flags allow some. */
+const PORTABLE = `import { Network } from "${ROOT}mod.ts";
+
+await using network = await Network.start({ backend: "portable" });
+const bound = (listener) => console.log("bound", listener.localAddress.hostname);
+const show = (error) => console.log(error.code, error.errno);
+await network.bind("127.0.0.1:0").then(bound, show);
+await network.bind("[::1]:0").then(bound, show);
+await network.bind("unix:no.socket").then(bound, show);
+await network.dial("[::1]:9").catch(show);
+`;
+
+test("portable: an address without its permission is EACCES, and the program goes on", async () => {
+  const refused = "BindFailed EACCES";
+  const rest = [refused, refused, "ConnectionFailed EACCES"];
+  assert.equal(await output([], PORTABLE), [refused, ...rest]);
+  assert.equal(await output(["--allow-net=127.0.0.1"], PORTABLE), ["bound 127.0.0.1", ...rest]);
+});
+
 test.run();
