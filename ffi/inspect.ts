@@ -10,7 +10,7 @@ import { libraryPlace } from "./load.ts";
 interface Globals {
   Deno?: {
     version: { deno: string };
-    permissions: { querySync(descriptor: { name: string }): { state: string; partial?: boolean } };
+    permissions: { querySync(descriptor: { name: string; host?: string }): { state: string } };
   };
   Bun?: { version: string };
 }
@@ -21,7 +21,10 @@ const PERMISSIONS = ["ffi", "net", "read", "env", "sys"] as const;
 
 export type PermissionName = typeof PERMISSIONS[number];
 
-/** "partial" stands for a list, such as `--allow-net=host`. */
+/**
+ * "partial" stands for `--allow-net` with a list that has the loopback interface. Deno does not
+ * tell whether there are lists of other permissions, and reports these as not granted.
+ */
 export type PermissionState = "granted" | "partial" | "missing";
 
 export interface RuntimeFacts {
@@ -42,9 +45,10 @@ export function runtimeFacts(): RuntimeFacts {
 }
 
 function permissionState(name: PermissionName): PermissionState {
-  const { state, partial } = deno!.permissions.querySync({ name });
-  if (state === "granted") return "granted";
-  return partial === true ? "partial" : "missing";
+  const isGranted = (host?: string): boolean =>
+    deno!.permissions.querySync(host === undefined ? { name } : { name, host }).state === "granted";
+  if (isGranted()) return "granted";
+  return name === "net" && isGranted("127.0.0.1") ? "partial" : "missing";
 }
 
 /** The place of the library that was loaded, or null. */

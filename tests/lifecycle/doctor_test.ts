@@ -250,6 +250,14 @@ test.skipIf(denoOnly, "with --allow-net alone the portable backend works", () =>
   expectPortable({ flags: ["--allow-net"] }, ["--allow-ffi"]);
 });
 
+test.skipIf(denoOnly, "a list of --allow-net that has the loopback interface is enough", () => {
+  const flags = ["--allow-net=127.0.0.1"];
+  expectPortable({ flags }, ["--allow-ffi"]);
+  assert.is(examined({ flags }).found.runtime.permissions.net, "partial");
+  const other = examined({ flags: ["--allow-net=192.0.2.1"] });
+  assert.equal([other.code, other.found.runtime.permissions.net], [2, "missing"]);
+});
+
 test.skipIf(denoOnly, "with --allow-ffi alone io_uring works", () => {
   const { code, found } = examined({ flags: ["--allow-ffi"] });
   assert.equal([code, found.backend, found.portable.works], [0, "io_uring", false]);
