@@ -12,6 +12,7 @@
  * @module
  */
 import { check } from "../base/check.ts";
+import { intrinsics } from "../base/intrinsics.ts";
 import type { IoBuf } from "../buf/io_buf.ts";
 import type { CallOptions } from "../net/call/call_options.ts";
 import type { Connection } from "../net/connection/connection.ts";
@@ -109,7 +110,7 @@ export async function copyBidirectional(
     [streamOf("a", a), sinkOf("b", b)],
     [streamOf("b", b), sinkOf("a", a)],
   ] as const;
-  const budget = new CallBudget(options);
+  const budget = bothBudget(a, b, options);
   const directions = ends.map(async ([stream, sink]) => {
     const count = await copyBytes(stream, sink, budget);
     await sink.close();
@@ -119,12 +120,29 @@ export async function copyBidirectional(
     const [aToB, bToA] = await Promise.all(directions);
     return { aToB, bToA };
   } catch (error) {
-    a.reset();
-    b.reset();
+    resetBoth(a, b);
     // No call of this function is pending when it rejects.
     await Promise.allSettled(directions);
     throw error;
   }
+}
+
+/** The budget of both directions. Wrong options are refused before anything has changed. */
+function bothBudget(a: Connection, b: Connection, options: CallOptions | undefined): CallBudget {
+  try {
+    return new CallBudget(options);
+  } catch (error) {
+    const signal: unknown = options?.signal;
+    const isAborted = intrinsics.isSignal(signal) && intrinsics.isAborted(signal);
+    // The copy has ended before its beginning, but its connections must not outlive it.
+    if (isAborted && error === intrinsics.abortReason(signal)) resetBoth(a, b);
+    throw error;
+  }
+}
+
+function resetBoth(a: Connection, b: Connection): void {
+  a.reset();
+  b.reset();
 }
 
 async function copyBytes(stream: Stream, sink: Sink, budget: CallBudget): Promise<number> {

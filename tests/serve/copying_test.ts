@@ -169,6 +169,16 @@ test("an abort ends copyBidirectional() with the reason, and resets both", async
   await assert.rejects(copy(line.a, line.b, { signal: controller.signal }), /no longer/);
 });
 
+test("copyBidirectional() resets both also when its signal was aborted before", async (context) => {
+  await using line = await chain(context.network);
+  const reason = new Error("no longer wanted");
+  const copied = copyBidirectional(line.a, line.b, { signal: AbortSignal.abort(reason) });
+  await assert.rejects(copied, (error) => error === reason);
+  for (const end of [line.client, line.server]) {
+    await assert.rejects(end.stream.recv(1, SOON), { errno: "ECONNRESET" });
+  }
+});
+
 test("wrong arguments are refused before a byte moves", async ({ network }) => {
   await using pair = await connect(network);
   const { client, server } = pair;
