@@ -85,6 +85,28 @@ test("toDenoConn and toDenoListener wrap objects of the program's own network", 
   assert.ok(network.stats().inboundBytes >= 2);
 });
 
+test("a network that closes is no end of the peer: its reads are interrupted", async () => {
+  for (const end of ["network", "connection"] as const) {
+    await using network = await Network.start();
+    const listener = await network.bind("127.0.0.1:0");
+    await network.dial(listener.localAddress);
+    const connection = await listener.accept();
+    using conn = toDenoConn(connection);
+    const reading = conn.read(new Uint8Array(1));
+    const interrupted = assert.rejects(reading, errors.Interrupted as ErrorConstructor);
+    await (end === "network" ? network : connection).close();
+    await interrupted;
+    await assert.rejects(conn.read(new Uint8Array(1)), errors.BadResource as ErrorConstructor);
+  }
+});
+
+test("a network that closes ends an iteration over its listener", async () => {
+  const network = await Network.start();
+  const next = toDenoListener(await network.bind("127.0.0.1:0")).next();
+  await network.close();
+  assert.equal(await next, { done: true, value: undefined });
+});
+
 test("reusePort lets two listeners share a port", () => {
   using first = listen({ hostname: "127.0.0.1", port: 0, reusePort: true });
   const { port } = first.addr;

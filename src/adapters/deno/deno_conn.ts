@@ -151,13 +151,18 @@ export class DenoConn<A extends Addr = Addr> implements Disposable {
   }
 
   async #receive(maxLength: number | undefined): Promise<IoBuf | null> {
+    const { stream } = this.connection;
+    const wasOpen = !stream.closed;
     try {
-      return await this.connection.stream.recvSome(maxLength);
+      return await stream.recvSome(maxLength);
     } catch (error) {
       if (this.#closed) throw interrupted(error);
-      // The kernel reports a reset once. Later receives see the end of the stream.
-      const told = error instanceof NetworkError && error.code === "Closed";
-      if (told && this.connection.stream.closed) return null;
+      if (error instanceof NetworkError && error.code === "Closed") {
+        // The kernel reports a reset once. Later receives see the end of the stream.
+        if (error.errno !== null) return null;
+        // The program has closed the network, or the connection below.
+        if (wasOpen) throw interrupted(error);
+      }
       throw denoError(error);
     }
   }

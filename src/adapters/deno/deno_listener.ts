@@ -9,7 +9,7 @@ import { NetworkError } from "../../base/network_error.ts";
 import type { Listener } from "../../net/accept/listener.ts";
 import { type Addr, denoAddr } from "./addr.ts";
 import type { DenoTcpConn } from "./deno_tcp_conn.ts";
-import { badResource, denoError, listenerClosed } from "./errors.ts";
+import { badResource, denoError, errors, listenerClosed } from "./errors.ts";
 import { toDenoConn } from "./to_deno_conn.ts";
 
 /** A listener with the members of `Deno.Listener`. */
@@ -45,7 +45,7 @@ export class DenoListener<C extends Disposable = DenoTcpConn, A extends Addr = A
     try {
       return { value: await this.accept(), done: false };
     } catch (error) {
-      if (this.#closed) return { value: undefined, done: true };
+      if (error instanceof errors.BadResource) return { value: undefined, done: true };
       throw error;
     }
   }
