@@ -750,6 +750,7 @@ export const SCENARIOS: readonly Scenario[] = [
               log(`after ${client.bytesRead}`);
               client.resume();
             }, 10);
+            return true;
           },
         },
       } as node.NetConnectOpts);
