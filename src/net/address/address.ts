@@ -49,16 +49,26 @@ export function isUnix(address: SocketAddress | UnixAddress): address is UnixAdd
 
 const encoder = new TextEncoder();
 
-function fail(value: unknown, reason: string): never {
+/** An address in a message: an object by those of its fields that it has. */
+function shownAddress(given: unknown, fields: Record<string, unknown>): string {
+  const known = Object.entries(fields).filter(([, value]) => value !== undefined);
+  if (typeof given !== "object" || known.length === 0) return shown(given);
+  return `{ ${known.map(([name, value]) => `${name}: ${shown(value)}`).join(", ")} }`;
+}
+
+function fail(given: unknown, reason: string, fields: Record<string, unknown> = {}): never {
+  const what = shownAddress(given, fields);
   throw new TypeError(
-    `Cannot use address ${shown(value)}: ${reason}; wanted "host:port", "[ipv6]:port", ` +
+    `Cannot use address ${what}: ${reason}; wanted "host:port", "[ipv6]:port", ` +
       `"unix:/path", { hostname, port } or { path }`,
   );
 }
 
 function checkPath(path: unknown, given: unknown): UnixAddress {
-  if (typeof path !== "string" || path === "") fail(given, "the path is empty or not a string");
-  if (path.indexOf("\0", 1) >= 0) fail(given, "the path contains a NUL character");
+  if (typeof path !== "string" || path === "") {
+    fail(given, "the path is empty or not a string", { path });
+  }
+  if (path.indexOf("\0", 1) >= 0) fail(given, "the path contains a NUL character", { path });
   const length = encoder.encode(path).length;
   if (length > UNIX_PATH_BYTES_MAX) {
     throw new RangeError(
@@ -90,15 +100,16 @@ export function parseAddress(given: unknown, portMin: 0 | 1): SocketAddress | Un
   if (path !== undefined) return checkPath(path, given);
   const hostname = intrinsics.optionOf(address, "hostname");
   const port = intrinsics.optionOf(address, "port");
-  if (typeof hostname !== "string" || hostname === "") fail(given, "the hostname is missing");
+  const refuse = (reason: string): never => fail(given, reason, { hostname, port });
+  if (typeof hostname !== "string" || hostname === "") return refuse("the hostname is missing");
   const bracketed = /^\[(.*)\]$/.exec(hostname)?.[1];
   if (bracketed !== undefined && parseIp(bracketed)?.family !== 6) {
-    fail(given, "the brackets do not contain an IPv6 address");
+    refuse("the brackets do not contain an IPv6 address");
   }
   const bare = bracketed ?? hostname;
   const [, name, interfaceName = ""] = /^([^%]*)(?:%(.*))?$/s.exec(bare) as RegExpExecArray;
   if (/[\s\0/[\]]/.test(name) || /[\t-\r \0/:[\]]/.test(interfaceName)) {
-    fail(given, "the hostname has an invalid character");
+    refuse("the hostname has an invalid character");
   }
   return { hostname: bare, port: check.integer("port", port, portMin, 65_535) };
 }

@@ -193,7 +193,7 @@ export interface NetworkConfig {
    */
   registry?: MetricsRegistry;
   /**
-   * The beginning of each metric's name: letters, digits, `_` and `:`.
+   * The beginning of each metric's name: letters, digits, `_` and `:`, no digit first.
    * @default {"uringnet_"}
    */
   metricsPrefix?: string;
@@ -281,6 +281,7 @@ function budget(field: string, value: unknown, fallback: number | null): number 
 export function checkKeepAlive(field: string, value: unknown): KeepAlive | null {
   if (value === null || value === undefined || value === false) return null;
   if (value === true) return {};
+  if (typeof value !== "object") check.fail(field, "a boolean or an object", value);
   const given = check.options(field, value, ["idleSeconds", "intervalSeconds", "count"]);
   const limits = { idleSeconds: 32_767, intervalSeconds: 32_767, count: 127 };
   const result: KeepAlive = {};
@@ -349,9 +350,8 @@ function checkCallback(field: string, value: unknown): ((reason: string) => void
 function checkPrefix(value: unknown): string {
   const prefix = check.text("metricsPrefix", or(value, "uringnet_"));
   if (!/^([a-zA-Z_:][a-zA-Z0-9_:]*)?$/.test(prefix)) {
-    throw new RangeError(
-      `Cannot use "metricsPrefix": wanted letters, digits, "_" and ":", given "${prefix}"`,
-    );
+    const wanted = 'letters, digits, "_" and ":", no digit first';
+    throw new RangeError(`Cannot use "metricsPrefix": wanted ${wanted}, given "${prefix}"`);
   }
   return prefix;
 }

@@ -68,6 +68,22 @@ test("parseAddress() refuses a value that is no address at all", () => {
   for (const given of wrong) thrown(() => parseAddress(given, 0), TypeError, "Cannot use address");
 });
 
+test("parseAddress() shows the fields of an object that it refuses", () => {
+  const shown: readonly (readonly [object, string])[] = [
+    [{ hostname: "", port: 80 }, '{ hostname: "", port: 80 }'],
+    [{ hostname: "a b", port: 80 }, '{ hostname: "a b", port: 80 }'],
+    [{ hostname: "[name]", port: "80" }, '{ hostname: "[name]", port: "80" }'],
+    [{ hostname: 5 }, "{ hostname: 5 }"],
+    [{ path: 5 }, "{ path: 5 }"],
+    [{ path: "/a\0b" }, '{ path: "/a\\u0000b" }'],
+    [[], "an array of 0"],
+    [{ host: "a" }, "an object (Object)"],
+  ];
+  for (const [given, text] of shown) {
+    thrown(() => parseAddress(given, 0), TypeError, `Cannot use address ${text}: `);
+  }
+});
+
 test("parseAddress() takes brackets in a hostname around IPv6 addresses only", () => {
   for (const hostname of ["[]", "[name]", "[127.0.0.1]", "[::1", "::1]"]) {
     thrown(() => parseAddress({ hostname, port: 1 }, 0), TypeError, "Cannot use address");

@@ -171,7 +171,9 @@ test("a config, and each part of it, must be an object", () => {
     thrown(() => resolveConfig({ pool: value }), TypeError, 'Cannot use "pool": wanted an object');
   }
   for (const value of [1, "a", []]) {
-    thrown(() => resolveConfig({ keepAlive: value }), TypeError, 'Cannot use "keepAlive"');
+    const wanted = Array.isArray(value) ? "an object" : "a boolean or an object";
+    const probing = () => resolveConfig({ keepAlive: value });
+    thrown(probing, TypeError, `Cannot use "keepAlive": wanted ${wanted}`);
     thrown(() => resolveConfig({ ring: { spin: value } }), TypeError, 'Cannot use "ring.spin"');
   }
 });
@@ -230,7 +232,7 @@ test("metricsPrefix must make valid names", () => {
     thrown(
       () => resolveConfig({ metricsPrefix: prefix }),
       RangeError,
-      'Cannot use "metricsPrefix"',
+      'Cannot use "metricsPrefix": wanted letters, digits, "_" and ":", no digit first, given',
     );
   }
   for (const prefix of [1, null, {}]) {
