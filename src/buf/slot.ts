@@ -14,6 +14,12 @@ import { assert } from "../base/assert.ts";
 /** The slab id of memory that the kernel cannot see. */
 export const PLAIN_SLAB = 0xffff_ffff;
 
+/**
+ * The first id of slabs that the portable backend makes of the runtime's memory. Those of the shim
+ * are numbered from 0, and are fewer.
+ */
+export const RUNTIME_SLAB_FIRST = 1 << 24;
+
 /** Tracks the open handles on slots: see `LeakTracker`. A handle is any object here. */
 export interface HandleTracker {
   add(handle: object): void;
@@ -48,6 +54,11 @@ export class Slot {
     const slot = new Slot(PLAIN_SLAB, 0, bytes, home);
     slot.references = 1;
     return slot;
+  }
+
+  /** Plain memory over the same bytes. Takes over one reference of `slot`, until it is released. */
+  static plainOver(slot: Slot): Slot {
+    return Slot.plain(slot.bytes, { tracker: null, put: () => slot.release() });
   }
 
   get capacity(): number {

@@ -8,14 +8,12 @@
  * @module
  */
 import type { SlabMemory } from "../buf/slab.ts";
-
-/** The shim numbers its slabs from 0, and has fewer than this. */
-const FIRST_OWN = 1 << 24;
+import { RUNTIME_SLAB_FIRST } from "../buf/slot.ts";
 
 export class SlabTable {
   readonly #slabs = new Map<number, WeakRef<Uint8Array>>();
   readonly #collected = new FinalizationRegistry<number>((id) => this.#forget(id));
-  #next = FIRST_OWN;
+  #next = RUNTIME_SLAB_FIRST;
   /** The slab of the last lookup, because most operations name the same slab. */
   #lastId = -1;
   #last: WeakRef<Uint8Array> | null = null;

@@ -31,7 +31,8 @@ function openRing(options: RingOptions): Ring {
 /**
  * Takes the rings over, and closes them when the network cannot be opened. Throws a NetworkError
  * "Unsupported" when the runtime refuses a doorbell at once; `doorbellsOpened` rejects when the
- * runtime refuses a doorbell later. The memory of a new pool comes from `source`.
+ * runtime refuses a doorbell later. The memory of a new pool comes from `source`, as does that of
+ * received buffers, because programs get both.
  */
 export function openNetwork(
   native: NativePort,
@@ -48,7 +49,7 @@ export function openNetwork(
     rings.sendPort?.close();
     throw error;
   }
-  return wire(native, host, config, rings, pool);
+  return wire(native, host, config, rings, pool, source);
 }
 
 /** Waits until the doorbells can ring. Closes the rings and rejects when a doorbell cannot. */
@@ -70,12 +71,13 @@ function wire(
   config: ResolvedConfig,
   rings: OpenRings,
   pool: BufferPool,
+  source: SlabSource,
 ): NetworkContext {
   const meter = new Meter();
   const { maxInFlight: inFlightMax, spin } = config.ring;
   // Without read buffering, these buffers serve receives for which the pool has no memory.
   const sizeBytes = config.readBufferSize || LIMITS.unbufferedReadBytes;
-  const reads = { pool, source: native, sizeBytes };
+  const reads = { pool, source, sizeBytes };
   const { recvPort, sendPort } = rings;
   const common = { host, meter, inFlightMax, spin };
   let recvRing: Ring;

@@ -59,11 +59,11 @@ function checkBuffer(buffer: ArrayBuffer): Uint8Array {
  */
 export function loadCall(queue: SendHalf, call: SendCall, data: Sendable): void {
   if (data instanceof BufferHandle) {
-    loadHandle(call, data);
+    loadHandle(queue, call, data);
   } else if (data instanceof Uint8Array) {
     loadView(queue, call, data, check.bytes("data", WANTED, data));
   } else if (data instanceof IoBufs) {
-    loadHandles(call, data);
+    loadHandles(queue, call, data);
   } else if (typeof data === "string") {
     loadText(queue, call, data);
   } else if (Array.isArray(data)) {
@@ -76,7 +76,7 @@ export function loadCall(queue: SendHalf, call: SendCall, data: Sendable): void 
   }
 }
 
-function loadHandle(call: SendCall, buffer: BufferHandle): void {
+function loadHandle(queue: SendHalf, call: SendCall, buffer: BufferHandle): void {
   const slot = handleFields.moveOut(buffer);
   const span = handleFields.span(buffer);
   if (span === 0) return slot.release();
@@ -87,18 +87,18 @@ function loadHandle(call: SendCall, buffer: BufferHandle): void {
     );
   }
   call.totalBytes += span;
-  call.join(slot, handleFields.start(buffer), span);
+  call.join(queue.seen(slot), handleFields.start(buffer), span);
 }
 
 /**
  * Moves all buffers in. On a failure the remaining ones are released, because they no longer belong
  * to the caller.
  */
-function loadHandles(call: SendCall, buffers: IoBufs): void {
+function loadHandles(queue: SendHalf, call: SendCall, buffers: IoBufs): void {
   const chunks = moveChunksOut(buffers);
   let at = 0;
   try {
-    while (at < chunks.length) loadHandle(call, chunks[at++]);
+    while (at < chunks.length) loadHandle(queue, call, chunks[at++]);
   } catch (error) {
     while (at < chunks.length) chunks[at++].release();
     throw error;

@@ -179,7 +179,7 @@ export class PushSend implements Deliverable {
     const call = queue.newCall();
     slot.retain();
     call.totalBytes = length;
-    call.add(slot, start, length);
+    call.add(queue.seen(slot), start, length);
     this.#push(call);
     return true;
   }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Slot } from "../../buf/slot.ts";
+import { PLAIN_SLAB, RUNTIME_SLAB_FIRST, Slot } from "../../buf/slot.ts";
 import type { CloseReason } from "../call/close_reason.ts";
 import { HalfQueue } from "../socket/half_queue.ts";
 import type { Socket } from "../socket/socket.ts";
@@ -36,6 +36,16 @@ export abstract class SendCalls extends HalfQueue<SendCall> implements SendCallO
   /** The buffer in which small sends are gathered. */
   get gather(): GatherBuffer {
     return this.#gather ??= new GatherBuffer(this.socket.context.pool);
+  }
+
+  /**
+   * The slot, or plain memory over it where the kernel cannot see it: a buffer of a portable
+   * network, sent over io_uring. Takes over one reference of the slot.
+   */
+  seen(slot: Slot): Slot {
+    const { slab } = slot;
+    const isForeign = slab >= RUNTIME_SLAB_FIRST && slab !== PLAIN_SLAB;
+    return isForeign && this.ring.port.ownDescriptors !== true ? Slot.plainOver(slot) : slot;
   }
 
   /** Called when the queue is empty and no operation is in flight. */

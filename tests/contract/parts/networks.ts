@@ -7,6 +7,7 @@ import { BufferPool, BufferPoolConfig, type NetworkConfig, probe } from "../../.
 import { kernelAtLeast } from "../../../src/net/config/capabilities.ts";
 import { assert } from "../../harness.ts";
 import {
+  allocated,
   connect,
   type ContractSuite,
   expectAlive,
@@ -80,6 +81,42 @@ export function networks(test: ContractSuite, config: NetworkConfig): void {
     await second.network.close();
     await using pair = await connect(third.network, "127.0.0.1:0", network);
     await expectAlive(pair);
+  });
+
+  test("buffers of a network of the other backend are sent", async ({ network }) => {
+    if (!probe().supported) return;
+    const backend = network.backend === "portable" ? "io_uring" : "portable";
+    await using own = await started({ ...config, backend });
+    await using other = await connect(own.network);
+    await using pair = await connect(network);
+    const bytes = pattern(200_000);
+    const sending = other.client.sink.send(bytes);
+    const received = await other.server.stream.recv(bytes.length);
+    await sending;
+    // As parts of several buffers, of two together, and as a part of one.
+    const [first, rest] = [received.split(70_000), received];
+    const made = own.network.pool.alloc(3);
+    made.bytes.set([1, 2, 3]);
+    await Promise.all([
+      pair.client.sink.send(first),
+      pair.client.sink.send(made),
+      pair.client.sink.send(rest),
+      expectBytes(pair.server, bytes.subarray(0, 70_000)),
+      expectBytes(pair.server, Uint8Array.of(1, 2, 3)),
+      expectBytes(pair.server, bytes.subarray(70_000)),
+    ]);
+    // Bulk: received as fast as it comes, into the largest buffers.
+    const bulk = pattern(2_000_000);
+    const through = (async () => {
+      for (let left = bulk.length; left > 0;) {
+        const chunk = await other.server.stream.recvSome();
+        left -= chunk?.length ?? left;
+        if (chunk !== null) await pair.client.sink.send(chunk);
+      }
+    })();
+    await Promise.all([other.client.sink.send(bulk), through, expectBytes(pair.server, bulk)]);
+    // The buffers went back to the network from which they came.
+    assert.is(allocated(own.network), 0);
   });
 
   test("a network's own pool is a BufferPool", ({ network }) => {
