@@ -5,7 +5,8 @@
  *   flowing --pause(), or the function returns false--> paused --resume()--> flowing
  *
  * When the program pauses or throws in the middle of a delivery, the rest waits here. It is
- * delivered first afterwards.
+ * delivered first afterwards. The end of the bytes waits as well: Node, which does not read while
+ * the program pauses, does not see it before.
  *
  * @module
  */
@@ -36,6 +37,7 @@ export class OnReadBuffers {
   #target: Uint8Array | null = null;
   #held: Uint8Array | null = null;
   #isPaused = false;
+  #end: (() => void) | null = null;
 
   constructor(source: OnReadSource, stream: Duplex, onread: OnRead, scope: AsyncScope) {
     this.#source = source;
@@ -50,8 +52,14 @@ export class OnReadBuffers {
 
   resume(): void {
     this.#isPaused = false;
-    if (this.#held === null) this.#source.receiveMore();
-    else nextTick(this.#pour);
+    if (this.#held !== null || this.#end !== null) nextTick(this.#pour);
+    else this.#source.receiveMore();
+  }
+
+  /** Calls `told` once the program has the bytes and has not paused, perhaps at once. */
+  end(told: () => void): void {
+    this.#end = told;
+    this.#pour();
   }
 
   /**
@@ -84,10 +92,14 @@ export class OnReadBuffers {
   }
 
   readonly #pour = (): void => {
+    if (this.#isPaused) return;
     const held = this.#held;
-    if (held === null || this.#isPaused) return;
     this.#held = null;
-    if (this.take(held, 0, held.length)) this.#source.receiveMore();
+    if (held !== null && !this.take(held, 0, held.length)) return;
+    const told = this.#end;
+    this.#end = null;
+    if (told === null) this.#source.receiveMore();
+    else told();
   };
 
   #next(): Uint8Array {

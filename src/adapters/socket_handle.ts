@@ -222,12 +222,16 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   }
 
   end(): void {
-    this.scope.run(receivedEnd.push, this.#stream);
+    const ended = () => void this.scope.run(receivedEnd.push, this.#stream);
+    if (this.#reader === null) ended();
+    else this.#reader.end(ended);
   }
 
   error(reason: unknown): void {
     const failure = nodeError.system(nodeError.errnoOf(reason, ERRNO.ECONNRESET), "read");
-    this.scope.run(handleCalls.destroy, this.#stream, failure);
+    const failed = () => void this.scope.run(handleCalls.destroy, this.#stream, failure);
+    if (this.#reader === null) failed();
+    else this.#reader.end(failed);
   }
 
   drained(): void {

@@ -766,4 +766,31 @@ export const SCENARIOS: readonly Scenario[] = [
     expected: ["abcd", "after 4", "efgh", "after 8", "ij", "after 10"],
     differs: { bun: "Bun goes on without resume()" },
   },
+  {
+    claim: "the end of the peer waits while onread is paused",
+    async play(net, log) {
+      const server = net.createServer();
+      const port = await listening(server);
+      const accepted = once(server, "connection");
+      const buffer = Buffer.alloc(4);
+      const client = net.connect({
+        port,
+        host: "127.0.0.1",
+        onread: { buffer, callback: (count: number) => log(`got ${count}`) },
+      } as node.NetConnectOpts);
+      client.on("end", () => log("end"));
+      const [peer] = await accepted as [node.Socket];
+      peer.write("ab");
+      while (client.bytesRead < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+      client.pause();
+      await new Promise((resolve) => peer.end(() => setTimeout(resolve, 10)));
+      log("resume");
+      client.resume();
+      await closed(client);
+      server.close();
+      await closed(server);
+    },
+    expected: ["got 2", "resume", "end"],
+    differs: { bun: "Bun goes on without resume()" },
+  },
 ];
