@@ -105,10 +105,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     else this.#written = done;
   }
 
-  /**
-   * Whether `node:http` of Deno may write a whole response as one text. The next two members are
-   * for it as well.
-   */
+  /** Whether `node:http` of Deno may write a whole response as one text, as with what follows. */
   get isStreamBase(): boolean {
     const { http } = this;
     return http !== null && http.writesTexts && this.connected && this.#send?.full !== true;
@@ -184,7 +181,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     });
     // As in Node, the callback gets no error. The program may reuse the bytes, which are read no
     // more.
-    if (written !== null) nextTick(() => this.scope.run(written));
+    if (written !== null) this.runLater(written);
     if (response !== null) nextTick(handleCalls.complete, response, 0);
     if (lingers) {
       setImmediate(closed);
@@ -240,7 +237,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     this.#written = this.#response = null;
     this.idle?.touch();
     if (response !== null) this.scope.run(handleCalls.complete, null, response, 0);
-    if (written !== null) this.scope.run(written);
+    if (written !== null) this.runLater(written);
   }
 
   finished(): void {
@@ -253,7 +250,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     const failure = nodeError.system(nodeError.errnoOf(reason, ERRNO.EPIPE), "write");
     const waiting = this.#written ?? this.#finished;
     this.#written = this.#finished = this.#response = null;
-    if (waiting !== null) this.scope.run(waiting, undefined, failure);
+    if (waiting !== null) this.runLater(waiting, failure);
     else this.scope.run(handleCalls.destroy, this.#stream, failure);
   }
 

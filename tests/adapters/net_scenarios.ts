@@ -268,6 +268,24 @@ export const SCENARIOS: readonly Scenario[] = [
     expected: ["true closed", "client error MINE", "client close true"],
   },
   {
+    claim: "the callbacks of writes come in order, also that of a write that waits",
+    async play(net, log) {
+      const { server, client, peer } = await pair(net);
+      peer.resume();
+      client.write("x", () => log("first"));
+      await new Promise<void>((resolve) =>
+        client.write(Buffer.alloc(100_000), () => {
+          log("second");
+          resolve();
+        })
+      );
+      client.destroy();
+      server.close();
+      await closed(server);
+    },
+    expected: ["first", "second"],
+  },
+  {
     claim: "destroy() in a callback of write() still sends what was written",
     async play(net, log) {
       const { server, client, peer } = await pair(net);
@@ -749,6 +767,7 @@ export const SCENARIOS: readonly Scenario[] = [
             setTimeout(() => {
               log(`after ${client.bytesRead}`);
               client.resume();
+              if (client.bytesRead === 8) client.end();
             }, 10);
             return true;
           },
@@ -757,8 +776,7 @@ export const SCENARIOS: readonly Scenario[] = [
       await once(client, "connect");
       client.on("readable", () => {});
       const [peer] = await accepted as [node.Socket];
-      await new Promise((resolve) => peer.write("abcdefgh", resolve));
-      client.end();
+      peer.write("abcdefgh");
       await closed(client);
       server.close();
       await closed(server);
