@@ -158,10 +158,9 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     this.connecting?.cancel();
     this.connecting = null;
     const connection = this.connection;
-    if (connection === null) {
-      setImmediate(closed);
-      return;
-    }
+    // As in Node, behind the immediates of listeners, those of 'error' among them.
+    const later = () => void nextTick(setImmediate, closed);
+    if (connection === null) return later();
     const { context } = this;
     const lingers = !reset && this.queuedBytes > 0;
     const written = this.#written;
@@ -183,15 +182,12 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     // more.
     if (written !== null) this.runLater(written);
     if (response !== null) nextTick(handleCalls.complete, response, 0);
-    if (lingers) {
-      setImmediate(closed);
-      return;
-    }
+    if (lingers) return later();
     // Keeps the process alive until the callback was called.
     context.addReference();
     void closing.then(() => {
       context.removeReference();
-      setImmediate(closed);
+      later();
     });
   }
 

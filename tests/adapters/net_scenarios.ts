@@ -286,6 +286,24 @@ export const SCENARIOS: readonly Scenario[] = [
     expected: ["first", "second"],
   },
   {
+    claim: "an immediate that a listener of 'error' asks for comes before 'close'",
+    async play(net, log) {
+      const { server, client, peer } = await pair(net);
+      peer.resume();
+      client.on("error", () => void setImmediate(() => log("immediate")));
+      client.on("close", () => log("close"));
+      client.destroy(new Error("of the program"));
+      await closed(client);
+      client.connect({ port: (server.address() as node.AddressInfo).port, host: "127.0.0.1" });
+      client.destroy(new Error("of the program"));
+      await closed(client);
+      server.close();
+      await closed(server);
+    },
+    expected: ["immediate", "close", "immediate", "close"],
+    differs: { bun: "Bun emits 'close' first" },
+  },
+  {
     claim: "destroy() in a callback of write() still sends what was written",
     async play(net, log) {
       const { server, client, peer } = await pair(net);
