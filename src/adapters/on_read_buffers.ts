@@ -38,6 +38,7 @@ export class OnReadBuffers {
   #held: Uint8Array | null = null;
   #isPaused = false;
   #end: (() => void) | null = null;
+  #isDelivering = false;
 
   constructor(source: OnReadSource, stream: Duplex, onread: OnRead, scope: AsyncScope) {
     this.#source = source;
@@ -52,6 +53,8 @@ export class OnReadBuffers {
 
   resume(): void {
     this.#isPaused = false;
+    // The outcome of the delivery decides: bytes that came meanwhile would overtake its rest.
+    if (this.#isDelivering) return;
     if (this.#held !== null || this.#end !== null) nextTick(this.#pour);
     else this.#source.receiveMore();
   }
@@ -62,6 +65,20 @@ export class OnReadBuffers {
     this.#pour();
   }
 
+  /** `take` for the network. Returns false as well when the program has thrown before the rest. */
+  receive(bytes: Uint8Array, start: number, end: number): boolean {
+    try {
+      return this.take(bytes, start, end);
+    } catch (error) {
+      if (this.#held === null) throw error;
+      // The rest comes first: the next bytes, or the end of the stream, would overtake it.
+      queueMicrotask(() => {
+        throw error;
+      });
+      return false;
+    }
+  }
+
   /**
    * Delivers bytes, as many at a time as the program's buffer holds. Returns false when the program
    * has paused.
@@ -70,6 +87,7 @@ export class OnReadBuffers {
     const { callback } = this.#onread;
     const stream = this.#stream;
     let at = start;
+    this.#isDelivering = true;
     try {
       while (at < end && !this.#isPaused && !stream.destroyed) {
         const target = this.#target ?? this.#next();
@@ -82,6 +100,7 @@ export class OnReadBuffers {
         if (answer === false || count === 0) this.#isPaused = true;
       }
     } finally {
+      this.#isDelivering = false;
       if (at < end && !stream.destroyed) {
         this.#held = bytes.slice(at, end);
         // The program has thrown: its error is reported first.
@@ -95,12 +114,20 @@ export class OnReadBuffers {
     if (this.#isPaused) return;
     const held = this.#held;
     this.#held = null;
-    if (held !== null && !this.take(held, 0, held.length)) return;
+    try {
+      if (held !== null) this.take(held, 0, held.length);
+    } finally {
+      if (this.#held === null && !this.#isPaused) this.#goOn();
+    }
+  };
+
+  /** The program has all bytes and wants more. */
+  #goOn(): void {
     const told = this.#end;
     this.#end = null;
     if (told === null) this.#source.receiveMore();
     else told();
-  };
+  }
 
   #next(): Uint8Array {
     const { buffer } = this.#onread;

@@ -201,7 +201,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     const stream = this.#stream as Duplex;
     if (this.#reader !== null) {
       this.idle?.touch();
-      return this.#reader.take(bytes, start, end);
+      return this.#reader.receive(bytes, start, end);
     }
     this.bytesRead += end - start;
     const { http, relay } = this;

@@ -7,6 +7,7 @@
 import { once } from "node:events";
 import type * as node from "node:net";
 import process from "node:process";
+import { setImmediate } from "node:timers";
 import net from "../../src/adapters/net.ts";
 import { assert, suite } from "../harness.ts";
 
@@ -124,6 +125,33 @@ test("onread delivers while something listens to 'readable'", async () => {
   socket.on("readable", () => {});
   await once(socket, "close");
   assert.is(text, "hello world");
+  server.close();
+  await once(server, "close");
+});
+
+test("a callback of onread that resumes and then returns false loses no bytes", async () => {
+  const server = net.createServer((peer) => {
+    peer.write("abcdef");
+    peer.once("data", () => peer.end("ghijkl"));
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  let text = "";
+  const socket = net.connect({
+    port: (server.address() as node.AddressInfo).port,
+    host: "127.0.0.1",
+    onread: {
+      buffer: new Uint8Array(4),
+      callback(count: number, bytes: Uint8Array) {
+        text += new TextDecoder().decode(bytes.subarray(0, count));
+        if (text === "abcd") socket.write("more");
+        socket.resume();
+        setImmediate(() => socket.resume());
+        return false;
+      },
+    },
+  });
+  await once(socket, "close");
+  assert.is(text, "abcdefghijkl");
   server.close();
   await once(server, "close");
 });
