@@ -116,7 +116,11 @@ export class Listening {
     const handle = new SocketHandle();
     handle.open(connection);
     // Outside the promise, so that an error of the program is an uncaught exception.
-    queueMicrotask(() => this.onconnection(0, handle));
+    queueMicrotask(() => {
+      // The program may have closed the server since, when it got the connection before this one.
+      if (this.#closed) handle.finalize(true, () => {});
+      else this.onconnection(0, handle);
+    });
   };
 
   /**

@@ -156,6 +156,23 @@ test("a callback of onread that resumes and then returns false loses no bytes", 
   await once(server, "close");
 });
 
+test("a server that was closed by a listener of 'connection' emits no other one", async () => {
+  let accepted = 0;
+  const server = net.createServer((socket) => {
+    accepted++;
+    server.close();
+    socket.destroy();
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as node.AddressInfo;
+  const clients = Array.from({ length: 6 }, () => net.connect(port, "127.0.0.1"));
+  await Promise.all(clients.map((client) => {
+    client.on("error", () => {}).resume();
+    return new Promise((resolve) => client.once("close", resolve));
+  }));
+  assert.is(accepted, 1);
+});
+
 test("ipv6Only says nothing about a server of IPv4", async () => {
   const server = net.createServer();
   await once(server.listen({ port: 0, host: "127.0.0.1", ipv6Only: true }), "listening");
