@@ -90,15 +90,16 @@ export class BunHttpLimits {
   request(socket: NetSocket, request: Message, response: EventEmitter): void {
     const exchange = this.#exchanges.get(socket);
     if (exchange === undefined || exchange.unanswered.some(([known]) => known === request)) return;
-    if (exchange.phase === "idle") {
-      exchange.sinceMs = performance.now();
-      socket.setTimeout(this.#server.timeout ?? 0);
-    }
+    if (exchange.phase === "idle") socket.setTimeout(this.#server.timeout ?? 0);
+    // The check has not seen the beginning of a request that follows another one at once.
+    if (exchange.phase !== "headers") exchange.sinceMs = performance.now();
     exchange.phase = request.complete ? "answer" : "body";
     const entry: [Message, EventEmitter] = [request, response];
     exchange.unanswered.push(entry);
     request.once("end", () => {
-      if (exchange.phase === "body") exchange.phase = "answer";
+      // A request before the last one is complete, whenever the program reads its end.
+      const isLast = exchange.unanswered.at(-1) === entry;
+      if (isLast && exchange.phase === "body") exchange.phase = "answer";
     });
     response.once("close", () => {
       // Answers are finished in the order of their requests, so that the entry is the first.

@@ -375,6 +375,21 @@ const steps = {
     await closed(server);
     return text.split("\r\n")[0];
   },
+  "http: a pipelined request whose body does not end gets 408": async () => {
+    const limits = { headersTimeout: 90, requestTimeout: 90, connectionsCheckingInterval: 20 };
+    const server = createServer(limits, async (asked, answer) => {
+      // The body of the first request ends for the program once the second one has begun.
+      if (asked.url === "/1") await once(server, "request");
+      asked.on("end", () => answer.end(asked.url)).resume();
+    });
+    const port = await listening(server);
+    const client = net.connect(port, host);
+    const head = (url) => `POST ${url} HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\n`;
+    client.write(`${head("/1")}abc${head("/2")}a`);
+    const text = await body(client);
+    await closed(server);
+    return [text.includes("/1"), text.includes("408")];
+  },
   "http: maxConnections": async () => {
     const server = createServer(() => {});
     server.maxConnections = 1;
