@@ -722,7 +722,7 @@ const DIFFERENT: Readonly<Record<string, RegExp>> = inDeno
 /** Steps that only fail to connect: nothing is carried. */
 const SILENT = new RegExp(
   "refused|an address in use|listen twice|with options and a signal|right after listen|" +
-    "leaves no connection",
+    "leaves no connection|cannot be read",
 );
 
 interface Step {

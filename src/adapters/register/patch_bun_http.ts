@@ -12,6 +12,7 @@
  * @module
  */
 import type { EventEmitter } from "node:events";
+import { nextTick } from "node:process";
 import {
   type Exports,
   type NetModule,
@@ -143,6 +144,17 @@ function startListening(
   listening.set(server, state);
 }
 
+/** The error of TLS options that are wrong; null when there is none. */
+function tlsOptionsError(tls: Exports, server: HttpServer): Error | null {
+  if (!tlsOptions.has(server)) return null;
+  try {
+    tls.createSecureContext(tlsOptions.get(server));
+    return null;
+  } catch (error) {
+    return error as Error;
+  }
+}
+
 type Method = (this: HttpServer, ...args: unknown[]) => unknown;
 
 /** Replaces methods; each gets the original for servers that do not listen on the ring. */
@@ -267,7 +279,10 @@ export function patchBunHttp(
       if (listening.get(this)?.closing === false) {
         throw nodeError.fixed("ERR_SERVER_ALREADY_LISTEN");
       }
-      startListening(net, modules, this, args);
+      // As in Bun, whose servers read their certificate here: else each connection would throw.
+      const failure = tlsOptionsError(modules.tls, this);
+      if (failure === null) startListening(net, modules, this, args);
+      else nextTick(() => this.emit("error", failure));
       return this;
     });
   noteTlsOptions(modules.https);

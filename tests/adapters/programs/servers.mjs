@@ -604,6 +604,14 @@ const steps = {
     await closed(server);
     return result[0];
   },
+  "https: a certificate that cannot be read": async () => {
+    const server = https.createServer({ key: "none", cert: "none" }).listen(0, host);
+    return await new Promise((resolve) => {
+      server.once("error", (error) => resolve([error.code, server.listening]));
+      // Deno reads the certificate with the first connection.
+      server.once("listening", () => server.close(() => resolve("listened")));
+    });
+  },
   "https: a head that does not end gets 408 in TLS, or the end": async () => {
     const options = { key, cert, headersTimeout: 60, connectionsCheckingInterval: 20 };
     const server = https.createServer(options, (_, answer) => answer.end("ok"));
