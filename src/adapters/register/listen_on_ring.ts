@@ -17,20 +17,26 @@ import { ERRNO } from "../../base/errno.ts";
 import { closeOnAbort } from "../close_on_abort.ts";
 import { netChannels } from "../net_channels.ts";
 import { nodeError } from "../node_error.ts";
+import type { ServerOptions } from "../server.ts";
 import type { NetModule, NetServer, NetSocket } from "./node_modules.ts";
 
+/** The options of a server that it passes on to the one that listens for it. */
+const OPTIONS = [
+  "pauseOnConnect",
+  "noDelay",
+  "keepAlive",
+  "keepAliveInitialDelay",
+  "highWaterMark",
+] as const satisfies readonly (keyof ServerOptions)[];
+
+type Options = Pick<ServerOptions, "allowHalfOpen" | typeof OPTIONS[number]>;
+
 /** The fields of a server that both runtimes have. */
-export interface OuterServer extends EventEmitter {
+export interface OuterServer extends EventEmitter, Options {
   _handle: unknown;
   _connections: number;
   _pipeName?: string;
   _unref?: boolean;
-  allowHalfOpen?: boolean;
-  pauseOnConnect?: boolean;
-  noDelay?: boolean;
-  keepAlive?: boolean;
-  keepAliveInitialDelay?: number;
-  highWaterMark?: number;
   maxConnections?: number;
   _emitCloseIfDrained(): void;
   close(): unknown;
@@ -86,14 +92,6 @@ class RingHandle {
   }
 }
 
-const OPTIONS = [
-  "pauseOnConnect",
-  "noDelay",
-  "keepAlive",
-  "keepAliveInitialDelay",
-  "highWaterMark",
-] as const;
-
 /** A server of `uringnet/net` with the options of another server. */
 function innerServer(net: NetModule, outer: OuterServer, halfOpen: boolean): NetServer {
   const options: Record<string, unknown> = { allowHalfOpen: outer.allowHalfOpen ?? halfOpen };
@@ -105,7 +103,7 @@ function innerServer(net: NetModule, outer: OuterServer, halfOpen: boolean): Net
 }
 
 /** Arguments of `listen` without the callback, and the callback. */
-export function splitCallback(args: readonly unknown[]): [unknown[], (() => void) | null] {
+function splitCallback(args: readonly unknown[]): [unknown[], (() => void) | null] {
   const last = args.at(-1);
   if (typeof last !== "function") return [[...args], null];
   return [args.slice(0, -1), last as () => void];
