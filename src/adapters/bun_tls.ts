@@ -5,8 +5,8 @@
  * become a TLS handle. A connection without a handle is read and written like any stream. So the
  * handle is hidden from the moment when TLS takes the connection.
  *
- * The keys of the two methods are symbols, of which that for servers is registered. Nothing is
- * changed where a version of Bun lacks them, and then the tests of `node:tls` fail.
+ * The keys of the two methods are symbols. In a version of Bun without these methods nothing is
+ * changed, and the tests of `node:tls` fail.
  *
  * @module
  */

@@ -4,9 +4,9 @@
  *   response.end --> handle.writeUtf8String(request, text) --> 1: request.oncomplete follows
  *                                                              0: the runtime asks a native flag
  *
- * Only an answer other than 0 says by itself that `oncomplete` will be called; a negative one is an
+ * An answer of 0 leaves it open whether `oncomplete` will be called, and a negative one is an
  * error. So the handles of this library always answer 1. A version of Deno that takes 1 for an
- * error would destroy the socket, so one response to a stand-in of a socket is tried first.
+ * error would destroy the socket, so one response is tried first, on a stand-in for a socket.
  *
  * @module
  */
@@ -65,7 +65,7 @@ function tryResponse(): boolean {
     response.end("text");
     socket.request?.oncomplete(0);
   } catch {
-    // A member is missing that this version of the runtime uses: a socket of its stream it is.
+    // This version uses a member that the stand-in lacks, so responses go through the stream.
     return false;
   }
   return socket.request !== null && finished && !socket.destroyed;

@@ -1,13 +1,13 @@
 /**
- * Received bytes of one connection of a server of `node:http` in Deno, on their way past the stream
- * into the parser.
+ * The way of received bytes into the parser of a server of `node:http` in Deno, for one connection.
+ * The bytes bypass the stream.
  *
  *   the server listens to 'data' alone, and the stream flows --> feed: parser.execute, the server
  *   anything else -------------------------------------------> the stream, as for every socket
  *
  * Over the runtime's own sockets, the native parser reads from the native handle. Through the
  * stream, each chunk costs an event, two closures of the parser and an assertion with its array of
- * arguments. So the function is called here that the server gives to the native parser.
+ * arguments. So this class calls the function that the server gives to the native parser.
  *
  * @module
  */

@@ -3,8 +3,8 @@
  *
  * A parser that is not fed by Deno itself calls the program through an `AsyncResource` of its own,
  * once for each chunk. Each request then pays the cost that `async_scope.ts` avoids, and the server
- * makes another such scope for each request. So the parser gets the cheap scope, which has the same
- * context, and the socket's handle an input that feeds the parser past the stream.
+ * makes another such scope for each request. So the parser is given the cheap scope, which has the
+ * same context, and the socket's handle an input that feeds the parser without the stream.
  *
  * @module
  */

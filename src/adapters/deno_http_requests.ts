@@ -2,10 +2,10 @@
  * The requests that a server of `node:http` in Deno is waiting for, by their sockets.
  *
  * The server sets and deletes an entry of a `Map` for each request. After some dozens of deletions
- * V8 moves a map into a new table, and the old table refers to the new one. Once one table has
- * become old, the collector of young objects takes all later tables for alive, and with them the
- * requests that they name: nearly every request is then copied twice, and freed by the collector of
- * old objects. A map that keeps the entry of a socket stays in one table.
+ * V8 moves the map into a new table, to which the old table refers. Once one table has been
+ * promoted to the old generation, the collector of young objects keeps all later tables alive, and
+ * with them the requests in these tables: nearly every request is then copied twice, and freed by
+ * the collector of old objects. A map that keeps the entry of a socket stays in one table.
  *
  *   begin: set(socket, request) -> end: delete(socket) notes that there is none -> begin ...
  *   the socket leaves the server: delete(socket) deletes

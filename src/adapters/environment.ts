@@ -1,6 +1,6 @@
 /**
- * Variables of the environment, read only where that asks no question: Deno prompts for a
- * permission that was not granted.
+ * Variables of the environment. Deno would prompt for a permission that was not granted, so a
+ * variable is read only if the permission is there.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * Functions that the handle of a socket runs in the context of its program. All sockets share them,
- * so that a delivery makes no closure.
+ * so a delivery does not have to make a closure.
  *
  * @module
  */

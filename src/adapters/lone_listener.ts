@@ -1,6 +1,6 @@
 /**
- * The condition under which bytes may go past a readable stream: it would hand them to one listener
- * of 'data', at once and as they are.
+ * The condition under which bytes may bypass a readable stream: the stream would pass them on at
+ * once and unchanged, to a single listener of 'data'.
  *
  * @module
  */
@@ -10,12 +10,12 @@ interface Listened {
   _events: { data?: unknown };
 }
 
-/** The one listener of 'data'. Another value when there is none, or more than one. */
+/** The only listener of 'data'. Another kind of value when there is none, or more than one. */
 function of(stream: Duplex): unknown {
   return (stream as unknown as Listened)._events.data;
 }
 
-/** The one listener of 'data', when the runtime's function of this name listens; else null. */
+/** The only listener of 'data', if it is the runtime's function of this name; otherwise null. */
 function named(stream: Duplex, name: string): object | null {
   const found = of(stream);
   return typeof found === "function" && found.name === name ? found : null;

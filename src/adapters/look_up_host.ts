@@ -55,7 +55,7 @@ function isLocalhost(host: string): boolean {
 
 type Outcome = (error: Error | null, addresses: readonly FoundAddress[]) => void;
 
-/** Calls `done` asynchronously, except that a `lookup` of the program may answer synchronously. */
+/** Calls `done` asynchronously, unless a `lookup` of the program answers synchronously. */
 export function lookUpHost(query: HostQuery, done: Outcome): void {
   const { host, all } = query;
   const given = query.lookup ?? null;

@@ -1,5 +1,6 @@
 /**
- * The channels of `node:diagnostics_channel` on which Node tells tools of its sockets and servers.
+ * The channels of `node:diagnostics_channel` on which Node reports its sockets and servers to
+ * tools.
  *
  *   net.client.socket                   a socket that `connect` has made, before it connects
  *   net.server.socket                   a socket that a server has accepted, after 'connection'
@@ -22,7 +23,7 @@ const channels = {
 /** Servers that another server listens for, by the latter. */
 const outerServers = new WeakMap<object, object>();
 
-/** Reports name `outer`, the server of the program, in the place of `inner`. */
+/** From now on, reports about `inner` name `outer`, the server of the program. */
 function standFor(inner: object, outer: object): void {
   outerServers.set(inner, outer);
 }
@@ -36,7 +37,7 @@ function tellListen(kind: "listens" | "failed", server: object, more: object): v
   channels[kind].publish({ server: outerServers.get(server) ?? server, ...more });
 }
 
-/** Nothing for a server that listens for another, which is told of when it has its handle. */
+/** Not for a server that listens for another one, which is reported once it has its handle. */
 function tellListening(server: object): void {
   if (!channels.listening.hasSubscribers || outerServers.has(server)) return;
   channels.listening.publish({ server });

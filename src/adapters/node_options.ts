@@ -5,7 +5,7 @@
  */
 import { environment } from "./environment.ts";
 
-/** The options in it, in order. */
+/** The options in the variable, in their order. */
 export function nodeOptions(): string[] {
   const text = environment("NODE_OPTIONS") ?? "";
   return text.split(/\s+/).filter((option) => option !== "");

@@ -1,5 +1,6 @@
 /**
- * The one copy of received bytes: out of memory of the pool, into a `Buffer` of the program.
+ * The only copy that is made of received bytes: from memory of the pool to a `Buffer` of the
+ * program.
  *
  * A view of the bytes for `set` costs 40 to 80 ns and 100 bytes of garbage for each chunk. Bun
  * copies from any array without a view; Deno's `copy` makes one itself, and a loop is faster there

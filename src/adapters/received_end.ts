@@ -5,8 +5,8 @@
  *           paused by node:http: after the next "resume"
  *
  * A server of `node:http` pauses a connection whose answers wait for the peer, and marks it with
- * `_paused`. It takes the end of the requests for a reason to cut the answers. Node stops reading
- * for as long, so the server does not see the end before.
+ * `_paused`. If it saw the end of the requests then, it would cut the answers off. Node does not
+ * read while the connection is paused, so there the server sees the end only afterwards.
  *
  * @module
  */

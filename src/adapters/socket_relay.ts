@@ -1,6 +1,6 @@
 /**
- * Bytes of a socket that is piped into another socket of this library: from the receive buffer
- * straight to the other connection, past both streams.
+ * The way of bytes from a socket to another socket of this library that it is piped into: from the
+ * receive buffer straight to the other connection, without both streams.
  *
  *   one listener of 'data', that of pipe(); both streams have nothing to do --> handle.forward()
  *   anything else -----------------------------------------------------------> 'data', write()

@@ -1,7 +1,7 @@
 /**
- * Bytes without an encoding, for a TLS socket above. In Node, TLS reads below the stream, so a
- * program may have called `setEncoding` for what came before TLS. The runtimes read any Duplex by
- * its stream, and refuse one that gives texts.
+ * Removes the encoding of a socket that goes under TLS. In Node, TLS reads below the stream, so a
+ * program may have called `setEncoding` for the bytes before TLS. The runtimes read from the
+ * stream, as with any Duplex, and refuse a stream that yields texts.
  *
  * @module
  */
@@ -12,7 +12,7 @@ interface Decoding {
   encoding: unknown;
 }
 
-/** Takes back a `setEncoding`. Texts that wait in the stream stay texts. */
+/** Undoes `setEncoding`. Texts that already wait in the stream stay texts. */
 export function undecoded(socket: Duplex): void {
   const state = (socket as unknown as { _readableState: Decoding })._readableState;
   state.decoder = null;

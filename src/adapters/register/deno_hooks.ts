@@ -51,7 +51,7 @@ interface Hook {
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
 
-/** The hook for imports, which is away while `require` loads, and there while its modules run. */
+/** The hook for imports. It is removed while `require` loads, and back while its modules run. */
 class ImportHook {
   readonly #module: Exports;
   readonly #resolve: Resolve;

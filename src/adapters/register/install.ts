@@ -23,8 +23,8 @@ let installed = false;
 
 /**
  * Installs `net`, the default export of `uringnet/net`. Once for each thread, and not in a worker
- * process of `node:cluster`. `entry` is the URL of the preload: workers get it too, and its folder
- * is that of the adapters, as it stands in stacks.
+ * process of `node:cluster`. `entry` is the URL of the preload. Workers are started with it, and
+ * stack traces show its folder as that of the adapters.
  */
 export function install(net: NetModule, entry: string): void {
   if (installed) return;

@@ -121,7 +121,7 @@ function takeSignal(args: unknown[], outer: OuterServer): void {
   closeOnAbort(signal, outer);
 }
 
-/** The differences between classes of servers. */
+/** How a class of servers treats its sockets. */
 export interface ListenWays {
   /** Whether a socket stays writable after the peer's FIN, where the server does not say. */
   halfOpen: boolean;
@@ -206,7 +206,7 @@ function endWaiting(outer: object, inner: NetServer): void {
   if (waiting.get(outer) === inner) waiting.delete(outer);
 }
 
-/** Called when a server is closed: without a handle, its class would leave it to listen later. */
+/** Called when a server is closed. Its class closes a handle, and knows of no pending listen. */
 export function cancelListen(outer: object): void {
   waiting.get(outer)?.close();
   waiting.delete(outer);

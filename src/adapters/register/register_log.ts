@@ -22,7 +22,7 @@ function tell(specifier: string, module: string): void {
   try {
     writeSync(2, line);
   } catch {
-    // stderr is closed, so the lines have no reader.
+    // stderr is closed, so the line is dropped.
   }
 }
 
