@@ -427,6 +427,16 @@ const builtin = process.getBuiltinModule("node:net");
 console.log(await ping(dynamic), await ping(required), await ping(builtin));
 console.log(dynamic.default === required, required === builtin);
 `,
+  "bundled.mjs": `await import(${JSON.stringify(REGISTER)});
+const { isMainThread, parentPort, Worker } = await import("node:worker_threads");
+console.log(isMainThread ? "main" : "main again");
+if (isMainThread) {
+  new Worker("postMessage('done')", { eval: true }).on("message", (text) => {
+    console.log(text);
+    process.exit(0);
+  });
+}
+`,
   "worker.mjs": `${PING}
 import net, { connect, createServer } from "node:net";
 import { isMainThread, parentPort, Worker as NodeWorker } from "node:worker_threads";
@@ -546,6 +556,15 @@ test("a program may replace functions of the module, as of Node's", async (conte
   const ran = await program(context, "changed.cjs");
   assert.is(printed(ran), "calls 1\n", ran.errors);
   assert.equal(carried(ran), { inbound: 1, outbound: 1, bytes: 1 });
+});
+
+const noBundler = inDeno ? "Bun's bundler" : null;
+test.skipIf(noBundler, "a program bundled with the preload runs once", async (context) => {
+  const { folder: cwd } = context;
+  const build = [tool("bun"), "build", "--target=bun", "bundled.mjs", "--outfile", "once.js"];
+  assert.is((await run(build, { cwd })).code, 0);
+  const { output, errors } = await run([tool("bun"), "once.js"], { cwd });
+  assert.is(output, "main\ndone\n", errors);
 });
 
 const noPreload = inDeno ? "Deno runs no preload in workers" : null;

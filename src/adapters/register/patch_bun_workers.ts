@@ -24,8 +24,9 @@ function withPreload(original: WorkerClass, preload: string): WorkerClass {
 
 /** Replaces `Worker` of `node:worker_threads` and the global one; `entry` is the preload. */
 export function patchBunWorkers(workerThreads: Exports, entry: URL): void {
-  // A compiled program has no file of this preload to name.
-  if (entry.protocol !== "file:") return;
+  // A program that was bundled or compiled together with the preload is one file, which would run
+  // as a whole in each worker.
+  if (entry.protocol !== "file:" || !/\/register\.[jt]s$/.test(entry.pathname)) return;
   const preload = fileURLToPath(entry);
   replace(workerThreads, "Worker", withPreload(workerThreads.Worker, preload));
   const globals = globalThis as unknown as Exports;
