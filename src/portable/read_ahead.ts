@@ -4,7 +4,7 @@
  * The runtime reads at any time, in chunks of any size. The core does not see this: an operation
  * takes exactly the bytes that it asks for, and the rest stays here.
  *
- * Bound: {@link READ_AHEAD_BYTES} and one chunk of the runtime (64 KiB). A chunk counts for more
+ * Bound: `LIMITS.readAheadBytes` and one chunk of the runtime (64 KiB). A chunk counts for more
  * than its bytes, so that a peer that sends single bytes cannot pile up objects. A chunk is copied
  * when it keeps much more memory than it has bytes.
  *
