@@ -812,7 +812,13 @@ export const SCENARIOS: readonly Scenario[] = [
       const client = net.connect({
         port,
         host: "127.0.0.1",
-        onread: { buffer, callback: (count: number) => log(`got ${count}`) },
+        onread: {
+          buffer,
+          callback(count: number) {
+            log(`got ${count}`);
+            return true;
+          },
+        },
       } as node.NetConnectOpts);
       client.on("end", () => log("end"));
       const [peer] = await accepted as [node.Socket];
