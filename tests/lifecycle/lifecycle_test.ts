@@ -4,25 +4,15 @@
  * @module
  */
 import { assert, Random, suite } from "../harness.ts";
-import { pause } from "../contract/fixture.ts";
 import { endChildren, start } from "./child.ts";
 import { ENDINGS, endOnce, endsAtOnce, median, terminateWorkers } from "./endings.ts";
-import { expectSoonEnd, soonEndTests } from "./soon_end.ts";
+import { expectSoonEnd, keepAliveTests } from "./keep_alive.ts";
 
 const test = suite("lifecycle", {}, { timeoutMs: 40_000 });
 
 test.after(() => endChildren());
 
-soonEndTests(test);
-
-test("a pending recv, accept or send keeps the process alive", async () => {
-  const programs = ["recv", "accept", "send"].map((kind) => start("pending", { args: [kind] }));
-  await Promise.all(programs.map((program) => program.line(/<left>/)));
-  await pause(1_200);
-  for (const program of programs) assert.ok(program.running());
-  for (const program of programs) program.kill();
-  await Promise.all(programs.map((program) => program.ended));
-});
+keepAliveTests(test);
 
 test("a recv keeps the process alive only as long as it waits", async () => {
   const kinds = ["recv with a budget", "recv, then unref", "aborted recv"];

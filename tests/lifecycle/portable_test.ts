@@ -7,10 +7,9 @@
 import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { pause } from "../contract/fixture.ts";
 import { assert, suite } from "../harness.ts";
-import { endChildren, start } from "./child.ts";
-import { soonEndTests } from "./soon_end.ts";
+import { endChildren } from "./child.ts";
+import { keepAliveTests } from "./keep_alive.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const inDeno = "Deno" in globalThis;
@@ -24,16 +23,7 @@ test.after(() => {
   endChildren();
 });
 
-soonEndTests(test);
-
-test("a pending recv, accept or send keeps the process alive", async () => {
-  const programs = ["recv", "accept", "send"].map((kind) => start("pending", { args: [kind] }));
-  await Promise.all(programs.map((program) => program.line(/<left>/)));
-  await pause(1_200);
-  for (const program of programs) assert.ok(program.running());
-  for (const program of programs) program.kill();
-  await Promise.all(programs.map((program) => program.ended));
-});
+keepAliveTests(test);
 
 for (const platform of ["darwin", "win32"]) {
   test(`the portable side's tests pass where the system claims to be ${platform}`, () => {
