@@ -44,7 +44,7 @@ export class DenoHttpInput {
 
   /** Whether the server alone takes the next bytes of `stream`. */
   mayFeed(stream: Duplex): boolean {
-    if (!loneListener.isNext(stream)) return false;
+    if (!loneListener.isTransparent(stream)) return false;
     if (loneListener.of(stream) !== this.#listener) {
       const found = loneListener.named(stream, LISTENER_NAME);
       if (found === null) return false;

@@ -22,9 +22,9 @@ function named(stream: Duplex, name: string): object | null {
 }
 
 /** Whether the stream flows, holds no bytes and decodes none. */
-function isNext(stream: Duplex): boolean {
+function isTransparent(stream: Duplex): boolean {
   return stream.readableFlowing === true && stream.readableLength === 0 &&
     stream.readableEncoding === null;
 }
 
-export const loneListener = { of, named, isNext };
+export const loneListener = { of, named, isTransparent };

@@ -87,6 +87,7 @@ export function lookUpHost(query: HostQuery, done: Outcome): void {
   });
 }
 
+/** Reports the address of an answer with one, and passes it on if a socket can connect to it. */
 function one(
   query: HostQuery,
   address: unknown,
@@ -104,7 +105,10 @@ function one(
   }
 }
 
-/** Orders the addresses so that families alternate, beginning with that of the first address. */
+/**
+ * Reports the addresses of an answer with several, and passes on those that a socket can connect
+ * to. Families alternate, beginning with that of the first address.
+ */
 function several(query: HostQuery, answer: unknown, done: Outcome): void {
   const found = Array.isArray(answer) ? answer as Partial<FoundAddress>[] : [];
   const addresses: FoundAddress[] = [];

@@ -105,7 +105,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     else this.#written = done;
   }
 
-  /** Whether `node:http` of Deno may write a whole response as one text, as with what follows. */
+  /** Whether `node:http` of Deno may write a whole response as one text, by the methods below. */
   get isStreamBase(): boolean {
     const { http } = this;
     return http !== null && http.writesTexts && this.connected && this.#send?.full !== true;

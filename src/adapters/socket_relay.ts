@@ -64,7 +64,8 @@ export class SocketRelay {
 
   /** Forwards bytes of a slot. Returns false when the streams have to do that. */
   take(source: Duplex, slot: Slot, start: number, end: number): boolean {
-    if (loneListener.of(source) !== this.#listener || !loneListener.isNext(source)) return false;
+    if (loneListener.of(source) !== this.#listener) return false;
+    if (!loneListener.isTransparent(source)) return false;
     if (source.emit !== emit || source.push !== push) return false;
     // The first chunk goes through the stream, which then counts as disturbed.
     if (!source.readableDidRead) return false;
