@@ -21,9 +21,9 @@ SOURCES="ffi/shim.h ffi/shim.c $(find ffi/shim -name '*.[ch]' ! -name faults.c |
 FAULT_SOURCES="$SOURCES ffi/shim/faults.c"
 CC=${CC:-cc}
 OUTPUT=${OUTPUT:-ffi/build}
-# Those for which a copy is carried along: see ffi/embedded.ts.
+# The machines for which the package carries a library: see ffi/embedded.ts.
 MACHINES="x86_64 aarch64"
-# Nothing but these files and the toolchain decides what comes out.
+# The output depends on nothing but these files and the toolchain.
 export LC_ALL=C
 umask 022
 
@@ -36,7 +36,7 @@ sha256() {
   sha256sum | cut -d ' ' -f 1
 }
 
-# code_hash FILE...: of what a compiler sees.
+# code_hash FILE...: a hash of the code, without comments.
 code_hash() {
   awk -f scripts/strip.awk "$@" | sha256
 }
@@ -154,7 +154,7 @@ remedy() {
   esac
 }
 
-# What can be said without a compiler for that machine.
+# The checks that need no compiler for that machine.
 check_copy() {
   [ -f "$embedded" ] || fail "$embedded is missing: $(remedy)"
   [ "$(field sourceHash)" = "$source_hash" ] ||

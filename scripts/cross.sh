@@ -1,7 +1,8 @@
 #!/bin/sh
-# What it takes to build for a machine of another kind, and to emulate one. The packages of this
-# system stay as they are, but for the compiler, which is installed when it is missing: those of
-# the other machine are only downloaded and unpacked, from an index of their own below ffi/build.
+# Provides what is needed to build for a machine of another kind, and to emulate one. The packages
+# of this system stay as they are, except for the compiler, which is installed if it is missing.
+# Packages of the other machine are only downloaded and unpacked, from an index of their own below
+# ffi/build.
 #
 #   scripts/cross.sh aarch64 compiler                    prints a C compiler that has liburing
 #   scripts/cross.sh aarch64 unpack FOLDER PACKAGE...    unpacks packages of that machine
@@ -37,7 +38,7 @@ apt() {
   }
 }
 
-# From here on, apt speaks of the other machine.
+# From here on, apt works for the other machine.
 use_index() {
   mkdir -p "$lists/partial" "$folder/apt/archives/partial"
   : >"$folder/apt/status"
@@ -55,7 +56,7 @@ CONFIG
 
 update() {
   echo "cross: apt-get update, for $machine" >&2
-  # The list of some other origin may fail: what counts is whether the package is found then.
+  # The list of some other origin may fail. What matters is whether the package is found afterwards.
   apt update || true
 }
 
@@ -119,7 +120,7 @@ case ${2:-} in
     apt-cache search --names-only "$3" | cut -d ' ' -f 1
     ;;
   *)
-    sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

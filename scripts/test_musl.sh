@@ -6,8 +6,8 @@
 #   scripts/test_musl.sh tests/faults    other paths
 #
 # musl and its compiler are installed when they are missing; Bun is downloaded (npm) in the version
-# that is here. It needs a libstdc++ for musl, which Debian does not have: that of glibc stands in,
-# with what it misses in tests/musl/stand_in.c. The last lines are the runner's own.
+# that is here. Bun needs a libstdc++ for musl, which Debian does not have. That of glibc stands in,
+# with the functions that it misses from tests/musl/stand_in.c. The last lines are the runner's own.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)

@@ -1,10 +1,10 @@
 /**
- * The way of bytes through one connected socket of `node:net`.
+ * The way that bytes take through one connected socket of `node:net`.
  *
  *   plain    'data' events and `write()`, as any program uses them
  *   direct   the handle beneath the streams (see `direct_path.ts` and `handle_path.ts`)
  *
- * All but bytes stays with the socket: the ends of both halves, errors, options and addresses.
+ * Everything else stays with the socket: the ends of both halves, errors, options and addresses.
  *
  * @module
  */

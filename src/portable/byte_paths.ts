@@ -3,7 +3,7 @@
  *
  * A direct way goes beneath the streams of `node:net`, which cost as much time as the rest of this
  * backend. The handle there has a form that depends on the runtime and is not documented. So its
- * form is checked for each socket, and a handle of another form means the plain way.
+ * form is checked for each socket, and a socket whose handle has another form takes the plain way.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import type { RuntimeSocket } from "./runtime_sockets.ts";
 /** Whether direct ways are taken. Tests of the plain way clear it. */
 export const bytePaths = { direct: true };
 
-/** To be called once for each socket, after it has connected and before it reads. */
+/** Called once for each socket, after it has connected and before it reads. */
 export function bytePath(socket: RuntimeSocket, onBytes: OnBytes): BytePath {
   const plain = new PlainPath(socket);
   const direct = bytePaths.direct

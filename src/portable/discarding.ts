@@ -5,11 +5,11 @@
  * The kernel then drops the bytes that the peer has not acknowledged. `node:net` does not tell
  * their number. So bytes are read and discarded until the peer ends, or is quiet:
  *
- * - A peer that got only a few bytes has room for them. It is read until it pauses, or until about
- *   as many bytes were discarded as a kernel holds.
- * - A peer that got more is read for as long as the close may take. When it has sent nothing for
- *   `QUIET_MS`, it counts as one that has everything. So does one that is quiet from the beginning
- *   and got nothing for `UNTAKEN_MS`.
+ * - A peer that was sent only a few bytes has room for them. Reading goes on until the peer pauses,
+ *   or until about as many bytes were discarded as a kernel holds.
+ * - From a peer that was sent more, reading goes on for as long as the close may take. A peer that
+ *   has sent nothing for `QUIET_MS` counts as one that has everything. So does a peer that is quiet
+ *   from the beginning and was sent nothing for `UNTAKEN_MS`.
  *
  * A program that blocks its event loop reads nothing meanwhile, and the check after that may come
  * before the next read. So a single check proves no long quiet.

@@ -193,9 +193,9 @@ export class PortableStream {
   };
 
   /**
-   * A peer that waits for the reaction to its bytes sends no more before. So the runtime would look
-   * for bytes in vain, and sleep. Where sockets become ready one at a time, reading waits until the
-   * reaction has left, when the next bytes may be there already.
+   * A peer that waits for the reaction to its bytes sends no more until then. So the runtime would
+   * look for bytes in vain, and sleep. Where sockets become ready one at a time, reading waits
+   * until the reaction has left, when the next bytes may be there already.
    */
   #hold(): void {
     if (!this.#flowing || !this.#path.readsOn || !this.#to.isLone) return;
