@@ -452,6 +452,9 @@ else {
   second.terminate();
 }
 `,
+  "a (spaced) name.cjs": `
+require("net").createServer().listen(0, "127.0.0.1", function () { this.close(); });
+`,
   "changed.cjs": `
 const net = require("net");
 const connect = net.connect;
@@ -719,6 +722,10 @@ test("URINGNET_REGISTER_LOG=1 names each module that got it, once", async (conte
     assert.ok(lines.some((line) => line.includes(module)), `${module} in\n${lines.join("\n")}`);
   }
   assert.is(new Set(lines).size, lines.length, "each line once");
+  const spaced = await program(context, "a (spaced) name.cjs", {
+    env: { URINGNET_REGISTER_LOG: "1" },
+  });
+  assert.match(spaced.errors, "/a (spaced) name.cjs is on the ring");
   const silent = await program(context, "esm.mjs");
   assert.not.match(silent.errors, /uringnet/);
 });

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { fileURLToPath } from "node:url";
 import { clusterProcesses } from "./cluster_processes.ts";
 import { denoHooks } from "./deno_hooks.ts";
 import { type NetModule, nodeModules, replace } from "./node_modules.ts";
@@ -45,7 +46,7 @@ export function install(net: NetModule, entry: string): void {
   patchBunSend(net, nodeModules("child_process"));
   patchBunWorkers(nodeModules("worker_threads"), new URL(entry));
   if (registerLog.wanted()) {
-    const folder = new URL(".", entry).pathname;
+    const folder = fileURLToPath(new URL(".", entry));
     registerLog.tellCallers(net.Socket.prototype, "connect", folder);
     registerLog.tellCallers(net.Server.prototype, "listen", folder);
   }

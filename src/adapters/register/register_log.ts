@@ -27,7 +27,7 @@ function tell(specifier: string, module: string): void {
 }
 
 /** The file in one line of a stack trace. */
-const STACK_FILE = /(?:\(|at )(?:async )?((?:file:\/\/|https?:\/\/|\/)[^()\s]+?):\d+(?::\d+)?\)?$/;
+const STACK_FILE = /(?:\(|at )(?:async )?((?:file:\/\/|https?:\/\/|\/).+?):\d+(?::\d+)?\)?$/;
 
 /** The first module of the stack trace that is not part of this library. */
 function caller(stack: string, library: string): string | null {
