@@ -1,37 +1,59 @@
 /**
  * TLS sockets of Bun over sockets of this library.
  *
- * Bun expects the `_handle` of a connection under a TLS server to be one of its own, and asks it to
- * become a TLS handle. A connection without a handle is read and written like any stream. So the
- * handle is hidden from the moment when TLS takes the connection.
+ * Bun makes one in two methods of its `net.Socket`: `connect` with the option `socket`, which
+ * `new TLSSocket` of a client calls as well, and the upgrade of a server. Both get another stream
+ * in the place of the socket (`tls_transport.ts`), which Bun reads and writes like any Duplex.
  *
- * The keys of the two methods are symbols. In a version of Bun without these methods nothing is
- * changed, and the tests of `node:tls` fail.
+ * The key of the upgrade is a registered symbol. In a version of Bun without it nothing is changed,
+ * and the tests of `node:tls` fail.
  *
  * @module
  */
 import { runtimeNet } from "./runtime_net.ts";
 
-type Upgrade = (connection: unknown, ...rest: unknown[]) => unknown;
+interface TlsSocket {
+  _parent: unknown;
+}
 
-const DESCRIPTIONS = ["::bunUpgradeServerTLS::", "kUpgradeClientTLS"];
+type Method = (this: TlsSocket, ...args: unknown[]) => unknown;
+
+const UPGRADE = Symbol.for("::bunUpgradeServerTLS::");
 
 let installed = false;
 
 /**
- * Installs the hook, once for each thread. `taken` is called with each connection that a
- * `TLSSocket` is made over. Other runtimes have no such methods.
+ * Installs the hook, once for each thread. `below` returns what TLS gets in the place of a stream.
+ * Other runtimes have no such method.
  */
-export function bunTls(taken: (connection: unknown) => void): void {
+export function bunTls(below: (stream: unknown) => unknown): void {
   if (installed) return;
   installed = true;
-  const prototype = runtimeNet.Socket.prototype as unknown as Record<symbol, Upgrade>;
-  for (const key of Object.getOwnPropertySymbols(prototype)) {
-    if (!DESCRIPTIONS.includes(key.description ?? "")) continue;
-    const upgrade = prototype[key];
-    prototype[key] = function (connection, ...rest) {
-      taken(connection);
-      return upgrade.call(this, connection, ...rest);
-    };
-  }
+  const prototype = runtimeNet.Socket.prototype as unknown as Record<string | symbol, Method>;
+  const { connect: original, [UPGRADE]: upgrade } = prototype;
+  if (upgrade === undefined) return;
+  prototype[UPGRADE] = function (stream, ...rest) {
+    const transport = below(stream);
+    const result = Reflect.apply(upgrade, this, [transport, ...rest]);
+    if (transport !== stream) this._parent = stream;
+    return result;
+  };
+  prototype.connect = function connect(...args) {
+    const options = optionsOf(args);
+    const stream = options?.socket;
+    const transport = below(stream);
+    if (transport === stream) return Reflect.apply(original, this, args);
+    const replaced = { ...options, socket: transport };
+    if (Array.isArray(args[0])) args[0][0] = replaced;
+    else args[0] = replaced;
+    const result = Reflect.apply(original, this, args);
+    this._parent = stream;
+    return result;
+  };
+}
+
+/** The options of a `connect`, which is also called with an array of options and callback. */
+function optionsOf([first]: unknown[]): Record<string, unknown> | null {
+  const options = Array.isArray(first) ? first[0] : first;
+  return options !== null && typeof options === "object" ? options : null;
 }

@@ -21,7 +21,7 @@ import type { Connection } from "../net/connection/connection.ts";
 import type { OnRead } from "./on_read_buffers.ts";
 import { SocketHandle } from "./socket_handle.ts";
 import { Socket } from "./socket.ts";
-import { HIDES_HANDLE, type SocketOptions } from "./socket_stream.ts";
+import { HIDES_HANDLE, type SocketOptions } from "./socket_options.ts";
 
 export type { OnRead } from "./on_read_buffers.ts";
 

@@ -26,7 +26,7 @@ import { Server as ServerClass, type ServerOptions } from "./server.ts";
 import { sharedNetwork } from "./shared_network.ts";
 import { type Callback, socketArguments } from "./socket_arguments.ts";
 import { Socket as SocketClass } from "./socket.ts";
-import type { SocketOptions } from "./socket_stream.ts";
+import type { SocketOptions } from "./socket_options.ts";
 
 export type { Callback };
 

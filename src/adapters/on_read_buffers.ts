@@ -5,8 +5,8 @@
  *   flowing --pause(), or the function returns false--> paused --resume()--> flowing
  *
  * When the program pauses or throws in the middle of a delivery, the rest waits here. It is
- * delivered first afterwards. The end of the bytes waits as well: Node, which does not read while
- * the program pauses, does not see it before.
+ * delivered first afterwards, or goes to TLS when that takes the socket. The end of the bytes waits
+ * as well: Node, which does not read while the program pauses, does not see it before.
  *
  * @module
  */
@@ -39,6 +39,8 @@ export class OnReadBuffers {
   #isPaused = false;
   #end: (() => void) | null = null;
   #isDelivering = false;
+  /** The stream of TLS above the socket. */
+  #heir: Duplex | null = null;
 
   constructor(source: OnReadSource, stream: Duplex, onread: OnRead, scope: AsyncScope) {
     this.#source = source;
@@ -79,6 +81,13 @@ export class OnReadBuffers {
     }
   }
 
+  /** Leaves all that waits, and the rest of a delivery, to another stream. */
+  leaveTo(heir: Duplex): void {
+    this.#heir = heir;
+    this.#isPaused = true;
+    if (!this.#isDelivering) this.#leave(heir, this.#held);
+  }
+
   /**
    * Delivers bytes, as many at a time as the program's buffer holds. Returns false when the program
    * has paused.
@@ -101,8 +110,11 @@ export class OnReadBuffers {
       }
     } finally {
       this.#isDelivering = false;
-      if (at < end && !stream.destroyed) {
-        this.#held = bytes.slice(at, end);
+      const rest = at < end ? bytes.slice(at, end) : null;
+      if (this.#heir !== null) {
+        this.#leave(this.#heir, rest);
+      } else if (rest !== null && !stream.destroyed) {
+        this.#held = rest;
         // The program has thrown: its error is reported first.
         if (!this.#isPaused) nextTick(this.#pour);
       }
@@ -127,6 +139,16 @@ export class OnReadBuffers {
     this.#end = null;
     if (told === null) this.#source.receiveMore();
     else told();
+  }
+
+  #leave(heir: Duplex, rest: Uint8Array | null): void {
+    const told = this.#end;
+    this.#held = this.#end = null;
+    if (rest !== null) {
+      this.#source.bytesRead += rest.length;
+      heir.push(rest);
+    }
+    told?.();
   }
 
   #next(): Uint8Array {

@@ -33,6 +33,7 @@ import { receivedChunk } from "./received_chunk.ts";
 import { receivedEnd } from "./received_end.ts";
 import type { Forwarder, SocketRelay } from "./socket_relay.ts";
 import { streamParts } from "./stream_parts.ts";
+import { TlsTransport } from "./tls_transport.ts";
 
 /**
  * Bytes that may be queued before a write waits. A peer that does not read costs this much and the
@@ -63,10 +64,11 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   /** A write of a whole response that waits for room. */
   #response: WriteRequest | null = null;
 
-  /** Sets the stream whose handle this is. */
+  /** Sets the stream that gets the bytes and the errors: the socket, or its transport for TLS. */
   serve(stream: Duplex, onread: OnRead | null): void {
     this.#stream = stream;
-    if (onread !== null) this.#reader = new OnReadBuffers(this, stream, onread, this.scope);
+    this.#reader?.leaveTo(stream);
+    this.#reader = onread === null ? null : new OnReadBuffers(this, stream, onread, this.scope);
     this.#begin();
   }
 
@@ -244,8 +246,10 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
 
   failed(reason: unknown): void {
     const failure = nodeError.system(nodeError.errnoOf(reason, ERRNO.EPIPE), "write");
-    const waiting = this.#written ?? this.#finished;
-    this.#written = this.#finished = this.#response = null;
+    // An error of its write would be that of the socket, which has none below TLS.
+    const waiting = this.#stream instanceof TlsTransport ? null : this.#written ?? this.#finished;
+    if (waiting !== null) this.#written = this.#finished = null;
+    this.#response = null;
     if (waiting !== null) this.runLater(waiting, failure);
     else this.scope.run(handleCalls.destroy, this.#stream, failure);
   }
@@ -281,8 +285,8 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     const { connection } = this;
     if (connection === null || this.#stream === undefined) return;
     nextTick(() => {
-      // The socket was destroyed meanwhile.
-      if (this.connection === null) return;
+      // The socket was destroyed meanwhile, or TLS has taken it.
+      if (this.connection === null || this.#receive !== null) return;
       this.#receive = pushReceive(connection.stream, this);
       if (this.#wantsRead) this.#receive.resume();
     });

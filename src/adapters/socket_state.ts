@@ -10,6 +10,7 @@ import type { OnRead } from "./on_read_buffers.ts";
 import type { SocketHandle } from "./socket_handle.ts";
 import type { SocketName } from "./socket_name.ts";
 import type { SocketRelay } from "./socket_relay.ts";
+import type { TlsTransport } from "./tls_transport.ts";
 
 export class SocketState {
   handle: SocketHandle | null = null;
@@ -21,6 +22,8 @@ export class SocketState {
   signal: AbortSignal | null = null;
   /** The way to the socket that this one was piped into last. */
   relay: SocketRelay | null = null;
+  /** The stream that TLS has got in the place of this one. */
+  transport: TlsTransport | null = null;
   /** Whether the stream has asked for bytes before there was a handle. */
   wantsRead = false;
   /** Whether the socket ends with RST. */
@@ -52,7 +55,7 @@ export class SocketState {
 
   /** Prepares for another connection. */
   forget(): void {
-    this.remote = this.local = null;
+    this.remote = this.local = this.transport = null;
     this.wantsRead = this.resets = false;
     this.bytesRead = this.bytesWritten = 0;
   }

@@ -12,40 +12,23 @@
  * @module
  */
 import { nextTick } from "node:process";
-import { addAbortSignal, Duplex, type DuplexOptions } from "node:stream";
+import { addAbortSignal, Duplex } from "node:stream";
 import { adoptDescriptor } from "../net/accept/adopt_descriptor.ts";
 import type { Part } from "../net/send/push_send.ts";
 import { bunTls } from "./bun_tls.ts";
 import { lateWrite } from "./late_write.ts";
-import type { OnRead } from "./on_read_buffers.ts";
 import { SocketHandle } from "./socket_handle.ts";
 import { nodeError } from "./node_error.ts";
 import { nodeNetwork } from "./node_network.ts";
+import { HIDES_HANDLE, type SocketOptions, socketOptions } from "./socket_options.ts";
 import { SocketRelay } from "./socket_relay.ts";
-import { probeDelay, SocketState } from "./socket_state.ts";
-import { undecoded } from "./undecoded.ts";
+import { SocketState } from "./socket_state.ts";
+import { TlsTransport } from "./tls_transport.ts";
+import { unasked } from "./unasked.ts";
 import { type Blocker, validate } from "./validate.ts";
 
-/** Internal keys: the socket's own state, and the option that hides its handle. */
+/** Internal: the key of the socket's own state. */
 export const STATE: unique symbol = Symbol("uringnet.state");
-export const HIDES_HANDLE: unique symbol = Symbol("uringnet.hidesHandle");
-
-export interface SocketOptions extends DuplexOptions {
-  fd?: number;
-  readable?: boolean;
-  writable?: boolean;
-  noDelay?: boolean;
-  keepAlive?: boolean;
-  keepAliveInitialDelay?: number;
-  onread?: OnRead | null;
-  blockList?: Blocker;
-  /** Internal: the handle of a socket that is connected from the beginning. */
-  handle?: unknown;
-  manualStart?: boolean;
-  /** Internal: set by a server that pauses the sockets that it accepts. */
-  pauseOnCreate?: boolean;
-  [HIDES_HANDLE]?: boolean;
-}
 
 /** The parts of the accepting server that a socket needs. */
 export interface SocketServer {
@@ -56,24 +39,6 @@ export interface SocketServer {
 type Done = (error?: Error | null) => void;
 // deno-lint-ignore no-explicit-any
 type AnyFunction = (...args: any[]) => any;
-
-/** The options; a number stands for a descriptor. */
-function optionsOf(given: SocketOptions | number | null | undefined): SocketOptions {
-  return typeof given === "number" ? { fd: given } : given ?? {};
-}
-
-/** The options of the stream underneath. The socket handles the signal itself. */
-function streamOptions({ signal: _, ...options }: SocketOptions): DuplexOptions {
-  return {
-    ...options,
-    allowHalfOpen: Boolean(options.allowHalfOpen),
-    // The socket emits 'close' itself, once the descriptor is closed.
-    emitClose: false,
-    autoDestroy: true,
-    // Most texts are short and ASCII, and are encoded directly into the send buffer.
-    decodeStrings: false,
-  };
-}
 
 /** One array for all writes of one chunk: `handle.write` does not keep it. */
 const ONE: [{ chunk: string | Uint8Array; encoding: string }] = [{ chunk: "", encoding: "" }];
@@ -92,26 +57,24 @@ export class SocketStream extends Duplex {
   declare autoSelectFamilyAttemptedAddresses: string[] | undefined;
 
   constructor(given?: SocketOptions | number | null) {
-    const options = optionsOf(given);
-    super(streamOptions(options));
+    const options = socketOptions.of(given);
+    super(socketOptions.ofStream(options));
     SocketStream.initialize(this, options);
   }
 
   /** @internal For programs that inherit without `class` syntax. */
   static inherit(socket: SocketStream, given?: SocketOptions | number | null): void {
-    const options = optionsOf(given);
-    (Duplex as unknown as AnyFunction).call(socket, streamOptions(options));
+    const options = socketOptions.of(given);
+    (Duplex as unknown as AnyFunction).call(socket, socketOptions.ofStream(options));
     SocketStream.initialize(socket, options);
   }
 
   /** @internal The part of the constructor that follows the stream's. */
   static initialize(socket: SocketStream, options: SocketOptions): void {
+    bunTls(belowTls);
     const state = new SocketState();
     Object.defineProperty(socket, STATE, { value: state });
-    // Bytes are pushed into the stream until it is full. So the stream need not ask for more after
-    // each chunk, for which it would use a tick of its own.
-    (socket as unknown as { _readableState: { readingMore: boolean } })._readableState.readingMore =
-      true;
+    unasked(socket);
     socket.connecting = false;
     socket._hadError = false;
     socket._parent = null;
@@ -120,7 +83,8 @@ export class SocketStream extends Duplex {
     socket._pendingEncoding = "";
     socket.server = null;
     socket._server = null;
-    readOptions(socket, options);
+    const blockList = socketOptions.read(state, options);
+    if (blockList !== undefined) socket.blockList = blockList;
     socket.on("end", lateWrite.refuseAfterEnd);
     if (options.signal) {
       state.signal = validate.signal(options.signal, "options.signal");
@@ -150,20 +114,32 @@ export class SocketStream extends Duplex {
 
   /** @internal Gives the socket its handle, which may be connected already. */
   _attach(handle: SocketHandle): void {
-    bunTls(takenByTls);
     const state = this[STATE];
     state.handle = handle;
     handle.idle = state.idle;
     handle.relay = state.relay;
-    handle.serve(this, state.onread);
+    const { transport } = state;
+    handle.serve(transport ?? this, transport === null ? state.onread : null);
     if (state.wantsRead) handle.resume();
     state.wantsRead = false;
   }
 
   override _read(_size: number): void {
+    if (this[STATE].transport === null) this._receive();
+  }
+
+  /** @internal Asks the connection for bytes. */
+  _receive(): void {
     const state = this[STATE];
     if (state.handle === null) state.wantsRead = true;
     else state.handle.resume();
+  }
+
+  /** @internal Directs the bytes and the errors of the connection to the transport. */
+  _carry(transport: TlsTransport): void {
+    const state = this[STATE];
+    state.transport = transport;
+    state.handle?.serve(transport, null);
   }
 
   override pipe<T extends NodeJS.WritableStream>(target: T, options?: { end?: boolean }): T {
@@ -216,14 +192,18 @@ export class SocketStream extends Duplex {
     const handle = state.detach();
     this.connecting = false;
     state.idle?.release();
-    const closed = () => this.emit("close", Boolean(error));
-    const { resets } = state;
+    const { resets, transport } = state;
     state.resets = false;
     // Called first: 'close' follows 'error', which the stream emits in a later tick.
     done(error);
+    transport?.destroy(error ?? undefined);
+    const closed = (...failed: boolean[]) => {
+      this.emit("close", ...failed);
+      transport?.emit("close");
+    };
     // As in Node, the event of a socket that had no handle has no argument.
-    if (handle === null) nextTick(() => this.emit("close"));
-    else handle.finalize(resets, closed);
+    if (handle === null) nextTick(closed);
+    else handle.finalize(resets, () => closed(Boolean(error)));
     const server = this._server;
     if (server === null) return;
     this._server = null;
@@ -247,30 +227,6 @@ export class SocketStream extends Duplex {
   }
 }
 
-function readOptions(socket: SocketStream, options: SocketOptions): void {
-  const state = socket[STATE];
-  for (const name of ["objectMode", "readableObjectMode", "writableObjectMode"] as const) {
-    if (!options[name]) continue;
-    throw nodeError.argumentValue(`options.${name}`, options[name], "is not supported");
-  }
-  const { onread, noDelay, keepAlive, keepAliveInitialDelay, blockList } = options;
-  if (onread !== null && typeof onread === "object" && isUsable(onread)) {
-    const given = typeof onread.buffer === "function" ? onread.buffer.bind(onread) : onread.buffer;
-    state.onread = { buffer: given, callback: onread.callback };
-  }
-  if (noDelay) state.noDelay = true;
-  if (keepAliveInitialDelay !== undefined) {
-    validate.number(keepAliveInitialDelay, "options.keepAliveInitialDelay");
-  }
-  if (keepAlive) {
-    state.keepAlive = true;
-    state.keepAliveSeconds = probeDelay(keepAliveInitialDelay);
-  }
-  if (blockList !== undefined) {
-    socket.blockList = validate.blockList(blockList, "options.blockList");
-  }
-}
-
 /** Makes a descriptor of the program the connection. */
 export function openDescriptor(socket: SocketStream, options: SocketOptions): void {
   const fd = validate.integer(options.fd, "fd", 0);
@@ -287,13 +243,8 @@ function handleOf(socket: Duplex): SocketHandle | null {
   return (socket as SocketStream)[STATE].handle;
 }
 
-function takenByTls(socket: unknown): void {
-  if (!(socket instanceof SocketStream)) return;
-  socket[STATE].hidesHandle = true;
-  undecoded(socket);
-}
-
-function isUsable({ buffer, callback }: OnRead): boolean {
-  const fills = buffer instanceof Uint8Array || typeof buffer === "function";
-  return fills && typeof callback === "function";
+/** The stream that TLS gets in the place of another: a transport for a socket of this library. */
+export function belowTls<T>(connection: T): T | TlsTransport {
+  if (!(connection instanceof SocketStream)) return connection;
+  return connection[STATE].transport ?? new TlsTransport(connection);
 }

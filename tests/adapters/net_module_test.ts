@@ -392,6 +392,30 @@ test("node:tls serves and connects over its sockets", async () => {
   await closed(server);
 });
 
+const hooked = "Bun" in globalThis ? null : "Deno has no hook: see uringnet/register";
+test.skipIf(hooked, "listeners below node:tls get nothing, and may be removed", async () => {
+  const { key, cert } = certificate();
+  const server = net.createServer((socket) => {
+    const secured = new tls.TLSSocket(socket as unknown as node.Socket, {
+      isServer: true,
+      key,
+      cert,
+    });
+    socket.removeAllListeners();
+    secured.on("data", (chunk) => secured.write(chunk));
+  }).listen(0);
+  await once(server, "listening");
+  const { port } = server.address() as node.AddressInfo;
+  const raw = net.connect(port, "127.0.0.1");
+  raw.on("data", (chunk: Uint8Array) => assert.unreachable(`${chunk.length} bytes below TLS`));
+  const client = tls.connect({ socket: raw, ca: cert, servername: "localhost" });
+  client.write("x");
+  const [data] = await once(client, "data");
+  assert.is(String(data), "x");
+  client.destroy();
+  await closed(server);
+});
+
 test("an idle server or socket that is unreferenced lets the process end", () => {
   const program = fileURLToPath(new URL("programs/idle.ts", import.meta.url));
   const deno = ["run", "-A", "--no-check", "--quiet", program];

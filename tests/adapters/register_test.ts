@@ -210,11 +210,84 @@ for (const side of ["server", "client"]) {
   const lines = [];
   told.on("end", () => lines.push("end")).on("error", ({ code }) => lines.push("error " + code));
   told.resume();
+  // An error of the socket below would have no listener.
+  (side === "server" ? below : socket).removeAllListeners("error");
   const closed = new Promise((resolve) => told.once("close", resolve));
   (side === "server" ? socket : below).resetAndDestroy();
   lines.push("close " + await closed);
   console.log(side + ": " + lines.join(", "));
 }
+server.close();
+`,
+  "upgraded.mjs": `import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import net from "node:net";
+import tls from "node:tls";
+const [key, cert] = process.argv.slice(2).map((file) => readFileSync(file));
+const ASKED = "STARTTLS";
+function upgrade(socket) {
+  const secured = new tls.TLSSocket(socket, { isServer: true, key, cert });
+  secured.on("error", ({ code }) => console.log(code));
+  secured.on("data", (chunk) => secured.write("echo of " + chunk));
+}
+const ways = {
+  unshift(socket) {
+    socket.once("data", (chunk) => {
+      socket.pause();
+      socket.unshift(chunk.subarray(ASKED.length));
+      upgrade(socket);
+    });
+  },
+  texts(socket) {
+    socket.setEncoding("latin1");
+    socket.once("readable", () => {
+      socket.read(ASKED.length);
+      upgrade(socket);
+    });
+  },
+  onread() {},
+};
+const onread = { buffer: Buffer.alloc(ASKED.length), callback: () => upgrade(connected) };
+let connected;
+for (const way of Object.keys(ways)) {
+  const server = net.createServer();
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const options = { port: server.address().port, host: "127.0.0.1" };
+  connected = net.connect(way === "onread" ? { ...options, onread } : options);
+  const [[accepted]] = await Promise.all([once(server, "connection"), once(connected, "connect")]);
+  const [asked, socket] = way === "onread" ? [connected, accepted] : [accepted, connected];
+  ways[way](asked);
+  // The question and the first bytes of TLS leave as one write.
+  socket.cork();
+  socket.write(ASKED);
+  const client = tls.connect({ socket, ca: cert, servername: "localhost" });
+  while (socket.writableLength === ASKED.length) await new Promise(setImmediate);
+  socket.uncork();
+  client.write(way);
+  console.log(String(await new Promise((resolve) => {
+    client.once("data", resolve);
+    client.once("close", () => resolve("closed"));
+    setTimeout(resolve, 5_000, "stands still").unref();
+  })));
+  client.destroy();
+  asked.destroy();
+  server.close();
+}
+`,
+  "native_below.mjs": `import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import net from "node:net";
+import tls from "node:tls";
+const [key, cert] = process.argv.slice(2).map((file) => readFileSync(file));
+const server = tls.createServer({ key, cert }, (socket) => socket.pipe(socket));
+await once(server.listen(0, "127.0.0.1"), "listening");
+const Socket = Object.getPrototypeOf(tls.TLSSocket.prototype).constructor;
+const socket = new Socket().connect(server.address().port, "127.0.0.1");
+await once(socket, "connect");
+const client = tls.connect({ socket, ca: cert, servername: "localhost" });
+client.write("x");
+console.log(Socket !== net.Socket, String((await once(client, "data"))[0]));
+client.destroy();
 server.close();
 `,
   "channels.mjs": `import diagnostics from "node:diagnostics_channel";
@@ -635,6 +708,18 @@ test("a reset below a TLS socket is its error, named by close, and no end", asyn
   const ran = await program(context, "reset.mjs", { args: ["key.pem", "cert.pem"] });
   const told = ["server", "client"].map((side) => `${side}: error ECONNRESET, close true\n`);
   assert.is(printed(ran), told.join(""), ran.errors);
+  assert.is(ran.code, 0);
+});
+
+test("bytes that wait in a connection when it is upgraded reach TLS first", async (context) => {
+  const ran = await program(context, "upgraded.mjs", { args: ["key.pem", "cert.pem"] });
+  assert.is(printed(ran), "echo of unshift\necho of texts\necho of onread\n", ran.errors);
+  assert.is(ran.code, 0);
+});
+
+test("TLS over a socket that the runtime has opened stays as it is", async (context) => {
+  const ran = await program(context, "native_below.mjs", { args: ["key.pem", "cert.pem"] });
+  assert.is(printed(ran), "true x\n", ran.errors);
   assert.is(ran.code, 0);
 });
 

@@ -26,7 +26,7 @@ import { nodeError } from "../node_error.ts";
 import { plainServer } from "./plain_server.ts";
 import { BunHttpLimits, type LimitedServer } from "./bun_http_limits.ts";
 import { listenOnRing, type OuterServer } from "./listen_on_ring.ts";
-import { socketsBelow } from "./tls_sockets.ts";
+import { connectionError, socketsBelow } from "./tls_sockets.ts";
 
 type Fields = Record<string, unknown>;
 
@@ -85,7 +85,7 @@ function secure(tls: Exports, server: HttpServer, state: Listening, socket: NetS
     server.emit("tlsClientError", error, secured);
   };
   // A client that leaves in the middle of the handshake is told of in Node's words.
-  const hungUp = () => failed(socket.errored ?? nodeError.fixed("ECONNRESET"));
+  const hungUp = () => failed(connectionError(socket) ?? nodeError.fixed("ECONNRESET"));
   secured.once("error", failed);
   socket.once("close", hungUp);
   state.handshaking.add(socket);

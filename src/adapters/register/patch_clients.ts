@@ -14,7 +14,6 @@
  *
  * @module
  */
-import { undecoded } from "../undecoded.ts";
 import { type Exports, type NetModule, type NetSocket, replaceFunction } from "./node_modules.ts";
 
 type Fields = Record<string, unknown>;
@@ -73,9 +72,7 @@ function ringTlsConnect(net: NetModule, original: (...args: unknown[]) => NetSoc
   return function connect(...args: unknown[]): NetSocket {
     const [fields, callback] = normalize(args);
     if (fields.socket || (fields.port === undefined && fields.path === undefined)) {
-      const secured = original(...args);
-      if (fields.socket instanceof net.Socket) undecoded(fields.socket as NetSocket);
-      return secured;
+      return original(...args);
     }
     const socket = net.connect(connectionFields(fields));
     const options: Fields = { ...fields, socket };

@@ -5,12 +5,12 @@
  *   TLSSocket -> remoteAddress, address(), ... -> _getpeername, _getsockname -> the socket below
  *   TLSSocket -> ref, unref, setNoDelay, setKeepAlive -> the same of the socket below
  *
- * The socket below is noted when the TLS socket is made: in Deno by `_init`, which every
- * constructor calls. Bun has no such method, but keeps the socket below in a field.
+ * The socket below is `_parent` of the TLS socket, as in Node: in Deno from `_init` on, which every
+ * constructor calls, and in Bun by `bun_tls.ts`.
  *
  * @module
  */
-import { undecoded } from "../undecoded.ts";
+import { belowTls, SocketStream, STATE } from "../socket_stream.ts";
 import { type Exports, type NetModule, type NetSocket, replaceFunction } from "./node_modules.ts";
 
 interface Name {
@@ -38,15 +38,8 @@ class SocketFinder {
   }
 
   of(secured: object): NetSocket | null {
-    if (!socketsBelow.has(secured)) this.#search(secured as Exports);
+    if (!socketsBelow.has(secured)) this.note(secured, (secured as { _parent?: unknown })._parent);
     return socketsBelow.get(secured) ?? null;
-  }
-
-  /** Looks through the fields that are named by symbols, which the runtime sets. */
-  #search(secured: Exports): void {
-    for (const key of Object.getOwnPropertySymbols(secured)) {
-      this.note(secured, secured[key as unknown as string]);
-    }
   }
 }
 
@@ -120,6 +113,12 @@ function calledBelow(finder: SocketFinder, name: string, original: Method): Meth
   };
 }
 
+/** The error of a connection below TLS, which the socket itself closes without. */
+export function connectionError(below: NetSocket | null): Error | null {
+  const state = (below as Partial<SocketStream> | null)?.[STATE];
+  return state?.transport?.errored ?? below?.errored ?? null;
+}
+
 interface FailingSocket extends NetSocket {
   /** Returns the error, or null before the end of the handshake. */
   _tlsError(error: Error): Error | null;
@@ -131,24 +130,40 @@ interface FailingSocket extends NetSocket {
  */
 function failsWithConnection(finder: SocketFinder, original: (error: Error) => void): Method {
   return function (this: FailingSocket, error: unknown): void {
-    if (finder.of(this)?.errored !== error) return Reflect.apply(original, this, [error]);
+    if (connectionError(finder.of(this)) !== error) return Reflect.apply(original, this, [error]);
     const told = this._tlsError(error as Error);
     if (told !== null) this.destroy(told);
   } as Method;
 }
 
+/** The stream of Deno between a TLS socket and a Duplex below it; or a socket of Deno's own. */
+interface Wrapped {
+  stream?: unknown;
+}
+
+/** How Deno listens to the Duplex below a TLS socket. */
+const LISTENED = [["error", "on"], ["data", "on"], ["end", "once"], ["close", "once"]] as const;
+
 /**
- * A connection below TLS does not end by itself when its peer does: it would be closed, and in Deno
- * the TLS socket with it, before the program has read the bytes that came.
+ * Moves a wrapped stream from a socket to the transport of the socket. The listeners of the stream
+ * are the last ones of the socket, as the constructor of the TLS socket has just made it.
  */
-function leaveEndToTls(below: NetSocket | null): void {
-  if (below !== null) below.allowHalfOpen = true;
+function moveToTransport(wrapped: Wrapped): void {
+  const { stream: socket } = wrapped;
+  if (!(socket instanceof SocketStream)) return;
+  const listeners = LISTENED.map(([name]) => socket.listeners(name).at(-1) as Method);
+  const transport = belowTls(socket);
+  for (const [index, [name, method]] of LISTENED.entries()) {
+    socket.removeListener(name, listeners[index]);
+    transport[method](name, listeners[index]);
+  }
+  wrapped.stream = transport;
 }
 
 /** Calls `done` once the connection has taken all bytes that TLS has written to it. */
 function whenWritten(below: NetSocket, done: () => void): void {
   if (below.destroyed || below.writableFinished) done();
-  else if (below.writableEnded) below.once("finish", done);
+  else if (below.writableEnded) below.end(done);
   else below.write(new Uint8Array(0), done);
 }
 
@@ -173,14 +188,18 @@ export function patchTlsSockets(net: NetModule, tls: Exports): void {
   const { prototype } = tls.TLSSocket;
   const finder = new SocketFinder(net);
   const { _init: init, _start: start, _emitTLSError: emitTlsError } = prototype;
+  const { _wrapHandle: wrapHandle } = prototype;
   const { _getpeername: getPeerName, _getsockname: getSocketName } = prototype;
   if (typeof init === "function") {
     replaceFunction(prototype, "_init", function (this: object, ...args: unknown[]) {
+      const result = Reflect.apply(init, this, args);
       finder.note(this, args[0]);
-      const below = finder.of(this);
-      leaveEndToTls(below);
-      if (below !== null) undecoded(below);
-      return Reflect.apply(init, this, args);
+      (this as { _parent: unknown })._parent ??= finder.of(this);
+      return result;
+    });
+    replaceFunction(prototype, "_wrapHandle", function (this: object, ...args: unknown[]) {
+      if (args[0]) moveToTransport(args[0] as Wrapped);
+      return Reflect.apply(wrapHandle, this, args);
     });
     replaceFunction(prototype, "_start", survivesFailedStart(start));
   }

@@ -831,6 +831,64 @@ const steps = {
     await closed(server);
     return told;
   },
+  "tls: listeners that stay below it get nothing, and may be removed": async () => {
+    const told = [];
+    for (const removed of [false, true]) {
+      const listen = (name, socket) => {
+        socket.on("data", (chunk) => told.push(`${name}: ${chunk.length}`));
+        socket.on("end", () => told.push(`${name}: end`));
+      };
+      const server = net.createServer((socket) => {
+        listen("server", socket);
+        socket.once("data", () => {
+          socket.write("yes");
+          const secured = new tls.TLSSocket(socket, { isServer: true, key, cert });
+          if (removed) socket.removeAllListeners();
+          secured.on("data", (chunk) => secured.write(chunk));
+          secured.on("error", () => socket.destroy());
+        });
+      });
+      const port = await listening(server);
+      const socket = net.connect(port, host, () => socket.write("upgrade"));
+      listen("client", socket);
+      await once(socket, "data");
+      const secured = tls.connect({ socket, ca: cert, servername: "localhost" });
+      if (removed) socket.removeAllListeners();
+      secured.write(Buffer.alloc(300_000));
+      const echoed = new Promise((resolve) => {
+        let length = 0;
+        secured.on("data", (chunk) => (length += chunk.length) === 300_000 && resolve(length));
+        secured.on("error", ({ code }) => resolve(code));
+      });
+      const limit = new Promise((resolve) => setTimeout(resolve, 5_000, "stands still").unref());
+      told.push(await Promise.race([echoed, limit]));
+      secured.destroy();
+      socket.destroy();
+      await closed(server);
+    }
+    return told;
+  },
+  "tls: the connection below is its parent, and either destroys the other": async () => {
+    const told = [];
+    const server = net.createServer((socket) => {
+      const secured = new tls.TLSSocket(socket, { isServer: true, key, cert });
+      secured.on("error", () => {});
+      secured.resume();
+    });
+    const port = await listening(server);
+    for (const destroyed of ["socket", "secured"]) {
+      const socket = net.connect(port, host);
+      const secured = tls.connect({ socket, ca: cert, servername: "localhost" });
+      await once(secured, "secureConnect");
+      told.push([secured._parent === socket, socket.bytesRead > 1_000]);
+      const both = Promise.all([once(socket, "close"), once(secured, "close")]);
+      (destroyed === "socket" ? socket : secured).destroy();
+      await both;
+      told.push([socket.destroyed, socket.errored, secured.destroyed]);
+    }
+    await closed(server);
+    return told;
+  },
   "tls: refused": () => failure(tls.connect({ host, port: 1 })),
   "tls: the look-up of a client that is refused": async () => {
     const lookup = (_, { all }, done) =>
