@@ -47,6 +47,7 @@ missing() {
   need postgresql ls /usr/lib/postgresql/*/bin/initdb
   need mariadb-server has mariadbd
   need mosquitto has mosquitto
+  need vsftpd has vsftpd
   need nats-server has nats-server
   need rabbitmq-server ls /usr/lib/rabbitmq/bin/rabbitmq-server
   need socat has socat

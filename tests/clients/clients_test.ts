@@ -102,6 +102,14 @@ const SOFTWARE: readonly Software[] = [
     inbound: 0,
   },
   {
+    program: "basic_ftp",
+    server: "vsftpd",
+    modes: PRELOAD,
+    bytesMin: 4 * MEBIBYTE,
+    outbound: 4,
+    inbound: 0,
+  },
+  {
     program: "nats",
     server: "nats",
     modes: PRELOAD,

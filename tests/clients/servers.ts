@@ -69,6 +69,40 @@ function mosquittoConfig({ port, folder }: Start): string {
   return path;
 }
 
+/** A server of FTP for logins without a name. All connections, those of data as well, have TLS. */
+function vsftpdConfig({ port, folder }: Start): string {
+  const path = join(folder, "vsftpd.conf");
+  const lines = {
+    listen: "YES",
+    listen_address: "127.0.0.1",
+    listen_port: `${port}`,
+    background: "NO",
+    run_as_launching_user: "YES",
+    secure_chroot_dir: join(folder, "empty"),
+    seccomp_sandbox: "NO",
+    anonymous_enable: "YES",
+    no_anon_password: "YES",
+    // Has to exist; no process changes to this user.
+    ftp_username: "nobody",
+    anon_root: join(folder, "files"),
+    write_enable: "YES",
+    anon_upload_enable: "YES",
+    // Only files that everyone may read are sent.
+    anon_umask: "022",
+    anon_other_write_enable: "YES",
+    ssl_enable: "YES",
+    allow_anon_ssl: "YES",
+    force_anon_data_ssl: "YES",
+    force_anon_logins_ssl: "YES",
+    require_ssl_reuse: "NO",
+    rsa_cert_file: join(folder, "cert.pem"),
+    rsa_private_key_file: join(folder, "key.pem"),
+    pasv_address: "127.0.0.1",
+  };
+  writeFileSync(path, Object.entries(lines).map((line) => `${line.join("=")}\n`).join(""));
+  return path;
+}
+
 const RECIPES = {
   redis: {
     package: "redis-server",
@@ -110,6 +144,17 @@ const RECIPES = {
     user: "mosquitto",
     find: () => onPath("mosquitto"),
     command: (start) => [start.program, "-c", mosquittoConfig(start)],
+  },
+  vsftpd: {
+    package: "vsftpd",
+    find: () => onPath("vsftpd"),
+    prepare: ({ folder }) => {
+      const files = ["-keyout", `${folder}/key.pem`, "-out", `${folder}/cert.pem`];
+      const fixed = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=ftp"];
+      const folders = [`${folder}/empty`, `${folder}/files`];
+      return [["openssl", "req", ...fixed, ...files], ["mkdir", ...folders]];
+    },
+    command: (start) => [start.program, vsftpdConfig(start)],
   },
   nats: {
     package: "nats-server",
