@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { Duplex } from "node:stream";
 import type { IdleTimer } from "./idle_timer.ts";
 import type { OnRead } from "./on_read_buffers.ts";
 import type { SocketHandle } from "./socket_handle.ts";
@@ -24,6 +25,8 @@ export class SocketState {
   relay: SocketRelay | null = null;
   /** The stream that TLS has got in the place of this one. */
   transport: TlsTransport | null = null;
+  /** Called once the socket is closed, for a server that does not depend on a listener. */
+  left: ((socket: Duplex) => void) | null = null;
   /** Whether the stream has asked for bytes before there was a handle. */
   wantsRead = false;
   /** Whether the socket ends with RST. */

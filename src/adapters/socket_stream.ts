@@ -198,6 +198,8 @@ export class SocketStream extends Duplex {
     done(error);
     transport?.destroy(error ?? undefined);
     const closed = (...failed: boolean[]) => {
+      state.left?.(this);
+      state.left = null;
       this.emit("close", ...failed);
       transport?.emit("close");
     };

@@ -72,9 +72,13 @@ export class BunHttpLimits {
       shown: getsTls ? null : socket,
     };
     this.#exchanges.set(socket, exchange);
-    socket.once("close", () => this.#exchanges.delete(socket));
     socket.setTimeout(this.#server.timeout ?? 0);
     socket.on("timeout", () => this.#timedOut(exchange));
+  }
+
+  /** A connection is closed. */
+  remove(socket: NetSocket): void {
+    this.#exchanges.delete(socket);
   }
 
   /** The TLS handshake of a connection is finished. As in Node, the first request begins here. */

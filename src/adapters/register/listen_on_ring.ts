@@ -13,11 +13,13 @@
  * @module
  */
 import type { EventEmitter } from "node:events";
+import type { Duplex } from "node:stream";
 import { ERRNO } from "../../base/errno.ts";
 import { closeOnAbort } from "../close_on_abort.ts";
 import { netChannels } from "../net_channels.ts";
 import { nodeError } from "../node_error.ts";
 import type { ServerOptions } from "../server.ts";
+import { type SocketStream, STATE } from "../socket_stream.ts";
 import type { NetModule, NetServer, NetSocket } from "./node_modules.ts";
 
 /** The options of a server that it passes on to the one that listens for it. */
@@ -126,6 +128,8 @@ export interface ListenWays {
   /** Whether a socket stays writable after the peer's FIN, where the server does not say. */
   halfOpen: boolean;
   take(socket: NetSocket): void;
+  /** A taken socket is closed. Not by its "close": programs remove all listeners of a socket. */
+  left(socket: NetSocket): void;
 }
 
 /**
@@ -136,13 +140,14 @@ export function listenOnRing(
   net: NetModule,
   outer: OuterServer,
   args: readonly unknown[],
-  { halfOpen, take }: ListenWays,
+  { halfOpen, take, left }: ListenWays,
 ): NetServer {
   const [rest, callback] = splitCallback(args);
   takeSignal(rest, outer);
   const inner = innerServer(net, outer, halfOpen);
   inner.on("connection", (socket: NetSocket) => {
     socket.server = outer;
+    (socket as unknown as SocketStream)[STATE].left = left as (socket: Duplex) => void;
     take(socket);
   });
   inner.on("listening", () => {
@@ -169,15 +174,15 @@ export function listenAsNetServer(
 ): void {
   const take = (socket: NetSocket): void => {
     outer._connections++;
-    socket.once("close", () => {
-      outer._connections--;
-      outer._emitCloseIfDrained();
-    });
     outer.emit("connection", socket);
+  };
+  const left = (): void => {
+    outer._connections--;
+    outer._emitCloseIfDrained();
   };
   // A name is looked up, or the backend binds later: meanwhile the server may not listen again.
   if (waiting.get(outer)?._lookup) throw nodeError.fixed("ERR_SERVER_ALREADY_LISTEN");
-  const inner = listenOnRing(net, outer, args, { halfOpen: false, take });
+  const inner = listenOnRing(net, outer, args, { halfOpen: false, take, left });
   const handle = new RingHandle(inner);
   const begin = (): void => {
     endWaiting(outer, inner);

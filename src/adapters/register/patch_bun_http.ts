@@ -112,10 +112,6 @@ function startListening(
   const isSecure = tlsOptions.has(server);
   const take = (socket: NetSocket): void => {
     state.sockets.add(socket);
-    socket.once("close", () => {
-      state.sockets.delete(socket);
-      finishClose(server, state);
-    });
     state.limits.add(socket, isSecure);
     if (isSecure) {
       tellConnection(server, socket);
@@ -124,8 +120,13 @@ function startListening(
       server.emit("connection", socket);
     }
   };
+  const left = (socket: NetSocket): void => {
+    state.sockets.delete(socket);
+    state.limits.remove(socket);
+    finishClose(server, state);
+  };
   // First, as it throws for wrong arguments: then no timer of the limits is left.
-  const inner = listenOnRing(net, server, args, { halfOpen: !isSecure, take });
+  const inner = listenOnRing(net, server, args, { halfOpen: !isSecure, take, left });
   const state: Listening = {
     inner,
     sockets: new Set(),

@@ -889,6 +889,39 @@ const steps = {
     await closed(server);
     return told;
   },
+  "http, https, tls: a server closes when the listeners of its connections are gone": async () => {
+    const told = [];
+    const lose = (socket) => void setImmediate(() => socket.removeAllListeners());
+    const answer = (_, response) => response.end();
+    const servers = [
+      http.createServer(answer).on("upgrade", (_, socket) => {
+        lose(socket);
+        socket.end("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+      }),
+      https.createServer({ key, cert }, answer).on("connection", lose),
+      tls.createServer({ key, cert }, (socket) => socket.end("x")).on("connection", lose),
+    ];
+    for (const [index, server] of servers.entries()) {
+      const port = await listening(server);
+      const headers = { connection: "Upgrade", upgrade: "x" };
+      const options = { port, host, ca: cert, servername: "localhost", agent: false };
+      let socket;
+      if (index === 0) {
+        [, socket] = await once(http.get({ ...options, headers }), "upgrade");
+      } else if (index === 1) {
+        const response = await until(https.get(options), "response");
+        await body(response);
+        socket = response.socket;
+      } else {
+        socket = tls.connect(options);
+        await once(socket, "data");
+      }
+      socket.destroy();
+      const limit = new Promise((resolve) => setTimeout(resolve, 5_000, "stays open").unref());
+      told.push(await Promise.race([closed(server).then(() => "closed"), limit]));
+    }
+    return told;
+  },
   "tls: refused": () => failure(tls.connect({ host, port: 1 })),
   "tls: the look-up of a client that is refused": async () => {
     const lookup = (_, { all }, done) =>
