@@ -26,6 +26,7 @@ import { nodeError } from "../node_error.ts";
 import { plainServer } from "./plain_server.ts";
 import { BunHttpLimits, type LimitedServer } from "./bun_http_limits.ts";
 import { listenOnRing, type OuterServer } from "./listen_on_ring.ts";
+import { serverTlsOptions } from "./server_tls_options.ts";
 import { connectionError, socketsBelow } from "./tls_sockets.ts";
 
 type Fields = Record<string, unknown>;
@@ -44,6 +45,8 @@ interface Listening {
   handshaking: Set<NetSocket>;
   /** Serves the connections: the server itself, or the plain server below an https server. */
   plain: HttpServer;
+  /** The options of its TLS sockets; null for a server without TLS. */
+  tls: Fields | null;
   closing: boolean;
   limits: BunHttpLimits;
 }
@@ -76,7 +79,7 @@ function tellConnection(server: HttpServer, socket: NetSocket): void {
 
 /** Sockets of an https server become TLS sockets first. */
 function secure(tls: Exports, server: HttpServer, state: Listening, socket: NetSocket): void {
-  const secured = new tls.TLSSocket(socket, { isServer: true, ...tlsOptions.get(server) });
+  const secured = new tls.TLSSocket(socket, state.tls);
   socketsBelow.set(secured, socket);
   const failed = (error: Error) => {
     socket.removeListener("close", hungUp);
@@ -109,7 +112,16 @@ function startListening(
   server: HttpServer,
   args: readonly unknown[],
 ): void {
-  const isSecure = tlsOptions.has(server);
+  const given = tlsOptions.get(server);
+  const isSecure = given !== undefined;
+  let secured: Fields | null = null;
+  try {
+    if (isSecure) secured = serverTlsOptions(tls, given);
+  } catch (error) {
+    // As in Bun, whose servers read their certificate here: else each connection would throw.
+    nextTick(() => server.emit("error", error));
+    return;
+  }
   const take = (socket: NetSocket): void => {
     state.sockets.add(socket);
     state.limits.add(socket, isSecure);
@@ -131,7 +143,8 @@ function startListening(
     inner,
     sockets: new Set(),
     handshaking: new Set(),
-    plain: isSecure ? plainServer(http, server, tlsOptions.get(server) ?? {}) : server,
+    plain: isSecure ? plainServer(http, server, given) : server,
+    tls: secured,
     closing: false,
     limits: new BunHttpLimits(server),
   };
@@ -143,17 +156,6 @@ function startListening(
     server.emit("error", error);
   });
   listening.set(server, state);
-}
-
-/** The error of TLS options that are wrong; null when there is none. */
-function tlsOptionsError(tls: Exports, server: HttpServer): Error | null {
-  if (!tlsOptions.has(server)) return null;
-  try {
-    tls.createSecureContext(tlsOptions.get(server));
-    return null;
-  } catch (error) {
-    return error as Error;
-  }
 }
 
 type Method = (this: HttpServer, ...args: unknown[]) => unknown;
@@ -280,10 +282,7 @@ export function patchBunHttp(
       if (listening.get(this)?.closing === false) {
         throw nodeError.fixed("ERR_SERVER_ALREADY_LISTEN");
       }
-      // As in Bun, whose servers read their certificate here: else each connection would throw.
-      const failure = tlsOptionsError(modules.tls, this);
-      if (failure === null) startListening(net, modules, this, args);
-      else nextTick(() => this.emit("error", failure));
+      startListening(net, modules, this, args);
       return this;
     });
   noteTlsOptions(modules.https);

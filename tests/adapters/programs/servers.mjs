@@ -612,6 +612,30 @@ const steps = {
       server.once("listening", () => server.close(() => resolve("listened")));
     });
   },
+  "https: a client without the certificate that is asked for gets no answer": async () => {
+    const options = { key, cert, ca: cert, requestCert: true };
+    const server = https.createServer(options, ({ socket }, answer) => {
+      answer.end(`${socket.authorized}`);
+    });
+    server.on("tlsClientError", () => {});
+    const port = await listening(server);
+    const to = { host, port, ca: cert, servername: "localhost", agent: false };
+    const refused = new Promise((resolve) => {
+      https.get(to, () => resolve("served")).on("error", () => resolve("refused"));
+    });
+    const told = [await refused, await body(await request(https, { ...to, key, cert }))];
+    await closed(server);
+    return told;
+  },
+  "https: options of streams among those of a server": async () => {
+    const streams = { encoding: "utf8", objectMode: true, signal: AbortSignal.abort() };
+    const server = https.createServer({ key, cert, ...streams }, (_, answer) => answer.end("ok"));
+    const port = await listening(server);
+    const to = { port, ca: cert, servername: "localhost", agent: false };
+    const text = await body(await request(https, to));
+    await closed(server);
+    return text;
+  },
   "https: a head that does not end gets 408 in TLS, or the end": async () => {
     const options = { key, cert, headersTimeout: 60, connectionsCheckingInterval: 20 };
     const server = https.createServer(options, (_, answer) => answer.end("ok"));
