@@ -50,6 +50,7 @@ missing() {
   need vsftpd has vsftpd
   need nats-server has nats-server
   need rabbitmq-server ls /usr/lib/rabbitmq/bin/rabbitmq-server
+  need slapd has slapd
   need socat has socat
   need openssl has openssl
   need curl has curl

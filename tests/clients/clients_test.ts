@@ -134,6 +134,14 @@ const SOFTWARE: readonly Software[] = [
     inbound: 0,
   },
   {
+    program: "ldapts",
+    server: "slapd",
+    modes: PRELOAD,
+    bytesMin: 5_000_000,
+    outbound: 2,
+    inbound: 0,
+  },
+  {
     program: "proxy",
     argument: "redis",
     server: "redis",
@@ -163,6 +171,8 @@ const SOFTWARE: readonly Software[] = [
   { program: "http_proxy", modes: PRELOAD, bytesMin: 6_000_000, outbound: 6, inbound: 11 },
   // Its WebSocket client imports ws by the bare name, which is Bun's own in Bun: half the bytes.
   { program: "socket_io", modes: PRELOAD, bytesMin: 400_000, outbound: 3, inbound: 3 },
+  { program: "proxy_chain", modes: PRELOAD, bytesMin: 30_000_000, outbound: 12, inbound: 28 },
+  { program: "libp2p", modes: PRELOAD, bytesMin: 20 * MEBIBYTE, outbound: 1, inbound: 1 },
   { program: "grpc", modes: PRELOAD, bytesMin: 2_000_000, outbound: 1, inbound: 1 },
   { program: "undici", modes: BOTH, bytesMin: 9_000_000, outbound: 6, inbound: 6 },
   { program: "nodemailer", modes: BOTH, bytesMin: 400_000, outbound: 1, inbound: 1 },

@@ -103,6 +103,27 @@ function vsftpdConfig({ port, folder }: Start): string {
   return path;
 }
 
+/** The configuration of slapd. Its certificate is made when its folder is. */
+function slapdConfig({ folder }: Start): string {
+  const path = join(folder, "slapd.conf");
+  const schemas = ["core", "cosine", "inetorgperson"];
+  const lines = [
+    ...schemas.map((name) => `include /etc/ldap/schema/${name}.schema`),
+    "modulepath /usr/lib/ldap",
+    "moduleload back_mdb",
+    `TLSCertificateFile ${folder}/cert`,
+    `TLSCertificateKeyFile ${folder}/key`,
+    "database mdb",
+    "suffix dc=example",
+    "rootdn cn=admin,dc=example",
+    "rootpw secret",
+    `directory ${folder}`,
+    "dbnosync",
+  ];
+  writeFileSync(path, `${lines.join("\n")}\n`);
+  return path;
+}
+
 const RECIPES = {
   redis: {
     package: "redis-server",
@@ -160,6 +181,20 @@ const RECIPES = {
     package: "nats-server",
     find: () => onPath("nats-server"),
     command: ({ program, port }) => [program, "-a", "127.0.0.1", "-p", `${port}`],
+  },
+  slapd: {
+    package: "slapd",
+    user: "openldap",
+    find: () => onPath("slapd"),
+    prepare: () => {
+      const fixed = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30"];
+      const files = ["-keyout", "key", "-out", "cert"];
+      return [["openssl", "req", ...fixed, ...files, "-subj", "/CN=localhost"]];
+    },
+    command: (start) => {
+      const { program, port } = start;
+      return [program, "-d", "0", "-f", slapdConfig(start), "-h", `ldap://127.0.0.1:${port}`];
+    },
   },
   rabbitmq: {
     package: "rabbitmq-server",
