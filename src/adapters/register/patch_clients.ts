@@ -15,6 +15,7 @@
  * @module
  */
 import { type Exports, type NetModule, type NetSocket, replaceFunction } from "./node_modules.ts";
+import { readInto } from "./read_into.ts";
 
 type Fields = Record<string, unknown>;
 
@@ -105,6 +106,7 @@ function ringTlsConnect(net: NetModule, original: (...args: unknown[]) => NetSoc
     }
     // The connection ends with the TLS socket, whether or not the handshake succeeded.
     secured.once("close", () => socket.destroy());
+    readInto(secured, fields.onread);
     // The runtimes use this option only for a connection that they open.
     if (fields.timeout) secured.setTimeout(fields.timeout as number);
     return secured;

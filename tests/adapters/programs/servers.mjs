@@ -679,6 +679,29 @@ const steps = {
     return found;
   },
   "https: refused": () => failure(https.get({ host, port: 1 })),
+  "tls: onread, with a callback that pauses": async () => {
+    const server = tls.createServer({ key, cert }, (socket) => {
+      socket.on("error", () => {});
+      socket.end("0123456789".repeat(1000));
+    });
+    const port = await listening(server);
+    let text = "";
+    const pieces = new Set();
+    const buffer = Buffer.alloc(64);
+    const callback = (count, filled) => {
+      text += filled.toString("latin1", 0, count);
+      pieces.add(count <= 64 && filled === buffer);
+      if (text.length % 5 !== 0) return true;
+      setImmediate(() => client.resume());
+      return false;
+    };
+    const trust = { ca: cert, servername: "localhost" };
+    const client = tls.connect({ port, host, ...trust, onread: { buffer, callback } });
+    await once(client, "end");
+    client.destroy();
+    await closed(server);
+    return [text === "0123456789".repeat(1000), [...pieces]];
+  },
   "tls: echo, events of the client": async () => {
     const server = tls.createServer({ key, cert }, (socket) => socket.pipe(socket));
     const port = await listening(server);
