@@ -27,6 +27,9 @@ export class SocketState {
   transport: TlsTransport | null = null;
   /** Called once the socket is closed, for a server that does not depend on a listener. */
   left: ((socket: Duplex) => void) | null = null;
+  /** Called once "close" was emitted, by the TLS socket above; null before and afterwards. */
+  afterClose: (() => void) | null = null;
+  toldClose = false;
   /** Whether the stream has asked for bytes before there was a handle. */
   wantsRead = false;
   /** Whether the socket ends with RST. */

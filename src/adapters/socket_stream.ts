@@ -202,6 +202,9 @@ export class SocketStream extends Duplex {
       state.left = null;
       this.emit("close", ...failed);
       transport?.emit("close");
+      state.toldClose = true;
+      state.afterClose?.();
+      state.afterClose = null;
     };
     // As in Node, the event of a socket that had no handle has no argument.
     if (handle === null) nextTick(closed);

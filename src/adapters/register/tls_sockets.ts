@@ -183,6 +183,23 @@ function destroyedWhenSent(finder: SocketFinder, original: Method): Method {
   } as Method;
 }
 
+/**
+ * The connection closes before the TLS socket, as in Node. A program that listens to both, and has
+ * ended with the "close" of the TLS socket, would take the other one for a new event.
+ */
+function closesAfterConnection(finder: SocketFinder, original: Method): Method {
+  return function (this: NetSocket, ...args: unknown[]): unknown {
+    const below = args[0] === "close" ? finder.of(this) : null;
+    const state = (below as Partial<SocketStream> | null)?.[STATE];
+    if (below === null || state === undefined || state.toldClose) {
+      return Reflect.apply(original, this, args);
+    }
+    state.afterClose = () => Reflect.apply(original, this, args);
+    below.destroy();
+    return true;
+  } as Method;
+}
+
 /** Gives TLS sockets over this library the members that the runtime's own have. */
 export function patchTlsSockets(net: NetModule, tls: Exports): void {
   const { prototype } = tls.TLSSocket;
@@ -207,6 +224,7 @@ export function patchTlsSockets(net: NetModule, tls: Exports): void {
   replaceFunction(prototype, "_getpeername", namedBy(finder, remoteName, getPeerName));
   replaceFunction(prototype, "_getsockname", namedBy(finder, localName, getSocketName));
   replaceFunction(prototype, "destroySoon", destroyedWhenSent(finder, prototype.destroySoon));
+  replaceFunction(prototype, "emit", closesAfterConnection(finder, prototype.emit));
   for (const name of CONNECTION_METHODS) {
     replaceFunction(prototype, name, calledBelow(finder, name, prototype[name]));
   }

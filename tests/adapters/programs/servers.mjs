@@ -679,6 +679,29 @@ const steps = {
     return found;
   },
   "https: refused": () => failure(https.get({ host, port: 1 })),
+  "tls: the connection closes before the TLS socket": async () => {
+    const server = tls.createServer({ key, cert }, (socket) => socket.end("bye"));
+    const port = await listening(server);
+    const events = [];
+    const trust = { ca: cert, servername: "localhost" };
+    for (const failure of [null, new Error("failed")]) {
+      const below = net.connect(port, host);
+      await once(below, "connect");
+      const client = tls.connect({ socket: below, ...trust });
+      below.on("close", () => events.push("connection"));
+      client.on("close", (failed) => events.push(`TLS ${failed}`));
+      client.on("error", ({ message }) => events.push(message));
+      await once(client, "secureConnect");
+      client.resume();
+      if (failure === null) client.end();
+      else client.destroy(failure);
+      await new Promise((resolve) => client.once("close", resolve));
+      // What would come behind it.
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await closed(server);
+    return events;
+  },
   "tls: onread, with a callback that pauses": async () => {
     const server = tls.createServer({ key, cert }, (socket) => {
       socket.on("error", () => {});
