@@ -62,7 +62,8 @@ export class SocketState {
   /** Prepares for another connection. */
   forget(): void {
     this.remote = this.local = this.transport = null;
-    this.wantsRead = this.resets = false;
+    this.afterClose = null;
+    this.wantsRead = this.resets = this.toldClose = false;
     this.bytesRead = this.bytesWritten = 0;
   }
 
