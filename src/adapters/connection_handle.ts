@@ -14,6 +14,7 @@ import { NetworkError } from "../base/network_error.ts";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
 import type { SocketConnection } from "../net/connection/socket_connection.ts";
 import type { NetworkContext } from "../net/socket/network_context.ts";
+import type { PushReceive } from "../net/recv/push_receive.ts";
 import { SOCKET_OPTION } from "../ring/port.ts";
 import { nodeNetwork } from "./node_network.ts";
 import { type AsyncScope, asyncScope } from "./async_scope.ts";
@@ -41,6 +42,7 @@ export abstract class ConnectionHandle {
   /** Whether the connection is, or will be, one of unix sockets. */
   hasPath = false;
   protected connection: SocketConnection | null = null;
+  protected receive: PushReceive | null = null;
   /** The context that the program's functions run in. */
   protected readonly scope: AsyncScope = asyncScope.capture();
   protected referenced = true;
@@ -131,13 +133,14 @@ export abstract class ConnectionHandle {
   ref(): void {
     this.referenced = true;
     this.connecting?.ref();
-    this.connection?.ref();
+    this.receive?.ref();
   }
 
+  /** As in Node, what was written keeps the process alive nevertheless, until it is sent. */
   unref(): void {
     this.referenced = false;
     this.connecting?.unref();
-    this.connection?.unref();
+    this.receive?.unref();
   }
 
   hasRef(): boolean {

@@ -18,7 +18,7 @@ import { ERRNO } from "../base/errno.ts";
 import type { Slot } from "../buf/slot.ts";
 import { AF_UNIX } from "../net/address/sockaddr.ts";
 import type { SocketConnection } from "../net/connection/socket_connection.ts";
-import type { Consumer, PushReceive } from "../net/recv/push_receive.ts";
+import type { Consumer } from "../net/recv/push_receive.ts";
 import { pushReceive } from "../net/recv/stream.ts";
 import type { Part, Producer, PushSend } from "../net/send/push_send.ts";
 import { pushSend } from "../net/send/sink.ts";
@@ -52,7 +52,6 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   relay: SocketRelay | null = null;
   bytesRead = 0;
   bytesWritten = 0;
-  #receive: PushReceive | null = null;
   #send: PushSend | null = null;
   #stream: Duplex | undefined;
   #reader: OnReadBuffers | null = null;
@@ -77,7 +76,6 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     this.connecting = null;
     this.connection = connection;
     this.hasPath = connection.socket.family === AF_UNIX;
-    if (!this.referenced) connection.unref();
     this.#begin();
   }
 
@@ -93,8 +91,8 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   }
 
   receiveMore(): void {
-    if (this.#receive === null) this.#wantsRead = true;
-    else this.#receive.resume();
+    if (this.receive === null) this.#wantsRead = true;
+    else this.receive.resume();
   }
 
   write(parts: readonly Part[], done: Done): void {
@@ -167,14 +165,15 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     const lingers = !reset && this.queuedBytes > 0;
     const written = this.#written;
     const response = this.#response;
-    this.#receive?.stop();
+    this.receive?.stop();
     this.#send?.stop();
     this.connection =
-      this.#receive =
+      this.receive =
       this.#send =
       this.http =
         null;
     this.#written = this.#finished = this.#response = null;
+    if (!this.referenced) connection.unref();
     if (reset) connection.reset();
     const closing = new Promise<void>((resolve) => {
       connection.socket.whenLingering = resolve;
@@ -286,9 +285,10 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     if (connection === null || this.#stream === undefined) return;
     nextTick(() => {
       // The socket was destroyed meanwhile, or TLS has taken it.
-      if (this.connection === null || this.#receive !== null) return;
-      this.#receive = pushReceive(connection.stream, this);
-      if (this.#wantsRead) this.#receive.resume();
+      if (this.connection === null || this.receive !== null) return;
+      this.receive = pushReceive(connection.stream, this);
+      if (!this.referenced) this.receive.unref();
+      if (this.#wantsRead) this.receive.resume();
     });
   }
 }

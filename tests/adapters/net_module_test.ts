@@ -341,7 +341,10 @@ test.skipIf(noAdoption, adopts, async () => {
 });
 
 /** The number of bytes that the program `last_words.ts` sends before its process ends. */
-async function lastWords(length: number, answers = false): Promise<number> {
+async function lastWords(
+  length: number,
+  mode: "exits" | "unrefs" | "answers",
+): Promise<number> {
   const server = net.createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as node.AddressInfo;
@@ -349,12 +352,12 @@ async function lastWords(length: number, answers = false): Promise<number> {
   const program = fileURLToPath(new URL("programs/last_words.ts", import.meta.url));
   const deno = ["run", "-A", "--no-check", "--quiet", program];
   const start = "Bun" in globalThis ? [program] : deno;
-  const args = [...start, String(port), String(length), ...answers ? ["1"] : []];
+  const args = [...start, String(port), String(length), mode];
   const child = spawn(process.execPath, args, { stdio: "inherit" });
   const [peer] = await accepted as [node.Socket];
   let count = 0;
   peer.on("data", (chunk) => count += chunk.length).on("error", () => {});
-  if (answers) peer.write("x");
+  if (mode === "answers") peer.write("x");
   await once(peer, "close");
   if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
   await closed(server);
@@ -362,11 +365,15 @@ async function lastWords(length: number, answers = false): Promise<number> {
 }
 
 test("a process that exits right after a write has sent it", async () => {
-  for (const length of [5, 100_000]) assert.is(await lastWords(length), length);
+  for (const length of [5, 100_000]) assert.is(await lastWords(length, "exits"), length);
+});
+
+test("a process whose socket is unrefed ends once what it has written is sent", async () => {
+  assert.is(await lastWords(8_000_000, "unrefs"), 8_000_000);
 });
 
 test("the bytes of a write leave before its callback runs", async () => {
-  assert.is(await lastWords(5, true), 5);
+  assert.is(await lastWords(5, "answers"), 5);
 });
 
 test("workers of node:cluster share a port", () => {

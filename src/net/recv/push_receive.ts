@@ -15,7 +15,7 @@
  * - The consumer runs in a microtask after the turn, never inside it, and never after `stop`.
  * - The bytes are in memory of the pool, and are valid until `data` returns.
  * - An error of the consumer is reported by the runtime, and costs no later bytes.
- * - A waiting receive keeps the process alive, as a pending call does.
+ * - A waiting receive keeps the process alive, as a pending call does, unless `unref` was called.
  *
  * @module
  */
@@ -47,6 +47,7 @@ export class PushReceive extends RecvCall implements Deliverable {
   readonly #consumer: Consumer;
   readonly #deliveries: DeliveryQueue;
   #state: State = "paused";
+  #isReferenced = true;
   /** Whether `resume` was called during a delivery. */
   #resumed = false;
   /** The delivery: bytes, or the end of the stream, or an error. */
@@ -83,6 +84,18 @@ export class PushReceive extends RecvCall implements Deliverable {
     else this.#resumed = true;
   }
 
+  ref(): void {
+    if (this.#isReferenced) return;
+    this.#isReferenced = true;
+    if (this.#state === "waiting") this.#queue.socket.addCall();
+  }
+
+  /** Lets the process end while this waits; sends of the connection go on counting. */
+  unref(): void {
+    if (this.#state === "waiting") this.#uncount();
+    this.#isReferenced = false;
+  }
+
   /** Ends all deliveries. */
   stop(): void {
     const before = this.#state;
@@ -90,7 +103,7 @@ export class PushReceive extends RecvCall implements Deliverable {
     this.#slot?.release();
     this.#slot = null;
     if (before !== "waiting") return;
-    this.#queue.socket.removeCall();
+    this.#uncount();
     // A call with a part of its result from a direct receive ends with its queue.
     if (this.result === null) this.#queue.remove(this);
   }
@@ -145,8 +158,12 @@ export class PushReceive extends RecvCall implements Deliverable {
   #ask(): void {
     this.#state = "waiting";
     this.result = null;
-    this.#queue.socket.addCall();
+    if (this.#isReferenced) this.#queue.socket.addCall();
     this.#queue.push(this);
+  }
+
+  #uncount(): void {
+    if (this.#isReferenced) this.#queue.socket.removeCall();
   }
 
   #hold(slot: Slot, start: number, length: number): void {
@@ -161,7 +178,7 @@ export class PushReceive extends RecvCall implements Deliverable {
 
   #ready(): void {
     if (this.#state !== "waiting") return;
-    this.#queue.socket.removeCall();
+    this.#uncount();
     this.#state = "ready";
     this.#deliveries.add(this);
   }

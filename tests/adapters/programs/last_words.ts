@@ -1,6 +1,7 @@
 /**
- * Writes so many bytes to a port and exits at once. With a third argument it answers the first byte
- * that it receives, and the callback of the write kills the process.
+ * Writes so many bytes to a port. "exits" ends the process at once, "unrefs" leaves it with nothing
+ * else to do, and "answers" writes at the first byte that comes, and kills the process in the
+ * callback.
  *
  * @module
  */
@@ -8,12 +9,14 @@ import { Buffer } from "node:buffer";
 import process from "node:process";
 import net from "../../../src/adapters/net.ts";
 
-const [port, length, answers] = process.argv.slice(2).map(Number);
-const client = net.connect(port, "127.0.0.1", () => {
-  if (answers) return;
-  client.write(Buffer.alloc(length));
-  process.exit(0);
+const [port, length, mode] = process.argv.slice(2);
+const bytes = Buffer.alloc(Number(length));
+const client = net.connect(Number(port), "127.0.0.1", () => {
+  if (mode === "answers") return;
+  client.write(bytes);
+  if (mode === "exits") process.exit(0);
+  client.unref();
 });
-client.once("data", () => {
-  client.write(Buffer.alloc(length), () => process.kill(process.pid, "SIGKILL"));
-});
+if (mode === "answers") {
+  client.once("data", () => client.write(bytes, () => process.kill(process.pid, "SIGKILL")));
+}
