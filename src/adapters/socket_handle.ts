@@ -56,7 +56,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   #stream: Duplex | undefined;
   #reader: OnReadBuffers | null = null;
   /** Whether the stream has asked for bytes before they could be received. */
-  #wantsRead = false;
+  wantsRead = false;
   /** The callback of the write that waits for room. */
   #written: Done | null = null;
   #finished: Done | null = null;
@@ -91,7 +91,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   }
 
   receiveMore(): void {
-    if (this.receive === null) this.#wantsRead = true;
+    if (this.receive === null) this.wantsRead = true;
     else this.receive.resume();
   }
 
@@ -288,7 +288,8 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
       if (this.connection === null || this.receive !== null) return;
       this.receive = pushReceive(connection.stream, this);
       if (!this.referenced) this.receive.unref();
-      if (this.#wantsRead) this.receive.resume();
+      if (this.wantsRead) this.receive.resume();
+      this.wantsRead = false;
     });
   }
 }

@@ -55,6 +55,8 @@ export class SocketState {
     if (handle === null) return null;
     this.bytesRead = handle.bytesRead;
     this.bytesWritten = handle.bytesWritten;
+    // As in Node, what the stream has asked for before a failed connect holds for the next one.
+    this.wantsRead = handle.wantsRead;
     this.handle = null;
     return handle;
   }
@@ -63,7 +65,7 @@ export class SocketState {
   forget(): void {
     this.remote = this.local = this.transport = null;
     this.afterClose = null;
-    this.wantsRead = this.resets = this.toldClose = false;
+    this.resets = this.toldClose = false;
     this.bytesRead = this.bytesWritten = 0;
   }
 

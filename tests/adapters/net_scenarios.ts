@@ -572,6 +572,26 @@ export const SCENARIOS: readonly Scenario[] = [
     differs: { bun: "bytesRead goes on counting in Bun" },
   },
   {
+    claim: "a listener of 'readable' outlasts a failed connect, and gets the bytes of the next",
+    async play(net, log) {
+      const server = net.createServer((peer) => peer.end("hello"));
+      const port = await listening(server);
+      const client = new net.Socket();
+      client.on("error", (error) => log((error as NodeJS.ErrnoException).code as string));
+      client.on("readable", () => {
+        const bytes = client.read();
+        if (bytes !== null) log(String(bytes));
+      });
+      client.connect(1, "127.0.0.1");
+      await closed(client);
+      client.connect(port, "127.0.0.1");
+      await closed(client);
+      server.close();
+      await closed(server);
+    },
+    expected: ["ECONNREFUSED", "hello"],
+  },
+  {
     claim: "an end before connect() does not count, and neither does a failed write",
     async play(net, log) {
       const server = net.createServer((peer) => peer.on("error", () => {}).pipe(peer));
