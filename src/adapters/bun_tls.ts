@@ -5,12 +5,19 @@
  * `new TLSSocket` of a client calls as well, and the upgrade of a server. Both get another stream
  * in the place of the socket (`tls_transport.ts`), which Bun reads and writes like any Duplex.
  *
+ *   _write --> Bun: encrypts, writes to the transport --> the transport has room --> the callback
+ *
+ * Bun takes the bytes for sent as soon as the transport has them. So the callback of each write is
+ * called only when there is room for more. Otherwise bytes for a peer that does not read would fill
+ * the memory.
+ *
  * The key of the upgrade is a registered symbol. In a version of Bun without it nothing is changed,
  * and the tests of `node:tls` fail.
  *
  * @module
  */
 import { runtimeNet } from "./runtime_net.ts";
+import { TlsTransport } from "./tls_transport.ts";
 
 interface TlsSocket {
   _parent: unknown;
@@ -22,6 +29,21 @@ const UPGRADE = Symbol.for("::bunUpgradeServerTLS::");
 
 let installed = false;
 
+/** The transports below TLS sockets. */
+const transports = new WeakMap<TlsSocket, TlsTransport>();
+
+type Done = (error?: Error | null) => void;
+
+/** A `_write` whose callback waits for room below TLS. */
+function waitsForRoom(write: Method): Method {
+  return function (chunk, encoding, done) {
+    const transport = transports.get(this);
+    if (transport === undefined) return Reflect.apply(write, this, [chunk, encoding, done]);
+    const taken: Done = (error) => error ? (done as Done)(error) : transport.whenRoom(done as Done);
+    return Reflect.apply(write, this, [chunk, encoding, taken]);
+  };
+}
+
 /**
  * Installs the hook, once for each thread. `below` returns what TLS gets in the place of a stream.
  * Other runtimes have no such method.
@@ -30,10 +52,12 @@ export function bunTls(below: (stream: unknown) => unknown): void {
   if (installed) return;
   installed = true;
   const prototype = runtimeNet.Socket.prototype as unknown as Record<string | symbol, Method>;
-  const { connect: original, [UPGRADE]: upgrade } = prototype;
+  const { connect: original, [UPGRADE]: upgrade, _write: write } = prototype;
   if (upgrade === undefined) return;
+  prototype._write = waitsForRoom(write);
   prototype[UPGRADE] = function (stream, ...rest) {
     const transport = below(stream);
+    if (transport instanceof TlsTransport) transports.set(this, transport);
     const result = Reflect.apply(upgrade, this, [transport, ...rest]);
     if (transport !== stream) this._parent = stream;
     return result;
@@ -43,6 +67,7 @@ export function bunTls(below: (stream: unknown) => unknown): void {
     const stream = options?.socket;
     const transport = below(stream);
     if (transport === stream) return Reflect.apply(original, this, args);
+    transports.set(this, transport as TlsTransport);
     const replaced = { ...options, socket: transport };
     if (Array.isArray(args[0])) args[0][0] = replaced;
     else args[0] = replaced;

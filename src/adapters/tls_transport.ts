@@ -88,11 +88,18 @@ export class TlsTransport extends Duplex {
 
   override write(...args: unknown[]): boolean {
     const more = Reflect.apply(write, this.#socket, args);
-    // Not by the event of the socket, which a program may remove.
-    if (!more && this.listenerCount("drain") > 0) {
-      Reflect.apply(write, this.#socket, [NO_BYTES, () => this.emit("drain")]);
+    if (this.writableNeedDrain && this.listenerCount("drain") > 0) {
+      this.whenRoom(() => this.emit("drain"));
     }
     return more;
+  }
+
+  /** Calls `done` when the socket has room for more bytes, or takes none any more. */
+  whenRoom(done: () => void): void {
+    // Not by the event of the socket, which a program may remove.
+    if (this.#socket.writableNeedDrain) {
+      Reflect.apply(write, this.#socket, [NO_BYTES, () => done()]);
+    } else done();
   }
 
   override end(...args: unknown[]): this {

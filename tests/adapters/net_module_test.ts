@@ -423,6 +423,40 @@ test.skipIf(hooked, "listeners below node:tls get nothing, and may be removed", 
   await closed(server);
 });
 
+test.skipIf(hooked, "a writer over node:tls waits for a peer that does not read", async () => {
+  const { key, cert } = certificate();
+  const secure = tls.createServer({ key, cert }, (socket) => void socket.pause());
+  const served: node.Socket[] = [];
+  const server = net.createServer((socket) => {
+    served.push(socket);
+    secure.emit("connection", socket);
+  }).listen(0);
+  await once(server, "listening");
+  const { port } = server.address() as node.AddressInfo;
+  const raw = net.connect(port, "127.0.0.1");
+  const client = tls.connect({ socket: raw, ca: cert, servername: "localhost" });
+  await once(client, "secureConnect");
+  // Far more than the buffers of the kernel hold.
+  const [chunk, chunksMax] = [new Uint8Array(256 * 1024), 400];
+  let ended = 0;
+  const write = (): void => {
+    client.write(chunk, (error) => {
+      if (error || ++ended === chunksMax) client.destroy();
+      else write();
+    });
+  };
+  write();
+  for (let before = -1; before !== ended || ended === 0;) {
+    before = ended;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  assert.ok(ended < chunksMax / 2, `${ended} of ${chunksMax} writes have ended`);
+  assert.ok(raw.writableLength < 2 * chunk.length, `${raw.writableLength} bytes wait`);
+  client.destroy();
+  served[0]?.destroy();
+  await closed(server);
+});
+
 test("an idle server or socket that is unreferenced lets the process end", () => {
   const program = fileURLToPath(new URL("programs/idle.ts", import.meta.url));
   const deno = ["run", "-A", "--no-check", "--quiet", program];
