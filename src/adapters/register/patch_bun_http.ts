@@ -24,6 +24,7 @@ import {
 } from "./node_modules.ts";
 import { nodeError } from "../node_error.ts";
 import { plainServer } from "./plain_server.ts";
+import { readsAsAsked } from "./reads_as_asked.ts";
 import { BunHttpLimits, type LimitedServer } from "./bun_http_limits.ts";
 import { listenOnRing, type OuterServer } from "./listen_on_ring.ts";
 import { serverTlsOptions } from "./server_tls_options.ts";
@@ -171,8 +172,10 @@ function noteExchange(server: HttpServer, name: unknown, args: readonly unknown[
   if (limits === undefined) return;
   const request = args[0] as EventEmitter & { socket: NetSocket };
   const socket = socketsBelow.get(request.socket) ?? request.socket;
-  if (REQUESTS.has(name)) limits.request(socket, request, args[1] as EventEmitter);
-  else limits.release(socket);
+  if (REQUESTS.has(name)) {
+    readsAsAsked(request);
+    limits.request(socket, request, args[1] as EventEmitter);
+  } else limits.release(socket);
 }
 
 /** A program that listens to one of the last two gets no "request" where it applies. */

@@ -159,6 +159,35 @@ const steps = {
     await closed(server);
     return [text.length, text.slice(-8), answer.headers["transfer-encoding"]];
   },
+  "http: a body that the program does not read yet stays with the client": async () => {
+    let waiting = 0;
+    const server = createServer(async (asked, answer) => {
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      waiting = asked.readableLength;
+      let count = 0;
+      for await (const chunk of asked) count += chunk.length;
+      answer.end(String(count));
+    });
+    const port = await listening(server);
+    const answer = await request(http, { port, method: "POST" }, async (asked) => {
+      const chunk = Buffer.alloc(1_000_000, "x");
+      for (let i = 0; i < 30; i++) if (!asked.write(chunk)) await once(asked, "drain");
+      asked.end();
+    });
+    const text = await body(answer);
+    await closed(server);
+    return [waiting < 1_000_000, text];
+  },
+  "http: pipelined requests behind a body that is not read": async () => {
+    const server = createServer((asked, answer) => answer.end(asked.url));
+    const client = net.connect(await listening(server), host);
+    const content = "x".repeat(65_536);
+    client.write(`POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 65536\r\n\r\n${content}`);
+    client.write("GET /b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    const text = await body(client);
+    await closed(server);
+    return [text.split("\r\n\r\n").map((part) => part.slice(0, 2))];
+  },
   "http: HEAD, 204, headers": async () => {
     const server = createServer((asked, answer) => {
       answer.writeHead(asked.method === "HEAD" ? 200 : 204, {

@@ -1,0 +1,36 @@
+/**
+ * Bodies of requests to a server of `node:http`, on connections that Bun serves in JavaScript. Bun
+ * adds the bytes to the request as fast as they come, whether or not the program reads them.
+ *
+ *   the request is full -------> the socket pauses
+ *   the program reads ---------> Bun resumes the socket
+ *   the end of the body -------> the socket resumes, as the next request may come before a read
+ *
+ * @module
+ */
+import type { Readable } from "node:stream";
+import type { NetSocket } from "./node_modules.ts";
+
+interface Request extends Readable {
+  socket: NetSocket;
+}
+
+/** `push` of a request. */
+function push(this: Request, chunk: Uint8Array | null, encoding?: BufferEncoding): boolean {
+  const prototype = Object.getPrototypeOf(this) as Readable;
+  const more = Reflect.apply(prototype.push, this, [chunk, encoding]);
+  const { socket } = this;
+  if (chunk === null) resume(socket);
+  else if (!more) socket.pause();
+  return more;
+}
+
+/** Not where Bun has paused the socket itself, because answers wait in it. */
+function resume(socket: NetSocket & { _paused?: boolean }): void {
+  if (!socket._paused && socket.readable) socket.resume();
+}
+
+/** From now on the body of `request` comes as the program reads it. */
+export function readsAsAsked(request: object): void {
+  (request as Request).push = push;
+}
