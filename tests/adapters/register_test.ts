@@ -274,6 +274,41 @@ for (const way of Object.keys(ways)) {
   server.close();
 }
 `,
+  "goaway.mjs": `import { Buffer } from "node:buffer";
+import { once } from "node:events";
+import http2 from "node:http2";
+import net from "node:net";
+const server = http2.createServer();
+server.on("session", (session) => session.on("error", () => {}));
+server.on("stream", (stream) => {
+  stream.on("error", () => {});
+  stream.respond();
+  stream.end("x");
+});
+server.listen(0, "127.0.0.1");
+await once(server, "listening");
+function frame(type, flags, stream, content) {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(content.length, 0, 3);
+  head.writeUInt8(type, 3);
+  head.writeUInt8(flags, 4);
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, content]);
+}
+const [none, eight] = [Buffer.alloc(0), Buffer.alloc(8)];
+const goaway = [Buffer.from("PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n"), frame(4, 0, 0, none)];
+goaway.push(frame(7, 0, 0, eight));
+const get = Buffer.from([0x82, 0x84, 0x86, 0x41, 1, 97]);
+for (let i = 0; i < 10; i++) goaway.push(frame(1, 5, 2 * i + 1, get), frame(6, 0, 0, eight));
+for (let i = 0; i < 200; i++) {
+  const client = net.connect(server.address().port, "127.0.0.1");
+  client.on("error", () => {});
+  client.resume();
+  client.end(Buffer.concat(goaway));
+  await once(client, "close");
+}
+server.close(() => console.log("closed"));
+`,
   "native_below.mjs": `import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import net from "node:net";
@@ -714,6 +749,12 @@ test("a reset below a TLS socket is its error, named by close, and no end", asyn
 test("bytes that wait in a connection when it is upgraded reach TLS first", async (context) => {
   const ran = await program(context, "upgraded.mjs", { args: ["key.pem", "cert.pem"] });
   assert.is(printed(ran), "echo of unshift\necho of texts\necho of onread\n", ran.errors);
+  assert.is(ran.code, 0);
+});
+
+test("frames behind a GOAWAY, in one chunk with it, do no harm to a server", async (context) => {
+  const ran = await program(context, "goaway.mjs");
+  assert.is(printed(ran), "closed\n", ran.errors);
   assert.is(ran.code, 0);
 });
 

@@ -14,6 +14,7 @@
  *
  * @module
  */
+import { denoHttp2Sessions } from "./deno_http2_sessions.ts";
 import { type Exports, type NetModule, type NetSocket, replaceFunction } from "./node_modules.ts";
 import { readInto } from "./read_into.ts";
 
@@ -147,6 +148,7 @@ function http2Connection(net: NetModule, tls: Exports, authority: URL, options: 
 function patchHttp2(net: NetModule, tls: Exports, http2: Exports): void {
   const original = http2.connect;
   replaceFunction(http2, "connect", function connect(authority: unknown, ...args: unknown[]) {
+    denoHttp2Sessions.prepare(original);
     const options = (typeof args[0] === "object" && args[0] !== null ? args[0] : {}) as Fields;
     const listener = args.find((arg) => typeof arg === "function");
     const given = options.createConnection !== undefined || options.socket !== undefined;
@@ -157,7 +159,10 @@ function patchHttp2(net: NetModule, tls: Exports, http2: Exports): void {
   });
   for (const name of ["createServer", "createSecureServer"]) {
     const make = http2[name];
-    const made = (...args: unknown[]): unknown => Object.assign(make(...args), { noDelay: true });
+    const made = (...args: unknown[]): unknown => {
+      denoHttp2Sessions.prepare(original);
+      return Object.assign(make(...args), { noDelay: true });
+    };
     replaceFunction(http2, name, made);
   }
 }
