@@ -11,17 +11,24 @@
 import type { Readable } from "node:stream";
 import type { NetSocket } from "./node_modules.ts";
 
+/** The mark of a request that has paused its socket. */
+const PAUSES = Symbol("uringnet.pauses");
+
 interface Request extends Readable {
   socket: NetSocket;
+  [PAUSES]?: true;
 }
 
-/** `push` of a request. */
+/** `push` of a request. Most have no body, and push the end alone. */
 function push(this: Request, chunk: Uint8Array | null, encoding?: BufferEncoding): boolean {
   const prototype = Object.getPrototypeOf(this) as Readable;
-  const more = Reflect.apply(prototype.push, this, [chunk, encoding]);
-  const { socket } = this;
-  if (chunk === null) resume(socket);
-  else if (!more) socket.pause();
+  const more = prototype.push.call(this, chunk, encoding);
+  if (chunk === null) {
+    if (this[PAUSES]) resume(this.socket);
+  } else if (!more) {
+    this[PAUSES] = true;
+    this.socket.pause();
+  }
   return more;
 }
 
