@@ -39,6 +39,10 @@ export class OnReadBuffers {
   #isPaused = false;
   #end: (() => void) | null = null;
   #isDelivering = false;
+  /** Whether the program has resumed inside of the function. */
+  #wasResumed = false;
+  /** The ticks that are to come, of which the last one delivers. */
+  #pourCount = 0;
   /** The stream of TLS above the socket. */
   #heir: Duplex | null = null;
 
@@ -56,8 +60,8 @@ export class OnReadBuffers {
   resume(): void {
     this.#isPaused = false;
     // The outcome of the delivery decides: bytes that came meanwhile would overtake its rest.
-    if (this.#isDelivering) return;
-    if (this.#held !== null || this.#end !== null) nextTick(this.#pour);
+    if (this.#isDelivering) this.#wasResumed = true;
+    else if (this.#held !== null || this.#end !== null || this.#pourCount > 0) this.#pourLater();
     else this.#source.receiveMore();
   }
 
@@ -97,8 +101,9 @@ export class OnReadBuffers {
     const stream = this.#stream;
     let at = start;
     this.#isDelivering = true;
+    this.#wasResumed = false;
     try {
-      while (at < end && !this.#isPaused && !stream.destroyed) {
+      while (at < end && !this.#isPaused && !this.#wasResumed && !stream.destroyed) {
         const target = this.#target ?? this.#next();
         const count = Math.min(target.length, end - at);
         target.set(bytes.subarray(at, at + count));
@@ -113,25 +118,36 @@ export class OnReadBuffers {
       const rest = at < end ? bytes.slice(at, end) : null;
       if (this.#heir !== null) {
         this.#leave(this.#heir, rest);
-      } else if (rest !== null && !stream.destroyed) {
+      } else if (!stream.destroyed) {
         this.#held = rest;
-        // The program has thrown: its error is reported first.
-        if (!this.#isPaused) nextTick(this.#pour);
+        // When the program has thrown, its error is reported first. When it has resumed, the stream
+        // reads in a tick, which must not undo a pause by the next call.
+        if (!this.#isPaused && (rest !== null || this.#wasResumed)) this.#pourLater();
       }
     }
-    return !this.#isPaused;
+    return !this.#isPaused && !this.#wasResumed;
   }
 
-  readonly #pour = (): void => {
+  #pourLater(): void {
+    this.#pourCount++;
+    nextTick(this.#pourTick);
+  }
+
+  readonly #pourTick = (): void => {
+    if (--this.#pourCount === 0) this.#pour();
+  };
+
+  #pour(): void {
     if (this.#isPaused) return;
     const held = this.#held;
     this.#held = null;
+    this.#wasResumed = false;
     try {
       if (held !== null) this.take(held, 0, held.length);
     } finally {
-      if (this.#held === null && !this.#isPaused) this.#goOn();
+      if (this.#held === null && !this.#isPaused && !this.#wasResumed) this.#goOn();
     }
-  };
+  }
 
   /** The program has all bytes and wants more. */
   #goOn(): void {

@@ -156,6 +156,34 @@ test("a callback of onread that resumes and then returns false loses no bytes", 
   await once(server, "close");
 });
 
+test("a callback of onread that pauses stays paused when the call before has resumed", async () => {
+  const server = net.createServer((peer) => void peer.end("abcdef"));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const told: string[] = [];
+  const socket = net.connect({
+    port: (server.address() as node.AddressInfo).port,
+    host: "127.0.0.1",
+    onread: {
+      buffer: new Uint8Array(2),
+      callback(count: number, bytes: Uint8Array) {
+        told.push(new TextDecoder().decode(bytes.subarray(0, count)));
+        if (told.length === 1) socket.pause().resume();
+        if (told.length !== 2) return true;
+        // Behind the tick in which the stream follows the call of resume().
+        setImmediate(() => {
+          told.push("resumed");
+          socket.resume();
+        });
+        return false;
+      },
+    },
+  });
+  await once(socket, "close");
+  assert.equal(told, ["ab", "cd", "resumed", "ef"]);
+  server.close();
+  await once(server, "close");
+});
+
 test("a server that was closed by a listener of 'connection' emits no other one", async () => {
   let accepted = 0;
   const server = net.createServer((socket) => {
