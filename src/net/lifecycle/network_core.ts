@@ -92,7 +92,7 @@ export class NetworkCore implements AsyncDisposable {
     const [numeric] = await this.#context.lookUp(parsed).catch(failed);
     this.#throwClosed("bind", parsed);
     if (numeric === undefined) return failed(new Error("the name has no address"));
-    this.#throwRefusal(portableRefusals.ofBind(checked, numeric));
+    if (this.backend === "portable") portableRefusals.checkBind(checked, numeric);
     if (checked.unlinkStale && isFile(numeric)) {
       await fileReleased(this.#context, numeric);
       this.#throwClosed("bind", parsed);
@@ -126,7 +126,7 @@ export class NetworkCore implements AsyncDisposable {
       const dial = new Dial(this.#context, parsed, checked);
       dial.prepare(checked.call, this.#context.config.connectTimeoutMs);
       this.#throwClosed("dial", parsed);
-      this.#throwRefusal(portableRefusals.ofDial(checked, parsed));
+      if (this.backend === "portable") portableRefusals.checkDial(checked, parsed);
       return dial.start();
     } catch (error) {
       return Promise.reject(error);
@@ -199,11 +199,6 @@ export class NetworkCore implements AsyncDisposable {
     if (operation === "dial" ? dialing : accepting) return;
     const what = `Cannot ${operation} ${formatAddress(address)}`;
     throw new NetworkError(`${what}: the network is closed`, { code: "Closed", operation });
-  }
-
-  /** Throws for options that `node:net` does not have. */
-  #throwRefusal(refusal: NetworkError | null): void {
-    if (this.backend === "portable" && refusal !== null) throw refusal;
   }
 
   /** Brings the counts of the rings up to date. */

@@ -39,41 +39,44 @@ function refusal(operation: "bind" | "dial", what: string, reason: string): Netw
   });
 }
 
-function ofBind(options: CheckedBindOptions, address: NumericAddress): NetworkError | null {
-  const refused = (how: string, reason: string) =>
-    refusal("bind", `bind ${formatAddress(address)} ${how}`, reason);
+/** Throws for an option of `bind` that `node:net` does not have. */
+function checkBind(options: CheckedBindOptions, address: NumericAddress): void {
+  const refuse = (how: string, reason: string): never => {
+    throw refusal("bind", `bind ${formatAddress(address)} ${how}`, reason);
+  };
   const { unlinkStale, mode, deferAcceptSeconds, interfaceName } = options;
   if (isFile(address) && unlinkStale) {
-    const reason = "whether a socket is bound to a file is known to the kernel alone";
-    return refused("with unlinkStale", reason);
+    refuse("with unlinkStale", "whether a socket is bound to a file is known to the kernel alone");
   }
   if (isFile(address) && mode !== null) {
-    return refused("with a mode", "the runtime makes the file with the permissions of the umask");
+    refuse("with a mode", "the runtime makes the file with the permissions of the umask");
   }
-  if (deferAcceptSeconds > 0) return refused("with deferAcceptSeconds", NO_SUCH_OPTION);
-  return interfaceName === null ? null : refused("with an interfaceName", NO_SUCH_OPTION);
+  if (deferAcceptSeconds > 0) refuse("with deferAcceptSeconds", NO_SUCH_OPTION);
+  if (interfaceName !== null) refuse("with an interfaceName", NO_SUCH_OPTION);
 }
 
+/** The error of a `bind` that has to be done at once. */
 function ofBindNow(address: NumericAddress): NetworkError {
   const reason = "the runtime listens from its event loop";
   return refusal("bind", `bind ${formatAddress(address)} at once`, reason);
 }
 
-function ofDial(options: CheckedDialOptions, address: NumericAddress): NetworkError | null {
-  const refused = (how: string, reason: string) =>
-    refusal("dial", `connect to ${formatAddress(address)} ${how}`, reason);
+/** Throws for an option of `dial` that `node:net` does not have. */
+function checkDial(options: CheckedDialOptions, address: NumericAddress): void {
+  const refuse = (how: string, reason: string): never => {
+    throw refusal("dial", `connect to ${formatAddress(address)} ${how}`, reason);
+  };
   const { local, socket } = options;
   if (local !== null && isUnix(local)) {
     const reason = "node:net gives a unix socket no name before it connects";
-    return refused(`from localAddress ${formatAddress(local)}`, reason);
+    refuse(`from localAddress ${formatAddress(local)}`, reason);
   }
   const isLost = ({ option }: SocketOption): boolean =>
     !KNOWN.includes(option) && (!isUnix(address) || socketOptions.suits(option, AF_UNIX));
   const lost = socket.find(isLost);
-  if (lost === undefined) return null;
+  if (lost === undefined) return;
   const reason = lost.name === "keepAlive" ? "node:net knows idleSeconds only" : NO_SUCH_OPTION;
-  return refused(`with ${lost.name}`, reason);
+  refuse(`with ${lost.name}`, reason);
 }
 
-/** The errors of calls whose options `node:net` does not have; null where it has all of them. */
-export const portableRefusals = { ofBind, ofBindNow, ofDial };
+export const portableRefusals = { checkBind, ofBindNow, checkDial };
