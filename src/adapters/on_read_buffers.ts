@@ -22,6 +22,14 @@ export interface OnRead {
   callback(bytesRead: number, buffer: Uint8Array): boolean | void;
 }
 
+/** Whether a value is an `onread` option. Sockets do without any other value. */
+export function isOnRead(given: unknown): given is OnRead {
+  if (given === null || typeof given !== "object") return false;
+  const { buffer, callback } = given as Partial<OnRead>;
+  const fills = buffer instanceof Uint8Array || typeof buffer === "function";
+  return fills && typeof callback === "function";
+}
+
 /** The handle that receives the bytes. */
 export interface OnReadSource {
   bytesRead: number;

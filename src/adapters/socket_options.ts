@@ -5,7 +5,7 @@
  */
 import type { DuplexOptions } from "node:stream";
 import { nodeError } from "./node_error.ts";
-import type { OnRead } from "./on_read_buffers.ts";
+import { isOnRead, type OnRead } from "./on_read_buffers.ts";
 import { probeDelay, type SocketState } from "./socket_state.ts";
 import { type Blocker, validate } from "./validate.ts";
 
@@ -54,7 +54,7 @@ function read(state: SocketState, options: SocketOptions): Blocker | undefined {
     throw nodeError.argumentValue(`options.${name}`, options[name], "is not supported");
   }
   const { onread, noDelay, keepAlive, keepAliveInitialDelay, blockList } = options;
-  if (onread !== null && typeof onread === "object" && isUsable(onread)) {
+  if (isOnRead(onread)) {
     const given = typeof onread.buffer === "function" ? onread.buffer.bind(onread) : onread.buffer;
     state.onread = { buffer: given, callback: onread.callback };
   }
@@ -67,11 +67,6 @@ function read(state: SocketState, options: SocketOptions): Blocker | undefined {
     state.keepAliveSeconds = probeDelay(keepAliveInitialDelay);
   }
   return blockList === undefined ? undefined : validate.blockList(blockList, "options.blockList");
-}
-
-function isUsable({ buffer, callback }: OnRead): boolean {
-  const fills = buffer instanceof Uint8Array || typeof buffer === "function";
-  return fills && typeof callback === "function";
 }
 
 export const socketOptions = { of, ofStream, read };

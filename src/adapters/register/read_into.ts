@@ -7,15 +7,8 @@
  *
  * @module
  */
-import type { OnRead } from "../on_read_buffers.ts";
+import { isOnRead } from "../on_read_buffers.ts";
 import type { NetSocket } from "./node_modules.ts";
-
-function isOnRead(given: unknown): given is OnRead {
-  if (given === null || typeof given !== "object") return false;
-  const { buffer, callback } = given as Partial<OnRead>;
-  const fills = buffer instanceof Uint8Array || typeof buffer === "function";
-  return fills && typeof callback === "function";
-}
 
 /** Delivers what the socket receives to `onread`, if this is what it should be. */
 export function readInto(socket: NetSocket, onread: unknown): void {
