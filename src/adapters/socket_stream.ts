@@ -200,8 +200,9 @@ export class SocketStream extends Duplex {
     const closed = (...failed: boolean[]) => {
       state.left?.(this);
       state.left = null;
-      this.emit("close", ...failed);
+      // First, as TLS listens before the program does, and is destroyed when the program is told.
       transport?.emit("close");
+      this.emit("close", ...failed);
       state.toldClose = true;
       state.afterClose?.();
       state.afterClose = null;

@@ -5,7 +5,7 @@
  *
  *   connection --> handle --> transport: 'data', 'end' --> TLS --> write(), end() of the socket
  *   an error of the connection --> the transport's; the socket closes without one, as in Node
- *   destroy() of either --> the other; 'close' of the socket, then of the transport
+ *   destroy() of either --> the other; "close" of the transport, then of the socket
  *
  * - Bytes that wait in the socket reach TLS first. They are taken in the next tick, as in Node: by
  *   then a program has removed its listeners. Bytes that arrive meanwhile wait behind them.

@@ -423,6 +423,28 @@ test.skipIf(hooked, "listeners below node:tls get nothing, and may be removed", 
   await closed(server);
 });
 
+test.skipIf(hooked, "node:tls destroys its socket before 'close' of the socket below", async () => {
+  const { key, cert } = certificate();
+  const secure = tls.createServer({ key, cert });
+  const told = Promise.withResolvers<boolean>();
+  const server = net.createServer((socket) => {
+    secure.once("secureConnection", (secured: tls.TLSSocket) => {
+      secured.on("error", () => {});
+      socket.on("close", () => told.resolve(secured.destroyed));
+      socket.destroy();
+    });
+    secure.emit("connection", socket);
+  }).listen(0);
+  await once(server, "listening");
+  const { port } = server.address() as node.AddressInfo;
+  const raw = net.connect(port, "127.0.0.1");
+  const client = tls.connect({ socket: raw, ca: cert, servername: "localhost" });
+  client.on("error", () => {});
+  assert.is(await told.promise, true);
+  client.destroy();
+  await closed(server);
+});
+
 test.skipIf(hooked, "a writer over node:tls waits for a peer that does not read", async () => {
   const { key, cert } = certificate();
   const secure = tls.createServer({ key, cert }, (socket) => void socket.pause());
