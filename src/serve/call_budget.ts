@@ -18,10 +18,14 @@ export class CallBudget {
   /**
    * Reads the options once. `fallbackMs` is the budget where the options name none. Throws
    * TypeError or RangeError for wrong options, and the signal's reason when the signal is already
-   * aborted.
+   * aborted, after a call of `whenAborted`.
    */
-  constructor(options: CallOptions | undefined, fallbackMs: number | null = null) {
-    const checked = readCallOptions(options);
+  constructor(
+    options: CallOptions | undefined,
+    fallbackMs: number | null = null,
+    whenAborted: (() => void) | null = null,
+  ) {
+    const checked = readCallOptions(options, whenAborted);
     const { signal, timeoutMs = fallbackMs } = checked;
     this.#signal = signal;
     this.#timeoutMs = timeoutMs;

@@ -12,7 +12,6 @@
  * @module
  */
 import { check } from "../base/check.ts";
-import { intrinsics } from "../base/intrinsics.ts";
 import type { IoBuf } from "../buf/io_buf.ts";
 import type { CallOptions } from "../net/call/call_options.ts";
 import type { Connection } from "../net/connection/connection.ts";
@@ -110,7 +109,8 @@ export async function copyBidirectional(
     [streamOf("a", a), sinkOf("b", b)],
     [streamOf("b", b), sinkOf("a", a)],
   ] as const;
-  const budget = bothBudget(a, b, options);
+  // A copy that is aborted before its beginning ends its connections as well.
+  const budget = new CallBudget(options, null, () => resetBoth(a, b));
   const directions = ends.map(async ([stream, sink]) => {
     const count = await copyBytes(stream, sink, budget);
     await sink.close();
@@ -123,19 +123,6 @@ export async function copyBidirectional(
     resetBoth(a, b);
     // No call of this function is pending when it rejects.
     await Promise.allSettled(directions);
-    throw error;
-  }
-}
-
-/** The budget of both directions. Wrong options are refused before anything has changed. */
-function bothBudget(a: Connection, b: Connection, options: CallOptions | undefined): CallBudget {
-  try {
-    return new CallBudget(options);
-  } catch (error) {
-    const signal: unknown = options?.signal;
-    const isAborted = intrinsics.isSignal(signal) && intrinsics.isAborted(signal);
-    // The copy has ended before its beginning, but its connections must not outlive it.
-    if (isAborted && error === intrinsics.abortReason(signal)) resetBoth(a, b);
     throw error;
   }
 }

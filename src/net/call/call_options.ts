@@ -48,9 +48,12 @@ export function checkTimeout(options: CallOptions, fallback: number | null): num
 
 /**
  * The signal, or null without one. Throws TypeError for a value that is not a signal, and the
- * signal's reason when the signal is already aborted.
+ * signal's reason when the signal is already aborted, after a call of `whenAborted`.
  */
-export function checkSignal(options: CallOptions): AbortSignal | null {
+export function checkSignal(
+  options: CallOptions,
+  whenAborted: (() => void) | null = null,
+): AbortSignal | null {
   const signal = intrinsics.optionOf(options, "signal");
   if (signal === undefined || signal === null) return null;
   const state = intrinsics.signalState(signal);
@@ -58,6 +61,7 @@ export function checkSignal(options: CallOptions): AbortSignal | null {
     case "active":
       return signal as AbortSignal;
     case "aborted":
+      whenAborted?.();
       throw intrinsics.abortReason(signal as AbortSignal);
     case "noSignal":
       return check.fail("signal", "an AbortSignal", signal);
@@ -87,12 +91,16 @@ export function checkOptions(options: CallOptions, extra: string | null = null):
 
 /**
  * Reads and checks the options once, for a function that makes several calls. Throws the errors of
- * the checks, and the signal's reason when the signal is already aborted.
+ * the checks, and the signal's reason when the signal is already aborted, after a call of
+ * `whenAborted`.
  */
-export function readCallOptions(options: CallOptions | undefined): CallOptions {
+export function readCallOptions(
+  options: CallOptions | undefined,
+  whenAborted: (() => void) | null = null,
+): CallOptions {
   if (options === undefined) return {};
   checkOptions(options);
-  const signal = checkSignal(options);
+  const signal = checkSignal(options, whenAborted);
   const timeoutMs = intrinsics.optionOf(options, "timeoutMs");
   if (timeoutMs === undefined) return signal === null ? {} : { signal };
   const checked = check.integerOrNull("timeoutMs", timeoutMs, 0, LIMITS.timeoutMsMax);
