@@ -3,6 +3,7 @@
  * and not through the stream.
  *
  *   flowing --pause(), or the function returns false--> paused --resume()--> flowing
+ *   delivering --resume() in the function, or it throws--> the rest follows in a tick --> flowing
  *
  * When the program pauses or throws in the middle of a delivery, the rest waits here. It is
  * delivered first afterwards, or goes to TLS when that takes the socket. The end of the bytes waits
@@ -22,12 +23,18 @@ export interface OnRead {
   callback(bytesRead: number, buffer: Uint8Array): boolean | void;
 }
 
-/** Whether a value is an `onread` option. Sockets do without any other value. */
-export function isOnRead(given: unknown): given is OnRead {
-  if (given === null || typeof given !== "object") return false;
+/** The option, read once; null for a value that is none. Sockets do without such a value. */
+export function readOnRead(given: unknown): OnRead | null {
+  if (given === null || typeof given !== "object") return null;
   const { buffer, callback } = given as Partial<OnRead>;
-  const fills = buffer instanceof Uint8Array || typeof buffer === "function";
-  return fills && typeof callback === "function";
+  if (typeof callback !== "function") return null;
+  if (typeof buffer === "function") return { buffer: buffer.bind(given), callback };
+  return buffer instanceof Uint8Array ? { buffer, callback } : null;
+}
+
+/** The buffer for the next bytes. */
+export function nextBuffer({ buffer }: OnRead): Uint8Array {
+  return typeof buffer === "function" ? buffer() : buffer;
 }
 
 /** The handle that receives the bytes. */
@@ -112,13 +119,13 @@ export class OnReadBuffers {
     this.#wasResumed = false;
     try {
       while (at < end && !this.#isPaused && !this.#wasResumed && !stream.destroyed) {
-        const target = this.#target ?? this.#next();
+        const target = this.#target ?? nextBuffer(this.#onread);
         const count = Math.min(target.length, end - at);
         target.set(bytes.subarray(at, at + count));
         at += count;
         this.#source.bytesRead += count;
         const answer = this.#scope.run(callback, stream, count, target);
-        this.#target = this.#next();
+        this.#target = nextBuffer(this.#onread);
         if (answer === false || count === 0) this.#isPaused = true;
       }
     } finally {
@@ -173,10 +180,5 @@ export class OnReadBuffers {
       heir.push(rest);
     }
     told?.();
-  }
-
-  #next(): Uint8Array {
-    const { buffer } = this.#onread;
-    return typeof buffer === "function" ? buffer() : buffer;
   }
 }

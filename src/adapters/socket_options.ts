@@ -5,7 +5,7 @@
  */
 import type { DuplexOptions } from "node:stream";
 import { nodeError } from "./node_error.ts";
-import { isOnRead, type OnRead } from "./on_read_buffers.ts";
+import { type OnRead, readOnRead } from "./on_read_buffers.ts";
 import { probeDelay, type SocketState } from "./socket_state.ts";
 import { type Blocker, validate } from "./validate.ts";
 
@@ -54,10 +54,7 @@ function read(state: SocketState, options: SocketOptions): Blocker | undefined {
     throw nodeError.argumentValue(`options.${name}`, options[name], "is not supported");
   }
   const { onread, noDelay, keepAlive, keepAliveInitialDelay, blockList } = options;
-  if (isOnRead(onread)) {
-    const given = typeof onread.buffer === "function" ? onread.buffer.bind(onread) : onread.buffer;
-    state.onread = { buffer: given, callback: onread.callback };
-  }
+  state.onread = readOnRead(onread);
   if (noDelay) state.noDelay = true;
   if (keepAliveInitialDelay !== undefined) {
     validate.number(keepAliveInitialDelay, "options.keepAliveInitialDelay");

@@ -7,23 +7,22 @@
  *
  * @module
  */
-import { isOnRead } from "../on_read_buffers.ts";
+import { nextBuffer, readOnRead } from "../on_read_buffers.ts";
 import type { NetSocket } from "./node_modules.ts";
 
-/** Delivers what the socket receives to `onread`, if this is what it should be. */
-export function readInto(socket: NetSocket, onread: unknown): void {
-  if (!isOnRead(onread)) return;
-  const { buffer, callback } = onread;
-  const next = () => typeof buffer === "function" ? Reflect.apply(buffer, onread, []) : buffer;
+/** Delivers what the socket receives to the `onread` option, if the given value is one. */
+export function readInto(socket: NetSocket, given: unknown): void {
+  const onread = readOnRead(given);
+  if (onread === null) return;
   socket.on("data", (chunk: Uint8Array) => {
     let at = 0;
     try {
       while (at < chunk.length && !socket.isPaused() && !socket.destroyed) {
-        const target = next();
+        const target = nextBuffer(onread);
         const count = Math.min(target.length, chunk.length - at);
         target.set(chunk.subarray(at, at + count));
         at += count;
-        const answer = Reflect.apply(callback, socket, [count, target]);
+        const answer = Reflect.apply(onread.callback, socket, [count, target]);
         if (answer === false || count === 0) socket.pause();
       }
     } finally {
