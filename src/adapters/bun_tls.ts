@@ -21,6 +21,7 @@ import { TlsTransport } from "./tls_transport.ts";
 
 interface TlsSocket {
   _parent: unknown;
+  _write(chunk: unknown, encoding: unknown, done: Done): void;
 }
 
 type Method = (this: TlsSocket, ...args: unknown[]) => unknown;
@@ -29,18 +30,14 @@ const UPGRADE = Symbol.for("::bunUpgradeServerTLS::");
 
 let installed = false;
 
-/** The transports below TLS sockets. */
-const transports = new WeakMap<TlsSocket, TlsTransport>();
-
 type Done = (error?: Error | null) => void;
 
-/** A `_write` whose callback waits for room below TLS. */
-function waitsForRoom(write: Method): Method {
-  return function (chunk, encoding, done) {
-    const transport = transports.get(this);
-    if (transport === undefined) return Reflect.apply(write, this, [chunk, encoding, done]);
-    const taken: Done = (error) => error ? (done as Done)(error) : transport.whenRoom(done as Done);
-    return Reflect.apply(write, this, [chunk, encoding, taken]);
+/** From now on the callback of each write waits for room below TLS. */
+function waitForRoom(secured: TlsSocket, transport: TlsTransport): void {
+  const { _write: write } = secured;
+  secured._write = (chunk, encoding, done) => {
+    const taken: Done = (error) => error ? done(error) : transport.whenRoom(done);
+    Reflect.apply(write, secured, [chunk, encoding, taken]);
   };
 }
 
@@ -52,12 +49,11 @@ export function bunTls(below: (stream: unknown) => unknown): void {
   if (installed) return;
   installed = true;
   const prototype = runtimeNet.Socket.prototype as unknown as Record<string | symbol, Method>;
-  const { connect: original, [UPGRADE]: upgrade, _write: write } = prototype;
+  const { connect: original, [UPGRADE]: upgrade } = prototype;
   if (upgrade === undefined) return;
-  prototype._write = waitsForRoom(write);
   prototype[UPGRADE] = function (stream, ...rest) {
     const transport = below(stream);
-    if (transport instanceof TlsTransport) transports.set(this, transport);
+    if (transport instanceof TlsTransport) waitForRoom(this, transport);
     const result = Reflect.apply(upgrade, this, [transport, ...rest]);
     if (transport !== stream) this._parent = stream;
     return result;
@@ -67,7 +63,7 @@ export function bunTls(below: (stream: unknown) => unknown): void {
     const stream = options?.socket;
     const transport = below(stream);
     if (transport === stream) return Reflect.apply(original, this, args);
-    transports.set(this, transport as TlsTransport);
+    waitForRoom(this, transport as TlsTransport);
     const replaced = { ...options, socket: transport };
     if (Array.isArray(args[0])) args[0][0] = replaced;
     else args[0] = replaced;
