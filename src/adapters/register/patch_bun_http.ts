@@ -28,7 +28,7 @@ import { readsAsAsked } from "./reads_as_asked.ts";
 import { BunHttpLimits, type LimitedServer } from "./bun_http_limits.ts";
 import { listenOnRing, type OuterServer } from "./listen_on_ring.ts";
 import { serverTlsOptions } from "./server_tls_options.ts";
-import { connectionError, socketsBelow } from "./tls_sockets.ts";
+import { connectionError } from "./tls_sockets.ts";
 
 type Fields = Record<string, unknown>;
 
@@ -81,7 +81,6 @@ function tellConnection(server: HttpServer, socket: NetSocket): void {
 /** Sockets of an https server become TLS sockets first. */
 function secure(tls: Exports, server: HttpServer, state: Listening, socket: NetSocket): void {
   const secured = new tls.TLSSocket(socket, state.tls);
-  socketsBelow.set(secured, socket);
   const failed = (error: Error) => {
     socket.removeListener("close", hungUp);
     // In this order, as Node's servers of https listen to "tlsClientError" before the program.
@@ -170,8 +169,8 @@ function wrap(prototype: Exports, name: string, make: (original: Method) => Meth
 function noteExchange(server: HttpServer, name: unknown, args: readonly unknown[]): void {
   const limits = listening.get(server)?.limits;
   if (limits === undefined) return;
-  const request = args[0] as EventEmitter & { socket: NetSocket };
-  const socket = socketsBelow.get(request.socket) ?? request.socket;
+  const request = args[0] as EventEmitter & { socket: NetSocket & { _parent: NetSocket | null } };
+  const socket = request.socket._parent ?? request.socket;
   if (REQUESTS.has(name)) {
     readsAsAsked(request);
     limits.request(socket, request, args[1] as EventEmitter);

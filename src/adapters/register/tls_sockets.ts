@@ -22,8 +22,9 @@ interface Name {
 type Method = (...args: unknown[]) => unknown;
 type Naming = (socket: NetSocket) => Name;
 
-/** The socket of `uringnet/net` below a TLS socket, as far as it is known. */
-export const socketsBelow = new WeakMap<object, NetSocket>();
+interface SecuredSocket {
+  _parent?: unknown;
+}
 
 class SocketFinder {
   readonly #net: NetModule;
@@ -32,14 +33,10 @@ class SocketFinder {
     this.#net = net;
   }
 
-  note(secured: object, below: unknown): void {
-    if (below === secured || !(below instanceof this.#net.Socket)) return;
-    socketsBelow.set(secured, below as NetSocket);
-  }
-
+  /** The socket of `uringnet/net` below a TLS socket, or null. */
   of(secured: object): NetSocket | null {
-    if (!socketsBelow.has(secured)) this.note(secured, (secured as { _parent?: unknown })._parent);
-    return socketsBelow.get(secured) ?? null;
+    const { _parent: below } = secured as SecuredSocket;
+    return below instanceof this.#net.Socket ? below as NetSocket : null;
   }
 }
 
@@ -208,10 +205,10 @@ export function patchTlsSockets(net: NetModule, tls: Exports): void {
   const { _wrapHandle: wrapHandle } = prototype;
   const { _getpeername: getPeerName, _getsockname: getSocketName } = prototype;
   if (typeof init === "function") {
-    replaceFunction(prototype, "_init", function (this: object, ...args: unknown[]) {
+    replaceFunction(prototype, "_init", function (this: SecuredSocket, ...args: unknown[]) {
       const result = Reflect.apply(init, this, args);
-      finder.note(this, args[0]);
-      (this as { _parent: unknown })._parent ??= finder.of(this);
+      const [below] = args;
+      if (below !== this && below instanceof net.Socket) this._parent ??= below;
       return result;
     });
     replaceFunction(prototype, "_wrapHandle", function (this: object, ...args: unknown[]) {
