@@ -107,81 +107,72 @@ test("the high-water mark of a server is checked, and a negative one is the defa
   await drained(target);
 });
 
-test("onread delivers while something listens to 'readable'", async () => {
-  const server = net.createServer((peer) => void peer.end("hello world"));
+/** Connects to a server with `onread`, whose function gets each text. Ends with the socket. */
+async function readInto(
+  serve: (peer: node.Socket) => void,
+  sizeBytes: number,
+  take: (text: string, socket: node.Socket) => boolean,
+  begin: (socket: node.Socket) => void = () => {},
+): Promise<void> {
+  const server = net.createServer(serve);
   await once(server.listen(0, "127.0.0.1"), "listening");
-  let text = "";
-  const socket = net.connect({
+  const socket: node.Socket = net.connect({
     port: (server.address() as node.AddressInfo).port,
     host: "127.0.0.1",
     onread: {
-      buffer: new Uint8Array(4),
-      callback(count: number, bytes: Uint8Array) {
-        text += new TextDecoder().decode(bytes.subarray(0, count));
-        return true;
+      buffer: new Uint8Array(sizeBytes),
+      callback(count: number, bytes: Uint8Array): boolean {
+        return take(new TextDecoder().decode(bytes.subarray(0, count)), socket);
       },
     },
   });
-  socket.on("readable", () => {});
+  begin(socket);
   await once(socket, "close");
-  assert.is(text, "hello world");
   server.close();
   await once(server, "close");
+}
+
+test("onread delivers while something listens to 'readable'", async () => {
+  let text = "";
+  const take = (piece: string): boolean => {
+    text += piece;
+    return true;
+  };
+  const listen = (socket: node.Socket) => void socket.on("readable", () => {});
+  await readInto((peer) => void peer.end("hello world"), 4, take, listen);
+  assert.is(text, "hello world");
 });
 
 test("a callback of onread that resumes and then returns false loses no bytes", async () => {
-  const server = net.createServer((peer) => {
+  const serve = (peer: node.Socket): void => {
     peer.write("abcdef");
     peer.once("data", () => peer.end("ghijkl"));
-  });
-  await once(server.listen(0, "127.0.0.1"), "listening");
+  };
   let text = "";
-  const socket = net.connect({
-    port: (server.address() as node.AddressInfo).port,
-    host: "127.0.0.1",
-    onread: {
-      buffer: new Uint8Array(4),
-      callback(count: number, bytes: Uint8Array) {
-        text += new TextDecoder().decode(bytes.subarray(0, count));
-        if (text === "abcd") socket.write("more");
-        socket.resume();
-        setImmediate(() => socket.resume());
-        return false;
-      },
-    },
+  await readInto(serve, 4, (piece, socket) => {
+    text += piece;
+    if (text === "abcd") socket.write("more");
+    socket.resume();
+    setImmediate(() => socket.resume());
+    return false;
   });
-  await once(socket, "close");
   assert.is(text, "abcdefghijkl");
-  server.close();
-  await once(server, "close");
 });
 
 test("a callback of onread that pauses stays paused when the call before has resumed", async () => {
-  const server = net.createServer((peer) => void peer.end("abcdef"));
-  await once(server.listen(0, "127.0.0.1"), "listening");
   const told: string[] = [];
-  const socket = net.connect({
-    port: (server.address() as node.AddressInfo).port,
-    host: "127.0.0.1",
-    onread: {
-      buffer: new Uint8Array(2),
-      callback(count: number, bytes: Uint8Array) {
-        told.push(new TextDecoder().decode(bytes.subarray(0, count)));
-        if (told.length === 1) socket.pause().resume();
-        if (told.length !== 2) return true;
-        // Behind the tick in which the stream follows the call of resume().
-        setImmediate(() => {
-          told.push("resumed");
-          socket.resume();
-        });
-        return false;
-      },
-    },
+  await readInto((peer) => void peer.end("abcdef"), 2, (piece, socket) => {
+    told.push(piece);
+    if (told.length === 1) socket.pause().resume();
+    if (told.length !== 2) return true;
+    // Behind the tick in which the stream follows the call of resume().
+    setImmediate(() => {
+      told.push("resumed");
+      socket.resume();
+    });
+    return false;
   });
-  await once(socket, "close");
   assert.equal(told, ["ab", "cd", "resumed", "ef"]);
-  server.close();
-  await once(server, "close");
 });
 
 test("a server that was closed by a listener of 'connection' emits no other one", async () => {

@@ -16,7 +16,7 @@ import tls from "node:tls";
 import { fileURLToPath } from "node:url";
 import net, * as module from "../../src/adapters/net.ts";
 import { assert, suite } from "../harness.ts";
-import { certificate } from "./certificate.ts";
+import { type Certificate, certificate } from "./certificate.ts";
 
 const test = suite("adapters/net module", {}, { timeoutMs: 15_000 });
 
@@ -384,14 +384,31 @@ test("workers of node:cluster share a port", () => {
   assert.is(output.trim(), "2 workers listen, 8 answers");
 });
 
-test("node:tls serves and connects over its sockets", async () => {
+interface Secured {
+  server: node.Server;
+  /** The socket of the client below TLS. */
+  raw: node.Socket;
+  client: tls.TLSSocket;
+}
+
+/** A client of TLS, over a socket to a server whose connections `upgrade` makes TLS sockets. */
+async function secured(
+  upgrade: (socket: node.Socket, identity: Certificate) => void,
+): Promise<Secured> {
   const { key, cert } = certificate();
-  const secure = tls.createServer({ key, cert }, (socket) => socket.pipe(socket));
-  const server = net.createServer((socket) => void secure.emit("connection", socket)).listen(0);
+  const server = net.createServer((socket) => upgrade(socket, { key, cert })).listen(0);
   await once(server, "listening");
   const { port } = server.address() as node.AddressInfo;
   const raw = net.connect(port, "127.0.0.1");
   const client = tls.connect({ socket: raw, ca: cert, servername: "localhost" });
+  return { server, raw, client };
+}
+
+test("node:tls serves and connects over its sockets", async () => {
+  const { server, client } = await secured((socket, identity) => {
+    const secure = tls.createServer(identity, (peer) => peer.pipe(peer));
+    secure.emit("connection", socket);
+  });
   client.write("x");
   const [data] = await once(client, "data");
   assert.equal([String(data), client.authorized], ["x", true]);
@@ -401,21 +418,12 @@ test("node:tls serves and connects over its sockets", async () => {
 
 const hooked = "Bun" in globalThis ? null : "Deno has no hook: see uringnet/register";
 test.skipIf(hooked, "listeners below node:tls get nothing, and may be removed", async () => {
-  const { key, cert } = certificate();
-  const server = net.createServer((socket) => {
-    const secured = new tls.TLSSocket(socket as unknown as node.Socket, {
-      isServer: true,
-      key,
-      cert,
-    });
+  const { server, raw, client } = await secured((socket, identity) => {
+    const peer = new tls.TLSSocket(socket, { isServer: true, ...identity });
     socket.removeAllListeners();
-    secured.on("data", (chunk) => secured.write(chunk));
-  }).listen(0);
-  await once(server, "listening");
-  const { port } = server.address() as node.AddressInfo;
-  const raw = net.connect(port, "127.0.0.1");
+    peer.on("data", (chunk) => peer.write(chunk));
+  });
   raw.on("data", (chunk: Uint8Array) => assert.unreachable(`${chunk.length} bytes below TLS`));
-  const client = tls.connect({ socket: raw, ca: cert, servername: "localhost" });
   client.write("x");
   const [data] = await once(client, "data");
   assert.is(String(data), "x");
@@ -424,21 +432,15 @@ test.skipIf(hooked, "listeners below node:tls get nothing, and may be removed", 
 });
 
 test.skipIf(hooked, "node:tls destroys its socket before 'close' of the socket below", async () => {
-  const { key, cert } = certificate();
-  const secure = tls.createServer({ key, cert });
   const told = Promise.withResolvers<boolean>();
-  const server = net.createServer((socket) => {
-    secure.once("secureConnection", (secured: tls.TLSSocket) => {
-      secured.on("error", () => {});
-      socket.on("close", () => told.resolve(secured.destroyed));
+  const { server, client } = await secured((socket, identity) => {
+    const secure = tls.createServer(identity, (peer) => {
+      peer.on("error", () => {});
+      socket.on("close", () => told.resolve(peer.destroyed));
       socket.destroy();
     });
     secure.emit("connection", socket);
-  }).listen(0);
-  await once(server, "listening");
-  const { port } = server.address() as node.AddressInfo;
-  const raw = net.connect(port, "127.0.0.1");
-  const client = tls.connect({ socket: raw, ca: cert, servername: "localhost" });
+  });
   client.on("error", () => {});
   assert.is(await told.promise, true);
   client.destroy();
@@ -446,17 +448,12 @@ test.skipIf(hooked, "node:tls destroys its socket before 'close' of the socket b
 });
 
 test.skipIf(hooked, "a writer over node:tls waits for a peer that does not read", async () => {
-  const { key, cert } = certificate();
-  const secure = tls.createServer({ key, cert }, (socket) => void socket.pause());
   const served: node.Socket[] = [];
-  const server = net.createServer((socket) => {
+  const { server, raw, client } = await secured((socket, identity) => {
+    const secure = tls.createServer(identity, (peer) => void peer.pause());
     served.push(socket);
     secure.emit("connection", socket);
-  }).listen(0);
-  await once(server, "listening");
-  const { port } = server.address() as node.AddressInfo;
-  const raw = net.connect(port, "127.0.0.1");
-  const client = tls.connect({ socket: raw, ca: cert, servername: "localhost" });
+  });
   await once(client, "secureConnect");
   // Far more than the buffers of the kernel hold.
   const [chunk, chunksMax] = [new Uint8Array(256 * 1024), 400];
