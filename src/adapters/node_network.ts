@@ -13,7 +13,7 @@ import { sharedNetwork } from "./shared_network.ts";
 let current: NetworkContext | null = null;
 
 /**
- * The largest number of turns when the process exits. Each turn sends up to 1 MiB for each socket.
+ * The largest number of turns when the process ends. Each turn sends up to 1 MiB for each socket.
  */
 const LAST_TURN_COUNT_MAX = 64;
 
@@ -21,13 +21,17 @@ const LAST_TURN_COUNT_MAX = 64;
 function get(): NetworkContext {
   if (current !== null) return current;
   const context = networkAccess().coreOf(sharedNetwork()).internals();
-  // In Node the kernel has the bytes when a write returns, and a program may exit then.
-  process.on("exit", () => sendWhatIsStaged(context));
+  // In Node the kernel has the bytes when a write returns, and a program may exit or fail then.
+  // An uncaught error ends a process without "exit" in Deno.
+  for (const event of ["exit", "uncaughtExceptionMonitor"]) {
+    process.on(event, () => sendWhatIsStaged(context));
+  }
   return current = context;
 }
 
 /**
- * Sends the bytes that were written just before the exit, as far as the kernel takes them at once.
+ * Sends the bytes that were written just before the end of the process, as far as the kernel takes
+ * them at once.
  */
 function sendWhatIsStaged({ sendRing }: NetworkContext): void {
   for (let i = 0; i < LAST_TURN_COUNT_MAX && sendRing.sendLane.canStage; i++) sendRing.turn(0);

@@ -343,7 +343,7 @@ test.skipIf(noAdoption, adopts, async () => {
 /** The number of bytes that the program `last_words.ts` sends before its process ends. */
 async function lastWords(
   length: number,
-  mode: "exits" | "unrefs" | "answers",
+  mode: "exits" | "throws" | "unrefs" | "answers",
 ): Promise<number> {
   const server = net.createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -353,7 +353,7 @@ async function lastWords(
   const deno = ["run", "-A", "--no-check", "--quiet", program];
   const start = "Bun" in globalThis ? [program] : deno;
   const args = [...start, String(port), String(length), mode];
-  const child = spawn(process.execPath, args, { stdio: "inherit" });
+  const child = spawn(process.execPath, args, { stdio: mode === "throws" ? "ignore" : "inherit" });
   const [peer] = await accepted as [node.Socket];
   let count = 0;
   peer.on("data", (chunk) => count += chunk.length).on("error", () => {});
@@ -366,6 +366,10 @@ async function lastWords(
 
 test("a process that exits right after a write has sent it", async () => {
   for (const length of [5, 100_000]) assert.is(await lastWords(length, "exits"), length);
+});
+
+test("a process that ends by an uncaught error right after a write has sent it", async () => {
+  for (const length of [5, 100_000]) assert.is(await lastWords(length, "throws"), length);
 });
 
 test("a process whose socket is unrefed ends once what it has written is sent", async () => {

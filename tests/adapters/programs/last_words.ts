@@ -1,7 +1,7 @@
 /**
- * Writes so many bytes to a port. "exits" ends the process at once, "unrefs" leaves it with nothing
- * else to do, and "answers" writes at the first byte that comes, and kills the process in the
- * callback.
+ * Writes so many bytes to a port. "exits" ends the process at once, "throws" ends it by an
+ * uncaught error, "unrefs" leaves it with nothing else to do, and "answers" writes at the first
+ * byte that comes, and kills the process in the callback.
  *
  * @module
  */
@@ -15,6 +15,7 @@ const client = net.connect(Number(port), "127.0.0.1", () => {
   if (mode === "answers") return;
   client.write(bytes);
   if (mode === "exits") process.exit(0);
+  if (mode === "throws") throw new Error("the last words are said");
   client.unref();
 });
 if (mode === "answers") {
