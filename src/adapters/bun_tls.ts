@@ -16,10 +16,12 @@
  *
  * @module
  */
+import type { Readable } from "node:stream";
+import { announcingRest } from "./announcing_rest.ts";
 import { runtimeNet } from "./runtime_net.ts";
 import { TlsTransport } from "./tls_transport.ts";
 
-interface TlsSocket {
+interface TlsSocket extends Pick<Readable, "read"> {
   _parent: unknown;
   _write(chunk: unknown, encoding: unknown, done: Done): void;
 }
@@ -32,9 +34,13 @@ let installed = false;
 
 type Done = (error?: Error | null) => void;
 
-/** From now on the callback of each write waits for room below TLS. */
-function waitForRoom(secured: TlsSocket, transport: TlsTransport): void {
-  const { _write: write } = secured;
+/**
+ * From now on the callback of each write waits for room below TLS, and a `read()` announces the
+ * chunks that it leaves.
+ */
+function adapt(secured: TlsSocket, transport: TlsTransport): void {
+  const { _write: write, read } = secured;
+  secured.read = announcingRest(read);
   secured._write = (chunk, encoding, done) => {
     const taken: Done = (error) => error ? done(error) : transport.whenRoom(done);
     Reflect.apply(write, secured, [chunk, encoding, taken]);
@@ -53,7 +59,7 @@ export function bunTls(below: (stream: unknown) => unknown): void {
   if (upgrade === undefined) return;
   prototype[UPGRADE] = function (stream, ...rest) {
     const transport = below(stream);
-    if (transport instanceof TlsTransport) waitForRoom(this, transport);
+    if (transport instanceof TlsTransport) adapt(this, transport);
     const result = Reflect.apply(upgrade, this, [transport, ...rest]);
     if (transport !== stream) this._parent = stream;
     return result;
@@ -63,7 +69,7 @@ export function bunTls(below: (stream: unknown) => unknown): void {
     const stream = options?.socket;
     const transport = below(stream);
     if (transport === stream) return Reflect.apply(original, this, args);
-    waitForRoom(this, transport as TlsTransport);
+    adapt(this, transport as TlsTransport);
     const replaced = { ...options, socket: transport };
     if (Array.isArray(args[0])) args[0][0] = replaced;
     else args[0] = replaced;

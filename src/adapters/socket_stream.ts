@@ -15,6 +15,7 @@ import { nextTick } from "node:process";
 import { addAbortSignal, Duplex } from "node:stream";
 import { adoptDescriptor } from "../net/accept/adopt_descriptor.ts";
 import type { Part } from "../net/send/push_send.ts";
+import { announcingRest } from "./announcing_rest.ts";
 import { bunTls } from "./bun_tls.ts";
 import { lateWrite } from "./late_write.ts";
 import { SocketHandle } from "./socket_handle.ts";
@@ -232,6 +233,8 @@ export class SocketStream extends Duplex {
     else this.emit("timeout");
   }
 }
+
+SocketStream.prototype.read = announcingRest(Duplex.prototype.read);
 
 /** Makes a descriptor of the program the connection. */
 export function openDescriptor(socket: SocketStream, options: SocketOptions): void {

@@ -44,6 +44,8 @@ function watch(
   }
 }
 
+const ONE_CHUNK = "read() returns one chunk, and no event tells of the others";
+
 const ENDINGS = ["connect", "ready", "end", "finish", "error", "close"];
 
 async function listening(server: node.Server): Promise<number> {
@@ -821,6 +823,32 @@ export const SCENARIOS: readonly Scenario[] = [
     },
     expected: ["abcd", "after 4", "efgh", "after 8", "ij", "after 10"],
     differs: { bun: "Bun goes on without resume()" },
+  },
+  {
+    claim: "one read() for each 'readable' is enough to get all bytes",
+    async play(net, log) {
+      const { server, client, peer } = await pair(net);
+      const whole = Promise.withResolvers<void>();
+      let count: number | null = null;
+      const read = (): void => {
+        count = (count ?? 0) + (client.read() as Uint8Array | null ?? "").length;
+        if (count === 30) whole.resolve();
+      };
+      client.on("readable", () => count !== null && read());
+      for (let sent = 10; sent <= 30; sent += 10) {
+        peer.write("0123456789");
+        while (client.bytesRead < sent) await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      read();
+      await whole.promise;
+      log("30 bytes");
+      client.destroy();
+      peer.destroy();
+      server.close();
+      await closed(server);
+    },
+    expected: ["30 bytes"],
+    differs: { bun: ONE_CHUNK, deno: ONE_CHUNK },
   },
   {
     claim: "the end of the peer waits while onread is paused",

@@ -219,6 +219,25 @@ for (const side of ["server", "client"]) {
 }
 server.close();
 `,
+  "once.mjs": `import { readFileSync } from "node:fs";
+import tls from "node:tls";
+const [key, cert] = process.argv.slice(2).map((file) => readFileSync(file));
+const server = tls.createServer({ key, cert }, (socket) => {
+  let count = 0;
+  socket.on("readable", () => count += (socket.read() ?? "").length);
+  socket.on("end", () => {
+    console.log(count + " bytes");
+    socket.end();
+    server.close();
+  });
+});
+server.listen(0, "127.0.0.1", () => {
+  const client = tls.connect({ port: server.address().port, host: "127.0.0.1", ca: cert });
+  client.resume();
+  for (let i = 0; i < 20; i++) client.write(Buffer.alloc(1_000_000));
+  client.end();
+});
+`,
   "upgraded.mjs": `import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import net from "node:net";
@@ -714,6 +733,12 @@ test("a client of TLS with unref(), or in an agent, lets the process end", async
   assert.is(ran.code, 0);
   // The agent has used its connection twice.
   assert.is(carried(ran).outbound, 2);
+});
+
+test("a server of TLS that reads once for each 'readable' gets all bytes", async (context) => {
+  const ran = await program(context, "once.mjs", { args: ["key.pem", "cert.pem"] });
+  assert.is(printed(ran), "20000000 bytes\n", ran.errors);
+  assert.is(ran.code, 0);
 });
 
 test("a port that listen refuses leaves no timer at a server of HTTP", async (context) => {

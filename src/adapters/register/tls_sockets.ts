@@ -10,6 +10,8 @@
  *
  * @module
  */
+import type { Readable } from "node:stream";
+import { announcingRest } from "../announcing_rest.ts";
 import { belowTls, SocketStream, STATE } from "../socket_stream.ts";
 import { type Exports, type NetModule, type NetSocket, replaceFunction } from "./node_modules.ts";
 
@@ -143,11 +145,12 @@ const LISTENED = [["error", "on"], ["data", "on"], ["end", "once"], ["close", "o
 
 /**
  * Moves a wrapped stream from a socket to the transport of the socket. The listeners of the stream
- * are the last ones of the socket, as the constructor of the TLS socket has just made it.
+ * are the last ones of the socket, as the constructor of the TLS socket has just made it. False for
+ * any other stream.
  */
-function moveToTransport(wrapped: Wrapped): void {
+function moveToTransport(wrapped: Wrapped): boolean {
   const { stream: socket } = wrapped;
-  if (!(socket instanceof SocketStream)) return;
+  if (!(socket instanceof SocketStream)) return false;
   const listeners = LISTENED.map(([name]) => socket.listeners(name).at(-1) as Method);
   const transport = belowTls(socket);
   for (const [index, [name, method]] of LISTENED.entries()) {
@@ -155,6 +158,7 @@ function moveToTransport(wrapped: Wrapped): void {
     transport[method](name, listeners[index]);
   }
   wrapped.stream = transport;
+  return true;
 }
 
 /** Calls `done` once the connection has taken all bytes that TLS has written to it. */
@@ -211,8 +215,8 @@ export function patchTlsSockets(net: NetModule, tls: Exports): void {
       if (below !== this && below instanceof net.Socket) this._parent ??= below;
       return result;
     });
-    replaceFunction(prototype, "_wrapHandle", function (this: object, ...args: unknown[]) {
-      if (args[0]) moveToTransport(args[0] as Wrapped);
+    replaceFunction(prototype, "_wrapHandle", function (this: Readable, ...args: unknown[]) {
+      if (args[0] && moveToTransport(args[0] as Wrapped)) this.read = announcingRest(this.read);
       return Reflect.apply(wrapHandle, this, args);
     });
     replaceFunction(prototype, "_start", survivesFailedStart(start));
