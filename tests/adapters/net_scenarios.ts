@@ -7,6 +7,7 @@
  */
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import type * as node from "node:net";
 import process, { nextTick } from "node:process";
 
@@ -182,6 +183,27 @@ export const SCENARIOS: readonly Scenario[] = [
       await closed(client);
     },
     expected: ["connect ENOENT /nowhere/at/all.sock -2 /nowhere/at/all.sock"],
+  },
+  {
+    claim: "the path of a server is free when close() returns, and another one listens there",
+    async play(net, log) {
+      const path = `/tmp/uringnet-free-${process.pid}-${Math.random()}.sock`;
+      const first = net.createServer();
+      first.listen(path);
+      await once(first, "listening");
+      const ended = closed(first);
+      first.close();
+      log(`${existsSync(path)}`);
+      const second = net.createServer();
+      second.listen(path);
+      await once(second, "listening");
+      await ended;
+      log(`${existsSync(path)}`);
+      second.close();
+      await closed(second);
+      log(`${existsSync(path)}`);
+    },
+    expected: ["false", "true", "false"],
   },
   {
     claim: "a port that is taken gives EADDRINUSE in the words of listen",

@@ -219,8 +219,11 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
   close(): Promise<void> {
     if (!this.#queue.closed) {
       this.#queue.close();
-      // New peers are refused and the port is free at once, before the accept operation has landed.
+      // New peers are refused, and the port or the path is free at once, before the accept
+      // operation has landed.
       if (!this.#isShared) this.#context.recvRing.port.shutdown(this.#fd, 2);
+      // The file is removed while the socket is open, because the open socket identifies the file.
+      this.#file?.remove();
       if (this.#queue.idle) this.#finish();
     }
     return this.#ended.promise;
@@ -245,8 +248,6 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
 
   #finish(): void {
     if (!this.#context.open.delete(this.#entry)) return;
-    // The file is removed while the socket is open, because the open socket identifies the file.
-    this.#file?.remove();
     this.#context.recvRing.port.closeDescriptor(this.#fd);
     this.#queue.release();
     this.#ended.resolve();
