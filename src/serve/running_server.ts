@@ -33,6 +33,7 @@ import type { Connection } from "../net/connection/connection.ts";
 import type { SocketConnection } from "../net/connection/socket_connection.ts";
 import type { NetworkContext, Server as NetworkServer } from "../net/socket/network_context.ts";
 import { AcceptPause } from "./accept_pause.ts";
+import { IdleClock } from "./idle_clock.ts";
 import { LateConnections, owesAnswer } from "./late_connections.ts";
 import type { ConnectionHandler, ServeContext, Server } from "./server.ts";
 import { serveErrors } from "./serve_errors.ts";
@@ -40,9 +41,6 @@ import { Served } from "./served.ts";
 import { checkDrainTimeout, type CheckedServeOptions } from "./serve_options.ts";
 
 type ServerState = "accepting" | "draining" | "finished";
-
-/** The number of checks of idle connections within one idle time. */
-const IDLE_LOOKS = 4;
 
 export class RunningServer implements Server, NetworkServer {
   rosterIndex = -1;
@@ -64,12 +62,17 @@ export class RunningServer implements Server, NetworkServer {
   #drainEndMs = Infinity;
   #drainIsOver = false;
   #idleTimer: HostTimer | null = null;
+  /** Null without `idleTimeoutMs`. */
+  readonly #idleClock: IdleClock | null;
 
   constructor(listener: Listener, handler: ConnectionHandler, options: CheckedServeOptions) {
     this.#listener = listener;
     this.#handler = handler;
     this.#options = options;
     this.#context = listenerContext(listener);
+    const { idleTimeoutMs } = options;
+    const now = this.#context.host.now();
+    this.#idleClock = idleTimeoutMs === null ? null : new IdleClock(idleTimeoutMs, now);
     this.#pause = new AcceptPause(listenerReference(listener));
     this.#serveContext = Object.freeze({ signal: this.#drain.signal });
     this.#context.servers.add(this);
@@ -137,9 +140,10 @@ export class RunningServer implements Server, NetworkServer {
   }
 
   #start(connection: Connection): void {
-    const served = new Served(connection, this.#context.host.now());
+    const clock = this.#idleClock;
+    const served = new Served(connection, clock?.read(this.#context.host.now()) ?? 0);
     this.#served.add(served);
-    if (this.#options.idleTimeoutMs !== null) this.#watchIdle(this.#options.idleTimeoutMs);
+    if (clock !== null) this.#watchIdle(clock);
     if (this.#drainIsOver) this.#end(served);
     else void this.#run(served, this.#late?.watch(connection) ?? this.#serveContext);
   }
@@ -253,18 +257,17 @@ export class RunningServer implements Server, NetworkServer {
   }
 
   /** One timer for all connections. It fires several times in an idle time. */
-  #watchIdle(idleTimeoutMs: number): void {
+  #watchIdle(clock: IdleClock): void {
     if (this.#idleTimer !== null) return;
-    const delayMs = Math.ceil(idleTimeoutMs / IDLE_LOOKS);
     this.#idleTimer = this.#context.host.setTimer(() => {
       this.#idleTimer = null;
-      this.#endIdle(idleTimeoutMs);
-      if (this.#served.size > 0) this.#watchIdle(idleTimeoutMs);
-    }, delayMs);
+      this.#endIdle(clock.read(this.#context.host.now()));
+      if (this.#served.size > 0) this.#watchIdle(clock);
+    }, clock.lookMs);
   }
 
-  #endIdle(idleTimeoutMs: number): void {
-    const nowMs = this.#context.host.now();
+  #endIdle(nowMs: number): void {
+    const idleTimeoutMs = this.#options.idleTimeoutMs as number;
     for (const served of this.#served.all()) {
       const { bytes } = served;
       if (bytes !== served.bytesSeen) {

@@ -12,6 +12,7 @@ export class Served implements Rostered {
   rosterIndex = -1;
   readonly connection: Connection;
   bytesSeen: number;
+  /** On the server's idle clock. */
   movedMs: number;
   /** Whether the server has reset the connection, which makes its handler fail. */
   ended = false;

@@ -168,6 +168,33 @@ test("copyBidirectional() loses no byte, or rejects and resets both", async () =
   assert.ok(copied > 20 && failed > 3, `${copied} copied, ${failed} failed`);
 });
 
+test("a peer is not idle because the program has blocked the thread", async () => {
+  const sim = new Sim({ seed: 1 });
+  await sim.run(async () => {
+    const network = sim.open();
+    const clients = sim.open();
+    const listener = await network.bind("127.0.0.1:0");
+    const errors: unknown[] = [];
+    const server = serve(listener, async ({ stream, sink }) => {
+      for (let bytes; (bytes = await stream.recvSome()) !== null;) await sink.send(bytes);
+    }, { idleTimeoutMs: 40, onError: (error) => errors.push(error) });
+    const client = await clients.dial(listener.localAddress);
+    for (let count = 0; count < 20; count++) {
+      await sim.sleep(9);
+      await client.sink.send("!");
+      // Now the server's check and the byte are both due, and the check may come first.
+      sim.host.clockMs += 100;
+      (await client.stream.recv(1)).release();
+    }
+    assert.equal(errors, [], "a peer that goes on asking");
+    await sim.sleep(60);
+    assert.is((errors[0] as NetworkError).code, "Timeout", "a peer that asks no more");
+    await Promise.all([client.close(), server.close()]);
+    await Promise.all([network.close(), clients.close()]);
+  });
+  sim.checkNothingLeft();
+});
+
 test("a server that is closed at any step answers the calls that have begun", async () => {
   let answered = 0;
   let reset = 0;

@@ -160,9 +160,10 @@ export function serving(test: ContractSuite, config: NetworkConfig): void {
     const listener = await own.network.bind("127.0.0.1:0");
     const { errors, onError } = told();
     await using _server = serve(listener, echo, { idleTimeoutMs: 200, onError });
+    // On a busy machine, much time passes between the accept and the end of the dials.
+    const start = performance.now();
     await using quiet = await own.network.dial(listener.localAddress);
     await using busy = await own.network.dial(listener.localAddress);
-    const start = performance.now();
     const end = lastWords(quiet);
     while (!(await settlesWithin(end, 20))) assert.is(await ask(busy, "."), ".");
     const elapsed = performance.now() - start;
