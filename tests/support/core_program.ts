@@ -177,7 +177,13 @@ class Half {
   ) {}
 
   toString(): string {
-    return `  ${this.key}: ${this.model}, end ${this.#end}\n    ${
+    const { sink } = this.from;
+    const { stream } = this.to;
+    const sending =
+      `${sink.bytesSent} bytes left, ${sink.bytesQueued} queued, closed ${sink.closed}`;
+    const receiving =
+      `${stream.bytesReceived} came, ${stream.buffered} buffered, closed ${stream.closed}`;
+    return `  ${this.key}: ${this.model}, end ${this.#end}\n    ${sending}; ${receiving}\n    ${
       this.#log.slice(-60).join("\n    ")
     }`;
   }
