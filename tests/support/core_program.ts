@@ -50,6 +50,7 @@ export class CoreProgram {
   readonly #random: Random;
   readonly #config: NetworkConfig;
   readonly #lines: Line[] = [];
+  #network: Network | null = null;
 
   constructor(readonly seed: number, backend: "io_uring" | "portable") {
     this.#random = new Random(seed);
@@ -58,7 +59,7 @@ export class CoreProgram {
 
   /** Rejects when anything is wrong. */
   async play(): Promise<void> {
-    const network = await Network.start(this.#config);
+    const network = this.#network = await Network.start(this.#config);
     const random = this.#random;
     const listener = await network.bind("127.0.0.1:0");
     const played: Promise<void>[] = [];
@@ -79,7 +80,8 @@ export class CoreProgram {
   }
 
   toString(): string {
-    return [JSON.stringify(this.#config), ...this.#lines].join("\n");
+    const stats = JSON.stringify(this.#network?.stats());
+    return [JSON.stringify(this.#config), stats, ...this.#lines].join("\n");
   }
 }
 
