@@ -41,5 +41,11 @@ function capture(): AsyncScope {
   return found === null ? new ResourceScope() : new SwitchedScope(found);
 }
 
+/** `body`, called in the context in which `bind` was. */
+function bind<First>(body: (first?: First) => void): (first?: First) => void {
+  const scope = capture();
+  return (first) => void scope.run(body, undefined, first);
+}
+
 /** `switches` is whether scopes are of the cheap kind, which only Deno has. */
-export const asyncScope = { capture, switches: found !== null };
+export const asyncScope = { bind, capture, switches: found !== null };

@@ -8,7 +8,6 @@
  * @module
  */
 import { AsyncResource } from "node:async_hooks";
-import { nextTick } from "node:process";
 import { ERRNO } from "../base/errno.ts";
 import { NetworkError } from "../base/network_error.ts";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
@@ -62,14 +61,6 @@ export abstract class ConnectionHandle {
    */
   get now(): number {
     return this.connection?.socket.context.now ?? performance.now();
-  }
-
-  /**
-   * Calls back for a write that has waited. Writes that did not wait have the stream call theirs in
-   * a later tick, so that this one has to come in a later tick as well.
-   */
-  protected runLater(done: (error?: Error | null) => void, error?: Error): void {
-    nextTick(() => this.scope.run(done, undefined, error));
   }
 
   get connected(): boolean {

@@ -4,6 +4,7 @@
  *
  *   network -> data(), end(), error() ----> push into the stream, in the socket's async context
  *   stream --> write(), finish(), finalize() --> post to the network
+ *              the callbacks of the first two ----> in the context of the call, as in Node
  *
  * The callback of a write is called when the bytes are copied and the queue has room, which may be
  * before the kernel has them. So `finalize` still sends the queued bytes, within the network's
@@ -22,6 +23,7 @@ import type { Consumer } from "../net/recv/push_receive.ts";
 import { pushReceive } from "../net/recv/stream.ts";
 import type { Part, Producer, PushSend } from "../net/send/push_send.ts";
 import { pushSend } from "../net/send/sink.ts";
+import { asyncScope } from "./async_scope.ts";
 import { ConnectionHandle } from "./connection_handle.ts";
 import { REPORTS_LATER, type WriteRequest } from "./deno_http_end.ts";
 import type { DenoHttpInput } from "./deno_http_input.ts";
@@ -60,8 +62,8 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   /** The callback of the write that waits for room. */
   #written: Done | null = null;
   #finished: Done | null = null;
-  /** A write of a whole response that waits for room. */
-  #response: WriteRequest | null = null;
+  /** The callback of a write of a whole response that waits for room. */
+  #responded: Done | null = null;
 
   /** Sets the stream that gets the bytes and the errors: the socket, or its transport for TLS. */
   serve(stream: Duplex, onread: OnRead | null): void {
@@ -102,7 +104,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     const more = send.postShort(parts) ? !send.full : send.post(streamParts.encodeAll(parts));
     this.bytesWritten = send.postedBytes;
     if (more) done();
-    else this.#written = done;
+    else this.#written = asyncScope.bind(done);
   }
 
   /** Whether `node:http` of Deno may write a whole response as one text, by the methods below. */
@@ -141,11 +143,8 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   /** Sends FIN after the written bytes. */
   finish(done: Done): void {
     const send = this.#sender();
-    if (send === null) {
-      done();
-      return;
-    }
-    this.#finished = done;
+    if (send === null) return done();
+    this.#finished = asyncScope.bind(done);
     send.finish();
   }
 
@@ -159,12 +158,12 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     this.connecting = null;
     const connection = this.connection;
     // As in Node, behind the immediates of listeners, those of 'error' among them.
-    const later = () => void nextTick(setImmediate, closed);
+    const later = () => void nextTick(setImmediate, () => void this.scope.run(closed));
     if (connection === null) return later();
     const { context } = this;
     const lingers = !reset && this.queuedBytes > 0;
     const written = this.#written;
-    const response = this.#response;
+    const responded = this.#responded;
     this.receive?.stop();
     this.#send?.stop();
     this.connection =
@@ -172,7 +171,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
       this.#send =
       this.http =
         null;
-    this.#written = this.#finished = this.#response = null;
+    this.#written = this.#finished = this.#responded = null;
     if (!this.referenced) connection.unref();
     if (reset) connection.reset();
     const closing = new Promise<void>((resolve) => {
@@ -181,8 +180,8 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     });
     // As in Node, the callback gets no error. The program may reuse the bytes, which are read no
     // more.
-    if (written !== null) this.runLater(written);
-    if (response !== null) nextTick(handleCalls.complete, response, 0);
+    if (written !== null) nextTick(written);
+    if (responded !== null) nextTick(responded);
     if (lingers) return later();
     // Keeps the process alive until the callback was called.
     context.addReference();
@@ -230,17 +229,18 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
 
   drained(): void {
     const written = this.#written;
-    const response = this.#response;
-    this.#written = this.#response = null;
+    const responded = this.#responded;
+    this.#written = this.#responded = null;
     this.idle?.touch();
-    if (response !== null) this.scope.run(handleCalls.complete, null, response, 0);
-    if (written !== null) this.runLater(written);
+    responded?.();
+    // The stream calls those of writes that did not wait in a later tick.
+    if (written !== null) nextTick(written);
   }
 
   finished(): void {
     const finished = this.#finished;
     this.#finished = null;
-    if (finished !== null) this.scope.run(finished);
+    finished?.();
   }
 
   failed(reason: unknown): void {
@@ -248,8 +248,8 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     // An error of its write would be that of the socket, which has none below TLS.
     const waiting = this.#stream instanceof TlsTransport ? null : this.#written ?? this.#finished;
     if (waiting !== null) this.#written = this.#finished = null;
-    this.#response = null;
-    if (waiting !== null) this.runLater(waiting, failure);
+    this.#responded = null;
+    if (waiting !== null) nextTick(waiting, failure);
     else this.scope.run(handleCalls.destroy, this.#stream, failure);
   }
 
@@ -262,7 +262,7 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     TEXT[0].chunk = "";
     this.bytesWritten = send.postedBytes;
     if (more) nextTick(handleCalls.complete, request, 0);
-    else this.#response = request;
+    else this.#responded = asyncScope.bind(() => request.oncomplete(0));
     return REPORTS_LATER;
   }
 

@@ -4,8 +4,10 @@
  * @module
  */
 import { AsyncLocalStorage } from "node:async_hooks";
+import { Buffer } from "node:buffer";
 import { once } from "node:events";
-import { createServer, get, type IncomingMessage } from "node:http";
+import { Agent, createServer, get, type IncomingMessage, request } from "node:http";
+import type { Server, Socket } from "node:net";
 import net from "../../src/adapters/net.ts";
 import { asyncScope } from "../../src/adapters/async_scope.ts";
 import { ResourceScope } from "../../src/adapters/resource_scope.ts";
@@ -118,6 +120,87 @@ test("each of several connects at a time reports in the context of its own call"
   });
   await Promise.all(calls);
   server.close();
+});
+
+/** A client that was made in the context "made", whose peer sends back what it gets. */
+async function echoed(): Promise<{ server: Server; client: Socket }> {
+  const server = net.createServer({ allowHalfOpen: true }, (peer) => void peer.pipe(peer));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as { port: number };
+  const client = storage.run("made", () => net.connect(port, "127.0.0.1"));
+  await once(client, "connect");
+  return { server, client };
+}
+
+/** Calls `body` in a context, and returns the one in which it has called back. */
+function contextOf(name: string, body: (called: () => void) => unknown): Promise<unknown> {
+  return new Promise((resolve) => {
+    storage.run(name, () => body(() => resolve(storage.getStore())));
+  });
+}
+
+test("a write that has waited calls back in its own context, as do 'drain' and end()", async () => {
+  const { server, client } = await echoed();
+  const seen: unknown[] = [];
+  client.resume();
+  client.on("drain", () => seen.push(`drain ${storage.getStore()}`));
+  client.on("finish", () => seen.push(`finish ${storage.getStore()}`));
+  const bytes = Buffer.alloc(4_194_304);
+  for (const name of ["request 1", "request 2"]) {
+    seen.push(await contextOf(name, (called) => client.write(bytes, called)));
+  }
+  seen.push(await contextOf("last", (called) => client.end(called)));
+  assert.equal(seen, [
+    "drain request 1",
+    "request 1",
+    "drain request 2",
+    "request 2",
+    "finish last",
+    "last",
+  ]);
+  await once(client, "close");
+  server.close();
+});
+
+test("'close' has the context of the socket, and not that of destroy()", async () => {
+  const { server, client } = await echoed();
+  const closed = contextOf("listener", (called) => client.on("close", called));
+  storage.run("another", () => client.destroy());
+  assert.is(await closed, "made");
+  server.close();
+});
+
+test("requests that share a connection of node:http finish in their own contexts", async () => {
+  const http = createServer((request, answer) => {
+    request.resume();
+    request.on("end", () => answer.end("x"));
+  });
+  await once(http.listen(0, "127.0.0.1"), "listening");
+  const { port } = http.address() as { port: number };
+  let connectionCount = 0;
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  Object.assign(agent, {
+    createConnection(): Socket {
+      connectionCount++;
+      return net.connect(port, "127.0.0.1");
+    },
+  });
+  const bytes = Buffer.alloc(4_194_304);
+  const stores: unknown[] = [];
+  for (const name of ["request 1", "request 2"]) {
+    await storage.run(name, async () => {
+      const sent = request({ port, host: "127.0.0.1", method: "POST", agent });
+      sent.on("finish", () => stores.push(storage.getStore()));
+      sent.end(bytes);
+      const [answer] = await once(sent, "response") as [IncomingMessage];
+      answer.resume();
+      await once(answer, "end");
+    });
+  }
+  agent.destroy();
+  http.close();
+  assert.is(connectionCount, 1);
+  assert.equal(stores, ["request 1", "request 2"]);
 });
 
 test.run();
