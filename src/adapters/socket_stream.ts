@@ -147,7 +147,7 @@ export class SocketStream extends Duplex {
     super.pipe(target, options);
     const state = this[STATE];
     state.relay = target instanceof SocketStream
-      ? SocketRelay.of(this, target, SocketStream.prototype._write, handleOf)
+      ? SocketRelay.of(this, target, writeOne, handleOf)
       : null;
     if (state.handle !== null) state.handle.relay = state.relay;
     return target;
@@ -156,13 +156,8 @@ export class SocketStream extends Duplex {
   override _write(chunk: string | Uint8Array, encoding: string, done: Done): void {
     const { handle } = this[STATE];
     if (handle === null || this.connecting) {
-      lateWrite.untilConnected(
-        this,
-        chunk,
-        encoding,
-        done,
-        () => this._write(chunk, encoding, done),
-      );
+      const again = () => Reflect.apply(writeOne, this, [chunk, encoding, done]);
+      lateWrite.untilConnected(this, chunk, encoding, done, again);
       return;
     }
     ONE[0].chunk = chunk;
@@ -174,7 +169,10 @@ export class SocketStream extends Duplex {
   override _writev(chunks: readonly Part[], done: Done): void {
     const { handle } = this[STATE];
     if (handle !== null && !this.connecting) handle.write(chunks, done);
-    else lateWrite.untilConnected(this, chunks, "", done, () => this._writev(chunks, done));
+    else {
+      const again = () => Reflect.apply(writeSeveral, this, [chunks, done]);
+      lateWrite.untilConnected(this, chunks, "", done, again);
+    }
   }
 
   override _final(done: Done): void {
@@ -235,6 +233,9 @@ export class SocketStream extends Duplex {
 }
 
 SocketStream.prototype.read = announcingRest(Duplex.prototype.read);
+
+/** The methods of this class: one of a subclass has had the bytes before they waited. */
+const { _write: writeOne, _writev: writeSeveral } = SocketStream.prototype;
 
 /** Makes a descriptor of the program the connection. */
 export function openDescriptor(socket: SocketStream, options: SocketOptions): void {

@@ -93,6 +93,38 @@ test("classes may be called without new, inherited from by class, and in the old
   assert.equal([old.allowHalfOpen, old.pending, old.readyState], [true, true, "open"]);
 });
 
+test("a _write of a subclass gets the bytes once that wait for the connection", async () => {
+  const server = net.createServer((peer) => void peer.resume());
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as node.AddressInfo;
+  const seen: string[] = [];
+  class Framed extends net.Socket {
+    override _write(chunk: string, encoding: BufferEncoding, done: () => void): void {
+      seen.push(chunk);
+      super._write(`<${chunk}>`, encoding, done);
+    }
+
+    override _writev(chunks: { chunk: string; encoding: BufferEncoding }[], done: () => void) {
+      for (const { chunk } of chunks) seen.push(chunk);
+      super._writev?.(chunks.map((part) => ({ ...part, chunk: `<${part.chunk}>` })), done);
+    }
+  }
+  const accepted = once(server, "connection");
+  const single = new Framed().connect(port, "127.0.0.1");
+  single.end("a");
+  const corked = new Framed();
+  corked.cork();
+  corked.write("b");
+  corked.write("c");
+  corked.connect(port, "127.0.0.1").uncork();
+  corked.end();
+  await accepted;
+  await Promise.all([once(single, "close"), once(corked, "close")]);
+  await closed(server);
+  assert.equal(seen, ["a", "b", "c"]);
+  assert.equal([single.bytesWritten, corked.bytesWritten], [3, 6]);
+});
+
 test("wrong arguments get Node's errors at once", () => {
   const socket = new net.Socket();
   const wrong: [() => unknown, string, string][] = [
