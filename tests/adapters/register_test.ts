@@ -896,10 +896,10 @@ const DIFFERENT: Readonly<Record<string, RegExp>> = inDeno
     "http: closeIdleConnections ends what waits": /"closed"/,
   };
 
-/** Steps that only fail to connect: nothing is carried. */
+/** Steps that only fail to connect, or do not try: nothing is carried. */
 const SILENT = new RegExp(
   "refused|an address in use|listen twice|with options and a signal|right after listen|" +
-    "leaves no connection|cannot be read",
+    "leaves no connection|cannot be read|instance of",
 );
 
 interface Step {

@@ -5,7 +5,7 @@
  * @module
  */
 import { clusterProcesses } from "./cluster_processes.ts";
-import { type Exports, type NetModule, replaceFunction } from "./node_modules.ts";
+import { type Exports, includeInstances, type NetModule, replaceFunction } from "./node_modules.ts";
 import { cancelListen, listenAsNetServer, type OuterServer } from "./listen_on_ring.ts";
 
 /**
@@ -45,4 +45,5 @@ export function patchServers(net: NetModule, realNet: Exports): void {
     listenAsNetServer(net, this, args);
     return this;
   });
+  includeInstances(net.Server, realNet.Server);
 }

@@ -13,7 +13,13 @@
 import type { Readable } from "node:stream";
 import { announcingRest } from "../announcing_rest.ts";
 import { belowTls, SocketStream, STATE } from "../socket_stream.ts";
-import { type Exports, type NetModule, type NetSocket, replaceFunction } from "./node_modules.ts";
+import {
+  type Exports,
+  includeInstances,
+  type NetModule,
+  type NetSocket,
+  replaceFunction,
+} from "./node_modules.ts";
 
 interface Name {
   address?: string | undefined;
@@ -80,20 +86,6 @@ function survivesFailedStart(start: () => void): () => void {
       if (!begun || this._handle !== null || !message.includes("_flushEncOut")) throw error;
     }
   };
-}
-
-/** A TLS socket is a socket of the replaced `net` too, as its class extends the runtime's own. */
-function includeTlsSockets(net: NetModule, tls: Exports): void {
-  const { Socket } = net;
-  const { TLSSocket } = tls;
-  const ordinary = Function.prototype[Symbol.hasInstance];
-  Object.defineProperty(Socket, Symbol.hasInstance, {
-    configurable: true,
-    value(this: unknown, value: unknown): boolean {
-      if (Reflect.apply(ordinary, this, [value])) return true;
-      return this === Socket && Reflect.apply(ordinary, TLSSocket, [value]);
-    },
-  });
 }
 
 /**
@@ -229,5 +221,5 @@ export function patchTlsSockets(net: NetModule, tls: Exports): void {
   for (const name of CONNECTION_METHODS) {
     replaceFunction(prototype, name, calledBelow(finder, name, prototype[name]));
   }
-  includeTlsSockets(net, tls);
+  includeInstances(net.Socket, tls.TLSSocket);
 }

@@ -85,6 +85,20 @@ const steps = {
     await closed(server);
     return [text, client instanceof Socket, client instanceof net.Socket];
   },
+  "net: a server of another module is an instance of net.Server": () => {
+    class Mine extends net.Server {}
+    const servers = [
+      net.createServer(),
+      http.createServer(),
+      https.createServer({ key, cert }),
+      tls.createServer({ key, cert }),
+      http2.createServer(),
+      http2.createSecureServer({ key, cert }),
+      {},
+      null,
+    ];
+    return servers.map((server) => [server instanceof net.Server, server instanceof Mine]);
+  },
   "net: an error of a listener is told as uncaught, and the later bytes come": async () => {
     const told = [];
     const tell = (error) => told.push(error.message);
