@@ -8,10 +8,13 @@
  * - `stop` leaves the timer running, and `start` uses it unless it would fire too late: a server of
  *   `node:http` starts and stops a timeout with each request.
  * - `release` clears the timer, so that nothing remains of a destroyed socket.
+ * - The end of a period has the context of the last `start`, as in Node, and not that of the call
+ *   that has set the timer: requests that share a connection share the timer.
  *
  * @module
  */
 import { clearTimeout, setTimeout } from "node:timers";
+import { type AsyncScope, asyncScope } from "./async_scope.ts";
 
 export class IdleTimer {
   readonly #now: () => number;
@@ -21,6 +24,8 @@ export class IdleTimer {
   #periodMs = 0;
   #firesAtMs = 0;
   #lastActiveMs = 0;
+  /** That of the last `start`; null before it. */
+  #scope: AsyncScope | null = null;
 
   /**
    * `expired` is called one period after the last traffic, and again only after further traffic.
@@ -32,6 +37,7 @@ export class IdleTimer {
 
   start(periodMs: number): void {
     this.#periodMs = periodMs;
+    this.#scope = asyncScope.capture();
     this.#lastActiveMs = this.#now();
     if (this.#timer !== null && this.#firesAtMs <= this.#lastActiveMs + periodMs) return;
     this.#clear();
@@ -52,6 +58,7 @@ export class IdleTimer {
   /** Called when the socket is destroyed. */
   release(): void {
     this.stop();
+    this.#scope = null;
     this.#clear();
   }
 
@@ -76,6 +83,6 @@ export class IdleTimer {
       this.#set(remainingMs);
       return;
     }
-    this.#expired();
+    this.#scope?.run(this.#expired);
   };
 }

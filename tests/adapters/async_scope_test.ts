@@ -170,6 +170,20 @@ test("'close' has the context of the socket, and not that of destroy()", async (
   server.close();
 });
 
+test("'timeout' has the context of the last setTimeout()", async () => {
+  const { server, client } = await echoed();
+  const timedOut = () => contextOf("listener", (called) => client.once("timeout", called));
+  client.resume();
+  storage.run("request 1", () => client.setTimeout(20));
+  storage.run("request 1", () => client.setTimeout(0));
+  storage.run("request 2", () => client.setTimeout(20));
+  assert.is(await timedOut(), "request 2");
+  storage.run("later", () => client.write("x"));
+  assert.is(await timedOut(), "request 2");
+  client.destroy();
+  server.close();
+});
+
 test("requests that share a connection of node:http finish in their own contexts", async () => {
   const http = createServer((request, answer) => {
     request.resume();
