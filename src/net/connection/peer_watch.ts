@@ -9,8 +9,9 @@
  * Invariants
  * - The poll is in flight only while a call or the signal waits for an event. The socket closes its
  *   descriptor when the poll is idle.
- * - The signal is aborted once, in a microtask: listeners never run inside a turn. A signal that is
- *   made after the end is aborted at once, because it has no listener yet.
+ * - The signal is aborted once, in a microtask with the async context in which it was first used:
+ *   listeners never run inside a turn, whose context may be that of another connection. A signal
+ *   that is made after the end is aborted at once, because it has no listener yet.
  * - Only pending calls keep the process alive, not the signal.
  *
  * @module
@@ -72,6 +73,8 @@ export class PeerWatch implements SocketHalf, PeerPollOwner {
   readonly #calls = new Fifo<FinishedCall>();
   #poll: PeerPoll | null = null;
   #controller: AbortController | null = null;
+  /** Calls a function in a microtask, in the context in which the signal was first used. */
+  #abortLater: ((abort: () => void) => void) | null = null;
   /** The reason why the connection takes no more calls. */
   #reason: CloseReason | null = null;
   #finished = false;
@@ -100,12 +103,17 @@ export class PeerWatch implements SocketHalf, PeerPollOwner {
   /** Aborted once the connection is over. */
   get signal(): AbortSignal {
     if (this.#controller === null) {
-      this.#controller = new AbortController();
-      if (this.#reason === null) this.#request();
-      else if (this.socket.isClosed) {
+      const controller = this.#controller = new AbortController();
+      if (this.#reason !== null && this.socket.isClosed) {
         this.#isOver = true;
-        abortNow(this.#controller, this.socket.peerName, this.#reason.happened);
+        abortNow(controller, this.socket.peerName, this.#reason.happened);
+        return controller.signal;
       }
+      // A reaction of a promise has the async context of the program, which a turn has not.
+      void new Promise<() => void>((resolve) => this.#abortLater = resolve).then((abort) =>
+        abort()
+      );
+      if (this.#reason === null) this.#request();
     }
     return this.#controller.signal;
   }
@@ -180,7 +188,7 @@ export class PeerWatch implements SocketHalf, PeerPollOwner {
     if (controller === null || this.#isOver) return;
     this.#isOver = true;
     const { peerName } = this.socket;
-    queueMicrotask(() => abortNow(controller, peerName, happened));
+    this.#abortLater?.(() => abortNow(controller, peerName, happened));
   }
 
   #closedError(reason: CloseReason): NetworkError {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { Connection, NetworkConfig, NetworkError } from "../../../mod.ts";
 import { assert } from "../../harness.ts";
 import {
@@ -157,6 +158,23 @@ export function peerEnd(test: ContractSuite, config: NetworkConfig): void {
     await pause(2);
     pair.client.reset();
     await waiting;
+  });
+
+  test("signal: its listeners have the async context of its first use", async ({ network }) => {
+    const storage = new AsyncLocalStorage<string>();
+    const stores: unknown[] = [];
+    for (const name of ["first", "second"]) {
+      await storage.run(name, async () => {
+        await using pair = await connect(network);
+        const ends = [aborted(pair.server), aborted(pair.client)];
+        for (const { signal } of [pair.server, pair.client]) {
+          signal.addEventListener("abort", () => void stores.push(storage.getStore()));
+        }
+        storage.run("another", () => pair.client.reset());
+        await Promise.all(ends);
+      });
+    }
+    assert.equal(stores, ["first", "first", "second", "second"]);
   });
 
   test("a pending poll takes no place among the receives", async () => {
