@@ -122,9 +122,9 @@ export class RunningServer implements Server, NetworkServer {
         continue;
       }
       try {
-        const connection = await this.#listener.accept();
+        // In a reaction of its own: an async context that a handler enters stays out of this loop.
+        await this.#listener.accept().then(this.#arrived);
         pauseMs = LIMITS.acceptBackOffFirstMs;
-        this.#start(connection);
       } catch (error) {
         if (this.#listener.closed || this.draining) break;
         this.#tell(error, null);
@@ -138,6 +138,8 @@ export class RunningServer implements Server, NetworkServer {
     this.#startHeld();
     this.#finishIfDone();
   }
+
+  readonly #arrived = (connection: Connection): void => this.#start(connection);
 
   #start(connection: Connection): void {
     const clock = this.#idleClock;

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { AsyncLocalStorage } from "node:async_hooks";
 import {
   type Connection,
   type Network,
@@ -62,6 +63,25 @@ function told(): { errors: unknown[]; onError: NonNullable<ServeOptions["onError
 }
 
 export function serving(test: ContractSuite, config: NetworkConfig): void {
+  test("an async context that a handler enters does not reach the next handler", async () => {
+    await using own = await started(config);
+    const listener = await own.network.bind("127.0.0.1:0");
+    const storage = new AsyncLocalStorage<string>();
+    const stores: unknown[] = [];
+    const server = storage.run("server", () =>
+      serve(listener, async (connection) => {
+        stores.push(storage.getStore());
+        storage.enterWith("request");
+        await echo(connection);
+      }));
+    for (let i = 0; i < 3; i++) {
+      await using client = await own.network.dial(listener.localAddress);
+      assert.is(await ask(client, "hello"), "hello");
+    }
+    await server.close();
+    assert.equal(stores, ["server", "server", "server"]);
+  });
+
   test("serve() answers on each address, and closes when the handler ends", async () => {
     for (const address of addresses()) {
       await using own = await started(config);
