@@ -41,8 +41,13 @@ interface Exchange {
   sinceMs: number;
   /** Bytes that had arrived when the connection became idle. */
   bytesBefore: number;
-  /** Requests whose answer is not finished, with the answers: several when they are pipelined. */
-  unanswered: [Message, EventEmitter][];
+  /**
+   * Requests whose answer is not finished, in their order, with the answers. A peer may pipeline as
+   * many as it likes.
+   */
+  readonly unanswered: Map<Message, EventEmitter>;
+  /** The last request, answered or not. */
+  latest: Message | null;
   /** The socket that the program sees. Null before the end of a TLS handshake. */
   shown: NetSocket | null;
 }
@@ -68,7 +73,8 @@ export class BunHttpLimits {
       phase: "headers",
       sinceMs: performance.now(),
       bytesBefore: 0,
-      unanswered: [],
+      unanswered: new Map(),
+      latest: null,
       shown: getsTls ? null : socket,
     };
     this.#exchanges.set(socket, exchange);
@@ -93,22 +99,21 @@ export class BunHttpLimits {
   /** The headers of a request are complete. A program may emit "request" again for one request. */
   request(socket: NetSocket, request: Message, response: EventEmitter): void {
     const exchange = this.#exchanges.get(socket);
-    if (exchange === undefined || exchange.unanswered.some(([known]) => known === request)) return;
+    if (exchange === undefined || exchange.unanswered.has(request)) return;
     if (exchange.phase === "idle") socket.setTimeout(this.#server.timeout ?? 0);
     // The check has not seen the beginning of a request that follows another one at once.
     if (exchange.phase !== "headers") exchange.sinceMs = performance.now();
     exchange.phase = request.complete ? "answer" : "body";
-    const entry: [Message, EventEmitter] = [request, response];
-    exchange.unanswered.push(entry);
+    exchange.unanswered.set(request, response);
+    exchange.latest = request;
     request.once("end", () => {
       // A request before the last one is complete, whenever the program reads its end.
-      const isLast = exchange.unanswered.at(-1) === entry;
+      const isLast = exchange.latest === request;
       if (isLast && exchange.phase === "body") exchange.phase = "answer";
     });
     response.once("close", () => {
-      // Answers are finished in the order of their requests, so that the entry is the first.
-      exchange.unanswered.splice(exchange.unanswered.indexOf(entry), 1);
-      if (exchange.unanswered.length === 0 && !socket.destroyed) this.#idle(socket, exchange);
+      exchange.unanswered.delete(request);
+      if (exchange.unanswered.size === 0 && !socket.destroyed) this.#idle(socket, exchange);
     });
   }
 
@@ -131,7 +136,7 @@ export class BunHttpLimits {
   /** Every listener is told, in Node's order; a connection without any is destroyed. */
   #timedOut({ phase, shown, unanswered }: Exchange): void {
     if (phase === "released" || shown === null) return;
-    const [request, response] = unanswered[0] ?? [];
+    const [[request, response] = []] = unanswered;
     const told = [
       request !== undefined && !request.complete && request.emit("timeout", shown),
       response?.emit("timeout", shown),
