@@ -18,12 +18,12 @@ import type { Socket as NodeSocket } from "node:net";
 import type { DuplexOptions } from "node:stream";
 import { SocketConnection } from "../net/connection/socket_connection.ts";
 import type { Connection } from "../net/connection/connection.ts";
-import type { OnRead } from "./on_read_buffers.ts";
+import type { OnRead } from "./on_read.ts";
 import { SocketHandle } from "./socket_handle.ts";
 import { Socket } from "./socket.ts";
 import { HIDES_HANDLE, type SocketOptions } from "./socket_options.ts";
 
-export type { OnRead } from "./on_read_buffers.ts";
+export type { OnRead } from "./on_read.ts";
 
 /** Options of `node:net` that apply to an established connection. All are optional. */
 export interface ToDuplexOptions extends

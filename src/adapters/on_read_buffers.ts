@@ -1,6 +1,5 @@
 /**
- * The `onread` option of sockets: bytes are delivered to a function, in a buffer of the program,
- * and not through the stream.
+ * The delivery of bytes to the `onread` option of a socket, in place of its stream.
  *
  *   flowing --pause(), or the function returns false--> paused --resume()--> flowing
  *   delivering --resume() in the function, or it throws--> the rest follows in a tick --> flowing
@@ -14,28 +13,7 @@
 import { nextTick } from "node:process";
 import type { Duplex } from "node:stream";
 import type { AsyncScope } from "./async_scope.ts";
-
-/** The `onread` option of a socket. */
-export interface OnRead {
-  /** One buffer for all bytes, or a function that returns the buffer for the next ones. */
-  buffer: Uint8Array | (() => Uint8Array);
-  /** Called with each delivery. Pauses the socket by returning false. */
-  callback(bytesRead: number, buffer: Uint8Array): boolean | void;
-}
-
-/** The option, read once; null for a value that is none. Sockets do without such a value. */
-export function readOnRead(given: unknown): OnRead | null {
-  if (given === null || typeof given !== "object") return null;
-  const { buffer, callback } = given as Partial<OnRead>;
-  if (typeof callback !== "function") return null;
-  if (typeof buffer === "function") return { buffer: buffer.bind(given), callback };
-  return buffer instanceof Uint8Array ? { buffer, callback } : null;
-}
-
-/** The buffer for the next bytes. */
-export function nextBuffer({ buffer }: OnRead): Uint8Array {
-  return typeof buffer === "function" ? buffer() : buffer;
-}
+import { type OnRead, ReadTarget } from "./on_read.ts";
 
 /** The handle that receives the bytes. */
 export interface OnReadSource {
@@ -46,10 +24,9 @@ export interface OnReadSource {
 export class OnReadBuffers {
   readonly #source: OnReadSource;
   readonly #stream: Duplex;
-  readonly #onread: OnRead;
+  readonly #callback: OnRead["callback"];
+  readonly #target: ReadTarget;
   readonly #scope: AsyncScope;
-  /** The buffer for the next bytes. */
-  #target: Uint8Array | null = null;
   #held: Uint8Array | null = null;
   #isPaused = false;
   #end: (() => void) | null = null;
@@ -64,7 +41,8 @@ export class OnReadBuffers {
   constructor(source: OnReadSource, stream: Duplex, onread: OnRead, scope: AsyncScope) {
     this.#source = source;
     this.#stream = stream;
-    this.#onread = onread;
+    this.#callback = onread.callback;
+    this.#target = new ReadTarget(onread);
     this.#scope = scope;
   }
 
@@ -112,20 +90,18 @@ export class OnReadBuffers {
    * has paused.
    */
   take(bytes: Uint8Array, start: number, end: number): boolean {
-    const { callback } = this.#onread;
     const stream = this.#stream;
+    const target = this.#target;
     let at = start;
     this.#isDelivering = true;
     this.#wasResumed = false;
     try {
       while (at < end && !this.#isPaused && !this.#wasResumed && !stream.destroyed) {
-        const target = this.#target ?? nextBuffer(this.#onread);
-        const count = Math.min(target.length, end - at);
-        target.set(bytes.subarray(at, at + count));
+        const count = target.fill(bytes, at, end);
         at += count;
         this.#source.bytesRead += count;
-        const answer = this.#scope.run(callback, stream, count, target);
-        this.#target = nextBuffer(this.#onread);
+        const answer = this.#scope.run(this.#callback, stream, count, target.buffer);
+        target.renew();
         if (answer === false || count === 0) this.#isPaused = true;
       }
     } finally {

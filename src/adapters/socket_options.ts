@@ -5,7 +5,7 @@
  */
 import type { DuplexOptions } from "node:stream";
 import { nodeError } from "./node_error.ts";
-import { type OnRead, readOnRead } from "./on_read_buffers.ts";
+import { type OnRead, readOnRead } from "./on_read.ts";
 import { probeDelay, type SocketState } from "./socket_state.ts";
 import { type Blocker, validate } from "./validate.ts";
 

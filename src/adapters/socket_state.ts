@@ -7,7 +7,7 @@
  */
 import type { Duplex } from "node:stream";
 import type { IdleTimer } from "./idle_timer.ts";
-import type { OnRead } from "./on_read_buffers.ts";
+import type { OnRead } from "./on_read.ts";
 import type { SocketHandle } from "./socket_handle.ts";
 import type { SocketName } from "./socket_name.ts";
 import type { SocketRelay } from "./socket_relay.ts";

@@ -7,22 +7,22 @@
  *
  * @module
  */
-import { nextBuffer, readOnRead } from "../on_read_buffers.ts";
+import { readOnRead, ReadTarget } from "../on_read.ts";
 import type { NetSocket } from "./node_modules.ts";
 
 /** Delivers what the socket receives to the `onread` option, if the given value is one. */
 export function readInto(socket: NetSocket, given: unknown): void {
   const onread = readOnRead(given);
   if (onread === null) return;
+  const target = new ReadTarget(onread);
   socket.on("data", (chunk: Uint8Array) => {
     let at = 0;
     try {
       while (at < chunk.length && !socket.isPaused() && !socket.destroyed) {
-        const target = nextBuffer(onread);
-        const count = Math.min(target.length, chunk.length - at);
-        target.set(chunk.subarray(at, at + count));
+        const count = target.fill(chunk, at, chunk.length);
         at += count;
-        const answer = Reflect.apply(onread.callback, socket, [count, target]);
+        const answer = Reflect.apply(onread.callback, socket, [count, target.buffer]);
+        target.renew();
         if (answer === false || count === 0) socket.pause();
       }
     } finally {
