@@ -1,8 +1,12 @@
 /**
  * The delivery of bytes to the `onread` option of a socket, in place of its stream.
  *
- *   flowing --pause(), or the function returns false--> paused --resume()--> flowing
- *   delivering --resume() in the function, or it throws--> the rest follows in a tick --> flowing
+ *   flowing  --pause(), or the function returns false--> paused
+ *   paused   --resume(), nothing waits-----------------> flowing
+ *   paused   --resume(), a rest or the end waits-------> resuming
+ *   flowing  --the function resumes, or throws---------> resuming
+ *   resuming --the last tick: the rest is delivered----> flowing, or paused by the function
+ *   resuming --pause()---------------------------------> paused
  *
  * When the program pauses or throws in the middle of a delivery, the rest waits here. It is
  * delivered first afterwards, or goes to TLS when that takes the socket. The end of the bytes waits
@@ -21,20 +25,26 @@ export interface OnReadSource {
   receiveMore(): void;
 }
 
+/**
+ * Whether bytes, and their end, are delivered as they come, wait for `resume`, or wait for the last
+ * of the ticks that are to come.
+ */
+type Flow = "flowing" | "paused" | "resuming";
+
 export class OnReadBuffers {
   readonly #source: OnReadSource;
   readonly #stream: Duplex;
   readonly #callback: OnRead["callback"];
   readonly #target: ReadTarget;
   readonly #scope: AsyncScope;
+  #flow: Flow = "flowing";
+  /** The rest of a delivery. */
   #held: Uint8Array | null = null;
-  #isPaused = false;
+  /** Tells the stream of the end. */
   #end: (() => void) | null = null;
   #isDelivering = false;
-  /** Whether the program has resumed inside of the function. */
-  #wasResumed = false;
   /** The ticks that are to come, of which the last one delivers. */
-  #pourCount = 0;
+  #tickCount = 0;
   /** The stream of TLS above the socket. */
   #heir: Duplex | null = null;
 
@@ -47,21 +57,23 @@ export class OnReadBuffers {
   }
 
   pause(): void {
-    this.#isPaused = true;
+    this.#flow = "paused";
   }
 
   resume(): void {
-    this.#isPaused = false;
     // The outcome of the delivery decides: bytes that came meanwhile would overtake its rest.
-    if (this.#isDelivering) this.#wasResumed = true;
-    else if (this.#held !== null || this.#end !== null || this.#pourCount > 0) this.#pourLater();
-    else this.#source.receiveMore();
+    if (this.#isDelivering) this.#flow = "resuming";
+    else if (this.#held !== null || this.#end !== null || this.#tickCount > 0) this.#resumeLater();
+    else {
+      this.#flow = "flowing";
+      this.#source.receiveMore();
+    }
   }
 
   /** Calls `told` once the program has the bytes and has not paused, perhaps at once. */
   end(told: () => void): void {
     this.#end = told;
-    this.#pour();
+    this.#deliverHeld();
   }
 
   /** `take` for the network. Returns false as well when the program has thrown before the rest. */
@@ -81,7 +93,7 @@ export class OnReadBuffers {
   /** Leaves all that waits, and the rest of a delivery, to another stream. */
   leaveTo(heir: Duplex): void {
     this.#heir = heir;
-    this.#isPaused = true;
+    this.#flow = "paused";
     if (!this.#isDelivering) this.#leave(heir, this.#held);
   }
 
@@ -94,49 +106,53 @@ export class OnReadBuffers {
     const target = this.#target;
     let at = start;
     this.#isDelivering = true;
-    this.#wasResumed = false;
+    if (this.#flow !== "paused") this.#flow = "flowing";
     try {
-      while (at < end && !this.#isPaused && !this.#wasResumed && !stream.destroyed) {
+      while (at < end && this.#flow === "flowing" && !stream.destroyed) {
         const count = target.fill(bytes, at, end);
         at += count;
         this.#source.bytesRead += count;
         const answer = this.#scope.run(this.#callback, stream, count, target.buffer);
         target.renew();
-        if (answer === false || count === 0) this.#isPaused = true;
+        if (answer === false || count === 0) this.#flow = "paused";
       }
     } finally {
       this.#isDelivering = false;
-      const rest = at < end ? bytes.slice(at, end) : null;
-      if (this.#heir !== null) {
-        this.#leave(this.#heir, rest);
-      } else if (!stream.destroyed) {
-        this.#held = rest;
-        // When the program has thrown, its error is reported first. When it has resumed, the stream
-        // reads in a tick, which must not undo a pause by the next call.
-        if (!this.#isPaused && (rest !== null || this.#wasResumed)) this.#pourLater();
-      }
+      this.#keep(at < end ? bytes.slice(at, end) : null);
     }
-    return !this.#isPaused && !this.#wasResumed;
+    return this.#flow === "flowing";
   }
 
-  #pourLater(): void {
-    this.#pourCount++;
-    nextTick(this.#pourTick);
+  /** The rest of a delivery, which ends because the program has paused, resumed or thrown. */
+  #keep(rest: Uint8Array | null): void {
+    if (this.#heir !== null) return this.#leave(this.#heir, rest);
+    if (this.#stream.destroyed) return;
+    this.#held = rest;
+    if (this.#flow === "paused") return;
+    // When the program has thrown, its error is reported first. When it has resumed, the stream
+    // reads in a tick, which must not undo a pause by the next call.
+    if (this.#flow === "resuming" || rest !== null) this.#resumeLater();
   }
 
-  readonly #pourTick = (): void => {
-    if (--this.#pourCount === 0) this.#pour();
+  #resumeLater(): void {
+    this.#flow = "resuming";
+    this.#tickCount++;
+    nextTick(this.#tick);
+  }
+
+  readonly #tick = (): void => {
+    if (--this.#tickCount === 0) this.#deliverHeld();
   };
 
-  #pour(): void {
-    if (this.#isPaused) return;
+  #deliverHeld(): void {
+    if (this.#flow === "paused") return;
     const held = this.#held;
     this.#held = null;
-    this.#wasResumed = false;
+    this.#flow = "flowing";
     try {
       if (held !== null) this.take(held, 0, held.length);
     } finally {
-      if (this.#held === null && !this.#isPaused && !this.#wasResumed) this.#goOn();
+      if (this.#held === null && this.#flow === "flowing") this.#goOn();
     }
   }
 

@@ -216,16 +216,18 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
   }
 
   end(): void {
-    const ended = () => void this.scope.run(receivedEnd.push, this.#stream);
-    if (this.#reader === null) ended();
-    else this.#reader.end(ended);
+    this.#afterBytes(() => void this.scope.run(receivedEnd.push, this.#stream));
   }
 
   error(reason: unknown): void {
     const failure = nodeError.system(nodeError.errnoOf(reason, ERRNO.ECONNRESET), "read");
-    const failed = () => void this.scope.run(handleCalls.destroy, this.#stream, failure);
-    if (this.#reader === null) failed();
-    else this.#reader.end(failed);
+    this.#afterBytes(() => void this.scope.run(handleCalls.destroy, this.#stream, failure));
+  }
+
+  /** Tells the stream of the end, once the program has the bytes before it. */
+  #afterBytes(told: () => void): void {
+    if (this.#reader === null) told();
+    else this.#reader.end(told);
   }
 
   drained(): void {
