@@ -73,14 +73,14 @@ const BODY_BYTES_MAX = LIMITS.lengthMax - 8;
 export function lengthPrefixed(options?: LengthPrefixedOptions): Codec<IoBufs, Sendable> {
   const known = ["lengthBytes", "littleEndian", "maxLength"];
   const given = check.options("options", options, known);
-  const { lengthBytes = 4, littleEndian = false, maxLength = MAX_LENGTH_DEFAULT } = given;
-  const width = WIDTHS.find((known) => known === lengthBytes);
+  const { lengthBytes = 4, littleEndian = false, maxLength } = given;
+  const width = WIDTHS.find((one) => one === lengthBytes);
   if (width === undefined) return check.fail("options.lengthBytes", "1, 2, 4 or 8", lengthBytes);
   const little = check.boolean("options.littleEndian", littleEndian);
+  const reach = Math.min(width === 8 ? Infinity : 2 ** (8 * width) - 1, BODY_BYTES_MAX);
   // The default is more than a length of one or two bytes can express.
-  const reach = width === 8 ? Number.MAX_SAFE_INTEGER : 2 ** (8 * width) - 1;
-  const longest = maxLength === MAX_LENGTH_DEFAULT ? Math.min(maxLength, reach) : maxLength;
-  const max = check.integer("options.maxLength", longest, 0, Math.min(reach, BODY_BYTES_MAX));
+  const longest = maxLength === undefined ? Math.min(MAX_LENGTH_DEFAULT, reach) : maxLength;
+  const max = check.integer("options.maxLength", longest, 0, reach);
   return new LengthPrefixed(width, little, max);
 }
 

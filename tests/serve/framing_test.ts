@@ -245,6 +245,10 @@ test("wrong options and arguments are refused", async ({ network }) => {
     [() => lengthPrefixed({ littleEndian: 1 as never }), /"options.littleEndian"/],
     [() => lengthPrefixed({ lengthBytes: 1, maxLength: 256 }), /"options.maxLength".*0 to 255/],
     [() => lengthPrefixed({ maxLength: -1 }), /"options.maxLength"/],
+    [
+      () => lengthPrefixed({ lengthBytes: 2, maxLength: 16_777_216 }),
+      /"options.maxLength".*0 to 65535, given 16777216/,
+    ],
     [() => lengthPrefixed({ max: 1 } as never), /"options.max".*only/],
     [() => lengthPrefixed(null as never), /"options"/],
     [() => delimited({ delimiter: "" }), /"options.delimiter \(bytes\)".*1 to/],
