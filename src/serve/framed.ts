@@ -89,31 +89,34 @@ export function framed<In, Out = In>(
   connection: Connection,
   codec: Codec<In, Out>,
 ): Framed<In, Out> {
-  const stream: unknown = (connection as Partial<Connection> | null)?.stream;
-  if (stream === null || typeof stream !== "object") {
-    check.fail("connection", "a Connection", connection);
+  const stream = (connection as Partial<Connection> | null)?.stream;
+  if (stream === undefined || stream === null || typeof stream !== "object") {
+    return check.fail("connection", "a Connection", connection);
   }
   if (typeof codec?.decode !== "function" || typeof codec.encode !== "function") {
     check.fail("codec", "an object with decode and encode", codec);
   }
-  return new FramedConnection(connection, codec);
+  return new FramedConnection(connection, stream, codec);
 }
 
 class FramedConnection<In, Out> implements Framed<In, Out> {
   readonly connection: Connection;
+  /** Read once: the turns belong to this stream, and a stand-in may return another one later. */
+  readonly #stream: Stream;
   readonly #codec: Codec<In, Out>;
   readonly #turns: MessageTurns;
 
-  constructor(connection: Connection, codec: Codec<In, Out>) {
+  constructor(connection: Connection, stream: Stream, codec: Codec<In, Out>) {
     this.connection = connection;
+    this.#stream = stream;
     this.#codec = codec;
-    this.#turns = MessageTurns.of(connection.stream);
+    this.#turns = MessageTurns.of(stream);
   }
 
   receive(options?: CallOptions): Promise<In | null> {
     if (this.#turns.begin()) return this.#receive(options);
     try {
-      const budget = CallBudget.ofMessage(this.connection.stream, options);
+      const budget = CallBudget.ofMessage(this.#stream, options);
       const turn = this.#turns.wait(budget.left);
       return settled(turn, (resolve, reject) => {
         void this.#receive(budget.left).then(resolve, reject);
@@ -125,7 +128,7 @@ class FramedConnection<In, Out> implements Framed<In, Out> {
 
   /** Has the turn. */
   #receive(options: CallOptions | undefined): Promise<In | null> {
-    const decoded = decode(this.#codec, this.connection.stream, options);
+    const decoded = decode(this.#codec, this.#stream, options);
     void decoded.then(this.#turns.end, this.#turns.end);
     return decoded;
   }
@@ -147,7 +150,7 @@ class FramedConnection<In, Out> implements Framed<In, Out> {
   }
 
   [Symbol.asyncIterator](): AsyncIterator<In> {
-    return new Messages(this.#codec, this.connection.stream, this.#turns);
+    return new Messages(this.#codec, this.#stream, this.#turns);
   }
 }
 

@@ -399,6 +399,21 @@ test("a codec that throws at once: its calls reject, the next has its turn", asy
   assert.is(await server.receive(SOON), "a");
 });
 
+test("framed reads the stream of a stand-in for a connection once", async ({ network }) => {
+  await using pair = await connect(network);
+  const [client, server] = [framed(pair.client, delimited()), pair.server];
+  const streams = [server.stream];
+  const standIn: Connection = Object.create(server, { stream: { get: () => streams.shift() } });
+  const messages = framed(standIn, delimited());
+  await client.send("one");
+  await client.send("two");
+  assert.is(text(await messages.receive(SOON) ?? new Uint8Array(0)), "one");
+  for await (const message of messages) {
+    assert.is(text(message), "two");
+    break;
+  }
+});
+
 test("random frames, cut at random, arrive as they were sent", async ({ network }) => {
   const random = new Random();
   for (const buffered of [65_536, 100, 0]) {
