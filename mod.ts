@@ -35,7 +35,7 @@ import {
 import { host } from "./ffi/host.ts";
 import { check } from "./src/base/check.ts";
 import { LIMITS } from "./src/base/limits.ts";
-import { messageOf, NetworkError } from "./src/base/network_error.ts";
+import { hasCode, messageOf, NetworkError } from "./src/base/network_error.ts";
 import { BufferPool, isVisiblePool } from "./src/buf/buffer_pool.ts";
 import { setDefaultSlabSource } from "./src/buf/slab.ts";
 import { Publisher } from "./src/metrics/publisher.ts";
@@ -151,10 +151,6 @@ function refusePlainPool({ pool }: ResolvedConfig): void {
   );
 }
 
-function isUnsupported(error: unknown): error is NetworkError {
-  return error instanceof NetworkError && error.code === "Unsupported";
-}
-
 /** Publishes the metrics of a network. A network that cannot be published is closed. */
 function wire(
   port: NativePort,
@@ -193,7 +189,7 @@ async function startCore(config: NetworkConfig): Promise<NetworkCore> {
     await doorbellsOpened(context);
     return wire(port, resolved, context, "io_uring");
   } catch (error) {
-    if (!mayFallBack || !isUnsupported(error)) throw error;
+    if (!mayFallBack || !hasCode(error, "Unsupported")) throw error;
     return startPortable(resolved, error.message);
   }
 }
@@ -224,7 +220,7 @@ function startCoreNow(config: NetworkConfig): NetworkCore {
     refusePlainPool(resolved);
     rings = openRingsNow(port, resolved);
   } catch (error) {
-    if (!mayFallBack || !isUnsupported(error)) throw error;
+    if (!mayFallBack || !hasCode(error, "Unsupported")) throw error;
     return startPortable(resolved, error.message);
   }
   const context = openNetwork(port, host, resolved, rings, visibleSource(port));

@@ -14,6 +14,7 @@
  *
  * @module
  */
+import { messageOf } from "../src/base/network_error.ts";
 import { EMBEDDED, type EmbeddedLibrary } from "./embedded.ts";
 import { withLibraryFile } from "./library_file.ts";
 import { buildTime, sourceHash, verifyLayout } from "./layout.ts";
@@ -196,7 +197,7 @@ export function loadLibrary(runtime: Runtime): OpenLibrary {
       }
       reasons.push(`${name}: not given`);
     } catch (cause) {
-      reasons.push(`${name}: ${cause instanceof Error ? cause.message : String(cause)}`);
+      reasons.push(`${name}: ${messageOf(cause)}`);
       if (decisive) break;
     }
   }

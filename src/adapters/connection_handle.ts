@@ -9,7 +9,7 @@
  */
 import { AsyncResource } from "node:async_hooks";
 import { ERRNO } from "../base/errno.ts";
-import { NetworkError } from "../base/network_error.ts";
+import { hasCode } from "../base/network_error.ts";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
 import type { SocketConnection } from "../net/connection/socket_connection.ts";
 import type { NetworkContext } from "../net/socket/network_context.ts";
@@ -103,7 +103,7 @@ export abstract class ConnectionHandle {
       const intervalSeconds = PROBE_SECONDS;
       this.connection?.setKeepAlive({ idleSeconds, intervalSeconds, count: PROBE_COUNT });
     } catch (error) {
-      if (!(error instanceof NetworkError) || error.code !== "Unsupported") throw error;
+      if (!hasCode(error, "Unsupported")) throw error;
       this.connection?.setKeepAlive({ idleSeconds });
     }
   }

@@ -6,7 +6,7 @@
  */
 import { nextTick } from "node:process";
 import { ERRNO } from "../base/errno.ts";
-import { NetworkError } from "../base/network_error.ts";
+import { hasCode } from "../base/network_error.ts";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
 import { checkBindOptions } from "../net/accept/bind_options.ts";
 import { bindSocketSoon, type BoundSocket } from "../net/accept/bound_socket.ts";
@@ -64,8 +64,7 @@ async function listenLater(
 
 /** The positive errno of a bind that was refused. Throws any other error. */
 function bindErrno(error: unknown): number {
-  const codes = ["BindFailed", "Unsupported"];
-  if (!(error instanceof NetworkError) || !codes.includes(error.code)) throw error;
+  if (!hasCode(error, "BindFailed") && !hasCode(error, "Unsupported")) throw error;
   return nodeError.errnoOf(error, ERRNO.EINVAL);
 }
 
@@ -129,8 +128,6 @@ export class Listening {
    */
   readonly #failed = (error: unknown): void => {
     if (this.#closed) return;
-    if (error instanceof NetworkError && error.code === "AcceptFailed") {
-      nextTick(() => this.#next());
-    }
+    if (hasCode(error, "AcceptFailed")) nextTick(() => this.#next());
   };
 }

@@ -86,6 +86,11 @@ export function messageOf(thrown: unknown): string {
   }
 }
 
+/** Whether a thrown value is an error of this library with this code. */
+export function hasCode(thrown: unknown, code: NetworkErrorCode): thrown is NetworkError {
+  return thrown instanceof NetworkError && thrown.code === code;
+}
+
 /** An error inside the library, in the words of the error that a call gets. */
 export function internalReason(cause: unknown): string {
   return `an internal error (${messageOf(cause)})`;

@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { NetworkError } from "../../base/network_error.ts";
+import { hasCode } from "../../base/network_error.ts";
 import type { IoBuf } from "../../buf/io_buf.ts";
 import type { Connection } from "../../net/connection/connection.ts";
 import { type Addr, denoAddr } from "./addr.ts";
@@ -157,7 +157,7 @@ export class DenoConn<A extends Addr = Addr> implements Disposable {
       return await stream.recvSome(maxLength);
     } catch (error) {
       if (this.#closed) throw interrupted(error);
-      if (error instanceof NetworkError && error.code === "Closed") {
+      if (hasCode(error, "Closed")) {
         // The kernel reports a reset once. Later receives see the end of the stream.
         if (error.errno !== null) return null;
         // The program has closed the network, or the connection below.
@@ -173,8 +173,7 @@ export class DenoConn<A extends Addr = Addr> implements Disposable {
     } catch (error) {
       if (this.#closed) throw interrupted(error);
       // The half was closed before, by `closeWrite` or by a failure.
-      const closed = error instanceof NetworkError && error.code === "Closed";
-      throw closed ? kernelError("EPIPE", error) : denoError(error);
+      throw hasCode(error, "Closed") ? kernelError("EPIPE", error) : denoError(error);
     }
   }
 }

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { NetworkError } from "../../base/network_error.ts";
+import { hasCode } from "../../base/network_error.ts";
 import type { Listener } from "../../net/accept/listener.ts";
 import { type Addr, denoAddr } from "./addr.ts";
 import type { DenoTcpConn } from "./deno_tcp_conn.ts";
@@ -35,8 +35,7 @@ export class DenoListener<C extends Disposable = DenoTcpConn, A extends Addr = A
     try {
       return toDenoConn(await this.#listener.accept()) as unknown as C;
     } catch (error) {
-      const closed = error instanceof NetworkError && error.code === "Closed";
-      throw this.#closed || closed ? listenerClosed() : denoError(error);
+      throw this.#closed || hasCode(error, "Closed") ? listenerClosed() : denoError(error);
     }
   }
 

@@ -140,8 +140,8 @@ export function interrupted(cause: unknown): Error {
 }
 
 /** The call came after the connection was closed. */
-export function badResource(): Error {
-  return new errors.BadResource("Bad resource ID");
+export function badResource(cause?: unknown): Error {
+  return new errors.BadResource("Bad resource ID", cause === undefined ? undefined : { cause });
 }
 
 /** The stream was read or written after the connection was closed. */
@@ -165,7 +165,7 @@ export function denoError(cause: unknown): unknown {
     case "Timeout":
       return kernelError("ETIMEDOUT", cause);
     case "Closed":
-      return new errors.BadResource("Bad resource ID", { cause });
+      return badResource(cause);
     case "Unsupported":
       return new errors.NotSupported(cause.message, { cause });
     default:

@@ -8,7 +8,7 @@
  * @module
  */
 import type { Linked } from "../../base/fifo.ts";
-import { NetworkError } from "../../base/network_error.ts";
+import { hasCode } from "../../base/network_error.ts";
 import { Call } from "../call/call.ts";
 import type { LoopReference } from "../call/loop_reference.ts";
 
@@ -41,8 +41,8 @@ export class AcceptCall extends Call implements Linked<AcceptCall> {
   }
 
   override fail(reason: unknown): void {
-    const isClosed = reason instanceof NetworkError && reason.code === "Closed";
-    if (isClosed && this.#kind === "step") super.succeed({ value: undefined, done: true });
+    const ends = this.#kind === "step" && hasCode(reason, "Closed");
+    if (ends) super.succeed({ value: undefined, done: true });
     else super.fail(reason);
   }
 

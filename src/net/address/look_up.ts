@@ -7,7 +7,7 @@
 import { errnoText } from "../../base/errno.ts";
 import type { Host } from "../../base/host.ts";
 import { LIMITS } from "../../base/limits.ts";
-import { NetworkError } from "../../base/network_error.ts";
+import { messageOf, NetworkError } from "../../base/network_error.ts";
 import type { Ring } from "../../ring/ring.ts";
 import { isUnix, type SocketAddress, type UnixAddress } from "./address.ts";
 import { interleave } from "./interleave.ts";
@@ -95,8 +95,7 @@ export function lookUpError(
   cause: unknown,
 ): NetworkError {
   const { attempt, operation } = FAILED_LOOKUPS[code];
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new NetworkError(`${attempt} ${name}: name lookup failed: ${reason}`, {
+  return new NetworkError(`${attempt} ${name}: name lookup failed: ${messageOf(cause)}`, {
     code,
     operation,
     errno: cause instanceof InterfaceError ? cause.errno : null,

@@ -5,7 +5,7 @@
  * @module
  */
 import { ERRNO, errnoText } from "../../base/errno.ts";
-import { NetworkError } from "../../base/network_error.ts";
+import { messageOf, NetworkError } from "../../base/network_error.ts";
 import type { NativePort, SystemFacts } from "../../ring/port.ts";
 import { kernelAtLeast } from "./capabilities.ts";
 import type { ResolvedConfig } from "./config.ts";
@@ -41,9 +41,8 @@ export function ringRefusal(native: NativePort, errno: number): NetworkError {
 
 /** The error for a doorbell that the runtime cannot adopt. */
 export function doorbellRefusal(cause: unknown): NetworkError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
   const subject = "the runtime cannot watch the socket of its doorbell";
-  return unsupported(`${subject}: ${reason}`, null, cause);
+  return unsupported(`${subject}: ${messageOf(cause)}`, null, cause);
 }
 
 function explainMemory(memlockBytes: number): string {
