@@ -3,7 +3,8 @@
  *
  * Bun makes one in two methods of its `net.Socket`: `connect` with the option `socket`, which
  * `new TLSSocket` of a client calls as well, and the upgrade of a server. Both get another stream
- * in the place of the socket (`tls_transport.ts`), which Bun reads and writes like any Duplex.
+ * in the place of the socket (`tls_transport.ts`), which Bun reads and writes like any Duplex. The
+ * socket itself is the `_parent` of the TLS socket, as in Node.
  *
  *   _write --> Bun: encrypts, writes to the transport --> the transport has room --> the callback
  *
@@ -19,7 +20,7 @@
 import type { Readable } from "node:stream";
 import { announcingRest } from "./announcing_rest.ts";
 import { runtimeNet } from "./runtime_net.ts";
-import { TlsTransport } from "./tls_transport.ts";
+import type { TlsTransport } from "./tls_transport.ts";
 
 interface TlsSocket extends Pick<Readable, "read"> {
   _parent: unknown;
@@ -48,28 +49,29 @@ function adapt(secured: TlsSocket, transport: TlsTransport): void {
 }
 
 /**
- * Installs the hook, once for each thread. `below` returns what TLS gets in the place of a stream.
- * Other runtimes have no such method.
+ * Installs the hook, once for each thread. `transportOf` returns what TLS gets in the place of a
+ * socket of this library, and null for any other value. Other runtimes have no such method.
  */
-export function bunTls(below: (stream: unknown) => unknown): void {
+export function bunTls(transportOf: (stream: unknown) => TlsTransport | null): void {
   if (installed) return;
   installed = true;
   const prototype = runtimeNet.Socket.prototype as unknown as Record<string | symbol, Method>;
   const { connect: original, [UPGRADE]: upgrade } = prototype;
   if (upgrade === undefined) return;
   prototype[UPGRADE] = function (stream, ...rest) {
-    const transport = below(stream);
-    if (transport instanceof TlsTransport) adapt(this, transport);
+    const transport = transportOf(stream);
+    if (transport === null) return Reflect.apply(upgrade, this, [stream, ...rest]);
+    adapt(this, transport);
     const result = Reflect.apply(upgrade, this, [transport, ...rest]);
-    if (transport !== stream) this._parent = stream;
+    this._parent = stream;
     return result;
   };
   prototype.connect = function connect(...args) {
     const options = optionsOf(args);
     const stream = options?.socket;
-    const transport = below(stream);
-    if (transport === stream) return Reflect.apply(original, this, args);
-    adapt(this, transport as TlsTransport);
+    const transport = transportOf(stream);
+    if (transport === null) return Reflect.apply(original, this, args);
+    adapt(this, transport);
     const replaced = { ...options, socket: transport };
     if (Array.isArray(args[0])) args[0][0] = replaced;
     else args[0] = replaced;

@@ -72,7 +72,7 @@ export class SocketStream extends Duplex {
 
   /** @internal The part of the constructor that follows the stream's. */
   static initialize(socket: SocketStream, options: SocketOptions): void {
-    bunTls(belowTls);
+    bunTls((stream) => stream instanceof SocketStream ? transportOf(stream) : null);
     const state = new SocketState();
     Object.defineProperty(socket, STATE, { value: state });
     unasked(socket);
@@ -97,9 +97,7 @@ export class SocketStream extends Duplex {
     }
     if (!(options.handle instanceof SocketHandle)) return;
     state.hidesHandle = options[HIDES_HANDLE] === true;
-    socket._attach(options.handle);
-    if (options.pauseOnCreate) socket.pause();
-    else if (!options.manualStart) socket.read(0);
+    attachConnected(socket, options.handle, options);
   }
 
   /** Node's handle. Null for `toDuplex`, because runtimes would treat it as one of their own. */
@@ -244,17 +242,25 @@ export function openDescriptor(socket: SocketStream, options: SocketOptions): vo
   if (typeof connection === "number") throw nodeError.fdType("UNKNOWN");
   const handle = new SocketHandle();
   handle.open(connection);
+  attachConnected(socket, handle, options);
+}
+
+/** Gives a socket the handle of a connection, and reads its bytes unless an option forbids it. */
+function attachConnected(
+  socket: SocketStream,
+  handle: SocketHandle,
+  { pauseOnCreate, manualStart, readable }: SocketOptions,
+): void {
   socket._attach(handle);
-  if (options.pauseOnCreate) socket.pause();
-  else if (!options.manualStart && options.readable !== false) socket.read(0);
+  if (pauseOnCreate) socket.pause();
+  else if (!manualStart && readable !== false) socket.read(0);
 }
 
 function handleOf(socket: Duplex): SocketHandle | null {
   return (socket as SocketStream)[STATE].handle;
 }
 
-/** The stream that TLS gets in the place of another: a transport for a socket of this library. */
-export function belowTls<T>(connection: T): T | TlsTransport {
-  if (!(connection instanceof SocketStream)) return connection;
-  return connection[STATE].transport ?? new TlsTransport(connection);
+/** The stream that TLS gets in the place of the socket. */
+export function transportOf(socket: SocketStream): TlsTransport {
+  return socket[STATE].transport ?? new TlsTransport(socket);
 }

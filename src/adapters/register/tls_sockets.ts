@@ -12,7 +12,8 @@
  */
 import type { Readable } from "node:stream";
 import { announcingRest } from "../announcing_rest.ts";
-import { belowTls, SocketStream, STATE } from "../socket_stream.ts";
+import type { SocketState } from "../socket_state.ts";
+import { SocketStream, STATE, transportOf } from "../socket_stream.ts";
 import {
   type Exports,
   includeInstances,
@@ -104,10 +105,14 @@ function calledBelow(finder: SocketFinder, name: string, original: Method): Meth
   };
 }
 
+/** The state of a socket below TLS; undefined where it is not of this library. */
+function stateOf(below: NetSocket | null): SocketState | undefined {
+  return (below as Partial<SocketStream> | null)?.[STATE];
+}
+
 /** The error of a connection below TLS, which the socket itself closes without. */
 export function connectionError(below: NetSocket | null): Error | null {
-  const state = (below as Partial<SocketStream> | null)?.[STATE];
-  return state?.transport?.errored ?? below?.errored ?? null;
+  return stateOf(below)?.transport?.errored ?? below?.errored ?? null;
 }
 
 interface FailingSocket extends NetSocket {
@@ -143,8 +148,9 @@ const LISTENED = [["error", "on"], ["data", "on"], ["end", "once"], ["close", "o
 function moveToTransport(wrapped: Wrapped): boolean {
   const { stream: socket } = wrapped;
   if (!(socket instanceof SocketStream)) return false;
+  // Read first, as the transport listens to the socket as well.
   const listeners = LISTENED.map(([name]) => socket.listeners(name).at(-1) as Method);
-  const transport = belowTls(socket);
+  const transport = transportOf(socket);
   for (const [index, [name, method]] of LISTENED.entries()) {
     socket.removeListener(name, listeners[index]);
     transport[method](name, listeners[index]);
@@ -183,7 +189,7 @@ function destroyedWhenSent(finder: SocketFinder, original: Method): Method {
 function closesAfterConnection(finder: SocketFinder, original: Method): Method {
   return function (this: NetSocket, ...args: unknown[]): unknown {
     const below = args[0] === "close" ? finder.of(this) : null;
-    const state = (below as Partial<SocketStream> | null)?.[STATE];
+    const state = stateOf(below);
     if (below === null || state === undefined || state.toldClose) {
       return Reflect.apply(original, this, args);
     }
