@@ -25,32 +25,40 @@ import { socketOptions } from "../socket/socket_options.ts";
 /** Descriptors are an `int`. */
 const DESCRIPTOR_MAX = 0x7fff_ffff;
 
+/** The connection of a descriptor that belongs to the network. */
+function connectionOf(context: NetworkContext, fd: number, family: number): SocketConnection {
+  const peer = endpoint(context.recvRing, fd, REMOTE_END) ?? unknownAddress(family);
+  return SocketConnection.adopt(context, fd, socketOrigin.ofFamily(family), peer, ANSWER_GIVEN);
+}
+
+/**
+ * The listener of a descriptor that belongs to the network. The file of a unix socket belongs to
+ * the creator of the socket, so closing does not remove it.
+ */
+function listenerOf(context: NetworkContext, fd: number, family: number): Listener {
+  const local = endpoint(context.recvRing, fd, LOCAL_END);
+  const localAddress = local === null ? unknownAddress(family) : packedAddress.unpack(local);
+  return openListener(context, { fd, family, localAddress, file: null, isShared: true });
+}
+
 /** The connection of a connected stream socket, or the positive errno. */
 function connection(context: NetworkContext, fd: number): SocketConnection | number {
-  const { recvRing } = context;
-  const family = recvRing.port.adopt(fd);
-  if (family < 0) return -family;
-  const peer = endpoint(recvRing, fd, REMOTE_END) ?? unknownAddress(family);
-  return SocketConnection.adopt(context, fd, socketOrigin.ofFamily(family), peer, ANSWER_GIVEN);
+  const family = context.recvRing.port.adopt(fd);
+  return family < 0 ? -family : connectionOf(context, fd, family);
 }
 
 /** The listener of a bound stream socket, which listens from now on, or the positive errno. */
 function listener(context: NetworkContext, fd: number, backlog: number): Listener | number {
-  const { recvRing } = context;
+  const { port } = context.recvRing;
   if (!Number.isInteger(fd) || fd > DESCRIPTOR_MAX) return ERRNO.EINVAL;
-  const family = recvRing.port.adopt(fd);
+  const family = port.adopt(fd);
   // Node and libuv report one errno for every descriptor that is not a socket, or not open.
   if (family === -ERRNO.ENOTSOCK || family === -ERRNO.EBADF) return ERRNO.EINVAL;
   if (family < 0) return -family;
-  const result = recvRing.port.listen(fd, backlog);
-  if (result < 0) {
-    recvRing.port.closeDescriptor(fd);
-    return -result;
-  }
-  const local = endpoint(recvRing, fd, LOCAL_END);
-  const localAddress = local === null ? unknownAddress(family) : packedAddress.unpack(local);
-  // The file of a unix socket belongs to the creator of the socket, so closing does not remove it.
-  return openListener(context, { fd, family, localAddress, file: null, isShared: true });
+  const result = port.listen(fd, backlog);
+  if (result >= 0) return listenerOf(context, fd, family);
+  port.closeDescriptor(fd);
+  return -result;
 }
 
 /** The required states of a descriptor, and the errors of one in another state. */
@@ -112,13 +120,6 @@ function take(context: NetworkContext, fd: number, wanted: keyof typeof WANTED):
   return family;
 }
 
-/** The listener of a descriptor that `take` has taken over. */
-function listenerOf(context: NetworkContext, fd: number, family: number): Listener {
-  const local = endpoint(context.recvRing, fd, LOCAL_END);
-  const localAddress = local === null ? unknownAddress(family) : packedAddress.unpack(local);
-  return openListener(context, { fd, family, localAddress, file: null, isShared: true });
-}
-
 /** A descriptor of the caller. Throws TypeError or RangeError for any other value. */
 function checkDescriptor(given: unknown): number {
   return check.integer("fd", given, 0, DESCRIPTOR_MAX);
@@ -145,9 +146,7 @@ function adoptListeners(context: NetworkContext, fds: readonly number[]): Listen
 
 function adoptConnection(context: NetworkContext, fd: number): SocketConnection {
   checkState(context, fd, "connected");
-  const family = take(context, fd, "connected");
-  const peer = endpoint(context.recvRing, fd, REMOTE_END) ?? unknownAddress(family);
-  return SocketConnection.adopt(context, fd, socketOrigin.ofFamily(family), peer, ANSWER_GIVEN);
+  return connectionOf(context, fd, take(context, fd, "connected"));
 }
 
 export const adoptDescriptor = {

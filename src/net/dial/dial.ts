@@ -20,18 +20,14 @@ import type { HostTimer } from "../../base/host.ts";
 import { COUNT } from "../../base/meter.ts";
 import { internalReason, NetworkError } from "../../base/network_error.ts";
 import { formatAddress, isUnix, type SocketAddress, type UnixAddress } from "../address/address.ts";
-import { connectedAddress } from "../address/sockaddr.ts";
 import { Call } from "../call/call.ts";
 import { refusalCode } from "../config/backend.ts";
 import { type AttemptFailure, ConnectAttempt } from "./connect_attempt.ts";
-import { SocketConnection } from "../connection/socket_connection.ts";
 import type { CheckedDialOptions } from "./dial_options.ts";
-import { endpoint, REMOTE_END } from "../socket/endpoint.ts";
+import { dialedConnection } from "./dialed_connection.ts";
 import { LoopReference } from "../call/loop_reference.ts";
 import { lookUpError } from "../address/look_up.ts";
 import type { Dialing, NetworkContext } from "../socket/network_context.ts";
-import { ANSWER_NEVER } from "../socket/answer_state.ts";
-import { socketOrigin } from "../socket/socket_origin.ts";
 
 /** Errnos that concern the addresses and routes of this machine, and not the peer. */
 const UNREACHABLE_ERRNOS = [ERRNO.EADDRNOTAVAIL, ERRNO.EAFNOSUPPORT, ERRNO.ENETUNREACH];
@@ -172,17 +168,8 @@ export class Dial extends Call implements Dialing {
   }
 
   #connected(fd: number, family: number, address: NumericAddress): void {
-    // The kernel cannot name the peer of a connection that was reset meanwhile.
-    const peer = endpoint(this.#context.recvRing, fd, REMOTE_END) ?? connectedAddress(address);
-    const connection = SocketConnection.adopt(
-      this.#context,
-      fd,
-      socketOrigin.ofFamily(family),
-      peer,
-      ANSWER_NEVER,
-    );
+    const connection = dialedConnection(this.#context, fd, family, address);
     this.#context.dials.delete(this);
-    this.#context.meter.counts[COUNT.outboundConnections]++;
     this.succeed(connection);
     this.#withdraw();
   }

@@ -11,16 +11,12 @@
  *
  * @module
  */
-import { COUNT } from "../../base/meter.ts";
 import { formatAddress, type SocketAddress, type UnixAddress } from "../address/address.ts";
-import { connectedAddress } from "../address/sockaddr.ts";
 import type { Deliverable } from "../socket/delivery_queue.ts";
 import { type AttemptFailure, ConnectAttempt } from "./connect_attempt.ts";
-import { SocketConnection } from "../connection/socket_connection.ts";
-import { endpoint, REMOTE_END } from "../socket/endpoint.ts";
+import type { SocketConnection } from "../connection/socket_connection.ts";
+import { dialedConnection } from "./dialed_connection.ts";
 import { LoopReference } from "../call/loop_reference.ts";
-import { ANSWER_NEVER } from "../socket/answer_state.ts";
-import { socketOrigin } from "../socket/socket_origin.ts";
 import type { Dialing, NetworkContext } from "../socket/network_context.ts";
 
 /** The receiver of the result: one of its methods is called once, unless `cancel` came first. */
@@ -103,15 +99,7 @@ export class PushConnect implements Deliverable, Dialing {
     this.#state = "ready";
     this.#failure = failure;
     if (failure === null) {
-      this.#context.meter.counts[COUNT.outboundConnections]++;
-      const peer = endpoint(this.#context.recvRing, fd, REMOTE_END) ?? connectedAddress(address);
-      this.#connection = SocketConnection.adopt(
-        this.#context,
-        fd,
-        socketOrigin.ofFamily(family),
-        peer,
-        ANSWER_NEVER,
-      );
+      this.#connection = dialedConnection(this.#context, fd, family, address);
     }
     this.#context.deliveries.add(this);
   }
