@@ -13,7 +13,7 @@
 import { bunRuntime } from "./ffi/bun.ts";
 import { denoRuntime, foreignCallRefusal } from "./ffi/deno.ts";
 import { host } from "./ffi/host.ts";
-import { openNative, prepareNative, warn } from "./ffi/native.ts";
+import { openNative, prepareNative } from "./ffi/native.ts";
 import type { Runtime } from "./ffi/symbols.ts";
 import { messageOf } from "./src/base/network_error.ts";
 import type { SlabMemory, SlabSource } from "./src/buf/slab.ts";
@@ -61,7 +61,7 @@ const macrotask = "Bun" in globalThis ? host.setMacrotask : null;
 
 /** The portable backend of this thread. */
 export function portable(): PortableNative {
-  return portablePort ??= new PortableNative(warn, macrotask);
+  return portablePort ??= new PortableNative(host, macrotask);
 }
 
 /** Finds out whether io_uring can be used here. Never throws, and closes all that it opens. */
@@ -142,7 +142,7 @@ function tell({ onFallback }: ResolvedConfig, reason: string): void {
   if (onFallback !== null) return void onFallback(reason);
   if (told) return;
   told = true;
-  warn(fallbackNotice(reason));
+  host.warn(fallbackNotice(reason));
 }
 
 /** The source of a pool's memory. */
@@ -151,29 +151,22 @@ export interface PoolSource extends SlabSource {
   readonly visible: boolean;
 }
 
+const { setTimer, warn } = host;
+
 /** The source of memory that the library maps. A portable network can use such pools as well. */
 export function visibleSource(port: NativePort): PoolSource {
-  return {
-    visible: true,
-    mapSlab(sizeBytes): SlabMemory | null {
-      const slab = port.mapSlab(sizeBytes);
-      if (slab !== null) portable().lend(slab);
-      return slab;
-    },
-    setTimer: (callback, delayMs) => port.setTimer(callback, delayMs),
-    warn: (message) => port.warn(message),
+  const mapSlab = (sizeBytes: number): SlabMemory | null => {
+    const slab = port.mapSlab(sizeBytes);
+    if (slab !== null) portable().lend(slab);
+    return slab;
   };
+  return { visible: true, mapSlab, setTimer, warn };
 }
 
 /** Plain memory. */
 export function plainSource(): PoolSource {
   const port = portable();
-  return {
-    visible: false,
-    mapSlab: (sizeBytes) => port.mapSlab(sizeBytes),
-    setTimer: (callback, delayMs) => port.setTimer(callback, delayMs),
-    warn: (message) => port.warn(message),
-  };
+  return { visible: false, mapSlab: (sizeBytes) => port.mapSlab(sizeBytes), setTimer, warn };
 }
 
 /**

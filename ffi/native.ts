@@ -25,6 +25,7 @@ import type { Library, OpenLibrary, Runtime } from "./symbols.ts";
 
 const SYSTEM_TEXT_BYTES = 512;
 
+/** Wakeups at which a doorbell tries to join the epoll instance of the runtime. */
 const JOIN_TRY_MAX = 8;
 
 const OPS_AT = LAYOUT.headerWords * 4;
@@ -240,7 +241,7 @@ class Native implements NativePort {
   }
 
   warn(message: string): void {
-    warn(message);
+    host.warn(message);
   }
 
   #viewSlab(slab: number, sizeBytes: number): ArrayBuffer {
@@ -251,12 +252,6 @@ class Native implements NativePort {
     this.#collected.register(buffer, slab);
     return buffer;
   }
-}
-
-/** One line for the developer, on stderr. */
-export function warn(message: string): void {
-  // deno-lint-ignore no-console
-  console.warn(message);
 }
 
 let opened: Native | null = null;

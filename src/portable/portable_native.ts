@@ -3,8 +3,8 @@
  *
  * @module
  */
-import * as timers from "node:timers";
 import process from "node:process";
+import type { Host } from "../base/host.ts";
 import { markAsUntransferable } from "../base/untransferable.ts";
 import type { SlabMemory } from "../buf/slab.ts";
 import type { NativePort, RingOpenOptions, RingPort, SystemFacts } from "../ring/port.ts";
@@ -12,20 +12,13 @@ import type { Macrotask } from "./portable_doorbell.ts";
 import { PortableRing } from "./portable_ring.ts";
 import { SlabTable } from "./slab_table.ts";
 
-interface NodeTimers {
-  setTimeout(callback: () => void, delayMs: number): { unref(): void };
-}
-
-// deno-lint-ignore no-explicit-any
-const { setTimeout } = timers as any as NodeTimers;
-
 export class PortableNative implements NativePort {
   readonly #slabs = new SlabTable();
-  readonly #warn: (message: string) => void;
+  readonly #host: Host;
   readonly #macrotask: Macrotask;
 
-  constructor(warn: (message: string) => void, macrotask: Macrotask) {
-    this.#warn = warn;
+  constructor(host: Host, macrotask: Macrotask) {
+    this.#host = host;
     this.#macrotask = macrotask;
   }
 
@@ -56,12 +49,10 @@ export class PortableNative implements NativePort {
   }
 
   setTimer(callback: () => void, delayMs: number): unknown {
-    const timer = setTimeout(callback, delayMs);
-    timer.unref();
-    return timer;
+    return this.#host.setTimer(callback, delayMs);
   }
 
   warn(message: string): void {
-    this.#warn(message);
+    this.#host.warn(message);
   }
 }
