@@ -19,7 +19,7 @@ import { loadedLibrary, type RuntimeFacts, runtimeFacts } from "../../ffi/inspec
 import { Network } from "../../mod.ts";
 import { messageOf } from "../base/network_error.ts";
 import type { Backend } from "../net/config/backend.ts";
-import type { Features } from "../net/config/capabilities.ts";
+import { type Features, featuresOf } from "../net/config/capabilities.ts";
 
 /**
  * 0: io_uring works. 1: only the portable backend works. 2: neither works, or `URINGNET_BACKEND`
@@ -60,7 +60,7 @@ export async function examine(): Promise<Examination> {
   const refusal = autoRefusal();
   const { supported, features } = refusal === null
     ? probeIoUring()
-    : { supported: false, features: noFeatures };
+    : { supported: false, features: featuresOf(0) };
   const library = examineLibrary(runtime, refusal);
   // The error of loading says more than the refusal alone.
   const reason = library.refusal ?? refusal;
@@ -79,16 +79,6 @@ export async function examine(): Promise<Examination> {
     exitCode,
   };
 }
-
-const noFeatures: Features = {
-  deferTaskrun: false,
-  singleIssuer: false,
-  providedBufferRings: false,
-  multishotReceive: false,
-  sendZeroCopy: false,
-  bundles: false,
-  incrementalBuffers: false,
-};
 
 function chosen(ioUring: boolean, portable: boolean): Examination["backend"] {
   try {

@@ -40,7 +40,10 @@ export interface CallOptions {
 const KNOWN: readonly string[] = ["signal", "timeoutMs"];
 
 /** The budget that applies. Throws TypeError or RangeError for a wrong value. */
-export function checkTimeout(options: CallOptions, fallback: number | null): number | null {
+export function checkTimeout<F extends number | null | undefined>(
+  options: CallOptions,
+  fallback: F,
+): number | null | F {
   const timeoutMs = intrinsics.optionOf(options, "timeoutMs");
   if (timeoutMs === undefined) return fallback;
   return check.integerOrNull("timeoutMs", timeoutMs, 0, LIMITS.timeoutMsMax);
@@ -101,10 +104,9 @@ export function readCallOptions(
   if (options === undefined) return {};
   checkOptions(options);
   const signal = checkSignal(options, whenAborted);
-  const timeoutMs = intrinsics.optionOf(options, "timeoutMs");
+  const timeoutMs = checkTimeout(options, undefined);
   if (timeoutMs === undefined) return signal === null ? {} : { signal };
-  const checked = check.integerOrNull("timeoutMs", timeoutMs, 0, LIMITS.timeoutMsMax);
-  return signal === null ? { timeoutMs: checked } : { signal, timeoutMs: checked };
+  return signal === null ? { timeoutMs } : { signal, timeoutMs };
 }
 
 /** Checks all options, for a call that settles at once. */

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { check, shown } from "../../base/check.ts";
+import { shown } from "../../base/check.ts";
 import { ERRNO } from "../../base/errno.ts";
 import { NetworkError, type NetworkErrorCode } from "../../base/network_error.ts";
 import type { ResolvedConfig } from "./config.ts";
@@ -20,7 +20,7 @@ export const BACKEND_VARIABLE = "URINGNET_BACKEND";
 export const BACKENDS = ["auto", "io_uring", "portable"] as const;
 
 /** Whether the variable may have this value. */
-export function isBackend(name: string): boolean {
+export function isBackend(name: string): name is typeof BACKENDS[number] {
   return (BACKENDS as readonly string[]).includes(name);
 }
 
@@ -30,13 +30,11 @@ export function askedBackend(
   variable: string | undefined,
 ): ResolvedConfig["backend"] {
   if (config !== "auto" || variable === undefined || variable === "") return config;
-  if (!isBackend(variable)) {
-    throw new RangeError(
-      `Cannot use environment variable ${BACKEND_VARIABLE}: wanted one of ` +
-        `${BACKENDS.join(", ")}, given ${shown(variable)}`,
-    );
-  }
-  return check.oneOf(BACKEND_VARIABLE, variable, BACKENDS);
+  if (isBackend(variable)) return variable;
+  throw new RangeError(
+    `Cannot use environment variable ${BACKEND_VARIABLE}: wanted one of ` +
+      `${BACKENDS.join(", ")}, given ${shown(variable)}`,
+  );
 }
 
 /** The fields of a configuration that `node:net` cannot set, with the reason; null: none. */

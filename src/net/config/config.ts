@@ -262,6 +262,8 @@ const KNOWN = [
 /** The largest read or write buffer: a power of two, which any pool can have as a class. */
 const BUFFER_SIZE_MAX = 1 << 28;
 const LINGER_SECONDS_MAX = 32_767;
+/** The ranges of the kernel: MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL and MAX_TCP_KEEPCNT of tcp.h. */
+const KEEP_ALIVE_MAX = { idleSeconds: 32_767, intervalSeconds: 32_767, count: 127 };
 const SPIN_US_MAX = 10_000;
 
 /** A default replaces only undefined: null has a meaning of its own, or is a wrong value. */
@@ -282,13 +284,12 @@ export function checkKeepAlive(field: string, value: unknown): KeepAlive | null 
   if (value === null || value === undefined || value === false) return null;
   if (value === true) return {};
   if (typeof value !== "object") check.fail(field, "a boolean or an object", value);
-  const given = check.options(field, value, ["idleSeconds", "intervalSeconds", "count"]);
-  const limits = { idleSeconds: 32_767, intervalSeconds: 32_767, count: 127 };
+  const given = check.options(field, value, Object.keys(KEEP_ALIVE_MAX));
   const result: KeepAlive = {};
-  for (const name of ["idleSeconds", "intervalSeconds", "count"] as const) {
-    const seconds = given[name];
-    if (seconds === undefined) continue;
-    result[name] = check.integer(`${field}.${name}`, seconds, 1, limits[name]);
+  for (const [name, max] of Object.entries(KEEP_ALIVE_MAX)) {
+    const found = given[name];
+    if (found === undefined) continue;
+    result[name as keyof KeepAlive] = check.integer(`${field}.${name}`, found, 1, max);
   }
   return result;
 }
