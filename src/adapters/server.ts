@@ -19,6 +19,7 @@ import { type ListeningServer, serverListen } from "./server_listen.ts";
 import type { Socket } from "./socket.ts";
 import type { Callback } from "./socket_arguments.ts";
 import { type SocketName, socketName } from "./socket_name.ts";
+import { probeDelay } from "./socket_state.ts";
 import { type Blocker, validate } from "./validate.ts";
 
 export interface ServerOptions {
@@ -87,8 +88,7 @@ export class Server extends EventEmitter implements ListeningServer {
     server.noDelay = Boolean(options.noDelay);
     server.keepAlive = Boolean(options.keepAlive);
     // Kept in seconds, as in Node.
-    const delayMs = options.keepAliveInitialDelay ?? 0;
-    server.keepAliveInitialDelay = Math.max(0, Math.trunc(delayMs / 1_000));
+    server.keepAliveInitialDelay = probeDelay(options.keepAliveInitialDelay);
     server.highWaterMark = readHighWaterMark(options);
     if (options.blockList !== undefined) {
       server.blockList = validate.blockList(options.blockList, "options.blockList");

@@ -87,19 +87,11 @@ function listen(
 /** Listens on both families where the machine has IPv6, else on IPv4. */
 function listenAnywhere(server: ListeningServer, plan: PortPlan): void {
   const { port } = plan;
-  const finish = (found: Found, hostname: string) => {
-    if (typeof found === "number") {
-      failLater(server, nodeError.explained(found, "listen", { address: hostname, port }));
-      return;
-    }
-    server._connectionKey = `${runtimeNet.isIP(hostname)}:${hostname}:${port}`;
-    start(server, found);
-  };
   listen(server, { hostname: "::", port }, plan, (dual) => {
     // A port that is in use on IPv6 alone is in use: on IPv4, the server would miss connections.
-    if (typeof dual !== "number" || dual === ERRNO.EADDRINUSE) return finish(dual, "::");
-    const any = { hostname: "0.0.0.0", port };
-    listen(server, any, plan, (found) => finish(found, "0.0.0.0"));
+    const isOver = typeof dual !== "number" || dual === ERRNO.EADDRINUSE;
+    if (isOver) finishPort(server, dual, "::", port);
+    else listenAt(server, plan, "0.0.0.0");
   });
 }
 
@@ -120,14 +112,16 @@ function listenHost(server: ListeningServer, plan: PortPlan, host: string): void
 
 function listenAt(server: ListeningServer, plan: PortPlan, hostname: string): void {
   const { port } = plan;
-  listen(server, { hostname, port }, plan, (found) => {
-    if (typeof found === "number") {
-      failLater(server, nodeError.explained(found, "listen", { address: hostname, port }));
-      return;
-    }
-    server._connectionKey = `${runtimeNet.isIP(hostname)}:${hostname}:${port}`;
-    start(server, found);
-  });
+  listen(server, { hostname, port }, plan, (found) => finishPort(server, found, hostname, port));
+}
+
+function finishPort(server: ListeningServer, found: Found, hostname: string, port: number): void {
+  if (typeof found === "number") {
+    failLater(server, nodeError.explained(found, "listen", { address: hostname, port }));
+    return;
+  }
+  server._connectionKey = `${runtimeNet.isIP(hostname)}:${hostname}:${port}`;
+  start(server, found);
 }
 
 /**
