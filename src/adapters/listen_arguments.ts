@@ -77,7 +77,7 @@ export function listenArguments(args: readonly unknown[]): ListenPlan {
     };
   }
   const { path } = options;
-  if (typeof path === "string" && path !== "" && !(Number(path) >= 0)) {
+  if (socketArguments.isPath(path)) {
     const { readableAll, writableAll } = options;
     const modes = { readableAll: Boolean(readableAll), writableAll: Boolean(writableAll) };
     return { ...common, kind: "path", path, ...modes };

@@ -8,7 +8,6 @@ import * as dns from "node:dns";
 import { interleave } from "../net/address/interleave.ts";
 import { nodeError } from "./node_error.ts";
 import { runtimeNet } from "./runtime_net.ts";
-import { validate } from "./validate.ts";
 
 export interface FoundAddress {
   address: string;
@@ -31,7 +30,8 @@ export interface HostQuery {
   port: number;
   family: unknown;
   hints: unknown;
-  lookup: unknown;
+  /** The program's own; null for the system's. */
+  lookup: Lookup | null;
   /** Whether addresses of both families are looked up, to be tried in turn. */
   all: boolean;
   /** Emits the 'lookup' event of the socket. */
@@ -40,14 +40,11 @@ export interface HostQuery {
   wanted(): boolean;
 }
 
+/** Of IPv6, then of IPv4. */
 const LOOPBACK: readonly FoundAddress[] = [
   { address: "::1", family: 6 },
   { address: "127.0.0.1", family: 4 },
 ];
-
-function loopback(family: unknown): [address: string, family: 4 | 6] {
-  return family === 6 || family === "IPv6" ? ["::1", 6] : ["127.0.0.1", 4];
-}
 
 function isLocalhost(host: string): boolean {
   return /^(.*\.)?localhost\.?$/i.test(host);
@@ -57,12 +54,8 @@ type Outcome = (error: Error | null, addresses: readonly FoundAddress[]) => void
 
 /** Calls `done` asynchronously, unless a `lookup` of the program answers synchronously. */
 export function lookUpHost(query: HostQuery, done: Outcome): void {
-  const { host, all } = query;
-  const given = query.lookup ?? null;
-  const lookup = given === null
-    ? dns.lookup as unknown as Lookup
-    : validate.callback(given, "options.lookup");
-  const { family } = query;
+  const { host, all, family, lookup: given } = query;
+  const lookup = given ?? dns.lookup as unknown as Lookup;
   const hints = Number(query.hints ?? 0);
   const options: LookupOptions = { family, hints };
   // Leaves out the addresses of a family that this machine cannot reach, unless the program has set
@@ -73,8 +66,9 @@ export function lookUpHost(query: HostQuery, done: Outcome): void {
     if (!query.wanted()) return;
     if (error && given === null && isLocalhost(host)) {
       // RFC 6761: a loopback address, whatever the hosts file says.
+      const chosen = LOOPBACK[family === 6 || family === "IPv6" ? 0 : 1];
       if (all) several(query, LOOPBACK, done);
-      else one(query, ...loopback(family), done);
+      else one(query, chosen.address, chosen.family, done);
     } else if (error) {
       const reported = given === null ? nodeError.lookup(error) : error;
       query.told(reported, undefined, undefined);

@@ -5,8 +5,6 @@
  *
  * @module
  */
-import { nodeError } from "./node_error.ts";
-
 /** A function of the program. */
 // deno-lint-ignore no-explicit-any
 export type Callback = (...args: any[]) => void;
@@ -24,7 +22,8 @@ function isPort(value: unknown): boolean {
   return typeof port === "number" && port >= 0;
 }
 
-function isPath(value: unknown): boolean {
+/** A text that is no port: a name in the file system. */
+function isPath(value: unknown): value is string {
   return typeof value === "string" && !isPort(value);
 }
 
@@ -55,12 +54,4 @@ function read(args: readonly unknown[]): SocketArguments {
   return Array.isArray(first) && first[NORMALIZED] === true ? first : normalize(args);
 }
 
-/** Throws for an option that only a handle could serve, which modules of Node use. */
-function refuseHandle(options: Record<string, unknown>): void {
-  const { handle } = options;
-  if (handle !== undefined && handle !== null) {
-    throw nodeError.argumentType("options.handle", "BoundSocket", handle);
-  }
-}
-
-export const socketArguments = { normalize, read, refuseHandle };
+export const socketArguments = { isPath, normalize, read };

@@ -14,7 +14,7 @@ import type { SocketConnection } from "../net/connection/socket_connection.ts";
 import { parseAddress } from "../net/address/address.ts";
 import { autoSelectFamily } from "./auto_select_family.ts";
 import { Connector, type Target } from "./connector.ts";
-import { type FoundAddress, lookUpHost } from "./look_up_host.ts";
+import { type FoundAddress, type Lookup, lookUpHost } from "./look_up_host.ts";
 import { nodeError } from "./node_error.ts";
 import { runtimeNet } from "./runtime_net.ts";
 import type { Callback } from "./socket_arguments.ts";
@@ -139,9 +139,8 @@ function connectHost(socket: SocketStream, options: Options, plan: Plan): void {
     });
     return;
   }
-  if (options.lookup !== undefined && options.lookup !== null) {
-    validate.callback(options.lookup, "options.lookup");
-  }
+  const { lookup = null } = options;
+  if (lookup !== null) validate.callback(lookup, "options.lookup");
   socket._host = host;
   const all = plan.several && options.family !== 4 && options.family !== 6 &&
     plan.localAddress === undefined;
@@ -150,7 +149,7 @@ function connectHost(socket: SocketStream, options: Options, plan: Plan): void {
     port: plan.port,
     family: options.family,
     hints: options.hints,
-    lookup: options.lookup,
+    lookup: lookup as Lookup | null,
     all,
     told: (error, address, family) => void socket.emit("lookup", error, address, family, host),
     wanted: () => socket.connecting,

@@ -14,6 +14,7 @@
  *
  * @module
  */
+import { socketArguments } from "../socket_arguments.ts";
 import { denoHttp2Sessions } from "./deno_http2_sessions.ts";
 import { type Exports, type NetModule, type NetSocket, replaceFunction } from "./node_modules.ts";
 import { readInto } from "./read_into.ts";
@@ -54,7 +55,7 @@ function normalize(args: readonly unknown[]): [Fields, unknown] {
   const fields: Fields = {};
   for (const [index, arg] of rest.entries()) {
     if (arg !== null && typeof arg === "object") Object.assign(fields, arg);
-    else if (index === 0 && typeof arg === "string" && !(Number(arg) >= 0)) fields.path = arg;
+    else if (index === 0 && socketArguments.isPath(arg)) fields.path = arg;
     else if (index === 0 && arg !== undefined) fields.port = arg;
     else if (index === 1 && typeof arg === "string") fields.host = arg;
   }
