@@ -24,9 +24,20 @@ function accessor<T>(prototype: object, name: string): Accessor<T> {
   return Object.getOwnPropertyDescriptor(prototype, name)?.get as Accessor<T>;
 }
 
+/** The accessors of a kind of views. */
+function viewAccessors(prototype: object) {
+  return {
+    buffer: accessor<ArrayBufferLike>(prototype, "buffer"),
+    byteOffset: accessor<number>(prototype, "byteOffset"),
+    byteLength: accessor<number>(prototype, "byteLength"),
+  };
+}
+
 const lengthAccessor = accessor<number>(typedArrayPrototype, "length");
-const bufferAccessor = accessor<ArrayBufferLike>(typedArrayPrototype, "buffer");
-const byteOffsetAccessor = accessor<number>(typedArrayPrototype, "byteOffset");
+const tagAccessor = Object.getOwnPropertyDescriptor(typedArrayPrototype, Symbol.toStringTag)
+  ?.get as Accessor<unknown>;
+const ofTypedArray = viewAccessors(typedArrayPrototype);
+const ofDataView = viewAccessors(DataView.prototype);
 const byteLengthAccessor = accessor<number>(ArrayBuffer.prototype, "byteLength");
 const detachedAccessor = accessor<boolean>(ArrayBuffer.prototype, "detached");
 const abortedAccessor = accessor<boolean>(AbortSignal.prototype, "aborted");
@@ -45,7 +56,7 @@ const NO_ARGUMENTS: readonly never[] = [];
 const ONCE = Object.freeze(Object.assign(Object.create(null), { once: true }));
 
 /** The length of a typed array, 0 when its memory is gone. Throws TypeError for other values. */
-function lengthOf(view: Uint8Array): number {
+function lengthOf(view: Exclude<ArrayBufferView, DataView>): number {
   // `call` is three times as fast as `apply` in Bun, and safe while the caller has not replaced it.
   if (lengthAccessor.call === call) return lengthAccessor.call(view);
   return apply(lengthAccessor, view, NO_ARGUMENTS);
@@ -67,8 +78,26 @@ function isGone(view: Uint8Array): boolean {
 
 /** A new view over `count` elements of a byte array. Throws when the array has fewer elements. */
 function viewOf(view: Uint8Array, start: number, count: number): Uint8Array {
-  const buffer = apply(bufferAccessor, view, NO_ARGUMENTS);
-  return new Bytes(buffer, apply(byteOffsetAccessor, view, NO_ARGUMENTS) + start, count);
+  const buffer = apply(ofTypedArray.buffer, view, NO_ARGUMENTS);
+  return new Bytes(buffer, apply(ofTypedArray.byteOffset, view, NO_ARGUMENTS) + start, count);
+}
+
+/** Whether a value is a typed array of any kind. No subclass and no proxy can imitate one. */
+function isTypedArray(value: unknown): value is Exclude<ArrayBufferView, DataView> {
+  return apply(tagAccessor, value, NO_ARGUMENTS) !== undefined;
+}
+
+/**
+ * The bytes of a typed array or a DataView. Throws TypeError for any other value, and for a view
+ * whose memory is gone.
+ */
+function bytesOf(view: ArrayBufferView): Uint8Array {
+  const { buffer, byteOffset, byteLength } = isTypedArray(view) ? ofTypedArray : ofDataView;
+  return new Bytes(
+    apply(buffer, view, NO_ARGUMENTS),
+    apply(byteOffset, view, NO_ARGUMENTS),
+    apply(byteLength, view, NO_ARGUMENTS),
+  );
 }
 
 /** Whether a value is an ArrayBuffer; its prototype is not consulted. */
@@ -153,6 +182,8 @@ export const intrinsics = Object.freeze({
   lengthOf,
   isGone,
   viewOf,
+  isTypedArray,
+  bytesOf,
   isArrayBuffer,
   isDetached,
   signalState,

@@ -134,6 +134,38 @@ test("memory that imitates a typed array is refused", async () => {
   await assert.rejects(() => client.write(imitation as never), /expected typed ArrayBufferView/);
 });
 
+/** An array whose properties name other memory than its own. */
+class Liar extends Uint8Array {
+  override get buffer(): ArrayBuffer {
+    return new ArrayBuffer(99);
+  }
+  override get byteLength(): number {
+    return 2;
+  }
+}
+
+test("write and read use the memory of an array, whatever its properties say", async () => {
+  using listener = listen({ hostname: "127.0.0.1", port: 0 });
+  using client = await connect({ port: listener.addr.port });
+  using server = await listener.accept();
+  const memory = new Liar(8);
+  assert.is(await client.write(new Liar([1, 2, 3, 4, 5])), 5);
+  assert.is(await server.read(memory), 5);
+  assert.equal([...memory], [1, 2, 3, 4, 5, 0, 0, 0]);
+  const writer = client.writable.getWriter();
+  await writer.write(new Liar([6, 7, 8]));
+  assert.is(await server.read(memory), 3);
+  assert.equal([...memory.subarray(0, 3)], [6, 7, 8]);
+});
+
+test("an array whose memory is gone has no bytes to write or to read", async () => {
+  using listener = listen({ hostname: "127.0.0.1", port: 0 });
+  using client = await connect({ port: listener.addr.port });
+  const gone = new Uint8Array(8);
+  structuredClone(gone, { transfer: [gone.buffer] });
+  assert.equal([await client.write(gone), await client.read(gone)], [0, 0]);
+});
+
 test("memory that is taken away during a read fails that read only", async () => {
   using listener = listen({ hostname: "127.0.0.1", port: 0 });
   using client = await connect({ port: listener.addr.port });

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { intrinsics } from "../../base/intrinsics.ts";
 import { LIMITS } from "../../base/limits.ts";
 import type { IoBuf } from "../../buf/io_buf.ts";
 import { streamClosed } from "./errors.ts";
@@ -67,10 +68,8 @@ function readable(ends: StreamEnds): ReadableStream<Uint8Array<ArrayBuffer>> {
 
 /** The bytes of a chunk that a program wrote to the stream. */
 function chunkBytes(chunk: unknown): Uint8Array {
-  if (ArrayBuffer.isView(chunk)) {
-    return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  }
-  if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
+  if (ArrayBuffer.isView(chunk)) return intrinsics.bytesOf(chunk);
+  if (intrinsics.isArrayBuffer(chunk)) return new Uint8Array(chunk);
   throw new TypeError("Expected ArrayBuffer or ArrayBufferView for write chunk");
 }
 

@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { intrinsics } from "../../base/intrinsics.ts";
 import { hasCode } from "../../base/network_error.ts";
 import type { IoBuf } from "../../buf/io_buf.ts";
 import type { Connection } from "../../net/connection/connection.ts";
@@ -18,17 +19,12 @@ import { type Addr, denoAddr } from "./addr.ts";
 import { connStreams, type StreamEnds } from "./conn_streams.ts";
 import { badResource, denoError, interrupted, kernelError } from "./errors.ts";
 
-const TypedArray = Object.getPrototypeOf(Uint8Array);
-const tagOf = Object.getOwnPropertyDescriptor(TypedArray.prototype, Symbol.toStringTag)!.get!;
+const NO_BYTES = new Uint8Array(0);
 
-/** The bytes of a typed array of any kind. Throws TypeError as Deno does. */
+/** The bytes of a typed array of any kind, none when its memory is gone. Throws as Deno does. */
 function bytesOf(memory: unknown): Uint8Array {
-  // The tag is an accessor of the typed array itself, which no subclass and no proxy can imitate.
-  if (typeof memory !== "object" || memory === null || tagOf.call(memory) === undefined) {
-    throw new TypeError("expected typed ArrayBufferView");
-  }
-  const view = memory as Uint8Array;
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  if (!intrinsics.isTypedArray(memory)) throw new TypeError("expected typed ArrayBufferView");
+  return intrinsics.lengthOf(memory) === 0 ? NO_BYTES : intrinsics.bytesOf(memory);
 }
 
 /** A connection with the members of `Deno.Conn`. */

@@ -8,6 +8,8 @@ const {
   lengthOf,
   isGone,
   viewOf,
+  isTypedArray,
+  bytesOf,
   isArrayBuffer,
   isDetached,
   isAborted,
@@ -78,6 +80,17 @@ test("viewOf() returns a new array over the engine's bytes", () => {
   const view = viewOf(liar, 1, 2);
   assert.equal([...view], [3, 4]);
   assert.is(Object.getPrototypeOf(view), Uint8Array.prototype);
+});
+
+test("bytesOf() returns all bytes of a typed array or a DataView, whatever they say", () => {
+  assert.equal([...bytesOf(new Liar([1, 2, 3]))], [1, 2, 3]);
+  assert.equal([...bytesOf(new Uint16Array([1, 2]).subarray(1))], [2, 0]);
+  assert.equal([...bytesOf(new DataView(Uint8Array.of(1, 2, 3).buffer, 1))], [2, 3]);
+  const values = [new Uint16Array(1), new DataView(new ArrayBuffer(1)), {}, null, "text"];
+  assert.equal(values.map(isTypedArray), [true, false, false, false, false]);
+  for (const wrong of [{}, null, new Proxy(new Uint8Array(1), {}), Object.create(new Liar(1))]) {
+    thrown(() => bytesOf(wrong), TypeError);
+  }
 });
 
 test("isGone() distinguishes an empty array from an array without memory", () => {
