@@ -6,7 +6,6 @@
 import { lookup } from "node:dns/promises";
 import type { Connection } from "../../net/connection/connection.ts";
 import { interleave } from "../../net/address/interleave.ts";
-import { parseIp } from "../../net/address/ip.ts";
 import type { Network } from "../../../mod.ts";
 import { denoError } from "./errors.ts";
 import { type Candidate, happyEyeballs } from "./happy_eyeballs.ts";
@@ -17,6 +16,7 @@ import {
   checkPort,
   checkTransport,
   type ConnectOptions,
+  isNumeric,
   type UnixConnectOptions,
 } from "./options.ts";
 
@@ -76,8 +76,7 @@ export async function connectOver(
       throw denoError(error);
     }
   };
-  const numeric = parseIp(hostname.replace(/^\[(.*)\]$/, "$1")) !== null;
-  if (numeric || !autoSelectFamily) return await dial(hostname, signal);
+  if (isNumeric(hostname) || !autoSelectFamily) return await dial(hostname, signal);
   const found = await orAborted(addressesOf(hostname), signal);
   const candidates = interleave(found, ({ family }) => family);
   const delayMs = Number(autoSelectFamilyAttemptDelay ?? ATTEMPT_DELAY_MS);

@@ -6,7 +6,6 @@
  * @module
  */
 import type { Address } from "../../net/address/address.ts";
-import { parseIp } from "../../net/address/ip.ts";
 import type { Listener } from "../../net/accept/listener.ts";
 import type { Network } from "../../../mod.ts";
 import { networkAccess } from "../../net/lifecycle/network_access.ts";
@@ -18,6 +17,7 @@ import {
   checkPath,
   checkPort,
   checkTransport,
+  isNumeric,
   type ListenOptions,
   type UnixListenOptions,
 } from "./options.ts";
@@ -27,7 +27,7 @@ function bindAddress(fields: AnyOptions): Address {
   const port = checkPort(fields.port ?? 0, 0);
   const hostname = checkHostname(fields.hostname, "0.0.0.0");
   if (hostname === "localhost") return { hostname: "127.0.0.1", port };
-  if (parseIp(hostname.replace(/^\[(.*)\]$/, "$1")) === null) {
+  if (!isNumeric(hostname)) {
     throw new TypeError(
       `Cannot listen on ${JSON.stringify(hostname)}: wanted an IP address or "localhost"; look ` +
         `the name up first, or use Network.bind`,

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { parseIp } from "../../net/address/ip.ts";
 
 /** As `Deno.ConnectOptions`. */
 export interface ConnectOptions {
@@ -75,6 +76,11 @@ export interface UnixListenOptions {
   transport: "unix";
   /** The path of the socket file, at most 107 bytes. */
   path: string;
+}
+
+/** Whether a hostname is an IP address, perhaps in brackets, and no name. */
+export function isNumeric(hostname: string): boolean {
+  return parseIp(hostname.replace(/^\[(.*)\]$/, "$1")) !== null;
 }
 
 /** Every field that options of either kind can have, before they are checked. */

@@ -5,6 +5,7 @@
  */
 import { writeSync } from "node:fs";
 import { environment } from "../environment.ts";
+import { replace } from "./node_modules.ts";
 
 const VARIABLE = "URINGNET_REGISTER_LOG";
 
@@ -51,11 +52,7 @@ function tellCallers(prototype: Record<string, unknown>, name: string, library: 
     if (module !== null) tell("node:net", module);
     return Reflect.apply(original, this, args);
   };
-  Object.defineProperty(prototype, name, {
-    value: logged,
-    writable: true,
-    configurable: true,
-  });
+  replace(prototype, name, logged);
 }
 
 /** `tell(specifier, module)` writes a line, once for each pair. */
