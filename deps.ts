@@ -11,6 +11,7 @@ export async function loadPromClient(): Promise<typeof import("npm:prom-client@1
   // deno-lint-ignore no-explicit-any
   const loaded: any = "Bun" in globalThis
     ? await import("prom-client")
+    // The bundler of Bun refuses a name that it does not resolve, unless a failure is handled.
     : await import("npm:prom-client@15.1.3").catch((error: unknown) => {
       throw error;
     });

@@ -71,6 +71,7 @@ export class BlockList {
     words[at + 1] = offset;
     words[at + 2] = length;
   }
+
   #wordAt(block: number, index: number): number {
     return (block * this.#port.blockBytes) / 4 + index;
   }

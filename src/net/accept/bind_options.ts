@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { check } from "../../base/check.ts";
+import { check, shown } from "../../base/check.ts";
 import {
   formatAddress,
   isFile,
@@ -126,7 +126,7 @@ function checkInterface(given: unknown): string {
   if (/^[^/:\0\t-\r ]{1,15}$/.test(name)) return name;
   throw new RangeError(
     'Cannot use "options.interfaceName": wanted the name of an interface, 1 to 15 characters, ' +
-      `given ${JSON.stringify(name)}`,
+      `given ${shown(name)}`,
   );
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { check } from "../../base/check.ts";
+import { check, shown } from "../../base/check.ts";
 import { intrinsics } from "../../base/intrinsics.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { BufferPool } from "../../buf/buffer_pool.ts";
@@ -352,7 +352,7 @@ function checkPrefix(value: unknown): string {
   const prefix = check.text("metricsPrefix", or(value, "uringnet_"));
   if (!/^([a-zA-Z_:][a-zA-Z0-9_:]*)?$/.test(prefix)) {
     const wanted = 'letters, digits, "_" and ":", no digit first';
-    throw new RangeError(`Cannot use "metricsPrefix": wanted ${wanted}, given "${prefix}"`);
+    throw new RangeError(`Cannot use "metricsPrefix": wanted ${wanted}, given ${shown(prefix)}`);
   }
   return prefix;
 }

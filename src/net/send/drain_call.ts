@@ -11,6 +11,7 @@ import type { SendHalf } from "./send_half.ts";
 
 export class DrainCall extends Call {
   readonly #queue: SendHalf;
+
   constructor(queue: SendHalf) {
     super();
     this.#queue = queue;

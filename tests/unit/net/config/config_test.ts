@@ -224,6 +224,14 @@ test("registry takes anything with registerMetric()", () => {
   }
 });
 
+test("an error shortens a long metricsPrefix", () => {
+  thrown(
+    () => resolveConfig({ metricsPrefix: "-".repeat(1000) }),
+    RangeError,
+    `given "${"-".repeat(60)}..."`,
+  );
+});
+
 test("metricsPrefix must make valid names", () => {
   for (const prefix of ["", "a_", "my:app_", "_x", "A1_"]) {
     assert.is(resolveConfig({ metricsPrefix: prefix }).metricsPrefix, prefix);
