@@ -10,11 +10,9 @@
  *
  * @module
  */
+import type { AnyFunction } from "./any_function.ts";
 import { ResourceScope } from "./resource_scope.ts";
 import { type ContextAccess, SwitchedScope } from "./switched_scope.ts";
-
-// deno-lint-ignore no-explicit-any
-type AnyFunction = (this: any, ...args: any[]) => unknown;
 
 export interface AsyncScope {
   /** Calls `body` in the context, with up to two arguments, and returns its result. */

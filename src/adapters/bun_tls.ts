@@ -19,6 +19,7 @@
  */
 import type { Readable } from "node:stream";
 import { announcingRest } from "./announcing_rest.ts";
+import type { Done } from "./any_function.ts";
 import { runtimeNet } from "./runtime_net.ts";
 import type { TlsTransport } from "./tls_transport.ts";
 
@@ -32,8 +33,6 @@ type Method = (this: TlsSocket, ...args: unknown[]) => unknown;
 const UPGRADE = Symbol.for("::bunUpgradeServerTLS::");
 
 let installed = false;
-
-type Done = (error?: Error | null) => void;
 
 /**
  * From now on the callback of each write waits for room below TLS, and a `read()` announces the

@@ -7,6 +7,7 @@
 import { nextTick } from "node:process";
 import { Duplex } from "node:stream";
 import type { Part } from "../net/send/push_send.ts";
+import type { AnyFunction, Done } from "./any_function.ts";
 import { nodeError } from "./node_error.ts";
 
 /** The members of a socket's stream that a late write needs. */
@@ -15,10 +16,6 @@ export interface LateWriter extends Duplex {
   _pendingData: string | Uint8Array | readonly Part[] | null;
   _pendingEncoding: string;
 }
-
-type Done = (error?: Error | null) => void;
-// deno-lint-ignore no-explicit-any
-type AnyFunction = (...args: any[]) => any;
 
 /** Keeps a write until the socket is connected, or until the connect has failed. */
 function untilConnected(

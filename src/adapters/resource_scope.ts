@@ -4,9 +4,7 @@
  * @module
  */
 import { AsyncResource } from "node:async_hooks";
-
-// deno-lint-ignore no-explicit-any
-type AnyFunction = (this: any, ...args: any[]) => unknown;
+import type { AnyFunction } from "./any_function.ts";
 
 /** A scope that the runtime switches, and reports to `async_hooks`. */
 export class ResourceScope {

@@ -23,6 +23,7 @@ import type { Consumer } from "../net/recv/push_receive.ts";
 import { pushReceive } from "../net/recv/stream.ts";
 import type { Part, Producer, PushSend } from "../net/send/push_send.ts";
 import { pushSend } from "../net/send/sink.ts";
+import type { Done } from "./any_function.ts";
 import { asyncScope } from "./async_scope.ts";
 import { ConnectionHandle } from "./connection_handle.ts";
 import { REPORTS_LATER, type WriteRequest } from "./deno_http_end.ts";
@@ -43,8 +44,6 @@ import { TlsTransport } from "./tls_transport.ts";
  * stream's own buffer.
  */
 const QUEUE_BYTES_MAX = 262_144;
-
-type Done = (error?: Error | null) => void;
 
 export class SocketHandle extends ConnectionHandle implements Consumer, Producer, Forwarder {
   /** Null while the socket has no timeout. */

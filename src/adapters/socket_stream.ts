@@ -16,6 +16,7 @@ import { addAbortSignal, Duplex } from "node:stream";
 import { adoptDescriptor } from "../net/accept/adopt_descriptor.ts";
 import type { Part } from "../net/send/push_send.ts";
 import { announcingRest } from "./announcing_rest.ts";
+import type { AnyFunction, Done } from "./any_function.ts";
 import { bunTls } from "./bun_tls.ts";
 import { lateWrite } from "./late_write.ts";
 import { SocketHandle } from "./socket_handle.ts";
@@ -36,10 +37,6 @@ export interface SocketServer {
   _connections: number;
   _emitCloseIfDrained(): void;
 }
-
-type Done = (error?: Error | null) => void;
-// deno-lint-ignore no-explicit-any
-type AnyFunction = (...args: any[]) => any;
 
 /** One array for all writes of one chunk: `handle.write` does not keep it. */
 const ONE: [{ chunk: string | Uint8Array; encoding: string }] = [{ chunk: "", encoding: "" }];

@@ -3,8 +3,7 @@
  *
  * @module
  */
-// deno-lint-ignore no-explicit-any
-type AnyFunction = (this: any, ...args: any[]) => unknown;
+import type { AnyFunction } from "./any_function.ts";
 
 /** The functions of Deno's core for this; both are there, or neither. */
 export interface ContextAccess {

@@ -16,6 +16,7 @@
 import { Buffer } from "node:buffer";
 import { nextTick } from "node:process";
 import { Duplex } from "node:stream";
+import type { AnyFunction, Done } from "./any_function.ts";
 import { unasked } from "./unasked.ts";
 
 /** The socket below TLS, as far as its transport needs it. */
@@ -37,9 +38,6 @@ const MEMBERS_OF_SOCKET = [
   "writableNeedDrain",
   "_host",
 ] as const;
-
-// deno-lint-ignore no-explicit-any
-type AnyFunction = (...args: any[]) => any;
 
 /** The way of the bytes: the members of the class, not those that a program puts in their place. */
 const { cork, end, uncork, write } = Duplex.prototype as unknown as Record<string, AnyFunction>;
@@ -115,7 +113,7 @@ export class TlsTransport extends Duplex {
     Reflect.apply(uncork, this.#socket, []);
   }
 
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+  override _destroy(error: Error | null, done: Done): void {
     done(error);
     this.#socket.destroy();
   }

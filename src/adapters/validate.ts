@@ -4,11 +4,9 @@
  * @module
  */
 import { nodeError } from "./node_error.ts";
+import type { Callback } from "./socket_arguments.ts";
 
 const INT32_MAX = 2_147_483_647;
-
-// deno-lint-ignore no-explicit-any
-type Callback = (...args: any[]) => void;
 
 function callback(value: unknown, name: string): Callback {
   if (typeof value === "function") return value as Callback;

@@ -15,6 +15,7 @@ import type { EventEmitter } from "node:events";
 import { nextTick } from "node:process";
 import {
   type Exports,
+  type Fields,
   type NetModule,
   type NetServer,
   type NetSocket,
@@ -29,8 +30,6 @@ import { BunHttpLimits, type LimitedServer } from "./bun_http_limits.ts";
 import { listenOnRing, type OuterServer } from "./listen_on_ring.ts";
 import { serverTlsOptions } from "./server_tls_options.ts";
 import { connectionError } from "./tls_sockets.ts";
-
-type Fields = Record<string, unknown>;
 
 interface HttpServer extends OuterServer, LimitedServer {
   closeIdleConnections(): void;

@@ -16,10 +16,14 @@
  */
 import { socketArguments } from "../socket_arguments.ts";
 import { denoHttp2Sessions } from "./deno_http2_sessions.ts";
-import { type Exports, type NetModule, type NetSocket, replaceFunction } from "./node_modules.ts";
+import {
+  type Exports,
+  type Fields,
+  type NetModule,
+  type NetSocket,
+  replaceFunction,
+} from "./node_modules.ts";
 import { readInto } from "./read_into.ts";
-
-type Fields = Record<string, unknown>;
 
 /** The fields of `tls.connect` that concern the connection under TLS. */
 const CONNECTION_FIELDS = [

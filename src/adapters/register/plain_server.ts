@@ -5,9 +5,7 @@
  * @module
  */
 import type { EventEmitter } from "node:events";
-import type { Exports } from "./node_modules.ts";
-
-type Fields = Record<string, unknown>;
+import type { Exports, Fields } from "./node_modules.ts";
 
 /** The options of an https server that concern HTTP. */
 const HTTP_OPTIONS = [

@@ -5,9 +5,7 @@
  *
  * @module
  */
-import type { Exports } from "./node_modules.ts";
-
-type Fields = Record<string, unknown>;
+import type { Exports, Fields } from "./node_modules.ts";
 
 /** Throws for a wrong key, certificate or cipher. */
 export function serverTlsOptions(tls: Exports, given: Fields): Fields {
