@@ -15,7 +15,6 @@ import type { SocketConnection } from "../net/connection/socket_connection.ts";
 import type { NetworkContext } from "../net/socket/network_context.ts";
 import type { PushReceive } from "../net/recv/push_receive.ts";
 import { SOCKET_OPTION } from "../ring/port.ts";
-import type { Done } from "./any_function.ts";
 import { nodeNetwork } from "./node_network.ts";
 import { type AsyncScope, asyncScope } from "./async_scope.ts";
 import { type SocketName, socketName } from "./socket_name.ts";

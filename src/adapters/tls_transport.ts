@@ -48,6 +48,8 @@ export class TlsTransport extends Duplex {
   readonly #socket: Transported;
   /** The bytes that arrive before the waiting ones are taken, null for the end; null afterwards. */
   #early: (Uint8Array | null)[] | null = [];
+  /** Whether a write found no room, and 'drain' waits for it. */
+  #owesDrain = false;
 
   static {
     for (const name of MEMBERS_OF_SOCKET) {
@@ -86,17 +88,22 @@ export class TlsTransport extends Duplex {
 
   override write(...args: unknown[]): boolean {
     const more = Reflect.apply(write, this.#socket, args);
-    if (this.writableNeedDrain && this.listenerCount("drain") > 0) {
-      this.whenRoom(() => this.emit("drain"));
+    if (!this.#owesDrain && this.writableNeedDrain && this.listenerCount("drain") > 0) {
+      this.#owesDrain = true;
+      this.whenRoom(() => {
+        this.#owesDrain = false;
+        this.emit("drain");
+      });
     }
     return more;
   }
 
   /** Calls `done` when the socket has room for more bytes, or takes none any more. */
   whenRoom(done: () => void): void {
-    // Not by the event of the socket, which a program may remove.
+    // Not by the event of the socket, which a program may remove. Later writes may fill it again
+    // before those ahead of the empty one have left.
     if (this.#socket.writableNeedDrain) {
-      Reflect.apply(write, this.#socket, [NO_BYTES, () => done()]);
+      Reflect.apply(write, this.#socket, [NO_BYTES, () => this.whenRoom(done)]);
     } else done();
   }
 
