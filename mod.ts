@@ -33,6 +33,7 @@ import {
   visibleSource,
 } from "./backends.ts";
 import { host } from "./ffi/host.ts";
+import { brand } from "./src/base/brand.ts";
 import { check } from "./src/base/check.ts";
 import { LIMITS } from "./src/base/limits.ts";
 import { hasCode, messageOf, NetworkError } from "./src/base/network_error.ts";
@@ -271,6 +272,7 @@ export class Network implements AsyncDisposable {
   readonly #core: NetworkCore;
 
   static {
+    brand(this, "Network");
     coreOf = (network) =>
       typeof network === "object" && network !== null && #core in network
         ? network.#core

@@ -16,6 +16,7 @@
  */
 import type { Socket as NodeSocket } from "node:net";
 import type { DuplexOptions } from "node:stream";
+import { check } from "../base/check.ts";
 import { SocketConnection } from "../net/connection/socket_connection.ts";
 import type { Connection } from "../net/connection/connection.ts";
 import type { OnRead } from "./on_read.ts";
@@ -50,9 +51,7 @@ export interface ToDuplexOptions extends
  */
 export function toDuplex(connection: Connection, options: ToDuplexOptions = {}): NodeSocket {
   if (!(connection instanceof SocketConnection)) {
-    throw new TypeError(
-      'Cannot use "connection": wanted a connection made by dial or accept, given another value',
-    );
+    return check.fail("connection", "a connection made by dial or accept", connection);
   }
   const handle = new SocketHandle();
   handle.open(connection);

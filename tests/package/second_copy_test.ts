@@ -12,12 +12,15 @@ import { copyCheckout, emptyDirectory, run, tool } from "./tools.ts";
 
 const PROGRAM = `import * as own from "${ROOT}mod.ts";
 import * as other from "./copy/mod.ts";
+import { toDuplex } from "./copy/src/adapters/duplex.ts";
 
 const pool = new other.BufferPool();
 const network = await own.Network.start();
 const listener = await network.bind("127.0.0.1:0");
 const address = listener.localAddress;
 const [client, server] = await Promise.all([network.dial(address), listener.accept()]);
+const secondNetwork = await other.Network.start();
+const second = await secondNetwork.dial(address);
 const others = new other.IoBufs("text");
 const attempts = {
   sendIoBuf: () => client.sink.send(other.IoBuf.from("text")),
@@ -29,6 +32,12 @@ const attempts = {
   startPool: () => own.Network.start({ pool }),
   startConfig: () => own.Network.start({ pool: other.BufferPoolConfig.forNetwork() }),
   poolConfig: () => new own.BufferPool(other.BufferPoolConfig.forNetwork()),
+  serve: () => other.serve(listener, () => {}),
+  activated: () => other.activatedListeners(network),
+  copyConnection: () => other.copy(server, server),
+  copyStream: () => other.copy(server.stream, client),
+  copySink: () => own.copy(server, second.sink),
+  toDuplex: () => toDuplex(server),
 };
 for (const [name, attempt] of Object.entries(attempts)) {
   try {
@@ -41,9 +50,10 @@ for (const [name, attempt] of Object.entries(attempts)) {
 console.log(others.released, others.length);
 await client.sink.send(others.toUint8Array());
 console.log((await server.stream.recv(4)).text());
+await secondNetwork.close();
 await network.close();
-const second = await other.Network.start({ pool });
-await second.close();
+const third = await other.Network.start({ pool });
+await third.close();
 console.log("closed");
 `;
 
@@ -72,6 +82,12 @@ for (const name of ["bun", "deno"] as const) {
       ["startPool", "a BufferPool"],
       ["startConfig", "a BufferPoolConfig"],
       ["poolConfig", "a BufferPoolConfig"],
+      ["serve", "a Listener"],
+      ["activated", "a Network"],
+      ["copyConnection", "a Connection"],
+      ["copyStream", "a Stream"],
+      ["copySink", "a Sink"],
+      ["toDuplex", "a Connection"],
     ];
     for (const [attempt, given] of refused) {
       const line = lines.shift() ?? "";

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { brand } from "../../base/brand.ts";
 import { AcceptQueue } from "./accept_queue.ts";
 import type { BacklogTaker } from "./backlog_taker.ts";
 import { formatAddress, type SocketAddress, type UnixAddress } from "../address/address.ts";
@@ -120,6 +121,7 @@ class Arrivals implements AsyncIterableIterator<Connection> {
  */
 export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
   static {
+    brand(this, "Listener");
     openListener = (context, bound) => new Listener(context, bound);
     listenerContext = (listener) => listener.#context;
     listenerReference = (listener) => listener.#loopReference;

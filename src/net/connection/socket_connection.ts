@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { brand } from "../../base/brand.ts";
 import { check } from "../../base/check.ts";
 import { COUNT } from "../../base/meter.ts";
 import type { SocketAddress, UnixAddress } from "../address/address.ts";
@@ -41,6 +42,10 @@ interface Extras {
 export type Debt = "none" | "unknown" | "answer";
 
 export class SocketConnection implements Connection, Closeable {
+  static {
+    brand(this, "Connection");
+  }
+
   /** The sending half. */
   readonly sink: Sink;
   /** The receiving half. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { brand } from "../../base/brand.ts";
 import { check } from "../../base/check.ts";
 import { DelimiterSearch } from "../../base/delimiter_search.ts";
 import { LIMITS } from "../../base/limits.ts";
@@ -103,6 +104,7 @@ export class Stream implements AsyncIterable<Uint8Array> {
   #canPeek: boolean;
 
   static {
+    brand(this, "Stream");
     openStream = (socket) => new Stream(socket);
     pushReceive = (stream, consumer) =>
       new PushReceive(stream.#queue, consumer, someLength(stream.#config.readBufferSize));

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { brand } from "../../base/brand.ts";
 import type { CallOptions } from "../call/call_options.ts";
 import { CloseReason } from "../call/close_reason.ts";
 import { DrainCall } from "./drain_call.ts";
@@ -76,6 +77,7 @@ export class Sink {
   #late: LateError | null = null;
 
   static {
+    brand(this, "Sink");
     openSink = (socket) => new Sink(socket);
     pushSend = (sink, producer, limitBytes) => new PushSend(sink.#queue, producer, limitBytes);
     closeSinkWithoutFin = (sink, reason) => {
