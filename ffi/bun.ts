@@ -196,5 +196,6 @@ export const bunRuntime: Runtime = {
   openDoorbell,
   // Bun polls an eventfd only as a ReadableStream, which keeps the process alive and costs more.
   openEvent: null,
+  programs: null,
   environment: (name) => process.env[name],
 };

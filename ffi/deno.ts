@@ -7,6 +7,7 @@
  *
  * @module
  */
+import nodeProcess from "node:process";
 import { builtinModule } from "../src/base/builtin_module.ts";
 import { runtimeNet } from "../src/base/runtime_net.ts";
 import { type Libc, LIBC_SYMBOLS, muslLoaderPath } from "./libc.ts";
@@ -16,6 +17,7 @@ import {
   type ForeignFunction,
   type ForeignType,
   type OpenLibrary,
+  type Programs,
   type Runtime,
   SYMBOLS,
 } from "./symbols.ts";
@@ -71,9 +73,10 @@ interface DenoNamespace {
 }
 
 // Undefined in Bun, where no function of this file is called.
-const { Deno: deno, process } = globalThis as unknown as {
+const { Deno: deno, process, addEventListener } = globalThis as unknown as {
   Deno: DenoNamespace;
   process: ProcessNamespace;
+  addEventListener(type: "unload", listener: () => void): void;
 };
 
 const TYPES: Record<ForeignType, string> = {
@@ -232,6 +235,21 @@ function openEvent(fd: number, onWake: () => void): Doorbell | null {
   };
 }
 
+const BEGUN = Symbol.for("uringnet.begun");
+
+/** Deno loads a watched program anew, and in a test run one file after the other. */
+const programs: Programs = {
+  begins() {
+    if (BEGUN in nodeProcess) return false;
+    Object.defineProperty(nodeProcess, BEGUN, { value: true });
+    return true;
+  },
+  // "exit" comes last, and only its listeners run after "unload". Those of the program may still
+  // send, so this one is added behind them.
+  whenEnded: (end) =>
+    addEventListener.call(globalThis, "unload", () => void nodeProcess.on("exit", end)),
+};
+
 function environment(name: string): string | undefined {
   if (deno.permissions.querySync({ name: "env", variable: name }).state !== "granted") {
     return undefined;
@@ -277,5 +295,6 @@ export const denoRuntime: Runtime = {
   packets: false,
   openDoorbell,
   openEvent,
+  programs,
   environment,
 };

@@ -21,6 +21,7 @@ import { decodeUtf8 } from "../src/base/utf8.ts";
 import { LAYOUT, OPEN } from "./layout.ts";
 import { hashAhead, loadLibrary } from "./load.ts";
 import { host } from "./host.ts";
+import { separatePrograms } from "./programs.ts";
 import type { Library, OpenLibrary, Runtime } from "./symbols.ts";
 
 const SYSTEM_TEXT_BYTES = 512;
@@ -48,11 +49,19 @@ class NativeRing implements RingPort {
   readonly #library: Library;
   readonly #runtime: Runtime;
   readonly #id: number;
+  readonly #open: Set<number>;
 
-  constructor(library: Library, runtime: Runtime, id: number, control: ArrayBuffer) {
+  constructor(
+    library: Library,
+    runtime: Runtime,
+    id: number,
+    control: ArrayBuffer,
+    open: Set<number>,
+  ) {
     this.#library = library;
     this.#runtime = runtime;
     this.#id = id;
+    this.#open = open;
     this.header = new Uint32Array(control, 0, LAYOUT.headerWords);
     this.ops = new Uint32Array(control, OPS_AT, (LAYOUT.opCapacity * LAYOUT.opBytes) / 4);
     const completionWords = (LAYOUT.completionCapacity * LAYOUT.completionBytes) / 4;
@@ -123,6 +132,7 @@ class NativeRing implements RingPort {
   }
 
   close(): number {
+    this.#open.delete(this.#id);
     return this.#library.ur_ring_close(this.#id);
   }
 
@@ -199,6 +209,7 @@ class Native implements NativePort {
   readonly #library: Library;
   readonly #view: OpenLibrary["view"];
   readonly #runtime: Runtime;
+  readonly #rings = new Set<number>();
   readonly #collected = new FinalizationRegistry<number>((slab) => {
     this.#library.ur_slab_release(slab);
   });
@@ -207,6 +218,7 @@ class Native implements NativePort {
     this.#runtime = runtime;
     this.#library = opened.library;
     this.#view = opened.view;
+    if (runtime.programs !== null) separatePrograms(runtime.programs, this.#library, this.#rings);
   }
 
   mapSlab(sizeBytes: number): SlabMemory | null {
@@ -221,7 +233,8 @@ class Native implements NativePort {
     const ring = library.ur_ring_open(options.entries, options.completionEntries, flags);
     if (ring < 0) return ring;
     const control = this.#viewSlab(library.ur_ring_control(ring), CONTROL_BYTES);
-    return new NativeRing(library, this.#runtime, ring, control);
+    this.#rings.add(ring);
+    return new NativeRing(library, this.#runtime, ring, control, this.#rings);
   }
 
   system(): SystemFacts {

@@ -114,6 +114,14 @@ export interface FileFacts {
   readonly owner: number;
 }
 
+/** A thread that runs one program after the other, each with a heap of its own. */
+export interface Programs {
+  /** True for the first call in a program, whichever copy of this module makes it. */
+  begins(): boolean;
+  /** Calls a function when the program ends; it is not called after an uncaught error. */
+  whenEnded(end: () => void): void;
+}
+
 /** The differences between the runtimes. */
 export interface Runtime {
   readonly name: "deno" | "bun";
@@ -147,6 +155,8 @@ export interface Runtime {
    * it. Null where no version of the runtime can.
    */
   readonly openEvent: ((fd: number, onWake: () => void) => Doorbell | null) | null;
+  /** Null where a thread ends with its program. */
+  readonly programs: Programs | null;
   /** An environment variable, or undefined when unset or not permitted. Never prompts. */
   environment(name: string): string | undefined;
 }

@@ -48,6 +48,8 @@ export interface ProgramOptions {
   folder?: URL;
   /** `globalThis.gc` can be called; in Bun `Bun.gc` always can. */
   collects?: boolean;
+  /** Options of the runtime, in front of the file. */
+  flags?: readonly string[];
 }
 
 /** Starts `programs/<name>.ts`. */
@@ -56,8 +58,9 @@ export function start(name: string, options: ProgramOptions = {}): Program {
   const file = fileURLToPath(new URL(`./${name}.ts`, folder));
   const engine = options.collects === true ? ["--v8-flags=--expose-gc"] : [];
   const flags = "Deno" in globalThis
-    ? ["run", "--no-check", "--no-lock", "--config", `${root}/deno.json`, "-A", ...engine, file]
-    : [file];
+    ? ["run", "--no-check", "--no-lock", "--config", `${root}/deno.json`, "-A", ...engine]
+    : [];
+  flags.push(...options.flags ?? [], file);
   const limit = options.descriptorsMax;
   const command = [...options.prefix ?? [], process.execPath, ...flags, ...options.args ?? []];
   // Half a second after its start Deno would look for updates, with descriptors of its own.

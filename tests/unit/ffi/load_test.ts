@@ -60,6 +60,7 @@ class RefusingRuntime implements Runtime {
   };
   readonly packets = false;
   openEvent = null;
+  programs = null;
   environment = () => this.#environment;
 }
 

@@ -1,0 +1,79 @@
+/**
+ * Programs that the runtime loads anew in the same process, when a file changes or one test file
+ * follows the other: the sockets and rings of the former program are gone by then.
+ *
+ * @module
+ */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { assert, suite } from "../harness.ts";
+import { endChildren, start } from "./child.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+interface Context {
+  folder: string;
+}
+
+const test = suite<Context>("reload", {} as Context, { timeoutMs: 60_000 });
+
+test.before.each((context) => {
+  context.folder = mkdtempSync(join(tmpdir(), "uringnet-reload-"));
+});
+
+test.after.each(({ folder }) => {
+  endChildren();
+  rmSync(folder, { recursive: true });
+});
+
+/** Listens and has a receive pending, and counts the rings of the process. */
+const SERVER = `import { readdirSync, readlinkSync } from "node:fs";
+import { Network } from "${ROOT}mod.ts";
+
+const network = await Network.start({ backend: "io_uring" });
+const listener = await network.bind("127.0.0.1:PORT");
+const [client] = await Promise.all([network.dial(listener.localAddress), listener.accept()]);
+void client.stream.recvSome();
+const rings = readdirSync("/proc/self/fd").filter((fd) => {
+  try {
+    return readlinkSync("/proc/self/fd/" + fd).includes("io_uring");
+  } catch {
+    return false; // The folder itself, which is closed again.
+  }
+});
+console.log("version VERSION", listener.localAddress.port, rings.length, "rings");
+`;
+
+/** Saves each version of the program, and waits for its line. */
+async function reload(folder: string, text: string): Promise<void> {
+  const file = join(folder, "server.ts");
+  const write = (version: number, port: string) => {
+    writeFileSync(file, text.replace("VERSION", `${version}`).replace("PORT", port));
+  };
+  write(0, "0");
+  const url = pathToFileURL(`${folder}/`);
+  const program = start("server", { folder: url, flags: ["--watch"] });
+  const [, port, rings] = await program.line(/^version 0 (\d+) (\d+) rings$/m);
+  for (const version of [1, 2, 3]) {
+    write(version, port);
+    // Deno watches the file only some time after the program has begun, and says nothing then.
+    const writing = setInterval(() => write(version, port), 2_500);
+    const [line] = await program.line(new RegExp(`^version ${version} .*|EADDRINUSE`, "m"));
+    clearInterval(writing);
+    assert.is(line, `version ${version} ${port} ${rings} rings`);
+  }
+  program.kill();
+}
+
+test("a watched program is loaded anew with its port and without the former rings", ({ folder }) =>
+  reload(folder, SERVER));
+
+// Bun ends the process.
+if ("Deno" in globalThis) {
+  test("also after an uncaught error", ({ folder }) =>
+    reload(folder, `${SERVER}throw new Error("later");\n`));
+}
+
+test.run();
