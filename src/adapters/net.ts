@@ -29,6 +29,24 @@ import { Socket as SocketClass } from "./socket.ts";
 import type { SocketOptions } from "./socket_options.ts";
 
 export type { Callback };
+export type {
+  AddressInfo,
+  DropArgument,
+  IpcNetConnectOpts,
+  IpcSocketConnectOpts,
+  IPVersion,
+  ListenOptions,
+  LookupFunction,
+  NetConnectOpts,
+  OnReadOpts,
+  ServerOpts,
+  SocketAddressInitOptions,
+  SocketConnectOpts,
+  SocketConstructorOpts,
+  SocketReadyState,
+  TcpNetConnectOpts,
+  TcpSocketConnectOpts,
+} from "node:net";
 
 /** The network that serves this module, opened unless it is open, for its metrics. */
 export function netNetwork(): Network {
@@ -57,10 +75,14 @@ export const Socket = callable(
   "Socket",
   runtimeSocket,
 ) as unknown as typeof node.Socket;
+/** The type of a socket, as in Node. */
+export type Socket = node.Socket;
 /** Another name of `Socket`, as in Node. */
 export const Stream: typeof node.Socket = Socket;
 /** `net.Server`, over the ring. May be called without `new`, as in Node. */
 export const Server = callable(ServerClass, "Server") as unknown as typeof node.Server;
+/** The type of a server, as in Node. */
+export type Server = node.Server;
 
 function makeServer(options?: ServerOptions | Callback, listener?: Callback): node.Server {
   return new (Server as unknown as typeof ServerClass)(options, listener) as unknown as node.Server;
@@ -90,8 +112,12 @@ export const createConnection: typeof node.connect = connect;
 
 /** The runtime's own `net.BlockList`. */
 export const BlockList: typeof node.BlockList = runtimeNet.BlockList;
+/** The type of a block list, as in Node. */
+export type BlockList = node.BlockList;
 /** The runtime's own `net.SocketAddress`. */
 export const SocketAddress: typeof node.SocketAddress = runtimeNet.SocketAddress;
+/** The type of a socket address, as in Node. */
+export type SocketAddress = node.SocketAddress;
 /** The runtime's own `net.isIP`. */
 export const isIP: typeof node.isIP = runtimeNet.isIP;
 /** The runtime's own `net.isIPv4`. */

@@ -114,6 +114,7 @@ console.log(capabilities.reason, batch, await main("127.0.0.1:0", { reusePort: t
 /** Needs the declarations of Node, whose types these subpaths have. */
 const NODE_CONSUMER = `import { createServer, type Server, type Socket } from "node:net";
 import ring, { connect, netNetwork, Socket as RingSocket } from "uringnet/net";
+import type { AddressInfo, BlockList, NetConnectOpts, Server as RingServer } from "uringnet/net";
 import { toDuplex, type ToDuplexOptions } from "uringnet/adapters/duplex";
 import { Network, type NetworkStats } from "uringnet";
 
@@ -121,6 +122,11 @@ const module: { createServer: typeof createServer } = ring;
 const server: Server = module.createServer({ noDelay: true }, (socket) => socket.end("x"));
 const client: Socket = connect({ port: 1, host: "::1" }, () => client.setNoDelay());
 class Own extends RingSocket {}
+const typed: RingSocket = client;
+const bound: RingServer = server;
+const connectTo: NetConnectOpts = { port: (bound.address() as AddressInfo).port };
+const blocked: BlockList = new ring.BlockList();
+typed.once("close", () => connect(connectTo).end(String(blocked.check("::1", "ipv6"))));
 const options: ToDuplexOptions = { allowHalfOpen: true, highWaterMark: 1 };
 const network = await Network.start();
 const duplex: Socket = toDuplex(await network.dial("unix:/path"), options);
@@ -170,7 +176,11 @@ test.before(async (context) => {
   for (const name of ["@types", "undici-types"]) {
     symlinkSync(join(ROOT, "node_modules", name), join(context.app, "node_modules", name));
   }
-  writeFileSync(join(context.app, "plain.ts"), 'export { Network } from "uringnet";\n');
+  writeFileSync(
+    join(context.app, "plain.ts"),
+    'export { Network } from "uringnet";\n' +
+      'export { connect } from "uringnet/adapters/deno";\n',
+  );
   const metrics = 'import { Registry } from "prom-client";\nimport { Network } from "uringnet";\n' +
     "await Network.start({ registry: new Registry() });\n";
   writeFileSync(join(context.app, "metrics.ts"), metrics);

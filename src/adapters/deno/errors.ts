@@ -11,7 +11,7 @@ import { ERRNO } from "../../base/errno.ts";
 import { NetworkError } from "../../base/network_error.ts";
 
 /** A class of `Deno.errors`. */
-export type DenoErrorClass = new (message?: string, options?: ErrorOptions) => Error;
+export type DenoErrorClass = new (message?: string, options?: { cause?: unknown }) => Error;
 
 /** The names of the classes of `Deno.errors` that a network throws. */
 export type DenoErrorName =
@@ -68,7 +68,7 @@ export type ErrorClasses = Readonly<Record<DenoErrorName, DenoErrorClass>>;
 
 function makeClass(name: DenoErrorName): DenoErrorClass {
   const made = class extends Error {
-    constructor(message?: string, options?: ErrorOptions) {
+    constructor(message?: string, options?: { cause?: unknown }) {
       super(message, options);
       this.name = name;
     }
