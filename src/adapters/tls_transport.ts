@@ -50,6 +50,8 @@ export class TlsTransport extends Duplex {
   #early: (Uint8Array | null)[] | null = [];
   /** Whether a write found no room, and 'drain' waits for it. */
   #owesDrain = false;
+  /** Takes what TLS has encrypted and will write only later, in a runtime that writes later. */
+  lastBytes: (() => Uint8Array | null) | null = null;
 
   static {
     for (const name of MEMBERS_OF_SOCKET) {
@@ -122,6 +124,8 @@ export class TlsTransport extends Duplex {
 
   override _destroy(error: Error | null, done: Done): void {
     done(error);
+    const bytes = this.lastBytes?.() ?? NO_BYTES;
+    if (bytes.length > 0 && this.#socket.writable) this.write(bytes);
     this.#socket.destroy();
   }
 

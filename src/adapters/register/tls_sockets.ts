@@ -14,6 +14,8 @@ import type { Readable } from "node:stream";
 import { announcingRest } from "../announcing_rest.ts";
 import type { SocketState } from "../socket_state.ts";
 import { SocketStream, STATE, transportOf } from "../socket_stream.ts";
+import type { TlsTransport } from "../tls_transport.ts";
+import { denoTlsOutput } from "./deno_tls_output.ts";
 import {
   type Exports,
   includeInstances,
@@ -142,12 +144,12 @@ const LISTENED = [["error", "on"], ["data", "on"], ["end", "once"], ["close", "o
 
 /**
  * Moves a wrapped stream from a socket to the transport of the socket. The listeners of the stream
- * are the last ones of the socket, as the constructor of the TLS socket has just made it. False for
+ * are the last ones of the socket, as the constructor of the TLS socket has just made it. Null for
  * any other stream.
  */
-function moveToTransport(wrapped: Wrapped): boolean {
+function moveToTransport(wrapped: Wrapped): TlsTransport | null {
   const { stream: socket } = wrapped;
-  if (!(socket instanceof SocketStream)) return false;
+  if (!(socket instanceof SocketStream)) return null;
   // Read first, as the transport listens to the socket as well.
   const listeners = LISTENED.map(([name]) => socket.listeners(name).at(-1) as Method);
   const transport = transportOf(socket);
@@ -156,7 +158,7 @@ function moveToTransport(wrapped: Wrapped): boolean {
     transport[method](name, listeners[index]);
   }
   wrapped.stream = transport;
-  return true;
+  return transport;
 }
 
 /** Calls `done` once the connection has taken all bytes that TLS has written to it. */
@@ -214,8 +216,11 @@ export function patchTlsSockets(net: NetModule, tls: Exports): void {
       return result;
     });
     replaceFunction(prototype, "_wrapHandle", function (this: Readable, ...args: unknown[]) {
-      if (args[0] && moveToTransport(args[0] as Wrapped)) this.read = announcingRest(this.read);
-      return Reflect.apply(wrapHandle, this, args);
+      const transport = args[0] ? moveToTransport(args[0] as Wrapped) : null;
+      if (transport !== null) this.read = announcingRest(this.read);
+      const handle = Reflect.apply(wrapHandle, this, args);
+      if (transport !== null) denoTlsOutput(handle, transport);
+      return handle;
     });
     replaceFunction(prototype, "_start", survivesFailedStart(start));
   }
