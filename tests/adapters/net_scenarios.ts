@@ -384,6 +384,28 @@ export const SCENARIOS: readonly Scenario[] = [
     differs: { bun: "Bun destroys the socket", deno: "Deno destroys the socket" },
   },
   {
+    claim: "a path is free as soon as close() returns, with connections that live on",
+    async play(net, log) {
+      const path = `/tmp/uringnet-free-${process.pid}-${Math.random()}.sock`;
+      const server = net.createServer((peer) => peer.pipe(peer));
+      server.listen(path);
+      await once(server, "listening");
+      const client = net.connect(path);
+      client.write("ping");
+      await once(client, "data");
+      server.close();
+      log(`exists ${existsSync(path)}`);
+      const next = net.createServer();
+      next.listen(path);
+      await once(next, "listening");
+      log(`listens ${next.listening}`);
+      client.destroy();
+      next.close();
+      await Promise.all([closed(server), closed(next)]);
+    },
+    expected: ["exists false", "listens true"],
+  },
+  {
     claim: "a write behind end() fails, and one behind destroy() does",
     async play(net, log) {
       const { server, client, peer } = await pair(net);

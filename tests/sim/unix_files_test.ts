@@ -34,6 +34,24 @@ test("a listener makes a file, and removes it", async () => {
   });
 });
 
+test("the path of a listener is free once close was called, while its connections live", async () => {
+  await play(async (sim) => {
+    const network = sim.open();
+    const listener = await network.bind({ path: PATH });
+    const [client, server] = await Promise.all([network.dial({ path: PATH }), listener.accept()]);
+    const waiting = assert.rejects(listener.accept(), { code: "Closed" });
+    // The accept operation is with the kernel now.
+    await sim.sleep(1);
+    const closing = listener.close();
+    assert.not(sim.kernel.files.has(PATH));
+    const next = await network.bind({ path: PATH });
+    await Promise.all([closing, waiting]);
+    assert.ok(sim.kernel.files.has(PATH));
+    await Promise.all([client.close(), server.close(), next.close()]);
+    await network.close();
+  });
+});
+
 test("a bind that fails after the file was made leaves neither file nor descriptor", async () => {
   for (const call of ["listen", "address"] as const) {
     await play(async (sim) => {
