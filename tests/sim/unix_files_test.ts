@@ -34,7 +34,7 @@ test("a listener makes a file, and removes it", async () => {
   });
 });
 
-test("the path of a listener is free once close was called, while its connections live", async () => {
+test("a path is free once close was called, while connections live", async () => {
   await play(async (sim) => {
     const network = sim.open();
     const listener = await network.bind({ path: PATH });

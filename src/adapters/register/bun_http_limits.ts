@@ -53,12 +53,16 @@ interface Exchange {
 }
 
 const CHECK_MS = 30_000;
+/** The name of the symbol under which Bun notes that a request on a socket has begun. */
+const REQUEST_BEGUN = "http1MessageOpen";
 const TIMED_OUT = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n";
 
 export class BunHttpLimits {
   readonly #server: LimitedServer;
   readonly #exchanges = new Map<NetSocket, Exchange>();
   readonly #timer: ReturnType<typeof setInterval>;
+  /** Undefined before the first look; null in a version of Bun without such a symbol. */
+  #begun: symbol | null | undefined;
 
   constructor(server: LimitedServer) {
     this.#server = server;
@@ -147,12 +151,27 @@ export class BunHttpLimits {
 
   #idle(socket: NetSocket, exchange: Exchange): void {
     if (!this.#exchanges.has(socket)) return;
+    if (this.#hasBegun(exchange.shown ?? socket)) {
+      // A part of the next head has come together with the request before it.
+      exchange.phase = "headers";
+      exchange.sinceMs = performance.now();
+      return;
+    }
     const { keepAliveTimeout = 0, keepAliveTimeoutBuffer = 0, timeout = 0 } = this.#server;
     exchange.phase = "idle";
     exchange.sinceMs = -1;
     exchange.bytesBefore = socket.bytesRead;
     const limitMs = keepAliveTimeout > 0 ? keepAliveTimeout + keepAliveTimeoutBuffer : timeout;
     socket.setTimeout(limitMs);
+  }
+
+  #hasBegun(shown: NetSocket): boolean {
+    if (this.#begun === undefined) {
+      const symbols = Object.getOwnPropertySymbols(shown);
+      this.#begun = symbols.find(({ description }) => description === REQUEST_BEGUN) ?? null;
+    }
+    const noted = shown as unknown as Record<symbol, unknown>;
+    return this.#begun !== null && noted[this.#begun] === true;
   }
 
   #check(): void {

@@ -13,7 +13,7 @@
 import type { TlsTransport } from "../tls_transport.ts";
 
 /** The handle of a TLS socket, as far as a version of the runtime has these methods. */
-interface TlsHandle {
+export interface TlsHandle {
   drainEncOut?: () => ArrayBuffer | Uint8Array | null | undefined;
   finishAccept?: (...args: unknown[]) => unknown;
   _flushEncOut?: () => void;

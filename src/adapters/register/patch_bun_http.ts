@@ -19,14 +19,15 @@ import {
   type NetModule,
   type NetServer,
   type NetSocket,
-  replace,
   replaceFunction,
   replaceGetter,
 } from "./node_modules.ts";
 import { nodeError } from "../node_error.ts";
 import { plainServer } from "./plain_server.ts";
 import { readsAsAsked } from "./reads_as_asked.ts";
+import { bunHttpAnswers, type HttpRequest, type HttpResponse } from "./bun_http_answers.ts";
 import { BunHttpLimits, type LimitedServer } from "./bun_http_limits.ts";
+import { bunHttpsServers } from "./bun_https_servers.ts";
 import { listenOnRing, type OuterServer } from "./listen_on_ring.ts";
 import { serverTlsOptions } from "./server_tls_options.ts";
 import { connectionError } from "./tls_sockets.ts";
@@ -52,10 +53,6 @@ interface Listening {
 }
 
 const listening = new WeakMap<object, Listening>();
-/** The options with which an https server was made. */
-const tlsOptions = new WeakMap<object, Fields>();
-/** The listeners of "connection" with which an https server was made. */
-const ownListeners = new WeakMap<object, Set<unknown>>();
 
 function finishClose(server: HttpServer, state: Listening): void {
   if (!state.closing || state.sockets.size > 0) return;
@@ -71,7 +68,7 @@ function finishClose(server: HttpServer, state: Listening): void {
  * socket as one of Bun's.
  */
 function tellConnection(server: HttpServer, socket: NetSocket): void {
-  const own = ownListeners.get(server);
+  const own = bunHttpsServers.ownListeners(server);
   for (const listener of server.rawListeners("connection")) {
     if (!own?.has(listener)) Reflect.apply(listener, server, [socket]);
   }
@@ -101,6 +98,7 @@ function secure(tls: Exports, server: HttpServer, state: Listening, socket: NetS
     socket.removeListener("close", hungUp);
     state.limits.secured(socket, secured);
     server.emit("secureConnection", secured);
+    bunHttpAnswers.beginHttp(secured);
     state.plain.emit("connection", secured);
   });
 }
@@ -111,7 +109,7 @@ function startListening(
   server: HttpServer,
   args: readonly unknown[],
 ): void {
-  const given = tlsOptions.get(server);
+  const given = bunHttpsServers.options(server);
   const isSecure = given !== undefined;
   let secured: Fields | null = null;
   try {
@@ -128,6 +126,7 @@ function startListening(
       tellConnection(server, socket);
       secure(tls, server, state, socket);
     } else {
+      bunHttpAnswers.beginHttp(socket);
       server.emit("connection", socket);
     }
   };
@@ -164,16 +163,33 @@ function wrap(prototype: Exports, name: string, make: (original: Method) => Meth
   replaceFunction(prototype, name, make(prototype[name]));
 }
 
-/** Updates the state of a connection from a request or an upgrade. */
-function noteExchange(server: HttpServer, name: unknown, args: readonly unknown[]): void {
+interface Request extends EventEmitter, HttpRequest {
+  readonly socket: NetSocket & { _parent: NetSocket | null };
+}
+
+/** Updates the state of a connection from a request or an upgrade. False when it is refused. */
+function noteExchange(server: HttpServer, name: unknown, args: readonly unknown[]): boolean {
   const limits = listening.get(server)?.limits;
-  if (limits === undefined) return;
-  const request = args[0] as EventEmitter & { socket: NetSocket & { _parent: NetSocket | null } };
+  if (limits === undefined) return true;
+  const [request, response] = args as [Request, EventEmitter & HttpResponse];
   const socket = request.socket._parent ?? request.socket;
-  if (REQUESTS.has(name)) {
-    readsAsAsked(request);
-    limits.request(socket, request, args[1] as EventEmitter);
-  } else limits.release(socket);
+  if (!REQUESTS.has(name)) {
+    limits.release(socket);
+    bunHttpAnswers.endHttp(request.socket);
+    return true;
+  }
+  readsAsAsked(request);
+  limits.request(socket, request, response);
+  return !bunHttpAnswers.refusesHostless(server, request, response);
+}
+
+/** A program that hears of an error writes the answer itself. True when there is no more to do. */
+function noteError(server: HttpServer, [error, socket]: readonly unknown[]): boolean {
+  if (server.listenerCount("clientError") === 0) {
+    return bunHttpAnswers.endsInAnswer(error as Error, socket as NetSocket);
+  }
+  bunHttpAnswers.endHttp(socket as NetSocket);
+  return false;
 }
 
 /** A program that listens to one of the last two gets no "request" where it applies. */
@@ -184,7 +200,11 @@ function patchLifecycle(prototype: Exports): void {
   wrap(prototype, "emit", (original) =>
     function (...args) {
       const [name, ...rest] = args;
-      if (EXCHANGES.has(name) && listening.has(this)) noteExchange(this, name, rest);
+      if (EXCHANGES.has(name) && listening.has(this)) {
+        if (!noteExchange(this, name, rest)) return true;
+      } else if (name === "clientError" && listening.has(this) && noteError(this, rest)) {
+        return true;
+      }
       return Reflect.apply(original, this, args);
     });
   wrap(prototype, "close", (original) =>
@@ -242,31 +262,6 @@ function patchLifecycle(prototype: Exports): void {
   });
 }
 
-/** An https server is made by its class or by `createServer`: both note its options. */
-function noteTlsOptions(https: Exports): void {
-  const Original = https.Server as new (...args: unknown[]) => object;
-  const note = (server: object, [options]: unknown[]): object => {
-    ownListeners.set(server, new Set((server as HttpServer).rawListeners("connection")));
-    tlsOptions.set(server, options !== null && typeof options === "object" ? { ...options } : {});
-    return server;
-  };
-  const make = (args: unknown[], newTarget: unknown): object => {
-    const subclass = newTarget === undefined || newTarget === Server ? Original : newTarget;
-    return note(Reflect.construct(Original, args, subclass as typeof Original), args);
-  };
-  const Server: unknown = new Proxy(Original, {
-    apply(_target, self, args) {
-      if (!(self instanceof Original)) return make(args, undefined);
-      // In the constructor of a class that inherits without `class` syntax.
-      Reflect.apply(Original, self, args);
-      return note(self, args);
-    },
-    construct: (_target, args, newTarget) => make(args, newTarget),
-  });
-  replace(https, "Server", Server);
-  replaceFunction(https, "createServer", (...args: unknown[]) => make(args, undefined));
-}
-
 /** Replaces how servers of `node:http` and `node:https` listen in Bun. */
 export function patchBunHttp(
   net: NetModule,
@@ -286,5 +281,6 @@ export function patchBunHttp(
       startListening(net, modules, this, args);
       return this;
     });
-  noteTlsOptions(modules.https);
+  bunHttpAnswers.patchTrailers(modules.http);
+  bunHttpsServers.note(modules.https);
 }

@@ -15,7 +15,7 @@ import { announcingRest } from "../announcing_rest.ts";
 import type { SocketState } from "../socket_state.ts";
 import { SocketStream, STATE, transportOf } from "../socket_stream.ts";
 import type { TlsTransport } from "../tls_transport.ts";
-import { denoTlsOutput } from "./deno_tls_output.ts";
+import { denoTlsOutput, type TlsHandle } from "./deno_tls_output.ts";
 import {
   type Exports,
   includeInstances,
@@ -218,7 +218,7 @@ export function patchTlsSockets(net: NetModule, tls: Exports): void {
     replaceFunction(prototype, "_wrapHandle", function (this: Readable, ...args: unknown[]) {
       const transport = args[0] ? moveToTransport(args[0] as Wrapped) : null;
       if (transport !== null) this.read = announcingRest(this.read);
-      const handle = Reflect.apply(wrapHandle, this, args);
+      const handle = Reflect.apply(wrapHandle, this, args) as TlsHandle;
       if (transport !== null) denoTlsOutput(handle, transport);
       return handle;
     });

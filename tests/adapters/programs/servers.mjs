@@ -433,6 +433,81 @@ const steps = {
     await closed(server);
     return [text.includes("/1"), text.includes("408")];
   },
+  "http: the head of a pipelined request that does not end gets 408": async () => {
+    const limits = { headersTimeout: 60, connectionsCheckingInterval: 20, keepAliveTimeout: 0 };
+    const server = createServer(limits, (_, answer) => answer.end("ok"));
+    const port = await listening(server);
+    const client = net.connect(port, host);
+    client.write("GET / HTTP/1.1\r\nhost: a\r\n\r\nGET / HTTP/1.1\r\nhost: a\r\n");
+    const text = await body(client);
+    await closed(server);
+    return text.match(/HTTP\/1.1 \d+/g);
+  },
+  "http: a request without a host gets 400, unless the server wants none": async () => {
+    const told = [];
+    for (const requireHostHeader of [true, false]) {
+      const server = createServer({ requireHostHeader }, (_, answer) => answer.end("ok"));
+      const port = await listening(server);
+      for (const version of ["1.1", "1.0"]) {
+        const client = net.connect(port, host);
+        client.write(`GET / HTTP/${version}\r\nconnection: close\r\n\r\n`);
+        told.push((await body(client)).split("\r\n")[0]);
+      }
+      await closed(server);
+    }
+    return told;
+  },
+  "http: no 400 among the bytes of an answer": async () => {
+    const server = createServer((_, answer) => answer.write("begun"));
+    const port = await listening(server);
+    const client = net.connect(port, host);
+    client.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    let text = "";
+    client.on("data", (chunk) => {
+      if (text === "") client.write("nonsense\r\n\r\n");
+      text += chunk;
+    });
+    client.on("error", () => {});
+    await once(client, "close");
+    await closed(server);
+    return [text.includes("begun"), text.match(/HTTP\/1.1 \d+/g)];
+  },
+  "http: heads are in Latin-1, and what a program writes in UTF-8": async () => {
+    const server = createServer((_, answer) => {
+      answer.setHeader("x", "\u00e9");
+      answer.end(Buffer.from("\u00e9"));
+    });
+    server.on("upgrade", (_, socket) => socket.end("\u00e9"));
+    server.on("clientError", (_, socket) => socket.end("\u00e9"));
+    const port = await listening(server);
+    const sizes = [];
+    for (const text of ["", "connection: upgrade\r\nupgrade: x\r\n", "no header\r\n"]) {
+      const client = net.connect(port, host).setEncoding("latin1");
+      client.write(`GET / HTTP/1.1\r\nhost: a\r\n${text || "connection: close\r\n"}\r\n`);
+      let answer = "";
+      for await (const chunk of client) answer += chunk;
+      const [value] = /^x: (.*)\r/m.exec(answer)?.slice(1) ?? [];
+      sizes.push([value?.length ?? null, answer.split("\r\n\r\n").at(-1).length]);
+    }
+    await closed(server);
+    return sizes;
+  },
+  "http: the trailers of requests and answers": async () => {
+    const server = createServer(async (asked, answer) => {
+      await body(asked);
+      answer.addTrailers({ "x-first": asked.trailers["x-asked"] });
+      answer.addTrailers({ "x-last": asked.url });
+      answer.end("ok");
+    });
+    const port = await listening(server);
+    const client = net.connect(port, host);
+    const head = (path) => `POST ${path} HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n`;
+    const rest = "\r\n1\r\nz\r\n0\r\nx-asked: yes\r\n\r\n";
+    client.write(`${head("/1")}${rest}${head("/2")}connection: close\r\n${rest}`);
+    const text = await body(client);
+    await closed(server);
+    return text.split("\r\n").filter((line) => !/^(date|keep-alive):/i.test(line));
+  },
   "http: maxConnections": async () => {
     const server = createServer(() => {});
     server.maxConnections = 1;
@@ -732,6 +807,22 @@ const steps = {
     return found;
   },
   "https: refused": () => failure(https.get({ host, port: 1 })),
+  "https: trailers, and no answer without a host": async () => {
+    const server = https.createServer({ key, cert }, (_, answer) => {
+      answer.write("ok");
+      answer.addTrailers({ "x-last": "yes" });
+      answer.end();
+    });
+    const port = await listening(server);
+    const texts = [];
+    for (const name of ["host: a\r\n", ""]) {
+      const client = tlsConnect({ host, port, ca: cert, servername: "localhost" });
+      client.write(`GET / HTTP/1.1\r\n${name}connection: close\r\n\r\n`);
+      texts.push(await body(client));
+    }
+    await closed(server);
+    return [texts[0].slice(-17), texts[1].split("\r\n")[0]];
+  },
   "tls: the connection closes before the TLS socket": async () => {
     const server = tls.createServer({ key, cert }, (socket) => socket.end("bye"));
     const port = await listening(server);
