@@ -136,6 +136,10 @@ function unsupported(what: string): NodeError {
   return make(Error, "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM", what);
 }
 
+function unsupportedProtocol(protocol: string): NodeError {
+  return make(Error, "ERR_HTTP2_UNSUPPORTED_PROTOCOL", `protocol "${protocol}" is unsupported.`);
+}
+
 /** The address at which an error happened, which its message ends with. */
 export interface ErrorPlace {
   address?: string | undefined;
@@ -200,6 +204,7 @@ export const nodeError = {
   explained,
   fdType,
   fixed,
+  unsupportedProtocol,
   invalidIp,
   ipBlocked,
   lookup,

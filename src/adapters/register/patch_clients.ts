@@ -14,6 +14,9 @@
  *
  * @module
  */
+import type { EventEmitter } from "node:events";
+import { promisify } from "node:util";
+import { nodeError } from "../node_error.ts";
 import { socketArguments } from "../socket_arguments.ts";
 import { denoHttp2Sessions } from "./deno_http2_sessions.ts";
 import {
@@ -139,15 +142,24 @@ function http2Connection(net: NetModule, tls: Exports, authority: URL, options: 
   const protocol = authority.protocol || options.protocol || "https:";
   const host = (authority.hostname || authority.host || "localhost").replace(/^\[(.*)\]$/, "$1");
   const plain = protocol === "http:";
-  const port = authority.port !== "" && authority.port !== undefined
-    ? authority.port
-    : plain
-    ? 80
-    : 443;
+  if (!plain && protocol !== "https:") throw nodeError.unsupportedProtocol(String(protocol));
+  const port = authority.port || (plain ? "80" : "443");
   if (plain) return net.connect({ port, host, ...options, noDelay: true });
   // No name for an address: Deno takes an empty one for the host of the session's origin.
   const name = net.isIP(host) === 0 ? { servername: host } : {};
   return tls.connect(port, host, { ALPNProtocols: ["h2"], ...name, ...options, noDelay: true });
+}
+
+/** `util.promisify(http2.connect)`: a promise of the session that is connected. */
+function promised(connect: Exports["connect"]): (...args: unknown[]) => Promise<EventEmitter> {
+  return (authority, options) =>
+    new Promise((resolve, reject) => {
+      const session: EventEmitter = connect(authority, options, () => {
+        session.removeListener("error", reject);
+        resolve(session);
+      });
+      session.once("error", reject);
+    });
 }
 
 function patchHttp2(net: NetModule, tls: Exports, http2: Exports): void {
@@ -162,6 +174,7 @@ function patchHttp2(net: NetModule, tls: Exports, http2: Exports): void {
       : (url: URL, all: Fields) => http2Connection(net, tls, url, all);
     return original(authority, { ...options, createConnection }, listener);
   });
+  Object.defineProperty(http2.connect, promisify.custom, { value: promised(http2.connect) });
   for (const name of ["createServer", "createSecureServer"]) {
     const make = http2[name];
     const made = (...args: unknown[]): unknown => {

@@ -11,6 +11,7 @@ import http2, { connect as http2Connect } from "node:http2";
 import net, { Socket } from "node:net";
 import { once } from "node:events";
 import process from "node:process";
+import { promisify } from "node:util";
 import { Buffer } from "node:buffer";
 
 const ring = globalThis[Symbol.for("test.ring")] ?? (() => null);
@@ -755,7 +756,7 @@ const steps = {
     return text;
   },
   "https: a head that does not end gets 408 in TLS": async () => {
-    const options = { key, cert, headersTimeout: 60, connectionsCheckingInterval: 20 };
+    const options = { key, cert, headersTimeout: 400, connectionsCheckingInterval: 50 };
     const server = https.createServer(options, (_, answer) => answer.end("ok"));
     const port = await listening(server);
     const client = tlsConnect({ host, port, ca: cert, servername: "localhost" });
@@ -1175,6 +1176,24 @@ const steps = {
     await once(session, "close");
     await closed(server);
     return texts;
+  },
+  "http2: a promise of a session, and of one that is refused": async () => {
+    const server = http2.createServer((_, answer) => answer.end("hello"));
+    const port = await listening(server);
+    const session = await promisify(http2.connect)(`http://${host}:${port}`);
+    const text = await body(session.request({ ":path": "/" }));
+    session.close();
+    await once(session, "close");
+    await closed(server);
+    const refused = await promisify(http2.connect)(`http://${host}:1`).catch(({ code }) => code);
+    return [text, refused];
+  },
+  "http2: a protocol that is neither http nor https is refused": async () => {
+    try {
+      http2.connect(`ssh://${host}`);
+    } catch ({ code, message }) {
+      return [code, message];
+    }
   },
   "http2: a secure session by the address of its server": async () => {
     let peer;
