@@ -64,7 +64,9 @@ function normalize(args: readonly unknown[]): [Fields, unknown] {
     if (arg !== null && typeof arg === "object") Object.assign(fields, arg);
     else if (index === 0 && socketArguments.isPath(arg)) fields.path = arg;
     else if (index === 0 && arg !== undefined) fields.port = arg;
-    else if (index === 1 && typeof arg === "string") fields.host = arg;
+    else if (index === 1 && typeof arg === "string" && typeof rest[0] !== "object") {
+      fields.host = arg;
+    }
   }
   return [fields, callback];
 }

@@ -865,10 +865,12 @@ const steps = {
     };
     const trust = { ca: cert, servername: "localhost" };
     const client = tls.connect({ port, host, ...trust, onread: { buffer, callback } });
+    let heard = 0;
+    client.on("data", () => heard++);
     await once(client, "end");
     client.destroy();
     await closed(server);
-    return [text === "0123456789".repeat(1000), [...pieces]];
+    return [text === "0123456789".repeat(1000), [...pieces], heard];
   },
   "tls: echo, events of the client": async () => {
     const server = tls.createServer({ key, cert }, (socket) => socket.pipe(socket));
@@ -899,6 +901,14 @@ const steps = {
     const text = await body(client);
     await closed(server);
     return [text, client.alpnProtocol];
+  },
+  "tls: a host behind the options counts for nothing": async () => {
+    const server = net.createServer((socket) => socket.on("error", () => {}).resume().end());
+    const port = await listening(server);
+    const client = tls.connect({ port, family: 4 }, "nowhere.invalid");
+    const [{ code, host: named }] = await once(client, "error");
+    await closed(server);
+    return [code, named ?? null];
   },
   "tls: the host is the server's name by default": async () => {
     const server = tls.createServer({ key, cert }, (socket) => socket.end(socket.servername));
