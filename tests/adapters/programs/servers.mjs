@@ -1198,7 +1198,7 @@ const steps = {
     const refused = await promisify(http2.connect)(`http://${host}:1`).catch(({ code }) => code);
     return [text, refused];
   },
-  "http2: a protocol that is neither http nor https is refused": async () => {
+  "http2: a protocol that is neither http nor https is refused": () => {
     try {
       http2.connect(`ssh://${host}`);
     } catch ({ code, message }) {
