@@ -49,19 +49,21 @@ class NativeRing implements RingPort {
   readonly #library: Library;
   readonly #runtime: Runtime;
   readonly #id: number;
-  readonly #open: Set<number>;
+  readonly #open: Set<NativeRing>;
+  #doorbell: DoorbellPort | null = null;
 
   constructor(
     library: Library,
     runtime: Runtime,
     id: number,
     control: ArrayBuffer,
-    open: Set<number>,
+    open: Set<NativeRing>,
   ) {
     this.#library = library;
     this.#runtime = runtime;
     this.#id = id;
     this.#open = open;
+    open.add(this);
     this.header = new Uint32Array(control, 0, LAYOUT.headerWords);
     this.ops = new Uint32Array(control, OPS_AT, (LAYOUT.opCapacity * LAYOUT.opBytes) / 4);
     const completionWords = (LAYOUT.completionCapacity * LAYOUT.completionBytes) / 4;
@@ -80,7 +82,7 @@ class NativeRing implements RingPort {
   }
 
   openDoorbell(onWake: () => void): DoorbellPort {
-    return this.#openEvent(onWake) ?? this.#openSocket(onWake);
+    return this.#doorbell = this.#openEvent(onWake) ?? this.#openSocket(onWake);
   }
 
   /**
@@ -132,8 +134,14 @@ class NativeRing implements RingPort {
   }
 
   close(): number {
-    this.#open.delete(this.#id);
+    this.#open.delete(this);
     return this.#library.ur_ring_close(this.#id);
+  }
+
+  /** Called at the end of the program. The runtime leaves the doorbell open that it has adopted. */
+  end(): void {
+    this.#doorbell?.close();
+    this.close();
   }
 
   socket(family: number): number {
@@ -209,7 +217,7 @@ class Native implements NativePort {
   readonly #library: Library;
   readonly #view: OpenLibrary["view"];
   readonly #runtime: Runtime;
-  readonly #rings = new Set<number>();
+  readonly #rings = new Set<NativeRing>();
   readonly #collected = new FinalizationRegistry<number>((slab) => {
     this.#library.ur_slab_release(slab);
   });
@@ -218,7 +226,9 @@ class Native implements NativePort {
     this.#runtime = runtime;
     this.#library = opened.library;
     this.#view = opened.view;
-    if (runtime.programs !== null) separatePrograms(runtime.programs, this.#library, this.#rings);
+    if (runtime.programs === null) return;
+    const end = () => this.#rings.forEach((ring) => ring.end());
+    separatePrograms(runtime.programs, this.#library, end);
   }
 
   mapSlab(sizeBytes: number): SlabMemory | null {
@@ -233,7 +243,6 @@ class Native implements NativePort {
     const ring = library.ur_ring_open(options.entries, options.completionEntries, flags);
     if (ring < 0) return ring;
     const control = this.#viewSlab(library.ur_ring_control(ring), CONTROL_BYTES);
-    this.#rings.add(ring);
     return new NativeRing(library, this.#runtime, ring, control, this.#rings);
   }
 

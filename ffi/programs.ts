@@ -20,18 +20,24 @@ function sweep(end: (id: number) => boolean): void {
   for (let id = 0, foreign = 0; foreign < FOREIGN_MAX; id++) foreign = end(id) ? 0 : foreign + 1;
 }
 
+/** Closes a ring of the former program, and its doorbell, which the runtime has not closed. */
+function closeRing(library: Library, ring: number): boolean {
+  if (library.ur_ring_control(ring) === -ERRNO.EPERM) return false;
+  library.ur_ring_event_back(ring);
+  library.ur_ring_doorbell_back(ring);
+  library.ur_ring_close(ring);
+  return true;
+}
+
 /**
- * Ends what the former program of this thread has left, and at the end of this one its rings. The
- * memory is given back by the next program, when no code can touch it any more.
+ * Ends what the former program of this thread has left. `end` closes the rings of this one, and is
+ * called when it ends. The memory is given back by the next program, when no code can touch it any
+ * more.
  */
-export function separatePrograms(
-  programs: Programs,
-  library: Library,
-  rings: ReadonlySet<number>,
-): void {
+export function separatePrograms(programs: Programs, library: Library, end: () => void): void {
   if (programs.begins()) {
-    sweep((ring) => library.ur_ring_close(ring) !== -ERRNO.EPERM);
+    sweep((ring) => closeRing(library, ring));
     sweep((slab) => library.ur_slab_release(slab) === 0);
   }
-  programs.whenEnded(() => rings.forEach((ring) => void library.ur_ring_close(ring)));
+  programs.whenEnded(end);
 }

@@ -118,7 +118,10 @@ export interface FileFacts {
 export interface Programs {
   /** True for the first call in a program, whichever copy of this module makes it. */
   begins(): boolean;
-  /** Calls a function when the program ends; it is not called after an uncaught error. */
+  /**
+   * Calls a function when the program ends. The function is not called after an uncaught error, and
+   * not after a file of a test run.
+   */
   whenEnded(end: () => void): void;
 }
 

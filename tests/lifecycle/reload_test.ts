@@ -28,7 +28,7 @@ test.after.each(({ folder }) => {
   rmSync(folder, { recursive: true });
 });
 
-/** Listens and has a receive pending, and counts the rings of the process. */
+/** Listens and has a receive pending, and counts the rings and eventfds of the process. */
 const SERVER = `import { readdirSync, readlinkSync } from "node:fs";
 import { Network } from "${ROOT}mod.ts";
 
@@ -36,14 +36,14 @@ const network = await Network.start({ backend: "io_uring" });
 const listener = await network.bind("127.0.0.1:PORT");
 const [client] = await Promise.all([network.dial(listener.localAddress), listener.accept()]);
 void client.stream.recvSome();
-const rings = readdirSync("/proc/self/fd").filter((fd) => {
+const open = readdirSync("/proc/self/fd").filter((fd) => {
   try {
-    return readlinkSync("/proc/self/fd/" + fd).includes("io_uring");
+    return /io_uring|eventfd/.test(readlinkSync("/proc/self/fd/" + fd));
   } catch {
     return false; // The folder itself, which is closed again.
   }
 });
-console.log("version VERSION", listener.localAddress.port, rings.length, "rings");
+console.log("version VERSION", listener.localAddress.port, open.length, "open");
 `;
 
 /** Saves each version of the program, and waits for its line. */
@@ -55,19 +55,19 @@ async function reload(folder: string, text: string): Promise<void> {
   write(0, "0");
   const url = pathToFileURL(`${folder}/`);
   const program = start("server", { folder: url, flags: ["--watch"] });
-  const [, port, rings] = await program.line(/^version 0 (\d+) (\d+) rings$/m);
+  const [, port, open] = await program.line(/^version 0 (\d+) (\d+) open$/m);
   for (const version of [1, 2, 3]) {
     write(version, port);
     // Deno watches the file only some time after the program has begun, and says nothing then.
     const writing = setInterval(() => write(version, port), 2_500);
     const [line] = await program.line(new RegExp(`^version ${version} .*|EADDRINUSE`, "m"));
     clearInterval(writing);
-    assert.is(line, `version ${version} ${port} ${rings} rings`);
+    assert.is(line, `version ${version} ${port} ${open} open`);
   }
   program.kill();
 }
 
-test("a watched program is loaded anew with its port and without the former rings", ({ folder }) =>
+test("a watched program has its port again, and no descriptor of the former one", ({ folder }) =>
   reload(folder, SERVER));
 
 // Bun ends the process.
