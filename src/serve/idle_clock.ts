@@ -1,6 +1,7 @@
 /**
- * The clock of idle connections. It stands still while the program blocks the thread, because bytes
- * that arrive meanwhile are received only afterwards, perhaps after the next check.
+ * The clock of idle connections. While the program blocks the thread, the clock counts little, and
+ * the check that follows is late: bytes that have arrived meanwhile are received only afterwards,
+ * perhaps after that check, which therefore spares a connection whose time is over.
  *
  * @module
  */
@@ -13,13 +14,24 @@ export class IdleClock {
   readonly lookMs: number;
   #ms = 0;
   #readMs: number;
+  #dueMs = 0;
 
   constructor(idleTimeoutMs: number, nowMs: number) {
     this.lookMs = Math.ceil(idleTimeoutMs / LOOKS);
     this.#readMs = nowMs;
   }
 
-  /** Counts at most two checks, so that at least one more follows the end of a long block. */
+  /** Called when the next check is set, one `lookMs` ahead. */
+  set(nowMs: number): void {
+    this.#dueMs = nowMs + this.lookMs;
+  }
+
+  /** Whether the program may have blocked the thread before a check at this time. */
+  isLate(nowMs: number): boolean {
+    return nowMs - this.#dueMs > this.lookMs / 2;
+  }
+
+  /** Counts at most the time of two checks. */
   read(nowMs: number): number {
     this.#ms += Math.min(nowMs - this.#readMs, 2 * this.lookMs);
     this.#readMs = nowMs;

@@ -261,24 +261,23 @@ export class RunningServer implements Server, NetworkServer {
   /** One timer for all connections. It fires several times in an idle time. */
   #watchIdle(clock: IdleClock): void {
     if (this.#idleTimer !== null) return;
-    this.#idleTimer = this.#context.host.setTimer(() => {
+    const { host } = this.#context;
+    clock.set(host.now());
+    this.#idleTimer = host.setTimer(() => {
       this.#idleTimer = null;
-      this.#endIdle(clock.read(this.#context.host.now()));
+      this.#endIdle(clock, host.now());
       if (this.#served.size > 0) this.#watchIdle(clock);
     }, clock.lookMs);
   }
 
-  #endIdle(nowMs: number): void {
+  #endIdle(clock: IdleClock, timeMs: number): void {
+    const isLate = clock.isLate(timeMs);
+    const nowMs = clock.read(timeMs);
     const idleTimeoutMs = this.#options.idleTimeoutMs as number;
     for (const served of this.#served.all()) {
-      const { bytes } = served;
-      if (bytes !== served.bytesSeen) {
-        served.bytesSeen = bytes;
-        served.movedMs = nowMs;
-      } else if (!served.ended && nowMs - served.movedMs >= idleTimeoutMs) {
-        this.#tell(serveErrors.idleError(idleTimeoutMs, bytes), served.connection);
-        this.#end(served);
-      }
+      if (!served.isIdle(nowMs, idleTimeoutMs, isLate)) continue;
+      this.#tell(serveErrors.idleError(idleTimeoutMs, served.bytes), served.connection);
+      this.#end(served);
     }
   }
 

@@ -169,6 +169,12 @@ test("copyBidirectional() loses no byte, or rejects and resets both", async () =
 });
 
 test("a peer is not idle because the program has blocked the thread", async () => {
+  // After 34 ms, three of the four checks have seen nothing of the peer.
+  for (const quietMs of [9, 34]) await askBetweenBlocks(quietMs);
+});
+
+/** A peer that is quiet for a time, then asks, while the program blocks the thread. */
+async function askBetweenBlocks(quietMs: number): Promise<void> {
   const sim = new Sim({ seed: 1 });
   await sim.run(async () => {
     const network = sim.open();
@@ -180,7 +186,7 @@ test("a peer is not idle because the program has blocked the thread", async () =
     }, { idleTimeoutMs: 40, onError: (error) => errors.push(error) });
     const client = await clients.dial(listener.localAddress);
     for (let count = 0; count < 20; count++) {
-      await sim.sleep(9);
+      await sim.sleep(quietMs);
       await client.sink.send("!");
       // Now the server's check and the byte are both due, and the check may come first.
       sim.host.clockMs += 100;
@@ -193,7 +199,7 @@ test("a peer is not idle because the program has blocked the thread", async () =
     await Promise.all([network.close(), clients.close()]);
   });
   sim.checkNothingLeft();
-});
+}
 
 test("a server that is closed at any step answers the calls that have begun", async () => {
   let answered = 0;
