@@ -46,7 +46,7 @@ interface Exchange {
    * many as it likes.
    */
   readonly unanswered: Map<Message, EventEmitter>;
-  /** The last request, answered or not. */
+  /** The last request, whose body may go on. Null while the connection is idle. */
   latest: Message | null;
   /** The socket that the program sees. Null before the end of a TLS handshake. */
   shown: NetSocket | null;
@@ -159,6 +159,7 @@ export class BunHttpLimits {
     }
     const { keepAliveTimeout = 0, keepAliveTimeoutBuffer = 0, timeout = 0 } = this.#server;
     exchange.phase = "idle";
+    exchange.latest = null;
     exchange.sinceMs = -1;
     exchange.bytesBefore = socket.bytesRead;
     const limitMs = keepAliveTimeout > 0 ? keepAliveTimeout + keepAliveTimeoutBuffer : timeout;
