@@ -24,7 +24,7 @@ export class IdleTimer {
   #periodMs = 0;
   #firesAtMs = 0;
   #lastActiveMs = 0;
-  /** That of the last `start`; null before it. */
+  /** That of the last `start`; null while there is no timeout, as it holds objects of a request. */
   #scope: AsyncScope | null = null;
 
   /**
@@ -53,12 +53,12 @@ export class IdleTimer {
   /** Turns the timeout off until the next `start`. */
   stop(): void {
     this.#periodMs = 0;
+    this.#scope = null;
   }
 
   /** Called when the socket is destroyed. */
   release(): void {
     this.stop();
-    this.#scope = null;
     this.#clear();
   }
 
