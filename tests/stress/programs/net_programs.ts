@@ -10,10 +10,11 @@
  */
 import process from "node:process";
 import ring, { netNetwork } from "../../../src/adapters/net.ts";
+import { patience } from "../../harness/time_limit.ts";
 import { type Net, NetProgram } from "../../support/net_program.ts";
 
-const PROGRAM_MS_MAX = 20_000;
-const SETTLE_MS_MAX = 7_000;
+const PROGRAM_MS_MAX = patience(20_000);
+const SETTLE_MS_MAX = patience(7_000);
 const NOTHING = "[0,0,0]";
 
 const [first, count, durationMs] = process.argv.slice(2, 5).map(Number);
