@@ -44,8 +44,7 @@ async function selfTest(): Promise<void> {
     (await visitor.stream.recvUntil("\n")).release();
     visitors.push(visitor);
   }
-  // The fourth visitor does not read.
-  const [speaker, one, other] = visitors;
+  const [speaker, one, other] = visitors; // The fourth one does not read.
   const hear = () =>
     Promise.all([one, other].map(async ({ stream }) => (await stream.recvUntil("\n")).text()));
   await speaker.sink.send("good morning\n");
