@@ -4,18 +4,11 @@
  *
  * @module
  */
-import process from "node:process";
+import { raised } from "./raised.ts";
 
-const VARIABLE = "URINGNET_RANDOM_MS";
 const TIME_MS_MAX = 86_400_000;
 
 /** `usualMs`, unless the environment asks for more. */
 export function randomMs(usualMs: number): number {
-  const given = process.env[VARIABLE];
-  if (given === undefined || given === "") return usualMs;
-  const timeMs = Number(given);
-  if (!Number.isInteger(timeMs) || timeMs < 1 || timeMs > TIME_MS_MAX) {
-    throw new RangeError(`${VARIABLE} must be 1 to ${TIME_MS_MAX}, got "${given}"`);
-  }
-  return Math.max(timeMs, usualMs);
+  return raised(usualMs, "URINGNET_RANDOM_MS", TIME_MS_MAX);
 }

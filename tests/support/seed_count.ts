@@ -4,18 +4,11 @@
  *
  * @module
  */
-import process from "node:process";
+import { raised } from "./raised.ts";
 
-const VARIABLE = "URINGNET_SIM_SEEDS";
 const SEEDS_MAX = 1_000_000;
 
 /** `usual`, unless the environment asks for more. */
 export function seedCount(usual: number): number {
-  const given = process.env[VARIABLE];
-  if (given === undefined || given === "") return usual;
-  const count = Number(given);
-  if (!Number.isInteger(count) || count < 1 || count > SEEDS_MAX) {
-    throw new RangeError(`${VARIABLE} must be 1 to ${SEEDS_MAX}, got "${given}"`);
-  }
-  return Math.max(count, usual);
+  return raised(usual, "URINGNET_SIM_SEEDS", SEEDS_MAX);
 }

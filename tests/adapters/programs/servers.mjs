@@ -76,6 +76,17 @@ async function afterSilence(client) {
   return [state, text];
 }
 
+/** The first line that a server of https answers to a text, or the code of the error. */
+async function statusInTls(server, text) {
+  const port = await listening(server);
+  const client = tlsConnect({ host, port, ca: cert, servername: "localhost" });
+  await once(client, "secureConnect");
+  client.write(text);
+  const answer = await body(client).catch((error) => error.code);
+  await closed(server);
+  return answer.split("\r\n")[0];
+}
+
 const steps = {
   "net: echo": async () => {
     const server = net.createServer((socket) => socket.pipe(socket));
@@ -758,23 +769,10 @@ const steps = {
   "https: a head that does not end gets 408 in TLS": async () => {
     const options = { key, cert, headersTimeout: 400, connectionsCheckingInterval: 50 };
     const server = https.createServer(options, (_, answer) => answer.end("ok"));
-    const port = await listening(server);
-    const client = tlsConnect({ host, port, ca: cert, servername: "localhost" });
-    await once(client, "secureConnect");
-    client.write("GET / HTTP/1.1\r\nhost: a\r\n");
-    const text = await body(client).catch((error) => error.code);
-    await closed(server);
-    return text.split("\r\n")[0];
+    return await statusInTls(server, "GET / HTTP/1.1\r\nhost: a\r\n");
   },
   "https: what is no request gets 400 in TLS": async () => {
-    const server = https.createServer({ key, cert });
-    const port = await listening(server);
-    const client = tlsConnect({ host, port, ca: cert, servername: "localhost" });
-    await once(client, "secureConnect");
-    client.write("nonsense\r\n\r\n");
-    const text = await body(client).catch((error) => error.code);
-    await closed(server);
-    return text.split("\r\n")[0];
+    return await statusInTls(https.createServer({ key, cert }), "nonsense\r\n\r\n");
   },
   "https: upgrade": async () => {
     const server = https.createServer({ key, cert });
