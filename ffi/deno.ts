@@ -7,7 +7,7 @@
  *
  * @module
  */
-import nodeProcess from "node:process";
+import process from "node:process";
 import { builtinModule } from "../src/base/builtin_module.ts";
 import { runtimeNet } from "../src/base/runtime_net.ts";
 import { type Libc, LIBC_SYMBOLS, muslLoaderPath } from "./libc.ts";
@@ -73,9 +73,8 @@ interface DenoNamespace {
 }
 
 // Undefined in Bun, where no function of this file is called.
-const { Deno: deno, process, addEventListener } = globalThis as unknown as {
+const { Deno: deno, addEventListener } = globalThis as unknown as {
   Deno: DenoNamespace;
-  process: ProcessNamespace;
   addEventListener(type: "unload", listener: () => void): void;
 };
 
@@ -216,7 +215,7 @@ const PIPE_SOCKET = 0;
 function openEvent(fd: number, onWake: () => void): Doorbell | null {
   let handle: PipeHandle;
   try {
-    handle = new (process.binding("pipe_wrap").Pipe)(PIPE_SOCKET);
+    handle = new ((process as unknown as ProcessNamespace).binding("pipe_wrap").Pipe)(PIPE_SOCKET);
   } catch {
     return null; // A version of Deno without the handle uses the doorbell's socket.
   }
@@ -240,14 +239,14 @@ const BEGUN = Symbol.for("uringnet.begun");
 /** Deno loads a watched program anew, and in a test run one file after the other. */
 const programs: Programs = {
   begins() {
-    if (BEGUN in nodeProcess) return false;
-    Object.defineProperty(nodeProcess, BEGUN, { value: true });
+    if (BEGUN in process) return false;
+    Object.defineProperty(process, BEGUN, { value: true });
     return true;
   },
   // "exit" comes last, and only its listeners run after "unload". Those of the program may still
   // send, so this one is added behind them.
   whenEnded: (end) =>
-    addEventListener.call(globalThis, "unload", () => void nodeProcess.on("exit", end)),
+    addEventListener.call(globalThis, "unload", () => void process.on("exit", end)),
 };
 
 function environment(name: string): string | undefined {

@@ -69,7 +69,7 @@ export class SocketStream extends Duplex {
 
   /** @internal The part of the constructor that follows the stream's. */
   static initialize(socket: SocketStream, options: SocketOptions): void {
-    bunTls((stream) => stream instanceof SocketStream ? transportOf(stream) : null);
+    bunTls(transportOrNull);
     const state = new SocketState();
     Object.defineProperty(socket, STATE, { value: state });
     unasked(socket);
@@ -255,6 +255,11 @@ function attachConnected(
 
 function handleOf(socket: Duplex): SocketHandle | null {
   return (socket as SocketStream)[STATE].handle;
+}
+
+/** For the hook of Bun, which also sees other streams. */
+function transportOrNull(stream: unknown): TlsTransport | null {
+  return stream instanceof SocketStream ? transportOf(stream) : null;
 }
 
 /** The stream that TLS gets in the place of the socket. */

@@ -16,7 +16,7 @@ export class IdleClock {
   #readMs: number;
   #dueMs = 0;
 
-  constructor(idleTimeoutMs: number, nowMs: number) {
+  constructor(readonly idleTimeoutMs: number, nowMs: number) {
     this.lookMs = Math.ceil(idleTimeoutMs / LOOKS);
     this.#readMs = nowMs;
   }

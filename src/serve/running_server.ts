@@ -273,7 +273,7 @@ export class RunningServer implements Server, NetworkServer {
   #endIdle(clock: IdleClock, timeMs: number): void {
     const isLate = clock.isLate(timeMs);
     const nowMs = clock.read(timeMs);
-    const idleTimeoutMs = this.#options.idleTimeoutMs as number;
+    const { idleTimeoutMs } = clock;
     for (const served of this.#served.all()) {
       if (!served.isIdle(nowMs, idleTimeoutMs, isLate)) continue;
       this.#tell(serveErrors.idleError(idleTimeoutMs, served.bytes), served.connection);

@@ -5,9 +5,7 @@
  * @module
  */
 import type { EventEmitter } from "node:events";
-import { type Exports, replace, replaceFunction } from "./node_modules.ts";
-
-type Fields = Record<string, unknown>;
+import { type Exports, type Fields, replace, replaceFunction } from "./node_modules.ts";
 
 /** The options with which an https server was made. */
 const tlsOptions = new WeakMap<object, Fields>();
@@ -17,21 +15,21 @@ const ownListeners = new WeakMap<object, Set<unknown>>();
 /** An https server is made by its class or by `createServer`: both note its options. */
 function note(https: Exports): void {
   const Original = https.Server as new (...args: unknown[]) => object;
-  const note = (server: object, [options]: unknown[]): object => {
+  const noted = (server: object, [options]: unknown[]): object => {
     ownListeners.set(server, new Set((server as EventEmitter).rawListeners("connection")));
     tlsOptions.set(server, options !== null && typeof options === "object" ? { ...options } : {});
     return server;
   };
   const make = (args: unknown[], newTarget: unknown): object => {
     const subclass = newTarget === undefined || newTarget === Server ? Original : newTarget;
-    return note(Reflect.construct(Original, args, subclass as typeof Original), args);
+    return noted(Reflect.construct(Original, args, subclass as typeof Original), args);
   };
   const Server: unknown = new Proxy(Original, {
     apply(_target, self, args) {
       if (!(self instanceof Original)) return make(args, undefined);
       // In the constructor of a class that inherits without `class` syntax.
       Reflect.apply(Original, self, args);
-      return note(self, args);
+      return noted(self, args);
     },
     construct: (_target, args, newTarget) => make(args, newTarget),
   });
