@@ -260,7 +260,7 @@ test.skipIf(
     const { near, far } = ends;
     const { bytes, sent, arrived } = await cutInTheMiddle(context, ends);
     const rest = far.stream.recv(bytes.length - arrived);
-    // What the far kernel holds arrives first, for longer on a slow machine.
+    // The bytes that the far kernel holds arrive first, which takes longer on a slow machine.
     let before: number[];
     let after = [near.sink.bytesSent, far.stream.bytesReceived];
     do {
