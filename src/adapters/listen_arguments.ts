@@ -71,7 +71,7 @@ export function listenArguments(args: readonly unknown[]): ListenPlan {
       ...common,
       kind: "port",
       port: validate.port(port, "options.port"),
-      host: options.host ? String(options.host) : null,
+      host: options.host ? validate.text(options.host, "hostname") : null,
       ipv6Only: options.ipv6Only === true,
       reusePort: options.reusePort === true || (isWorker() && options.exclusive !== true),
     };
