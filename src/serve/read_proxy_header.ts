@@ -13,6 +13,7 @@
  *
  * @module
  */
+import { check } from "../base/check.ts";
 import { ERRNO } from "../base/errno.ts";
 import { NetworkError } from "../base/network_error.ts";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
@@ -67,6 +68,10 @@ export async function readProxyHeader(
   stream: Stream,
   options?: CallOptions,
 ): Promise<ProxyHeader> {
+  // By its methods: a program may read from a stand-in for a stream.
+  if (typeof (stream as Partial<Stream> | null | undefined)?.wait !== "function") {
+    check.fail("stream", "a Stream, such as that of a connection", stream);
+  }
   const budget = CallBudget.ofMessage(stream, options);
   let wanted = 1;
   for (;;) {

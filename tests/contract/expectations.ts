@@ -58,6 +58,7 @@ export const PORTABLE_DIFFERENCES: readonly Difference[] = [
       "unix files: unlinkStale leaves a link to a file that is stale alone",
       "unix files: unlinkStale leaves a link to nothing alone",
       "unix files: unlinkStale leaves a folder alone",
+      "unix files: a path that ends with a slash is refused as a folder",
       "unix files: unlinkStale and many binds at once: one listener",
     ],
   },

@@ -269,6 +269,15 @@ test("headers that cannot be written are refused", () => {
   }
 });
 
+test("an argument that is no stream is refused by its name", async ({ network }) => {
+  await using pair = await connect(network);
+  const { server } = pair;
+  for (const wrong of [server, server.sink, undefined, null, 5, "stream"]) {
+    const error = await assert.rejects(readProxyHeader(wrong as never), TypeError);
+    assert.match(error.message, /^Cannot use "stream": wanted a Stream, .*given /);
+  }
+});
+
 test("random bytes behind a good beginning are refused or read", async ({ network }) => {
   const random = new Random();
   await using pair = await connect(network);

@@ -2,9 +2,10 @@
  * The file of a listening unix socket. `bind` makes the file, and the end of the listener removes
  * it.
  *
- *   bind --EADDRINUSE--> look: a socket is bound to the file -----------> refused
- *    | ^                       the file is not a socket ---------------------> refused
- *    | |                       stale, and `unlinkStale` is not set --------> refused, with advice
+ *   bind --EADDRINUSE--> the path names a folder ----------------------> refused, with advice
+ *    | ^                 look: a socket is bound to the file ----------> refused
+ *    | |                       the file is not a socket ---------------> refused
+ *    | |                       stale, and `unlinkStale` is not set ----> refused, with advice
  *    | +--- stale: removed ----+
  *    | +--- gone meanwhile ----+
  *    +--> listening --> remove, while the socket is open --> close the directory
@@ -35,9 +36,11 @@ export interface FileRefusal {
 export class SocketFile {
   readonly #port: RingPort;
   readonly #record = new Uint8Array(FILE_RECORD.bytes);
+  readonly #namesFolder: boolean;
 
   constructor(port: RingPort, address: UnixAddress) {
     this.#port = port;
+    this.#namesFolder = address.path.endsWith("/");
     const { length } = writeSockaddr(this.#record, address);
     this.#fields.setUint32(FILE_RECORD.lengthAt, length, true);
   }
@@ -54,6 +57,7 @@ export class SocketFile {
       const result = this.#port.bindFile(fd, this.#record, mode ?? MODE_DEFAULT);
       if (result >= 0) return null;
       if (result !== -ERRNO.EADDRINUSE) return { errno: -result, advice: "" };
+      if (this.#namesFolder) return { errno: ERRNO.EADDRINUSE, advice: FOLDER_ADVICE };
       const found = this.#port.staleFile(this.#record, unlinkStale);
       const free = found === -ERRNO.ENOENT || (found === 1 && unlinkStale);
       if (!free || attempt === LIMITS.bindFileCountMax) {
@@ -72,6 +76,8 @@ export class SocketFile {
     return new DataView(this.#record.buffer);
   }
 }
+
+const FOLDER_ADVICE = "the path ends with a slash, so it names a folder; add the name of a file";
 
 function adviceOn(found: number): string {
   switch (found) {

@@ -244,6 +244,23 @@ function replacing(test: ContractSuite, _config: NetworkConfig): void {
     });
   }
 
+  test("unix files: a path that ends with a slash is refused as a folder", async ({ network }) => {
+    using folder = new Folder();
+    const path = folder.file("");
+    for (const unlinkStale of [false, true]) {
+      const error = await assert.rejects(network.bind({ path }, { unlinkStale }), {
+        code: "BindFailed",
+        errno: "EADDRINUSE",
+      });
+      const reason = "the path ends with a slash, so it names a folder; add the name of a file";
+      assert.is(
+        error.message,
+        `Cannot bind unix:${path}: address already in use (EADDRINUSE): ${reason}`,
+      );
+    }
+    assert.equal(folder.names, []);
+  });
+
   test("unix files: unlinkStale and many binds at once: one listener", async ({ network }) => {
     using folder = new Folder();
     const path = folder.file("a");
