@@ -18,7 +18,11 @@
  */
 import { errnoText } from "../../base/errno.ts";
 import { Fifo, type Linked } from "../../base/fifo.ts";
-import { internalReason, NetworkError } from "../../base/network_error.ts";
+import {
+  internalReason,
+  NetworkError,
+  type NetworkErrorDetails,
+} from "../../base/network_error.ts";
 import { Call } from "../call/call.ts";
 import type { CallOptions } from "../call/call_options.ts";
 import type { CloseReason } from "../call/close_reason.ts";
@@ -48,19 +52,24 @@ class FinishedCall extends Call implements Linked<FinishedCall> {
   }
 
   override expire(): void {
-    const what = `Cannot await the end of ${this.#watch.socket.peerName}`;
-    this.abort(
-      new NetworkError(`${what}: ${this.timeoutMs} ms passed`, {
-        code: "Timeout",
-        operation: "peerFinished",
-      }),
-    );
+    const happened = `${this.timeoutMs} ms passed`;
+    this.abort(finishedError(this.#watch.socket, happened, { code: "Timeout" }));
   }
 
   override abort(reason: unknown): void {
     this.#watch.drop(this);
     this.fail(reason);
   }
+}
+
+/** The error of a `peerFinished()` that ends without the peer's end. */
+function finishedError(
+  { peerName }: Socket,
+  happened: string,
+  details: Omit<NetworkErrorDetails, "operation">,
+): NetworkError {
+  const message = `Cannot await the end of ${peerName}: ${happened}`;
+  return new NetworkError(message, { ...details, operation: "peerFinished" });
 }
 
 function abortNow(controller: AbortController, peer: string, happened: string): void {
@@ -166,10 +175,9 @@ export class PeerWatch implements SocketHalf, PeerPollOwner {
   /** Fails the pending calls. The signal is still aborted when the descriptor is closed. */
   failed(errno: number, cause: unknown): void {
     const happened = cause === undefined ? errnoText(errno) : internalReason(cause);
-    const what = `Cannot await the end of ${this.socket.peerName}`;
+    const details = { code: "RecvFailed", errno, cause } as const;
     for (let call = this.#calls.shift(); call !== null; call = this.#calls.shift()) {
-      const error = { code: "RecvFailed", operation: "peerFinished", errno, cause } as const;
-      call.fail(new NetworkError(`${what}: ${happened}`, error));
+      call.fail(finishedError(this.socket, happened, details));
     }
   }
 
@@ -192,11 +200,8 @@ export class PeerWatch implements SocketHalf, PeerPollOwner {
   }
 
   #closedError(reason: CloseReason): NetworkError {
-    const { peerName } = this.socket;
-    return new NetworkError(`Cannot await the end of ${peerName}: ${reason.happened}`, {
-      code: "Closed",
-      operation: "peerFinished",
-      cause: reason.error(peerName),
-    });
+    const { socket } = this;
+    const cause = reason.error(socket.peerName);
+    return finishedError(socket, reason.happened, { code: "Closed", cause });
   }
 }
