@@ -42,7 +42,8 @@ export class Descriptor {
   }
 
   get #socket(): RuntimeSocket | null {
-    return this.stream === null || this.stream.closed ? null : this.stream.socket;
+    const socket = this.stream?.socket ?? null;
+    return socket === null || socket.destroyed ? null : socket;
   }
 
   setOption(option: number, value: number): number {

@@ -163,7 +163,7 @@ export abstract class PortableCalls implements Completions {
       case 2:
         stream.shutdownSend();
         stream.shutdownRecv();
-        return stream.unsent ? 1 : 0;
+        return stream.sending.unsent ? 1 : 0;
       case SHUTDOWN_DISCARD:
         return stream.discard();
       case SHUTDOWN_AGAIN:

@@ -1,7 +1,10 @@
 /**
  * One connected socket of `node:net`, as the two halves of one of the core's descriptors.
  *
+ *   runtime     open --FIN--> finished --closed, error--> ended
+ *                 \--closed, error--> cut off
  *   receiving   idle -> parked: a receive waits -> idle     bytes, the end, or an error complete it
+ *   bytes       kept for receives --shut, discard, close--> discarded
  *   sending     see `sending_half.ts`
  *
  * The runtime reads ahead from the beginning (see `read_ahead.ts`), because a runtime that does not
@@ -33,6 +36,12 @@ export interface Completions extends SendCompletions {
   gone(stream: PortableStream): void;
 }
 
+/**
+ * The reports of the runtime about the connection: nothing yet, the peer's FIN, the end after it,
+ * or the end without it.
+ */
+type Reported = "open" | "finished" | "ended" | "cut off";
+
 export class PortableStream {
   readonly socket: RuntimeSocket;
   readonly #to: Completions;
@@ -41,14 +50,14 @@ export class PortableStream {
   readonly sending: SendingHalf;
   readonly parkedPoll: ParkedPoll;
 
-  #flowing = false;
-  #ended = false;
+  #reported: Reported = "open";
+  /** The errno of the end; 0 before the end, and after an end without an error. */
   #errno = 0;
-  #closed = false;
-  /** Whether the core has shut the receiving half, so that arriving bytes are discarded. */
-  #deaf = false;
-  #discarding = false;
-  #discarded: Discarding | null = null;
+  /** Whether the runtime reads. */
+  #flowing = false;
+  /** Whether the core takes no more bytes: none are ahead, and those that arrive are discarded. */
+  #isShut = false;
+  #madeDiscarding: Discarding | null = null;
 
   // The pending receive. `#recvGroup` is -1 for a direct receive.
   #recvSlot = -1;
@@ -71,18 +80,21 @@ export class PortableStream {
   }
 
   /** Made when needed, because most connections discard nothing. */
-  get #discards(): Discarding {
-    return this.#discarded ??= new Discarding();
-  }
-
-  /** Whether the runtime has closed the socket. */
-  get closed(): boolean {
-    return this.#closed;
+  get #discarding(): Discarding {
+    return this.#madeDiscarding ??= new Discarding();
   }
 
   /** Whether the connection has ended without the peer's FIN. */
   get cutOff(): boolean {
-    return this.#errno !== 0 && !this.#ended;
+    return this.#reported === "cut off";
+  }
+
+  get #peerFinished(): boolean {
+    return this.#reported === "finished" || this.#reported === "ended";
+  }
+
+  get #isOver(): boolean {
+    return this.#reported === "ended" || this.#reported === "cut off";
   }
 
   // ---- receiving -----------------------------------------------------------------------------
@@ -116,9 +128,9 @@ export class PortableStream {
   }
 
   #servePoll(): void {
-    let events = this.#ended ? POLL_EVENT.peerFinished : 0;
-    if (this.#errno !== 0) events |= POLL_EVENT.error | POLL_EVENT.peerFinished;
-    if (this.#errno !== 0 || this.#closed) events |= POLL_EVENT.hangUp;
+    let events = this.#reported === "open" ? 0 : POLL_EVENT.peerFinished;
+    if (this.#errno !== 0) events |= POLL_EVENT.error;
+    if (this.#isOver) events |= POLL_EVENT.hangUp;
     if (events !== 0) this.parkedPoll.serve(events);
   }
 
@@ -132,16 +144,28 @@ export class PortableStream {
   /** Completes the pending receive, if there are bytes, an end or an error for it. */
   #serve(): boolean {
     if (this.#recvSlot < 0) return false;
-    if (this.#ahead.length > 0 && !this.#deaf) this.#deliver();
-    else if (this.#ended || this.#deaf) this.#finishRecv(0, 0);
-    else if (this.#errno !== 0) this.#finishRecv(-this.#recvErrno, 0);
-    else return false;
+    if (this.#ahead.length > 0) {
+      this.#deliver();
+      return true;
+    }
+    const result = this.#isShut ? 0 : this.#endResult();
+    if (result === null) return false;
+    this.#finishRecv(result, 0);
     return true;
   }
 
-  /** The errno of the receiving half. A reset that was reported to a send counts here as well. */
-  get #recvErrno(): number {
-    return this.#errno === ERRNO.EPIPE ? ERRNO.ECONNRESET : this.#errno;
+  /** The result of a receive behind the last byte; null while more bytes may come. */
+  #endResult(): number | null {
+    switch (this.#reported) {
+      case "open":
+        return null;
+      case "finished":
+      case "ended":
+        return 0;
+      case "cut off":
+        // A reset that was reported to a send counts here as well.
+        return -(this.#errno === ERRNO.EPIPE ? ERRNO.ECONNRESET : this.#errno);
+    }
   }
 
   #deliver(): void {
@@ -161,8 +185,7 @@ export class PortableStream {
       return this.#finishRecv(-ERRNO.EFAULT, flags);
     }
     const count = this.#ahead.take(memory, offset, length);
-    if (this.#ahead.length > 0) flags |= CQE_SOCKET_NONEMPTY;
-    else if (this.#ended) flags |= CQE_SOCKET_NONEMPTY;
+    if (this.#ahead.length > 0 || this.#peerFinished) flags |= CQE_SOCKET_NONEMPTY;
     this.#finishRecv(count, flags);
     if (!this.#flowing && this.#ahead.low) this.read();
   }
@@ -175,14 +198,14 @@ export class PortableStream {
 
   /** Lets the runtime read, at first or after a pause. */
   read(): void {
-    if (this.#flowing || this.#ended || this.#closed) return;
+    if (this.#flowing || this.#reported !== "open") return;
     this.#flowing = true;
     this.#path.resume();
   }
 
   readonly #onBytes = (bytes: Uint8Array, lent: boolean): void => {
-    if (this.#discarding || this.#deaf) {
-      this.#discards.note(bytes.length);
+    if (this.#isShut) {
+      this.#discarding.note(bytes.length);
       return;
     }
     this.#ahead.push(bytes);
@@ -210,7 +233,7 @@ export class PortableStream {
   }
 
   readonly #onEnd = (): void => {
-    this.#ended = true;
+    if (this.#reported === "open") this.#reported = "finished";
     this.#serve();
     this.#servePoll();
   };
@@ -219,66 +242,56 @@ export class PortableStream {
 
   /** Shuts the receiving half for good. A pending receive completes as at the end of the stream. */
   shutdownRecv(): void {
-    this.#deaf = true;
+    this.#isShut = true;
     this.#ahead.clear();
     this.#serve();
   }
 
   /** Sends FIN after the bytes that the runtime has. */
   shutdownSend(): void {
-    if (!this.#closed) this.sending.finish();
+    if (!this.#isOver) this.sending.finish();
   }
 
   /** Shuts both halves and discards received bytes. Returns whether there is a reason to wait. */
   discard(): number {
-    this.#discarding = true;
-    this.#ahead.clear();
     this.shutdownSend();
-    this.#serveDiscarded();
+    this.shutdownRecv();
     this.read();
-    this.#discards.begin(this.sending);
-    if (this.#closed || this.#errno !== 0) return LINGER_OVER;
-    return this.#ended && !this.sending.unsent ? LINGER_OVER : LINGER_WAITS;
+    this.#discarding.begin(this.sending);
+    if (this.#isOver) return LINGER_OVER;
+    return this.#peerFinished && !this.sending.unsent ? LINGER_OVER : LINGER_WAITS;
   }
 
   /** Checks again after `discard`. */
   lookAgain(): number {
-    if (this.#closed || this.#errno !== 0) return LINGER_OVER;
-    return this.#discards.look(this.sending.unsent, this.#ended);
-  }
-
-  /** Whether the runtime has bytes that the kernel has not taken. */
-  get unsent(): boolean {
-    return this.sending.unsent && !this.#closed && this.#errno === 0;
+    if (this.#isOver) return LINGER_OVER;
+    return this.#discarding.look(this.sending.unsent, this.#peerFinished);
   }
 
   /** Closes the descriptor, after RST when `reset` is set. */
   close(reset: boolean): void {
-    this.#deaf = true;
+    this.#isShut = true;
     this.#ahead.clear();
-    if (this.#closed) return;
+    if (this.socket.destroyed) return;
     if (reset) this.socket.resetAndDestroy();
     else this.socket.destroy();
   }
 
-  #serveDiscarded(): void {
-    if (this.#recvSlot >= 0) this.#finishRecv(0, 0);
-  }
-
   readonly #onError = (error: unknown): void => {
-    if (this.#errno === 0) this.#errno = errnoOf(error);
-    this.#endCalls();
+    this.#end(errnoOf(error));
   };
 
   readonly #onClose = (): void => {
-    this.#closed = true;
-    // The runtime has closed the socket without an event, and the peer's FIN has not come.
-    if (!this.#ended && this.#errno === 0) this.#errno = ERRNO.ECONNRESET;
-    this.#endCalls();
+    // The runtime may close the socket without an event, and without the peer's FIN.
+    this.#end(this.#reported === "open" ? ERRNO.ECONNRESET : 0);
     this.#to.gone(this);
   };
 
-  #endCalls(): void {
+  /** Notes the end. The first error counts. */
+  #end(errno: number): void {
+    if (this.#errno === 0) this.#errno = errno;
+    if (this.#reported === "open") this.#reported = "cut off";
+    else if (this.#reported === "finished") this.#reported = "ended";
     this.sending.end(this.#errno || ERRNO.EPIPE);
     this.#serve();
     this.#servePoll();
