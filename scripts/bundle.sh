@@ -4,7 +4,7 @@
 #
 #   scripts/bundle.sh    dist/mod.js, dist/net.js and so on, and dist/shared-HASH.js
 #
-# A start reads 2 files in place of about 180 that must each be found, read, checked and, in
+# A start reads 2 files in place of almost 200 that must each be found, read, checked and, in
 # TypeScript, translated. The sources stay what is edited, tested and imported in a checkout. The
 # package has both, and its entry points are the bundled files; a host that serves the library by
 # URL serves dist/ beside mod.ts. Run by `npm pack` and `bun pm pack` (prepack), also in a fresh

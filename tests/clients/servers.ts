@@ -226,12 +226,6 @@ const RECIPES = {
 
 export type ServerName = keyof typeof RECIPES;
 
-/** Why a server cannot be started here, or null. */
-export function missingServer(name: ServerName): string | null {
-  const recipe: Recipe = RECIPES[name];
-  return recipe.find() === null ? `${recipe.package} is not installed` : null;
-}
-
 /**
  * Below the ports that the kernel gives to outgoing connections, which come and go all the time.
  */
