@@ -12,6 +12,7 @@ import { validate } from "./validate.ts";
 
 /** Node's default. */
 const BACKLOG = 511;
+const BACKLOG_MAX = 0x7fff_ffff;
 
 interface Common {
   /** The arguments as one object. */
@@ -35,6 +36,11 @@ function numberOf(value: unknown): number {
   return number >= 0 ? number : 0;
 }
 
+/** A whole number, which the kernel limits further. A negative one stands for the largest. */
+function wholeBacklog(given: number): number {
+  return given < 0 ? BACKLOG_MAX : Math.min(Math.trunc(given), BACKLOG_MAX);
+}
+
 /** Whether the port was left out, which stands for any free port. */
 function anyPort(args: readonly unknown[], options: Record<string, unknown>): boolean {
   return args.length === 0 || typeof args[0] === "function" || options.port === null ||
@@ -55,7 +61,7 @@ export function listenArguments(args: readonly unknown[]): ListenPlan {
   const byPlace = numberOf(args.length > 1 && args[1]) || numberOf(args.length > 2 && args[2]);
   const { signal } = options;
   if (signal !== undefined) validate.signal(signal, "options.signal");
-  const backlog = Number(options.backlog || byPlace) || BACKLOG;
+  const backlog = wholeBacklog(Number(options.backlog || byPlace) || BACKLOG);
   const common: Common = {
     options,
     backlog,

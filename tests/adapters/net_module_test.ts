@@ -201,6 +201,19 @@ async function listenForEach(): Promise<{ four: node.Server; six: node.Server; p
   throw new Error("every port was taken for IPv6");
 }
 
+test("listen() takes any number for a backlog", async () => {
+  for (const backlog of [-1, 0, 0.5, 1.5, 1e10, Infinity, NaN]) {
+    for (const args of [[{ port: 0, host: "127.0.0.1", backlog }], [0, "127.0.0.1", backlog]]) {
+      const server = net.createServer();
+      Reflect.apply(server.listen, server, args);
+      await once(server, "listening");
+      const { address, port } = server.address() as node.AddressInfo;
+      await works(server, { port, host: address });
+      await closed(server);
+    }
+  }
+});
+
 test("listen() without a host takes both families, and with ipv6Only one", async () => {
   const both = net.createServer().listen(0);
   await once(both, "listening");
