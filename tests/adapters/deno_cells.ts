@@ -462,13 +462,18 @@ export const CELLS: readonly Cell[] = [
     ],
   },
   {
-    name: "a hostname of null stands for the default",
+    name: "null stands for the default of an option",
     run: async (api) => {
-      using listener = api.listen({ hostname: null, port: 0 });
+      const defaults = { hostname: null, transport: null };
+      using listener = api.listen({ ...defaults, tcpBacklog: null, port: 0 });
       const { hostname, port } = listener.addr;
-      return [hostname, await connectOutcome({ hostname: null, port })(api)];
+      return [
+        hostname,
+        await connectOutcome({ ...defaults, signal: null, port })(api),
+        await connectOutcome({ hostname: "localhost", signal: null, port })(api),
+      ];
     },
-    expected: ["0.0.0.0", "connected"],
+    expected: ["0.0.0.0", "connected", "connected"],
   },
   {
     name: "an aborted signal ends connect with its reason",
@@ -582,8 +587,11 @@ export const CELLS: readonly Cell[] = [
       await listenOutcome({ port: 0, tcpBacklog: "5" })(api),
       await listenOutcome({ port: 0, tcpBacklog: -1 })(api),
       await listenOutcome({ port: 0, tcpBacklog: 0 })(api),
+      await listenOutcome({ port: 0, tcpBacklog: 1.5 })(api),
+      await listenOutcome({ port: 0, tcpBacklog: Infinity })(api),
+      await listenOutcome({ port: 0, tcpBacklog: NaN })(api),
     ],
-    expected: ["TypeError: expected i32", "0.0.0.0", "0.0.0.0"],
+    expected: ["TypeError: expected i32", ...Array(5).fill("0.0.0.0")],
   },
   {
     name: "a pending accept, and later ones, get BadResource when the listener closes",

@@ -64,7 +64,9 @@ export async function connectOver(
   }
   const port = checkPort(fields.port, 1);
   const hostname = checkHostname(fields.hostname, "127.0.0.1");
-  const { signal, autoSelectFamily = true, autoSelectFamilyAttemptDelay } = fields;
+  const { autoSelectFamilyAttemptDelay } = fields;
+  const signal = fields.signal ?? undefined;
+  const autoSelectFamily = fields.autoSelectFamily ?? true;
   signal?.throwIfAborted();
   const dial = async (host: string, attemptSignal: AbortSignal | undefined) => {
     try {

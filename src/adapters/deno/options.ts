@@ -124,16 +124,16 @@ export function checkPath(value: unknown): string {
   throw Object.assign(new TypeError(reason), { code: "EINVAL" });
 }
 
-/** A backlog is an i32 in Deno, and a negative one stands for the largest. */
+/** A backlog is an i32 in Deno, made of any number. A negative one stands for the largest. */
 export function checkBacklog(value: unknown): number {
-  if (value === undefined) return 511;
-  if (typeof value !== "number" || !Number.isInteger(value)) throw new TypeError("expected i32");
-  return value < 0 ? BACKLOG_MAX : Math.min(value, BACKLOG_MAX);
+  const given = value ?? 511;
+  if (typeof given !== "number") throw new TypeError("expected i32");
+  return given < 0 ? BACKLOG_MAX : Math.min(Math.trunc(given) || 0, BACKLOG_MAX);
 }
 
 /** The kind of socket that the options ask for. */
 export function checkTransport(value: unknown): "tcp" | "unix" {
-  if (value === undefined || value === "tcp") return "tcp";
+  if (value === undefined || value === null || value === "tcp") return "tcp";
   if (value === "unix") return "unix";
   throw new TypeError(`Unsupported transport: '${String(value)}'`);
 }
