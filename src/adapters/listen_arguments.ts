@@ -59,30 +59,25 @@ function isWorker(): boolean {
 export function listenArguments(args: readonly unknown[]): ListenPlan {
   const [options, callback] = socketArguments.read(args);
   const byPlace = numberOf(args.length > 1 && args[1]) || numberOf(args.length > 2 && args[2]);
-  const { signal } = options;
-  if (signal !== undefined) validate.signal(signal, "options.signal");
-  const backlog = wholeBacklog(Number(options.backlog || byPlace) || BACKLOG);
+  const { fd, host, path, signal } = options;
   const common: Common = {
     options,
-    backlog,
+    backlog: wholeBacklog(Number(options.backlog || byPlace) || BACKLOG),
     callback,
-    signal: signal as AbortSignal | undefined,
+    signal: signal === undefined ? undefined : validate.signal(signal, "options.signal"),
   };
-  if (typeof options.fd === "number" && options.fd >= 0) {
-    return { ...common, kind: "fd", fd: options.fd };
-  }
+  if (typeof fd === "number" && fd >= 0) return { ...common, kind: "fd", fd };
   const port = anyPort(args, options) ? 0 : options.port;
   if (typeof port === "number" || typeof port === "string") {
     return {
       ...common,
       kind: "port",
       port: validate.port(port, "options.port"),
-      host: options.host ? validate.text(options.host, "hostname") : null,
+      host: host ? validate.text(host, "hostname") : null,
       ipv6Only: options.ipv6Only === true,
       reusePort: options.reusePort === true || (isWorker() && options.exclusive !== true),
     };
   }
-  const { path } = options;
   if (socketArguments.isPath(path)) {
     const { readableAll, writableAll } = options;
     const modes = { readableAll: Boolean(readableAll), writableAll: Boolean(writableAll) };
