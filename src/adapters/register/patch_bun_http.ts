@@ -148,7 +148,8 @@ function startListening(
   };
   inner.on("error", (error: Error) => {
     if (inner.address() === null) {
-      listening.delete(server);
+      // Closed, and perhaps listening again, meanwhile.
+      if (listening.get(server) === state) listening.delete(server);
       state.limits.close();
     }
     server.emit("error", error);

@@ -590,6 +590,24 @@ const steps = {
     await closed(server);
     return [...texts, server.listening];
   },
+  "http: listens after a listen that fails and is closed in the same turn": async () => {
+    const first = createServer();
+    const taken = await listening(first);
+    const server = createServer((_, answer) => answer.end("again"));
+    // Node looks the address up first and so tells of no error, unlike the runtimes.
+    server.on("error", () => {});
+    const begun = new Promise((resolve) => server.once("listening", resolve));
+    server.listen(taken, host);
+    server.close();
+    server.listen(0, host);
+    await begun;
+    const state = [server.listening, typeof server.address()?.port];
+    const { port } = server.address() ?? {};
+    const text = await body(await request(http, { port, agent: false }));
+    await closed(server);
+    await closed(first);
+    return [...state, text, server.listening];
+  },
   "http: close waits for the request under way": async () => {
     const server = createServer((_, answer) => setTimeout(() => answer.end("late"), 40));
     const port = await listening(server);
