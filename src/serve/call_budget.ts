@@ -4,9 +4,14 @@
  *
  * @module
  */
-import { NetworkError, type OperationName } from "../base/network_error.ts";
+import { hasCode, NetworkError, type OperationName } from "../base/network_error.ts";
 import { type CallOptions, readCallOptions } from "../net/call/call_options.ts";
 import { socketOf, type Stream } from "../net/recv/stream.ts";
+
+/** The peer of a stream, for messages. The stream of a program has no known peer. */
+export function peerOf(stream: Stream): string {
+  return socketOf(stream)?.peerName ?? "the peer";
+}
 
 export class CallBudget {
   readonly #signal: AbortSignal | undefined;
@@ -55,9 +60,38 @@ export class CallBudget {
    */
   check(operation: OperationName, what: string, bytesDone: number): void {
     if (this.#endMs === null || performance.now() < this.#endMs) return;
-    throw new NetworkError(
+    throw this.#timeout(operation, what, bytesDone, undefined);
+  }
+
+  /**
+   * The error of the function for that of one of its calls. A call knows only the rest of the
+   * budget and its own bytes, so its timeout becomes one of the function, with the call's as cause.
+   */
+  failure(error: unknown, operation: OperationName, what: string, bytesDone: number): unknown {
+    if (this.#endMs === null || !hasCode(error, "Timeout")) return error;
+    return this.#timeout(operation, what, bytesDone, error);
+  }
+
+  /** The error of a function that receives a message, as `failure`. */
+  messageFailure(error: unknown, stream: Stream): unknown {
+    if (!hasCode(error, "Timeout")) return error;
+    return this.failure(
+      error,
+      "decode",
+      `receive a message from ${peerOf(stream)}`,
+      error.bytesDone,
+    );
+  }
+
+  #timeout(
+    operation: OperationName,
+    what: string,
+    bytesDone: number,
+    cause: NetworkError | undefined,
+  ): NetworkError {
+    return new NetworkError(
       `Cannot ${what}: ${this.#timeoutMs} ms passed after ${bytesDone} bytes`,
-      { code: "Timeout", operation, bytesDone },
+      { code: "Timeout", operation, bytesDone, cause },
     );
   }
 }

@@ -12,12 +12,13 @@
  * @module
  */
 import { check } from "../base/check.ts";
+import { NetworkError } from "../base/network_error.ts";
 import type { IoBuf } from "../buf/io_buf.ts";
 import type { CallOptions } from "../net/call/call_options.ts";
 import type { Connection } from "../net/connection/connection.ts";
 import { abortReceive, Stream } from "../net/recv/stream.ts";
 import { Sink } from "../net/send/sink.ts";
-import { CallBudget } from "./call_budget.ts";
+import { CallBudget, peerOf } from "./call_budget.ts";
 
 /**
  * Sends every byte that `from` receives to `to`, until the end of the stream. Neither end is closed
@@ -133,16 +134,39 @@ function resetBoth(a: Connection, b: Connection): void {
 }
 
 async function copyBytes(stream: Stream, sink: Sink, budget: CallBudget): Promise<number> {
-  let total = 0;
+  const sent = { bytes: 0 };
+  try {
+    return await moveBytes(stream, sink, budget, sent);
+  } catch (error) {
+    throw budget.failure(error, "copy", whatOf(stream), sent.bytes);
+  }
+}
+
+function whatOf(stream: Stream): string {
+  return `copy from ${peerOf(stream)}`;
+}
+
+/** Counts the bytes that the kernel has taken in `sent`, also for a copy that fails. */
+async function moveBytes(
+  stream: Stream,
+  sink: Sink,
+  budget: CallBudget,
+  sent: { bytes: number },
+): Promise<number> {
+  let pendingBytes = 0;
   let failure: { error: unknown } | null = null;
   let receiving = false;
+  const sendDone = (): void => {
+    sent.bytes += pendingBytes;
+  };
   const sendFailed = (error: unknown): void => {
     failure = { error };
+    if (error instanceof NetworkError) sent.bytes += error.bytesDone;
     if (receiving) abortReceive(stream, error);
   };
   let sending: Promise<void> | null = null;
   for (;;) {
-    budget.check("copy", "copy", total);
+    budget.check("copy", whatOf(stream), sent.bytes);
     receiving = true;
     let chunk: IoBuf | null;
     try {
@@ -156,9 +180,9 @@ async function copyBytes(stream: Stream, sink: Sink, budget: CallBudget): Promis
       chunk?.release();
       throw (failure as { error: unknown }).error;
     }
-    if (chunk === null) return total;
-    total += chunk.length;
-    sending = sink.send(chunk, budget.left).catch(sendFailed);
+    if (chunk === null) return sent.bytes;
+    pendingBytes = chunk.length;
+    sending = sink.send(chunk, budget.left).then(sendDone, sendFailed);
   }
 }
 

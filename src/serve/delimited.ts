@@ -95,14 +95,18 @@ class Delimited implements Codec<Uint8Array<ArrayBuffer>, Sendable> {
 
   async decode(stream: Stream, options?: CallOptions): Promise<Uint8Array<ArrayBuffer> | null> {
     const budget = CallBudget.ofMessage(stream, options);
-    // The end of the stream is clean when no byte of another message has come.
-    if (stream.buffered === 0 && !(await stream.wait(1, budget.left))) return null;
-    const message = await stream.recvUntil(this.#delimiter, {
-      ...budget.left,
-      maxLength: this.#max,
-    });
-    const bytes = message.toUint8Array();
-    return bytes.subarray(0, bytes.length - this.#delimiter.length);
+    try {
+      // The end of the stream is clean when no byte of another message has come.
+      if (stream.buffered === 0 && !(await stream.wait(1, budget.left))) return null;
+      const message = await stream.recvUntil(this.#delimiter, {
+        ...budget.left,
+        maxLength: this.#max,
+      });
+      const bytes = message.toUint8Array();
+      return bytes.subarray(0, bytes.length - this.#delimiter.length);
+    } catch (error) {
+      throw budget.messageFailure(error, stream);
+    }
   }
 
   encode(value: Sendable): Sendable {

@@ -6,6 +6,7 @@
  * @module
  */
 import { check } from "../base/check.ts";
+import { hasCode } from "../base/network_error.ts";
 import type { CallOptions } from "../net/call/call_options.ts";
 import type { Connection } from "../net/connection/connection.ts";
 import type { Stream } from "../net/recv/stream.ts";
@@ -119,7 +120,10 @@ class FramedConnection<In, Out> implements Framed<In, Out> {
       const budget = CallBudget.ofMessage(this.#stream, options);
       const turn = this.#turns.wait(budget.left);
       return settled(turn, (resolve, reject) => {
-        void this.#receive(budget.left).then(resolve, reject);
+        void this.#receive(budget.left).then(
+          resolve,
+          (error) => reject(turnFailure(error, budget, this.#stream)),
+        );
       });
     } catch (error) {
       return Promise.reject(error);
@@ -168,6 +172,12 @@ function settled<T>(
   });
 }
 
+/** A codec that has waited for its turn knows only the rest of the budget. */
+function turnFailure(error: unknown, budget: CallBudget, stream: Stream): unknown {
+  const isOfCodec = hasCode(error, "Timeout") && error.operation === "decode";
+  return isOfCodec ? budget.messageFailure(error, stream) : error;
+}
+
 /** Never throws, whatever the codec of a program does. */
 function decode<In>(
   codec: Codec<In, never>,
@@ -214,7 +224,7 @@ class Messages<In> implements AsyncIterator<In> {
       }
       void decode(this.#codec, this.#stream, budget.left).then(
         (value) => resolve(this.#wrap(value)),
-        (error) => reject(this.#failure(error)),
+        (error) => reject(this.#failure(turnFailure(error, budget, this.#stream))),
       );
     });
   }

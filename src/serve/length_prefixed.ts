@@ -12,7 +12,7 @@ import type { IoBufs } from "../buf/io_bufs.ts";
 import type { CallOptions } from "../net/call/call_options.ts";
 import type { Stream } from "../net/recv/stream.ts";
 import type { Sendable } from "../net/send/load_call.ts";
-import { CallBudget } from "./call_budget.ts";
+import { CallBudget, peerOf } from "./call_budget.ts";
 import type { Codec } from "./framed.ts";
 import { bodyLength, messageBody, withHead } from "./message_body.ts";
 
@@ -118,7 +118,7 @@ class LengthPrefixed implements Codec<IoBufs, Sendable> {
     const width = this.#width;
     const head = stream.peek(width);
     if (head.length < width) return null;
-    const frame = stream.tryRecv(width + this.#length(head));
+    const frame = stream.tryRecv(width + this.#length(head, stream));
     frame?.advance(width);
     return frame;
   }
@@ -126,30 +126,35 @@ class LengthPrefixed implements Codec<IoBufs, Sendable> {
   async #decode(stream: Stream, options: CallOptions | undefined): Promise<IoBufs | null> {
     const width = this.#width;
     const budget = CallBudget.ofMessage(stream, options);
-    if (!(await stream.wait(width, budget.left))) {
-      if (stream.buffered === 0) return null;
-      return stream.recv(width, budget.left); // Rejects: the stream ended inside a length.
+    try {
+      if (!(await stream.wait(width, budget.left))) {
+        if (stream.buffered === 0) return null;
+        return await stream.recv(width, budget.left); // Rejects: the stream ended inside a length.
+      }
+      // Most frames arrive whole: a call that has nothing to wait for would cost a promise.
+      const ready = this.#tryDecode(stream);
+      if (ready !== null) return ready;
+      const length = this.#length(stream.peek(width), stream);
+      // Received together with its length, so that a call that times out leaves the whole frame.
+      const frame = await stream.recv(width + length, budget.left);
+      frame.advance(width);
+      return frame;
+    } catch (error) {
+      throw budget.messageFailure(error, stream);
     }
-    // Most frames arrive whole: a call that has nothing to wait for would cost a promise.
-    const ready = this.#tryDecode(stream);
-    if (ready !== null) return ready;
-    const length = this.#length(stream.peek(width));
-    // Received together with its length, so that a call that times out leaves the whole frame.
-    const frame = await stream.recv(width + length, budget.left);
-    frame.advance(width);
-    return frame;
   }
 
   /** The length of the body. Throws "TooLong" for a length above the limit. */
-  #length(head: Uint8Array): number {
+  #length(head: Uint8Array, stream: Stream): number {
     let length = 0;
     for (let i = 0; i < head.length; i++) {
       length = length * 256 + head[this.#little ? head.length - 1 - i : i];
     }
     if (length <= this.#max) return length;
     throw new NetworkError(
-      `Cannot receive a frame of ${length} bytes: the longest allowed has ${this.#max}`,
-      { code: "TooLong", operation: "decode" },
+      `Cannot receive a frame of ${length} bytes from ${peerOf(stream)}: ` +
+        `the longest allowed has ${this.#max}`,
+      { code: "TooLong", operation: "decode", bytesDone: stream.buffered },
     );
   }
 

@@ -63,6 +63,7 @@ interface CheckedHeader {
 function checkHeader(header: ProxyHeader): CheckedHeader {
   const known = ["command", "source", "destination", "tlvs"];
   const given = check.options("header", header, known);
+  if (header === undefined) check.fail("header", "an object", header);
   const { command = "PROXY", source, destination, tlvs = [] } = given;
   return {
     command: check.oneOf("header.command", command, ["PROXY", "LOCAL"]),
@@ -73,7 +74,8 @@ function checkHeader(header: ProxyHeader): CheckedHeader {
 }
 
 function checkAddress(field: string, value: unknown): Address | null {
-  if (value === null || value === undefined) return null;
+  if (value === null) return null;
+  if (value === undefined) check.fail(field, "an address or null", value);
   const address = parseAddress(value, 0);
   if (isUnix(address)) return address;
   const ip = parseIp(address.hostname);

@@ -15,13 +15,13 @@
  */
 import { check } from "../base/check.ts";
 import { ERRNO } from "../base/errno.ts";
-import { NetworkError } from "../base/network_error.ts";
+import { hasCode, NetworkError } from "../base/network_error.ts";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
 import { formatIpv6 } from "../net/address/sockaddr.ts";
 import { parseIp } from "../net/address/ip.ts";
 import type { CallOptions } from "../net/call/call_options.ts";
 import type { Stream } from "../net/recv/stream.ts";
-import { CallBudget } from "./call_budget.ts";
+import { CallBudget, peerOf } from "./call_budget.ts";
 import { crc32c } from "./crc32c.ts";
 import { PROXY_PROTOCOL, type ProxyHeader, type ProxyTlv } from "./proxy_protocol.ts";
 
@@ -73,15 +73,24 @@ export async function readProxyHeader(
     check.fail("stream", "a Stream, such as that of a connection", stream);
   }
   const budget = CallBudget.ofMessage(stream, options);
+  try {
+    return await receiveHeader(stream, budget);
+  } catch (error) {
+    if (!hasCode(error, "Timeout")) throw error;
+    throw budget.failure(error, "readProxyHeader", whatOf(stream), error.bytesDone);
+  }
+}
+
+async function receiveHeader(stream: Stream, budget: CallBudget): Promise<ProxyHeader> {
   let wanted = 1;
   for (;;) {
-    if (!(await stream.wait(wanted, budget.left))) throw endError(stream.buffered);
+    if (!(await stream.wait(wanted, budget.left))) throw endError(stream);
     const bytes = stream.peek(fixedBytes + blockBytesMax);
     const step = parse(bytes);
     if (step.kind === "more") {
       wanted = Math.max(step.wanted, bytes.length + 1);
     } else if (step.kind === "invalid") {
-      throw invalid(step.reason);
+      throw invalid(stream, step.reason);
     } else {
       stream.consume(step.bytes);
       return step.header;
@@ -249,15 +258,20 @@ function checksumHolds(header: Uint8Array, tlvsAt: number): boolean {
   return true;
 }
 
-function endError(bytesDone: number): NetworkError {
+function whatOf(stream: Stream): string {
+  return `read a PROXY header from ${peerOf(stream)}`;
+}
+
+function endError(stream: Stream): NetworkError {
+  const bytesDone = stream.buffered;
   return new NetworkError(
-    `Cannot read a PROXY header: the peer closed after ${bytesDone} bytes`,
+    `Cannot ${whatOf(stream)}: the peer closed after ${bytesDone} bytes`,
     { code: "RecvFailed", operation: "readProxyHeader", bytesDone, endOfStream: true },
   );
 }
 
-function invalid(reason: string): NetworkError {
-  return new NetworkError(`Cannot read a PROXY header: ${reason}`, {
+function invalid(stream: Stream, reason: string): NetworkError {
+  return new NetworkError(`Cannot ${whatOf(stream)}: ${reason}`, {
     code: "RecvFailed",
     operation: "readProxyHeader",
     errno: ERRNO.EPROTO,

@@ -276,7 +276,8 @@ export class RunningServer implements Server, NetworkServer {
     const { idleTimeoutMs } = clock;
     for (const served of this.#served.all()) {
       if (!served.isIdle(nowMs, idleTimeoutMs, isLate)) continue;
-      this.#tell(serveErrors.idleError(idleTimeoutMs, served.bytes), served.connection);
+      const { bytes, connection } = served;
+      this.#tell(serveErrors.idleError(connection, idleTimeoutMs, bytes), connection);
       this.#end(served);
     }
   }

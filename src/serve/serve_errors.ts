@@ -14,12 +14,19 @@ function drainReason(): NetworkError {
   });
 }
 
-function idleError(idleTimeoutMs: number, bytesDone: number): NetworkError {
-  return new NetworkError(`Cannot go on serving: no byte moved for ${idleTimeoutMs} ms`, {
-    code: "Timeout",
-    operation: "serve",
-    bytesDone,
-  });
+function idleError(
+  connection: Connection,
+  idleTimeoutMs: number,
+  bytesDone: number,
+): NetworkError {
+  return new NetworkError(
+    `Cannot go on serving ${peerName(connection)}: no byte moved for ${idleTimeoutMs} ms`,
+    {
+      code: "Timeout",
+      operation: "serve",
+      bytesDone,
+    },
+  );
 }
 
 /** Most peers of a unix socket have no name. */

@@ -160,6 +160,7 @@ test("a frame longer than maxLength: TooLong, and nothing is consumed", async (c
   await assert.rejects(codec.decode(pair.server.stream, SOON), {
     code: "TooLong",
     operation: "decode",
+    bytesDone: 7,
   });
   await assert.rejects(codec.decode(pair.server.stream), { code: "TooLong" });
   const head = await pair.server.stream.recv(7, SOON);

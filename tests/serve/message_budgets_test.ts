@@ -10,6 +10,7 @@
 import {
   type CallOptions,
   type Codec,
+  type Connection,
   delimited,
   framed,
   IoBufs,
@@ -21,7 +22,8 @@ import {
   type Sendable,
   type Stream,
 } from "../../mod.ts";
-import { closeChecked, connect, type ContractContext } from "../contract/fixture.ts";
+import { closeChecked, connect, type ContractContext, until } from "../contract/fixture.ts";
+import { formatAddress } from "../../src/net/address/address.ts";
 import { assert, suite } from "../harness.ts";
 
 /** Of the network of these tests. No test waits as long. */
@@ -148,6 +150,49 @@ test("a message that does not end within the network's budget is a timeout", asy
   const message = await frames.receive({ timeoutMs: null }).catch((error: NetworkError) => error);
   assert.is((message as { length: number }).length, 5);
   (message as { release(): void }).release();
+});
+
+test("a message that is late names its peer and the whole budget", async ({ network }) => {
+  const late = async (
+    what: string,
+    part: string,
+    operation: string,
+    receive: (connection: Connection, options: CallOptions) => Promise<unknown>,
+  ) => {
+    await using pair = await connect(network);
+    const receiving = receive(pair.server, { timeoutMs: 200 });
+    const bytesDone = part.length;
+    const failed = assert.rejects(receiving, { code: "Timeout", operation, bytesDone });
+    for (const [index, byte] of [...part].entries()) {
+      await pair.client.sink.send(byte);
+      await until(() => pair.server.stream.bytesReceived > index, `${what}: byte ${index}`);
+    }
+    const { message } = await failed;
+    const { remoteAddress } = pair.server;
+    const peer = formatAddress(remoteAddress);
+    assert.is(message, `Cannot ${what} from ${peer}: 200 ms passed after ${bytesDone} bytes`);
+  };
+  const what = "receive a message";
+  const codecs: [Codec<{ length: number }, Sendable>, string][] = [
+    [lengthPrefixed({ lengthBytes: 1 }), "\x05ab"],
+    [delimited(), "abc"],
+  ];
+  for (const [codec, part] of codecs) {
+    await late(what, part, "decode", (connection, options) => {
+      return framed(connection, codec).receive(options);
+    });
+    await late(what, part, "decode", (connection, options) => {
+      const turn = new AbortController();
+      const messages = framed(connection, codec);
+      const before = messages.receive({ signal: turn.signal }).catch(() => {});
+      const receiving = messages.receive(options);
+      void until(() => connection.stream.bytesReceived > 0, what).then(() => turn.abort());
+      return before.then(() => receiving);
+    });
+  }
+  await late("read a PROXY header", "PRO", "readProxyHeader", (connection, options) => {
+    return readProxyHeader(connection.stream, options);
+  });
 });
 
 test("a proxy of a connection's stream is a stand-in of the program", async ({ network }) => {

@@ -243,6 +243,9 @@ test("the longest header, byte by byte at its end", async ({ network }) => {
 test("headers that cannot be written are refused", () => {
   const wrong: [unknown, unknown, RegExp][] = [
     [null, 1, /"header"/],
+    [undefined, 2, /"header"/],
+    [{ command: "LOCAL", destination: null }, 2, /"header.source".*null/],
+    [{ source: null, destination: undefined }, 1, /"header.destination".*null/],
     [{ source: ipv4, destination: otherIpv6 }, 2, /"header".*one family/],
     [{ source: ipv4, destination: null }, 2, /"header".*one family/],
     [{ source: { hostname: "example.com", port: 1 }, destination: ipv4 }, 2, /"header.source"/],
