@@ -7,7 +7,7 @@ import { check } from "../base/check.ts";
 import { intrinsics } from "../base/intrinsics.ts";
 import {
   isUnix,
-  parseAddress,
+  parseAddressField,
   type SocketAddress,
   type UnixAddress,
 } from "../net/address/address.ts";
@@ -76,7 +76,7 @@ function checkHeader(header: ProxyHeader): CheckedHeader {
 function checkAddress(field: string, value: unknown): Address | null {
   if (value === null) return null;
   if (value === undefined) check.fail(field, "an address or null", value);
-  const address = parseAddress(value, 0);
+  const address = parseAddressField(field, value);
   if (isUnix(address)) return address;
   const ip = parseIp(address.hostname);
   if (ip === null || ip.scope !== 0) {

@@ -8,6 +8,7 @@
  */
 import { check, shown } from "../../base/check.ts";
 import { intrinsics } from "../../base/intrinsics.ts";
+import { messageOf } from "../../base/network_error.ts";
 import { parseIp } from "./ip.ts";
 
 /** An address of TCP. */
@@ -112,6 +113,20 @@ export function parseAddress(given: unknown, portMin: 0 | 1): SocketAddress | Un
     refuse("the hostname has an invalid character");
   }
   return { hostname: bare, port: check.integer("port", port, portMin, 65_535) };
+}
+
+/** Checks an address that is a field of options, which the error names. Port 0 is allowed. */
+export function parseAddressField(field: string, given: unknown): SocketAddress | UnixAddress {
+  const refused = "Cannot use ";
+  try {
+    return parseAddress(given, 0);
+  } catch (error) {
+    const reason = messageOf(error);
+    // A getter of the caller has failed.
+    if (!reason.startsWith(refused)) throw error;
+    const Failure = error instanceof RangeError ? RangeError : TypeError;
+    throw new Failure(`${refused}"${field}": ${reason.slice(refused.length)}`);
+  }
 }
 
 /** The address as text, in the form that `parseAddress` reads. */

@@ -10,7 +10,7 @@ import {
   formatAddress,
   isFile,
   isUnix,
-  parseAddress,
+  parseAddressField,
   type SocketAddress,
   type UnixAddress,
 } from "../address/address.ts";
@@ -98,7 +98,7 @@ function checkLocal(
   given: unknown,
   remote: SocketAddress | UnixAddress,
 ): SocketAddress | UnixAddress {
-  const local = parseAddress(given, 0);
+  const local = parseAddressField("options.localAddress", given);
   const wanted = isUnix(remote)
     ? 'an abstract name such as "unix:@name" for a unix socket'
     : "an address of TCP for a TCP address";

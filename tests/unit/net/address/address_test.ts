@@ -1,6 +1,7 @@
 import {
   formatAddress,
   parseAddress,
+  parseAddressField,
   type SocketAddress,
   type UnixAddress,
 } from "../../../../src/net/address/address.ts";
@@ -45,6 +46,26 @@ test("parseAddress() throws RangeError for a wrong port, TypeError for other typ
   for (const port of ["80", undefined, null, 80n]) {
     thrown(() => parseAddress({ hostname: "a", port }, 0), TypeError, '"port"');
   }
+});
+
+test("parseAddressField() names the field, whatever is wrong with the address", () => {
+  const wrong: [unknown, typeof TypeError, string][] = [
+    [1, TypeError, "address 1: it is not an address"],
+    ["a", TypeError, 'address "a": it is malformed'],
+    [{ hostname: "a", port: 65_536 }, RangeError, '"port": wanted an integer from 0 to 65535'],
+    [{ path: "a".repeat(108) }, RangeError, "unix path "],
+  ];
+  for (const [given, Failure, reason] of wrong) {
+    const { message } = thrown(() => parseAddressField("options.localAddress", given), Failure);
+    assert.is(message.indexOf(`Cannot use "options.localAddress": ${reason}`), 0, message);
+  }
+  const failure = new Error("Cannot tell");
+  const failing = {
+    get hostname() {
+      throw failure;
+    },
+  };
+  assert.is(thrown(() => parseAddressField("options.localAddress", failing), Error), failure);
 });
 
 test("parseAddress() refuses malformed text with TypeError, with the text and the forms", () => {
