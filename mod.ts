@@ -115,7 +115,7 @@ export type { ServeOptions } from "./src/serve/serve_options.ts";
  * console.log(IOVEC_BATCH_SIZE); // 32
  * ```
  */
-export const IOVEC_BATCH_SIZE: number = LIMITS.iovecBatchSize;
+export const IOVEC_BATCH_SIZE: 32 = LIMITS.iovecBatchSize;
 
 function unsupported(cause: unknown): NetworkError {
   return new NetworkError(`Cannot start the network: ${messageOf(cause)}`, {

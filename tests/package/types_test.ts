@@ -18,7 +18,7 @@ const CONSUMER = `import {
 } from "uringnet";
 
 const capabilities: Capabilities = probe();
-const batch: 32 | number = IOVEC_BATCH_SIZE;
+const batch: 32 = IOVEC_BATCH_SIZE;
 const keepAlive: KeepAlive = { idleSeconds: 60, count: 3 };
 const config: NetworkConfig = {
   tcpNoDelay: null, keepAlive, connectTimeoutMs: 1_000, readTimeoutMs: null,
