@@ -26,6 +26,9 @@ const NURSERY_MS = 10;
 /** Handles in the nursery: bounds both its memory and the length of one sweep (about 20 us). */
 const NURSERY_COUNT_MAX = 4_096;
 
+/** Of all pools of the thread: a program that starts many networks is told once. */
+let hasWarned = false;
+
 export class LeakTracker implements HandleTracker {
   readonly #source: SlabSource;
   readonly #registry = new FinalizationRegistry<Slot>((slot) => this.#reclaim(slot));
@@ -36,7 +39,6 @@ export class LeakTracker implements HandleTracker {
   /** Rings that will call `onIdle`. */
   #busyCount = 0;
   #isTimerSet = false;
-  #hasWarned = false;
   /** Buffers that the garbage collector found. */
   leaked = 0;
 
@@ -108,8 +110,8 @@ export class LeakTracker implements HandleTracker {
   #reclaim(slot: Slot): void {
     this.leaked++;
     slot.release();
-    if (this.#hasWarned) return;
-    this.#hasWarned = true;
+    if (hasWarned) return;
+    hasWarned = true;
     this.#source.warn(
       "uringnet: a buffer was dropped without release() and reclaimed by the garbage collector; " +
         "use `using`, release(), or give it to send() " +

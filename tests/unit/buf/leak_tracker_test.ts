@@ -165,7 +165,7 @@ test("the nursery is bounded: each 4,096th handle sweeps it", () => {
   assert.not.ok(isRegistered(held));
 });
 
-test("a dropped buffer is reclaimed and counted, the first one is warned of", async () => {
+test("a dropped buffer is reclaimed and counted, the first of all pools is warned of", async () => {
   const found = await runCollected(`
     const kept = pool.alloc(1);
     (() => { for (let i = 0; i < 40; i++) pool.alloc(1).bytes[0] = i; })();
@@ -173,6 +173,10 @@ test("a dropped buffer is reclaimed and counted, the first one is warned of", as
     source.runTimers();
     await until(() => pool.stats().leaked === 40);
     kept.bytes[0] = 1;
+    const other = openPool({ minSize: 64, maxSize: 64, maxPerClass: 1 }, source);
+    (() => { other.alloc(1).bytes[0] = 1; })();
+    source.runTimers();
+    await until(() => other.stats().leaked === 1);
     const { leaked, classes: [{ allocated, available }] } = pool.stats();
     console.log(${JSON.stringify(MARK)} + JSON.stringify(
       { before, leaked, allocated, available, warnings: source.warnings }));
