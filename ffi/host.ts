@@ -54,8 +54,12 @@ export const host: Host = {
   },
 
   warn(line) {
-    // deno-lint-ignore no-console
-    console.warn(line);
+    try {
+      // deno-lint-ignore no-console
+      console.warn(line);
+    } catch {
+      // A program has replaced the console, and its console fails.
+    }
   },
 
   environment: (name) => ("Bun" in globalThis ? bunRuntime : denoRuntime).environment(name),

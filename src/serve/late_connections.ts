@@ -16,6 +16,7 @@ import { LIMITS } from "../base/limits.ts";
 import type { Connection } from "../net/connection/connection.ts";
 import { SocketConnection } from "../net/connection/socket_connection.ts";
 import type { ServeContext } from "./server.ts";
+import { serveErrors } from "./serve_errors.ts";
 
 /** Whether the connection has received bytes and sent nothing since. */
 export function owesAnswer(connection: Connection): boolean {
@@ -90,7 +91,7 @@ export class LateConnections {
       const isAnswered = hasRequest(connection) && !owesAnswer(connection);
       if (!isAnswered && nowMs < untilMs) continue;
       this.#watched.delete(connection);
-      abort.abort(this.#reason);
+      serveErrors.abort(abort, this.#reason);
     }
     if (this.#watched.size === 0) return;
     this.#timer ??= this.#host.setTimer(this.#look, LIMITS.lateLookMs);

@@ -20,9 +20,11 @@ import { check } from "../base/check.ts";
 import type { HostTimer } from "../base/host.ts";
 import { intrinsics } from "../base/intrinsics.ts";
 import { LIMITS } from "../base/limits.ts";
+import type { NetworkError } from "../base/network_error.ts";
 import { Roster } from "../base/roster.ts";
 import type { BacklogTaker } from "../net/accept/backlog_taker.ts";
 import {
+  closeListener,
   drainListener,
   type Listener,
   listenerContext,
@@ -42,14 +44,17 @@ import { checkDrainTimeout, type CheckedServeOptions } from "./serve_options.ts"
 
 type ServerState = "accepting" | "draining" | "finished";
 
-export class RunningServer implements Server, NetworkServer {
-  rosterIndex = -1;
+export class RunningServer implements Server {
+  /** Hides what only the network may call, and closes whatever `close` the program has put here. */
+  readonly #entry: NetworkServer = { rosterIndex: -1, close: () => this.#close(undefined) };
   readonly #listener: Listener;
   readonly #handler: ConnectionHandler;
   readonly #options: CheckedServeOptions;
   readonly #context: NetworkContext;
   readonly #served = new Roster<Served>();
   readonly #drain = new AbortController();
+  /** The reason of that signal; null until the server drains. */
+  #drainReason: NetworkError | null = null;
   readonly #serveContext: ServeContext;
   readonly #pause: AcceptPause;
   readonly #finished = Promise.withResolvers<void>();
@@ -75,7 +80,7 @@ export class RunningServer implements Server, NetworkServer {
     this.#idleClock = idleTimeoutMs === null ? null : new IdleClock(idleTimeoutMs, now);
     this.#pause = new AcceptPause(listenerReference(listener));
     this.#serveContext = Object.freeze({ signal: this.#drain.signal });
-    this.#context.servers.add(this);
+    this.#context.servers.add(this.#entry);
     const { signal } = options;
     if (signal !== undefined) {
       if (intrinsics.isAborted(signal)) this.#onAbort();
@@ -101,15 +106,19 @@ export class RunningServer implements Server, NetworkServer {
   close(options?: { drainTimeoutMs?: number | null }): Promise<void> {
     try {
       const { drainTimeoutMs } = check.options("options", options, ["drainTimeoutMs"]);
-      this.#startDrain(checkDrainTimeout("options.drainTimeoutMs", drainTimeoutMs));
+      return this.#close(checkDrainTimeout("options.drainTimeoutMs", drainTimeoutMs));
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.finished;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #close(drainTimeoutMs: number | null | undefined): Promise<void> {
+    this.#startDrain(drainTimeoutMs);
+    return this.#finished.promise;
   }
 
   readonly #onAbort = (): void => this.#startDrain(undefined);
@@ -174,14 +183,14 @@ export class RunningServer implements Server, NetworkServer {
     const { connection } = served;
     try {
       await this.#handler(connection, context);
+      await connection.close();
     } catch (error) {
       // The drain's signal has ended the handler's call, so the handler has finished.
-      const { aborted, reason } = this.#drain.signal;
-      const isDrained = aborted && error === reason;
-      if (!isDrained || owesAnswer(connection)) connection.reset();
+      const isDrained = this.#drainReason !== null && error === this.#drainReason;
+      const ended = served.finish(!isDrained || owesAnswer(connection));
       if (!isDrained && !served.ended) this.#tell(error, connection);
+      await ended;
     }
-    await connection.close();
     this.#leave(served);
   }
 
@@ -219,12 +228,12 @@ export class RunningServer implements Server, NetworkServer {
     this.#context.addReference();
     const { signal } = this.#options;
     if (signal !== undefined) intrinsics.ignoreAbort(signal, this.#onAbort);
-    const reason = serveErrors.drainReason();
+    const reason = this.#drainReason = serveErrors.drainReason();
     this.#late = new LateConnections(this.#context.host, reason);
-    if (isOver) void this.#listener.close();
+    if (isOver) void closeListener(this.#listener);
     else void drainListener(this.#listener, this.#backlog);
     this.#pause.end();
-    this.#drain.abort(reason);
+    serveErrors.abort(this.#drain, reason);
   }
 
   readonly #backlog: BacklogTaker = {
@@ -238,7 +247,7 @@ export class RunningServer implements Server, NetworkServer {
   /** Called at the end of the budget. Resets connections whose handlers have not finished. */
   readonly #onDrainEnd = (): void => {
     this.#drainIsOver = true;
-    void this.#listener.close();
+    void closeListener(this.#listener);
     this.#late?.end();
     for (const served of this.#served.all()) this.#end(served);
     this.#context.endedCalls.tellSome();
@@ -251,8 +260,8 @@ export class RunningServer implements Server, NetworkServer {
     this.#drainTimer?.cancel();
     this.#idleTimer?.cancel();
     // Only after the listener's descriptor is closed.
-    void this.#listener.close().then(() => {
-      this.#context.servers.delete(this);
+    void closeListener(this.#listener).then(() => {
+      this.#context.servers.delete(this.#entry);
       this.#context.removeReference();
       this.#finished.resolve();
     });
@@ -282,17 +291,7 @@ export class RunningServer implements Server, NetworkServer {
     }
   }
 
-  /** Calls `onError`. A failure of the callback or its promise only goes to stderr. */
   #tell(error: unknown, connection: Connection | null): void {
-    const { onError } = this.#options;
-    const warn = (told: unknown) =>
-      this.#context.host.warn(serveErrors.errorLine(told, connection));
-    if (onError === undefined) return warn(error);
-    try {
-      const answer: unknown = onError(error, connection);
-      if (answer instanceof Promise) answer.catch(warn);
-    } catch (second) {
-      warn(second);
-    }
+    serveErrors.tell(this.#context.host, this.#options.onError, error, connection);
   }
 }

@@ -36,6 +36,7 @@ import { serving } from "./parts/serving.ts";
 import { unixFiles } from "./parts/unix_files.ts";
 import { multishot } from "./parts/multishot.ts";
 import { sharedMemory } from "./parts/shared_memory.ts";
+import { tampering } from "./parts/tampering.ts";
 import { webStreams } from "./parts/web_streams.ts";
 import { writeBuffering } from "./parts/write_buffering.ts";
 
@@ -106,6 +107,7 @@ export function contract(
   scarcity(test, config);
   arguments_(test, config);
   hostile(test, config);
+  tampering(test, config);
   check();
   return test;
 }

@@ -66,9 +66,15 @@ class OpenListener implements Closeable {
   }
 
   resetSoon(): void {
-    void this.#listener.close();
+    void closeListener(this.#listener);
   }
 }
+
+/**
+ * Closes a listener, whatever the program has put in the place of its `close`.
+ * @internal
+ */
+export let closeListener: (listener: Listener) => Promise<void>;
 
 let closeUnlessDraining: (listener: Listener) => Promise<void>;
 
@@ -128,7 +134,8 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
     listenerEnd = (listener) => listener.#ended.promise;
     drainListener = (listener, taker) => listener.#drain(taker);
     closeUnlessDraining = (listener) =>
-      listener.#queue.draining ? listener.#ended.promise : listener.close();
+      listener.#queue.draining ? listener.#ended.promise : listener.#close();
+    closeListener = (listener) => listener.#close();
   }
 
   /** The address where connections arrive, with the port that the kernel chose for port 0. */
@@ -219,6 +226,10 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
    * theirs. A connection that arrives in this moment goes to a pending call.
    */
   close(): Promise<void> {
+    return this.#close();
+  }
+
+  #close(): Promise<void> {
     if (!this.#queue.closed) {
       this.#queue.close();
       // New peers are refused, and the port or the path is free at once, before the accept
@@ -241,7 +252,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
     this.#queue.drain({
       take,
       done: (failure) => {
-        void this.close();
+        void this.#close();
         done(failure);
       },
     });
