@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { intrinsics } from "../base/intrinsics.ts";
 
 /** The `onread` option of a socket. */
 export interface OnRead {
@@ -21,7 +22,14 @@ export function readOnRead(given: unknown): OnRead | null {
   const { buffer, callback } = given as Partial<OnRead>;
   if (typeof callback !== "function") return null;
   if (typeof buffer === "function") return { buffer: buffer.bind(given), callback };
-  return buffer instanceof Uint8Array ? { buffer, callback } : null;
+  return isBuffer(buffer) ? { buffer, callback } : null;
+}
+
+const { set } = Uint8Array.prototype;
+
+/** Whether a value has memory of its own: a proxy and an object with the prototype have none. */
+function isBuffer(value: unknown): value is Uint8Array {
+  return intrinsics.isTypedArray(value) && value instanceof Uint8Array;
 }
 
 /** Stands for the buffer of a program that has named none. */
@@ -46,8 +54,9 @@ export class ReadTarget {
   fill(bytes: Uint8Array, at: number, end: number): number {
     if (this.#buffer === null) this.#ask();
     const { buffer } = this;
-    const count = Math.min(buffer.length, end - at);
-    buffer.set(bytes.subarray(at, at + count));
+    const count = Math.min(intrinsics.lengthOf(buffer), end - at);
+    // Not a method of the program's own, which would see the memory of other connections.
+    if (count > 0) Reflect.apply(set, buffer, [bytes.subarray(at, at + count)]);
     return count;
   }
 
@@ -55,7 +64,7 @@ export class ReadTarget {
   renew(): void {
     if (this.#next === null) return;
     const next: unknown = this.#next();
-    if (next instanceof Uint8Array) this.#buffer = next;
+    if (isBuffer(next)) this.#buffer = next;
   }
 
   /** Asks once: a program that throws each time would be asked again without end. */

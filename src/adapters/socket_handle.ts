@@ -101,10 +101,10 @@ export class SocketHandle extends ConnectionHandle implements Consumer, Producer
     const send = this.#sender();
     if (send === null) return done(nodeError.system(ERRNO.EBADF, "write"));
     this.idle?.touch();
-    const more = send.postShort(parts) ? !send.full : send.post(streamParts.encodeAll(parts));
+    const more = streamParts.post(send, parts);
     this.bytesWritten = send.postedBytes;
-    if (more) done();
-    else this.#written = asyncScope.bind(done);
+    if (more === false) this.#written = asyncScope.bind(done);
+    else done(more === true ? null : more);
   }
 
   /** Whether `node:http` of Deno may write a whole response as one text, by the methods below. */

@@ -180,6 +180,60 @@ test("listen() by port, host, backlog, options, and by name", async () => {
   }
 });
 
+test("listen() takes any number as its backlog, as libuv does", async () => {
+  for (const backlog of [1.5, -1, NaN, Infinity, -Infinity, 1e308, 2 ** 31, 2 ** 53, 2 ** 32 + 5]) {
+    for (const args of [[{ port: 0, host: "127.0.0.1", backlog }], [0, "127.0.0.1", backlog]]) {
+      const server = net.createServer();
+      (server.listen as (...args: unknown[]) => void)(...args);
+      await once(server, "listening");
+      const { port } = server.address() as node.AddressInfo;
+      await works(server, { port, host: "127.0.0.1" });
+      await closed(server);
+    }
+  }
+});
+
+test("listen() refuses a host that is no text, and then listens", async () => {
+  for (const host of [5, true, [], {}, new String("127.0.0.1")]) {
+    const server = net.createServer();
+    const error = caught(() => server.listen({ port: 0, host: host as string }));
+    assert.equal([error.name, error.code], ["TypeError", "ERR_INVALID_ARG_TYPE"]);
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    await closed(server);
+  }
+});
+
+test("a write whose memory is gone when its turn comes fails alone", async () => {
+  const server = net.createServer((socket) => {
+    socket.on("error", () => {});
+    socket.resume();
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as node.AddressInfo;
+  const other = net.connect(port, "127.0.0.1");
+  await once(other, "connect");
+  for (const length of [10, 80_000]) {
+    const socket = net.connect(port, "127.0.0.1");
+    await once(socket, "connect");
+    const bytes = new Uint8Array(length);
+    socket.cork();
+    socket.write("before");
+    const written = new Promise<unknown>((resolve) => socket.write(bytes, resolve));
+    structuredClone(bytes, { transfer: [bytes.buffer] });
+    const ended = new Promise((resolve) => socket.once("close", resolve));
+    const error = new Promise((resolve) => socket.once("error", resolve));
+    socket.uncork();
+    assert.instance(await written, TypeError);
+    assert.is(await error, await written);
+    await ended;
+    await new Promise<void>((resolve) => void other.write("still there", () => resolve()));
+  }
+  other.destroy();
+  await closed(server);
+});
+
 /**
  * Servers for IPv4 and for IPv6 alone on one port. The kernel gives a port to both families, so a
  * port of IPv6 alone may belong to another process for IPv4.

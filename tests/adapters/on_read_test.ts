@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
 import { setImmediate } from "node:timers";
 import { Duplex } from "node:stream";
 import { asyncScope } from "../../src/adapters/async_scope.ts";
-import { type OnRead, ReadTarget } from "../../src/adapters/on_read.ts";
+import { type OnRead, readOnRead, ReadTarget } from "../../src/adapters/on_read.ts";
 import { OnReadBuffers } from "../../src/adapters/on_read_buffers.ts";
 import { assert, suite } from "../harness.ts";
 
@@ -65,6 +65,37 @@ test("a program that names no buffer pauses its socket, and is not asked without
   assert.throws(() => reader.take(Buffer.from("abc"), 0, 3), /of the program/);
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal([counts, source.bytesRead], [[0], 0]);
+});
+
+test("a buffer with a length and a set of its own gets the bytes that it has room for", () => {
+  for (const length of [-3, NaN, 0.5, 1e9, Infinity, "2"]) {
+    const buffer = new Uint8Array(4);
+    Object.defineProperty(buffer, "length", { value: length });
+    const views: unknown[] = [];
+    Object.defineProperty(buffer, "set", { value: (bytes: unknown) => void views.push(bytes) });
+    const target = new ReadTarget({ buffer, callback() {} });
+    const bytes = Buffer.from("abcdefgh");
+    assert.is(target.fill(bytes, 2, bytes.length), 4);
+    assert.is(Buffer.from(buffer.buffer).toString(), "cdef");
+    assert.equal(views, [], "the memory of the network is not shown");
+  }
+});
+
+test("an object that only looks like a buffer is none", () => {
+  const looks: unknown[] = [
+    new Proxy(new Uint8Array(4), {}),
+    Object.create(Uint8Array.prototype),
+    Object.setPrototypeOf({ length: 4 }, Uint8Array.prototype),
+  ];
+  for (const buffer of looks) {
+    assert.is(readOnRead({ buffer, callback() {} }), null);
+    const first = new Uint8Array(3);
+    const target = new ReadTarget(asking([first, buffer]));
+    const bytes = Buffer.from("abcdef");
+    assert.is(target.fill(bytes, 0, bytes.length), 3);
+    target.renew();
+    assert.is(target.buffer, first);
+  }
 });
 
 test.run();
