@@ -5,7 +5,7 @@
  * @module
  */
 import { hasCode, NetworkError, type OperationName } from "../base/network_error.ts";
-import { type CallOptions, readCallOptions } from "../net/call/call_options.ts";
+import { type CallOptions, checkTimeout, readCallOptions } from "../net/call/call_options.ts";
 import { socketOf, type Stream } from "../net/recv/stream.ts";
 
 /** The peer of a stream, for messages. The stream of a program has no known peer. */
@@ -31,8 +31,9 @@ export class CallBudget {
     whenAborted: (() => void) | null = null,
   ) {
     const checked = readCallOptions(options, whenAborted);
-    const { signal, timeoutMs = fallbackMs } = checked;
-    this.#signal = signal;
+    // Own fields: what the caller left out may be a field of a polluted Object.prototype.
+    const timeoutMs = checkTimeout(checked, fallbackMs);
+    this.#signal = Object.hasOwn(checked, "signal") ? checked.signal : undefined;
     this.#timeoutMs = timeoutMs;
     this.#endMs = timeoutMs === null ? null : performance.now() + timeoutMs;
     this.#fixed = options === undefined ? undefined : checked;

@@ -8,11 +8,17 @@
 import {
   type CallOptions,
   type Connection,
+  copy,
+  delimited,
+  framed,
   IoBuf,
   IoBufs,
+  lengthPrefixed,
   Network,
   type NetworkConfig,
   NetworkError,
+  proxyHeader,
+  readProxyHeader,
   serve,
 } from "../../../mod.ts";
 import { assert, patience } from "../../harness.ts";
@@ -367,6 +373,38 @@ export function hostile(test: ContractSuite, config: NetworkConfig): void {
       (await waiting).release();
     });
     await expectAlive(pair);
+  });
+
+  test("a polluted Object.prototype sets no option of a message or a copy", async ({ network }) => {
+    await using pair = await connect(network);
+    await using other = await connect(network);
+    const { client, server } = pair;
+    const fields = { signal: "wrong", timeoutMs: 1, maxLength: 0, delimiter: 5, lengthBytes: 5 };
+    await polluted(fields, async () => {
+      for (const codec of [lengthPrefixed(), delimited({})] as Anything[]) {
+        const [sender, receiver] = [framed(client, codec), framed(server, codec)];
+        const receiving = receiver.receive({});
+        const behind = receiver.receive();
+        assert.not(await settlesWithin(receiving, 50), "no budget");
+        await sender.send("one");
+        await sender.send("two");
+        for (const message of [await receiving, await behind]) {
+          assert.is((message as { length: number }).length, 3);
+          if (message instanceof IoBufs) message.release();
+        }
+      }
+      const header = readProxyHeader(server.stream, {});
+      assert.not(await settlesWithin(header, 50), "no budget");
+      await client.sink.send(proxyHeader({ command: "LOCAL", source: null, destination: null }));
+      assert.is((await header).command, "LOCAL");
+      const copying = copy(server, other.client, {});
+      assert.not(await settlesWithin(copying, 50), "no budget");
+      await client.sink.send("copied");
+      await client.sink.close();
+      assert.is(await copying, 6);
+      await expectBytes(other.server, new TextEncoder().encode("copied"));
+    });
+    await expectAlive(other);
   });
 
   test("each option is read once, so that a second answer has no effect", async ({ network }) => {
