@@ -6,6 +6,7 @@
 import type * as dns from "node:dns/promises";
 import process from "node:process";
 import * as timers from "node:timers";
+import { nowMs } from "../src/base/now_ms.ts";
 import { builtinModule } from "../src/base/builtin_module.ts";
 import type { Host } from "../src/base/host.ts";
 import { bunRuntime } from "./bun.ts";
@@ -28,7 +29,7 @@ const { setTimeout, clearTimeout, setImmediate } = timers as any as NodeTimers;
 const macrotasks = "Bun" in globalThis ? new Macrotasks(setImmediate) : null;
 
 export const host: Host = {
-  now: () => performance.now(),
+  now: nowMs,
 
   setTimer(callback, delayMs) {
     const timer = setTimeout(callback, delayMs);

@@ -8,6 +8,7 @@
  * @module
  */
 import { AsyncResource } from "node:async_hooks";
+import { nowMs } from "../base/now_ms.ts";
 import { ERRNO } from "../base/errno.ts";
 import { hasCode } from "../base/network_error.ts";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
@@ -60,7 +61,7 @@ export abstract class ConnectionHandle {
    * `performance.now()`.
    */
   get now(): number {
-    return this.connection?.socket.context.now ?? performance.now();
+    return this.connection?.socket.context.now ?? nowMs();
   }
 
   get connected(): boolean {

@@ -5,6 +5,7 @@
  * @module
  */
 import { nextTick } from "node:process";
+import { queueMicrotask } from "../base/queue_microtask.ts";
 import { ERRNO } from "../base/errno.ts";
 import { hasCode } from "../base/network_error.ts";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";

@@ -16,6 +16,7 @@
  */
 import { nextTick } from "node:process";
 import type { Duplex } from "node:stream";
+import { queueMicrotask } from "../base/queue_microtask.ts";
 import type { AsyncScope } from "./async_scope.ts";
 import { type OnRead, ReadTarget } from "./on_read.ts";
 

@@ -9,6 +9,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { nowMs } from "../base/now_ms.ts";
 import { denoHttpParser } from "./deno_http_parser.ts";
 import { IdleTimer } from "./idle_timer.ts";
 import { nodeError } from "./node_error.ts";
@@ -242,7 +243,7 @@ denoHttpParser.install();
 /** Outside of `setTimeout`, which would make its functions in each call. */
 function newIdleTimer(socket: Socket): IdleTimer {
   const state = socket[STATE];
-  const now = () => state.handle?.now ?? performance.now();
+  const now = () => state.handle?.now ?? nowMs();
   return new IdleTimer(now, () => socket._onTimeout());
 }
 

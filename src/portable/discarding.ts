@@ -16,6 +16,7 @@
  *
  * @module
  */
+import { nowMs } from "../base/now_ms.ts";
 
 const UNTAKEN_MS = 5_000;
 /** Long even for a peer on a busy machine. */
@@ -32,7 +33,7 @@ export const LINGER_BYTES_CAME = 2;
 export interface SentBytes {
   /** Whether the runtime has bytes that the kernel has not taken. */
   readonly unsent: boolean;
-  /** When more than a few bytes were last sent, on the clock of `performance.now()`. */
+  /** When more than a few bytes were last sent, on the clock of `nowMs()`. */
   readonly sentAtMs: number;
 }
 
@@ -45,7 +46,7 @@ export class Discarding {
   #quietChecks = 0;
 
   begin({ unsent, sentAtMs }: SentBytes): void {
-    this.#quietSinceMs = performance.now();
+    this.#quietSinceMs = nowMs();
     this.#sentSome = unsent || sentAtMs > -Infinity;
     this.#untaken = unsent || this.#quietSinceMs - sentAtMs < UNTAKEN_MS;
   }
@@ -60,7 +61,7 @@ export class Discarding {
     const came = this.#bytesCame;
     this.#bytesCame = false;
     this.#quietChecks = came ? 0 : this.#quietChecks + 1;
-    if (came) this.#quietSinceMs = performance.now();
+    if (came) this.#quietSinceMs = nowMs();
     if (unsent) return came ? LINGER_BYTES_CAME : LINGER_WAITS;
     if (ended) return LINGER_OVER;
     if (came) {
@@ -69,7 +70,7 @@ export class Discarding {
     }
     const talks = this.#sentSome && this.#discardedBytes > 0;
     const quiet = this.#quietChecks >= QUIET_CHECKS &&
-      performance.now() - this.#quietSinceMs >= QUIET_MS;
+      nowMs() - this.#quietSinceMs >= QUIET_MS;
     return (this.#untaken || talks) && !quiet ? LINGER_WAITS : LINGER_OVER;
   }
 }

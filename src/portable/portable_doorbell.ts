@@ -10,6 +10,7 @@
  * @module
  */
 import * as timers from "node:timers";
+import { queueMicrotask } from "../base/queue_microtask.ts";
 import type { DoorbellPort } from "../ring/port.ts";
 
 interface NodeTimer {

@@ -12,6 +12,7 @@
  *
  * @module
  */
+import { nowMs } from "../base/now_ms.ts";
 import { ERRNO } from "../base/errno.ts";
 import { LIMITS } from "../base/limits.ts";
 import type { BytePath } from "./byte_path.ts";
@@ -44,7 +45,7 @@ export class SendingHalf implements SentBytes {
   #finAsked = false;
   /** The errno with which the connection ended; 0 before its end. */
   #errno = 0;
-  /** When more than {@link FEW_BYTES} were last sent, on the clock of `performance.now()`. */
+  /** When more than {@link FEW_BYTES} were last sent, on the clock of `nowMs()`. */
   sentAtMs = -Infinity;
   #fewBytes = 0;
 
@@ -152,7 +153,7 @@ export class SendingHalf implements SentBytes {
     this.#fewBytes += bytes;
     if (this.#fewBytes <= FEW_BYTES) return;
     this.#fewBytes = 0;
-    this.sentAtMs = performance.now();
+    this.sentAtMs = nowMs();
   }
 
   /** Returns the window's memory, which the runtime does not hold any more. */

@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { queueMicrotask } from "../base/queue_microtask.ts";
 import { LIMITS } from "../base/limits.ts";
 
 /** Microtask rounds without a call that count as quiet: `await` chains take up to three. */

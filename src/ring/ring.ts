@@ -15,6 +15,7 @@
  *
  * @module
  */
+import { queueMicrotask } from "../base/queue_microtask.ts";
 import { assert } from "../base/assert.ts";
 import { ERRNO } from "../base/errno.ts";
 import type { Host } from "../base/host.ts";

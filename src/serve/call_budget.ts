@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { nowMs } from "../base/now_ms.ts";
 import { hasCode, NetworkError, type OperationName } from "../base/network_error.ts";
 import { type CallOptions, checkTimeout, readCallOptions } from "../net/call/call_options.ts";
 import { socketOf, type Stream } from "../net/recv/stream.ts";
@@ -35,7 +36,7 @@ export class CallBudget {
     const timeoutMs = checkTimeout(checked, fallbackMs);
     this.#signal = Object.hasOwn(checked, "signal") ? checked.signal : undefined;
     this.#timeoutMs = timeoutMs;
-    this.#endMs = timeoutMs === null ? null : performance.now() + timeoutMs;
+    this.#endMs = timeoutMs === null ? null : nowMs() + timeoutMs;
     this.#fixed = options === undefined ? undefined : checked;
   }
 
@@ -51,7 +52,7 @@ export class CallBudget {
   /** The options of the next call. */
   get left(): CallOptions | undefined {
     if (this.#endMs === null) return this.#fixed;
-    const timeoutMs = Math.max(Math.ceil(this.#endMs - performance.now()), 0);
+    const timeoutMs = Math.max(Math.ceil(this.#endMs - nowMs()), 0);
     return this.#signal === undefined ? { timeoutMs } : { signal: this.#signal, timeoutMs };
   }
 
@@ -60,7 +61,7 @@ export class CallBudget {
    * at once, because such calls never time out themselves.
    */
   check(operation: OperationName, what: string, bytesDone: number): void {
-    if (this.#endMs === null || performance.now() < this.#endMs) return;
+    if (this.#endMs === null || nowMs() < this.#endMs) return;
     throw this.#timeout(operation, what, bytesDone, undefined);
   }
 

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { replaceQueueMicrotask } from "../../src/base/queue_microtask.ts";
 import { Roster } from "../../src/base/roster.ts";
 import { NetworkError } from "../../src/base/network_error.ts";
 import { RecvCall } from "../../src/net/recv/recv_call.ts";
@@ -442,24 +443,24 @@ test("the completions of a turn behind one that breaks are delivered", async () 
 test("an error in the end of a half is uncaught, and ends no other", async () => {
   await withBystander(async ({ client, server, serverSocket, sim }, bystander) => {
     const told: unknown[] = [];
-    const guarded = globalThis.queueMicrotask;
     const receiving = outcomeOf(server.stream.recv(4));
     await sim.sleep(20);
     const first = plantThrow(RecvHalf.prototype, "complete", "before", ofSocket(serverSocket));
     using second = plantThrow(RecvHalf.prototype, "fail", "after");
-    globalThis.queueMicrotask = (callback) =>
+    const guarded = replaceQueueMicrotask((task) =>
       guarded(() => {
         try {
-          callback();
+          task();
         } catch (error) {
           told.push(error);
         }
-      });
+      })
+    );
     try {
       await client.sink.send("ping");
       await expectBroken(outcomeError(await receiving), "RecvFailed", first);
     } finally {
-      globalThis.queueMicrotask = guarded;
+      replaceQueueMicrotask(guarded);
     }
     assert.equal(told, [second.error]);
     await bystander(first);

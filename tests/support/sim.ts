@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { replaceQueueMicrotask } from "../../src/base/queue_microtask.ts";
 import * as timers from "node:timers";
 import type { Host, HostTimer } from "../../src/base/host.ts";
 import { COUNT } from "../../src/base/meter.ts";
@@ -399,9 +400,8 @@ export class Sim {
 
   /** An error in a microtask would end the test runner. */
   #catchMicrotasks(): () => void {
-    const original = globalThis.queueMicrotask;
-    globalThis.queueMicrotask = (callback) => original(() => this.#guard(callback));
-    return () => globalThis.queueMicrotask = original;
+    const original = replaceQueueMicrotask((task) => original(() => this.#guard(task)));
+    return () => void replaceQueueMicrotask(original);
   }
 }
 

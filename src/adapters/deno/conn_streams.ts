@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { queueMicrotask } from "../../base/queue_microtask.ts";
 import { intrinsics } from "../../base/intrinsics.ts";
 import { LIMITS } from "../../base/limits.ts";
 import type { IoBuf } from "../../buf/io_buf.ts";

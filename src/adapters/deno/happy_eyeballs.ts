@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { clearTimeout, setTimeout } from "node:timers";
 
 /** An address of a name. */
 export interface Candidate {

@@ -18,6 +18,7 @@
  * @module
  */
 import type { EventEmitter } from "node:events";
+import { nowMs } from "../../base/now_ms.ts";
 import type { NetSocket } from "./node_modules.ts";
 
 /** A server with the fields that set limits. */
@@ -37,7 +38,7 @@ interface Message extends EventEmitter {
 /** The state of one connection. */
 interface Exchange {
   phase: "headers" | "body" | "answer" | "idle" | "released";
-  /** When the request began, on the clock of `performance.now()`; -1 while none has. */
+  /** When the request began, on the clock of `nowMs()`; -1 while none has. */
   sinceMs: number;
   /** Bytes that had arrived when the connection became idle. */
   bytesBefore: number;
@@ -75,7 +76,7 @@ export class BunHttpLimits {
   add(socket: NetSocket, getsTls: boolean): void {
     const exchange: Exchange = {
       phase: "headers",
-      sinceMs: performance.now(),
+      sinceMs: nowMs(),
       bytesBefore: 0,
       unanswered: new Map(),
       latest: null,
@@ -96,7 +97,7 @@ export class BunHttpLimits {
     const exchange = this.#exchanges.get(socket);
     if (exchange === undefined) return;
     exchange.shown = shown;
-    exchange.sinceMs = performance.now();
+    exchange.sinceMs = nowMs();
     shown.on("timeout", () => this.#timedOut(exchange));
   }
 
@@ -106,7 +107,7 @@ export class BunHttpLimits {
     if (exchange === undefined || exchange.unanswered.has(request)) return;
     if (exchange.phase === "idle") socket.setTimeout(this.#server.timeout ?? 0);
     // The check has not seen the beginning of a request that follows another one at once.
-    if (exchange.phase !== "headers") exchange.sinceMs = performance.now();
+    if (exchange.phase !== "headers") exchange.sinceMs = nowMs();
     exchange.phase = request.complete ? "answer" : "body";
     exchange.unanswered.set(request, response);
     exchange.latest = request;
@@ -154,7 +155,7 @@ export class BunHttpLimits {
     if (this.#hasBegun(exchange.shown ?? socket)) {
       // A part of the next head has come together with the request before it.
       exchange.phase = "headers";
-      exchange.sinceMs = performance.now();
+      exchange.sinceMs = nowMs();
       return;
     }
     const { keepAliveTimeout = 0, keepAliveTimeoutBuffer = 0, timeout = 0 } = this.#server;
@@ -177,7 +178,7 @@ export class BunHttpLimits {
 
   #check(): void {
     const { headersTimeout = 0, requestTimeout = 0 } = this.#server;
-    const now = performance.now();
+    const now = nowMs();
     for (const [socket, exchange] of this.#exchanges) {
       if (exchange.phase === "answer") continue;
       if (exchange.phase === "idle") {

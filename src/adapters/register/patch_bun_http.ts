@@ -13,6 +13,7 @@
  */
 import type { EventEmitter } from "node:events";
 import { nextTick } from "node:process";
+import { queueMicrotask } from "../../base/queue_microtask.ts";
 import {
   type Exports,
   type Fields,

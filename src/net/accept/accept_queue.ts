@@ -24,6 +24,7 @@
  *
  * @module
  */
+import { queueMicrotask } from "../../base/queue_microtask.ts";
 import { Fifo } from "../../base/fifo.ts";
 import type { HostTimer } from "../../base/host.ts";
 import { LIMITS } from "../../base/limits.ts";

@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { queueMicrotask } from "../../base/queue_microtask.ts";
 import { ERRNO } from "../../base/errno.ts";
 import { COUNT } from "../../base/meter.ts";
 import { SOCKET_OPTION } from "../../ring/port.ts";

@@ -12,6 +12,7 @@
  *
  * @module
  */
+import { queueMicrotask } from "../../base/queue_microtask.ts";
 
 export interface Deliverable {
   deliver(): void;

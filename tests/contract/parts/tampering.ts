@@ -6,6 +6,8 @@
  */
 import {
   type Connection,
+  framed,
+  lengthPrefixed,
   Network,
   type NetworkConfig,
   type NetworkError,
@@ -104,6 +106,38 @@ export function tampering(test: ContractSuite, config: NetworkConfig): void {
       await withoutConsole(() => serveBoth(own.network, tamper));
     });
   }
+
+  test("a fake clock and fake tasks of a test framework stop no network", async () => {
+    const { now } = performance;
+    const { queueMicrotask, setTimeout, clearTimeout, setImmediate } = globalThis;
+    const fake = () => 1 as Anything;
+    performance.now = fake;
+    Object.assign(globalThis, {
+      queueMicrotask: fake,
+      setTimeout: fake,
+      clearTimeout: fake,
+      setImmediate: fake,
+    });
+    try {
+      await using own = await started(config);
+      const listener = await own.network.bind("127.0.0.1:0");
+      const server = serve(listener, async ({ stream, sink }) => {
+        await sink.send(await stream.recv(5));
+        await stream.wait(1, { timeoutMs: 20 }).catch(() => {});
+      });
+      const client = await own.network.dial(listener.localAddress);
+      await client.sink.send("hello");
+      await expectText(client, "hello");
+      const messages = framed(client, lengthPrefixed());
+      const error = await assert.rejects(messages.receive({ timeoutMs: 10 }));
+      assert.is(error.code, "Timeout");
+      await client.close();
+      await server.close();
+    } finally {
+      performance.now = now;
+      Object.assign(globalThis, { queueMicrotask, setTimeout, clearTimeout, setImmediate });
+    }
+  });
 
   test("a network closes its servers and listeners whatever their close has become", async () => {
     const network = await Network.start(config);
