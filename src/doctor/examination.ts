@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { readFileSync } from "node:fs";
+import { Buffer } from "node:buffer";
+import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { arch, release } from "node:os";
 import process from "node:process";
 import {
@@ -108,13 +109,24 @@ function foreignMachine(): string {
   const path = libraryVariable();
   if (path === undefined || path === "") return "";
   try {
-    const header = readFileSync(path).subarray(0, MACHINE_AT + 2);
+    const header = firstBytes(path, MACHINE_AT + 2);
     const machine = header.readUInt16LE(MACHINE_AT);
     if (header.toString("latin1", 1, 4) !== "ELF") return `\n  ${path} is not a shared library`;
     if (machine === MACHINES[arch()]) return "";
     return `\n  ${path} is for another machine (ELF machine ${machine}); this one is ${arch()}`;
   } catch {
     return ""; // Not there, or not to be read: the loader has said enough.
+  }
+}
+
+/** The file may be of any size, or have no end. */
+function firstBytes(path: string, count: number): Buffer {
+  const bytes = Buffer.alloc(count);
+  const fd = openSync(path, "r");
+  try {
+    return bytes.subarray(0, readSync(fd, bytes, 0, count, 0));
+  } finally {
+    closeSync(fd);
   }
 }
 

@@ -7,7 +7,7 @@
  */
 import { Buffer } from "node:buffer";
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { release, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -198,6 +198,17 @@ test("a library of another machine, and none", () => {
     assert.match(found.library.refusal, "URINGNET_LIBRARY");
     const told = `${path} is for another machine (ELF machine ${foreignNumber})`;
     assert.is(found.ioUring.refusal.includes(told), path.endsWith("foreign.so"));
+  }
+});
+
+test("a file of any size in the place of the library", () => {
+  const path = join(folder, "sparse.so");
+  writeFileSync(path, "");
+  truncateSync(path, 2 ** 36);
+  for (const file of [path, "/dev/zero"]) {
+    const { code, found } = examined({ env: { URINGNET_LIBRARY: file } });
+    assert.is(code, 1);
+    assert.match(found.ioUring.refusal, `${file} is not a shared library`);
   }
 });
 
