@@ -128,9 +128,14 @@ export async function copyBidirectional(
   }
 }
 
-function resetBoth(a: Connection, b: Connection): void {
-  a.reset();
-  b.reset();
+function resetBoth(...connections: Connection[]): void {
+  for (const connection of connections) {
+    try {
+      connection.reset();
+    } catch {
+      // A stand-in of the program. The error that led here says more, and the other one is reset.
+    }
+  }
 }
 
 async function copyBytes(stream: Stream, sink: Sink, budget: CallBudget): Promise<number> {

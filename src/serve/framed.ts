@@ -185,7 +185,12 @@ function decode<In>(
   options?: CallOptions,
 ): Promise<In | null> {
   try {
-    return Promise.resolve(codec.decode(stream, options));
+    const decoded: unknown = codec.decode(stream, options);
+    // A `then` of the promise's own may throw, or end the turn twice.
+    const isOdd = decoded instanceof Promise && Object.hasOwn(decoded, "then");
+    return isOdd
+      ? new Promise((resolve) => resolve(decoded as Promise<In>))
+      : Promise.resolve(decoded as In);
   } catch (error) {
     return Promise.reject(error);
   }

@@ -194,6 +194,25 @@ test("copyBidirectional() resets both also when its signal was aborted before", 
   }
 });
 
+test("a stand-in whose reset throws: the other end is reset, with the error of the copy", async (context) => {
+  await using first = await connect(context.network);
+  await using second = await connect(context.network);
+  const { stream, sink } = first.server;
+  const standIn = Object.assign(Object.create(first.server) as typeof first.server, {});
+  for (const [name, value] of Object.entries({ stream, sink })) {
+    Object.defineProperty(standIn, name, { value });
+  }
+  standIn.reset = () => {
+    throw new Error("of the stand-in");
+  };
+  const controller = new AbortController();
+  const copying = copyBidirectional(standIn, second.client, { signal: controller.signal });
+  controller.abort(new Error("enough"));
+  assert.is((await assert.rejects(copying)).message, "enough");
+  assert.is((await assert.rejects(second.server.stream.recv(1))).errno, "ECONNRESET");
+  first.server.reset();
+});
+
 test("wrong arguments are refused before a byte moves", async ({ network }) => {
   await using pair = await connect(network);
   const { client, server } = pair;

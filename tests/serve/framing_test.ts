@@ -400,6 +400,44 @@ test("a codec that throws at once: its calls reject, the next has its turn", asy
   assert.is(await server.receive(SOON), "a");
 });
 
+test("a codec whose promise has a then of its own: one turn for each call", async (context) => {
+  await using pair = await connect(context.network);
+  const { client, server } = pair;
+  type Then = typeof Promise.prototype.then;
+  const odd: ((then: Then) => Then)[] = [
+    () => () => {
+      throw new Error("of the promise");
+    },
+    (then) => (value, error) => {
+      const twice = (given: unknown) => {
+        value?.(given as string);
+        error?.(given);
+      };
+      return then(twice, twice) as never;
+    },
+  ];
+  for (const change of odd) {
+    let isFirst = true;
+    const codec: Codec<string, string> = {
+      decode(stream) {
+        const made = stream.recv(2).then((data) => data.text());
+        if (isFirst) made.then = change(made.then.bind(made)) as typeof made.then;
+        isFirst = false;
+        return made;
+      },
+      encode: (value) => value,
+    };
+    const messages = framed(server, codec);
+    const calls = [1, 2, 3].map(() =>
+      messages.receive(SOON).catch((error: Error) => error.message)
+    );
+    await client.sink.send("aabbcc");
+    const [first, ...others] = await Promise.all(calls);
+    assert.ok(first === "aa" || first === "of the promise", first ?? "null");
+    assert.equal(others, ["bb", "cc"]);
+  }
+});
+
 test("framed reads the stream of a stand-in for a connection once", async ({ network }) => {
   await using pair = await connect(network);
   const [client, server] = [framed(pair.client, delimited()), pair.server];
