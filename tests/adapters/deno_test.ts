@@ -127,6 +127,22 @@ test("no path, and a transport that is none, are refused by both functions", asy
   assert.throws(() => listen(other), /Unsupported transport: 'vsock'/);
 });
 
+test("a signal that is none is refused before a lookup begins, and null is no signal", async () => {
+  const name = { hostname: "name.invalid", port: 1 };
+  const looks: unknown[] = [5, {}, { throwIfAborted() {} }, Object.create(AbortSignal.prototype)];
+  for (const signal of looks) {
+    const options = { ...name, signal: signal as AbortSignal };
+    await assert.rejects(() => connect(options), { name: "TypeError" });
+  }
+  // The runner reports a lookup that has failed for nobody. This one comes after those.
+  await assert.rejects(() => connect(name), /failed to lookup address information/);
+  using listener = listen({ hostname: "127.0.0.1", port: 0 });
+  for (const hostname of ["localhost", "127.0.0.1"]) {
+    const signal = null as unknown as AbortSignal;
+    using _client = await connect({ hostname, port: listener.addr.port, signal });
+  }
+});
+
 test("memory that imitates a typed array is refused", async () => {
   using listener = listen({ hostname: "127.0.0.1", port: 0 });
   using client = await connect({ port: listener.addr.port });

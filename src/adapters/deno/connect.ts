@@ -4,6 +4,8 @@
  * @module
  */
 import { lookup } from "node:dns/promises";
+import { intrinsics } from "../../base/intrinsics.ts";
+import { checkSignal } from "../../net/call/call_options.ts";
 import type { Connection } from "../../net/connection/connection.ts";
 import { interleave } from "../../net/address/interleave.ts";
 import type { Network } from "../../../mod.ts";
@@ -41,12 +43,12 @@ async function addressesOf(hostname: string): Promise<Candidate[]> {
 async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return await promise;
   const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
+  const abort = () => aborted.reject(intrinsics.abortReason(signal));
+  intrinsics.listenToAbort(signal, abort);
   try {
     return await Promise.race([promise, aborted.promise]);
   } finally {
-    signal.removeEventListener("abort", abort);
+    intrinsics.ignoreAbort(signal, abort);
   }
 }
 
@@ -65,9 +67,9 @@ export async function connectOver(
   const port = checkPort(fields.port, 1);
   const hostname = checkHostname(fields.hostname, "127.0.0.1");
   const { autoSelectFamilyAttemptDelay } = fields;
-  const signal = fields.signal ?? undefined;
   const autoSelectFamily = fields.autoSelectFamily ?? true;
-  signal?.throwIfAborted();
+  // Checked before the lookup begins: an error after that would leave its failure to nobody.
+  const signal = checkSignal(fields) ?? undefined;
   const dial = async (host: string, attemptSignal: AbortSignal | undefined) => {
     try {
       return await network.dial(
