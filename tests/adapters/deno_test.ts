@@ -134,7 +134,7 @@ test("a signal that is none is refused before a lookup begins, and null is no si
     const options = { ...name, signal: signal as AbortSignal };
     await assert.rejects(() => connect(options), { name: "TypeError" });
   }
-  // The runner reports a lookup that has failed for nobody. This one comes after those.
+  // An unhandled failure of a lookup is reported by the runner. This lookup comes after those.
   await assert.rejects(() => connect(name), /failed to lookup address information/);
   using listener = listen({ hostname: "127.0.0.1", port: 0 });
   for (const hostname of ["localhost", "127.0.0.1"]) {

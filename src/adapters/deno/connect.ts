@@ -68,7 +68,7 @@ export async function connectOver(
   const hostname = checkHostname(fields.hostname, "127.0.0.1");
   const { autoSelectFamilyAttemptDelay } = fields;
   const autoSelectFamily = fields.autoSelectFamily ?? true;
-  // Checked before the lookup begins: an error after that would leave its failure to nobody.
+  // Checked before the lookup begins: after that, the failure of the lookup would be unhandled.
   const signal = checkSignal(fields) ?? undefined;
   const dial = async (host: string, attemptSignal: AbortSignal | undefined) => {
     try {
