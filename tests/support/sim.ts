@@ -38,7 +38,7 @@ import { type FaultRates, Faults } from "./faults.ts";
 const IDLE_STEP_COUNT_MAX = 600_000;
 /** A scenario that takes longer than this on the fake clock hangs. */
 const FAKE_MS_MAX = 30 * 60_000;
-/** The time of one macrotask on the fake clock. */
+/** The longest time of one macrotask on the fake clock, where a test names no other. */
 const STEP_MS_MAX = 0.04;
 
 export interface SimOptions {
@@ -46,6 +46,8 @@ export interface SimOptions {
   faults?: Partial<FaultRates>;
   kernel?: KernelOptions;
   sizes?: Partial<FakeRingSizes>;
+  /** The longest time of one macrotask, in milliseconds. */
+  stepMsMax?: number;
 }
 
 /** A network on the fake kernel. */
@@ -139,6 +141,7 @@ export class Sim {
   idleStepLimit = IDLE_STEP_COUNT_MAX;
   /** Signals that were given to calls. */
   readonly #signals: AbortSignal[] = [];
+  readonly #stepMsMax: number;
   readonly #failures: unknown[] = [];
   #changesSeen = -1;
   #moveCount = 0;
@@ -149,6 +152,7 @@ export class Sim {
     this.faults = new Faults(this.random.fork(), options.faults);
     this.kernel = new FakeKernel(this.host, this.faults, options.kernel);
     this.native = new FakeNative(this.kernel, options.sizes);
+    this.#stepMsMax = options.stepMsMax ?? STEP_MS_MAX;
   }
 
   /** Opens a network; `pool.debug` is on unless the configuration says otherwise. */
@@ -379,7 +383,7 @@ export class Sim {
     const choices: (() => void)[] = [];
     if (host.macrotasks.length > 0) {
       choices.push(() => {
-        host.clockMs += random.float() * STEP_MS_MAX;
+        host.clockMs += random.float() * this.#stepMsMax;
         (host.macrotasks.shift() as () => void)();
       });
     }
