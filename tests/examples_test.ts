@@ -5,13 +5,14 @@
  * @module
  */
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { certificate } from "./adapters/certificate.ts";
 import { assert, suite } from "./harness.ts";
-import { type Ran, run } from "./package/tools.ts";
+import { emptyDirectory, type Ran, run } from "./package/tools.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -19,6 +20,8 @@ interface Expectation {
   output: string[];
   /** Deno's permissions besides --allow-ffi. */
   permissions?: string[];
+  /** Arguments before "--once". */
+  files?: () => string[];
 }
 
 const EXPECTED: Readonly<Record<string, Expectation>> = {
@@ -62,6 +65,15 @@ const EXPECTED: Readonly<Record<string, Expectation>> = {
   "streams.ts": {
     output: ["sent few bytes", "received 330000 characters, as they were: true"],
   },
+  "tls.ts": {
+    permissions: ["--allow-read"],
+    files: certificateFiles,
+    output: [
+      "the certificate is trusted: true",
+      "echoed: hello, nobody else reads this",
+      "without the authority: DEPTH_ZERO_SELF_SIGNED_CERT",
+    ],
+  },
   "timeouts_and_aborts.ts": {
     output: [
       "Timeout after 5 bytes, still there: 01234",
@@ -74,6 +86,15 @@ const EXPECTED: Readonly<Record<string, Expectation>> = {
   },
 };
 
+/** A key and its certificate, as files. */
+function certificateFiles(): string[] {
+  const { key, cert } = certificate();
+  const paths = [join(folder.path, "key.pem"), join(folder.path, "cert.pem")];
+  writeFileSync(paths[0], key);
+  writeFileSync(paths[1], cert);
+  return paths;
+}
+
 function runExample(
   name: string,
   permissions: string[],
@@ -81,7 +102,8 @@ function runExample(
 ): Promise<Ran> {
   const path = join(root, "examples", name);
   const options = ["run", "--quiet", "--no-prompt", ...permissions];
-  const command = "Bun" in globalThis ? [path, "--once"] : [...options, path, "--once"];
+  const program = [path, ...EXPECTED[name].files?.() ?? [], "--once"];
+  const command = "Bun" in globalThis ? program : [...options, ...program];
   // A limit, so that one that hangs is ended and not left behind.
   return run(["timeout", "25", process.execPath, ...command], { cwd: root, env });
 }
@@ -91,7 +113,10 @@ function statements(text: string): string[] {
   return text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
 }
 
+const folder = emptyDirectory();
 const test = suite("examples");
+
+test.after(() => folder[Symbol.dispose]());
 
 test("each example has an expectation", () => {
   const names = readdirSync(join(root, "examples")).filter((name) => name.endsWith(".ts"));
@@ -108,7 +133,7 @@ for (const [name, { output, permissions = [] }] of Object.entries(EXPECTED)) {
 
   test(`examples/${name} prints the same on the portable backend`, async () => {
     const env = { URINGNET_BACKEND: "portable" };
-    const result = await runExample(name, ["--allow-net", "--allow-env"], env);
+    const result = await runExample(name, ["--allow-net", "--allow-env", ...permissions], env);
     assert.is(result.errors, "");
     assert.is(result.code, 0);
     assert.equal(statements(result.output), output);
@@ -120,6 +145,7 @@ for (const [name, { output, permissions = [] }] of Object.entries(EXPECTED)) {
     for (const [, specifier] of text.matchAll(/\bfrom "([^"]+)"/g)) {
       const allowed = /^(?:node:.*|\.\.\/mod\.ts)$/.test(specifier) ||
         (name === "metrics.ts" && specifier === "../deps.ts") ||
+        (name === "tls.ts" && specifier === "../src/adapters/duplex.ts") ||
         specifier.startsWith(`./${name.replace(".ts", "")}/`);
       assert.ok(allowed, `imports ${specifier}`);
     }
