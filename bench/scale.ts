@@ -1,6 +1,7 @@
 /**
  * The cost of tens of thousands of connections: real ones between two processes of this library, as
- * many as the limit of descriptors allows, and more of them over plain memory, without a kernel.
+ * many as the limit of descriptors allows, on request beside as many between other processes, and
+ * more of them over plain memory, without a kernel.
  *
  *   real        dial all -> memory of both ends and of the kernel -> silence -> echoes on a part of
  *               them -> close
@@ -9,10 +10,12 @@
  * Two processes of this library talk over 127.0.0.1, 127.0.0.2 and so on: an address has 28,232
  * ports. docs/SCALE.md explains the figures.
  *
- * Usage: bun scale.ts [--connections N] [--active LIST] [--simulated LIST] [--runtime bun|deno]
- *          [--seconds S] [--semi-space MIB]
+ * Usage: bun scale.ts [--connections N] [--pairs N] [--active LIST] [--simulated LIST]
+ *          [--runtime bun|deno] [--seconds S] [--semi-space MIB]
  *        deno run --allow-all scale.ts ...
  *
+ * With `--pairs 2`, two more processes hold as many silent connections meanwhile, and so on: the
+ * limit of descriptors applies to each process.
  * `--semi-space` is the size of V8's space for young objects, in Deno. Bounded: each process ends
  * after 5 minutes, and a simulation that would need more than half of the free memory is left out.
  *
@@ -45,6 +48,7 @@ const SIMULATED_BYTES = 6_000;
 const { values } = parseArgs({
   options: {
     connections: { type: "string" },
+    pairs: { type: "string", default: "1" },
     active: { type: "string", default: "1000,2000,5000,10000,20000" },
     simulated: { type: "string", default: "50,1000,10000,100000,1000000" },
     runtime: { type: "string", default: "bun,deno" },
@@ -260,14 +264,20 @@ async function runReal(
   if (command === null) return console.log(`${runtime} is not installed`);
   const room = machine.openFilesMax - SPARE_FILES;
   const connections = Math.min(Number(values.connections ?? room), room);
-  console.log(`\n${runtime}: ${shown(connections)} real connections`);
-  const acceptor = await Peer.start(command, "accept", machine.pins.server);
-  const dialer = await Peer.start(command, "dial", machine.pins.client);
+  const pairs = Number(values.pairs);
+  const others = pairs === 1 ? "" : `, beside ${shown((pairs - 1) * connections)} silent ones`;
+  console.log(`\n${runtime}: ${shown(connections)} real connections${others}`);
+  const peers: Peer[] = [];
   try {
-    await new RealRun(acceptor, dialer, connections).run();
+    for (let pair = 1; pair <= pairs; pair++) {
+      const acceptor = await Peer.start(command, "accept", machine.pins.server);
+      const dialer = await Peer.start(command, "dial", machine.pins.client);
+      peers.push(acceptor, dialer);
+      if (pair === pairs) await new RealRun(acceptor, dialer, connections).run();
+      else await dialer.ask(`dial ${acceptor.port} ${connections} ${ADDRESS_COUNT}`);
+    }
   } finally {
-    await acceptor.end();
-    await dialer.end();
+    for (const peer of peers) await peer.end();
   }
 }
 

@@ -6,7 +6,8 @@
 #   scripts/bench_scale.sh --runtime bun --simulated 1000,100000  a part of it
 #
 # Also: make bench-scale RUNTIME=deno SECONDS=1. The hard limit of open files bounds the real
-# connections: one process accepts them, another one dials them.
+# connections: one process accepts them, another one dials them. With --pairs 2, two more
+# processes hold as many silent ones meanwhile.
 # Read first: in bash, SECONDS counts up by itself.
 seconds=${SECONDS:-}
 set -eu
