@@ -182,6 +182,25 @@ test("an array whose memory is gone has no bytes to write or to read", async () 
   assert.equal([await client.write(gone), await client.read(gone)], [0, 0]);
 });
 
+test("fields of Object.prototype change no stream of a connection", async () => {
+  using listener = listen({ hostname: "127.0.0.1", port: 0 });
+  using client = await connect({ port: listener.addr.port });
+  using server = await listener.accept();
+  const fields = { autoAllocateChunkSize: -1, highWaterMark: -1, size: "wrong", abort: "wrong" };
+  for (const [name, value] of Object.entries(fields)) {
+    Object.defineProperty(Object.prototype, name, { value, configurable: true });
+  }
+  try {
+    const [writer, reader] = [client.writable.getWriter(), server.readable.getReader()];
+    await writer.write(new Uint8Array([1, 2, 3]));
+    assert.equal([...(await reader.read()).value!], [1, 2, 3]);
+  } finally {
+    for (const name of Object.keys(fields)) {
+      delete (Object.prototype as unknown as Record<string, unknown>)[name];
+    }
+  }
+});
+
 test("memory that is taken away during a read fails that read only", async () => {
   using listener = listen({ hostname: "127.0.0.1", port: 0 });
   using client = await connect({ port: listener.addr.port });

@@ -11,6 +11,8 @@ import { LIMITS } from "../../base/limits.ts";
 import type { IoBuf } from "../../buf/io_buf.ts";
 import { streamClosed } from "./errors.ts";
 
+const { withoutPrototype } = intrinsics;
+
 /** The part of a connection that its streams use. */
 export interface StreamEnds {
   readonly closed: boolean;
@@ -37,7 +39,7 @@ function readable(ends: StreamEnds): ReadableStream<Uint8Array<ArrayBuffer>> {
       throw isLate ? streamClosed() : error;
     }
   };
-  return new ReadableStream({
+  const source: UnderlyingByteSource = {
     type: "bytes",
     async pull(controller) {
       const request = controller.byobRequest;
@@ -64,7 +66,8 @@ function readable(ends: StreamEnds): ReadableStream<Uint8Array<ArrayBuffer>> {
     cancel() {
       ends.finish();
     },
-  });
+  };
+  return new ReadableStream(withoutPrototype(source), withoutPrototype({ highWaterMark: 0 }));
 }
 
 /** The bytes of a chunk that a program wrote to the stream. */
@@ -75,11 +78,11 @@ function chunkBytes(chunk: unknown): Uint8Array {
 }
 
 function writable(ends: StreamEnds): WritableStream<Uint8Array<ArrayBufferLike>> {
-  return new WritableStream<Uint8Array>({
+  const target: UnderlyingSink<Uint8Array> = {
     start(controller) {
       // The signal reports an abort at once. The `abort` callback waits for a pending write, which
       // a peer that does not read can delay without end.
-      controller.signal.addEventListener("abort", () => ends.finish(), { once: true });
+      intrinsics.listenToAbort(controller.signal, () => ends.finish());
     },
     async write(chunk) {
       try {
@@ -93,7 +96,8 @@ function writable(ends: StreamEnds): WritableStream<Uint8Array<ArrayBufferLike>>
     close() {
       ends.finish();
     },
-  });
+  };
+  return new WritableStream(withoutPrototype(target), withoutPrototype({ highWaterMark: 1 }));
 }
 
 /** The two streams of a connection. */

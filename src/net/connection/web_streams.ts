@@ -4,11 +4,14 @@
  *
  * @module
  */
+import { intrinsics } from "../../base/intrinsics.ts";
 import { LIMITS } from "../../base/limits.ts";
 import type { IoBuf } from "../../buf/io_buf.ts";
 import { CloseReason } from "../call/close_reason.ts";
 import type { Sink } from "../send/sink.ts";
 import { abandonStream, type Stream } from "../recv/stream.ts";
+
+const { withoutPrototype } = intrinsics;
 
 /** Ends the web stream, also for a reader that brought its own memory. */
 function end(controller: ReadableByteStreamController): void {
@@ -41,7 +44,7 @@ function readable(stream: Stream): ReadableStream<Uint8Array<ArrayBuffer>> {
     if (chunk === null) end(controller);
     else controller.enqueue(chunk.toUint8Array());
   };
-  return new ReadableStream({
+  const source: UnderlyingByteSource = {
     type: "bytes",
     start(given) {
       controller = given;
@@ -57,7 +60,8 @@ function readable(stream: Stream): ReadableStream<Uint8Array<ArrayBuffer>> {
       const reason = new CloseReason("the readable stream was cancelled");
       abandonStream(stream, reason, "cancelled", "atOnce");
     },
-  });
+  };
+  return new ReadableStream(withoutPrototype(source), withoutPrototype({ highWaterMark: 0 }));
 }
 
 /**
@@ -66,13 +70,14 @@ function readable(stream: Stream): ReadableStream<Uint8Array<ArrayBuffer>> {
  * write, which never ends when the peer does not read.
  */
 function writable(sink: Sink, reset: () => void): WritableStream<Uint8Array> {
-  return new WritableStream<Uint8Array>({
+  const target: UnderlyingSink<Uint8Array> = {
     start(controller) {
-      controller.signal.addEventListener("abort", reset, { once: true });
+      intrinsics.listenToAbort(controller.signal, reset);
     },
     write: (chunk) => sink.send(chunk),
     close: () => sink.close(),
-  });
+  };
+  return new WritableStream(withoutPrototype(target), withoutPrototype({ highWaterMark: 1 }));
 }
 
 /** The two web streams of a connection. */

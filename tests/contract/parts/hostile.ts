@@ -407,6 +407,24 @@ export function hostile(test: ContractSuite, config: NetworkConfig): void {
     await expectAlive(other);
   });
 
+  test("a polluted Object.prototype changes no web stream", async ({ network }) => {
+    await using pair = await connect(network);
+    const fields = {
+      ...{ autoAllocateChunkSize: -1, highWaterMark: -1, size: "wrong", abort: "wrong" },
+      once: false,
+    };
+    await polluted(fields, async () => {
+      const writer = pair.client.writable.getWriter();
+      const reader = pair.server.readable.getReader();
+      await writer.write(pattern(100));
+      assert.bytesEqual((await reader.read()).value!, pattern(100));
+      // The peer reads no more, so only the signal of the controller tells of the abort in time.
+      const writing = writer.write(new Uint8Array(64 << 20)).catch((error) => error);
+      writer.abort(new Error("no longer wanted")).catch(() => {});
+      assert.ok(await settlesWithin(writing, SOON_MS), "the abort ends the pending write");
+    });
+  });
+
   test("each option is read once, so that a second answer has no effect", async ({ network }) => {
     const ring = fickle({ entries: 64, ...config.ring, spin: fickle({ budgetUs: 5 }) });
     const pool = fickle({ maxPerClass: 64, budgetBytes: 1 << 24 });
