@@ -18,6 +18,7 @@ import type { EventEmitter } from "node:events";
 import { promisify } from "node:util";
 import { nodeError } from "../node_error.ts";
 import { socketArguments } from "../socket_arguments.ts";
+import { closeAnswersLater } from "./close_answers_later.ts";
 import { denoHttp2Sessions } from "./deno_http2_sessions.ts";
 import {
   type Exports,
@@ -174,7 +175,9 @@ function patchHttp2(net: NetModule, tls: Exports, http2: Exports): void {
     const createConnection = given
       ? options.createConnection
       : (url: URL, all: Fields) => http2Connection(net, tls, url, all);
-    return original(authority, { ...options, createConnection }, listener);
+    const session = original(authority, { ...options, createConnection }, listener);
+    if ("Bun" in globalThis) closeAnswersLater(session);
+    return session;
   });
   Object.defineProperty(http2.connect, promisify.custom, { value: promised(http2.connect) });
   for (const name of ["createServer", "createSecureServer"]) {

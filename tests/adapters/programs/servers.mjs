@@ -1237,6 +1237,27 @@ const steps = {
     await closed(server);
     return [text, peer, found, originSet.map((origin) => origin.replace(`${port}`, "PORT"))];
   },
+  "http2: an answer is iterated over once its head is there": async () => {
+    const texts = [];
+    for (const protocol of ["http:", "https:"]) {
+      const secure = protocol === "https:";
+      const server = secure ? http2.createSecureServer({ key, cert }) : http2.createServer();
+      server.on("stream", (stream) => stream.respond({ ":status": 200 }) ?? stream.end("whole"));
+      const port = await listening(server);
+      const session = http2.connect(`${protocol}//localhost:${port}`, { ca: cert, host });
+      for (let i = 0; i < 3; i++) {
+        const stream = session.request({ ":path": "/" });
+        await once(stream, "response");
+        let text = "";
+        for await (const chunk of stream) text += chunk;
+        texts.push(text, stream.closed);
+      }
+      session.close();
+      await once(session, "close");
+      await closed(server);
+    }
+    return texts;
+  },
   "http2: secure, 1 MB": async () => {
     const server = http2.createSecureServer({ key, cert }, (asked, answer) => asked.pipe(answer));
     const port = await listening(server);
