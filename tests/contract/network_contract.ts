@@ -65,9 +65,7 @@ export function contract(
   differing: readonly string[] = [],
 ): ContractSuite {
   const context = {} as ContractContext;
-  // Each event of a portable socket goes around the event loop: many connections take longer.
-  const timeoutMs = config.backend === "portable" ? 20_000 : 8_000;
-  const whole = suite<ContractContext>(name, context, { timeoutMs });
+  const whole = suite<ContractContext>(name, context);
   const { chosen: test, check } = without(whole, differing);
 
   test.before(async (context) => {

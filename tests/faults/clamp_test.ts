@@ -9,7 +9,14 @@ import { LIMITS } from "../../src/base/limits.ts";
 import { IoBufs } from "../../src/buf/io_bufs.ts";
 import { pattern, readAll } from "../contract/fixture.ts";
 import { assert, bytesEqual, Random } from "../harness.ts";
-import { type FaultContext, faultSuite, type FaultyPair, Script, withPair } from "./fixture.ts";
+import {
+  type FaultContext,
+  faultSuite,
+  type FaultyPair,
+  Script,
+  soon,
+  withPair,
+} from "./fixture.ts";
 import type { FaultyNetwork } from "./library.ts";
 import { type Fault, table } from "./table.ts";
 
@@ -140,7 +147,11 @@ test("class 1: peek and tryRecv see what came byte by byte", async (context) => 
     const waiting = stream.recv(1_000, { timeoutMs: 30_000 });
     script.check((await waiting).toUint8Array());
     // 500 bytes are left; a receive that ends early buffers some of them.
-    await stream.recv(600, { timeoutMs: 30 }).catch(() => {});
+    const controller = new AbortController();
+    const early = stream.recv(600, { signal: controller.signal }).catch((reason) => reason);
+    await soon(() => stream.bytesReceived > 1_000, "a byte has come");
+    controller.abort("early");
+    assert.is(await early, "early");
     const peeked = stream.peek(600).slice();
     assert.ok(peeked.length > 0);
     bytesEqual(peeked, script.bytes.subarray(1_000, 1_000 + peeked.length));

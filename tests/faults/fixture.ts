@@ -6,7 +6,13 @@
  */
 import { type Connection, type Listener, Network, type NetworkConfig } from "../../mod.ts";
 import { NetworkError } from "../../src/base/network_error.ts";
-import { allocated, descriptors, expectNoNewDescriptors, pattern } from "../contract/fixture.ts";
+import {
+  allocated,
+  descriptors,
+  expectNoNewDescriptors,
+  pattern,
+  SOON_MS,
+} from "../contract/fixture.ts";
 import { assert, bytesEqual, Random, type Suite, suite } from "../harness.ts";
 import { FaultyNetwork } from "./library.ts";
 import { table } from "./table.ts";
@@ -44,7 +50,7 @@ export function macrotask(): Promise<void> {
 
 /** Waits for something that happens within a few rounds of the event loop. */
 export async function soon(condition: () => boolean, what: string): Promise<void> {
-  const end = performance.now() + 5_000;
+  const end = performance.now() + SOON_MS;
   while (!condition()) {
     if (performance.now() > end) throw new Error(`Never true: ${what}`);
     await macrotask();

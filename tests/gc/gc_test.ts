@@ -7,7 +7,7 @@
 import { assert, Random, suite } from "../harness.ts";
 import { endChildren, type Ending, start } from "../lifecycle/child.ts";
 
-const test = suite("garbage collection", {}, { timeoutMs: 40_000 });
+const test = suite("garbage collection", {}, { timeoutMs: 120_000 });
 
 test.after(() => endChildren());
 

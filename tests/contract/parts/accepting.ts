@@ -12,6 +12,7 @@ import {
   expectText,
   settlesWithin,
   SOON_MS,
+  until,
 } from "../fixture.ts";
 
 export function accepting(test: ContractSuite, _config: NetworkConfig): void {
@@ -151,7 +152,7 @@ export function accepting(test: ContractSuite, _config: NetworkConfig): void {
   test("connections that were not accepted are reset with the listener", async ({ network }) => {
     const listener = await network.bind("127.0.0.1:0");
     await using client = await network.dial(listener.localAddress);
-    const recv = client.stream.recv(1, { timeoutMs: 5_000 });
+    const recv = client.stream.recv(1, { timeoutMs: SOON_MS });
     await listener.close();
     await assert.rejects(recv, { code: "RecvFailed", errno: "ECONNRESET", endOfStream: false });
   });
@@ -165,6 +166,7 @@ export function accepting(test: ContractSuite, _config: NetworkConfig): void {
     })();
     const clients = [];
     for (let i = 0; i < 3; i++) clients.push(await network.dial(listener.localAddress));
+    await until(() => seen.length === 3, "all are accepted");
     assert.not(await settlesWithin(loop, 20));
     await listener.close();
     assert.is(await loop, "ended");

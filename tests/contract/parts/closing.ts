@@ -8,6 +8,7 @@ import { assert, bytesEqual } from "../../harness.ts";
 import {
   connect,
   type ContractSuite,
+  countedMs,
   descriptors,
   expectAlive,
   expectEnd,
@@ -18,7 +19,6 @@ import {
   readAll,
   settledDescriptors,
   settlesWithin,
-  SOON_MS,
   started,
   until,
 } from "../fixture.ts";
@@ -80,9 +80,9 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
     await using pair = await connect(own.network);
     const sending = assert.rejects(pair.client.sink.send(pattern(TOO_MUCH)), { code: "Closed" });
     const start = performance.now();
-    await pair.client.close();
-    const elapsed = performance.now() - start;
-    assert.ok(elapsed >= 80 && elapsed < 1_000, `it took ${elapsed} ms`);
+    const counted = await countedMs(pair.client.close());
+    assert.ok(performance.now() - start >= 80, "not before its budget is over");
+    assert.ok(counted < 1_000, `it took ${counted} ms`);
     const error = await sending;
     assert.ok((error.bytesDone as number) > 0);
     await expectClosed(pair.client);
@@ -138,7 +138,8 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
     const closed = pair.client.close();
     assert.not(await settlesWithin(closed, 20));
     pair.client.reset();
-    assert.ok(await settlesWithin(closed, SOON_MS), "close resolves");
+    const counted = await countedMs(closed);
+    assert.ok(counted < 2_500, `close() took ${counted} ms`);
     assert.is((await sending).code, "Closed");
   });
 
@@ -158,7 +159,8 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
     await using pair = await connect(own.network);
     const sending = assert.rejects(pair.client.sink.send(pattern(TOO_MUCH)), { code: "Closed" });
     await until(() => pair.client.sink.bytesSent > 0, "a part is taken");
-    assert.ok(await settlesWithin(pair.client.close(), SOON_MS / 2));
+    const counted = await countedMs(pair.client.close());
+    assert.ok(counted < 2_500, `close() took ${counted} ms`);
     await sending;
     const end = await readAll(pair.server).catch((error) => error);
     assert.is(end.errno, "ECONNRESET");
@@ -246,14 +248,16 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
   });
 
   test("soLinger of seconds: close does not block, and all bytes arrive", async () => {
-    await using own = await started({ ...config, soLinger: 3 });
+    const soLinger = 20;
+    await using own = await started({ ...config, soLinger });
     await using pair = await connect(own.network);
     const bytes = pattern(1 << 20);
     const arriving = readAll(pair.server);
     void pair.client.sink.send(bytes);
     const start = performance.now();
     await pair.client.close();
-    assert.ok(performance.now() - start < 1_000);
+    // The peer is of the same thread, and reads nothing while that is blocked.
+    assert.ok(performance.now() - start < soLinger * 500);
     bytesEqual(await arriving, bytes);
   });
 
@@ -328,11 +332,11 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
       server.stream.recvSome(),
       client.stream.recv(100_000),
     ].map((call) => assert.rejects(call, { code: "Closed" }));
-    const start = performance.now();
     const closing = network.close();
+    const counted = countedMs(closing);
     await Promise.all(pending);
     await closing;
-    assert.ok(performance.now() - start < 2_000, "nothing had to be waited for");
+    assert.ok(await counted < 2_000, "nothing had to be waited for");
     for (const connection of [client, server]) await expectClosed(connection);
     await assert.rejects(listener.accept(), { code: "Closed" });
     await assert.rejects(network.bind("127.0.0.1:0"), { code: "Closed", operation: "bind" });
@@ -396,9 +400,9 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
       ].map((call) => assert.rejects(call, { code: "Closed" }));
       await pause(5);
       const start = performance.now();
-      await network.close();
-      const elapsed = performance.now() - start;
-      assert.ok(elapsed >= 70 && elapsed < 1_500, `it took ${elapsed} ms`);
+      const counted = await countedMs(network.close());
+      assert.ok(performance.now() - start >= 70, "not before its budget is over");
+      assert.ok(counted < 1_500, `it took ${counted} ms`);
       await Promise.all(stuck);
     }
     await expectNoNewDescriptors(before);
@@ -410,9 +414,8 @@ export function closing(test: ContractSuite, config: NetworkConfig): void {
     const sending = assert.rejects(pair.client.sink.send(pattern(TOO_MUCH)), { code: "Closed" });
     const recv = assert.rejects(pair.server.stream.recv(TOO_MUCH), { code: "Closed" });
     await pause(5);
-    const start = performance.now();
-    await network.close();
-    assert.ok(performance.now() - start < 500);
+    const counted = await countedMs(network.close());
+    assert.ok(counted < 500, `it took ${counted} ms`);
     await Promise.all([sending, recv]);
   });
 

@@ -248,6 +248,7 @@ export function delimiters(test: ContractSuite, config: NetworkConfig): void {
   test("the budget of lines() applies to each line", async ({ network }) => {
     await using pair = await connect(network);
     await pair.client.sink.send("one\ntw");
+    await pair.server.stream.wait(6);
     const seen: string[] = [];
     const reading = (async () => {
       for await (const line of pair.server.stream.lines({ timeoutMs: 50 })) seen.push(line);

@@ -361,7 +361,7 @@ export function hostile(test: ContractSuite, config: NetworkConfig): void {
       const accepted = await accepting;
       assert.equal(dialed.remoteAddress, listener.localAddress);
       dialed.reset();
-      const error = await assert.rejects(accepted.stream.recv(1, { timeoutMs: 5_000 }));
+      const error = await assert.rejects(accepted.stream.recv(1, { timeoutMs: SOON_MS }));
       assert.equal([error.code, error.errno, error.bytesDone], ["RecvFailed", "ECONNRESET", 0]);
       accepted.reset();
       network.pool.alloc(10, {}).release();

@@ -18,6 +18,7 @@ import { assert, deferred } from "../../harness.ts";
 import {
   connect,
   type ContractSuite,
+  countedMs,
   expectEnd,
   expectText,
   pause,
@@ -209,9 +210,12 @@ export function serving(test: ContractSuite, config: NetworkConfig): void {
         await gate.promise;
         await sink.send(request);
       });
-      const clients = await Promise.all(
-        Array.from({ length: BUSY_COUNT }, () => own.network.dial(listener.localAddress)),
-      );
+      const clients: Connection[] = [];
+      while (clients.length < BUSY_COUNT) {
+        // No more at once than the shortest backlog of a machine holds.
+        const dials = Array.from({ length: 50 }, () => own.network.dial(listener.localAddress));
+        clients.push(...await Promise.all(dials));
+      }
       const answers = clients.map((client, i) => ask(client, String(1_000 + i)));
       await until(() => waiting === BUSY_COUNT, "all requests have arrived");
       const closed = server.close();
@@ -250,9 +254,8 @@ export function serving(test: ContractSuite, config: NetworkConfig): void {
     await asking.sink.send("!");
     await until(() => server.connections === 3 && partCount === 1, "all are served");
     await pause(10);
-    const start = performance.now();
-    await server.close();
-    assert.ok(performance.now() - start < 2_500);
+    const counted = await countedMs(server.close());
+    assert.ok(counted < 2_500, `close() took ${counted} ms`);
     assert.is(await lastWords(fresh), "a clean end");
     assert.is(await lastWords(idle), "a clean end");
     assert.is(await lastWords(asking), "ECONNRESET", "its answer is owed");
@@ -286,7 +289,7 @@ export function serving(test: ContractSuite, config: NetworkConfig): void {
       });
       await until(() => connected === asks.length && server.connections === 1, "all wait");
       // The portable backend: the runtime accepts from its own event loop.
-      if (network.backend === "portable") await pause(50);
+      if (network.backend === "portable") { for (let i = 0; i < 5; i++) await pause(10); }
       if (how === "the signal") controller.abort();
       const closed = how === "network.close()" ? network.close() : server.close();
       release.resolve();
@@ -349,10 +352,10 @@ export function serving(test: ContractSuite, config: NetworkConfig): void {
     const long = server.close();
     const start = performance.now();
     // A later call can only shorten the budget.
-    await server.close({ drainTimeoutMs: 80 });
-    const elapsed = performance.now() - start;
+    const counted = await countedMs(server.close({ drainTimeoutMs: 80 }));
+    assert.ok(performance.now() - start >= 75, "not before its budget is over");
     await long;
-    assert.ok(elapsed >= 75 && elapsed < 3_000, `${elapsed} ms`);
+    assert.ok(counted < 3_000, `${counted} ms`);
     assert.is(await lastWords(client), "ECONNRESET");
     assert.equal(errors, [], "a reset of the server's own is no failure");
   });
@@ -520,8 +523,6 @@ export function serving(test: ContractSuite, config: NetworkConfig): void {
 
 /** Well below `shutdownTimeoutMs`. */
 async function expectQuick(network: Network): Promise<void> {
-  const start = performance.now();
-  await network.close();
-  const elapsed = performance.now() - start;
-  assert.ok(elapsed < 2_500, `close() took ${elapsed} ms`);
+  const counted = await countedMs(network.close());
+  assert.ok(counted < 2_500, `close() took ${counted} ms`);
 }

@@ -23,6 +23,9 @@ import { assert, Random } from "../../harness.ts";
 const runtime = globalThis as unknown as { Bun?: { gc(full: boolean): void }; gc?(): void };
 const collect = () => runtime.Bun ? runtime.Bun.gc(true) : (runtime.gc as () => void)();
 
+/** Collections under load, at the least. */
+const COLLECTION_COUNT_MIN = 10;
+
 /** The byte that fills released memory when `debug` is on. */
 const STALE = 0xdb;
 
@@ -98,8 +101,10 @@ async function underLoad(topology: "shared" | "split"): Promise<void> {
   const pairs = await Promise.all(Array.from({ length: 6 }, () => connect(network)));
   const end = performance.now() + 1_500;
   let collections = 0;
-  const talks = pairs.map((pair) => talk(pair, network, () => performance.now() > end));
-  while (performance.now() < end) {
+  // On a slow machine, one collection may take most of that time.
+  const isOver = () => performance.now() > end && collections > COLLECTION_COUNT_MIN;
+  const talks = pairs.map((pair) => talk(pair, network, isOver));
+  while (!isOver()) {
     collect();
     collections++;
     await pause(random.int(0, 3));
@@ -108,7 +113,6 @@ async function underLoad(topology: "shared" | "split"): Promise<void> {
   for (const pair of pairs) await pair[Symbol.asyncDispose]();
   await closeChecked(network);
   assert.is(network.pool.stats().leaked, 0);
-  assert.ok(collections > 10, `${collections} collections`);
 }
 
 // --------------------------------------------------------------------------------------- dropped
@@ -294,9 +298,9 @@ async function useAndClose(network: Network, index: number): Promise<Gone[]> {
   for (const size of [10, 3_000, 200_000]) {
     const bytes = watch(`an array of ${size} bytes`, pattern(size, index));
     expected.push(bytes);
-    sends.push(watch("a send", client.sink.send(bytes, { signal: aborts, timeoutMs: 10_000 })));
+    sends.push(watch("a send", client.sink.send(bytes, { signal: aborts, timeoutMs: BUDGET_MS })));
   }
-  const received = server.stream.recv(203_010, { timeoutMs: 10_000 });
+  const received = server.stream.recv(203_010, { timeoutMs: BUDGET_MS });
   const result = watch("a result", await watch("a receive", received));
   assert.bytesEqual(result.toUint8Array(), concat(expected));
   await Promise.all(sends);
@@ -309,6 +313,9 @@ async function useAndClose(network: Network, index: number): Promise<Gone[]> {
   await closed;
   return gone;
 }
+
+/** A budget that does not end, but has to be given up. */
+const BUDGET_MS = 60_000;
 
 /** A stack that is scanned for anything like a pointer may keep some. */
 const KEPT_PART_MAX = 0.1;
