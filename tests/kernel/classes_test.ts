@@ -18,6 +18,7 @@ import {
   pattern,
   pause,
   settlesWithin,
+  SOON_MS,
   started,
   until,
 } from "../contract/fixture.ts";
@@ -51,16 +52,16 @@ test("class 9: completions that overflow their queue are all delivered", async (
     ]);
     pairs.push({ client, server });
   }
-  for (let round = 0; round < 5; round++) {
+  // At least five rounds, and until the queue has overflowed: with one processor that takes luck.
+  for (let round = 0; round < 5 || own.network.stats().ringOverflows === 0; round++) {
     const received = pairs.map(({ server }) => server.stream.recv(100));
     await pause(20);
     await Promise.all(pairs.map(({ client }, i) => client.sink.send(pattern(100, round + i))));
     // Not a wait for an event: the kernel's thread must get ahead of this one.
-    for (const end = performance.now() + 5; performance.now() < end;);
+    for (const end = performance.now() + 5 + 10 * round; performance.now() < end;);
     const messages = await Promise.all(received);
     messages.forEach((bytes, i) => bytesEqual(bytes.toUint8Array(), pattern(100, round + i)));
   }
-  assert.ok(own.network.stats().ringOverflows > 0, "the queue overflowed");
   await Promise.all(pairs.flatMap(({ client, server }) => [client.close(), server.close()]));
   await listener.close();
 });
@@ -272,7 +273,7 @@ async function withWakeChannel(
 }
 
 async function answered(pair: { client: Connection; server: Connection }): Promise<void> {
-  const received = pair.server.stream.recv(5, { timeoutMs: 5_000 });
+  const received = pair.server.stream.recv(5, { timeoutMs: SOON_MS });
   await pair.client.sink.send("hello");
   assert.is((await received).text(), "hello");
 }
@@ -302,7 +303,7 @@ test("class 25: a full doorbell loses no wakeup and blocks no thread", async (c)
     await using pair = await connect(network, "127.0.0.1:0", c.network);
     await expectAlive(pair);
     for (let round = 0; round < 20; round++) {
-      const received = pair.server.stream.recv(5, { timeoutMs: 5_000 });
+      const received = pair.server.stream.recv(5, { timeoutMs: SOON_MS });
       await pause(3); // Longer than it spins: the doorbell is armed.
       // The event loop reads only after this task.
       channel.fill();
@@ -322,7 +323,7 @@ test("class 25: the event loop watches the eventfd, for nothing but its signals"
   await withWakeChannel(async (network, _channel, events) => {
     await using pair = await connect(network, "127.0.0.1:0", c.network);
     for (let round = 0; round < 5; round++) {
-      const received = pair.server.stream.recv(5, { timeoutMs: 5_000 });
+      const received = pair.server.stream.recv(5, { timeoutMs: SOON_MS });
       await pause(3); // Longer than it spins: the doorbell rings for the bytes.
       await pair.client.sink.send("hello");
       assert.is((await received).text(), "hello");

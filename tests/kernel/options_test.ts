@@ -5,11 +5,11 @@
  * @module
  */
 import type { NetworkConfig } from "../../mod.ts";
-import { type ContractContext, descriptors, Pair, started } from "../contract/fixture.ts";
+import { type ContractContext, descriptors, Pair, SOON_MS, started } from "../contract/fixture.ts";
 import { assert, suite } from "../harness.ts";
 import { socketOption } from "../support/libc.ts";
 
-const test = suite<ContractContext>("options", {} as ContractContext, { timeoutMs: 10_000 });
+const test = suite<ContractContext>("options", {} as ContractContext, { timeoutMs: 30_000 });
 
 /** include/uapi/asm-generic/socket.h, include/uapi/linux/tcp.h */
 const SOL_SOCKET = 1;
@@ -196,7 +196,7 @@ test("deferAcceptSeconds: a connection is accepted with its first bytes", async 
   const client = await own.network.dial(listener.localAddress);
   await assert.rejects(listener.accept({ timeoutMs: 50 }), { code: "Timeout" });
   await client.sink.send("now");
-  const server = await listener.accept({ timeoutMs: 5_000 });
+  const server = await listener.accept({ timeoutMs: SOON_MS });
   assert.is((await server.stream.recv(3)).text(), "now");
   await Promise.all([client.close(), server.close(), listener.close()]);
 });
@@ -213,10 +213,13 @@ test("localAddress: the connection starts there, or the error names it", async (
     (error) =>
       error.errno === "EADDRNOTAVAIL" && /from 203\.0\.113\.9:0: address not/.test(error.message),
   );
-  const named = await own.network.bind("unix:@uringnet-options");
-  const from = await own.network.dial(named.localAddress, { localAddress: "unix:@uringnet-from" });
+  // Names of this process alone: both runtimes may run this file at the same time.
+  const name = `uringnet-options-${crypto.randomUUID()}`;
+  const named = await own.network.bind(`unix:@${name}`);
+  const localAddress = `unix:@${name}-from`;
+  const from = await own.network.dial(named.localAddress, { localAddress });
   const peer = await named.accept();
-  assert.equal(peer.remoteAddress, { path: "\0uringnet-from" });
+  assert.equal(peer.remoteAddress, { path: `\0${name}-from` });
   await Promise.all([client, server, from, peer, listener, named].map((one) => one.close()));
 });
 
@@ -253,7 +256,7 @@ test("-0 is 0 for each option", async () => {
   await using own = await started({ soLinger: -0 });
   const { network } = own;
   const listener = await network.bind("127.0.0.1:0", { backlog: -0, deferAcceptSeconds: -0 });
-  const options = { userTimeoutMs: -0, trafficClass: -0, attemptDelayMs: -0, timeoutMs: 1_000 };
+  const options = { userTimeoutMs: -0, trafficClass: -0, attemptDelayMs: -0, timeoutMs: SOON_MS };
   const [client, server] = await Promise.all([
     network.dial(listener.localAddress, options),
     listener.accept(),
