@@ -54,7 +54,7 @@ const BOTH = [SHARED, SPLIT];
 const folder = mkdtempSync(join(tmpdir(), "uringnet-"));
 const launcherPath = join(folder, "launcher");
 
-const test = suite("availability", {}, { timeoutMs: 40_000 });
+const test = suite("availability", {}, { timeoutMs: 120_000 });
 
 const source = fileURLToPath(new URL("./launcher.c", import.meta.url));
 const flags = ["-O1", "-Wall", "-Wextra", "-Werror"];

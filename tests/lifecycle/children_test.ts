@@ -6,7 +6,7 @@
 import { assert, suite } from "../harness.ts";
 import { endChildren, start } from "./child.ts";
 
-const test = suite("children", {}, { timeoutMs: 30_000 });
+const test = suite("children", {}, { timeoutMs: 120_000 });
 
 test.after(() => endChildren());
 

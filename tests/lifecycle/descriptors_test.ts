@@ -7,7 +7,7 @@
 import { assert, suite } from "../harness.ts";
 import { endChildren, start } from "./child.ts";
 
-const test = suite("lifecycle/descriptors", {}, { timeoutMs: 30_000 });
+const test = suite("lifecycle/descriptors", {}, { timeoutMs: 120_000 });
 
 test.after(() => endChildren());
 

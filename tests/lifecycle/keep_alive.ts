@@ -5,7 +5,7 @@
  */
 import { pause } from "../contract/fixture.ts";
 import { assert, type suite } from "../harness.ts";
-import { type Program, start } from "./child.ts";
+import { type Ending, start } from "./child.ts";
 
 const KEEPING = ["recv", "accept", "send"];
 const LEAVING = [
@@ -17,13 +17,25 @@ const LEAVING = [
   "closed network",
 ];
 
-/** A program that waits for nothing ends by itself, soon after its last line. */
-export async function expectSoonEnd(program: Program, limitMs: number): Promise<void> {
-  await program.line(/<left>/);
-  const left = performance.now();
-  const { code, output, at } = await program.ended;
-  assert.is(code, 0, output);
-  assert.ok(at - left < limitMs, `it took ${Math.round(at - left)} ms to end:\n${output}`);
+/** A busy machine delays some ends; an end that waits for something is late each time. */
+const ATTEMPTS_MAX = 5;
+
+/** Runs "pending" until one run ends within the limit after its last line, as `right` wants it. */
+export async function expectSoonEnd(
+  kind: string,
+  limitMs: number,
+  right: (ending: Ending) => void = ({ code, output }) => assert.is(code, 0, output),
+): Promise<void> {
+  for (let attempt = 1;; attempt++) {
+    const program = start("pending", { args: [kind] });
+    await program.line(/<left>/);
+    const left = performance.now();
+    const ending = await program.ended;
+    right(ending);
+    const tookMs = Math.round(ending.at - left);
+    if (tookMs < limitMs) return;
+    assert.ok(attempt < ATTEMPTS_MAX, `it took ${tookMs} ms to end:\n${ending.output}`);
+  }
 }
 
 /** Adds a test of the calls that keep a process alive, and one for each kind that does not. */
@@ -38,7 +50,7 @@ export function keepAliveTests(test: ReturnType<typeof suite>): void {
   });
   for (const kind of LEAVING) {
     test(`a process ends within a second when it leaves ${kind}`, async () => {
-      await expectSoonEnd(start("pending", { args: [kind] }), 1_000);
+      await expectSoonEnd(kind, 1_000);
     });
   }
 }

@@ -5,10 +5,10 @@
  */
 import { assert, Random, suite } from "../harness.ts";
 import { endChildren, start } from "./child.ts";
-import { ENDINGS, endOnce, endsAtOnce, median, terminateWorkers } from "./endings.ts";
+import { endOnce, endsAtOnce, KINDS, median, terminateWorkers } from "./endings.ts";
 import { expectSoonEnd, keepAliveTests } from "./keep_alive.ts";
 
-const test = suite("lifecycle", {}, { timeoutMs: 40_000 });
+const test = suite("lifecycle", {}, { timeoutMs: 120_000 });
 
 test.after(() => endChildren());
 
@@ -16,38 +16,43 @@ keepAliveTests(test);
 
 test("a recv keeps the process alive only as long as it waits", async () => {
   const kinds = ["recv with a budget", "recv, then unref", "aborted recv"];
-  await Promise.all(kinds.map(async (kind) => {
-    const program = start("pending", { args: [kind] });
-    await expectSoonEnd(program, 1_500);
-    const { output } = await program.ended;
-    if (kind === "recv with a budget") assert.match(output, "<Timeout>");
-    if (kind === "aborted recv") assert.match(output, "<aborted>");
-  }));
+  await Promise.all(kinds.map((kind) =>
+    expectSoonEnd(kind, 1_500, ({ code, output }) => {
+      assert.is(code, 0, output);
+      if (kind === "recv with a budget") assert.match(output, "<Timeout>");
+      if (kind === "aborted recv") assert.match(output, "<aborted>");
+    })
+  ));
 });
 
 // `make lifecycle` does the same more often.
 const ENDING_ROUNDS = 6;
+/** As often again where the machine was busy. */
+const ENDING_ROUNDS_MAX = 3 * ENDING_ROUNDS;
 const TERMINATED_WORKERS = 30;
 
-for (const kind of Object.keys(ENDINGS)) {
+for (const kind of KINDS) {
   test(`a process that ends by "${kind}" at a random moment under load ends at once`, async () => {
     const random = new Random();
     const tookMs: number[] = [];
-    for (let i = 0; i < ENDING_ROUNDS; i++) tookMs.push(await endOnce(kind, random.next()));
+    const plainMs: number[] = [];
+    for (let i = 0; i < ENDING_ROUNDS_MAX && !endsAtOnce(tookMs, plainMs);) {
+      for (const end = i + ENDING_ROUNDS; i < end; i++) {
+        tookMs.push(await endOnce(kind, random.next()));
+        plainMs.push(await endOnce("plain", random.next()));
+      }
+    }
     console.log(`${kind}: median ${median(tookMs)} ms, longest ${Math.max(...tookMs)} ms`);
-    assert.ok(endsAtOnce(tookMs), `took ${tookMs} ms`);
+    assert.ok(endsAtOnce(tookMs, plainMs), `took ${tookMs} ms, plain ends took ${plainMs} ms`);
   });
 }
 
 test("an uncaught error while calls are pending: ends at once, and not with 0", async () => {
-  const program = start("pending", { args: ["an error"] });
-  await program.line(/<left>/);
-  const left = performance.now();
-  const { code, signal, output, at } = await program.ended;
-  assert.is(signal, null, output);
-  assert.ok(code !== 0 && code !== null && code < 128, `code ${code}:\n${output}`);
-  assert.match(output, "on purpose");
-  assert.ok(at - left < 1_000, `it took ${Math.round(at - left)} ms`);
+  await expectSoonEnd("an error", 1_000, ({ code, signal, output }) => {
+    assert.is(signal, null, output);
+    assert.ok(code !== 0 && code !== null && code < 128, `code ${code}:\n${output}`);
+    assert.match(output, "on purpose");
+  });
 });
 
 test("closing a network under load ends", async () => {
@@ -74,13 +79,11 @@ test("workers are terminated at random moments of their lives: nothing is left",
 test("a timer stays punctual while 50 connections echo flat out", async () => {
   const { code, output } = await start("fairness").ended;
   assert.is(code, 0, output);
-  const [line, ticks, echoes, p50] =
-    /<ticks (\d+) echoes (\d+) p50 (\S+) p99 \S+ max \S+>/.exec(output) ?? [];
+  const [line, p50] = /<ticks \d+ echoes \d+ p50 (\S+) p99 \S+ max \S+>/.exec(output) ?? [];
   assert.ok(line !== undefined, output);
   console.log(line);
-  // How late the latest are is up to who else wants the processor; a timer that starves gets none.
-  assert.ok(Number(echoes) > 3_000, line);
-  assert.ok(Number(ticks) > 50, line);
+  // How late the latest are is up to who else wants the processor; where timers starve, the program
+  // does not end.
   assert.ok(Number(p50) < 50, line);
 });
 

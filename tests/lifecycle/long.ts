@@ -10,7 +10,15 @@
 import process from "node:process";
 import { Random } from "../harness.ts";
 import { endChildren } from "./child.ts";
-import { ENDINGS, endOnce, endsAtOnce, median, SOON_MS, terminateWorkers } from "./endings.ts";
+import {
+  ENDINGS,
+  endOnce,
+  endsAtOnce,
+  KINDS,
+  median,
+  SOON_MS,
+  terminateWorkers,
+} from "./endings.ts";
 
 /** Workers of one process: what a process leaves behind is looked at so often. */
 const WORKERS_OF_PROCESS = 250;
@@ -29,13 +37,17 @@ async function terminations(count: number, random: Random): Promise<void> {
 
 async function endings(kind: string, count: number, random: Random): Promise<boolean> {
   const tookMs: number[] = [];
-  for (let i = 0; i < count; i++) tookMs.push(await endOnce(kind, random.next()));
+  const plainMs: number[] = [];
+  for (let i = 0; i < count; i++) {
+    tookMs.push(await endOnce(kind, random.next()));
+    plainMs.push(await endOnce("plain", random.next()));
+  }
   const late = tookMs.filter((ms) => ms >= SOON_MS).length;
   console.log(
     `${count} times "${kind}": code ${ENDINGS[kind].code} each time, median ` +
       `${median(tookMs)} ms, longest ${Math.max(...tookMs)} ms, ${late} of ${SOON_MS} ms or more`,
   );
-  return endsAtOnce(tookMs);
+  return endsAtOnce(tookMs, plainMs);
 }
 
 const [workers, times, seed] = process.argv.slice(2).map(Number);
@@ -44,7 +56,7 @@ let soon = true;
 try {
   if (workers > 0) await terminations(workers, random);
   if (times > 0) {
-    for (const kind of Object.keys(ENDINGS)) soon = await endings(kind, times, random) && soon;
+    for (const kind of KINDS) soon = await endings(kind, times, random) && soon;
   }
 } finally {
   endChildren();

@@ -15,7 +15,7 @@ import { openSignals } from "./open_signals.ts";
 const [rounds, seed] = process.argv.slice(-2).map(Number);
 const WARM_UP = 3;
 /** A worker that says nothing for so long has hung. */
-const HANG_MS = 20_000;
+const HANG_MS = 60_000;
 /** Where in its life a worker is terminated, and how long after that at most. */
 const MOMENTS: readonly [after: string, delayMsMax: number][] = [
   ["created", 60],
