@@ -21,7 +21,7 @@ interface Context extends Record<string, unknown> {
 }
 
 const context = {} as Context;
-const test = suite<Context>("adapters/duplex", context, { timeoutMs: 10_000 });
+const test = suite<Context>("adapters/duplex", context, { timeoutMs: 30_000 });
 
 test.before(async (context) => {
   context.network = await Network.start();
@@ -127,15 +127,18 @@ test("a peer that does not read stops the writer, within bounds", async ({ netwo
   let called = 0;
   const chunk = Buffer.alloc(16_384);
   let more = true;
-  for (let i = 0; i < 2_000 && more; i++) {
+  for (let i = 0; i < 8_000 && more; i++) {
     more = stream.write(chunk, () => called++);
     await new Promise((resolve) => setImmediate(resolve));
   }
   assert.is(more, false, "write() is false in the end");
-  assert.ok(stream.writableLength >= stream.writableHighWaterMark);
-  const before = called;
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  assert.is(called, before, "no callback while nothing moves");
+  // The kernel may take some more for a moment, and then takes nothing.
+  let before;
+  do {
+    before = called;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  } while (called !== before);
+  assert.ok(stream.writableLength >= stream.writableHighWaterMark, "it stays full");
   const drained = once(stream, "drain");
   const total = stream.bytesWritten;
   (await both.peer.stream.recv(total)).release();

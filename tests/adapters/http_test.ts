@@ -13,7 +13,7 @@ import ring from "../../src/adapters/net.ts";
 import { denoHttpEnd } from "../../src/adapters/deno_http_end.ts";
 import { assert, suite } from "../harness.ts";
 
-const test = suite("adapters/http", {}, { timeoutMs: 20_000 });
+const test = suite("adapters/http", {}, { timeoutMs: 60_000 });
 const inBun = "Bun" in globalThis;
 
 type Handler = (request: http.IncomingMessage, response: http.ServerResponse) => void;
@@ -301,7 +301,7 @@ test.skipIf(
   inBun ? "Bun has no such times for emitted connections" : null,
   "a request that does not end times out, and a connection that waits for one does not",
   async () => {
-    const times = { headersTimeout: 50, requestTimeout: 50, connectionsCheckingInterval: 10 };
+    const times = { headersTimeout: 500, requestTimeout: 500, connectionsCheckingInterval: 50 };
     await using web = await Web.start(OVER[0][1], (_, response) => response.end("text"), times);
     // The server checks its connections from then on.
     web.http.emit("listening");

@@ -9,32 +9,38 @@ import { assert, suite } from "../harness.ts";
 const test = suite("idle timer");
 
 /** A timer whose expiries are counted, and which can be awaited. */
-function counted() {
+function counted(now = () => performance.now()) {
   const state = { count: 0, next: Promise.withResolvers<number>() };
-  const idle = new IdleTimer(() => performance.now(), () => {
+  const idle = new IdleTimer(now, () => {
     state.count++;
-    state.next.resolve(performance.now());
+    state.next.resolve(now());
   });
   return { idle, state };
+}
+
+const STEP_MS = 2;
+
+/** A clock that goes on with the event loop: it stands still where the machine does. */
+function loopClock(): Disposable & { now(): number } {
+  let nowMs = 1_000;
+  const ticking = setInterval(() => nowMs += STEP_MS, STEP_MS);
+  return { now: () => nowMs, [Symbol.dispose]: () => clearInterval(ticking) };
 }
 
 const pause = (delayMs: number) => new Promise((resolve) => setTimeout(resolve, delayMs));
 
 test("one period after the last start it expires, however often it was stopped", async () => {
-  const { idle, state } = counted();
-  let startedMs = 0;
+  // The timer is unreferenced: the clock keeps the process alive.
+  using clock = loopClock();
+  const { idle, state } = counted(clock.now);
   for (let i = 0; i < 5; i++) {
     idle.start(40);
-    startedMs = performance.now();
     await pause(10);
     idle.stop();
   }
   idle.start(40);
-  startedMs = performance.now();
-  // The timer is unreferenced: something else keeps the process alive.
-  const alive = setInterval(() => {}, 1_000);
+  const startedMs = clock.now();
   const expiredMs = await state.next.promise;
-  clearInterval(alive);
   assert.ok(expiredMs - startedMs >= 38, `${expiredMs - startedMs} ms after the last start`);
   assert.is(state.count, 1);
 });

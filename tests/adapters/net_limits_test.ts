@@ -11,7 +11,7 @@ import { setImmediate } from "node:timers";
 import net from "../../src/adapters/net.ts";
 import { assert, suite } from "../harness.ts";
 
-const test = suite("adapters/net limits", {}, { timeoutMs: 10_000 });
+const test = suite("adapters/net limits", {}, { timeoutMs: 30_000 });
 
 interface Peers {
   server: node.Server;

@@ -18,7 +18,7 @@ import net, * as module from "../../src/adapters/net.ts";
 import { assert, suite } from "../harness.ts";
 import { type Certificate, certificate } from "./certificate.ts";
 
-const test = suite("adapters/net module", {}, { timeoutMs: 15_000 });
+const test = suite("adapters/net module", {}, { timeoutMs: 60_000 });
 
 /** See docs/PORTABLE.md: some options are errors there, and `listen` may complete later. */
 const portable = process.env.URINGNET_BACKEND === "portable";
@@ -474,7 +474,7 @@ test("workers of node:cluster share a port", () => {
   const program = fileURLToPath(new URL("programs/workers.ts", import.meta.url));
   const deno = ["run", "-A", "--no-check", "--quiet", program];
   const args = "Bun" in globalThis ? [program] : deno;
-  const output = execFileSync(process.execPath, args, { encoding: "utf8", timeout: 10_000 });
+  const output = execFileSync(process.execPath, args, { encoding: "utf8", timeout: 50_000 });
   assert.is(output.trim(), "2 workers listen, 8 answers");
 });
 
@@ -574,7 +574,7 @@ test("an idle server or socket that is unreferenced lets the process end", () =>
   const program = fileURLToPath(new URL("programs/idle.ts", import.meta.url));
   const deno = ["run", "-A", "--no-check", "--quiet", program];
   const args = "Bun" in globalThis ? [program] : deno;
-  const output = execFileSync(process.execPath, args, { encoding: "utf8", timeout: 10_000 });
+  const output = execFileSync(process.execPath, args, { encoding: "utf8", timeout: 50_000 });
   assert.is(output.trim(), "listening connected");
 });
 

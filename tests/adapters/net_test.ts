@@ -11,7 +11,7 @@ import ring, { netNetwork } from "../../src/adapters/net.ts";
 import { assert, suite } from "../harness.ts";
 import { type Net, type Scenario, SCENARIOS } from "./net_scenarios.ts";
 
-const test = suite("adapters/net", {}, { timeoutMs: 10_000 });
+const test = suite("adapters/net", {}, { timeoutMs: 30_000 });
 const runtime = "Bun" in globalThis ? "bun" : "deno";
 const portable = process.env.URINGNET_BACKEND === "portable";
 

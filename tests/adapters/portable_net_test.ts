@@ -9,7 +9,7 @@ import { assert, suite } from "../harness.ts";
 import { ROOT } from "../package/program.ts";
 import { run, tool } from "../package/tools.ts";
 
-const test = suite("adapters/net, portable", {}, { timeoutMs: 60_000 });
+const test = suite("adapters/net, portable", {}, { timeoutMs: 180_000 });
 const inDeno = "Deno" in globalThis;
 
 /** The tests of a file that pass at least: fewer mean that something has skipped them. */

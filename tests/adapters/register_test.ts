@@ -116,10 +116,6 @@ import { readFileSync } from "node:fs";
 import https from "node:https";
 import tls from "node:tls";
 const [key, cert] = process.argv.slice(2).map((file) => readFileSync(file));
-setTimeout(() => {
-  console.log("a connection keeps the process alive");
-  process.exit();
-}, 2_000).unref();
 // The servers' ends do not keep the process alive either.
 const silent = (server) => server.on("connection", (socket) => socket.unref()).unref();
 const host = "127.0.0.1";
@@ -140,6 +136,10 @@ for (const use of ["first", "second"]) {
   for await (const text of answer) console.log(use + " answer: " + text);
   await new Promise((resolve) => setTimeout(resolve, 10));
 }
+setTimeout(() => {
+  console.log("a connection keeps the process alive");
+  process.exit();
+}, 2_000).unref();
 `,
   "refused.mjs": `import http from "node:http";
 import https from "node:https";
@@ -286,7 +286,7 @@ for (const way of Object.keys(ways)) {
   console.log(String(await new Promise((resolve) => {
     client.once("data", resolve);
     client.once("close", () => resolve("closed"));
-    setTimeout(resolve, 5_000, "stands still").unref();
+    setTimeout(resolve, 60_000, "stands still").unref();
   })));
   client.destroy();
   asked.destroy();
@@ -596,7 +596,7 @@ const server = net.createServer((socket) => socket.end("x")).listen(0, "127.0.0.
 `,
 };
 
-const test = suite<Context>("register", {} as Context, { timeoutMs: 120_000 });
+const test = suite<Context>("register", {} as Context, { timeoutMs: 240_000 });
 
 test.before((context) => {
   context.folder = mkdtempSync(join(tmpdir(), "uringnet-register-"));

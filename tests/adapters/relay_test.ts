@@ -11,7 +11,7 @@ import ring, { netNetwork } from "../../src/adapters/net.ts";
 import { assert, bytesEqual, suite } from "../harness.ts";
 import { contentOf } from "../support/content.ts";
 
-const test = suite("adapters/relay", {}, { timeoutMs: 20_000 });
+const test = suite("adapters/relay", {}, { timeoutMs: 60_000 });
 
 type Net = typeof native;
 

@@ -9,7 +9,7 @@ import { Duplex } from "node:stream";
 import { TlsTransport } from "../../src/adapters/tls_transport.ts";
 import { assert, suite } from "../harness.ts";
 
-const test = suite("adapters/tls_transport", {}, { timeoutMs: 10_000 });
+const test = suite("adapters/tls_transport", {}, { timeoutMs: 30_000 });
 
 class OneAtATime extends Duplex {
   readonly _host = null;
