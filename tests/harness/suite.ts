@@ -48,7 +48,7 @@ export interface Suite<T> {
 }
 
 /** The limit of one body or hook, unless the suite or the test says otherwise. */
-export const DEFAULT_TIMEOUT_MS = 30_000;
+export const DEFAULT_TIMEOUT_MS = 60_000;
 
 // Room for the hooks before the runner's own limit strikes, which reports less.
 const NATIVE_TIMEOUT_FACTOR = 3;
