@@ -11,7 +11,7 @@ const server = await listener.accept();
 // A budget is one of the whole call. Five of eight bytes come in time: none is lost.
 await server.sink.send("01234");
 try {
-  await client.stream.recv(8, { timeoutMs: 50 });
+  await client.stream.recv(8, { timeoutMs: 500 });
 } catch (error) {
   if (!(error instanceof NetworkError) || error.code !== "Timeout") throw error;
   console.log(`${error.code} after ${error.bytesDone} bytes, still there: ${text(5)}`);
@@ -28,7 +28,7 @@ console.log("aborted:", await pending.catch((error) => error.message));
 // A send to a peer that does not read. Its budget ends it, and a part is on its way, so that the
 // half ends with it.
 try {
-  await client.sink.send(new Uint8Array(64 << 20), { timeoutMs: 100 });
+  await client.sink.send(new Uint8Array(64 << 20), { timeoutMs: 500 });
 } catch (error) {
   if (!(error instanceof NetworkError)) throw error;
   console.log(`${error.code}, a part was sent: ${error.bytesDone > 0}`);

@@ -6,11 +6,11 @@
  */
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { certificate } from "./adapters/certificate.ts";
+import { freePort } from "./clients/servers.ts";
 import { assert, suite } from "./harness.ts";
 import { emptyDirectory, type Ran, run } from "./package/tools.ts";
 
@@ -154,17 +154,16 @@ for (const [name, { output, permissions = [] }] of Object.entries(EXPECTED)) {
 
 /** Runs `examples/redis.ts` on a free port, and a client of Redis against it. */
 async function withRedis(client: (port: string) => Promise<void>): Promise<void> {
-  const free = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => free.once("listening", resolve));
-  const port = String((free.address() as { port: number }).port);
-  await new Promise((resolve) => free.close(resolve));
+  const port = String(await freePort());
   const path = join(root, "examples", "redis.ts");
   const options = ["run", "--quiet", "--no-prompt", "--allow-ffi", path];
   const command = "Bun" in globalThis ? [path] : options;
   const server = spawn(process.execPath, [...command, `127.0.0.1:${port}`], { stdio: "inherit" });
   const exited = new Promise<number | null>((resolve) => server.once("exit", resolve));
+  let isRunning = true;
+  void exited.then(() => isRunning = false);
   try {
-    for (let tries = 0; tries < 200; tries++) {
+    while (isRunning) {
       const { output } = await run(["redis-cli", "-p", port, "ping"], { cwd: root });
       if (output.includes("PONG")) break;
       await new Promise((resolve) => setTimeout(resolve, 20));
@@ -203,7 +202,7 @@ test.skipIf(
       assert.match(await cli("nonsense"), /ERR unknown command 'nonsense'/);
       assert.match(await cli("get"), /ERR wrong number of arguments for 'get'/);
       assert.is(await cli("expire", "key", "100"), "1");
-      assert.is(await cli("ttl", "key"), "100");
+      assert.match(await cli("ttl", "key"), /^(?:100|9\d)$/);
       assert.is(await cli("del", "key", "list", "none"), "2");
       assert.is(await cli("get", "key"), "");
       const tests = ["-t", "ping,set,get,incr,lpush", "-n", "2000", "-q", "-P", "16"];
@@ -212,7 +211,7 @@ test.skipIf(
       assert.match(ran.output, /GET: [\d.]+ requests per second/);
       assert.is(await cli("incr", "n"), "43");
     }),
-  { timeoutMs: 60_000 },
+  { timeoutMs: 120_000 },
 );
 
 test("the echo server in the README is the one in examples/echo.ts", () => {
