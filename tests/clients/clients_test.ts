@@ -206,7 +206,7 @@ function commandFor(
   const runtime = inDeno
     ? [tool("deno"), "run", "-A", "--no-lock", "--no-check", "--quiet", packages, ...flags]
     : [tool("bun"), ...flags];
-  return ["timeout", "60", ...runtime, join(FOLDER, "programs", `${program}.mjs`), ...args];
+  return ["timeout", "180", ...runtime, join(FOLDER, "programs", `${program}.mjs`), ...args];
 }
 
 /** Runs a program to its end: over the library in a mode, or natively. */
@@ -266,7 +266,7 @@ async function serve(software: Software, body: (server: Server | null) => Promis
 const asked = process.env.URINGNET_CLIENTS === "1";
 const installed = existsSync(join(FOLDER, "node_modules"));
 const reason = asked && installed ? null : "make test-clients installs and runs it";
-const test = suite("clients", {}, { timeoutMs: 180_000 });
+const test = suite("clients", {}, { timeoutMs: 600_000 });
 
 for (const software of SOFTWARE) {
   const { program, argument, modes } = software;

@@ -11,7 +11,7 @@ export interface Cluster extends AsyncDisposable {
   readonly members: readonly Server[];
 }
 
-const MEMBERS_MS = 30_000;
+const MEMBERS_MS = 120_000;
 
 function cluster(members: readonly Server[]): Cluster {
   return {
@@ -37,7 +37,7 @@ async function until(done: () => boolean, what: string): Promise<void> {
   }
 }
 
-/** Three masters with one replica each; a dead master is replaced within about two seconds. */
+/** Three masters with one replica each; a dead master is replaced within some seconds. */
 async function startRedis(): Promise<Cluster> {
   const members: Server[] = [];
   const made = cluster(members);
@@ -45,7 +45,7 @@ async function startRedis(): Promise<Cluster> {
     for (let count = 0; count < 6; count++) {
       members.push(
         await startServer("redis", ({ otherPorts }) => {
-          const fixed = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
+          const fixed = ["--cluster-enabled", "yes", "--cluster-node-timeout", "3000"];
           return [...fixed, "--cluster-port", `${otherPorts[0]}`];
         }),
       );

@@ -48,8 +48,8 @@ export interface Start {
   folder: string;
 }
 
-const STARTUP_MS = 60_000;
-const ENDING_MS = 10_000;
+const STARTUP_MS = 180_000;
+const ENDING_MS = 30_000;
 const isRoot = process.getuid?.() === 0;
 
 function onPath(name: string): string | null {

@@ -20,7 +20,7 @@ const ROUNDS = 2;
 const asked = process.env.URINGNET_CLIENTS === "1";
 const installed = existsSync("/usr/sbin/haproxy");
 const reason = asked && installed ? null : "make test-fleet installs and runs it";
-const test = suite("fleet", {}, { timeoutMs: 180_000 });
+const test = suite("fleet", {}, { timeoutMs: 600_000 });
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
 

@@ -18,7 +18,7 @@ interface Context {
   app: string;
 }
 
-const test = suite<Context>("Bun package", {} as Context, { timeoutMs: 120_000 });
+const test = suite<Context>("Bun package", {} as Context, { timeoutMs: 360_000 });
 
 test.before(async (context) => {
   context.base = emptyDirectory();

@@ -17,7 +17,7 @@ interface Context {
   installed: string;
 }
 
-const test = suite<Context>("bundled files", {} as Context, { timeoutMs: 120_000 });
+const test = suite<Context>("bundled files", {} as Context, { timeoutMs: 360_000 });
 
 test.before(async (context) => {
   context.base = emptyDirectory();

@@ -25,7 +25,7 @@ interface Context {
   examples: [name: string, code: string][];
 }
 
-const test = suite<Context>("examples in doc comments", {} as Context, { timeoutMs: 120_000 });
+const test = suite<Context>("examples in doc comments", {} as Context, { timeoutMs: 360_000 });
 
 test.before(async (context) => {
   const { symbols, moduleTags } = await publicDeclarations();

@@ -61,7 +61,7 @@ interface Context {
 const machine = process.arch === "arm64" ? "aarch64" : "x86_64";
 const NAMES = [EMBEDDED[machine].soname, "liburingnet.so"];
 
-const test = suite<Context>("planted libraries", {} as Context, { timeoutMs: 120_000 });
+const test = suite<Context>("planted libraries", {} as Context, { timeoutMs: 360_000 });
 
 /** Plants a library under each of these names. */
 function plant(context: Context, folder: string, names: readonly string[]): void {

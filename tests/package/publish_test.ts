@@ -13,7 +13,7 @@ import { copyCheckout, emptyDirectory, filesOf, run } from "./tools.ts";
 const test = suite<{ copy: ReturnType<typeof emptyDirectory> }>(
   "publishing",
   {} as { copy: ReturnType<typeof emptyDirectory> },
-  { timeoutMs: 180_000 },
+  { timeoutMs: 360_000 },
 );
 
 const missing = (program: string) =>

@@ -158,7 +158,7 @@ interface Context {
   app: string;
 }
 
-const test = suite<Context>("types of the package", {} as Context, { timeoutMs: 120_000 });
+const test = suite<Context>("types of the package", {} as Context, { timeoutMs: 360_000 });
 
 test.before(async (context) => {
   context.base = emptyDirectory();

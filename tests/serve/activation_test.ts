@@ -14,6 +14,7 @@ import { Network, type NetworkError, type SocketAddress } from "../../mod.ts";
 import { adoptDescriptor } from "../../src/net/accept/adopt_descriptor.ts";
 import { AF_INET, AF_UNIX, writeSockaddr } from "../../src/net/address/sockaddr.ts";
 import { networkAccess } from "../../src/net/lifecycle/network_access.ts";
+import { freePort } from "../clients/servers.ts";
 import {
   closeChecked,
   type ContractContext,
@@ -25,7 +26,7 @@ import { assert, patience, suite } from "../harness.ts";
 import { libc, socketOption } from "../support/libc.ts";
 
 const test = suite<ContractContext>("adopted descriptors", {} as ContractContext, {
-  timeoutMs: 40_000,
+  timeoutMs: 120_000,
 });
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const SOON = { timeoutMs: SOON_MS };
@@ -179,7 +180,7 @@ function run(command: string[], whenReady: () => Promise<void> = () => Promise.r
   };
   child.stdout.on("data", take);
   child.stderr.on("data", take);
-  const timer = setTimeout(() => child.kill("SIGKILL"), patience(20_000));
+  const timer = setTimeout(() => child.kill("SIGKILL"), patience(60_000));
   return new Promise<Run>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code) => {
@@ -187,11 +188,6 @@ function run(command: string[], whenReady: () => Promise<void> = () => Promise.r
       Promise.resolve(called).then(() => resolve({ code, output }), reject);
     });
   });
-}
-
-async function freePort(network: Network): Promise<number> {
-  await using listener = await network.bind("127.0.0.1:0");
-  return (listener.localAddress as SocketAddress).port;
 }
 
 /** Says hello to the activated program, which answers with the name of its listener. */
@@ -212,7 +208,7 @@ const systemd = "/usr/bin/systemd-socket-activate";
 const missing = existsSync(systemd) ? null : "systemd-socket-activate is not installed";
 
 test.skipIf(missing, "systemd-socket-activate: the listener answers", async ({ network }) => {
-  const port = await freePort(network);
+  const port = await freePort();
   let greeting = "";
   const ran = await run(
     [systemd, `--listen=127.0.0.1:${port}`, "--fdname=web", ...runtime],
@@ -237,7 +233,7 @@ function launch(ports: readonly (number | "datagram")[], ...settings: string[]):
 }
 
 test("several descriptors, by name; the same name twice", async ({ network }) => {
-  const ports = [await freePort(network), await freePort(network), await freePort(network)];
+  const ports = [await freePort(), await freePort(), await freePort()];
   const greetings: string[] = [];
   const names = ["LISTEN_FDS=3", "LISTEN_FDNAMES=web:admin:web"];
   const ran = await run(launch(ports, ...names), async () => {

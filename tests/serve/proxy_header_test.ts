@@ -19,6 +19,7 @@ import {
   type SocketAddress,
 } from "../../mod.ts";
 import { crc32c } from "../../src/serve/crc32c.ts";
+import { freePort } from "../clients/servers.ts";
 import {
   closeChecked,
   concat,
@@ -361,18 +362,13 @@ async function report(client: Connection, before: Uint8Array = new Uint8Array(0)
   return JSON.parse((await client.stream.recvUntil("\n", SOON)).text());
 }
 
-async function freePort(network: Network): Promise<number> {
-  await using listener = await network.bind("127.0.0.1:0");
-  return (listener.localAddress as SocketAddress).port;
-}
-
 test.skipIf(missing, "haproxy sends headers of both versions, which are read", async (context) => {
   const { network } = context;
   const { server, port } = await reporter(network);
   await using _server = server;
   const ports = new Map<string, number>();
   for (const option of ["send-proxy", "send-proxy-v2", "send-proxy-v2-ssl-cn"]) {
-    ports.set(option, await freePort(network));
+    ports.set(option, await freePort());
   }
   await using _proxy = await haproxy(network, (path) =>
     [...ports].map(([option, front]) => `

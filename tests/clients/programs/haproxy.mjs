@@ -4,11 +4,11 @@ import http from "node:http";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { address, curl } from "./curl.mjs";
-import { say } from "./lib.mjs";
+import { freePort, say } from "./lib.mjs";
 
 const server = http.createServer(async (asked, answer) => {
   let count = 0;
@@ -18,15 +18,6 @@ const server = http.createServer(async (asked, answer) => {
   );
 });
 const base = await address(server);
-
-async function freePort() {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, "close");
-  return port;
-}
 
 async function untilAccepts(port) {
   for (;;) {

@@ -21,9 +21,9 @@ const [killed] = members[0];
 const before = await cluster.get("key-1");
 process.kill(members[0][1], "SIGKILL");
 
-/** Until the cluster answers again: at most half a minute. */
+/** Until the cluster answers again: at most a minute. */
 async function insist(command) {
-  for (let left = 150;; left--) {
+  for (let left = 300;; left--) {
     try {
       return await command();
     } catch (error) {

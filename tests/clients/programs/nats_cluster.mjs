@@ -26,7 +26,7 @@ await reconnected;
 const other = Number(connection.getServer().split(":").at(-1));
 say(other !== server && members.some(([port]) => port === other));
 say(
-  codec.decode((await connection.request("echo", codec.encode("after"), { timeout: 5_000 })).data),
+  codec.decode((await connection.request("echo", codec.encode("after"), { timeout: 30_000 })).data),
 );
 await connection.close();
 say("ended");

@@ -14,7 +14,7 @@ export async function session(connection, { encode, decode }) {
   for await (const message of subscription) sum += Number(decode(message.data));
   say(sum);
   const large = text(500_000);
-  const back = await connection.request("echo", encode(large), { timeout: 5_000 });
+  const back = await connection.request("echo", encode(large), { timeout: 30_000 });
   say(decode(back.data) === large);
   await connection.drain();
   say("ended");

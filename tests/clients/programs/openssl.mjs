@@ -4,10 +4,10 @@ import tls from "node:tls";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { say, text } from "./lib.mjs";
+import { freePort, say, text } from "./lib.mjs";
 
 const folder = mkdtempSync(join(tmpdir(), "uringnet-openssl-"));
 function openssl(command) {
@@ -69,11 +69,7 @@ say(await client("-alpn", "first"));
 server.close();
 
 // The client is ours.
-const probe = createServer().listen(0, "127.0.0.1");
-await once(probe, "listening");
-const other = probe.address().port;
-probe.close();
-await once(probe, "close");
+const other = await freePort();
 const files = ["-cert", "localhost.crt", "-key", "localhost.key", "-CAfile", "ca.crt"];
 const how = ["-accept", `127.0.0.1:${other}`, "-Verify", "2", "-alpn", "first", "-rev"];
 const child = spawn("openssl", ["s_server", ...files, ...how], { cwd: folder, stdio: "ignore" });
