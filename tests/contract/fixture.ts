@@ -286,13 +286,17 @@ export function descriptors(): Map<string, string> {
   return found;
 }
 
+/** Looks in a row that find the same number. */
+const SETTLED_LOOKS = 4;
+
 /** The number of descriptors, once what closes late has closed. */
 export async function settledDescriptors(): Promise<number> {
-  for (let last = -1;;) {
+  for (let [last, same] = [-1, 0];;) {
     const { size } = descriptors();
-    if (size === last) return size;
+    same = size === last ? same + 1 : 0;
+    if (same === SETTLED_LOOKS) return size;
     last = size;
-    await pause(20);
+    await pause(10);
   }
 }
 

@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { freePort } from "../clients/servers.ts";
 import { assert, suite } from "../harness.ts";
 import { endChildren, start } from "./child.ts";
 
@@ -52,10 +53,12 @@ async function reload(folder: string, text: string): Promise<void> {
   const write = (version: number, port: string) => {
     writeFileSync(file, text.replace("VERSION", `${version}`).replace("PORT", port));
   };
-  write(0, "0");
+  // While the program begins anew, no outgoing connection takes this port.
+  const port = String(await freePort());
+  write(0, port);
   const url = pathToFileURL(`${folder}/`);
   const program = start("server", { folder: url, flags: ["--watch"] });
-  const [, port, open] = await program.line(/^version 0 (\d+) (\d+) open$/m);
+  const [, open] = await program.line(/^version 0 \d+ (\d+) open$/m);
   for (const version of [1, 2, 3]) {
     write(version, port);
     // Deno watches the file only some time after the program has begun, and says nothing then.

@@ -10,7 +10,7 @@ import { trendOf } from "./trend.ts";
 
 const MIB = 1 << 20;
 
-const test = suite("soak", {}, { timeoutMs: 40_000 });
+const test = suite("soak", {}, { timeoutMs: 120_000 });
 
 test.after(() => endChildren());
 
