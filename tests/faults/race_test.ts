@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { Connection, NetworkConfig, Sink } from "../../mod.ts";
+import type { CallOptions, Connection, Network, NetworkConfig, Sink } from "../../mod.ts";
 import { LIMITS } from "../../src/base/limits.ts";
 import { HEADER } from "../../src/ring/port.ts";
 import { expectEnd, readAll, settlesWithin, until } from "../contract/fixture.ts";
@@ -32,6 +32,7 @@ import { type Fault, type OperationKind, table } from "./table.ts";
 const test = faultSuite("races");
 
 const QUIET_ROUNDS = 4;
+const BUDGET_MS = 30;
 
 const hold = (on: OperationKind, repeat = 1): Fault => ({ on, delayTurns: "forever", repeat });
 
@@ -42,12 +43,40 @@ function withKernel(network: FaultyNetwork): number {
   return recvRing === sendRing ? count : count + sendRing.port.header[HEADER.inFlight];
 }
 
-/** Waits until the peer's window is full: turns in rounds of the event loop complete nothing. */
-async function untilStalled(network: FaultyNetwork, sink: Sink): Promise<void> {
+/**
+ * Waits until the peer's window is full: turns in rounds of the event loop complete nothing. False
+ * when the send has ended before that, or is about to.
+ */
+async function untilStalled(
+  network: FaultyNetwork,
+  sink: Sink,
+  sending: Promise<unknown>,
+): Promise<boolean> {
+  let isOver = false;
+  sending.catch(() => {}).then(() => isOver = true);
   for (let quiet = 0, seen = 0; quiet < QUIET_ROUNDS || withKernel(network) !== 1;) {
     await macrotask();
+    if (isOver || table.acted() > 0) return false;
     quiet = sink.bytesSent === seen && seen > 0 ? quiet + 1 : 0;
     seen = sink.bytesSent;
+  }
+  return true;
+}
+
+/**
+ * Plays a race on a pair of its own, with a longer budget each time, until the budget does not end
+ * before the send has stalled.
+ */
+async function untilInTime(
+  healthy: Network,
+  play: (pair: FaultyPair, budgetMs: number) => Promise<boolean>,
+): Promise<void> {
+  let isInTime = false;
+  for (let budgetMs = BUDGET_MS; !isInTime; budgetMs *= 4) {
+    await withPair(healthy, {}, async (pair) => {
+      isInTime = await play(pair, budgetMs);
+      table.reset();
+    });
   }
 }
 
@@ -59,14 +88,17 @@ function held(): Promise<void> {
 /** Ends a call the hard way, and waits until it has. */
 const ENDINGS: readonly [
   name: string,
-  end: (start: (options: { signal?: AbortSignal; timeoutMs?: number }) => Promise<unknown>) => {
+  end: (
+    start: (options: CallOptions) => Promise<unknown>,
+    budgetMs?: number,
+  ) => {
     call: Promise<unknown>;
     now(): void;
     ended(result: Promise<unknown>): Promise<void>;
   },
 ][] = [
-  ["times out", (start) => ({
-    call: start({ timeoutMs: 30 }),
+  ["times out", (start, budgetMs = BUDGET_MS) => ({
+    call: start({ timeoutMs: budgetMs }),
     now: () => {},
     ended: async (call) => expectError(await errorOf(call), { code: "Timeout" }),
   })],
@@ -250,14 +282,15 @@ for (const [ending, make] of ENDINGS) {
     });
   });
 
-  test(`class 4: a send ${ending}, more is taken before its cancel: true bytes, FIN`, async (c) => {
-    await withPair(c.healthy, {}, async ({ client: { sink, stream }, server, faulty }) => {
+  test(`class 4: a send ${ending}, more is taken before its cancel: true bytes, FIN`, (c) =>
+    untilInTime(c.healthy, async ({ client: { sink, stream }, server, faulty }, budgetMs) => {
       const script = new Script(24 << 20);
       table.reset(hold("cancel", 100));
-      const { call, now, ended } = make((options) => sink.send(script.next(24 << 20), options));
-      call.catch(() => {});
+      const send = (options: CallOptions) => sink.send(script.next(24 << 20), options);
+      const { call, now, ended } = make(send, budgetMs);
       const behind = errorOf(sink.send("behind"));
-      await untilStalled(faulty, sink);
+      behind.catch(() => {});
+      if (!await untilStalled(faulty, sink, call)) return false;
       now();
       await until(() => table.acted() > 0, "the cancel is on its way");
       const before = sink.bytesSent;
@@ -273,22 +306,22 @@ for (const [ending, make] of ENDINGS) {
       table.clear(0);
       await server.sink.send("still here");
       assert.is((await stream.recv(10)).text(), "still here");
-    });
-  });
+      return true;
+    }));
 
-  test(`class 3: a send ${ending}, its cancel is lost and sent again`, async ({ healthy }) => {
-    await withPair(healthy, {}, async ({ client: { sink }, server, faulty }) => {
+  test(`class 3: a send ${ending}, its cancel is lost and sent again`, (c) =>
+    untilInTime(c.healthy, async ({ client: { sink }, server, faulty }, budgetMs) => {
       const script = new Script(24 << 20);
       table.reset({ on: "cancel", errno: "EALREADY", repeat: 1 });
-      const { call, now, ended } = make((options) => sink.send(script.next(24 << 20), options));
-      const result = ended(call);
-      await untilStalled(faulty, sink);
+      const send = (options: CallOptions) => sink.send(script.next(24 << 20), options);
+      const { call, now, ended } = make(send, budgetMs);
+      if (!await untilStalled(faulty, sink, call)) return false;
       now();
-      await result;
+      await ended(call);
       assert.is(table.acted(), 1);
       bytesEqual(await readAll(server), script.bytes.subarray(0, sink.bytesSent));
-    });
-  });
+      return true;
+    }));
 }
 
 test("class 3: cancels that are lost for ever do not keep a network from closing", async (c) => {
