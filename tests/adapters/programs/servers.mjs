@@ -1237,7 +1237,7 @@ const steps = {
     await closed(server);
     return [text, peer, found, originSet.map((origin) => origin.replace(`${port}`, "PORT"))];
   },
-  "http2: an answer is iterated over once its head is there": async () => {
+  "http2: an answer is iterated over, or closed, once its head is there": async () => {
     const texts = [];
     for (const protocol of ["http:", "https:"]) {
       const secure = protocol === "https:";
@@ -1248,9 +1248,18 @@ const steps = {
       for (let i = 0; i < 3; i++) {
         const stream = session.request({ ":path": "/" });
         await once(stream, "response");
+        if (i === 1) await new Promise((resolve) => process.nextTick(resolve));
         let text = "";
         for await (const chunk of stream) text += chunk;
         texts.push(text, stream.closed);
+      }
+      for (const end of ["close", "destroy"]) {
+        const stream = session.request({ ":path": "/" });
+        await once(stream, "response");
+        stream[end]();
+        texts.push(stream.closed);
+        stream.resume();
+        await once(stream, "close");
       }
       session.close();
       await once(session, "close");
