@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { intrinsics } from "../base/intrinsics.ts";
 import { nowMs } from "../base/now_ms.ts";
 import { hasCode, NetworkError, type OperationName } from "../base/network_error.ts";
 import { type CallOptions, checkTimeout, readCallOptions } from "../net/call/call_options.ts";
@@ -13,6 +14,15 @@ import { socketOf, type Stream } from "../net/recv/stream.ts";
 export function peerOf(stream: Stream): string {
   return socketOf(stream)?.peerName ?? "the peer";
 }
+
+/** The work of a function, for its errors. */
+export interface Task {
+  readonly operation: OperationName;
+  readonly action: string;
+}
+
+/** The receive of one message. */
+export const MESSAGE: Task = { operation: "decode", action: "receive a message" };
 
 export class CallBudget {
   readonly #signal: AbortSignal | undefined;
@@ -56,44 +66,41 @@ export class CallBudget {
     return this.#signal === undefined ? { timeoutMs } : { signal: this.#signal, timeoutMs };
   }
 
-  /**
-   * Throws a NetworkError "Timeout" once the budget is over. Needed where each call may be served
-   * at once, because such calls never time out themselves.
-   */
-  check(operation: OperationName, what: string, bytesDone: number): void {
-    if (this.#endMs === null || nowMs() < this.#endMs) return;
-    throw this.#timeout(operation, what, bytesDone, undefined);
+  /** Whether the time is over. Calls that are served at once never time out themselves. */
+  get isOver(): boolean {
+    return this.#endMs !== null && nowMs() >= this.#endMs;
+  }
+
+  /** Whether a call failed because the budget is over, and not by an abort with such an error. */
+  endedCall(error: unknown): error is NetworkError {
+    if (this.#endMs === null || !hasCode(error, "Timeout")) return false;
+    const signal = this.#signal;
+    return signal === undefined || !intrinsics.isAborted(signal) ||
+      intrinsics.abortReason(signal) !== error;
   }
 
   /**
    * The error of the function for that of one of its calls. A call knows only the rest of the
    * budget and its own bytes, so its timeout becomes one of the function, with the call's as cause.
    */
-  failure(error: unknown, operation: OperationName, what: string, bytesDone: number): unknown {
-    if (this.#endMs === null || !hasCode(error, "Timeout")) return error;
-    return this.#timeout(operation, what, bytesDone, error);
+  failure(error: unknown, task: Task, stream: Stream, bytesDone?: number): unknown {
+    if (!this.endedCall(error)) return error;
+    return this.timeout(task, stream, bytesDone ?? error.bytesDone, error);
   }
 
-  /** The error of a function that receives a message, as `failure`. */
-  messageFailure(error: unknown, stream: Stream): unknown {
-    if (!hasCode(error, "Timeout")) return error;
-    return this.failure(
-      error,
-      "decode",
-      `receive a message from ${peerOf(stream)}`,
-      error.bytesDone,
-    );
-  }
-
-  #timeout(
-    operation: OperationName,
-    what: string,
+  /** The error of the function once its time is over. */
+  timeout(
+    { operation, action }: Task,
+    stream: Stream,
     bytesDone: number,
-    cause: NetworkError | undefined,
+    cause?: NetworkError,
   ): NetworkError {
-    return new NetworkError(
-      `Cannot ${what}: ${this.#timeoutMs} ms passed after ${bytesDone} bytes`,
-      { code: "Timeout", operation, bytesDone, cause },
-    );
+    const happened = `${this.#timeoutMs} ms passed after ${bytesDone} bytes`;
+    return new NetworkError(`Cannot ${action} from ${peerOf(stream)}: ${happened}`, {
+      code: "Timeout",
+      operation,
+      bytesDone,
+      cause,
+    });
   }
 }

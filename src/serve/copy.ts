@@ -18,7 +18,7 @@ import type { CallOptions } from "../net/call/call_options.ts";
 import type { Connection } from "../net/connection/connection.ts";
 import { abortReceive, Stream } from "../net/recv/stream.ts";
 import { Sink } from "../net/send/sink.ts";
-import { CallBudget, peerOf } from "./call_budget.ts";
+import { CallBudget, type Task } from "./call_budget.ts";
 
 /**
  * Sends every byte that `from` receives to `to`, until the end of the stream. Neither end is closed
@@ -138,54 +138,43 @@ function resetBoth(...connections: Connection[]): void {
   }
 }
 
+const COPY: Task = { operation: "copy", action: "copy" };
+
 async function copyBytes(stream: Stream, sink: Sink, budget: CallBudget): Promise<number> {
-  const sent = { bytes: 0 };
-  try {
-    return await moveBytes(stream, sink, budget, sent);
-  } catch (error) {
-    throw budget.failure(error, "copy", whatOf(stream), sent.bytes);
-  }
-}
-
-function whatOf(stream: Stream): string {
-  return `copy from ${peerOf(stream)}`;
-}
-
-/** Counts the bytes that the kernel has taken in `sent`, also for a copy that fails. */
-async function moveBytes(
-  stream: Stream,
-  sink: Sink,
-  budget: CallBudget,
-  sent: { bytes: number },
-): Promise<number> {
+  let sentBytes = 0;
   let pendingBytes = 0;
   let failure: { error: unknown } | null = null;
   let receiving = false;
   const sendDone = (): void => {
-    sent.bytes += pendingBytes;
+    sentBytes += pendingBytes;
   };
   const sendFailed = (error: unknown): void => {
     failure = { error };
-    if (error instanceof NetworkError) sent.bytes += error.bytesDone;
+    if (error instanceof NetworkError) sentBytes += error.bytesDone;
     if (receiving) abortReceive(stream, error);
   };
   let sending: Promise<void> | null = null;
   for (;;) {
-    budget.check("copy", whatOf(stream), sent.bytes);
-    receiving = true;
-    let chunk: IoBuf | null;
+    const { isOver } = budget;
+    let chunk: IoBuf | null = null;
     try {
-      chunk = await stream.recvSome(undefined, budget.left);
-    } finally {
+      receiving = true;
+      if (!isOver) chunk = await stream.recvSome(undefined, budget.left);
+      receiving = false;
+    } catch (error) {
       // After a failed receive, the end of the send must not end a receive of the program.
       receiving = false;
+      // The time of the pending send is over as well, and the bytes that it sent count.
+      if (budget.endedCall(error)) await sending;
+      throw budget.failure(error, COPY, stream, sentBytes);
     }
     await sending;
     if (failure !== null) {
       chunk?.release();
-      throw (failure as { error: unknown }).error;
+      throw budget.failure((failure as { error: unknown }).error, COPY, stream, sentBytes);
     }
-    if (chunk === null) return sent.bytes;
+    if (isOver) throw budget.timeout(COPY, stream, sentBytes);
+    if (chunk === null) return sentBytes;
     pendingBytes = chunk.length;
     sending = sink.send(chunk, budget.left).then(sendDone, sendFailed);
   }

@@ -12,7 +12,7 @@ import { LIMITS } from "../base/limits.ts";
 import type { CallOptions } from "../net/call/call_options.ts";
 import type { Stream } from "../net/recv/stream.ts";
 import type { Sendable } from "../net/send/load_call.ts";
-import { CallBudget } from "./call_budget.ts";
+import { CallBudget, MESSAGE } from "./call_budget.ts";
 import type { Codec } from "./framed.ts";
 import { bodyLength, bodyViews, messageBody, withTail } from "./message_body.ts";
 
@@ -105,7 +105,7 @@ class Delimited implements Codec<Uint8Array<ArrayBuffer>, Sendable> {
       const bytes = message.toUint8Array();
       return bytes.subarray(0, bytes.length - this.#delimiter.length);
     } catch (error) {
-      throw budget.messageFailure(error, stream);
+      throw budget.failure(error, MESSAGE, stream);
     }
   }
 

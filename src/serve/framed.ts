@@ -11,7 +11,7 @@ import type { CallOptions } from "../net/call/call_options.ts";
 import type { Connection } from "../net/connection/connection.ts";
 import type { Stream } from "../net/recv/stream.ts";
 import type { Sendable } from "../net/send/load_call.ts";
-import { CallBudget } from "./call_budget.ts";
+import { CallBudget, MESSAGE } from "./call_budget.ts";
 import { MessageTurns } from "./message_turns.ts";
 
 /** Writes messages to a byte stream and reads them from it. A program may have its own codec. */
@@ -175,7 +175,7 @@ function settled<T>(
 /** A codec that has waited for its turn knows only the rest of the budget. */
 function turnFailure(error: unknown, budget: CallBudget, stream: Stream): unknown {
   const isOfCodec = hasCode(error, "Timeout") && error.operation === "decode";
-  return isOfCodec ? budget.messageFailure(error, stream) : error;
+  return isOfCodec ? budget.failure(error, MESSAGE, stream) : error;
 }
 
 /** Never throws, whatever the codec of a program does. */

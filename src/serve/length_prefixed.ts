@@ -12,7 +12,7 @@ import type { IoBufs } from "../buf/io_bufs.ts";
 import type { CallOptions } from "../net/call/call_options.ts";
 import type { Stream } from "../net/recv/stream.ts";
 import type { Sendable } from "../net/send/load_call.ts";
-import { CallBudget, peerOf } from "./call_budget.ts";
+import { CallBudget, MESSAGE, peerOf } from "./call_budget.ts";
 import type { Codec } from "./framed.ts";
 import { bodyLength, messageBody, withHead } from "./message_body.ts";
 
@@ -140,7 +140,7 @@ class LengthPrefixed implements Codec<IoBufs, Sendable> {
       frame.advance(width);
       return frame;
     } catch (error) {
-      throw budget.messageFailure(error, stream);
+      throw budget.failure(error, MESSAGE, stream);
     }
   }
 

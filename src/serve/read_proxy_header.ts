@@ -15,13 +15,13 @@
  */
 import { check } from "../base/check.ts";
 import { ERRNO } from "../base/errno.ts";
-import { hasCode, NetworkError } from "../base/network_error.ts";
+import { NetworkError } from "../base/network_error.ts";
 import type { SocketAddress, UnixAddress } from "../net/address/address.ts";
 import { formatIpv6 } from "../net/address/sockaddr.ts";
 import { parseIp } from "../net/address/ip.ts";
 import type { CallOptions } from "../net/call/call_options.ts";
 import type { Stream } from "../net/recv/stream.ts";
-import { CallBudget, peerOf } from "./call_budget.ts";
+import { CallBudget, peerOf, type Task } from "./call_budget.ts";
 import { crc32c } from "./crc32c.ts";
 import { PROXY_PROTOCOL, type ProxyHeader, type ProxyTlv } from "./proxy_protocol.ts";
 
@@ -30,6 +30,8 @@ type Address = SocketAddress | UnixAddress;
 const { textStart, textBytesMax, signature, fixedBytes, blockBytesMax } = PROXY_PROTOCOL;
 const { command: COMMAND, family: FAMILY, unixBytes, tlvCrc32c, transportMax } = PROXY_PROTOCOL;
 const { addressBytes: addressBytesOf } = PROXY_PROTOCOL;
+
+const PROXY_HEADER: Task = { operation: "readProxyHeader", action: "read a PROXY header" };
 
 const asciiDecoder = new TextDecoder("latin1");
 const pathDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -76,8 +78,7 @@ export async function readProxyHeader(
   try {
     return await receiveHeader(stream, budget);
   } catch (error) {
-    if (!hasCode(error, "Timeout")) throw error;
-    throw budget.failure(error, "readProxyHeader", whatOf(stream), error.bytesDone);
+    throw budget.failure(error, PROXY_HEADER, stream);
   }
 }
 
@@ -259,21 +260,21 @@ function checksumHolds(header: Uint8Array, tlvsAt: number): boolean {
 }
 
 function whatOf(stream: Stream): string {
-  return `read a PROXY header from ${peerOf(stream)}`;
+  return `${PROXY_HEADER.action} from ${peerOf(stream)}`;
 }
 
 function endError(stream: Stream): NetworkError {
   const bytesDone = stream.buffered;
   return new NetworkError(
     `Cannot ${whatOf(stream)}: the peer closed after ${bytesDone} bytes`,
-    { code: "RecvFailed", operation: "readProxyHeader", bytesDone, endOfStream: true },
+    { code: "RecvFailed", operation: PROXY_HEADER.operation, bytesDone, endOfStream: true },
   );
 }
 
 function invalid(stream: Stream, reason: string): NetworkError {
   return new NetworkError(`Cannot ${whatOf(stream)}: ${reason}`, {
     code: "RecvFailed",
-    operation: "readProxyHeader",
+    operation: PROXY_HEADER.operation,
     errno: ERRNO.EPROTO,
   });
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Connection, copy, copyBidirectional, Network } from "../../mod.ts";
+import { type Connection, copy, copyBidirectional, Network, type NetworkError } from "../../mod.ts";
 import {
   closeChecked,
   connect,
@@ -143,10 +143,11 @@ test("a budget ends a copy that never waits, too", async ({ network }) => {
     for (let data; (data = await line.server.stream.recvSome().catch(() => null));) data.release();
   })();
   const start = performance.now();
-  await assert.rejects(copy(line.a, line.b, { timeoutMs: 100 }), {
+  const error = await assert.rejects(copy(line.a, line.b, { timeoutMs: 100 }), {
     code: "Timeout",
     operation: "copy",
   });
+  assert.is.not((error.cause as NetworkError | undefined)?.operation, "copy");
   assert.ok(performance.now() - start >= 95);
   stopped = true;
   for (const connection of [line.client, line.a, line.b, line.server]) connection.reset();
@@ -168,6 +169,31 @@ test("a copy that is out of time tells its whole budget and what it sent", async
     const pattern = /^Cannot copy from 127\.0\.0\.1:\d+: 500 ms passed after [07] bytes$/;
     assert.match(message, pattern);
   }
+});
+
+test("a copy that is out of time counts what its pending send has sent", async ({ network }) => {
+  // The receiver takes nothing: as much as its kernel takes, and a part of one send more.
+  let most = 64 << 20;
+  for (const extraBytes of [null, 1_000, 20_000, 50_000]) {
+    await using line = await chain(network);
+    const bytes = new Uint8Array(extraBytes === null ? most : most + extraBytes);
+    const sending = line.client.sink.send(bytes).catch(() => {});
+    const error = await assert.rejects(copy(line.a, line.b, { timeoutMs: 300 }));
+    assert.equal([error.code, error.operation], ["Timeout", "copy"]);
+    assert.is(error.bytesDone, line.b.sink.bytesSent);
+    if (extraBytes === null) most = line.b.sink.bytesSent;
+    for (const connection of [line.client, line.a, line.b, line.server]) connection.reset();
+    await sending;
+  }
+});
+
+test("a copy that is aborted with a late error rejects with it", async (context) => {
+  await using line = await chain(context.network);
+  const late = await assert.rejects(line.a.stream.recv(1, { timeoutMs: 1 }), { code: "Timeout" });
+  const controller = new AbortController();
+  const copying = copy(line.a, line.b, { signal: controller.signal, timeoutMs: SOON_MS });
+  controller.abort(late);
+  assert.is(await assert.rejects(copying), late);
 });
 
 test("an abort ends copyBidirectional() with the reason, and resets both", async ({ network }) => {

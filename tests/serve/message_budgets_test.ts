@@ -22,7 +22,13 @@ import {
   type Sendable,
   type Stream,
 } from "../../mod.ts";
-import { closeChecked, connect, type ContractContext, until } from "../contract/fixture.ts";
+import {
+  closeChecked,
+  connect,
+  type ContractContext,
+  SOON_MS,
+  until,
+} from "../contract/fixture.ts";
 import { formatAddress } from "../../src/net/address/address.ts";
 import { assert, suite } from "../harness.ts";
 
@@ -193,6 +199,23 @@ test("a message that is late names its peer and the whole budget", async ({ netw
   await late("read a PROXY header", "PRO", "readProxyHeader", (connection, options) => {
     return readProxyHeader(connection.stream, options);
   });
+});
+
+test("a message that is aborted with a late error rejects with it", async (context) => {
+  await using pair = await connect(context.network);
+  const { stream } = pair.server;
+  const late = await assert.rejects(stream.recv(1, { timeoutMs: 1 }), { code: "Timeout" });
+  const receivers: ((options: CallOptions) => Promise<unknown>)[] = [
+    (options) => framed(pair.server, lengthPrefixed()).receive(options),
+    (options) => framed(pair.server, delimited()).receive(options),
+    (options) => readProxyHeader(stream, options),
+  ];
+  for (const receive of receivers) {
+    const controller = new AbortController();
+    const receiving = receive({ signal: controller.signal, timeoutMs: SOON_MS });
+    controller.abort(late);
+    assert.is(await assert.rejects(receiving), late);
+  }
 });
 
 test("a proxy of a connection's stream is a stand-in of the program", async ({ network }) => {
