@@ -8,7 +8,7 @@
  *     --> microtasks, ticks: the program begins to iterate, `closed` is still false
  *     --> the next macrotask, or the end of the bytes: true
  *
- * A stream that the program closes or destroys is closed at once.
+ * A stream that the program closes or destroys meanwhile ends at once, as natively.
  *
  * @module
  */
@@ -17,7 +17,8 @@ import { setImmediate } from "node:timers";
 import { type Exports, replaceFunction } from "./node_modules.ts";
 
 interface Answer extends Readable {
-  close(...args: unknown[]): void;
+  close(code?: number, callback?: () => void): void;
+  rstCode: number;
 }
 
 /** The stream is not `closed` before the program could run after the last frame. */
@@ -27,6 +28,8 @@ function closeLater(answer: Answer): void {
   const release = (): void => {
     isHeld = false;
   };
+  const isLater = (): boolean => isHeld && !answer.destroyed && !answer.readableEnded;
+  const isClosed = (): boolean => Reflect.get(Object.getPrototypeOf(answer), "closed", answer);
   answer.push = (chunk, ...rest) => {
     if (chunk === null && answer.readableLength > 0) {
       isHeld = true;
@@ -34,17 +37,23 @@ function closeLater(answer: Answer): void {
     }
     return Reflect.apply(push, answer, [chunk, ...rest]);
   };
-  answer.close = (...args) => {
-    Reflect.apply(close, answer, args);
+  answer.close = (code, callback) => {
+    // The runtime does nothing for a stream that it has closed.
+    if (isLater() && isClosed()) end(answer, code, callback);
+    else Reflect.apply(close, answer, [code, callback]);
     release();
   };
   Object.defineProperty(answer, "closed", {
     configurable: true,
-    get: (): boolean => {
-      const isLater = isHeld && !answer.destroyed && !answer.readableEnded;
-      return !isLater && Reflect.get(Object.getPrototypeOf(answer), "closed", answer);
-    },
+    get: (): boolean => !isLater() && isClosed(),
   });
+}
+
+/** Ends a stream as `close` ends one that is open: bytes that are not read yet are dropped. */
+function end(answer: Answer, code: number | undefined, callback?: () => void): void {
+  if (callback !== undefined) answer.once("close", callback);
+  answer.rstCode = code ?? 0;
+  setImmediate(() => void answer.destroy());
 }
 
 /** From now on the answers to the requests of this session close later. */

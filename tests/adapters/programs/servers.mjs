@@ -14,6 +14,7 @@ import process from "node:process";
 import { promisify } from "node:util";
 import { Buffer } from "node:buffer";
 
+const inBun = "Bun" in globalThis;
 const ring = globalThis[Symbol.for("test.ring")] ?? (() => null);
 const host = "127.0.0.1";
 const [keyFile, certFile] = process.argv.slice(2);
@@ -624,11 +625,14 @@ const steps = {
     client.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
     client.resume();
     const ended = once(client, "close");
-    await answered;
-    server.closeIdleConnections();
-    await ended;
+    const idleEnded = answered.then(() => server.closeIdleConnections()).then(() => ended);
+    // Bun's own answer tells no 'close' while the connection is open.
+    const limitMs = ring() === null ? 5_000 : 20_000;
+    const limit = new Promise((resolve) => setTimeout(resolve, limitMs, "stays open").unref());
+    const outcome = await Promise.race([idleEnded.then(() => "closed"), limit]);
+    client.destroy();
     await closed(server);
-    return "closed";
+    return outcome;
   },
   "http: getConnections": async () => {
     const server = createServer();
@@ -1253,13 +1257,16 @@ const steps = {
         for await (const chunk of stream) text += chunk;
         texts.push(text, stream.closed);
       }
-      for (const end of ["close", "destroy"]) {
+      // The bytes of these are not read. Deno's own streams stay open then.
+      const ends = inBun ? [["close"], ["close", 8], ["close", 2], ["destroy"]] : [];
+      for (const [end, ...args] of ends) {
         const stream = session.request({ ":path": "/" });
+        stream.on("error", ({ code }) => texts.push(code));
         await once(stream, "response");
-        stream[end]();
+        stream[end](...args);
         texts.push(stream.closed);
-        stream.resume();
-        await once(stream, "close");
+        await new Promise((resolve) => stream.once("close", resolve));
+        texts.push(stream.rstCode);
       }
       session.close();
       await once(session, "close");
