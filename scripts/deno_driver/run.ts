@@ -87,9 +87,11 @@ async function play(open: Connect, options: Options): Promise<string> {
 
 async function main(server: { port: number; path: string }): Promise<boolean> {
   const ours = connect as unknown as Connect;
+  // A session empties its server. The one on the socket of this run's own folder comes first: it
+  // shows that the server has started, which it does not where the port belongs to another one.
   const sessions = [
-    await play(ours, { port: server.port }),
     await play(ours, { transport: "unix", path: server.path }),
+    await play(ours, { port: server.port }),
   ];
   const native = (globalThis as { Deno?: { connect: Connect } }).Deno;
   if (native !== undefined) sessions.push(await play(native.connect, { port: server.port }));
