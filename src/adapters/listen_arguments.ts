@@ -9,10 +9,7 @@ import { builtinModule } from "../base/builtin_module.ts";
 import { nodeError } from "./node_error.ts";
 import { type Callback, socketArguments } from "./socket_arguments.ts";
 import { validate } from "./validate.ts";
-
-/** Node's default. */
-const BACKLOG = 511;
-const BACKLOG_MAX = 0x7fff_ffff;
+import { BACKLOG_DEFAULT, wholeBacklog } from "./whole_backlog.ts";
 
 interface Common {
   /** The arguments as one object. */
@@ -36,11 +33,6 @@ function numberOf(value: unknown): number {
   return number >= 0 ? number : 0;
 }
 
-/** A whole number, which the kernel limits further. A negative one stands for the largest. */
-function wholeBacklog(given: number): number {
-  return given < 0 ? BACKLOG_MAX : Math.min(Math.trunc(given), BACKLOG_MAX);
-}
-
 /** Whether the port was left out, which stands for any free port. */
 function anyPort(args: readonly unknown[], options: Record<string, unknown>): boolean {
   return args.length === 0 || typeof args[0] === "function" || options.port === null ||
@@ -62,7 +54,7 @@ export function listenArguments(args: readonly unknown[]): ListenPlan {
   const { fd, host, path, signal } = options;
   const common: Common = {
     options,
-    backlog: wholeBacklog(Number(options.backlog || byPlace) || BACKLOG),
+    backlog: wholeBacklog(Number(options.backlog || byPlace) || BACKLOG_DEFAULT),
     callback,
     signal: signal === undefined ? undefined : validate.signal(signal, "options.signal"),
   };

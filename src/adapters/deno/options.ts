@@ -4,6 +4,7 @@
  * @module
  */
 import { parseIp } from "../../net/address/ip.ts";
+import { BACKLOG_DEFAULT, wholeBacklog } from "../whole_backlog.ts";
 
 /** As `Deno.ConnectOptions`. */
 export interface ConnectOptions {
@@ -88,8 +89,6 @@ export type AnyOptions =
   & Omit<Partial<ConnectOptions & ListenOptions>, "transport">
   & { transport?: unknown; path?: unknown };
 
-const BACKLOG_MAX = 0x7fff_ffff;
-
 /** A port as a number; Deno takes text as well. */
 export function checkPort(value: unknown, min: 0 | 1): number {
   if (typeof value !== "number" && typeof value !== "string") {
@@ -124,11 +123,11 @@ export function checkPath(value: unknown): string {
   throw Object.assign(new TypeError(reason), { code: "EINVAL" });
 }
 
-/** A backlog is an i32 in Deno, made of any number. A negative one stands for the largest. */
+/** A backlog is an i32 in Deno, made of any number. */
 export function checkBacklog(value: unknown): number {
-  const given = value ?? 511;
+  const given = value ?? BACKLOG_DEFAULT;
   if (typeof given !== "number") throw new TypeError("expected i32");
-  return given < 0 ? BACKLOG_MAX : Math.min(Math.trunc(given) || 0, BACKLOG_MAX);
+  return wholeBacklog(given);
 }
 
 /** The kind of socket that the options ask for. */
