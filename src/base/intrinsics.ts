@@ -178,16 +178,7 @@ function isOwnOrOfClass(options: object, name: string): boolean {
   return false;
 }
 
-/**
- * An object with these fields and no prototype. Constructors of the runtime read fields that are
- * missing from `Object.prototype`.
- */
-function withoutPrototype<T extends object>(fields: T): T {
-  return Object.assign(Object.create(null), fields);
-}
-
 export const intrinsics = Object.freeze({
-  withoutPrototype,
   lengthOf,
   isGone,
   viewOf,

@@ -8,10 +8,9 @@
 import { queueMicrotask } from "../../base/queue_microtask.ts";
 import { intrinsics } from "../../base/intrinsics.ts";
 import { LIMITS } from "../../base/limits.ts";
+import { plainWebStreams } from "../../base/plain_web_streams.ts";
 import type { IoBuf } from "../../buf/io_buf.ts";
 import { streamClosed } from "./errors.ts";
-
-const { withoutPrototype } = intrinsics;
 
 /** The part of a connection that its streams use. */
 export interface StreamEnds {
@@ -39,7 +38,7 @@ function readable(ends: StreamEnds): ReadableStream<Uint8Array<ArrayBuffer>> {
       throw isLate ? streamClosed() : error;
     }
   };
-  const source: UnderlyingByteSource = {
+  return plainWebStreams.readable({
     type: "bytes",
     async pull(controller) {
       const request = controller.byobRequest;
@@ -66,8 +65,7 @@ function readable(ends: StreamEnds): ReadableStream<Uint8Array<ArrayBuffer>> {
     cancel() {
       ends.finish();
     },
-  };
-  return new ReadableStream(withoutPrototype(source), withoutPrototype({ highWaterMark: 0 }));
+  });
 }
 
 /** The bytes of a chunk that a program wrote to the stream. */
@@ -78,7 +76,7 @@ function chunkBytes(chunk: unknown): Uint8Array {
 }
 
 function writable(ends: StreamEnds): WritableStream<Uint8Array<ArrayBufferLike>> {
-  const target: UnderlyingSink<Uint8Array> = {
+  return plainWebStreams.writable({
     start(controller) {
       // The signal reports an abort at once. The `abort` callback waits for a pending write, which
       // a peer that does not read can delay without end.
@@ -96,8 +94,7 @@ function writable(ends: StreamEnds): WritableStream<Uint8Array<ArrayBufferLike>>
     close() {
       ends.finish();
     },
-  };
-  return new WritableStream(withoutPrototype(target), withoutPrototype({ highWaterMark: 1 }));
+  });
 }
 
 /** The two streams of a connection. */

@@ -6,12 +6,11 @@
  */
 import { intrinsics } from "../../base/intrinsics.ts";
 import { LIMITS } from "../../base/limits.ts";
+import { plainWebStreams } from "../../base/plain_web_streams.ts";
 import type { IoBuf } from "../../buf/io_buf.ts";
 import { CloseReason } from "../call/close_reason.ts";
 import type { Sink } from "../send/sink.ts";
 import { abandonStream, type Stream } from "../recv/stream.ts";
-
-const { withoutPrototype } = intrinsics;
 
 /** Ends the web stream, also for a reader that brought its own memory. */
 function end(controller: ReadableByteStreamController): void {
@@ -44,7 +43,7 @@ function readable(stream: Stream): ReadableStream<Uint8Array<ArrayBuffer>> {
     if (chunk === null) end(controller);
     else controller.enqueue(chunk.toUint8Array());
   };
-  const source: UnderlyingByteSource = {
+  return plainWebStreams.readable({
     type: "bytes",
     start(given) {
       controller = given;
@@ -60,8 +59,7 @@ function readable(stream: Stream): ReadableStream<Uint8Array<ArrayBuffer>> {
       const reason = new CloseReason("the readable stream was cancelled");
       abandonStream(stream, reason, "cancelled", "atOnce");
     },
-  };
-  return new ReadableStream(withoutPrototype(source), withoutPrototype({ highWaterMark: 0 }));
+  });
 }
 
 /**
@@ -70,14 +68,13 @@ function readable(stream: Stream): ReadableStream<Uint8Array<ArrayBuffer>> {
  * write, which never ends when the peer does not read.
  */
 function writable(sink: Sink, reset: () => void): WritableStream<Uint8Array> {
-  const target: UnderlyingSink<Uint8Array> = {
+  return plainWebStreams.writable({
     start(controller) {
       intrinsics.listenToAbort(controller.signal, reset);
     },
     write: (chunk) => sink.send(chunk),
     close: () => sink.close(),
-  };
-  return new WritableStream(withoutPrototype(target), withoutPrototype({ highWaterMark: 1 }));
+  });
 }
 
 /** The two web streams of a connection. */
