@@ -10,8 +10,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { certificate } from "./adapters/certificate.ts";
-import { freePort } from "./clients/servers.ts";
 import { assert, suite } from "./harness.ts";
+import { freePort } from "./support/free_port.ts";
 import { emptyDirectory, type Ran, run } from "./package/tools.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));

@@ -8,6 +8,7 @@ import { connect, errors, listen, toDenoConn, toDenoListener } from "../../src/a
 import { happyEyeballs } from "../../src/adapters/deno/happy_eyeballs.ts";
 import { sharedNetwork } from "../../src/adapters/shared_network.ts";
 import { assert, suite } from "../harness.ts";
+import { polluted } from "../support/polluted.ts";
 import { type Api, CELLS } from "./deno_cells.ts";
 
 const test = suite("Deno adapter", {}, { timeoutMs: 30_000 });
@@ -187,18 +188,11 @@ test("fields of Object.prototype change no stream of a connection", async () => 
   using client = await connect({ port: listener.addr.port });
   using server = await listener.accept();
   const fields = { autoAllocateChunkSize: -1, highWaterMark: -1, size: "wrong", abort: "wrong" };
-  for (const [name, value] of Object.entries(fields)) {
-    Object.defineProperty(Object.prototype, name, { value, configurable: true });
-  }
-  try {
+  await polluted(fields, async () => {
     const [writer, reader] = [client.writable.getWriter(), server.readable.getReader()];
     await writer.write(new Uint8Array([1, 2, 3]));
     assert.equal([...(await reader.read()).value!], [1, 2, 3]);
-  } finally {
-    for (const name of Object.keys(fields)) {
-      delete (Object.prototype as unknown as Record<string, unknown>)[name];
-    }
-  }
+  });
 });
 
 test("memory that is taken away during a read fails that read only", async () => {

@@ -5,7 +5,8 @@
  * @module
  */
 import { spawnSync } from "node:child_process";
-import { freePort, type Server, startServer } from "./servers.ts";
+import { type Server, startServer } from "./servers.ts";
+import { freePort } from "../support/free_port.ts";
 
 export interface Cluster extends AsyncDisposable {
   readonly members: readonly Server[];

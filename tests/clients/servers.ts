@@ -12,10 +12,11 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { freePort } from "../support/free_port.ts";
 
 export interface Server extends AsyncDisposable {
   readonly port: number;
@@ -225,30 +226,6 @@ const RECIPES = {
 } satisfies Record<string, Recipe>;
 
 export type ServerName = keyof typeof RECIPES;
-
-/**
- * Below the ports that the kernel gives to outgoing connections, which come and go all the time.
- */
-const FIRST_PORT = 12_000;
-const LAST_PORT = 31_000;
-const PORT_ATTEMPTS = 100;
-
-/** A port that was free a moment ago, and that no outgoing connection takes. */
-export async function freePort(): Promise<number> {
-  for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
-    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
-    const server = createServer().listen(port, "127.0.0.1");
-    const free = await new Promise<boolean>((resolve) => {
-      server.once("listening", () => resolve(true));
-      server.once("error", () => resolve(false));
-    });
-    if (!free) continue;
-    server.close();
-    await once(server, "close");
-    return port;
-  }
-  throw new Error(`No free port from ${FIRST_PORT} to ${LAST_PORT}`);
-}
 
 /** The command line that runs `command` as `user`, when this process may choose. */
 function asUser(user: string | undefined, command: string[]): string[] {

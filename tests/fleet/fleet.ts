@@ -15,9 +15,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { Network } from "../../mod.ts";
-import { freePort } from "../clients/servers.ts";
 import { patience } from "../harness.ts";
 import { ROOT } from "../package/program.ts";
+import { freePort } from "../support/free_port.ts";
 
 const PROCESSES = 2;
 const EXAMPLE = join(ROOT, "examples", "fleet");

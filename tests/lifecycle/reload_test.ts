@@ -8,8 +8,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { freePort } from "../clients/servers.ts";
 import { assert, suite } from "../harness.ts";
+import { freePort } from "../support/free_port.ts";
 import { endChildren, start } from "./child.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));

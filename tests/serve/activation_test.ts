@@ -14,7 +14,6 @@ import { Network, type NetworkError, type SocketAddress } from "../../mod.ts";
 import { adoptDescriptor } from "../../src/net/accept/adopt_descriptor.ts";
 import { AF_INET, AF_UNIX, writeSockaddr } from "../../src/net/address/sockaddr.ts";
 import { networkAccess } from "../../src/net/lifecycle/network_access.ts";
-import { freePort } from "../clients/servers.ts";
 import {
   closeChecked,
   type ContractContext,
@@ -23,6 +22,7 @@ import {
   SOON_MS,
 } from "../contract/fixture.ts";
 import { assert, patience, suite } from "../harness.ts";
+import { freePort } from "../support/free_port.ts";
 import { libc, socketOption } from "../support/libc.ts";
 
 const test = suite<ContractContext>("adopted descriptors", {} as ContractContext, {

@@ -19,7 +19,6 @@ import {
   type SocketAddress,
 } from "../../mod.ts";
 import { crc32c } from "../../src/serve/crc32c.ts";
-import { freePort } from "../clients/servers.ts";
 import {
   closeChecked,
   concat,
@@ -29,6 +28,7 @@ import {
   SOON_MS,
 } from "../contract/fixture.ts";
 import { assert, bytesEqual, Random, suite } from "../harness.ts";
+import { freePort } from "../support/free_port.ts";
 
 const test = suite<ContractContext>("PROXY protocol", {} as ContractContext, {
   timeoutMs: 30_000,

@@ -8,7 +8,8 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { address, curl } from "./curl.mjs";
-import { freePort, say } from "./lib.mjs";
+import { freePort } from "../../support/free_port.ts";
+import { say } from "./lib.mjs";
 
 const server = http.createServer(async (asked, answer) => {
   let count = 0;

@@ -1,7 +1,6 @@
 // What the programs share. `net` is null in a program that is run with the preload: it then does
 // nothing but what the software's own documentation says.
 import { createHash } from "node:crypto";
-import { createServer } from "node:net";
 import process from "node:process";
 
 export const net = globalThis[Symbol.for("test.net")] ?? null;
@@ -14,20 +13,6 @@ export function connected(options) {
     const socket = net.connect(options, () => resolve(socket));
     socket.once("error", reject);
   });
-}
-
-/** A port that was free a moment ago, below those that the kernel gives to outgoing connections. */
-export async function freePort() {
-  for (;;) {
-    const probe = createServer().listen(12_000 + Math.floor(Math.random() * 19_000), host);
-    const found = await new Promise((resolve) => {
-      probe.once("listening", () => resolve(probe.address().port));
-      probe.once("error", () => resolve(null));
-    });
-    if (found === null) continue;
-    await new Promise((resolve) => probe.close(resolve));
-    return found;
-  }
 }
 
 /** Prints a result; the test compares what was printed. */

@@ -7,7 +7,8 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort, say, text } from "./lib.mjs";
+import { freePort } from "../../support/free_port.ts";
+import { say, text } from "./lib.mjs";
 
 const folder = mkdtempSync(join(tmpdir(), "uringnet-openssl-"));
 function openssl(command) {

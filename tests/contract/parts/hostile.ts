@@ -22,6 +22,7 @@ import {
   serve,
 } from "../../../mod.ts";
 import { assert, patience } from "../../harness.ts";
+import { polluted } from "../../support/polluted.ts";
 import {
   closeChecked,
   concat,
@@ -84,21 +85,6 @@ function tampered(bytes: Uint8Array<ArrayBuffer>): Uint8Array {
 
 function giveAway(buffer: ArrayBufferLike): void {
   structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
-}
-
-/** Puts fields on Object.prototype while `body` runs. */
-async function polluted(
-  fields: Record<string, unknown>,
-  body: () => Promise<void>,
-): Promise<void> {
-  for (const [name, value] of Object.entries(fields)) {
-    Object.defineProperty(Object.prototype, name, { value, configurable: true, writable: true });
-  }
-  try {
-    await body();
-  } finally {
-    for (const name of Object.keys(fields)) delete (Object.prototype as Anything)[name];
-  }
 }
 
 /** An object whose fields may be read once; a second read gives another value. */
